@@ -1,0 +1,51 @@
+"""memweld: one user-scoped memory that spans LangChain, CrewAI, AutoGen and MCP.
+
+::
+
+    import memweld
+
+    backend = memweld.connect()
+    ana = backend.user("ana")
+    ana.add("I love Python")
+    ana.search("which languages?")
+
+The import is light: no framework, no mem0 and no numpy is loaded before it is used.
+"""
+
+from .backend import Backend, connect
+from .errors import (
+    AccessDeniedError,
+    BackendUnavailableError,
+    ConfigurationError,
+    InvalidInputError,
+    MemoryNotFoundError,
+    MemweldError,
+    MissingExtraError,
+)
+from .memory import Memory
+from .models import ChatMessage, EraseReceipt, Hit, MemoryItem, Session, TaskOutcome, ToolCall
+from .scope import Scope, user_scope
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AccessDeniedError",
+    "Backend",
+    "BackendUnavailableError",
+    "ChatMessage",
+    "ConfigurationError",
+    "EraseReceipt",
+    "Hit",
+    "InvalidInputError",
+    "Memory",
+    "MemoryItem",
+    "MemoryNotFoundError",
+    "MemweldError",
+    "MissingExtraError",
+    "Scope",
+    "Session",
+    "TaskOutcome",
+    "ToolCall",
+    "connect",
+    "user_scope",
+]

@@ -1,0 +1,226 @@
+"""The same methods for async code: each runs the synchronous one in a thread, so nothing is written twice.
+
+Works on asyncio and trio, inside any running event loop and in Jupyter. Context variables travel along.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import anyio.to_thread
+
+from .models import JSON, ChatMessage, EraseReceipt, Hit, Kind, MemoryItem, Session, TaskOutcome
+from .recall import DEFAULT_BUDGET
+
+if TYPE_CHECKING:
+    from .facets import History, Preferences, State, Tasks
+    from .memory import Memory
+    from .messages import MessagesLike
+    from .scope import Scope
+
+__all__ = ["AsyncHistory", "AsyncMemory", "AsyncPreferences", "AsyncState", "AsyncTasks"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def _run(method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    # A cancelled caller must not leave a half-done write behind: the thread runs to its end.
+    return await anyio.to_thread.run_sync(functools.partial(method, *args, **kwargs))
+
+
+class AsyncPreferences:
+    """`Preferences` for async code."""
+
+    def __init__(self, preferences: Preferences) -> None:
+        self._sync = preferences
+
+    async def set(self, key: str, value: JSON) -> MemoryItem:
+        return await _run(self._sync.set, key, value)
+
+    async def get(self, key: str, default: JSON = None) -> JSON:
+        return await _run(self._sync.get, key, default)
+
+    async def all(self) -> dict[str, JSON]:
+        return await _run(self._sync.all)
+
+    async def search(self, query: str, *, limit: int = 5) -> list[Hit]:
+        return await _run(self._sync.search, query, limit=limit)
+
+    async def delete(self, key: str) -> bool:
+        return await _run(self._sync.delete, key)
+
+
+class AsyncTasks:
+    """`Tasks` for async code."""
+
+    def __init__(self, tasks: Tasks) -> None:
+        self._sync = tasks
+
+    async def record(
+        self,
+        task_id: str,
+        *,
+        outcome: str,
+        success: bool | None = None,
+        metadata: Mapping[str, JSON] | None = None,
+    ) -> TaskOutcome:
+        return await _run(self._sync.record, task_id, outcome=outcome, success=success, metadata=metadata)
+
+    async def context(self, task_id: str, *, limit: int = 5) -> list[TaskOutcome]:
+        return await _run(self._sync.context, task_id, limit=limit)
+
+
+class AsyncState:
+    """`State` for async code: the named methods; a mapping's operators cannot be awaited."""
+
+    def __init__(self, state: State) -> None:
+        self._sync = state
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of these pairs."""
+        return self._sync.namespace
+
+    async def set(self, key: str, value: JSON) -> None:
+        return await _run(self._sync.set, key, value)
+
+    async def get(self, key: str, default: JSON = None) -> JSON:
+        return await _run(self._sync.get, key, default)
+
+    async def delete(self, key: str) -> bool:
+        return await _run(self._sync.delete, key)
+
+    async def list_keys(self) -> list[str]:
+        return await _run(self._sync.list_keys)
+
+    async def update(self, key: Any, fn: Callable[[JSON], JSON] | None = None, /, *, default: JSON = None) -> JSON:
+        return await _run(self._sync.update, key, fn, default=default)
+
+
+class AsyncHistory:
+    """`History` for async code."""
+
+    def __init__(self, history: History) -> None:
+        self._sync = history
+
+    @property
+    def session_id(self) -> str:
+        """The session of these messages."""
+        return self._sync.session_id
+
+    async def append(self, messages: MessagesLike) -> list[ChatMessage]:
+        return await _run(self._sync.append, messages)
+
+    async def add_user_message(self, content: str) -> ChatMessage:
+        return await _run(self._sync.add_user_message, content)
+
+    async def add_ai_message(self, content: str) -> ChatMessage:
+        return await _run(self._sync.add_ai_message, content)
+
+    async def messages(self, limit: int | None = None) -> list[ChatMessage]:
+        return await _run(self._sync.messages, limit)
+
+    async def clear(self) -> int:
+        return await _run(self._sync.clear)
+
+
+class AsyncMemory:
+    """`Memory` for async code. Get it as ``memory.aio``."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._sync = memory
+        self.preferences = AsyncPreferences(memory.preferences)
+        self.tasks = AsyncTasks(memory.tasks)
+
+    @property
+    def scope(self) -> Scope:
+        """Whose memory it is."""
+        return self._sync.scope
+
+    def __repr__(self) -> str:
+        return f"<AsyncMemory of {self._sync.scope}>"
+
+    async def add(
+        self,
+        messages: MessagesLike,
+        *,
+        metadata: Mapping[str, JSON] | None = None,
+        infer: bool | None = None,
+        session_id: str | None = None,
+        created_at: datetime | str | None = None,
+    ) -> list[MemoryItem]:
+        add = self._sync.add
+        return await _run(add, messages, metadata=metadata, infer=infer, session_id=session_id, created_at=created_at)
+
+    async def search(
+        self,
+        query: str,
+        *,
+        limit: int = 5,
+        kinds: Kind | Sequence[Kind] | None = None,
+        filters: Mapping[str, JSON] | None = None,
+    ) -> list[Hit]:
+        return await _run(self._sync.search, query, limit=limit, kinds=kinds, filters=filters)
+
+    async def get(self, memory_id: str) -> MemoryItem:
+        return await _run(self._sync.get, memory_id)
+
+    async def all(
+        self,
+        *,
+        limit: int = 100,
+        after: str | None = None,
+        kinds: Kind | Sequence[Kind] | None = None,
+        filters: Mapping[str, JSON] | None = None,
+    ) -> list[MemoryItem]:
+        return await _run(self._sync.all, limit=limit, after=after, kinds=kinds, filters=filters)
+
+    async def update(self, memory_id: str, text: str, *, metadata: Mapping[str, JSON] | None = None) -> MemoryItem:
+        return await _run(self._sync.update, memory_id, text, metadata=metadata)
+
+    async def delete(self, memory_id: str) -> None:
+        return await _run(self._sync.delete, memory_id)
+
+    async def clear(self) -> int:
+        return await _run(self._sync.clear)
+
+    def state(self, namespace: str) -> AsyncState:
+        """Key-value pairs under a namespace."""
+        return AsyncState(self._sync.state(namespace))
+
+    def history(self, session_id: str) -> AsyncHistory:
+        """The messages of a session."""
+        return AsyncHistory(self._sync.history(session_id))
+
+    async def sessions(self) -> list[Session]:
+        return await _run(self._sync.sessions)
+
+    async def recall(
+        self,
+        query: str,
+        *,
+        limit: int = 5,
+        budget: int = DEFAULT_BUDGET,
+        kinds: Kind | Sequence[Kind] | None = None,
+    ) -> str:
+        return await _run(self._sync.recall, query, limit=limit, budget=budget, kinds=kinds)
+
+    async def capture(
+        self,
+        messages: MessagesLike,
+        *,
+        session_id: str | None = None,
+        metadata: Mapping[str, JSON] | None = None,
+        infer: bool | None = None,
+    ) -> list[MemoryItem]:
+        return await _run(self._sync.capture, messages, session_id=session_id, metadata=metadata, infer=infer)
+
+    async def export(self) -> dict[str, JSON]:
+        return await _run(self._sync.export)
+
+    async def erase(self) -> EraseReceipt:
+        return await _run(self._sync.erase)

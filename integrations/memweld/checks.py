@@ -1,0 +1,195 @@
+"""The rules for input, each in one place: texts, keys, JSON values, metadata, filters, limits and times.
+
+Every check returns the value in the form in which it is stored, or raises `InvalidInputError`. Checks run before the
+first write, so that a refused call leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any, cast
+
+from .errors import invalid
+from .models import JSON, Kind
+
+__all__ = [
+    "MAX_KEY_CHARACTERS",
+    "MAX_LIMIT",
+    "MAX_TEXT_CHARACTERS",
+    "MAX_VALUE_CHARACTERS",
+    "check_filters",
+    "check_json",
+    "check_key",
+    "check_kinds",
+    "check_limit",
+    "check_metadata",
+    "check_text",
+    "check_time",
+    "dump_json",
+    "utc_now",
+]
+
+MAX_TEXT_CHARACTERS = 1_000_000
+MAX_KEY_CHARACTERS = 512
+MAX_VALUE_CHARACTERS = 16_000_000
+MAX_METADATA_CHARACTERS = 65_536
+MAX_LIMIT = 10_000
+MAX_DEPTH = 64
+
+_KINDS: tuple[Kind, ...] = ("item", "preference", "task")
+
+
+def utc_now() -> datetime:
+    """The current time, aware, in UTC."""
+    return datetime.now(timezone.utc)
+
+
+def _check_characters(name: str, value: str) -> None:
+    if "\x00" in value:
+        raise invalid(name, value, "it holds a NUL character, which databases cannot keep", "Remove it.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        rule = f"it holds a lone surrogate at position {error.start}, which is not text"
+        raise invalid(name, value, rule, "Decode the text properly, or replace it.") from error
+
+
+def check_text(name: str, value: object, *, maximum: int = MAX_TEXT_CHARACTERS) -> str:
+    """A text that says something: NFC-normalised, stripped of white space at its ends, not empty."""
+    if not isinstance(value, str):
+        raise invalid(name, value, f"it must be a string, not {type(value).__name__}", "Pass text.")
+    _check_characters(name, value)
+    text = unicodedata.normalize("NFC", value).strip()
+    if not text:
+        raise invalid(name, value, "it must not be empty or blank", "Pass text that says something.")
+    if len(text) > maximum:
+        raise invalid(name, value, f"it has {len(text):,} characters, at most {maximum:,}", "Split it.")
+    return text
+
+
+def check_key(name: str, value: object) -> str:
+    """A key, namespace or session id: a string of 1 to 512 characters, kept exactly as given."""
+    remedy = "Pass a short name."
+    if not isinstance(value, str):
+        raise invalid(name, value, f"it must be a string, not {type(value).__name__}", remedy)
+    _check_characters(name, value)
+    if not value.strip():
+        raise invalid(name, value, "it must not be empty or blank", remedy)
+    if len(value) > MAX_KEY_CHARACTERS:
+        raise invalid(name, value, f"it has {len(value):,} characters, at most {MAX_KEY_CHARACTERS}", remedy)
+    return value
+
+
+def _check_json(name: str, value: object, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise invalid(name, "…", f"it is nested more than {MAX_DEPTH} levels deep", "Flatten it.")
+    if value is None or isinstance(value, (bool, int)):
+        return
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise invalid(name, value, "JSON has no such number", "Use null or a string.")
+    elif isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise invalid(name, value, "it holds a lone surrogate, which is not text", "Replace it.") from error
+    elif isinstance(value, (list, tuple)):
+        for element in cast("Sequence[object]", value):
+            _check_json(name, element, depth + 1)
+    elif isinstance(value, Mapping):
+        for key, element in cast("Mapping[object, object]", value).items():
+            if not isinstance(key, str):
+                raise invalid(name, key, f"JSON keys are strings, not {type(key).__name__}", "Convert the key.")
+            _check_json(name, key, depth + 1)
+            _check_json(name, element, depth + 1)
+    else:
+        rule = f"a {type(value).__name__} is not a JSON value"
+        raise invalid(name, value, rule, "Use null, booleans, numbers, strings, lists and objects.")
+
+
+def dump_json(value: JSON) -> str:
+    """The one JSON text in which values are stored and compared."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=dict)
+
+
+def check_json(name: str, value: JSON, *, maximum: int = MAX_VALUE_CHARACTERS) -> str:
+    """Any JSON value, returned as its JSON text. Tuples become lists, mappings objects."""
+    _check_json(name, value, 0)
+    text = dump_json(value)
+    if len(text) > maximum:
+        raise invalid(name, "…", f"its JSON has {len(text):,} characters, at most {maximum:,}", "Split it.")
+    return text
+
+
+def check_metadata(value: object) -> dict[str, JSON]:
+    """The caller's own data on a memory: a JSON object of at most 64 Ki characters, kept apart from our fields."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise invalid("metadata", value, f"it must be a JSON object, not {type(value).__name__}", "Pass a dict.")
+    metadata = cast("Mapping[Any, JSON]", value)
+    for key in metadata:
+        check_key("metadata key", key)
+    return cast("dict[str, JSON]", json.loads(check_json("metadata", metadata, maximum=MAX_METADATA_CHARACTERS)))
+
+
+def check_filters(value: object) -> dict[str, JSON]:
+    """What metadata must equal: key to string, number, boolean or null. There are no operators."""
+    if value is None:
+        return {}
+    rule = "filters are equality on metadata only, {key: value} with a string, number, boolean or null as value"
+    remedy = "Filter by a single value; sort out the rest in your code."
+    if not isinstance(value, Mapping):
+        raise invalid("filters", value, rule, remedy)
+    filters: dict[str, JSON] = {}
+    for key, wanted in cast("Mapping[Any, JSON]", value).items():
+        if wanted is not None and not isinstance(wanted, (str, bool, int, float)):
+            raise invalid("filters", {key: wanted}, rule, remedy)
+        check_json("filters", wanted, maximum=MAX_METADATA_CHARACTERS)
+        filters[check_key("filters key", key)] = wanted
+    return filters
+
+
+def check_limit(value: object, *, maximum: int = MAX_LIMIT) -> int:
+    """How many rows at most: a whole number from 1 to ``maximum``."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= maximum:
+        raise invalid("limit", value, f"it must be a whole number from 1 to {maximum:,}", "Page through longer lists.")
+    return value
+
+
+def check_kinds(value: object) -> tuple[Kind, ...] | None:
+    """Which kinds of memory to look at; None means all."""
+    if value is None:
+        return None
+    kinds = (value,) if isinstance(value, str) else tuple(cast("Sequence[Any]", value))
+    for kind in kinds:
+        if kind not in _KINDS:
+            raise invalid("kinds", kind, f"a kind is one of {', '.join(_KINDS)}", "Leave it out to look at all.")
+    if not kinds:
+        raise invalid("kinds", value, "it names no kind", "Leave it out to look at all.")
+    return cast("tuple[Kind, ...]", kinds)
+
+
+def check_time(name: str, value: object) -> datetime | None:
+    """A time given by the caller: an aware datetime or ISO 8601 text; times without a zone are taken as UTC."""
+    if value is None:
+        return None
+    moment = value
+    if isinstance(value, str):
+        try:
+            # Python 3.10 does not read the "Z" of ISO 8601.
+            moment = datetime.fromisoformat(value.strip().replace("Z", "+00:00").replace("z", "+00:00"))
+        except ValueError as error:
+            raise invalid(name, value, "it is no ISO 8601 time", "Write it as 2025-10-15T10:30:00Z.") from error
+    if not isinstance(moment, datetime):
+        raise invalid(name, value, "it must be a datetime or ISO 8601 text", "Write it as 2025-10-15T10:30:00Z.")
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=timezone.utc)
+    try:
+        return moment.astimezone(timezone.utc)
+    except OverflowError as error:
+        raise invalid(name, value, "it lies outside the years 1 to 9999 in UTC", "Give a real time.") from error

@@ -1,0 +1,173 @@
+"""Extraction by an LLM, guarded: an answer is either a well-formed list of facts or an error that we know.
+
+mem0 2.2 takes malformed answers for "no facts" and loses the message, or dies with a stranger's error. So the LLM that
+mem0 gets is this one: it asks the real model, within a time limit, and lets nothing but good answers through.
+"""
+
+# mem0 2.2 has no type stubs, and its base classes declare None where they mean a result.
+# pyright: reportMissingTypeStubs=false, reportIncompatibleMethodOverride=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import contextvars
+import json
+import queue
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, cast
+
+from ...checks import check_text
+from ...errors import ConfigurationError, InvalidInputError
+
+__all__ = ["ExtractionFailedError", "GuardedLLM", "load_llm"]
+
+Ask: TypeAlias = "Callable[[list[dict[str, str]], Any], object]"
+
+_THOUGHTS = re.compile(r"<think>.*?</think>", re.DOTALL)
+_FENCE = re.compile(r"^```[a-zA-Z0-9]*\s*\n(.*?)\n?```$", re.DOTALL)
+
+
+class ExtractionFailedError(Exception):
+    """The LLM failed, or its answer is no list of facts. The message is one line for the item that is kept instead."""
+
+
+def load_llm(llm: Any) -> Ask | None:
+    """How to ask what `connect` was given: None, a mem0 LLM configuration or a LangChain chat model.
+
+    Raises:
+        ConfigurationError: It is none of these, or cannot be made.
+    """
+    if llm is None:
+        return None
+    if isinstance(llm, Mapping):
+        return _mem0_llm(cast("Mapping[str, Any]", llm))
+    if callable(getattr(llm, "invoke", None)):
+        return lambda messages, _format: llm.invoke([(message["role"], message["content"]) for message in messages])
+    raise ConfigurationError(
+        f"llm= is a {type(llm).__name__}: pass a mem0 configuration {{'provider': …, 'config': {{…}}}} "
+        "or a LangChain chat model."
+    )
+
+
+def _mem0_llm(config: Mapping[str, Any]) -> Ask:
+    from mem0.utils.factory import LlmFactory
+
+    provider = config.get("provider")
+    try:
+        model: Any = LlmFactory.create(str(provider), dict(config.get("config") or {}))
+    except Exception as error:
+        raise ConfigurationError(f"The LLM {provider!r} cannot be made: {error}") from error
+    return lambda messages, wanted: model.generate_response(messages=messages, response_format=wanted)
+
+
+def _text(answer: object) -> str:
+    """The text of what a model returned: a string, a message, or content blocks."""
+    content = getattr(answer, "content", answer)
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        blocks = cast("list[Any]", content)
+        texts = [block if isinstance(block, str) else block.get("text") for block in blocks if block]
+        return "".join(text for text in texts if isinstance(text, str))
+    raise ExtractionFailedError(f"the LLM answered a {type(answer).__name__} instead of text")
+
+
+def _parse(answer: str) -> object:
+    text = _THOUGHTS.sub("", answer).strip()
+    fenced = _FENCE.match(text)
+    text = fenced.group(1).strip() if fenced else text
+    if not text:
+        raise ExtractionFailedError("the LLM answered nothing")
+    try:
+        return json.loads(text, strict=False)
+    except ValueError:
+        start, end = text.find("{"), text.rfind("}")
+        if 0 <= start < end:
+            try:
+                return json.loads(text[start : end + 1], strict=False)
+            except ValueError:
+                pass
+    raise ExtractionFailedError("the LLM's answer is not JSON")
+
+
+def _facts(parsed: object) -> list[dict[str, str]]:
+    """The facts of an answer in mem0's form ``{"memory": [{"text": …}, …]}``; an empty list is a good answer."""
+    listed = cast("Mapping[str, object]", parsed).get("memory") if isinstance(parsed, Mapping) else None
+    if not isinstance(listed, list):
+        raise ExtractionFailedError('the LLM\'s answer has no list under "memory"')
+    facts: list[dict[str, str]] = []
+    for entry in cast("list[object]", listed):
+        fact = cast("dict[str, object]", entry if isinstance(entry, dict) else {})
+        try:
+            text = check_text("fact", fact.get("text"))
+        except InvalidInputError as error:
+            raise ExtractionFailedError("the LLM listed a fact without a usable text") from error
+        by = fact.get("attributed_to")
+        facts.append({"text": text, "attributed_to": by} if isinstance(by, str) else {"text": text})
+    return facts
+
+
+class _Result(threading.local):
+    texts: list[str] | None = None
+
+
+class GuardedLLM:
+    """An LLM as mem0 calls it. After a call, `facts` are the texts that were let through, in this thread.
+
+    Args:
+        ask: How to ask the real model; None where there is none (mem0 demands an LLM even so).
+        timeout: Seconds after which an answer is no longer waited for.
+    """
+
+    def __init__(self, ask: Ask | None, *, timeout: float) -> None:
+        self._ask = ask
+        self._timeout = timeout
+        self._result = _Result()
+        self.config: Any = None
+
+    @property
+    def facts(self) -> list[str]:
+        """The texts of the last good answer."""
+        return list(self._result.texts or ())
+
+    def generate_response(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        response_format: Any = None,
+        **_: Any,
+    ) -> str:
+        """Ask the model for facts; its answer in canonical form.
+
+        Raises:
+            ExtractionFailedError: The model raised, timed out, or answered no list of facts.
+        """
+        self._result.texts = None
+        answer = self._within_time([dict(message) for message in messages], response_format)
+        facts = _facts(_parse(_text(answer)))
+        self._result.texts = [fact["text"] for fact in facts]
+        return json.dumps({"memory": facts}, ensure_ascii=False)
+
+    def _within_time(self, messages: list[dict[str, str]], response_format: Any) -> object:
+        if self._ask is None:
+            raise ExtractionFailedError("no LLM is configured")
+        ask = self._ask
+        answers: queue.SimpleQueue[tuple[object, BaseException | None]] = queue.SimpleQueue()
+
+        def work() -> None:
+            try:
+                answers.put((ask(messages, response_format), None))
+            except BaseException as error:  # noqa: BLE001 - SystemExit too: whatever a model's client raises
+                answers.put((None, error))
+
+        # A daemon thread: an LLM that never answers must keep neither the caller nor the program's end waiting.
+        context = contextvars.copy_context()
+        threading.Thread(target=context.run, args=(work,), name="memweld-extraction", daemon=True).start()
+        try:
+            answer, error = answers.get(timeout=self._timeout)
+        except queue.Empty:
+            raise ExtractionFailedError(f"the LLM did not answer within {self._timeout:g} s") from None
+        if error is not None:
+            # The exception's text may quote the prompt or a key; its type says what to look for in the logs.
+            raise ExtractionFailedError(f"the LLM raised {type(error).__name__}") from error
+        return answer

@@ -1,0 +1,127 @@
+"""Between mem0's payloads and our rows: what we know travels under one key of ours, so that nothing can collide."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, unquote
+
+from ...checks import dump_json, utc_now
+from ...models import JSON, Extraction, Kind
+from ...scope import Scope
+from ..stores.items import ItemRow
+
+__all__ = ["ENVELOPE", "Envelope", "encode_scope", "row_of", "scope_of", "to_payload", "with_metadata"]
+
+ENVELOPE = "memweld"
+"""The one payload key under which our own fields and the caller's metadata travel through mem0."""
+
+# What mem0 2.2 writes besides; text_lemmatized repeats the text, which full-text search stems itself.
+_COLUMNS = frozenset(
+    {ENVELOPE, "data", "hash", "created_at", "updated_at", "user_id", "agent_id", "role", "actor_id", "text_lemmatized"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """Our fields of an item, as they travel through mem0."""
+
+    kind: Kind = "item"
+    key: str | None = None
+    session_id: str | None = None
+    metadata: str = "{}"
+    extraction: Extraction = "verbatim"
+    extraction_error: str | None = None
+
+    def dump(self) -> str:
+        """The envelope as text, because mem0 reads meaning into some keys and nested values of metadata."""
+        return json.dumps([self.kind, self.key, self.session_id, self.metadata, self.extraction, self.extraction_error])
+
+    @classmethod
+    def load(cls, text: str) -> Envelope:
+        """The envelope from its text."""
+        kind, key, session_id, metadata, extraction, error = json.loads(text)
+        return cls(
+            kind=kind,
+            key=key,
+            session_id=session_id,
+            metadata=metadata,
+            extraction=extraction,
+            extraction_error=error,
+        )
+
+
+def encode_scope(scope: Scope) -> dict[str, str]:
+    """The scope as mem0's entity ids: percent-encoded, because mem0 refuses blanks and some stores read ``*``."""
+    ids = {"user_id": scope.user_id, "agent_id": scope.agent_id}
+    return {name: quote(identity, safe="") for name, identity in ids.items() if identity is not None}
+
+
+def scope_of(payload: Mapping[str, Any]) -> Scope:
+    """The scope that a payload or a filter names.
+
+    Raises:
+        InvalidInputError: It names none.
+    """
+    ids = {name: unquote(payload[name]) for name in ("user_id", "agent_id") if payload.get(name)}
+    return Scope(**ids)
+
+
+def row_of(memory_id: str, payload: Mapping[str, Any]) -> ItemRow:
+    """The row for what mem0 wants to store."""
+    envelope = Envelope.load(payload[ENVELOPE]) if ENVELOPE in payload else Envelope()
+    now = utc_now().isoformat()
+    return ItemRow(
+        scope=scope_of(payload),
+        id=memory_id,
+        kind=envelope.kind,
+        key=envelope.key,
+        session_id=envelope.session_id,
+        role=payload.get("role"),
+        name=payload.get("actor_id"),
+        text=payload["data"],
+        hash=payload["hash"],
+        metadata=envelope.metadata,
+        extraction=envelope.extraction,
+        extraction_error=envelope.extraction_error,
+        extra={key: value for key, value in payload.items() if key not in _COLUMNS},
+        created_at=_normal(payload.get("created_at") or now),
+        updated_at=_normal(payload.get("updated_at") or now),
+    )
+
+
+def to_payload(row: ItemRow) -> dict[str, JSON]:
+    """The payload that mem0 expects for a row."""
+    envelope = Envelope(
+        kind=row.kind,
+        key=row.key,
+        session_id=row.session_id,
+        metadata=row.metadata,
+        extraction=row.extraction,
+        extraction_error=row.extraction_error,
+    )
+    payload: dict[str, JSON] = {
+        **row.extra,
+        **encode_scope(row.scope),
+        "data": row.text,
+        "hash": row.hash,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+        ENVELOPE: envelope.dump(),
+    }
+    optional = {"role": row.role, "actor_id": row.name}
+    return payload | {key: value for key, value in optional.items() if value is not None}
+
+
+def with_metadata(row: ItemRow, metadata: Mapping[str, JSON] | None) -> str:
+    """The envelope of a row whose metadata is replaced unless it is None, and whose text is now as given."""
+    changed = row if metadata is None else replace(row, metadata=dump_json(metadata))
+    changed = replace(changed, extraction="verbatim", extraction_error=None)
+    return str(to_payload(changed)[ENVELOPE])
+
+
+def _normal(moment: str) -> str:
+    return datetime.fromisoformat(moment).isoformat()

@@ -1,0 +1,175 @@
+"""History: the messages of sessions, in the order in which they were appended."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from ...checks import dump_json, utc_now
+from ...models import JSON, ChatMessage, Session, ToolCall
+from ...scope import Scope
+from . import owners
+from .sqlite import SqliteDatabase
+
+__all__ = ["Chat"]
+
+_COLUMNS = "id, role, content, name, tool_calls, tool_call_id, native, created_at"
+
+
+def _row(message: ChatMessage) -> tuple[Any, ...]:
+    calls = [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in message.tool_calls]
+    assert message.created_at is not None  # noqa: S101 - messages.py gave it one
+    return (
+        message.id,
+        message.role,
+        dump_json(message.content),
+        message.name,
+        dump_json(calls) if calls else None,
+        message.tool_call_id,
+        None if message.native is None else dump_json(message.native),
+        message.created_at.isoformat(),
+    )
+
+
+def _message(row: tuple[Any, ...]) -> ChatMessage:
+    identity, role, content, name, calls, call_id, native, created_at = row
+    return ChatMessage(
+        id=identity,
+        role=role,
+        content=json.loads(content),
+        name=name,
+        tool_calls=tuple(ToolCall(**call) for call in json.loads(calls)) if calls else (),
+        tool_call_id=call_id,
+        native=json.loads(native) if native else None,
+        created_at=datetime.fromisoformat(created_at),
+    )
+
+
+class Chat:
+    """The sessions of all scopes."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    def append(self, scope: Scope, session_id: str, messages: Sequence[ChatMessage]) -> None:
+        """Append, at a cost that does not grow with the session; a known id replaces that message in place."""
+        now = utc_now().isoformat()
+        with self._database.writing() as connection:
+            session = self._claim_session(connection, scope, session_id, now)
+            before = connection.total_changes
+            connection.executemany(
+                f"INSERT INTO messages (session, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (session, id) DO NOTHING",
+                [(session, *_row(message)) for message in messages],
+            )
+            added = connection.total_changes - before
+            if added < len(messages):
+                self._replace(connection, session, messages)
+            connection.execute(
+                "UPDATE sessions SET messages = messages + ?, updated_at = ? WHERE id = ?", (added, now, session)
+            )
+
+    def _claim_session(self, connection: sqlite3.Connection, scope: Scope, session_id: str, now: str) -> int:
+        owner = owners.claim(connection, scope).id
+        connection.execute(
+            "INSERT INTO sessions (owner, session_id, messages, started_at, updated_at) VALUES (?, ?, 0, ?, ?) "
+            "ON CONFLICT (owner, session_id) DO NOTHING",
+            (owner, session_id, now, now),
+        )
+        found = connection.execute(
+            "SELECT id FROM sessions WHERE owner = ? AND session_id = ?", (owner, session_id)
+        ).fetchone()
+        return int(found[0])
+
+    def _replace(self, connection: sqlite3.Connection, session: int, messages: Sequence[ChatMessage]) -> None:
+        # The time of the first append stays: a retry is not a new message.
+        for message in messages:
+            row = _row(message)
+            connection.execute(
+                "UPDATE messages SET role = ?, content = ?, name = ?, tool_calls = ?, tool_call_id = ?, native = ? "
+                "WHERE session = ? AND id = ?",
+                (*row[1:7], session, row[0]),
+            )
+
+    def read(self, scope: Scope, session_id: str, *, limit: int | None) -> list[ChatMessage]:
+        """The last messages, oldest first."""
+        with self._database.reading() as connection:
+            owner = owners.find(connection, scope)
+            if owner is None:
+                return []
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM messages WHERE session = "
+                "(SELECT id FROM sessions WHERE owner = ? AND session_id = ?) ORDER BY seq DESC LIMIT ?",
+                (owner.id, session_id, -1 if limit is None else limit),
+            ).fetchall()
+        return [_message(row) for row in reversed(rows)]
+
+    def clear(self, scope: Scope, session_id: str) -> int:
+        """Delete the session; how many messages it had."""
+        with self._database.writing() as connection:
+            owner = owners.find(connection, scope)
+            if owner is None:
+                return 0
+            gone = connection.execute(
+                "DELETE FROM sessions WHERE owner = ? AND session_id = ? RETURNING messages", (owner.id, session_id)
+            ).fetchall()
+            return sum(row[0] for row in gone)
+
+    def sessions(self, scope: Scope) -> list[Session]:
+        """The sessions of exactly this scope, the latest used first."""
+        with self._database.reading() as connection:
+            owner = owners.find(connection, scope)
+            if owner is None:
+                return []
+            rows = connection.execute(
+                "SELECT session_id, messages, started_at, updated_at FROM sessions WHERE owner = ? AND messages > 0 "
+                "ORDER BY updated_at DESC, id DESC",
+                (owner.id,),
+            ).fetchall()
+        return [
+            Session(
+                session_id=session_id,
+                messages=messages,
+                started_at=datetime.fromisoformat(started_at),
+                updated_at=datetime.fromisoformat(updated_at),
+            )
+            for session_id, messages, started_at, updated_at in rows
+        ]
+
+    def export(self, scope: Scope) -> list[dict[str, JSON]]:
+        """Every message that the scope contains, by session, in order."""
+        exported: list[dict[str, JSON]] = []
+        with self._database.reading() as connection:
+            for owner, holder in owners.visible(connection, scope).items():
+                rows = connection.execute(
+                    f"SELECT s.session_id, {', '.join(f'm.{c}' for c in _COLUMNS.split(', '))} "
+                    "FROM messages m JOIN sessions s ON s.id = m.session WHERE s.owner = ? ORDER BY s.id, m.seq",
+                    (owner,),
+                )
+                for session_id, identity, role, content, name, calls, call_id, native, created_at in rows:
+                    fields = {
+                        "agent_id": holder.agent_id,
+                        "session_id": session_id,
+                        "id": identity,
+                        "role": role,
+                        "content": json.loads(content),
+                        "name": name,
+                        "tool_calls": json.loads(calls) if calls else None,
+                        "tool_call_id": call_id,
+                        "native": json.loads(native) if native else None,
+                        "created_at": created_at,
+                    }
+                    exported.append({field: value for field, value in fields.items() if value is not None})
+        return exported
+
+    def erase(self, scope: Scope) -> int:
+        """Remove every session that the scope contains; how many messages there were."""
+        with self._database.writing() as connection:
+            erased = 0
+            for owner in owners.visible(connection, scope):
+                gone = connection.execute("DELETE FROM sessions WHERE owner = ? RETURNING messages", (owner,))
+                erased += sum(row[0] for row in gone.fetchall())
+            return erased

@@ -1,0 +1,239 @@
+"""Memory items as rows: written, found, paged and removed, always by owner."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ...checks import dump_json
+from ...models import JSON, Extraction, Kind, MemoryItem
+from ...scope import Scope
+from . import owners
+from .sqlite import SqliteDatabase
+
+__all__ = ["ItemRow", "Items"]
+
+_COLUMNS = (
+    "id, kind, key, session_id, role, name, text, hash, metadata, extraction, extraction_error, extra, "
+    "created_at, updated_at"
+)
+_WRITTEN = len(_COLUMNS.split(", "))
+# SQLite's default limit of variables in a statement was 999 before 3.32.
+_CHUNK = 900
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRow:
+    """One row of ``items`` with the scope that owns it; ``extra`` is what mem0 adds and we have no column for."""
+
+    scope: Scope
+    id: str
+    kind: Kind
+    key: str | None
+    session_id: str | None
+    role: str | None
+    name: str | None
+    text: str
+    hash: str
+    metadata: str
+    extraction: Extraction
+    extraction_error: str | None
+    extra: Mapping[str, JSON]
+    created_at: str
+    updated_at: str
+    seq: int = 0
+
+    def item(self) -> MemoryItem:
+        """The row as users see it."""
+        return MemoryItem(
+            id=self.id,
+            text=self.text,
+            user_id=self.scope.user_id,
+            agent_id=self.scope.agent_id,
+            kind=self.kind,
+            key=self.key,
+            session_id=self.session_id,
+            role=self.role,
+            name=self.name,
+            metadata=json.loads(self.metadata),
+            created_at=datetime.fromisoformat(self.created_at),
+            updated_at=datetime.fromisoformat(self.updated_at),
+            extraction=self.extraction,
+            extraction_error=self.extraction_error,
+        )
+
+
+def _values(row: ItemRow) -> tuple[Any, ...]:
+    return (
+        row.id,
+        row.kind,
+        row.key,
+        row.session_id,
+        row.role,
+        row.name,
+        row.text,
+        row.hash,
+        row.metadata,
+        row.extraction,
+        row.extraction_error,
+        dump_json(row.extra),
+        row.created_at,
+        row.updated_at,
+    )
+
+
+def _row(values: Sequence[Any], scope: Scope) -> ItemRow:
+    names = _COLUMNS.split(", ")
+    fields = dict(zip(names, values[:_WRITTEN], strict=True))
+    fields["extra"] = json.loads(fields["extra"])
+    return ItemRow(**fields, scope=scope, seq=values[_WRITTEN])
+
+
+def _matching(kinds: Sequence[Kind] | None, filters: Mapping[str, JSON]) -> tuple[str, list[Any]]:
+    """The SQL for kinds and for equality on metadata, with its variables."""
+    sql, variables = "", list[Any]()
+    if kinds is not None:
+        sql += f" AND kind IN ({', '.join('?' * len(kinds))})"
+        variables += kinds
+    for key, wanted in filters.items():
+        # json_each compares the parsed value; a path built from the key would misread quotes and dots in it.
+        if wanted is None or isinstance(wanted, bool):
+            equals, value = f"j.type = '{dump_json(wanted)}'", []
+        elif isinstance(wanted, str):
+            equals, value = "j.type = 'text' AND j.atom = ?", [wanted]
+        else:
+            equals, value = "j.type IN ('integer', 'real') AND j.atom = ?", [wanted]
+        sql += f" AND EXISTS (SELECT 1 FROM json_each(items.metadata) j WHERE j.key = ? AND {equals})"
+        variables += [key, *value]
+    return sql, variables
+
+
+class Items:
+    """The memory items of all scopes. Every method looks at nothing but the rows that the scope contains."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self.database = database
+
+    def insert(self, row: ItemRow, vector: bytes) -> bool:
+        """Store a row unless the owner has its key, or an equal text without a key; whether it was stored."""
+        with self.database.writing() as connection:
+            owner = owners.claim(connection, row.scope)
+            stamp = self._stamp(connection, owner.root)
+            cursor = connection.execute(
+                f"INSERT INTO items (owner, root, scope, stamp, vector, {_COLUMNS}) "
+                f"VALUES ({', '.join('?' * (5 + _WRITTEN))}) ON CONFLICT DO NOTHING",
+                (owner.id, owner.root, f"scope{owner.root}x", stamp, vector, *_values(row)),
+            )
+            return cursor.rowcount > 0
+
+    def rewrite(self, row: ItemRow, vector: bytes | None) -> None:
+        """Replace what the row with this id says; its owner, its id and its place in the order stay."""
+        names = [name for name in _COLUMNS.split(", ") if name != "id"]
+        changes = ", ".join(f"{name} = ?" for name in names)
+        with self.database.writing() as connection:
+            owner = owners.claim(connection, row.scope)
+            connection.execute(
+                f"UPDATE items SET stamp = ?, vector = coalesce(?, vector), {changes} WHERE id = ? AND owner = ?",
+                (self._stamp(connection, owner.root), vector, *_values(row)[1:], row.id, owner.id),
+            )
+
+    def remove(self, scope: Scope, memory_id: str) -> bool:
+        """Delete the row and its past texts; whether the scope contained it."""
+        with self.database.writing() as connection:
+            for owner in owners.visible(connection, scope):
+                gone = connection.execute(
+                    "DELETE FROM items WHERE id = ? AND owner = ? RETURNING root", (memory_id, owner)
+                ).fetchall()
+                if gone:
+                    self._cleared(connection, gone[0][0])
+                    return True
+        return False
+
+    def clear(self, scope: Scope) -> int:
+        """Delete every row that the scope contains; how many."""
+        with self.database.writing() as connection:
+            removed = 0
+            for owner in owners.visible(connection, scope):
+                gone = connection.execute("DELETE FROM items WHERE owner = ? RETURNING root", (owner,)).fetchall()
+                if gone:
+                    self._cleared(connection, gone[0][0])
+                removed += len(gone)
+            return removed
+
+    def get(self, scope: Scope, memory_id: str) -> ItemRow | None:
+        """The row with this id, if the scope contains it."""
+        return self._one(scope, "id = ?", [memory_id], exact=False)
+
+    def by_hash(self, scope: Scope, text_hash: str) -> ItemRow | None:
+        """The free fact of exactly this scope whose text has this hash."""
+        return self._one(scope, "kind = 'item' AND key IS NULL AND hash = ?", [text_hash], exact=True)
+
+    def by_key(self, scope: Scope, kind: Kind, key: str) -> ItemRow | None:
+        """The keyed fact of exactly this scope."""
+        return self._one(scope, "kind = ? AND key = ?", [kind, key], exact=True)
+
+    def page(
+        self, scope: Scope, *, limit: int, after: int, kinds: Sequence[Kind] | None, filters: Mapping[str, JSON]
+    ) -> list[ItemRow]:
+        """Rows in the order in which they were stored, from behind the place ``after``."""
+        extra, variables = _matching(kinds, filters)
+        with self.database.reading() as connection:
+            seen = owners.visible(connection, scope)
+            rows = connection.execute(
+                f"SELECT {_COLUMNS}, seq, owner FROM items WHERE owner IN ({', '.join('?' * len(seen))}) "
+                f"AND root IN (SELECT root FROM owners WHERE id IN ({', '.join('?' * len(seen))})) "
+                f"AND seq > ?{extra} ORDER BY seq LIMIT ?",
+                [*seen, *seen, after, *variables, limit],
+            ).fetchall()
+        return [_row(row, seen[row[-1]]) for row in rows]
+
+    def by_places(self, scope: Scope, places: Iterable[int]) -> dict[int, ItemRow]:
+        """The rows at these places that the scope contains, by place."""
+        found: dict[int, ItemRow] = {}
+        wanted = list(places)
+        with self.database.reading() as connection:
+            seen = owners.visible(connection, scope)
+            for start in range(0, len(wanted), _CHUNK):
+                chunk = wanted[start : start + _CHUNK]
+                rows = connection.execute(
+                    f"SELECT {_COLUMNS}, seq, owner FROM items WHERE seq IN ({', '.join('?' * len(chunk))})",
+                    chunk,
+                )
+                found |= {row[-2]: _row(row, seen[row[-1]]) for row in rows if row[-1] in seen}
+        return found
+
+    def matching(self, scope: Scope, filters: Mapping[str, JSON]) -> list[int]:
+        """The places of the rows whose metadata fits the filters."""
+        extra, variables = _matching(None, filters)
+        with self.database.reading() as connection:
+            seen = owners.visible(connection, scope)
+            rows = connection.execute(
+                f"SELECT seq FROM items WHERE owner IN ({', '.join('?' * len(seen))}){extra}",
+                [*seen, *variables],
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def _one(self, scope: Scope, condition: str, variables: list[Any], *, exact: bool) -> ItemRow | None:
+        with self.database.reading() as connection:
+            seen = owners.visible(connection, scope)
+            if exact:
+                seen = {owner: other for owner, other in seen.items() if other == scope}
+            for owner, other in seen.items():
+                row = connection.execute(
+                    f"SELECT {_COLUMNS}, seq FROM items WHERE owner = ? AND {condition}",
+                    [owner, *variables],
+                ).fetchone()
+                if row is not None:
+                    return _row(row, other)
+        return None
+
+    def _stamp(self, connection: sqlite3.Connection, root: int) -> int:
+        row = connection.execute("UPDATE owners SET version = version + 1 WHERE id = ? RETURNING version", (root,))
+        return int(row.fetchone()[0])
+
+    def _cleared(self, connection: sqlite3.Connection, root: int) -> None:
+        connection.execute("UPDATE owners SET version = version + 1, cleared = version + 1 WHERE id = ?", (root,))

@@ -1,0 +1,80 @@
+"""The errors of memweld: one tree, so that one ``except MemweldError`` is enough.
+
+::
+
+    MemweldError
+    ├── InvalidInputError        (also a ValueError)    an argument breaks a rule; nothing was written
+    ├── MemoryNotFoundError      (also a LookupError)   no such memory in this scope
+    ├── AccessDeniedError        (also a PermissionError) the caller may not act for that user
+    ├── BackendUnavailableError  (also a ConnectionError) the store cannot be reached, read or written
+    ├── ConfigurationError                              settings contradict each other or lack something
+    └── MissingExtraError        (also an ImportError)  an optional package is not installed
+
+Errors of other libraries are translated where they cross into memweld and stay reachable as ``__cause__``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "AccessDeniedError",
+    "BackendUnavailableError",
+    "ConfigurationError",
+    "InvalidInputError",
+    "MemoryNotFoundError",
+    "MemweldError",
+    "MissingExtraError",
+    "invalid",
+    "missing_extra",
+]
+
+_SHOWN_CHARACTERS = 80
+
+
+class MemweldError(Exception):
+    """The root of every error that memweld raises on purpose."""
+
+
+class InvalidInputError(MemweldError, ValueError):
+    """An argument breaks a rule. The message names the value, the rule and the remedy."""
+
+
+class MemoryNotFoundError(MemweldError, LookupError):
+    """No memory with this id exists in the caller's scope.
+
+    Another user's id answers exactly as one that does not exist.
+    """
+
+    def __init__(self, memory_id: str) -> None:
+        self.memory_id = memory_id
+        super().__init__(f"No memory exists with ID {memory_id}")
+
+
+class AccessDeniedError(MemweldError, PermissionError):
+    """The caller is not allowed to act for the scope it asked for."""
+
+
+class BackendUnavailableError(MemweldError, ConnectionError):
+    """The store behind the memory cannot be reached, opened, read or written."""
+
+
+class ConfigurationError(MemweldError):
+    """The settings contradict each other, or something that they need is not given."""
+
+
+class MissingExtraError(MemweldError, ImportError):
+    """A package of an optional extra is not installed. The message is the one-line remedy."""
+
+
+def invalid(name: str, value: Any, rule: str, remedy: str) -> InvalidInputError:
+    """Build the error for a bad argument: what was given, what is expected, what to do."""
+    shown = ascii(value) if isinstance(value, str) else repr(value)
+    if len(shown) > _SHOWN_CHARACTERS:
+        shown = f"{shown[:_SHOWN_CHARACTERS]}… ({len(shown)} characters)"
+    return InvalidInputError(f"Invalid {name} {shown}: {rule}. {remedy}")
+
+
+def missing_extra(extra: str, package: str) -> MissingExtraError:
+    """Build the one-line remedy for a missing optional package."""
+    return MissingExtraError(f"{package} is not installed; run: pip install 'memweld[{extra}]'", name=package)

@@ -1,0 +1,314 @@
+"""Memory: a handle on the backend that is bound to one scope. No method of it takes a user id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from .checks import check_filters, check_key, check_kinds, check_limit, check_metadata, check_text, check_time
+from .engine import Engine, ItemDraft
+from .errors import ConfigurationError, invalid
+from .facets import History, Preferences, State, Tasks
+from .messages import MessagesLike, to_messages
+from .models import JSON, ChatMessage, EraseReceipt, Hit, Kind, MemoryItem, Session
+from .recall import DEFAULT_BUDGET, QUERY_CHARACTERS, recall_block
+from .scope import Scope
+
+if TYPE_CHECKING:
+    from .aio import AsyncMemory
+
+__all__ = ["Memory"]
+
+
+def _drafts(messages: Sequence[ChatMessage], roles: Sequence[str]) -> list[ItemDraft]:
+    spoken = ((message, message.text.strip()) for message in messages if message.role in roles)
+    return [
+        ItemDraft(text=check_text("message", text), role=message.role, name=message.name)
+        for message, text in spoken
+        if text
+    ]
+
+
+class Memory:
+    """The memory of one scope. Get one from `Backend.user` or `Backend.agent`; it is cheap and thread-safe.
+
+    Attributes:
+        scope: Whose memory it is.
+        preferences: Keyed facts about what the user likes.
+        tasks: What came of the user's tasks.
+    """
+
+    def __init__(self, engine: Engine, scope: Scope) -> None:
+        self._engine = engine
+        self.scope = scope
+        self.preferences = Preferences(engine, scope)
+        self.tasks = Tasks(engine, scope)
+
+    @property
+    def user_id(self) -> str | None:
+        """The user whose memory this is; None for an agent's own."""
+        return self.scope.user_id
+
+    @property
+    def agent_id(self) -> str | None:
+        """The agent whose part of the memory this is, if it is bound to one."""
+        return self.scope.agent_id
+
+    @property
+    def has_graph(self) -> bool:
+        """Whether memories are also kept in a graph store."""
+        return self._engine.has_graph
+
+    @property
+    def aio(self) -> AsyncMemory:
+        """The same methods for async code."""
+        from .aio import AsyncMemory
+
+        return AsyncMemory(self)
+
+    def __repr__(self) -> str:
+        return f"<Memory of {self.scope}>"
+
+    # facts
+
+    def add(
+        self,
+        messages: MessagesLike,
+        *,
+        metadata: Mapping[str, JSON] | None = None,
+        infer: bool | None = None,
+        session_id: str | None = None,
+        created_at: datetime | str | None = None,
+    ) -> list[MemoryItem]:
+        """Remember what was said.
+
+        With an LLM configured, mem0 extracts the facts; without one each message is kept verbatim. Whatever the LLM
+        answers, nothing is lost: if its answer is unusable, or it finds no fact, the text is kept as it is and the
+        item's ``extraction`` says so. A text that the scope holds already is not stored twice.
+
+        Args:
+            messages: Text, a message or a list of messages ``{"role", "content"}``. System and tool messages are no
+                facts about anybody and are left out.
+            metadata: Your own JSON data, returned exactly and usable in filters.
+            infer: Whether the LLM extracts; None means if there is one.
+            session_id: The conversation it belongs to; neighbours in it help search.
+            created_at: When it was said, for imports; now, if not given.
+
+        Returns:
+            The items that hold it, in order, also those that were there already.
+
+        Raises:
+            InvalidInputError: An argument breaks a rule; nothing was written.
+            ConfigurationError: ``infer=True`` without an LLM.
+        """
+        drafts = _drafts(to_messages(messages), ("user", "assistant"))
+        if not drafts:
+            raise invalid("messages", messages, "no message of the user or assistant has text", "Add what was said.")
+        if infer and not self._engine.can_extract:
+            raise ConfigurationError(
+                "infer=True needs an LLM, and none is configured: give one to connect(llm=…), or leave infer out."
+            )
+        wanted = self._engine.can_extract if infer is None else infer
+        checked_metadata = check_metadata(metadata)
+        checked_session = None if session_id is None else check_key("session_id", session_id)
+        checked_time = check_time("created_at", created_at)
+        for extract in (True, False) if wanted else (False,):
+            items = self._engine.add_items(
+                self.scope,
+                drafts,
+                infer=extract,
+                metadata=checked_metadata,
+                session_id=checked_session,
+                created_at=checked_time,
+            )
+            # An LLM that finds nothing worth keeping does not overrule a caller who said: remember this.
+            if items:
+                return items
+        return []
+
+    def search(
+        self,
+        query: str,
+        *,
+        limit: int = 5,
+        kinds: Kind | Sequence[Kind] | None = None,
+        filters: Mapping[str, JSON] | None = None,
+    ) -> list[Hit]:
+        """Find memories by meaning and by words, best first.
+
+        Args:
+            query: A question or some words.
+            limit: How many at most, 1 to 10,000.
+            kinds: Only these of ``item``, ``preference``, ``task``; all if not given.
+            filters: What metadata must equal, ``{key: value}``; no operators.
+
+        Raises:
+            InvalidInputError: An argument breaks a rule.
+        """
+        return self._engine.search_items(
+            self.scope,
+            check_text("query", query),
+            limit=check_limit(limit),
+            kinds=check_kinds(kinds),
+            filters=check_filters(filters),
+        )
+
+    def get(self, memory_id: str) -> MemoryItem:
+        """The memory with this id.
+
+        Raises:
+            MemoryNotFoundError: There is none in this scope.
+        """
+        return self._engine.get_item(self.scope, check_key("memory_id", memory_id))
+
+    def all(
+        self,
+        *,
+        limit: int = 100,
+        after: str | None = None,
+        kinds: Kind | Sequence[Kind] | None = None,
+        filters: Mapping[str, JSON] | None = None,
+    ) -> list[MemoryItem]:
+        """Memories in the order in which they were stored, a page at a time.
+
+        Args:
+            limit: The size of the page, 1 to 10,000.
+            after: The id of the last memory of the page before.
+            kinds: Only these kinds; all if not given.
+            filters: What metadata must equal.
+
+        Raises:
+            MemoryNotFoundError: ``after`` is no memory of this scope.
+        """
+        return self._engine.list_items(
+            self.scope,
+            limit=check_limit(limit),
+            after=None if after is None else check_key("after", after),
+            kinds=check_kinds(kinds),
+            filters=check_filters(filters),
+        )
+
+    def update(self, memory_id: str, text: str, *, metadata: Mapping[str, JSON] | None = None) -> MemoryItem:
+        """Replace the text of a memory, and its metadata if given.
+
+        Raises:
+            MemoryNotFoundError: There is no such memory in this scope.
+            InvalidInputError: The text breaks a rule, another memory says the same, or the memory is a preference or
+                a task's outcome, which are changed by their key.
+        """
+        checked = None if metadata is None else check_metadata(metadata)
+        return self._engine.update_item(
+            self.scope, check_key("memory_id", memory_id), check_text("text", text), checked
+        )
+
+    def delete(self, memory_id: str) -> None:
+        """Delete a memory.
+
+        Raises:
+            MemoryNotFoundError: There is none in this scope.
+        """
+        self._engine.delete_item(self.scope, check_key("memory_id", memory_id))
+
+    def clear(self) -> int:
+        """Delete all memories of the scope: items, preferences and tasks. State and history stay.
+
+        Returns:
+            How many there were.
+        """
+        return self._engine.clear_items(self.scope)
+
+    # state and history
+
+    def state(self, namespace: str) -> State:
+        """Key-value pairs under a namespace."""
+        return State(self._engine, self.scope, namespace)
+
+    def history(self, session_id: str) -> History:
+        """The messages of a session."""
+        return History(self._engine, self.scope, session_id)
+
+    def sessions(self) -> list[Session]:
+        """The sessions that have a history, the latest used first."""
+        return self._engine.list_sessions(self.scope)
+
+    # around a model call
+
+    def recall(
+        self,
+        query: str,
+        *,
+        limit: int = 5,
+        budget: int = DEFAULT_BUDGET,
+        kinds: Kind | Sequence[Kind] | None = None,
+    ) -> str:
+        """What goes in front of a model: the memories that fit, marked as data, not instructions.
+
+        Args:
+            query: What the user just said. Of a long text the end is searched for.
+            limit: How many memories at most.
+            budget: How many characters of memories at most.
+            kinds: Only these kinds; all if not given.
+
+        Returns:
+            A block of text, or an empty string where nothing is remembered or the query is blank.
+        """
+        limit = check_limit(limit)
+        budget = check_limit(budget, maximum=10_000_000)
+        if not query.strip():
+            return ""
+        hits = self.search(query.strip()[-QUERY_CHARACTERS:], limit=limit, kinds=kinds)
+        return recall_block(hits, str(self.scope), budget=budget)
+
+    def capture(
+        self,
+        messages: MessagesLike,
+        *,
+        session_id: str | None = None,
+        metadata: Mapping[str, JSON] | None = None,
+        infer: bool | None = None,
+    ) -> list[MemoryItem]:
+        """Keep a finished turn: its messages in the history, its facts as memories.
+
+        The history comes first, so that nothing said is lost whatever the LLM does. Facts come from the whole turn
+        with an LLM, and from what the user said without one.
+
+        Args:
+            messages: The messages of the turn.
+            session_id: The session whose history they join; without one only facts are kept.
+            metadata: Your own JSON data for the facts.
+            infer: Whether the LLM extracts; None means if there is one.
+
+        Returns:
+            The memories that hold the facts; empty where nothing was worth keeping.
+        """
+        turn = to_messages(messages)
+        wanted = self._engine.can_extract if infer is None else infer and self._engine.can_extract
+        drafts = _drafts(turn, ("user", "assistant") if wanted else ("user",))
+        checked_metadata = check_metadata(metadata)
+        if session_id is not None:
+            self.history(session_id).append(turn)
+        if not drafts:
+            return []
+        return self._engine.add_items(
+            self.scope,
+            drafts,
+            infer=wanted,
+            metadata=checked_metadata,
+            session_id=session_id,
+            created_at=None,
+        )
+
+    # everything
+
+    def export(self) -> dict[str, JSON]:
+        """All that the scope contains, as one JSON object: memories, state and histories, with times."""
+        return self._engine.export(self.scope)
+
+    def erase(self) -> EraseReceipt:
+        """Remove everything of this scope: memories, past texts, state, histories. It cannot be undone.
+
+        Returns:
+            A receipt with the rows erased in each store.
+        """
+        return self._engine.erase(self.scope)

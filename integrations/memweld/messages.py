@@ -1,0 +1,165 @@
+"""Messages from callers: anything message-like becomes a `ChatMessage` that can be stored."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias, cast
+
+from .checks import MAX_VALUE_CHARACTERS, check_json, check_key, check_text, check_time, utc_now
+from .errors import InvalidInputError, invalid
+from .models import JSON, ChatMessage, Role, ToolCall
+
+__all__ = ["MessageLike", "MessagesLike", "new_id", "to_message", "to_messages"]
+
+MessageLike: TypeAlias = "ChatMessage | Mapping[str, Any]"
+"""A `ChatMessage`, or ``{"role": …, "content": …}`` with ``name``, ``tool_calls``, ``created_at`` … where known."""
+
+MessagesLike: TypeAlias = "str | MessageLike | Sequence[MessageLike]"
+"""One message or several; a bare string is said by the user."""
+
+_ROLES: dict[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "ai": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
+_FIELDS = frozenset(field.name for field in dataclasses.fields(ChatMessage))
+
+
+def new_id() -> str:
+    """A fresh id for a message: a ULID, sortable by the time it was made."""
+    from ulid import ULID
+
+    return str(ULID())
+
+
+def _role(value: object) -> Role:
+    role = _ROLES.get(value) if isinstance(value, str) else None
+    if role is None:
+        raise invalid("role", value, "a role is system, user, assistant or tool", "Name who said it.")
+    return role
+
+
+def _content(value: object) -> str | list[dict[str, JSON]]:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        check_json("content", value, maximum=MAX_VALUE_CHARACTERS)
+        return value
+    if not isinstance(value, (list, tuple)):
+        rule = f"it must be text or a list of content parts, not {type(value).__name__}"
+        raise invalid("content", value, rule, "Pass the text that was said.")
+    parts: list[dict[str, JSON]] = []
+    for part in cast("Sequence[object]", value):
+        if isinstance(part, str):
+            parts.append({"type": "text", "text": part})
+        elif isinstance(part, Mapping):
+            parts.append(dict(cast("Mapping[str, JSON]", part)))
+        else:
+            raise invalid("content part", part, "a part is text or an object with a type", "Convert it.")
+    return cast("list[dict[str, JSON]]", json.loads(check_json("content", parts)))
+
+
+def _arguments(value: object) -> dict[str, JSON]:
+    if value is None or value == "":
+        return {}
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            # A model's malformed arguments are part of what was said: kept, not refused.
+            return {"__raw__": value}
+    if not isinstance(value, Mapping):
+        return {"__raw__": value}
+    return cast("dict[str, JSON]", json.loads(check_json("tool call arguments", value)))
+
+
+def _tool_call(value: object) -> ToolCall:
+    if isinstance(value, ToolCall):
+        check_json("tool call arguments", value.arguments)
+        return value
+    if not isinstance(value, Mapping):
+        raise invalid("tool call", value, "it must be an object with id, name and arguments", "Convert it.")
+    call = cast("Mapping[str, Any]", value)
+    function = cast("Mapping[str, Any]", call.get("function") or call)
+    arguments = function.get("arguments", function.get("args"))
+    name = check_key("tool call name", function.get("name"))
+    return ToolCall(id=str(call.get("id") or new_id()), name=name, arguments=_arguments(arguments))
+
+
+def _from_mapping(value: Mapping[str, Any]) -> ChatMessage:
+    if "role" not in value or ("content" not in value and not value.get("tool_calls")):
+        raise invalid("message", dict(value), "a message has a role and a content", 'Write {"role": …, "content": …}.')
+    native = value.get("native")
+    if native is None and set(value) - _FIELDS:
+        # Fields that we have no word for stay readable in the form in which they came.
+        native = {"framework": "openai", "message": {key: val for key, val in value.items() if key != "created_at"}}
+    return ChatMessage(
+        role=_role(value["role"]),
+        content=_content(value.get("content")),
+        id=value.get("id"),
+        name=value.get("name"),
+        tool_calls=tuple(_tool_call(call) for call in value.get("tool_calls") or ()),
+        tool_call_id=value.get("tool_call_id"),
+        created_at=check_time("created_at", value.get("created_at")),
+        native=native,
+    )
+
+
+def to_message(value: object) -> ChatMessage:
+    """One message, checked, with an id and a time.
+
+    Raises:
+        InvalidInputError: It has no role or content, or a field breaks a rule.
+    """
+    if isinstance(value, ChatMessage):
+        message = dataclasses.replace(
+            value,
+            role=_role(value.role),
+            content=_content(value.content),
+            tool_calls=tuple(_tool_call(call) for call in value.tool_calls),
+            created_at=check_time("created_at", value.created_at),
+        )
+    elif isinstance(value, Mapping):
+        message = _from_mapping(cast("Mapping[str, Any]", value))
+    else:
+        rule = f"it must be a ChatMessage or an object with role and content, not {type(value).__name__}"
+        raise invalid("message", value, rule, 'Write {"role": "user", "content": "…"}.')
+    for name in ("id", "name", "tool_call_id"):
+        given = getattr(message, name)
+        if given is not None:
+            check_key(f"message {name}", given)
+    if message.native is not None:
+        check_json("native message", message.native)
+    return dataclasses.replace(message, id=message.id or new_id(), created_at=message.created_at or utc_now())
+
+
+def _placed(position: int, value: object) -> ChatMessage:
+    try:
+        return to_message(value)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"Message {position}: {error}") from error
+
+
+def to_messages(values: MessagesLike) -> list[ChatMessage]:
+    """One message or several, checked, with ids and times. A bare string is said by the user.
+
+    Raises:
+        InvalidInputError: Nothing was given, or a message breaks a rule (its position is named).
+    """
+    if isinstance(values, str):
+        return [to_message({"role": "user", "content": check_text("message", values)})]
+    if isinstance(values, (ChatMessage, Mapping)):
+        return [to_message(values)]
+    if not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without types
+        raise invalid("messages", values, "it must be text, a message or a list of messages", "Wrap it in a list.")
+    messages = [_placed(position, value) for position, value in enumerate(values)]
+    if not messages:
+        raise invalid("messages", values, "it holds no message", "Pass at least one.")
+    return messages

@@ -1,0 +1,128 @@
+"""Whose memory: the scope, its validation, and the user of the current context."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import unicodedata
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from .errors import ConfigurationError, InvalidInputError, invalid
+
+__all__ = ["MAX_IDENTITY_CHARACTERS", "Scope", "current_user", "user_scope", "validate_identity"]
+
+MAX_IDENTITY_CHARACTERS = 256
+
+# Unicode categories that no identity may hold: control, format (zero-width and bidirectional marks), surrogate,
+# unassigned, private use, line and paragraph separators. Two ids that look the same must be the same.
+_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
+# Letters and signs that show nothing although their category is an ordinary one.
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
+    *map(chr, range(0xFE00, 0xFE10)),
+    *map(chr, range(0x180B, 0x1810)),
+    *map(chr, range(0xE0100, 0xE01F0)),
+}
+
+
+def validate_identity(name: str, value: object) -> str:
+    """Return ``value`` in the one form under which it is stored: NFC-normalised.
+
+    Args:
+        name: What the value is (``"user_id"``), for the error.
+        value: The identity as the caller has it.
+
+    Raises:
+        InvalidInputError: Not a string; empty; blank at either end; ``*``; over 256 characters; or holding a
+            control, zero-width or otherwise invisible character.
+    """
+    remedy = "Pass the printable id by which your application knows the user or agent."
+    if not isinstance(value, str):
+        raise invalid(name, value, f"it must be a string, not {type(value).__name__}", remedy)
+    identity = unicodedata.normalize("NFC", value)
+    if not identity.strip():
+        raise invalid(name, value, "it must not be empty or blank", remedy)
+    if identity != identity.strip():
+        raise invalid(name, value, "it must not begin or end with white space", "Strip it first.")
+    if identity == "*":
+        raise invalid(name, value, "a wildcard is nobody's id", remedy)
+    if len(identity) > MAX_IDENTITY_CHARACTERS:
+        raise invalid(name, value, f"it has {len(identity)} characters, at most {MAX_IDENTITY_CHARACTERS}", remedy)
+    for character in identity:
+        if unicodedata.category(character) in _FORBIDDEN_CATEGORIES or character in _INVISIBLE:
+            rule = f"it holds the invisible or control character U+{ord(character):04X}"
+            raise invalid(name, value, rule, "Remove it.")
+    return identity
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose memory it is: a user, an agent, or what one agent knows of one user.
+
+    A user's scope contains what every agent keeps of that user; a scope with both ids is the part of one agent. An
+    agent's own scope (no user) contains nothing of any user.
+
+    Attributes:
+        user_id: The end user, or None for an agent's own memory.
+        agent_id: The agent, or None for all that is kept of the user.
+    """
+
+    user_id: str | None = None
+    agent_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.user_id is None and self.agent_id is None:
+            raise InvalidInputError(
+                "A scope needs a user_id, an agent_id or both: neither was given. "
+                "Name whose memory it is; there is no default user."
+            )
+        if self.user_id is not None:
+            object.__setattr__(self, "user_id", validate_identity("user_id", self.user_id))
+        if self.agent_id is not None:
+            object.__setattr__(self, "agent_id", validate_identity("agent_id", self.agent_id))
+
+    def contains(self, other: Scope) -> bool:
+        """Whether a row of ``other`` may be shown to a caller of this scope."""
+        if self.user_id != other.user_id:
+            return False
+        return self.agent_id is None or self.agent_id == other.agent_id
+
+    def __str__(self) -> str:
+        """The scope in words, as the tools' answers have it: ``user ana``, ``agent researcher``."""
+        named = [("user", self.user_id), ("agent", self.agent_id)]
+        return " and ".join(f"{word} {identity}" for word, identity in named if identity is not None)
+
+
+_CURRENT: contextvars.ContextVar[Scope | None] = contextvars.ContextVar("memweld_user_scope", default=None)
+
+
+@contextlib.contextmanager
+def user_scope(user_id: str, *, agent_id: str | None = None) -> Generator[Scope]:
+    """Name the user for every adapter that is called inside the ``with`` block.
+
+    The value travels with the context: into tasks and ``asyncio.to_thread``, not into bare threads.
+
+    Raises:
+        InvalidInputError: The id breaks a rule of `validate_identity`.
+    """
+    scope = Scope(user_id=user_id, agent_id=agent_id)
+    token = _CURRENT.set(scope)
+    try:
+        yield scope
+    finally:
+        _CURRENT.reset(token)
+
+
+def current_user() -> Scope:
+    """Return the scope that `user_scope` set.
+
+    Raises:
+        ConfigurationError: No user is set. There is never a default user.
+    """
+    scope = _CURRENT.get()
+    if scope is None:
+        raise ConfigurationError(
+            "No user is known here: call inside `with memweld.user_scope(user_id):`, "
+            "or give the adapter a Memory that is bound to one, backend.user(user_id)."
+        )
+    return scope

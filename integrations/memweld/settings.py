@@ -1,0 +1,60 @@
+"""Settings from the environment: everything that `connect` takes, as ``MEMWELD_*`` variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .errors import ConfigurationError
+
+__all__ = ["Settings", "default_file", "load_settings"]
+
+
+class Settings(BaseSettings):
+    """What the environment says. Complex values are JSON, e.g. ``MEMWELD_LLM='{"provider": "openai", …}'``.
+
+    Attributes:
+        url: Where memory is kept; None means the embedded file in the user's data directory.
+        token: The bearer token for a memweld server.
+        graph: The URL of a graph store.
+        llm: A mem0 LLM configuration, ``{"provider": …, "config": {…}}``.
+        llm_timeout: Seconds after which an extraction is given up and the text kept verbatim.
+        embedder: A mem0 embedder configuration.
+        mem0: A whole mem0 configuration.
+        user_id: The default user of the command line and of a stdio server.
+        lock_user: Whether that user is the only one.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MEMWELD_", extra="ignore")
+
+    url: str | None = None
+    token: str | None = None
+    graph: str | None = None
+    llm: dict[str, Any] | None = None
+    llm_timeout: float = 60.0
+    embedder: dict[str, Any] | None = None
+    mem0: dict[str, Any] | None = None
+    user_id: str | None = None
+    lock_user: bool = False
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        ConfigurationError: A variable does not hold what it should.
+    """
+    try:
+        return Settings()
+    except (ValidationError, ValueError) as error:
+        raise ConfigurationError(f"A MEMWELD_* environment variable is not usable: {error}") from error
+
+
+def default_file() -> Path:
+    """The embedded file in the platform's data directory of the user."""
+    from platformdirs import user_data_path
+
+    return user_data_path("memweld", appauthor=False) / "memory.db"

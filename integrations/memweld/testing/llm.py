@@ -1,0 +1,45 @@
+"""An LLM for extraction that says what it is told to say, in the shape of a LangChain chat model."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["ScriptedExtractor", "facts"]
+
+
+def facts(*texts: str) -> str:
+    """The answer of an LLM that extracted these facts, as mem0 asks for it."""
+    return json.dumps({"memory": [{"id": str(number), "text": text} for number, text in enumerate(texts)]})
+
+
+class ScriptedExtractor:
+    """Answers each ``invoke`` with the next of its answers; the last one again and again.
+
+    Args:
+        answers: Strings or any other objects to return, exceptions to raise, functions of the messages to call.
+        delay: Seconds before each answer.
+
+    Attributes:
+        prompts: The messages of each call.
+    """
+
+    def __init__(self, answers: Sequence[Any], *, delay: float = 0.0) -> None:
+        self._answers = itertools.chain(answers, itertools.repeat(answers[-1]))
+        self._delay = delay
+        self._lock = threading.Lock()
+        self.prompts: list[list[tuple[str, str]]] = []
+
+    def invoke(self, messages: list[tuple[str, str]]) -> Any:
+        """The next answer."""
+        with self._lock:
+            self.prompts.append(messages)
+            answer = next(self._answers)
+        time.sleep(self._delay)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer(messages) if callable(answer) else answer
