@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 async def _run(method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    # A cancelled caller must not leave a half-done write behind: the thread runs to its end.
+    # Cancelling the caller does not stop the thread: a write that was begun is finished, never left half done.
     return await anyio.to_thread.run_sync(functools.partial(method, *args, **kwargs))
 
 

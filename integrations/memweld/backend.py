@@ -11,7 +11,7 @@ from .errors import ConfigurationError
 from .memory import Memory
 from .scope import Scope
 
-__all__ = ["Backend", "connect"]
+__all__ = ["Backend", "connect", "redacted"]
 
 
 class Backend:
@@ -27,7 +27,7 @@ class Backend:
         Raises:
             InvalidInputError: An id breaks a rule (see `memweld.scope.validate_identity`).
         """
-        return Memory(self._engine, Scope(user_id=user_id, agent_id=agent_id))
+        return self.scoped(Scope(user_id=user_id, agent_id=agent_id))
 
     def agent(self, agent_id: str) -> Memory:
         """An agent's own memory, which belongs to no user.
@@ -35,11 +35,11 @@ class Backend:
         Raises:
             InvalidInputError: The id breaks a rule.
         """
-        return Memory(self._engine, Scope(agent_id=agent_id))
+        return self.scoped(Scope(agent_id=agent_id))
 
     def scoped(self, scope: Scope) -> Memory:
         """The memory of a scope that is validated already."""
-        return Memory(self._engine, scope)
+        return Memory(self._engine, scope, url=self.url)
 
     def close(self) -> None:
         """Release files and connections."""
@@ -54,7 +54,7 @@ class Backend:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<memweld.Backend {self.url}>"
+        return f"<memweld.Backend {redacted(self.url)}>"
 
 
 def connect(
@@ -91,7 +91,7 @@ def connect(
     scheme = url.partition(":")[0].lower()
     if scheme != "sqlite" or "://" not in url:
         raise ConfigurationError(
-            f"Cannot connect to {_without_password(url)!r}: this version keeps memory in an embedded file. "
+            f"Cannot connect to {redacted(url)!r}: this version keeps memory in an embedded file. "
             "Pass sqlite:///path/to/memory.db, or nothing for the file in your data directory."
         )
     for name, value in (("graph", graph or settings.graph), ("mem0", mem0 or settings.mem0), ("token", token)):
@@ -108,6 +108,7 @@ def connect(
     return Backend(engine, url=url)
 
 
-def _without_password(url: str) -> str:
+def redacted(url: str) -> str:
+    """The URL without user and password, for people to read."""
     head, at, tail = url.rpartition("@")
     return f"{head.split('://')[0]}://…@{tail}" if at and "://" in head else url

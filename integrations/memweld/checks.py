@@ -39,6 +39,7 @@ MAX_VALUE_CHARACTERS = 16_000_000
 MAX_METADATA_CHARACTERS = 65_536
 MAX_LIMIT = 10_000
 MAX_DEPTH = 64
+MAX_INTEGER_BITS = 8_192  # Python itself refuses to read decimals of more than 4,300 digits
 
 _KINDS: tuple[Kind, ...] = ("item", "preference", "task")
 
@@ -84,14 +85,21 @@ def check_key(name: str, value: object) -> str:
     return value
 
 
+def _check_number(name: str, value: float) -> None:
+    if isinstance(value, int):
+        if value.bit_length() > MAX_INTEGER_BITS:
+            raise invalid(name, "…", f"it holds an integer of more than {MAX_INTEGER_BITS} bits", "Use a string.")
+    elif not math.isfinite(value):
+        raise invalid(name, value, "JSON has no such number", "Use null or a string.")
+
+
 def _check_json(name: str, value: object, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise invalid(name, "…", f"it is nested more than {MAX_DEPTH} levels deep", "Flatten it.")
-    if value is None or isinstance(value, (bool, int)):
+    if value is None or isinstance(value, bool):
         return
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise invalid(name, value, "JSON has no such number", "Use null or a string.")
+    if isinstance(value, (int, float)):
+        _check_number(name, value)
     elif isinstance(value, str):
         try:
             value.encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Memory"]
 
+# One question and nothing else; the Greek, Arabic and full-width marks ask too.
+_ASKED = re.compile(r"[^.!。！?？؟;…\n]*[?？؟;]+\s*")
+
 
 def _drafts(messages: Sequence[ChatMessage], roles: Sequence[str]) -> list[ItemDraft]:
     spoken = ((message, message.text.strip()) for message in messages if message.role in roles)
@@ -30,18 +34,25 @@ def _drafts(messages: Sequence[ChatMessage], roles: Sequence[str]) -> list[ItemD
     ]
 
 
+def _stated(drafts: Sequence[ItemDraft]) -> list[ItemDraft]:
+    """Drafts that say something: a message that only asks is no fact about anybody."""
+    return [draft for draft in drafts if _ASKED.fullmatch(draft.text) is None]
+
+
 class Memory:
     """The memory of one scope. Get one from `Backend.user` or `Backend.agent`; it is cheap and thread-safe.
 
     Attributes:
         scope: Whose memory it is.
+        url: Where it is kept, as `memweld.connect` took it.
         preferences: Keyed facts about what the user likes.
         tasks: What came of the user's tasks.
     """
 
-    def __init__(self, engine: Engine, scope: Scope) -> None:
+    def __init__(self, engine: Engine, scope: Scope, *, url: str = "") -> None:
         self._engine = engine
         self.scope = scope
+        self.url = url
         self.preferences = Preferences(engine, scope)
         self.tasks = Tasks(engine, scope)
 
@@ -271,7 +282,7 @@ class Memory:
         """Keep a finished turn: its messages in the history, its facts as memories.
 
         The history comes first, so that nothing said is lost whatever the LLM does. Facts come from the whole turn
-        with an LLM, and from what the user said without one.
+        with an LLM; without one they are what the user said, except messages that only ask a question.
 
         Args:
             messages: The messages of the turn.
@@ -284,7 +295,7 @@ class Memory:
         """
         turn = to_messages(messages)
         wanted = self._engine.can_extract if infer is None else infer and self._engine.can_extract
-        drafts = _drafts(turn, ("user", "assistant") if wanted else ("user",))
+        drafts = _drafts(turn, ("user", "assistant")) if wanted else _stated(_drafts(turn, ("user",)))
         checked_metadata = check_metadata(metadata)
         if session_id is not None:
             self.history(session_id).append(turn)

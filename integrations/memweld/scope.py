@@ -93,23 +93,35 @@ class Scope:
         return " and ".join(f"{word} {identity}" for word, identity in named if identity is not None)
 
 
-_CURRENT: contextvars.ContextVar[Scope | None] = contextvars.ContextVar("memweld_user_scope", default=None)
+@dataclass(slots=True)
+class _Named:
+    """The scope that a ``with`` block named; no longer open once the block has ended."""
+
+    scope: Scope
+    is_open: bool = True
+
+
+_CURRENT: contextvars.ContextVar[_Named | None] = contextvars.ContextVar("memweld_user_scope", default=None)
 
 
 @contextlib.contextmanager
 def user_scope(user_id: str, *, agent_id: str | None = None) -> Generator[Scope]:
     """Name the user for every adapter that is called inside the ``with`` block.
 
-    The value travels with the context: into tasks and ``asyncio.to_thread``, not into bare threads.
+    The name travels with the context: into tasks and ``asyncio.to_thread``, not into bare threads. It ends with the
+    block also there: a task that outlives the block has no user any more, so that a long-lived worker which was
+    started for one user never serves the next one with the first one's memory.
 
     Raises:
         InvalidInputError: The id breaks a rule of `validate_identity`.
     """
     scope = Scope(user_id=user_id, agent_id=agent_id)
-    token = _CURRENT.set(scope)
+    named = _Named(scope)
+    token = _CURRENT.set(named)
     try:
         yield scope
     finally:
+        named.is_open = False
         _CURRENT.reset(token)
 
 
@@ -117,12 +129,13 @@ def current_user() -> Scope:
     """Return the scope that `user_scope` set.
 
     Raises:
-        ConfigurationError: No user is set. There is never a default user.
+        ConfigurationError: No user is named, or the block that named one has ended. There is never a default user.
     """
-    scope = _CURRENT.get()
-    if scope is None:
+    named = _CURRENT.get()
+    if named is None or not named.is_open:
+        ended = "" if named is None else " (the block that named one has ended)"
         raise ConfigurationError(
-            "No user is known here: call inside `with memweld.user_scope(user_id):`, "
+            f"No user is known here{ended}: call inside `with memweld.user_scope(user_id):`, "
             "or give the adapter a Memory that is bound to one, backend.user(user_id)."
         )
-    return scope
+    return named.scope

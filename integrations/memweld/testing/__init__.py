@@ -1,10 +1,42 @@
 """What adapters, engines and applications are tested with: conformance suites, scripted models, a hash embedder.
 
-Nothing here needs a key, a server or a download, and nothing here is used by memweld outside of tests.
+Nothing here needs a key, a server or a download, and nothing here is used by memweld outside of tests and the demo.
+The suites need pytest; the rest does not, so each name is loaded when it is first used.
 """
 
-from .adapters import AdapterDriver, AdapterSuite, Mode, ToolReply, Turn
-from .backends import BackendSuite
-from .embedding import HashEmbedder
+from __future__ import annotations
 
-__all__ = ["AdapterDriver", "AdapterSuite", "BackendSuite", "HashEmbedder", "Mode", "ToolReply", "Turn"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .adapters import AdapterDriver, AdapterSuite, Mode, ToolReply, Turn
+    from .backends import BackendSuite
+    from .embedding import HashEmbedder
+    from .llm import ScriptedExtractor, facts
+
+__all__ = [
+    "AdapterDriver",
+    "AdapterSuite",
+    "BackendSuite",
+    "HashEmbedder",
+    "Mode",
+    "ScriptedExtractor",
+    "ToolReply",
+    "Turn",
+    "facts",
+]
+
+_HOMES = {
+    "adapters": ("AdapterDriver", "AdapterSuite", "Mode", "ToolReply", "Turn"),
+    "backends": ("BackendSuite",),
+    "embedding": ("HashEmbedder",),
+    "llm": ("ScriptedExtractor", "facts"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -85,7 +85,7 @@ RUBBISH: list[Any] = [
     SystemExit(1),
 ]
 
-NOT_JSON: list[Any] = [{1, 2}, object(), float("nan"), {1: 2}, b"x", "\ud800", [[[]], {"a": float("inf")}]]
+NOT_JSON: list[Any] = [{1, 2}, 10**5000, object(), float("nan"), {1: 2}, b"x", "\ud800", [[[]], {"a": float("inf")}]]
 
 
 class BackendSuite:
@@ -450,7 +450,7 @@ class BackendSuite:
             list(pool.map(count, range(4)))
         assert states[0]["count"] == 100
 
-    @pytest.mark.parametrize("value", NOT_JSON, ids=repr)
+    @pytest.mark.parametrize("value", NOT_JSON, ids=lambda value: type(value).__name__)
     def test_state_refuses_what_is_not_json(self, ana: Memory, value: Any) -> None:
         """A value that would not come back equal is an error, and the old one stays."""
         state = ana.state("n")
@@ -551,6 +551,8 @@ class BackendSuite:
         assert (bob.all(), bob.sessions()) == ([], [])
         assert ana.capture([{"role": "assistant", "content": "Hello?"}], session_id="s1") == []
         ana.capture("I like trams")
+        assert ana.capture("Where do I live?", session_id="s1") == []
+        assert ana.history("s1").messages()[-1].text == "Where do I live?"
         assert [item.text for item in ana.all()] == ["I moved to Porto", "I like trams"]
 
     # extraction

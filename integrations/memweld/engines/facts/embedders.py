@@ -62,7 +62,7 @@ class StaticEmbedder:
         """The mean of the vectors of the text's tokens; zeros for a text without any."""
         tokens = self._tokenizer.encode(text, add_special_tokens=False).ids
         if not tokens:
-            return np.zeros(self._weights.shape[1], dtype=np.float32)
+            return np.zeros(int(self._weights.shape[1]), dtype=np.float32)
         return np.asarray(np.mean(self._weights[tokens], axis=0), dtype=np.float32)
 
 

@@ -54,6 +54,7 @@ class Facts:
         self._mem0, self._store = make_mem0(config, self._embedding, self._llm)
         self._items = Items(database)
         self._claimed = threading.Event()
+        self._store.before_insert = self._claim_embedder
         self._check_embedder()
 
     # adding
@@ -138,7 +139,6 @@ class Facts:
         *,
         infer: bool,
     ) -> None:
-        self._claim_embedder()
         messages = [{"role": draft.role, "content": draft.text, "name": draft.name} for draft in drafts]
         payload = {ENVELOPE: envelope.dump()}
         if created_at is not None:

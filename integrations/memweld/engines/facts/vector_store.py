@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from mem0.vector_stores.base import VectorStoreBase
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from ...errors import AccessDeniedError
 from ...models import JSON
 from ...scope import Scope
 from ..stores import owners
@@ -69,6 +70,7 @@ class SqliteVectorStore(VectorStoreBase):
         self._database = database
         self._guard = guard
         self._indexes = IndexCache()
+        self.before_insert: Callable[[], None] = lambda: None
 
     def insert(
         self,
@@ -78,6 +80,7 @@ class SqliteVectorStore(VectorStoreBase):
     ) -> None:
         """Store rows; one that says what the owner has already is left out."""
         with self._database.writing():
+            self.before_insert()
             for vector, payload, memory_id in zip(vectors, payloads or (), ids or (), strict=True):
                 self.items.insert(row_of(memory_id, payload), as_bytes(vector))
 
@@ -87,7 +90,7 @@ class SqliteVectorStore(VectorStoreBase):
         """The rows that fit best, best first, with scores from 0 to 1."""
         wanted = dict(filters or {})
         conditions = json.loads(wanted.pop(FILTERS, "{}"))
-        scope = scope_of(wanted)
+        scope = self._allowed(wanted)
         with self._database.reading() as connection:
             root = self._root(connection, scope)
             snapshot = None if root is None else self._indexes.read(connection, root)
@@ -122,7 +125,7 @@ class SqliteVectorStore(VectorStoreBase):
 
     def list(self, filters: Mapping[str, Any] | None = None, top_k: int | None = None) -> list[list[StoredVector]]:
         """The scope's rows in order, inside one more list, as mem0 wants it."""
-        scope = scope_of(filters or {})
+        scope = self._allowed(filters or {})
         rows = self.items.page(scope, limit=-1 if top_k is None else top_k, after=0, kinds=None, filters={})
         return [[_stored(row) for row in rows]]
 
@@ -149,6 +152,16 @@ class SqliteVectorStore(VectorStoreBase):
         with self._database.reading() as connection:
             count = connection.execute("SELECT count(*) FROM items").fetchone()[0]
         return {"name": self.collection_name, "count": count}
+
+    def _allowed(self, filters: Mapping[str, Any]) -> Scope:
+        """The scope that the filters name, which must be the one of the call.
+
+        mem0 2.2 lets a caller's ``AND`` and ``*`` replace the user in the filters: nothing gets past here with them.
+        """
+        scope = scope_of(filters)
+        if scope != self._guard.scope:
+            raise AccessDeniedError(f"The call is for {self._guard.scope}, and mem0 asked for rows of {scope}.")
+        return scope
 
     def _root(self, connection: sqlite3.Connection, scope: Scope) -> int | None:
         owner = owners.find(connection, scope)

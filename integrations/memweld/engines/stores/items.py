@@ -99,16 +99,9 @@ def _matching(kinds: Sequence[Kind] | None, filters: Mapping[str, JSON]) -> tupl
     if kinds is not None:
         sql += f" AND kind IN ({', '.join('?' * len(kinds))})"
         variables += kinds
-    for key, wanted in filters.items():
-        # json_each compares the parsed value; a path built from the key would misread quotes and dots in it.
-        if wanted is None or isinstance(wanted, bool):
-            equals, value = f"j.type = '{dump_json(wanted)}'", []
-        elif isinstance(wanted, str):
-            equals, value = "j.type = 'text' AND j.atom = ?", [wanted]
-        else:
-            equals, value = "j.type IN ('integer', 'real') AND j.atom = ?", [wanted]
-        sql += f" AND EXISTS (SELECT 1 FROM json_each(items.metadata) j WHERE j.key = ? AND {equals})"
-        variables += [key, *value]
+    if filters:
+        sql += " AND metadata_fits(metadata, ?)"
+        variables.append(dump_json(filters))
     return sql, variables
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 from ...errors import BackendUnavailableError, ConfigurationError
+from .matching import fits
 from .schema import migrate
 
 __all__ = ["SqliteDatabase", "path_of"]
@@ -77,6 +78,7 @@ class SqliteDatabase:
     @contextlib.contextmanager
     def reading(self) -> Generator[sqlite3.Connection]:
         """A connection for reading: all statements inside see one moment, and this thread's own open unit."""
+        self._after_fork()
         with self._translated():
             if self._unit.connection is not None:
                 yield self._unit.connection
@@ -108,6 +110,7 @@ class SqliteDatabase:
     @contextlib.contextmanager
     def unit(self) -> Generator[None]:
         """All writes inside are one transaction, begun by the first of them. Units nest: the outermost commits."""
+        self._after_fork()
         if self._unit.active:
             yield
             return
@@ -122,6 +125,7 @@ class SqliteDatabase:
 
     def run_alone(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Run something that must stand outside of a transaction, on the writer's connection."""
+        self._after_fork()
         with self._translated(), self._writing:
             work(self._open_writer())
 
@@ -163,7 +167,6 @@ class SqliteDatabase:
                 self._writing.release()
 
     def _borrow(self) -> sqlite3.Connection:
-        self._after_fork()
         with self._lock:
             if self._readers:
                 return self._readers.pop()
@@ -184,7 +187,6 @@ class SqliteDatabase:
                 self._readers.append(connection)
 
     def _open_writer(self) -> sqlite3.Connection:
-        self._after_fork()
         with self._lock:
             if self._closed:
                 raise BackendUnavailableError(f"{self.where} is closed; connect again.")
@@ -217,6 +219,7 @@ class SqliteDatabase:
             # NORMAL in WAL survives a crash of the process; secure_delete overwrites what is deleted with zeros.
             for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
                 connection.execute(f"PRAGMA {pragma}")
+            connection.create_function("metadata_fits", 2, fits, deterministic=True)
         except BaseException:
             connection.close()
             raise

@@ -1,0 +1,48 @@
+# Two commands for everybody: `make demo` shows memweld at work, `make test` proves it. Each installs what it needs
+# into .venv, from nothing but Python 3.10 to 3.13.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/python -m uv
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format requirements clean
+
+help: ## Show these lines
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(INSTALLED): requirements/dev.txt requirements/uv.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "memweld needs Python 3.10 to 3.13; name one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/uv.txt
+	$(UV) pip install --quiet --python $(BIN)/python -r requirements/dev.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+install: $(INSTALLED) ## Make .venv with everything that memweld, its extras and its tests need
+
+demo: $(INSTALLED) ## See one memory shared by LangChain, CrewAI, AutoGen and MCP (ARGS="--conversation FILE")
+	$(BIN)/memweld demo $(ARGS)
+
+test: check ## Check the code and run all tests that need no server
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+check: $(INSTALLED) ## Lint, formatting, types and the rules for imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+format: $(INSTALLED) ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+requirements: $(INSTALLED) ## Pin anew what resolves together (without the address of any index)
+	$(UV) pip compile --quiet --universal --python-version 3.10 --no-emit-index-url --no-annotate --upgrade \
+		--extra all --group dev pyproject.toml --custom-compile-command 'make requirements' -o requirements/dev.txt
+
+clean: ## Remove .venv and what tools leave behind
+	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache

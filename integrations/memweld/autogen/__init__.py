@@ -1,0 +1,37 @@
+"""memweld for AutoGen: memory tools, a Memory for agents, and a model context that is kept and recalls.
+
+::
+
+    from memweld.autogen import MemweldChatCompletionContext, memory_tools
+
+    agent = AssistantAgent(
+        "assistant",
+        model_client=client,
+        tools=memory_tools(ana),
+        model_context=MemweldChatCompletionContext(ana, "session-1"),
+    )
+"""
+
+from ..errors import missing_extra
+
+try:
+    import autogen_core as _autogen_core
+except ImportError as error:
+    raise missing_extra("autogen", "autogen-core") from error
+
+from .context import MemweldChatCompletionContext
+from .memory import MemweldMemory
+from .source import loading_with
+from .tools import MemweldTool, MemweldToolAnswer, memory_tools, memory_workbench
+
+del _autogen_core
+
+__all__ = [
+    "MemweldChatCompletionContext",
+    "MemweldMemory",
+    "MemweldTool",
+    "MemweldToolAnswer",
+    "loading_with",
+    "memory_tools",
+    "memory_workbench",
+]

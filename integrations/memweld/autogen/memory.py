@@ -1,0 +1,170 @@
+"""MemweldMemory: AutoGen's Memory protocol, for ``AssistantAgent(memory=[…])``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from autogen_core import CancellationToken, Component
+from autogen_core.memory import Memory as AutoGenMemory
+from autogen_core.memory import MemoryContent, MemoryMimeType, MemoryQueryResult, UpdateContextResult
+from autogen_core.model_context import ChatCompletionContext
+from typing_extensions import Self
+
+from ..backend import Backend
+from ..checks import dump_json
+from ..errors import ConfigurationError, invalid
+from ..memory import Memory
+from ..models import Hit
+from ..recall import DEFAULT_BUDGET
+from ..tools import item_data
+from .cancelling import awaited
+from .context import MemweldChatCompletionContext
+from .recalling import USER_NAMES, OnError, Recaller, last_said, show_recall
+from .source import MemorySource, SourceConfig
+
+__all__ = ["MemweldMemory"]
+
+_OPTIONS = {"limit", "kinds", "filters"}
+
+
+class MemweldMemoryConfig(SourceConfig):
+    """The config of a `MemweldMemory`."""
+
+    limit: int = 5
+    budget: int = DEFAULT_BUDGET
+    user_names: tuple[str, ...] = USER_NAMES
+    on_error: OnError = "warn"
+
+
+class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
+    """A user's memory as AutoGen's ``Memory``: recall before each turn, and query, add and clear for your own code.
+
+    AutoGen never calls `add` by itself: this class reads. `MemweldChatCompletionContext` also captures.
+
+    Args:
+        memory: The memory of a user, or a backend; with a backend each call works for the user of
+            `memweld.user_scope`.
+        limit: How many memories at most a turn recalls.
+        budget: How many characters of them at most.
+        user_names: The message sources that are the end user. What they said last is what is searched for.
+        on_error: ``warn``: where the store cannot be reached, a turn goes on without recall and the log
+            ``memweld.autogen`` says so. ``raise``: the error ends the run. No known user ends it always.
+    """
+
+    component_config_schema = MemweldMemoryConfig
+    component_provider_override = "memweld.autogen.MemweldMemory"
+
+    def __init__(
+        self,
+        memory: Memory | Backend,
+        *,
+        limit: int = 5,
+        budget: int = DEFAULT_BUDGET,
+        user_names: Sequence[str] = USER_NAMES,
+        on_error: OnError = "warn",
+    ) -> None:
+        self._source = MemorySource(memory)
+        self._recaller = Recaller(limit=limit, budget=budget, on_error=on_error)
+        self._user_names = tuple(user_names)
+
+    async def update_context(self, model_context: ChatCompletionContext) -> UpdateContextResult:
+        """Recall what fits the user's last message and let the context show it in front of its messages.
+
+        Nothing is added to the context, so nothing piles up over turns or is saved with the agent's state. A
+        `MemweldChatCompletionContext` that recalls from the same memory is left alone: the block stands there once.
+
+        Raises:
+            ConfigurationError: No user is known.
+            BackendUnavailableError: With ``on_error="raise"``.
+        """
+        memory = self._source.memory()
+        if isinstance(model_context, MemweldChatCompletionContext) and model_context.recalls(memory):
+            recalled = await model_context.recall()
+        else:
+            query = last_said(await model_context.get_messages(), self._user_names)
+            recalled = await self._recaller.recall(memory, query, object())
+            show_recall(model_context, self)
+        return UpdateContextResult(memories=MemoryQueryResult(results=[_content(hit) for hit in recalled.hits]))
+
+    def shown(self) -> str:
+        """The block that the user of the moment is shown, as recalled for the turn; empty if no user is known."""
+        try:
+            return self._recaller.latest(self._source.memory().scope).block
+        except ConfigurationError:
+            return ""
+
+    async def query(
+        self,
+        query: str | MemoryContent,
+        cancellation_token: CancellationToken | None = None,
+        **kwargs: Any,
+    ) -> MemoryQueryResult:
+        """Find memories.
+
+        Args:
+            query: A question or some words.
+            cancellation_token: Cancels the waiting.
+            kwargs: ``limit``, ``kinds`` and ``filters`` as in `memweld.Memory.search`.
+
+        Returns:
+            The memories as text, best first; ``metadata`` has id, score, times and your own ``metadata``.
+
+        Raises:
+            InvalidInputError: The query is no text, or another keyword was given (``user_id`` among them).
+        """
+        if unknown := sorted(set(kwargs) - _OPTIONS):
+            raise invalid("argument", unknown[0], f"query takes {', '.join(sorted(_OPTIONS))}", "Leave it out.")
+        options: dict[str, Any] = {"limit": self._recaller.limit, **kwargs}
+        hits = await awaited(self._source.memory().aio.search(_text(query), **options), cancellation_token)
+        return MemoryQueryResult(results=[_content(hit) for hit in hits])
+
+    async def add(self, content: MemoryContent, cancellation_token: CancellationToken | None = None) -> None:
+        """Remember a text or a JSON object, with its metadata.
+
+        Raises:
+            InvalidInputError: It is an image or binary, or its metadata is no JSON.
+        """
+        adding = self._source.memory().aio.add(_text(content), metadata=content.metadata)
+        await awaited(adding, cancellation_token)
+
+    async def clear(self) -> None:
+        """Delete all memories of the user: facts, preferences and task outcomes. Histories stay."""
+        await self._source.memory().aio.clear()
+
+    async def close(self) -> None:
+        """Do nothing: the backend belongs to whoever opened it."""
+
+    def _to_config(self) -> MemweldMemoryConfig:
+        return MemweldMemoryConfig(
+            **self._source.config().model_dump(),
+            limit=self._recaller.limit,
+            budget=self._recaller.budget,
+            user_names=self._user_names,
+            on_error=self._recaller.on_error,
+        )
+
+    @classmethod
+    def _from_config(cls, config: MemweldMemoryConfig) -> Self:
+        return cls(
+            MemorySource.load(config),
+            limit=config.limit,
+            budget=config.budget,
+            user_names=config.user_names,
+            on_error=config.on_error,
+        )
+
+
+def _text(content: str | MemoryContent) -> str:
+    value = content.content if isinstance(content, MemoryContent) else content
+    if isinstance(value, dict):
+        return dump_json(value)
+    if not isinstance(value, str):
+        rule = f"memory keeps text and JSON objects, not {type(value).__name__}"
+        raise invalid("content", value, rule, "Describe it in words.")
+    return value
+
+
+def _content(hit: Hit) -> MemoryContent:
+    data = {key: value for key, value in item_data(hit).items() if key not in ("text", "user_id")}
+    return MemoryContent(content=hit.text, mime_type=MemoryMimeType.TEXT, metadata=data)

@@ -1,0 +1,157 @@
+"""Recall, once a turn: what was found for the turn of each scope, and how a context shows it without keeping it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+from autogen_core.model_context import ChatCompletionContext
+from autogen_core.models import LLMMessage, SystemMessage, UserMessage
+
+from ..checks import check_limit
+from ..errors import BackendUnavailableError, InvalidInputError, MemweldError, invalid
+from ..memory import Memory
+from ..models import Hit
+from ..recall import QUERY_CHARACTERS, recall_block
+from ..scope import Scope
+
+__all__ = ["USER_NAMES", "OnError", "Recalled", "Recaller", "last_said", "show_recall", "text_of", "tolerate"]
+
+OnError: TypeAlias = Literal["warn", "raise"]
+"""When the store fails during recall or capture: a warning in the log ``memweld.autogen``, or the error."""
+
+USER_NAMES = ("user", "user_proxy")
+"""The sources of AutoGen messages that are the end user; in a team, other agents' words come as user messages too."""
+
+_SCOPES_KEPT = 1_024
+_logger = logging.getLogger("memweld.autogen")
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What was found for a turn, and the block that shows it to a model."""
+
+    hits: Sequence[Hit] = ()
+    block: str = ""
+
+
+def tolerate(error: MemweldError, what: str, on_error: OnError) -> None:
+    """Log a failure of the store that need not end a run; raise it if so asked.
+
+    Raises:
+        MemweldError: ``on_error`` is ``raise``, or it is no failure of the store but a mistake in the program.
+    """
+    if on_error == "raise" or not isinstance(error, (BackendUnavailableError, InvalidInputError)):
+        raise error
+    _logger.warning("%s: %s", what, error)
+
+
+class Recaller:
+    """Searches once for a turn and remembers the result for its further steps, separately for each scope.
+
+    Args:
+        limit: How many memories at most.
+        budget: How many characters of them at most.
+        on_error: Whether a failing store is logged or raised.
+    """
+
+    def __init__(self, *, limit: int, budget: int, on_error: OnError) -> None:
+        if on_error not in ("warn", "raise"):
+            raise invalid("on_error", on_error, "it must be 'warn' or 'raise'", "Leave it out for 'warn'.")
+        self.limit = check_limit(limit)
+        self.budget = check_limit(budget, maximum=10_000_000)
+        self.on_error: OnError = on_error
+        self._latest: dict[Scope, tuple[object, Recalled]] = {}
+        self._lock = threading.Lock()
+
+    def latest(self, scope: Scope) -> Recalled:
+        """What was recalled last for the scope."""
+        return self._latest.get(scope, (None, Recalled()))[1]
+
+    async def recall(self, memory: Memory, query: str, turn: object) -> Recalled:
+        """Find what fits the query.
+
+        Args:
+            memory: Whose memory.
+            query: What the user said; of a long text the end is searched for. Blank text finds nothing.
+            turn: What names the turn: with the value of the last call for this scope, its result comes back.
+
+        Raises:
+            BackendUnavailableError: With ``on_error="raise"``.
+        """
+        known = self._latest.get(memory.scope)
+        if known is not None and known[0] == turn:
+            return known[1]
+        recalled = await self._search(memory, query.replace("\x00", " ").strip())
+        with self._lock:
+            # The latest goes to the end, so that the scope that was silent longest is dropped first.
+            self._latest.pop(memory.scope, None)
+            self._latest[memory.scope] = (turn, recalled)
+            if len(self._latest) > _SCOPES_KEPT:
+                del self._latest[next(iter(self._latest))]
+        return recalled
+
+    async def _search(self, memory: Memory, query: str) -> Recalled:
+        if not query:
+            return Recalled()
+        try:
+            hits = await memory.aio.search(query[-QUERY_CHARACTERS:], limit=self.limit)
+        except MemweldError as error:
+            tolerate(error, "Nothing was recalled for this turn", self.on_error)
+            return Recalled()
+        return Recalled(hits, recall_block(hits, str(memory.scope), budget=self.budget))
+
+
+def text_of(message: UserMessage) -> str:
+    """The text of a user message; images are left out."""
+    if isinstance(message.content, str):
+        return message.content
+    return "\n".join(part for part in message.content if isinstance(part, str))
+
+
+def last_said(messages: Sequence[LLMMessage], user_names: Iterable[str]) -> str:
+    """The text of the user's last message; where there is none, of the last message to the agent."""
+    said = [message for message in messages if isinstance(message, UserMessage)]
+    names = set(user_names)
+    theirs = [message for message in said if message.source in names]
+    return text_of((theirs or said)[-1]) if said else ""
+
+
+class Shows(Protocol):
+    """Something that has a block to show for whoever is the user now."""
+
+    def shown(self) -> str:
+        """The block, or an empty string."""
+        ...
+
+
+class _RecallView:
+    """Stands in for one context's ``get_messages``: the blocks first, as one system message, then what it holds.
+
+    AutoGen 0.7.5 gives a Memory only ``add_message`` to speak with. What is added that way stays: it piles up turn by
+    turn, is saved with the agent's state, and as a system message behind others is refused by Anthropic's client. A
+    view on the instance is seen by the model and kept nowhere.
+    """
+
+    def __init__(self, context: ChatCompletionContext) -> None:
+        self.context = context
+        self.memories: list[Shows] = []
+
+    async def __call__(self) -> list[LLMMessage]:
+        messages = await type(self.context).get_messages(self.context)
+        blocks = dict.fromkeys(block for memory in self.memories if (block := memory.shown()))
+        return [SystemMessage(content="\n\n".join(blocks)), *messages] if blocks else messages
+
+
+def show_recall(context: ChatCompletionContext, memory: Shows) -> None:
+    """Let a context show the memory's block in front of its messages from now on."""
+    attributes: dict[str, Any] = vars(context)
+    view = attributes.get("get_messages")
+    if not isinstance(view, _RecallView):
+        view = _RecallView(context)
+        attributes["get_messages"] = view
+    if memory not in view.memories:
+        view.memories.append(memory)

@@ -1,0 +1,130 @@
+"""The memory tools as AutoGen tools: one class over every `memweld.tools.MemoryTool`, in a list or in a workbench."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import anyio.to_thread
+from autogen_core import CancellationToken, Component
+from autogen_core.tools import BaseTool, StaticWorkbench
+from pydantic import BaseModel, ValidationError
+from typing_extensions import Self
+
+from ..backend import Backend
+from ..errors import MemweldError
+from ..memory import Memory
+from ..models import JSON
+from ..tools import MemoryTool, arguments_error, select_tools
+from .cancelling import awaited
+from .source import MemorySource, SourceConfig
+
+__all__ = ["MemweldTool", "MemweldToolAnswer", "memory_tools", "memory_workbench"]
+
+
+class MemweldToolConfig(SourceConfig):
+    """The config of a tool: whose memory, and which tool."""
+
+    tool: str
+
+
+class MemweldToolAnswer(BaseModel):
+    """What a memory tool answers.
+
+    Attributes:
+        text: What the model reads.
+        data: The same as JSON, for your own code.
+    """
+
+    text: str
+    data: dict[str, JSON]
+
+
+class MemweldTool(BaseTool[BaseModel, MemweldToolAnswer], Component[MemweldToolConfig]):
+    """A memory tool for AutoGen agents. Whose memory it works on is no argument, so no model can choose another."""
+
+    component_config_schema = MemweldToolConfig
+    component_provider_override = "memweld.autogen.MemweldTool"
+
+    def __init__(self, memory: Memory | Backend, tool: MemoryTool) -> None:
+        super().__init__(tool.arguments, MemweldToolAnswer, tool.name, tool.description)
+        self._source = MemorySource(memory)
+        self._tool = tool
+
+    async def run(self, args: BaseModel, cancellation_token: CancellationToken) -> MemweldToolAnswer:
+        """Run the tool in a thread.
+
+        Raises:
+            MemweldError: What the memory raises; an `AssistantAgent` shows its text to the model as the tool's error.
+            asyncio.CancelledError: The token was cancelled. A write that had begun is carried to its end.
+        """
+        call = functools.partial(self._call, self._source.memory(), args)
+        return await awaited(anyio.to_thread.run_sync(call), cancellation_token)
+
+    def _call(self, memory: Memory, args: BaseModel) -> MemweldToolAnswer:
+        try:
+            answer = self._tool.run(memory, args)
+        except MemweldError:
+            raise
+        except Exception as error:
+            # What a stranger's exception says is not for a model to read; its type is enough to go on.
+            raise MemweldError(f"Internal error in {self.name}: {type(error).__name__}") from error
+        return MemweldToolAnswer(text=answer.text, data=answer.data)
+
+    async def run_json(
+        self, args: Mapping[str, Any], cancellation_token: CancellationToken, call_id: str | None = None
+    ) -> Any:
+        """Check the arguments, then run.
+
+        Raises:
+            InvalidInputError: An argument is missing, unknown or breaks a rule; one line that a model can act on.
+            MemweldError: What the memory raises, or the token was cancelled.
+        """
+        try:
+            self._tool.arguments.model_validate(args)
+        except ValidationError as error:
+            raise arguments_error(self.name, error) from error
+        try:
+            return await super().run_json(args, cancellation_token, call_id=call_id)
+        except asyncio.CancelledError:
+            # AssistantAgent of autogen-agentchat 0.7.5 waits for ever on a tool call that its token cancelled; on an
+            # ordinary error it goes on, and its next model call ends the run.
+            if cancellation_token.is_cancelled():
+                raise MemweldError(f"The call of {self.name} was cancelled.") from None
+            raise
+
+    def return_value_as_string(self, value: Any) -> str:
+        """The text that the model reads."""
+        return value.text if isinstance(value, MemweldToolAnswer) else super().return_value_as_string(value)
+
+    def _to_config(self) -> MemweldToolConfig:
+        return MemweldToolConfig(**self._source.config().model_dump(), tool=self.name)
+
+    @classmethod
+    def _from_config(cls, config: MemweldToolConfig) -> Self:
+        return cls(MemorySource.load(config), select_tools([config.tool])[0])
+
+
+def memory_tools(memory: Memory | Backend, tools: Sequence[str] | None = None) -> list[BaseTool[Any, Any]]:
+    """The memory tools for ``AssistantAgent(tools=…)``.
+
+    Args:
+        memory: The memory of a user. Or a backend: each call then works for the user of `memweld.user_scope`.
+        tools: Toolsets (``memory``, ``preferences``, ``tasks``) or names of tools; all if None.
+
+    Raises:
+        InvalidInputError: A name is neither.
+    """
+    return [MemweldTool(memory, tool) for tool in select_tools(tools)]
+
+
+def memory_workbench(memory: Memory | Backend, tools: Sequence[str] | None = None) -> StaticWorkbench:
+    """The same tools for ``AssistantAgent(workbench=…)``; an agent takes tools or workbenches, not both.
+
+    Args:
+        memory: As in `memory_tools`.
+        tools: As in `memory_tools`.
+    """
+    return StaticWorkbench(memory_tools(memory, tools))

@@ -1,0 +1,132 @@
+"""Between memory items and CrewAI's memory records: labels, scope paths, and what a model reads of a match."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from crewai.memory.types import MemoryMatch, MemoryRecord
+from crewai.memory.utils import normalize_scope_path
+from pydantic import PrivateAttr
+
+from ..errors import invalid
+from ..models import JSON, Hit, MemoryItem
+from ..recall import recall_block
+
+__all__ = ["Labels", "RecalledMatch", "as_record", "inside", "marked_matches", "naive_utc"]
+
+_KEY = "crewai"
+_LINE_EXTRA = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labels:
+    """What CrewAI says of a record beside its text. Kept with the memory under one key of its metadata.
+
+    Attributes:
+        scope: CrewAI's path (``/crew/research``), a folder within the user's memory; it decides nothing about users.
+        categories: Tags.
+        importance: From 0 to 1.
+        source: Where it came from.
+        private: Whether only a recall that names the same source finds it.
+    """
+
+    scope: str = "/"
+    categories: tuple[str, ...] = ()
+    importance: float = 0.5
+    source: str | None = None
+    private: bool = False
+
+    @classmethod
+    def of(cls, record: MemoryRecord) -> Labels:
+        """The labels of a record."""
+        return cls(
+            scope=normalize_scope_path(record.scope),
+            categories=tuple(record.categories),
+            importance=record.importance,
+            source=record.source,
+            private=record.private,
+        )
+
+    def metadata(self, own: Mapping[str, Any] | None) -> dict[str, JSON]:
+        """The metadata of the memory: the caller's own, and the labels that differ from the defaults.
+
+        Raises:
+            InvalidInputError: The caller's metadata has our key.
+        """
+        metadata = dict(own or {})
+        if _KEY in metadata:
+            raise invalid("metadata", metadata, f"the key {_KEY!r} is taken", "Rename it.")
+        said: dict[str, JSON] = {
+            "scope": self.scope,
+            "categories": list(self.categories),
+            "importance": self.importance,
+            "source": self.source,
+            "private": self.private,
+        }
+        usual: dict[str, JSON] = {"scope": "/", "categories": [], "importance": 0.5, "source": None, "private": False}
+        labels = {name: value for name, value in said.items() if value != usual[name]}
+        return {**metadata, _KEY: labels} if labels else metadata
+
+
+def as_record(item: MemoryItem) -> MemoryRecord:
+    """A memory item, from whatever framework, as CrewAI's record. Unlabelled ones lie at the root."""
+    metadata = dict(item.metadata)
+    labels: dict[str, Any] = metadata.pop(_KEY, None) or {}
+    return MemoryRecord(
+        id=item.id,
+        content=item.text,
+        metadata=metadata,
+        created_at=naive_utc(item.created_at),
+        last_accessed=naive_utc(item.updated_at),
+        **labels,
+    )
+
+
+def naive_utc(moment: datetime) -> datetime:
+    """A time as CrewAI keeps them: naive, and meant as UTC."""
+    return moment.astimezone(timezone.utc).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def inside(path: str, prefix: str | None) -> bool:
+    """Whether a scope path lies in another, by whole segments: ``/user/10`` is not in ``/user/1``."""
+    wanted = normalize_scope_path(prefix or "/")
+    return wanted in ("/", path) or path.startswith(wanted + "/")
+
+
+class RecalledMatch(MemoryMatch):
+    """A match that CrewAI writes into a prompt or a tool's result as data."""
+
+    _shown: str = PrivateAttr(default="")
+
+    @classmethod
+    def showing(cls, shown: str, hit: Hit) -> RecalledMatch:
+        """The match of a hit that a model reads as ``shown``."""
+        match = cls(record=as_record(hit), score=hit.score)
+        match._shown = shown
+        return match
+
+    def format(self) -> str:
+        """The memory in a block of its own, marked as data."""
+        return self._shown or super().format()
+
+
+def marked_matches(hits: Sequence[Hit], whom: str, *, budget: int) -> list[RecalledMatch]:
+    """The hits as matches, as many as fit into ``budget`` characters; the first is cut to fit.
+
+    CrewAI joins what ``format`` returns, and its search tool leaves out a match that an earlier query found. So each
+    match is a whole block; the notice that it is data, not instructions, stands in the first.
+    """
+    matches: list[RecalledMatch] = []
+    room = budget
+    for hit in hits:
+        whole = len(hit.text) + _LINE_EXTRA
+        opening, notice, line, closing = recall_block([hit], whom, budget=whole if matches else room).split("\n")
+        if matches and len(line) >= room:
+            break
+        room -= len(line) + 1
+        shown = "\n".join([opening, *([] if matches else [notice]), line, closing])
+        matches.append(RecalledMatch.showing(shown, hit))
+    return matches

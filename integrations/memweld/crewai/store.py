@@ -1,0 +1,153 @@
+"""One user's memory in CrewAI's terms: recall, remember and capture, always within that user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+from crewai.memory.types import MemoryRecord
+
+from ..backend import Backend
+from ..checks import MAX_LIMIT, check_kinds, check_limit
+from ..errors import MemoryNotFoundError
+from ..memory import Memory
+from ..models import Hit, Kind, MemoryItem
+from ..recall import QUERY_CHARACTERS
+from .records import Labels, RecalledMatch, as_record, inside, marked_matches
+from .turns import Turn, parse_turn, without_history
+from .whose import Whose
+
+__all__ = ["Said", "UserStore"]
+
+Said: TypeAlias = Callable[[str], "str | None"]
+"""From a task's description (or a kickoff's input) to what the user said in it; None where the user said nothing."""
+
+_PAGE = 1_000
+
+
+class UserStore:
+    """What a crew remembers of one user, or of the current user on a backend.
+
+    Scope paths are folders in that user's memory, and an id of somebody else's memory does not exist.
+
+    Args:
+        memory: A memory, or a backend.
+        said: What the user said in a task's description; all of it, if not given.
+        capture: Whether finished tasks are remembered.
+        budget: How many characters of memories a recall returns at most.
+        kinds: Only these kinds of memories are recalled.
+    """
+
+    def __init__(
+        self,
+        memory: Memory | Backend,
+        *,
+        said: Said | None,
+        capture: bool,
+        budget: int,
+        kinds: Kind | Sequence[Kind] | None,
+    ) -> None:
+        self._whose = Whose(memory)
+        self._said = said or without_history
+        self._capture = capture
+        self._budget = check_limit(budget, maximum=10_000_000)
+        self._kinds = check_kinds(kinds)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._whose!r}>"
+
+    def recall(
+        self,
+        query: str,
+        *,
+        limit: int,
+        scope: str | None = None,
+        categories: Sequence[str] | None = None,
+        source: str | None = None,
+        include_private: bool = False,
+    ) -> list[RecalledMatch]:
+        """The memories that fit, best first, marked as data; at most ``limit``, and no more than the budget holds."""
+        memory = self._whose.memory()
+        limit = check_limit(limit)
+        text = (self._said(query) or query).strip()[-QUERY_CHARACTERS:]
+        if not text:
+            return []
+
+        def wanted(item: MemoryItem) -> bool:
+            record = as_record(item)
+            if record.private and not include_private and (source is None or record.source != source):
+                return False
+            return inside(record.scope, scope) and has_category(record, categories)
+
+        return marked_matches(self._hits(memory, text, limit, wanted), str(memory.scope), budget=self._budget)
+
+    def _hits(self, memory: Memory, query: str, limit: int, wanted: Callable[[MemoryItem], bool]) -> list[Hit]:
+        asked = limit
+        while True:
+            found = memory.search(query, limit=asked, kinds=self._kinds)
+            hits = [hit for hit in found if wanted(hit)]
+            if len(hits) >= limit or len(found) < asked or asked == MAX_LIMIT:
+                return hits[:limit]
+            asked = min(asked * 8, MAX_LIMIT)
+
+    def remember(self, content: str, labels: Labels, metadata: dict[str, Any] | None) -> MemoryRecord:
+        """Keep one statement as it stands. An equal one is kept once, and comes back."""
+        # Whoever says "remember this" has made the statement: there is nothing left to extract from it.
+        items = self._whose.memory().add(content, metadata=labels.metadata(metadata), infer=False)
+        return as_record(items[0])
+
+    def capture(self, turn: Turn, labels: Labels, metadata: dict[str, Any] | None) -> list[MemoryRecord]:
+        """Keep the facts of a finished task: what the user said, or what the LLM makes of question and answer."""
+        messages = [{"role": "user", "content": str(turn)}]
+        if turn.answer:
+            messages.append({"role": "assistant", "content": turn.answer})
+        return [as_record(item) for item in self._whose.memory().capture(messages, metadata=labels.metadata(metadata))]
+
+    def turn_in(self, content: str) -> Turn | None:
+        """The turn that CrewAI's text holds; None if it is any other text. Of an empty turn nothing is to be kept."""
+        turn = parse_turn(content)
+        if turn is None:
+            return None
+        said = self._said(turn) if turn and self._capture else None
+        return Turn((said or "").strip(), answer=turn.answer, agent=turn.agent)
+
+    def records(self, ids: Sequence[str] | None = None) -> Iterator[MemoryRecord]:
+        """The user's memories, oldest first; with ids, those of them that the user has."""
+        memory = self._whose.memory()
+        if ids is None:
+            after: str | None = None
+            while page := memory.all(limit=_PAGE, after=after):
+                yield from map(as_record, page)
+                after = page[-1].id
+            return
+        for memory_id in dict.fromkeys(ids):
+            try:
+                yield as_record(memory.get(memory_id))
+            except MemoryNotFoundError:
+                continue
+
+    def replace(self, record: MemoryRecord) -> MemoryRecord:
+        """Change text, labels and metadata of a memory.
+
+        Raises:
+            MemoryNotFoundError: The user has none with this id.
+        """
+        metadata = Labels.of(record).metadata(record.metadata)
+        return as_record(self._whose.memory().update(record.id, record.content, metadata=metadata))
+
+    def remove(self, memory_id: str) -> None:
+        """Delete a memory.
+
+        Raises:
+            MemoryNotFoundError: The user has none with this id.
+        """
+        self._whose.memory().delete(memory_id)
+
+    def clear(self) -> int:
+        """Delete all memories of the user; how many there were."""
+        return self._whose.memory().clear()
+
+
+def has_category(record: MemoryRecord, categories: Sequence[str] | None) -> bool:
+    """Whether the record has one of the categories; any record where none is asked for."""
+    return not categories or not set(categories).isdisjoint(record.categories)

@@ -1,0 +1,195 @@
+"""Automatic memory for `create_agent`: recall before the model is called, capture when the turn is over."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal, Optional, TypeVar
+
+import anyio.to_thread
+from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
+from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphBubbleUp
+from langgraph.prebuilt.tool_node import ToolCallRequest
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+from typing_extensions import TypeVarTuple, Unpack
+
+from ..checks import check_key, check_limit
+from ..errors import invalid
+from ..recall import DEFAULT_BUDGET
+from .identity import MemorySource, check_source
+from .messages import to_neutral
+from .reader import Reader, logger
+from .state import MemweldState, Turn, turn_of
+from .turns import injected
+
+__all__ = ["MemweldMiddleware"]
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+async def _in_thread(work: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> T:
+    return await anyio.to_thread.run_sync(work, *args)
+
+
+class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
+    """What is remembered reaches the model, and what is said is remembered, without a tool call.
+
+    Once per run the memories that fit the user's last message are put at the end of the system message, marked as
+    data. They reach the model alone: neither the agent's messages nor its checkpoints hold them. When the turn is over
+    its new messages go into the session's history and what the user said becomes memories; if the model or a tool
+    raises, what the user said is kept and the error goes on. One object serves many users, threads and event loops.
+
+    Args:
+        memory: A memory; or a backend, then each run is for the user whom it names: the authenticated user, the runtime
+            context, ``configurable`` or `memweld.user_scope`.
+        recall_limit: How many memories at most; 0 for no recall.
+        recall_budget: How many characters of memories at most.
+        capture: Whether turns are kept.
+        infer: Whether the backend's LLM extracts facts from a turn; None means if there is one.
+        session_id: The session of every run; if None the run's ``thread_id``. Without either only facts are kept.
+        load_history: Whether messages of the session that the agent does not have itself (it has no checkpointer, or
+            another framework began the session) are put before the model.
+        history_limit: How many of those at most, the latest.
+        on_error: What a failing memory does to a run: ``raise``, or ``warn``: log it and go on without memory. A run
+            without a user, or with two, always raises.
+
+    Raises:
+        InvalidInputError: An argument breaks a rule.
+    """
+
+    # Not a state of its own in its type: create_agent's types are invariant, and others could not stand beside it.
+    state_schema: type[AgentState[Any]] = MemweldState
+
+    def __init__(
+        self,
+        memory: MemorySource,
+        *,
+        recall_limit: int = 5,
+        recall_budget: int = DEFAULT_BUDGET,
+        capture: bool = True,
+        infer: bool | None = None,
+        session_id: str | None = None,
+        load_history: bool = True,
+        history_limit: int = 50,
+        on_error: Literal["raise", "warn"] = "raise",
+    ) -> None:
+        super().__init__()
+        self.tools = []
+        if on_error not in ("raise", "warn"):
+            raise invalid("on_error", on_error, "it is raise or warn", "Choose one.")
+        self._captures = capture
+        self._infer = infer
+        self._reader = Reader(
+            source=check_source(memory),
+            recall_limit=recall_limit and check_limit(recall_limit),
+            recall_budget=check_limit(recall_budget, maximum=10_000_000),
+            session_id=None if session_id is None else check_key("session_id", session_id),
+            capture=capture,
+            load_history=load_history,
+            history_limit=check_limit(history_limit),
+            raises=on_error == "raise",
+        )
+
+    # LangGraph passes `config` to a hook that asks for it with this spelling of the type, even on Python 3.10, where
+    # the context variable behind get_config() is not set in async code.
+    def before_agent(
+        self,
+        state: AgentState[Any],
+        runtime: Runtime[Any],
+        config: Optional[RunnableConfig] = None,  # noqa: UP045
+    ) -> dict[str, Any]:
+        """Read what this turn needs from the memory."""
+        turn = self._reader.open(state, runtime, config)
+        # Of the session's past only a message id is checkpointed: where the part ends that the agent does not hold.
+        return {"memweld_turn": turn} | ({"memweld_earlier": turn.earlier_until} if turn.earlier_until else {})
+
+    async def abefore_agent(
+        self,
+        state: AgentState[Any],
+        runtime: Runtime[Any],
+        config: Optional[RunnableConfig] = None,  # noqa: UP045
+    ) -> dict[str, Any]:
+        """Read what this turn needs from the memory."""
+        return await _in_thread(self.before_agent, state, runtime, config)
+
+    def wrap_model_call(
+        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
+    ) -> ModelResponse[Any]:
+        """Put the recalled memories and the session's past before the model."""
+        turn = turn_of(request.state) or self._reader.open(request.state, request.runtime, None)
+        try:
+            return handler(injected(request, turn.block, turn.earlier))
+        except Exception as error:
+            self._rescue(turn, request.state, error)
+            raise
+
+    async def awrap_model_call(
+        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
+    ) -> ModelResponse[Any]:
+        """Put the recalled memories and the session's past before the model."""
+        turn = turn_of(request.state) or await _in_thread(self._reader.open, request.state, request.runtime, None)
+        try:
+            return await handler(injected(request, turn.block, turn.earlier))
+        except Exception as error:
+            await _in_thread(self._rescue, turn, request.state, error)
+            raise
+
+    def wrap_tool_call(
+        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]]
+    ) -> ToolMessage | Command[Any]:
+        """Keep what the user said if the tool ends the run."""
+        try:
+            return handler(request)
+        except Exception as error:
+            self._rescue(turn_of(request.state), request.state, error)
+            raise
+
+    async def awrap_tool_call(
+        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]]
+    ) -> ToolMessage | Command[Any]:
+        """Keep what the user said if the tool ends the run."""
+        try:
+            return await handler(request)
+        except Exception as error:
+            await _in_thread(self._rescue, turn_of(request.state), request.state, error)
+            raise
+
+    def after_agent(
+        self,
+        state: AgentState[Any],
+        runtime: Runtime[Any],
+        config: Optional[RunnableConfig] = None,  # noqa: UP045
+    ) -> None:
+        """Keep the finished turn."""
+        if self._captures:
+            turn = turn_of(state) or self._reader.open(state, runtime, config)
+            keep = functools.partial(self._capture, turn, turn.messages(state["messages"]), self._infer)
+            self._reader.attempt("capture", keep, None)
+
+    async def aafter_agent(
+        self,
+        state: AgentState[Any],
+        runtime: Runtime[Any],
+        config: Optional[RunnableConfig] = None,  # noqa: UP045
+    ) -> None:
+        """Keep the finished turn."""
+        await _in_thread(self.after_agent, state, runtime, config)
+
+    def _capture(self, turn: Turn, messages: Sequence[BaseMessage], infer: bool | None) -> None:
+        if messages:
+            turn.memory.capture([to_neutral(message) for message in messages], session_id=turn.session_id, infer=infer)
+
+    def _rescue(self, turn: Turn | None, state: Any, error: Exception) -> None:
+        """Keep what the user said in a run that fails; LangChain skips `after_agent` then."""
+        if turn is None or not self._captures or isinstance(error, GraphBubbleUp):
+            return
+        said = [message for message in turn.messages(state["messages"]) if isinstance(message, HumanMessage)]
+        try:
+            # Verbatim: the LLM that extracts is likely to fail as this one did, and equal texts are stored once.
+            self._capture(turn, said, infer=False)
+        except Exception:  # noqa: BLE001 - the run's own error is the one to be seen
+            logger.warning("memweld: what the user said in a failing run could not be kept", exc_info=True)

@@ -1,0 +1,78 @@
+"""What the middleware keeps for the length of a run, out of reach of checkpoints, clients and serialisers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, cast
+
+from langchain.agents.middleware.types import AgentState, PrivateStateAttr
+from langchain_core.messages import BaseMessage
+from langgraph.channels import UntrackedValue  # pyright: ignore[reportMissingTypeStubs]
+from typing_extensions import NotRequired, Self
+
+from ..memory import Memory
+from .turns import is_spoken
+
+__all__ = ["MemweldState", "Turn", "turn_of"]
+
+
+@dataclass(eq=False, repr=False, frozen=True, kw_only=True)
+class Turn(str):
+    """The running turn.
+
+    To everybody else it is the word ``memweld``: LangGraph streams the private state in the modes ``values`` and
+    ``updates``, and whoever writes a stream down must not write down memories.
+
+    Attributes:
+        memory: The user's memory.
+        session_id: The session, if the run has one.
+        block: What was recalled, as it goes before the model.
+        earlier: The session's messages that the agent does not hold itself.
+        earlier_until: The id of the last of them, then and in later runs of the thread.
+        said: The turn's messages when the run began.
+        before: The ids of all of the agent's messages when the run began.
+    """
+
+    memory: Memory
+    session_id: str | None
+    block: str
+    earlier: Sequence[BaseMessage]
+    earlier_until: str | None
+    said: Sequence[BaseMessage]
+    before: frozenset[str | None]
+
+    def __new__(cls, **_fields: Any) -> Self:
+        """Make the word; a dataclass's ``__init__`` sets the fields."""
+        return super().__new__(cls, "memweld")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A memory is a handle and cannot be copied."""
+        return self
+
+    def messages(self, current: Sequence[BaseMessage]) -> list[BaseMessage]:
+        """The turn's messages as they are now: what began it and what came since.
+
+        A message that another middleware changed (redacted, say) is taken as it is now; one that it took away to save
+        room is still part of the turn.
+        """
+        now = {message.id: message for message in current}
+        began = [now.get(message.id, message) for message in self.said]
+        since = [message for message in current if message.id not in self.before]
+        return [message for message in (*began, *since) if is_spoken(message)]
+
+
+class MemweldState(AgentState[Any]):
+    """The agent's state with what the middleware needs."""
+
+    memweld_turn: NotRequired[Annotated[Any, UntrackedValue, PrivateStateAttr]]
+    memweld_earlier: NotRequired[Annotated[str | None, PrivateStateAttr]]
+
+
+def turn_of(state: Any) -> Turn | None:
+    """The running turn; None where a run was resumed, since a checkpoint has none.
+
+    A client can write into any channel when it resumes a run, but it cannot write a `Turn`.
+    """
+    turn = cast("Mapping[str, Any]", state).get("memweld_turn") if isinstance(state, Mapping) else None
+    return turn if isinstance(turn, Turn) else None

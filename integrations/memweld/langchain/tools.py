@@ -1,0 +1,71 @@
+"""The agent tools as LangChain tools."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool, ToolException
+from pydantic import PrivateAttr, ValidationError
+
+from ..errors import MemweldError
+from ..models import JSON
+from ..tools import MemoryTool, arguments_error, select_tools
+from .identity import MemorySource, check_source, memory_of_run
+
+__all__ = ["MemweldTool", "memory_tools"]
+
+
+def memory_tools(memory: MemorySource, tools: Sequence[str] | None = None) -> list[BaseTool]:
+    """The memory tools for an agent: ``create_agent(model, tools=memory_tools(ana))``.
+
+    A tool message has the answer's text as content and its data as artifact. What goes wrong with the memory or with
+    the arguments comes back to the model as a tool message with status ``error``.
+
+    Args:
+        memory: A memory; or a backend, then each call is for the user that the run names: the authenticated user,
+            the runtime context, ``configurable`` or `memweld.user_scope`.
+        tools: Toolsets (``memory``, ``preferences``, ``tasks``) or names of tools; all if None.
+
+    Raises:
+        InvalidInputError: ``memory`` is neither, or a word in ``tools`` is neither a toolset nor a tool.
+    """
+    source = check_source(memory)
+    return [MemweldTool(source, tool) for tool in select_tools(tools)]
+
+
+def _explain(tool: str, error: Any) -> str:
+    return str(arguments_error(tool, error)) if isinstance(error, ValidationError) else str(error)
+
+
+class MemweldTool(BaseTool):
+    """One memory tool. `memory_tools` makes them."""
+
+    _source: MemorySource = PrivateAttr()
+    _tool: MemoryTool = PrivateAttr()
+
+    def __init__(self, source: MemorySource, tool: MemoryTool, **fields: Any) -> None:
+        super().__init__(
+            name=tool.name,
+            description=tool.description,
+            args_schema=tool.arguments,
+            response_format="content_and_artifact",
+            handle_tool_error=True,
+            handle_validation_error=functools.partial(_explain, tool.name),
+            **fields,
+        )
+        self._source = source
+        self._tool = tool
+
+    # The user is read from the config, which LangChain passes itself, and not from a hidden `runtime` argument: that
+    # one is a field of the schema, and outside of LangGraph's ToolNode a model's own value for it would be believed.
+    def _run(self, *args: Any, config: RunnableConfig, **kwargs: Any) -> tuple[str, dict[str, JSON]]:
+        # Text instead of arguments, tool.invoke("bees"), is the first argument.
+        given = {**dict(zip(self._tool.arguments.model_fields, args, strict=False)), **kwargs}
+        try:
+            answer = self._tool(memory_of_run(self._source, config=config), given)
+        except MemweldError as error:
+            raise ToolException(str(error)) from error
+        return answer.text, answer.data

@@ -1,0 +1,106 @@
+"""What of an agent's messages belongs to the running turn, and what of a session can stand before a model."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from typing import Any
+
+from langchain.agents.middleware import ModelRequest
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+
+__all__ = ["holds_no_past", "injected", "is_spoken", "last_human_text", "turn_start", "well_formed"]
+
+
+def is_spoken(message: BaseMessage) -> bool:
+    """Whether it was said in the conversation: no prompt, and no summary that a middleware made of the messages."""
+    # SummarizationMiddleware (langchain 1.x) replaces old messages by a HumanMessage that carries this mark.
+    return not isinstance(message, SystemMessage) and message.additional_kwargs.get("lc_source") != "summarization"
+
+
+def _is_human(message: BaseMessage) -> bool:
+    return isinstance(message, HumanMessage) and is_spoken(message)
+
+
+def turn_start(messages: Sequence[BaseMessage], kept: Container[str | None]) -> int:
+    """Where the turn begins that memory has not seen yet.
+
+    Args:
+        messages: The agent's messages; those of a checkpointed thread begin with turns of the past.
+        kept: The ids that the session's history has already.
+
+    Returns:
+        The index behind the last message that is kept. Where none is (a new thread, or a caller without ids), that of
+        the last human message, or of the first if several were sent at once; the end where no human spoke.
+    """
+    humans = [index for index, message in enumerate(messages) if _is_human(message)]
+    known = next((index for index in range(len(messages) - 1, -1, -1) if messages[index].id in kept), None)
+    if known is not None:
+        # A caller who sends the whole conversation again: LangGraph 1.x wrote ids into the human messages it was
+        # given, while the answers between them are new objects. What answers a message that is kept is kept.
+        following = [index for index in humans if index > known]
+        return following[0] if known in humans and following else known + 1
+    start = humans[-1] if humans else len(messages)
+    while start - 1 in humans:
+        start -= 1
+    return start
+
+
+def last_human_text(messages: Sequence[BaseMessage]) -> str:
+    """What the user said last, as text that can be searched for; empty where nothing was said."""
+    said = next((message for message in reversed(messages) if _is_human(message)), None)
+    if said is None:
+        return ""
+    return str(said.text).replace("\x00", " ").encode(errors="replace").decode()
+
+
+def well_formed(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """The messages without tool calls that nobody answered and answers that nobody called for.
+
+    Sessions that were cut, interrupted or written elsewhere have them, and providers refuse a request with one.
+    """
+    kept: list[BaseMessage] = []
+    index = 0
+    while index < len(messages):
+        message = messages[index]
+        index += 1
+        if isinstance(message, ToolMessage):
+            continue
+        calls = {call["id"] for call in message.tool_calls} if isinstance(message, AIMessage) else set[str | None]()
+        answers: list[ToolMessage] = []
+        while calls and index < len(messages) and isinstance(answer := messages[index], ToolMessage):
+            answers.append(answer)
+            index += 1
+        if calls == {answer.tool_call_id for answer in answers}:
+            kept += [message, *answers]
+        elif text := str(message.text):
+            kept.append(AIMessage(content=text, id=message.id, name=message.name))
+    return kept
+
+
+def holds_no_past(messages: Sequence[BaseMessage]) -> bool:
+    """Whether these messages from before the turn are prompts only, so that the agent has nothing of the session."""
+    return all(isinstance(message, SystemMessage) for message in messages)
+
+
+def injected(request: ModelRequest[Any], block: str, earlier: Sequence[BaseMessage]) -> ModelRequest[Any]:
+    """The request with the recalled block at the end of its system message and the session's past before its messages.
+
+    The block comes last so that the prompt before it stays the same from run to run, and in a provider's cache.
+    """
+    if earlier:
+        prompts = 0
+        while prompts < len(request.messages) and isinstance(request.messages[prompts], SystemMessage):
+            prompts += 1
+        messages: list[Any] = [*request.messages[:prompts], *earlier, *request.messages[prompts:]]
+        request = request.override(messages=messages)
+    if block:
+        request = request.override(system_message=_with_block(request.system_message, block))
+    return request
+
+
+def _with_block(prompt: SystemMessage | None, block: str) -> SystemMessage:
+    if prompt is None or not prompt.content:
+        return SystemMessage(content=block)
+    if isinstance(prompt.content, str):
+        return prompt.model_copy(update={"content": f"{prompt.content}\n\n{block}"})
+    return prompt.model_copy(update={"content": [*prompt.content, {"type": "text", "text": block}]})

@@ -1,0 +1,23 @@
+"""memweld over MCP: a FastMCP server whose tools are the shared ones, and whose errors are JSON-RPC error objects.
+
+::
+
+    import memweld
+    from memweld.mcp import create_server
+
+    create_server(memweld.connect(), user_id="ana", lock_user=True).run()
+
+Needs the extra ``mcp``.
+"""
+
+from ..errors import missing_extra
+
+try:
+    import fastmcp as _fastmcp  # pyright: ignore[reportUnusedImport]  # noqa: F401
+    import mcp as _mcp  # pyright: ignore[reportUnusedImport]  # noqa: F401
+except ImportError as error:
+    raise missing_extra("mcp", "fastmcp") from error
+
+from .server import DEFAULT_TOOLSETS, create_server
+
+__all__ = ["DEFAULT_TOOLSETS", "create_server"]

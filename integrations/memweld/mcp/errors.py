@@ -1,0 +1,147 @@
+"""Errors on the wire: the one table from exceptions to JSON-RPC error objects, and the two ways to answer with them."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Literal, TypeAlias
+
+import mcp.types as mt
+from fastmcp.exceptions import DisabledError, FastMCPError, NotFoundError, ToolError
+from fastmcp.exceptions import ValidationError as FastMCPValidationError
+from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
+from fastmcp.tools import ToolResult
+from mcp.shared.exceptions import McpError, UrlElicitationRequiredError
+from pydantic import ValidationError
+
+from ..checks import dump_json
+from ..errors import (
+    AccessDeniedError,
+    BackendUnavailableError,
+    ConfigurationError,
+    InvalidInputError,
+    MemoryNotFoundError,
+    MemweldError,
+    MissingExtraError,
+)
+from ..tools import arguments_error
+
+__all__ = [
+    "ErrorMode",
+    "ErrorsMiddleware",
+    "error_object",
+    "invalid_params",
+    "invalid_request",
+    "method_not_found",
+    "parse_error",
+]
+
+ErrorMode: TypeAlias = Literal["jsonrpc", "tool"]
+"""How a failed tool call is answered: with a JSON-RPC error, or with a result that is marked ``isError``."""
+
+_SHOWN_CHARACTERS = 80
+
+# From exception to code and message. The caller's own mistakes carry their details in the message as well: most
+# clients show a model nothing else.
+_TABLE: tuple[tuple[type[Exception], int, str], ...] = (
+    (InvalidInputError, mt.INVALID_PARAMS, "Invalid params: {details}"),
+    (MemoryNotFoundError, mt.INTERNAL_ERROR, "Internal error: Memory not found"),
+    (AccessDeniedError, mt.INTERNAL_ERROR, "Internal error: Access denied"),
+    (BackendUnavailableError, mt.INTERNAL_ERROR, "Internal error: Backend unavailable"),
+    (ConfigurationError, mt.INTERNAL_ERROR, "Internal error: Configuration error"),
+    (MissingExtraError, mt.INTERNAL_ERROR, "Internal error: Package not installed"),
+    (MemweldError, mt.INTERNAL_ERROR, "Internal error"),
+    (ToolError, mt.INTERNAL_ERROR, "Internal error: Tool failed"),
+)
+
+
+def _error(code: int, message: str, kind: str, details: str) -> mt.ErrorData:
+    return mt.ErrorData(code=code, message=message, data={"type": kind, "details": details})
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _SHOWN_CHARACTERS else f"{name[:_SHOWN_CHARACTERS]}…"
+
+
+def parse_error() -> mt.ErrorData:
+    """What came is not JSON."""
+    return _error(mt.PARSE_ERROR, "Parse error", "ParseError", "The message is not valid JSON in UTF-8.")
+
+
+def invalid_request(details: str) -> mt.ErrorData:
+    """It is JSON, and no message that may come now."""
+    return _error(mt.INVALID_REQUEST, f"Invalid Request: {details}", "InvalidRequestError", details)
+
+
+def method_not_found(method: str) -> mt.ErrorData:
+    """The server has no such method."""
+    details = f"There is no method {_short(method)}"
+    return _error(mt.METHOD_NOT_FOUND, f"Method not found: {_short(method)}", "MethodNotFoundError", details)
+
+
+def invalid_params(method: str, error: ValidationError) -> mt.ErrorData:
+    """The method exists and its parameters break a rule."""
+    return error_object(arguments_error(method, error))
+
+
+def error_object(error: Exception, *, tool: str = "the tool") -> mt.ErrorData:
+    """Translate what a tool raised; a stranger's exception shows its type and not its text.
+
+    Args:
+        error: What was raised.
+        tool: The name of the tool, for the details.
+    """
+    if isinstance(error, McpError):
+        return error.error
+    # FastMCP wraps what a tool raises; a ToolError without a cause was raised on purpose, for the client to read.
+    if isinstance(error, ToolError) and isinstance(error.__cause__, Exception):
+        return error_object(error.__cause__, tool=tool)
+    if isinstance(error, (NotFoundError, DisabledError)):
+        details = f"There is no tool {_short(tool)}"
+        return _error(mt.METHOD_NOT_FOUND, f"Tool not found: {_short(tool)}", "ToolNotFoundError", details)
+    if isinstance(error, FastMCPValidationError):
+        cause = error.__cause__
+        error = cause if isinstance(cause, ValidationError) else InvalidInputError(str(error))
+    if isinstance(error, ValidationError):
+        error = arguments_error(tool, error)
+    for kind, code, message in _TABLE:
+        if isinstance(error, kind):
+            details = str(error)
+            return _error(code, message.format(details=details), type(error).__name__, details)
+    details = "An unexpected error; the log of the server says more."
+    return _error(mt.INTERNAL_ERROR, "Internal error", type(error).__name__, details)
+
+
+class _JsonRpcError(UrlElicitationRequiredError, FastMCPError):
+    """A tool call's error that reaches the client as a JSON-RPC error object.
+
+    mcp 1.30 turns whatever a tool raises into an ``isError`` result and lets the first of these bases alone through;
+    the second takes it through a FastMCP server on which this one is mounted.
+    """
+
+    def __init__(self, error: mt.ErrorData) -> None:
+        McpError.__init__(self, error)
+        self.log_level = logging.DEBUG
+
+
+class ErrorsMiddleware(Middleware):
+    """Answers a failed tool call, whoever wrote the tool, as ``mode`` says."""
+
+    def __init__(self, mode: ErrorMode) -> None:
+        self.mode: ErrorMode = mode
+
+    async def on_call_tool(
+        self,
+        context: MiddlewareContext[mt.CallToolRequestParams],
+        call_next: CallNext[mt.CallToolRequestParams, ToolResult],
+    ) -> ToolResult:
+        """Run the call and translate what it raises."""
+        try:
+            return await call_next(context)
+        except UrlElicitationRequiredError:
+            raise
+        except Exception as error:
+            found = error_object(error, tool=context.message.name)
+            if self.mode == "jsonrpc":
+                raise _JsonRpcError(found) from error
+            data: dict[str, Any] = found.model_dump(exclude_none=True)
+            return ToolResult(content=dump_json(data), structured_content=data, is_error=True)

@@ -1,0 +1,164 @@
+"""What mcp's session gets wrong on the wire: every message that cannot be served is answered with the right error.
+
+mcp 1.30 does not answer what it cannot parse, takes a request with an unusable id for a notification, and answers
+unknown methods, early requests and bad parameters alike with -32602 and no reason. `CheckedReader` stands between the
+transport and the session, on every transport, and answers those itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from typing import Any, cast, get_args
+
+import anyio
+import mcp.types as mt
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.shared.message import SessionMessage
+from pydantic import BaseModel, ValidationError
+
+from .errors import invalid_params, invalid_request, method_not_found, parse_error
+
+__all__ = ["METHODS", "CheckedReader", "CountingWriter"]
+
+METHODS: Mapping[str, type[BaseModel]] = {
+    method: kind
+    for kind in cast("tuple[type[BaseModel], ...]", get_args(mt.ClientRequestType))
+    for method in get_args(kind.model_fields["method"].annotation)
+}
+"""The methods that mcp knows, with the model of their requests."""
+
+DRAIN_SECONDS = 10.0
+"""How long answers that are under way are waited for after the client has said its last word."""
+
+_SHAPE = "a message is one JSON-RPC 2.0 object with a method and, for a request, a string or integer id"
+
+
+class _UnaddressedError(mt.JSONRPCMessage):
+    """An error whose id is null, which mcp's models cannot say: they take no null and leave it out when they write."""
+
+    def model_dump_json(self, **_: Any) -> str:
+        """The error as the transports write it."""
+        error = cast("mt.JSONRPCError", self.root).error
+        return f'{{"jsonrpc":"2.0","id":null,"error":{error.model_dump_json(exclude_none=True)}}}'
+
+
+def _reply(request_id: object, error: mt.ErrorData) -> SessionMessage:
+    if isinstance(request_id, (str, int)) and not isinstance(request_id, bool):
+        message = mt.JSONRPCMessage(mt.JSONRPCError(jsonrpc="2.0", id=request_id, error=error))
+    else:
+        unaddressed = mt.JSONRPCError.model_construct(jsonrpc="2.0", id=None, error=error)
+        message = _UnaddressedError.model_construct(root=unaddressed)
+    return SessionMessage(message)
+
+
+def _unreadable(error: Exception) -> tuple[object, mt.ErrorData] | None:
+    """The id and the error with which a line is answered that is no message; None for an empty line."""
+    if not isinstance(error, ValidationError):
+        return None, parse_error()
+    problems = error.errors(include_url=False)
+    line = problems[0]["input"]
+    if problems[0]["type"] in ("json_invalid", "string_unicode"):
+        return None if isinstance(line, str) and not line.strip() else (None, parse_error())
+    # Of the kinds of message in mcp's union, one at least misses a field, and that problem holds the whole message.
+    wholes = [problem["input"] for problem in problems if problem["type"] == "missing"]
+    whole = cast("dict[str, Any]", wholes[0]) if wholes and isinstance(wholes[0], dict) else {}
+    # The id of a malformed answer is the server's own: an error that carries it would read as an answer to it.
+    return whole.get("id") if "method" in whole else None, invalid_request(_SHAPE)
+
+
+class CountingWriter:
+    """The stream to the client, which knows what requests are still to be answered."""
+
+    def __init__(self, stream: MemoryObjectSendStream[SessionMessage]) -> None:
+        self._stream = stream
+        self._pending: set[str | int] = set()
+        self._answered = anyio.Event()
+
+    async def __aenter__(self) -> CountingWriter:
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._stream.__aexit__(*error)
+
+    def expect(self, request_id: str | int) -> None:
+        """A request is on its way to the session."""
+        self._pending.add(request_id)
+
+    async def send(self, message: SessionMessage) -> None:
+        """Pass a message on."""
+        try:
+            await self._stream.send(message)
+        finally:
+            if isinstance(message.message.root, (mt.JSONRPCResponse, mt.JSONRPCError)):
+                self._pending.discard(message.message.root.id)
+                self._answered.set()
+
+    async def drain(self) -> None:
+        """Wait until everything is answered; not longer than `DRAIN_SECONDS`."""
+        with anyio.move_on_after(DRAIN_SECONDS):
+            while self._pending:
+                self._answered = anyio.Event()
+                await self._answered.wait()
+
+
+class CheckedReader:
+    """The stream from the client, as an async iterator over what the session can serve.
+
+    Args:
+        stream: What the transport reads.
+        writer: Where answers go.
+        served: The methods that have a handler.
+        initialized: Whether the client need not initialize first.
+    """
+
+    def __init__(
+        self,
+        stream: MemoryObjectReceiveStream[SessionMessage | Exception],
+        writer: CountingWriter,
+        served: Collection[str],
+        *,
+        initialized: bool,
+    ) -> None:
+        self._stream = stream
+        self._writer = writer
+        self._served = served
+        self._initialized = initialized
+
+    async def __aenter__(self) -> CheckedReader:
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._stream.__aexit__(*error)
+
+    async def __aiter__(self) -> AsyncIterator[SessionMessage]:
+        async for message in self._stream:
+            if isinstance(message, Exception):
+                answer = _unreadable(message)
+            else:
+                answer = self._refusal(message.message.root)
+                if answer is None:
+                    yield message
+            if answer is not None:
+                await self._writer.send(_reply(*answer))
+        # The session drops what it has not answered yet when this ends, and many a client (`… | memweld serve`) closes
+        # its side as soon as it has asked.
+        await self._writer.drain()
+
+    def _refusal(self, message: BaseModel) -> tuple[object, mt.ErrorData] | None:
+        if isinstance(message, mt.JSONRPCNotification) and "id" in (message.model_extra or {}):
+            return (message.model_extra or {})["id"], invalid_request("an id is a string or an integer")
+        if not isinstance(message, mt.JSONRPCRequest):
+            return None
+        if message.method not in self._served:
+            return message.id, method_not_found(message.method)
+        if not self._initialized and message.method not in ("initialize", "ping"):
+            return message.id, invalid_request("initialize comes first")
+        try:
+            METHODS[message.method].model_validate(message.model_dump(by_alias=True, mode="json", exclude_none=True))
+        except ValidationError as error:
+            return message.id, invalid_params(message.method, error)
+        self._initialized = self._initialized or message.method == "initialize"
+        self._writer.expect(message.id)
+        return None

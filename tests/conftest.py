@@ -1,0 +1,26 @@
+"""Every test runs offline, without keys, and without the developer's own memory."""
+
+import os
+
+import pytest
+
+# Read when the frameworks are imported, hence before any test module.
+os.environ.update(
+    CREWAI_DISABLE_TELEMETRY="true",
+    CREWAI_DISABLE_VERSION_CHECK="true",
+    CREWAI_TRACING_ENABLED="false",
+    OTEL_SDK_DISABLED="true",
+    LANGSMITH_TRACING="false",
+    HF_HUB_OFFLINE="1",
+)
+for name in [name for name in os.environ if name.startswith(("MEMWELD_", "OPENAI_"))]:
+    del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _own_data_directory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a test keeps by default, it keeps in a folder of its own."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    monkeypatch.setenv("CREWAI_STORAGE_DIR", str(home / "crewai"))

@@ -1,0 +1,941 @@
+"""AutoGen: the adapter suite through real agents, and what is AutoGen's own."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import PIL.Image
+import pytest
+from autogen_agentchat.agents import AssistantAgent
+from autogen_agentchat.base import TaskResult
+from autogen_agentchat.conditions import MaxMessageTermination
+from autogen_agentchat.messages import MemoryQueryEvent, TextMessage, ToolCallExecutionEvent
+from autogen_agentchat.teams import RoundRobinGroupChat
+from autogen_core import CancellationToken, ComponentModel, FunctionCall, Image, SingleThreadedAgentRuntime
+from autogen_core.memory import Memory as AutoGenMemory
+from autogen_core.memory import MemoryContent, MemoryMimeType
+from autogen_core.model_context import (
+    BufferedChatCompletionContext,
+    ChatCompletionContext,
+    HeadAndTailChatCompletionContext,
+    TokenLimitedChatCompletionContext,
+    UnboundedChatCompletionContext,
+)
+from autogen_core.models import (
+    AssistantMessage,
+    FunctionExecutionResult,
+    FunctionExecutionResultMessage,
+    LLMMessage,
+    SystemMessage,
+    UserMessage,
+)
+from autogen_core.tools import BaseTool, StaticWorkbench, Workbench
+
+import memweld
+from memweld import (
+    AccessDeniedError,
+    Backend,
+    BackendUnavailableError,
+    ChatMessage,
+    ConfigurationError,
+    InvalidInputError,
+    Memory,
+    MemweldError,
+    ToolCall,
+)
+from memweld.autogen import (
+    MemweldChatCompletionContext,
+    MemweldMemory,
+    loading_with,
+    memory_tools,
+    memory_workbench,
+)
+from memweld.autogen.messages import to_autogen, to_neutral
+from memweld.testing import AdapterSuite, HashEmbedder, Mode, ToolReply, Turn
+from memweld.testing.autogen import ScriptedChatCompletionClient, tool_call
+from memweld.tools import TOOLS
+
+DATA = "data, not instructions"
+
+
+def agent(model: ScriptedChatCompletionClient, name: str = "assistant", **options: Any) -> AssistantAgent:
+    return AssistantAgent(name, model_client=model, system_message="You are helpful.", **options)
+
+
+def answer(result: TaskResult) -> str:
+    return result.messages[-1].to_text()  # type: ignore[union-attr]
+
+
+class AutoGenDriver:
+    modes: tuple[Mode, ...] = ("async",)
+    has_turns = True
+    has_history = True
+
+    def tool_schemas(self, memory: Memory) -> Mapping[str, Mapping[str, Any]]:
+        model = ScriptedChatCompletionClient(["Hello"])
+        asyncio.run(agent(model, tools=memory_tools(memory)).run(task="Hello"))
+        return {schema["name"]: schema for schema in model.calls[0].tools}
+
+    def _call(self, source: Memory | Backend, name: str, arguments: Mapping[str, Any]) -> ToolReply:
+        model = ScriptedChatCompletionClient([tool_call(name, arguments)])
+        result = asyncio.run(agent(model, tools=memory_tools(source)).run(task="Use the tool"))
+        event = next(message for message in result.messages if isinstance(message, ToolCallExecutionEvent))
+        return ToolReply(event.content[0].content, bool(event.content[0].is_error))
+
+    def call_tool(self, memory: Memory, name: str, arguments: Mapping[str, Any], mode: Mode) -> ToolReply:
+        return self._call(memory, name, arguments)
+
+    def call_tool_as(self, backend: Backend, user_id: str | None, name: str, arguments: Mapping[str, Any]) -> ToolReply:
+        if user_id is None:
+            return self._call(backend, name, arguments)
+        with memweld.user_scope(user_id):
+            return self._call(backend, name, arguments)
+
+    def _turn(self, source: Memory | Backend, text: str, reply: str, session_id: str | None) -> Turn:
+        model = ScriptedChatCompletionClient([reply])
+        context = MemweldChatCompletionContext(source, session_id or str(uuid4()))
+        result = asyncio.run(agent(model, model_context=context).run(task=text))
+        return Turn(model.seen, answer(result))
+
+    def run_turn(self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode) -> Turn:
+        return self._turn(memory, text, reply, session_id)
+
+    def run_turn_as(self, backend: Backend, user_id: str | None, text: str, reply: str) -> Turn:
+        if user_id is None:
+            return self._turn(backend, text, reply, None)
+        with memweld.user_scope(user_id):
+            return self._turn(backend, text, reply, None)
+
+    def read_session(self, memory: Memory, session_id: str) -> list[tuple[str, str]]:
+        context = MemweldChatCompletionContext(memory, session_id, recall=False)
+        roles = {UserMessage: "user", AssistantMessage: "assistant", SystemMessage: "system"}
+        return [(roles[type(message)], str(message.content)) for message in asyncio.run(context.get_messages())]  # type: ignore[index]
+
+
+class TestAutoGen(AdapterSuite):
+    driver = AutoGenDriver()
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Iterator[Backend]:
+    with memweld.connect(f"sqlite:///{tmp_path / 'memory.db'}", embedder=HashEmbedder()) as backend:
+        yield backend
+
+
+@pytest.fixture
+def ana(backend: Backend) -> Memory:
+    return backend.user("ana")
+
+
+class Broken(Memory):
+    """A memory whose store fails where it is told to."""
+
+    def __init__(self, memory: Memory, *methods: str) -> None:
+        super().__init__(memory._engine, memory.scope)
+        self.broken = methods
+
+    def search(self, *args: Any, **options: Any) -> Any:
+        return self._or_fail("search", *args, **options)
+
+    def capture(self, *args: Any, **options: Any) -> Any:
+        return self._or_fail("capture", *args, **options)
+
+    def history(self, session_id: str) -> Any:
+        return self._or_fail("history", session_id)
+
+    def get(self, memory_id: str) -> Any:
+        return self._or_fail("get", memory_id)
+
+    def _or_fail(self, method: str, *args: Any, **options: Any) -> Any:
+        if method in self.broken:
+            raise BackendUnavailableError("The store is gone")
+        if "wrong" in self.broken:
+            raise ZeroDivisionError("secret detail")
+        return getattr(super(), method)(*args, **options)
+
+
+class Slow(Memory):
+    """A memory that takes its time to search."""
+
+    def __init__(self, memory: Memory) -> None:
+        super().__init__(memory._engine, memory.scope)
+        self.searching = threading.Event()
+
+    def search(self, *args: Any, **options: Any) -> Any:
+        self.searching.set()
+        time.sleep(0.3)
+        return super().search(*args, **options)
+
+    async def begun(self) -> None:
+        while not self.searching.is_set():
+            await asyncio.sleep(0.01)
+
+
+def texts(memory: Memory) -> list[str]:
+    return [item.text for item in memory.all()]
+
+
+def said(memory: Memory, session: str) -> list[tuple[str, str]]:
+    return [(message.role, message.text) for message in memory.history(session).messages()]
+
+
+# tools
+
+
+class TestTools:
+    async def test_a_tool_loop_reads_and_writes(self, ana: Memory) -> None:
+        ana.add("I keep bees")
+        model = ScriptedChatCompletionClient(
+            [
+                [
+                    tool_call("search_memories", {"query": "bees"}),
+                    tool_call("set_preference", {"key": "tone", "value": "dry"}),
+                ],
+                "You keep bees.",
+            ]
+        )
+        result = await agent(model, tools=memory_tools(ana), max_tool_iterations=3).run(task="What do I keep?")
+        assert answer(result) == "You keep bees."
+        assert "I keep bees" in model.calls[1].text
+        assert ana.preferences.get("tone") == "dry"
+
+    def test_tools_can_be_chosen(self, ana: Memory) -> None:
+        assert [tool.name for tool in memory_tools(ana, ["search_memories", "preferences"])] == [
+            "search_memories",
+            "get_preferences",
+            "set_preference",
+        ]
+        with pytest.raises(InvalidInputError, match="no toolset"):
+            memory_tools(ana, ["everything"])
+        with pytest.raises(InvalidInputError, match=r"backend\.user"):
+            memory_tools("ana")  # type: ignore[arg-type]
+
+    async def test_the_workbench_has_the_same_tools(self, ana: Memory) -> None:
+        workbench = memory_workbench(ana)
+        assert {schema["name"] for schema in await workbench.list_tools()} == set(TOOLS)
+        model = ScriptedChatCompletionClient(
+            [tool_call("add_memory", {"messages": [{"role": "user", "content": "I sail"}]})]
+        )
+        await agent(model, workbench=workbench).run(task="Remember that I sail")
+        assert texts(ana) == ["I sail"]
+
+    async def test_bad_arguments_are_one_readable_line(self, ana: Memory) -> None:
+        for arguments in ({"query": "x", "limit": 99}, {}, {"query": "x", "user_id": "bob"}):
+            result = await memory_workbench(ana).call_tool("search_memories", arguments)
+            assert result.is_error
+            assert result.to_text().startswith("Invalid arguments for search_memories: ")
+            assert "\n" not in result.to_text()
+
+    async def test_a_failing_store_is_an_error_that_the_model_reads(self, ana: Memory) -> None:
+        result = await memory_workbench(Broken(ana, "search")).call_tool("search_memories", {"query": "bees"})
+        assert (result.is_error, result.to_text()) == (True, "The store is gone")
+        result = await memory_workbench(Broken(ana, "wrong")).call_tool("search_memories", {"query": "bees"})
+        assert (result.is_error, result.to_text()) == (True, "Internal error in search_memories: ZeroDivisionError")
+
+    async def test_the_answer_has_text_and_data(self, ana: Memory) -> None:
+        tool = memory_tools(ana, ["get_preferences"])[0]
+        ana.preferences.set("theme", "dark")
+        value = await tool.run_json({}, CancellationToken())
+        assert value.data == {"preferences": {"theme": "dark"}}
+        assert tool.return_value_as_string(value) == value.text
+
+    async def test_a_cancelled_call_is_cancelled(self, ana: Memory) -> None:
+        tool = memory_tools(ana, ["get_preferences"])[0]
+        token = CancellationToken()
+        token.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await tool.run(tool.args_type()(), token)
+
+    async def test_a_cancelled_token_hangs_no_agent(self, ana: Memory) -> None:
+        slow = Slow(ana)
+        model = ScriptedChatCompletionClient([tool_call("search_memories", {"query": "bees"}), "Hello again"])
+        token = CancellationToken()
+        helper = agent(model, tools=memory_tools(slow))
+        run = asyncio.create_task(helper.run(task="Bees?", cancellation_token=token))
+        await slow.begun()
+        token.cancel()
+        assert "was cancelled" in answer(await asyncio.wait_for(run, 5))
+
+    async def test_one_agent_serves_many_users_at_once(self, backend: Backend) -> None:
+        tools = memory_tools(backend)
+        users = [f"user-{number}" for number in range(20)]
+
+        async def one(user: str) -> None:
+            with memweld.user_scope(user):
+                call = tool_call("set_preference", {"key": "name", "value": user})
+                await agent(ScriptedChatCompletionClient([call]), tools=tools).run(task="Remember me")
+
+        await asyncio.gather(*map(one, users))
+        assert [backend.user(user).preferences.all() for user in users] == [{"name": user} for user in users]
+
+    async def test_tools_do_not_block_the_loop(self, ana: Memory) -> None:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0.01)
+                ticks += 1
+
+        ticking = asyncio.create_task(tick())
+        await memory_workbench(Slow(ana)).call_tool("search_memories", {"query": "bees"})
+        ticking.cancel()
+        assert ticks >= 5
+
+
+# the Memory protocol
+
+
+class TestMemory:
+    async def test_recall_stands_first_once_and_is_not_kept(self, ana: Memory) -> None:
+        ana.add("My sister Clara is allergic to peanuts")
+        context = UnboundedChatCompletionContext()
+        model = ScriptedChatCompletionClient(["To peanuts.", "Yes.", "Hello."])
+        helper = agent(model, memory=[MemweldMemory(ana)], model_context=context)
+        result = await helper.run(task="What is Clara allergic to?")
+        event = next(message for message in result.messages if isinstance(message, MemoryQueryEvent))
+        assert event.content[0].content == "My sister Clara is allergic to peanuts"
+        assert "user_id" not in (event.content[0].metadata or {})
+        await helper.run(task="Is Clara really allergic?")
+        for call in model.calls:
+            assert isinstance(call.messages[1], SystemMessage)
+            assert call.text.count(DATA) == 1
+        assert DATA not in json.dumps(await helper.save_state())
+        assert len((await context.save_state())["messages"]) == 4
+
+    async def test_what_no_longer_fits_is_gone(self, ana: Memory) -> None:
+        fact = ana.add("My sister Clara is allergic to peanuts")[0]
+        model = ScriptedChatCompletionClient(["a", "b"])
+        helper = agent(model, memory=[MemweldMemory(ana)])
+        await helper.run(task="What is Clara allergic to?")
+        ana.delete(fact.id)
+        await helper.run(task="What is Clara allergic to?")
+        assert DATA in model.calls[0].text
+        assert DATA not in model.calls[1].text
+
+    @pytest.mark.parametrize(
+        "context",
+        [
+            BufferedChatCompletionContext(2),
+            HeadAndTailChatCompletionContext(1, 1),
+            TokenLimitedChatCompletionContext(ScriptedChatCompletionClient(), token_limit=6),
+        ],
+        ids=lambda context: type(context).__name__,
+    )
+    async def test_any_context_of_autogen_shows_it(self, ana: Memory, context: ChatCompletionContext) -> None:
+        ana.add("I keep bees")
+        model = ScriptedChatCompletionClient(["a", "b"])
+        helper = agent(model, memory=[MemweldMemory(ana)], model_context=context)
+        await helper.run(task="What do I keep?")
+        await helper.run(task="What do I keep?")
+        assert [call.text.count(DATA) for call in model.calls] == [1, 1]
+        assert DATA not in json.dumps(await context.save_state())
+
+    async def test_two_memories_are_both_shown(self, backend: Backend, ana: Memory) -> None:
+        ana.add("I keep bees")
+        backend.agent("assistant").add("Bees are insects")
+        model = ScriptedChatCompletionClient(["a"])
+        await agent(model, memory=[MemweldMemory(ana), MemweldMemory(backend.agent("assistant"))]).run(task="Bees?")
+        assert "I keep bees" in model.seen
+        assert "Bees are insects" in model.seen
+        assert sum(isinstance(message, SystemMessage) for message in model.calls[0].messages) == 2
+
+    async def test_beside_our_context_the_block_stands_once(self, backend: Backend, ana: Memory) -> None:
+        ana.add("I keep bees")
+        for source, memory, recall in ((ana, ana, True), (backend, ana, True), (ana, backend, True), (ana, ana, False)):
+            with memweld.user_scope("ana"):
+                model = ScriptedChatCompletionClient(["Bees."])
+                context = MemweldChatCompletionContext(source, str(uuid4()), recall=recall)
+                result = await agent(model, memory=[MemweldMemory(memory)], model_context=context).run(task="Bees?")
+            assert model.calls[0].text.count(DATA) == 1
+            assert any(isinstance(message, MemoryQueryEvent) for message in result.messages)
+
+    async def test_query_add_clear(self, ana: Memory) -> None:
+        memory = MemweldMemory(ana)
+        await memory.add(MemoryContent(content="I keep bees", mime_type=MemoryMimeType.TEXT, metadata={"room": 1}))
+        await memory.add(MemoryContent(content={"pet": "cat"}, mime_type=MemoryMimeType.JSON))
+        found = (await memory.query("bees", CancellationToken(), limit=1)).results
+        assert [content.content for content in found] == ["I keep bees"]
+        assert found[0].metadata is not None
+        assert found[0].metadata["metadata"] == {"room": 1}
+        assert found[0].metadata["id"] == ana.search("bees")[0].id
+        filtered = await memory.query(MemoryContent(content="cat", mime_type="text/plain"), filters={"room": 1})
+        assert [content.content for content in filtered.results] == ["I keep bees"]
+        with pytest.raises(InvalidInputError, match="user_id"):
+            await memory.query("bees", user_id="bob")
+        with pytest.raises(InvalidInputError, match="bytes"):
+            await memory.add(MemoryContent(content=b"\x00", mime_type=MemoryMimeType.BINARY))
+        token = CancellationToken()
+        token.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await memory.query("bees", token)
+        await memory.clear()
+        await memory.close()
+        assert texts(ana) == []
+
+    async def test_no_user_ends_the_run(self, backend: Backend) -> None:
+        model = ScriptedChatCompletionClient(["Hello"])
+        with pytest.raises(ConfigurationError, match="No user is known"):
+            await agent(model, memory=[MemweldMemory(backend)]).run(task="Hello")
+        assert model.calls == []
+
+    async def test_a_failing_store_is_logged_or_raised(self, ana: Memory, caplog: pytest.LogCaptureFixture) -> None:
+        model = ScriptedChatCompletionClient(["Hello"])
+        with caplog.at_level(logging.WARNING, "memweld.autogen"):
+            result = await agent(model, memory=[MemweldMemory(Broken(ana, "search"))]).run(task="Hello")
+        assert answer(result) == "Hello"
+        assert "The store is gone" in caplog.text
+        strict = MemweldMemory(Broken(ana, "search"), on_error="raise")
+        with pytest.raises(BackendUnavailableError):
+            await agent(ScriptedChatCompletionClient(["Hello"]), memory=[strict]).run(task="Hello")
+        with pytest.raises(InvalidInputError):
+            MemweldMemory(ana, on_error="ignore")  # type: ignore[arg-type]
+
+    async def test_one_context_shows_each_user_their_own(self, backend: Backend) -> None:
+        """Even where an application shares one stock context, the block is the user's own."""
+        for user in ("ana", "bob"):
+            backend.user(user).add(f"{user} keeps bees")
+        memory, context = MemweldMemory(backend), UnboundedChatCompletionContext()
+        await context.add_message(UserMessage(content="Who keeps bees?", source="user"))
+        seen: dict[str, str] = {}
+        ready = asyncio.Barrier(2) if sys.version_info >= (3, 11) else None
+
+        async def one(user: str) -> None:
+            with memweld.user_scope(user):
+                await memory.update_context(context)
+                if ready is not None:
+                    await ready.wait()
+                seen[user] = str((await context.get_messages())[0].content)
+
+        await asyncio.gather(one("ana"), one("bob"))
+        assert "ana keeps bees" in seen["ana"]
+        assert "bob" not in seen["ana"]
+        assert "bob keeps bees" in seen["bob"]
+        assert "ana" not in seen["bob"]
+        assert len(await context.get_messages()) == 1
+
+
+# messages
+
+
+def picture(colour: str = "red") -> Image:
+    return Image.from_pil(PIL.Image.new("RGB", (3, 2), colour))
+
+
+CONVERSATION: list[LLMMessage] = [
+    SystemMessage(content="Be brief."),
+    UserMessage(content="Hello", source="user"),
+    UserMessage(content="I am Ana", source="ana"),
+    UserMessage(content="", source=""),
+    AssistantMessage(content="Hello Ana", source="assistant", thought="She is polite."),
+    AssistantMessage(
+        content=[
+            FunctionCall(id="1", name="look", arguments='{"where":  "left"}'),
+            FunctionCall(id="", name="shout", arguments="not json"),
+            FunctionCall(id="3", name="count", arguments="[1, NaN]"),
+            FunctionCall(id="4", name="wait", arguments=""),
+        ],
+        source="writer",
+        thought="Let me look.",
+    ),
+    FunctionExecutionResultMessage(
+        content=[
+            FunctionExecutionResult(content="a tree", name="look", call_id="1", is_error=False),
+            FunctionExecutionResult(content="", name="", call_id=""),
+            FunctionExecutionResult(content="boom", name="count", call_id="3", is_error=True),
+        ]
+    ),
+    FunctionExecutionResultMessage(content=[FunctionExecutionResult(content="x", name="wait", call_id="4")]),
+    FunctionExecutionResultMessage(content=[]),
+    AssistantMessage(content="A tree.", source="writer"),
+]
+
+
+class TestMessages:
+    async def test_its_own_messages_read_back_exactly(self, ana: Memory) -> None:
+        context = MemweldChatCompletionContext(ana, "s", recall=False, capture=False)
+        for message in CONVERSATION:
+            await context.add_message(message)
+        assert [message.model_dump() for message in await context.get_messages()] == [
+            message.model_dump() for message in CONVERSATION
+        ]
+        assert to_autogen([part for message in CONVERSATION for part in to_neutral(message)]) == CONVERSATION
+
+    async def test_images_read_back_and_are_kept_once(self, ana: Memory) -> None:
+        message = UserMessage(content=["What is", picture(), "and", picture("blue"), "?"], source="user")
+        context = MemweldChatCompletionContext(ana, "s", recall=False)
+        await context.add_message(message)
+        read = (await context.get_messages())[0]
+        assert read.model_dump() == message.model_dump()
+        stored = ana.history("s").messages()[0]
+        assert stored.text == "What is\nand\n?"
+        assert picture().to_base64() in json.dumps(stored.content)
+        assert picture().to_base64() not in json.dumps(stored.native)
+
+    def test_the_neutral_fields_say_the_same(self) -> None:
+        neutral = [part for message in CONVERSATION for part in to_neutral(message)]
+        assert [(message.role, message.text, message.name) for message in neutral[:5]] == [
+            ("system", "Be brief.", None),
+            ("user", "Hello", None),
+            ("user", "I am Ana", "ana"),
+            ("user", "", None),
+            ("assistant", "Hello Ana", None),
+        ]
+        assert (neutral[5].content, neutral[5].name) == ("Let me look.", "writer")
+        assert [(call.name, call.arguments) for call in neutral[5].tool_calls] == [
+            ("look", {"where": "left"}),
+            ("shout", {"__raw__": "not json"}),
+            ("count", {"__raw__": "[1, NaN]"}),
+            ("wait", {}),
+        ]
+        assert [(message.tool_call_id, message.text) for message in neutral[6:10]] == [
+            ("1", "a tree"),
+            (None, ""),
+            ("3", "boom"),
+            ("4", "x"),
+        ]
+
+    def test_messages_of_others_become_autogens(self) -> None:
+        buffer = io.BytesIO()
+        PIL.Image.new("RGB", (1, 1)).save(buffer, "WEBP")
+        webp = f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+        calls = (
+            ToolCall(id="a", name="look", arguments={"where": "ü"}),
+            ToolCall(id="b", name="go", arguments={"__raw__": "??"}),
+        )
+        read = to_autogen(
+            [
+                ChatMessage(role="system", content="Be brief."),
+                ChatMessage(role="user", content=[{"type": "text", "text": "One"}, {"type": "text", "text": "Two"}]),
+                ChatMessage(
+                    role="user",
+                    name="ana@example.com",
+                    content=[
+                        {"type": "text", "text": "See"},
+                        {"type": "image_url", "image_url": {"url": webp}},
+                        {"type": "image_url", "image_url": "https://example.com/a.png"},
+                        {"type": "image_url", "image_url": {"url": "data:image/png;base64,broken"}},
+                        {"type": "input_audio", "input_audio": {"data": "…"}},
+                    ],
+                ),
+                ChatMessage(
+                    role="assistant",
+                    content="Looking",
+                    tool_calls=calls,
+                    native={"framework": "langchain", "message": {}},
+                ),
+                ChatMessage(role="tool", content="a tree", tool_call_id="a"),
+                ChatMessage(role="tool", content="gone", tool_call_id="b", name="went"),
+                ChatMessage(
+                    role="assistant", content="A tree.", native={"framework": "autogen", "message": {"type": "?"}}
+                ),
+            ]
+        )
+        image = read[2].content[1]
+        assert isinstance(image, Image)
+        assert read == [
+            SystemMessage(content="Be brief."),
+            UserMessage(content="One\nTwo", source="user"),
+            UserMessage(
+                content=["See", image, "[https://example.com/a.png]", "[image_url]", "[input_audio]"],
+                source="ana_example_com",
+            ),
+            AssistantMessage(
+                content=[
+                    FunctionCall(id="a", name="look", arguments='{"where": "ü"}'),
+                    FunctionCall(id="b", name="go", arguments="??"),
+                ],
+                thought="Looking",
+                source="assistant",
+            ),
+            FunctionExecutionResultMessage(
+                content=[
+                    FunctionExecutionResult(content="a tree", name="look", call_id="a"),
+                    FunctionExecutionResult(content="gone", name="went", call_id="b"),
+                ]
+            ),
+            AssistantMessage(content="A tree.", source="assistant"),
+        ]
+
+
+# the context
+
+
+class TestContext:
+    async def test_recall_is_first_and_not_kept(self, ana: Memory) -> None:
+        ana.add("I keep bees")
+        context = MemweldChatCompletionContext(ana, "s")
+        model = ScriptedChatCompletionClient([tool_call("get_preferences"), "Bees."])
+        helper = agent(model, model_context=context, tools=memory_tools(ana), max_tool_iterations=2)
+        await helper.run(task="Do I keep bees?")
+        for call in model.calls:
+            assert isinstance(call.messages[0], SystemMessage)
+            assert call.messages[0].content == "You are helpful."
+            assert DATA in str(call.messages[1].content)
+            assert call.text.count(DATA) == 1
+        assert model.calls[0].messages[1] == model.calls[1].messages[1]
+        kept = json.dumps([await helper.save_state(), ana.export()], default=str)
+        assert DATA not in kept
+        assert [role for role, _ in said(ana, "s")] == ["user", "assistant", "tool", "assistant"]
+
+    async def test_what_is_just_said_is_not_recalled_to_its_speaker(self, ana: Memory) -> None:
+        model = ScriptedChatCompletionClient([tool_call("get_preferences"), "Nice."])
+        context = MemweldChatCompletionContext(ana, "s")
+        helper = agent(model, model_context=context, tools=memory_tools(ana), max_tool_iterations=2)
+        await helper.run(task="I moved to a houseboat")
+        assert texts(ana) == ["I moved to a houseboat"]
+        assert DATA not in model.seen
+
+    async def test_a_run_that_fails_is_repeated_without_doubles(self, ana: Memory) -> None:
+        model = ScriptedChatCompletionClient([RuntimeError("overloaded"), "Nice."])
+        helper = agent(model, model_context=MemweldChatCompletionContext(ana, "s"))
+        task = [TextMessage(content=text, source="user") for text in ("I live in Porto", "I sail")]
+        with pytest.raises(RuntimeError, match="overloaded"):
+            await helper.run(task=task)
+        assert texts(ana) == []
+        # The retry comes from a fresh agent, as after a restart.
+        await agent(model, model_context=MemweldChatCompletionContext(ana, "s")).run(task=task)
+        assert said(ana, "s") == [("user", "I live in Porto"), ("user", "I sail"), ("assistant", "Nice.")]
+        assert sorted(texts(ana)) == ["I live in Porto", "I sail"]
+        assert {item.session_id for item in ana.all()} == {"s"}
+
+    async def test_said_again_is_captured_again(self, ana: Memory) -> None:
+        model = ScriptedChatCompletionClient(["Noted"] * 3)
+        helper = agent(model, model_context=MemweldChatCompletionContext(ana, "s"))
+        await helper.run(task="I live in Porto")
+        ana.clear()
+        await helper.run(task="I live in Porto")
+        assert texts(ana) == ["I live in Porto"]
+        ana.update(ana.all()[0].id, "I live in Lisbon")
+        await helper.run(task="I live in Porto")
+        assert sorted(texts(ana)) == ["I live in Lisbon", "I live in Porto"]
+
+    async def test_recall_and_capture_can_be_left_out(self, ana: Memory) -> None:
+        ana.add("I keep bees")
+        model = ScriptedChatCompletionClient(["Hello"])
+        context = MemweldChatCompletionContext(ana, "s", recall=False, capture=False)
+        await agent(model, model_context=context).run(task="My bees swarm")
+        assert DATA not in model.seen
+        assert texts(ana) == ["I keep bees"]
+        assert len(said(ana, "s")) == 2
+
+    async def test_only_the_users_own_words_are_captured(self, ana: Memory) -> None:
+        context = MemweldChatCompletionContext(ana, "s", user_names=["ana"])
+        for source, text in (("ana", "I keep bees"), ("writer", "I keep wasps"), ("user", "I keep ants")):
+            await context.add_message(UserMessage(content=text, source=source))
+        await context.add_message(AssistantMessage(content="I keep cats", source="assistant"))
+        assert texts(ana) == ["I keep bees"]
+
+    async def test_the_window_is_any_context(self, ana: Memory) -> None:
+        class InPlace(UnboundedChatCompletionContext):
+            """It changes its list instead of replacing it, and keeps two messages."""
+
+            async def add_message(self, message: LLMMessage) -> None:
+                self._messages.append(message)
+                del self._messages[:-2]
+
+        ana.history("s").append([{"role": "user", "content": f"{number}"} for number in range(9)])
+        initial = UserMessage(content="Example", source="user")
+        for inner, shown in (
+            (BufferedChatCompletionContext(2), ["7", "8"]),
+            (HeadAndTailChatCompletionContext(1, 1), ["0", "Skipped 7 messages.", "8"]),
+            (UnboundedChatCompletionContext([initial]), ["Example", *"012345678"]),
+            (TokenLimitedChatCompletionContext(ScriptedChatCompletionClient(), token_limit=3), ["0", "1", "8"]),
+            (InPlace(), ["7", "8"]),
+        ):
+            context = MemweldChatCompletionContext(ana, "s", inner=inner, recall=False)
+            for _ in range(2):
+                assert [message.content for message in await context.get_messages()] == shown
+        assert len(said(ana, "s")) == 9
+
+    async def test_a_call_without_an_answer_is_answered(self, ana: Memory) -> None:
+        """A cancelled run leaves a call behind, which model APIs refuse: the session must live on."""
+        slow = Slow(ana)
+        model = ScriptedChatCompletionClient([tool_call("search_memories", {"query": "bees"}), "Hello again"])
+        context = MemweldChatCompletionContext(ana, "s", recall=False)
+        helper = agent(model, model_context=context, tools=memory_tools(slow))
+        run = asyncio.create_task(helper.run(task="Bees?"))
+        await slow.begun()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        await helper.run(task="Are you there?")
+        call, result = model.calls[1].messages[2:4]
+        assert isinstance(call, AssistantMessage)
+        assert isinstance(result, FunctionExecutionResultMessage)
+        assert result.content[0].call_id == call.content[0].id  # type: ignore[union-attr]
+        assert result.content[0].is_error
+        assert "interrupted" in result.content[0].content
+        assert "tool" not in [role for role, _ in said(ana, "s")]
+
+    async def test_a_failing_store(self, ana: Memory, caplog: pytest.LogCaptureFixture) -> None:
+        async def run(*broken: str, **options: Any) -> str:
+            context = MemweldChatCompletionContext(Broken(ana, *broken), str(uuid4()), **options)
+            model = ScriptedChatCompletionClient(["Hello"])
+            return answer(await agent(model, model_context=context).run(task="I keep bees"))
+
+        with caplog.at_level(logging.WARNING, "memweld.autogen"):
+            assert await run("search", "capture") == "Hello"
+        assert "Nothing was recalled for this turn: The store is gone" in caplog.text
+        assert "were not captured: The store is gone" in caplog.text
+        for broken in ("search", "capture"):
+            with pytest.raises(BackendUnavailableError):
+                await run(broken, on_error="raise")
+        with pytest.raises(BackendUnavailableError):
+            await run("history")
+
+    async def test_odd_texts_end_no_run(self, ana: Memory) -> None:
+        model = ScriptedChatCompletionClient(["Hello"] * 3)
+        helper = agent(model, model_context=MemweldChatCompletionContext(ana, "s"))
+        for text in ("a\x00b", "   ", "x" * 100_000):
+            await helper.run(task=text)
+        assert len(said(ana, "s")) == 6
+
+    async def test_state_goes_round_without_the_block(self, backend: Backend, ana: Memory) -> None:
+        ana.add("I keep bees")
+        model = ScriptedChatCompletionClient(["Bees.", "Still bees."])
+        helper = agent(model, model_context=MemweldChatCompletionContext(ana, "s"))
+        await helper.run(task="Do I keep bees?")
+        state = json.loads(json.dumps(await helper.save_state()))
+        assert DATA not in json.dumps(state)
+        before = [(message.id, message.created_at) for message in ana.history("s").messages()]
+        # Loaded where it came from, nothing is doubled; loaded into another session, it is a branch.
+        await helper.load_state(state)
+        assert [(message.id, message.created_at) for message in ana.history("s").messages()] == before
+        branch = agent(model, model_context=MemweldChatCompletionContext(ana, "branch"))
+        await branch.load_state(state)
+        assert [(message.id, message.created_at) for message in ana.history("branch").messages()] == before
+        # After a reset the state brings the session back.
+        await helper.on_reset(CancellationToken())
+        assert said(ana, "s") == []
+        await helper.load_state(state)
+        assert said(ana, "s") == [("user", "Do I keep bees?"), ("assistant", "Bees.")]
+        with pytest.raises(AccessDeniedError):
+            await agent(model, model_context=MemweldChatCompletionContext(backend.user("bob"), "s")).load_state(state)
+        assert backend.user("bob").sessions() == []
+
+    async def test_state_of_autogens_own_context_is_taken(self, ana: Memory) -> None:
+        plain = UnboundedChatCompletionContext(CONVERSATION)
+        context = MemweldChatCompletionContext(ana, "s", recall=False)
+        await context.load_state(await plain.save_state())
+        assert await context.get_messages() == CONVERSATION
+        await context.load_state(await UnboundedChatCompletionContext().save_state())
+        assert await context.get_messages() == CONVERSATION
+
+    async def test_clear_takes_the_session_and_no_fact(self, ana: Memory) -> None:
+        context = MemweldChatCompletionContext(ana, "s")
+        await agent(ScriptedChatCompletionClient(["Hello"]), model_context=context).run(task="I keep bees")
+        await context.clear()
+        assert await context.get_messages() == []
+        assert texts(ana) == ["I keep bees"]
+
+    async def test_streams_keep_the_user(self, backend: Backend) -> None:
+        backend.user("ana").add("Ana keeps bees")
+        model = ScriptedChatCompletionClient(["Bees it is"])
+        context = MemweldChatCompletionContext(backend, "s")
+        helper = agent(model, model_context=context, model_client_stream=True)
+        with memweld.user_scope("ana"):
+            async for _ in helper.run_stream(task="Who keeps bees?"):
+                pass
+        assert "Ana keeps bees" in model.seen
+        with memweld.user_scope("ana"):
+            stream = helper.run_stream(task="Who keeps bees?")
+        with pytest.raises(ConfigurationError):
+            await _drained(stream)
+
+    async def test_one_agent_serves_many_users_at_once(self, backend: Backend) -> None:
+        users = [f"user-{number}" for number in range(20)]
+        for user in users:
+            backend.user(user).add(f"The secret of {user} is buried")
+        model = ScriptedChatCompletionClient(lambda call: f"Seen: {call.text}")
+        helper = agent(model, model_context=MemweldChatCompletionContext(backend, "s"))
+
+        async def one(user: str) -> str:
+            with memweld.user_scope(user):
+                await helper.run(task=f"I am {user}")
+                return answer(await helper.run(task="Which secret is buried?"))
+
+        for user, seen in zip(users, await asyncio.gather(*map(one, users)), strict=True):
+            assert f"I am {user}\n" in seen
+            assert f"The secret of {user} is buried" in seen
+            assert {other for other in users if f"of {other} is" in seen or f"am {other}\n" in seen} == {user}
+            assert len(said(backend.user(user), "s")) == 4
+
+    def test_it_goes_from_loop_to_loop(self, ana: Memory) -> None:
+        model = ScriptedChatCompletionClient(["a"] * 8)
+        helper = agent(model, model_context=MemweldChatCompletionContext(ana, "s"))
+        for number in range(2):
+            asyncio.run(helper.run(task=f"Hello {number}"))
+        assert len(said(ana, "s")) == 4
+
+
+async def _drained(stream: AsyncIterator[Any]) -> list[Any]:
+    return [message async for message in stream]
+
+
+# teams
+
+
+class Counting:
+    """An LLM for extraction that counts its calls and words each fact anew."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def invoke(self, messages: Sequence[Any]) -> str:
+        self.calls += 1
+        return json.dumps({"memory": [{"id": "0", "text": f"Fact number {self.calls} in words"}]})
+
+
+def team_of(source: Memory | Backend, names: Sequence[str], **options: Any) -> RoundRobinGroupChat:
+    agents = [
+        agent(
+            ScriptedChatCompletionClient([f"{name} says one", f"{name} says two"]),
+            name,
+            model_context=MemweldChatCompletionContext(source, f"trip/{name}"),
+        )
+        for name in names
+    ]
+    return RoundRobinGroupChat(agents, termination_condition=MaxMessageTermination(5), **options)  # type: ignore[arg-type]
+
+
+class TestTeams:
+    async def test_agents_share_a_memory_without_doubles(self, ana: Memory) -> None:
+        await team_of(ana, ["writer", "critic"]).run(task="I want to see Porto")
+        assert texts(ana) == ["I want to see Porto"]
+        assert [text for _, text in said(ana, "trip/writer")] == [
+            "I want to see Porto",
+            "writer says one",
+            "critic says one",
+            "writer says two",
+        ]
+        assert [role for role, _ in said(ana, "trip/critic")] == ["user", "user", "assistant", "user", "assistant"]
+
+    async def test_an_llm_extracts_once_for_all_agents(self, tmp_path: Path) -> None:
+        llm = Counting()
+        with memweld.connect(f"sqlite:///{tmp_path / 'llm.db'}", embedder=HashEmbedder(), llm=llm) as backend:
+            ana = backend.user("ana")
+            await team_of(ana, ["writer", "critic"]).run(task="I want to see Porto")
+            assert llm.calls == 1
+            assert len(texts(ana)) == 1
+
+    async def test_the_user_of_the_moment_reaches_the_agents(self, backend: Backend) -> None:
+        with memweld.user_scope("ana"):
+            await team_of(backend, ["writer", "critic"]).run(task="I want to see Porto")
+        assert texts(backend.user("ana")) == ["I want to see Porto"]
+        # AutoGen carries errors out of a team as text.
+        with pytest.raises(RuntimeError, match="No user is known"):
+            await team_of(backend, ["writer", "critic"]).run(task="I want to see Rome")
+
+    async def test_a_runtime_of_your_own_has_the_user_it_was_started_with(self, backend: Backend) -> None:
+        """What docs/autogen.md warns of: with a runtime of its own, a team's agents need a bound memory."""
+        runtime = SingleThreadedAgentRuntime()
+        runtime.start()
+        try:
+            with memweld.user_scope("ana"), pytest.raises(RuntimeError, match="No user is known"):
+                await team_of(backend, ["writer", "critic"], runtime=runtime).run(task="I want to see Porto")
+        finally:
+            await runtime.close()
+        assert texts(backend.user("ana")) == []
+
+    async def test_a_team_saves_and_loads(self, ana: Memory) -> None:
+        team = team_of(ana, ["writer", "critic"])
+        await team.run(task="I want to see Porto")
+        state = json.loads(json.dumps(await team.save_state()))
+        before = said(ana, "trip/writer")
+        again = team_of(ana, ["writer", "critic"])
+        await again.load_state(state)
+        assert said(ana, "trip/writer") == before
+
+
+# components
+
+
+class TestComponents:
+    async def test_an_agent_goes_round(self, backend: Backend, ana: Memory) -> None:
+        ana.add("I keep bees")
+        helper = agent(
+            ScriptedChatCompletionClient(["Bees."]),
+            tools=memory_tools(ana),
+            memory=[MemweldMemory(ana, limit=3, budget=500, user_names=["user", "ana"], on_error="raise")],
+            model_context=MemweldChatCompletionContext(ana, "s", inner=BufferedChatCompletionContext(9), limit=7),
+        )
+        dump = json.loads(helper.dump_component().model_dump_json())
+        with loading_with(backend):
+            loaded = AssistantAgent.load_component(dump)
+        again = json.loads(loaded.dump_component().model_dump_json())
+        assert again == dump
+        assert dump["config"]["memory"][0]["config"]["user_names"] == ["user", "ana"]
+        assert dump["config"]["model_context"]["config"]["inner"]["config"]["buffer_size"] == 9
+        result = await loaded.run(task="Do I keep bees?")
+        assert answer(result) == "Bees."
+        assert loaded._model_client.calls[0].text.count(DATA) == 1  # type: ignore[attr-defined]
+        assert said(ana, "s") == [("user", "Do I keep bees?"), ("assistant", "Bees.")]
+
+    async def test_a_backend_is_found_by_its_url(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("MEMWELD_URL", raising=False)
+        with memweld.connect(f"sqlite:///{tmp_path / 'memory.db'}") as backend:
+            backend.user("ana").preferences.set("theme", "dark")
+            dump = memory_workbench(backend, ["get_preferences"]).dump_component()
+            context = MemweldChatCompletionContext(backend, "s").dump_component()
+        assert dump.config["tools"][0]["config"] == {"url": backend.url, "tool": "get_preferences"}
+        workbench = Workbench.load_component(dump)
+        assert isinstance(workbench, StaticWorkbench)
+        with memweld.user_scope("ana"):
+            assert "theme: dark" in (await workbench.call_tool("get_preferences")).to_text()
+            assert await ChatCompletionContext.load_component(context).get_messages() == []
+        assert (await workbench.call_tool("get_preferences")).is_error
+
+    def test_a_config_holds_no_secret(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        from memweld.autogen.source import without_secrets
+
+        assert without_secrets("postgresql://app:s3cret@db:5432/m?sslmode=require&password=s3cret") == (
+            "postgresql://app@db:5432/m?sslmode=require"
+        )
+        for url in ("sqlite:////data/a b.db", "sqlite://", "http://host:8710/mcp", "postgresql://app@db/m"):
+            assert without_secrets(url) == url
+
+    def test_memory_in_ram_is_not_made_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("MEMWELD_URL", raising=False)
+        with memweld.connect("sqlite://", embedder=HashEmbedder()) as backend:
+            dump = MemweldMemory(backend).dump_component()
+            with pytest.raises(ConfigurationError, match="loading_with"):
+                AutoGenMemory.load_component(dump)
+            with loading_with(backend):
+                assert isinstance(AutoGenMemory.load_component(dump), MemweldMemory)
+
+    def test_tools_load_one_by_one(self, backend: Backend, ana: Memory) -> None:
+        for tool in memory_tools(ana):
+            with loading_with(backend):
+                loaded = BaseTool.load_component(ComponentModel(**json.loads(tool.dump_component().model_dump_json())))
+            assert loaded.schema == tool.schema
+
+
+def test_without_autogen_the_import_names_the_remedy() -> None:
+    code = (
+        "import sys; sys.modules['autogen_core'] = None\n"
+        "import memweld\n"
+        "try:\n    import memweld.autogen\n"
+        "except memweld.MissingExtraError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "autogen-core is not installed; run: pip install 'memweld[autogen]'"
+
+
+def test_every_error_is_ours(ana: Memory) -> None:
+    with pytest.raises(MemweldError):
+        MemweldChatCompletionContext(ana, "")
+    with pytest.raises(MemweldError):
+        MemweldChatCompletionContext(ana, "s", limit=0)

@@ -1,0 +1,266 @@
+"""The CrewAI adapter: the conformance suite, and its tools."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import re
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from crewai import Agent, Crew, Task
+from crewai.tools import BaseTool, ToolFailure
+from crewai.utilities.agent_utils import convert_tools_to_openai_schema
+from crewai.utilities.pydantic_schema_utils import generate_model_description, sanitize_tool_params_for_openai_strict
+from pydantic import BaseModel
+
+import memweld
+from memweld import Backend, InvalidInputError, Memory, MissingExtraError, connect
+from memweld.crewai import MemweldMemory, memory_tools
+from memweld.testing import AdapterSuite, HashEmbedder, Mode, ToolReply, Turn
+from memweld.testing.crewai import ModelCall, ScriptedLLM, tool_call
+from memweld.tools import TOOLS
+
+
+def make_crew(model: ScriptedLLM, text: str = "Go on.", *, tools: Any = (), **crew: Any) -> Crew:
+    agent = Agent(role="Helper", goal="Help", backstory="You help.", llm=model, tools=list(tools))
+    return Crew(agents=[agent], tasks=[Task(description=text, expected_output="An answer", agent=agent)], **crew)
+
+
+def kickoff(crew: Crew, mode: Mode = "sync", **kwargs: Any) -> Any:
+    return crew.kickoff(**kwargs) if mode == "sync" else asyncio.run(crew.akickoff(**kwargs))
+
+
+class CrewAIDriver:
+    """Drives `Crew.kickoff` and `Crew.akickoff` with a scripted model."""
+
+    modes: tuple[Mode, ...] = ("sync", "async")
+    has_turns = True
+    has_history = False
+
+    def tool_schemas(self, memory: Memory) -> Mapping[str, Mapping[str, Any]]:
+        schemas, _, _ = convert_tools_to_openai_schema(memory_tools(memory))
+        return {schema["function"]["name"]: schema["function"] for schema in schemas}
+
+    def call_tool(self, memory: Memory, name: str, arguments: Mapping[str, Any], mode: Mode) -> ToolReply:
+        return self._call(memory, name, arguments, mode)
+
+    def call_tool_as(self, backend: Backend, user_id: str | None, name: str, arguments: Mapping[str, Any]) -> ToolReply:
+        if user_id is None:
+            return self._call(backend, name, arguments, "sync")
+        with memweld.user_scope(user_id):
+            return self._call(backend, name, arguments, "async")
+
+    def _call(self, memory: Memory | Backend, name: str, arguments: Mapping[str, Any], mode: Mode) -> ToolReply:
+        model = ScriptedLLM([tool_call(name, arguments), "Done."])
+        output = kickoff(make_crew(model, tools=memory_tools(memory)), mode)
+        (answer,) = [message for message in model.calls[-1].messages if message["role"] == "tool"]
+        return ToolReply(answer["content"], bool(output.tasks_output[0].tool_failures))
+
+    def run_turn(self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode) -> Turn:
+        model = ScriptedLLM([reply])
+        output = kickoff(make_crew(model, text, memory=MemweldMemory(memory)), mode)
+        return Turn(seen=model.seen, reply=output.raw)
+
+    def run_turn_as(self, backend: Backend, user_id: str | None, text: str, reply: str) -> Turn:
+        model = ScriptedLLM([reply])
+        crew = make_crew(model, text, memory=MemweldMemory(backend))
+        if user_id is None:
+            output = kickoff(crew)
+        else:
+            with memweld.user_scope(user_id):
+                output = kickoff(crew, "async")
+        return Turn(seen=model.seen, reply=output.raw)
+
+    def read_session(self, memory: Memory, session_id: str) -> list[tuple[str, str]]:
+        raise NotImplementedError
+
+
+class TestCrewAI(AdapterSuite):
+    driver = CrewAIDriver()
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    with connect("sqlite://", embedder=HashEmbedder()) as backend:
+        yield backend
+
+
+def tool_results(model: ScriptedLLM) -> list[str]:
+    return [message["content"] for message in model.calls[-1].messages if message["role"] == "tool"]
+
+
+def untyped(schema: Any) -> list[str]:
+    """Where a schema leaves the type open."""
+    found: list[str] = []
+    for name, each in schema.get("properties", {}).items():
+        if not {"type", "anyOf", "$ref", "enum"} & set(each):
+            found.append(name)
+        for inner in (each, each.get("items", {}), *each.get("anyOf", [])):
+            found += untyped(inner)
+    return found
+
+
+def test_schemas_are_strict_as_openai_wants_them(backend: Backend) -> None:
+    """CrewAI marks every tool as strict, and one open type makes OpenAI refuse the request."""
+    for tool in memory_tools(backend):
+        schema = generate_model_description(tool.args_schema, strip_null_types=False)["json_schema"]["schema"]
+        assert untyped(sanitize_tool_params_for_openai_strict(schema)) == [], tool.name
+
+
+def test_any_json_is_a_preference_all_the_same(backend: Backend) -> None:
+    ana = backend.user("ana")
+    value = {"vegan": True, "allergies": ["nuts"], "since": 2019}
+    (tool,) = memory_tools(ana, ["set_preference"])
+    assert "Preference diet set" in tool.run(key="diet", value=value)
+    assert ana.preferences.get("diet") == value
+
+
+def test_tools_are_chosen_by_set_and_name(backend: Backend) -> None:
+    assert [tool.name for tool in memory_tools(backend, ["preferences", "add_memory"])] == [
+        "add_memory",
+        "get_preferences",
+        "set_preference",
+    ]
+    with pytest.raises(InvalidInputError, match="no toolset"):
+        memory_tools(backend, ["everything"])
+    with pytest.raises(InvalidInputError, match="memweld Memory or Backend, not str"):
+        memory_tools("ana")  # pyright: ignore[reportArgumentType]
+
+
+def test_no_result_comes_from_the_cache(backend: Backend) -> None:
+    """CrewAI's cache knows a tool's name and arguments, and no users."""
+    for user, fact in (("ana", "Ana's safe opens with 1111"), ("bob", "Bob's safe opens with 4711")):
+        backend.user(user).add(fact)
+    model = ScriptedLLM(lambda call: "Done." if tool_seen(call) else tool_call("search_memories", {"query": "safe"}))
+    crew = make_crew(model, tools=memory_tools(backend), cache=True)
+    crew.agents[0].cache = True
+    for user, code, other in (("ana", "1111", "4711"), ("bob", "4711", "1111"), ("ana", "1111", "4711")):
+        with memweld.user_scope(user):
+            crew.kickoff()
+        (result,) = tool_results(model)
+        assert code in result
+        assert other not in result
+
+
+def tool_seen(call: ModelCall) -> bool:
+    return any(message["role"] == "tool" for message in call.messages)
+
+
+def test_a_failing_store_is_a_failure_that_may_be_retried(backend: Backend) -> None:
+    tools = memory_tools(backend.user("ana"))
+    backend.close()
+    model = ScriptedLLM([tool_call("search_memories", {"query": "bees"}), "I cannot remember."])
+    output = kickoff(make_crew(model, tools=tools))
+    assert output.raw == "I cannot remember."
+    (record,) = output.tasks_output[0].tool_failures
+    assert record.failure.code == "BackendUnavailableError"
+    assert record.failure.retryable
+
+
+def test_a_strangers_error_shows_its_type_only(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("postgresql://admin:secret@db")
+
+    monkeypatch.setattr(Memory, "search", broken)
+    (tool,) = memory_tools(backend.user("ana"), ["search_memories"])
+    failure = tool.run(query="bees")
+    assert isinstance(failure, ToolFailure)
+    assert failure.message == "The memory failed with RuntimeError"
+
+
+class Restored(BaseModel):
+    tools: list[BaseTool]
+
+
+def test_a_tool_from_a_checkpoint_says_what_it_lacks(backend: Backend) -> None:
+    for tool in memory_tools(backend.user("ana@example.com")):
+        written = tool.model_dump_json()
+        assert "ana@example.com" not in written
+        (restored,) = Restored.model_validate({"tools": [json.loads(written)]}).tools
+        failure = restored.run()
+        assert isinstance(failure, ToolFailure)
+        assert "tools=memory_tools(memory)" in failure.message
+
+
+def test_the_user_reaches_tools_in_async_tasks_and_parallel_calls(backend: Backend) -> None:
+    """Each runs in a thread of CrewAI's."""
+    both = [
+        tool_call("set_preference", {"key": "theme", "value": "dark"}),
+        tool_call("set_preference", {"key": "diet", "value": "vegan"}),
+    ]
+    model = ScriptedLLM([both, "Done."])
+    agent = Agent(role="Helper", goal="Help", backstory="You help.", llm=model, tools=memory_tools(backend))
+    task = Task(description="Go on.", expected_output="An answer", agent=agent, async_execution=True)
+    with memweld.user_scope("ana"):
+        Crew(agents=[agent], tasks=[task]).kickoff()
+    assert backend.user("ana").preferences.all() == {"theme": "dark", "diet": "vegan"}
+
+
+def test_a_bare_thread_has_no_user(backend: Backend) -> None:
+    """A thread that the application starts does not know the user, and the tools refuse."""
+    model = ScriptedLLM([tool_call("add_memory", {"messages": [{"role": "user", "content": "lost"}]}), "Done."])
+    crew = make_crew(model, tools=memory_tools(backend))
+    with memweld.user_scope("ana"):
+        thread = threading.Thread(target=crew.kickoff)
+        thread.start()
+        thread.join()
+    assert "No user is known here" in tool_results(model)[0]
+    assert backend.user("ana").all() == []
+
+
+def test_the_asynchronous_tool_answers_the_same(backend: Backend) -> None:
+    ana = backend.user("ana")
+    ana.add("Ana keeps bees")
+    (tool,) = memory_tools(backend, ["search_memories"])
+
+    async def search() -> Any:
+        with memweld.user_scope("ana"):
+            return await tool.arun(query="bees")
+
+    assert asyncio.run(search()) == tool_text(ana, "bees")
+
+
+def tool_text(memory: Memory, query: str) -> str:
+    return TOOLS["search_memories"](memory, {"query": query}).text
+
+
+def test_tools_work_with_a_model_without_function_calling(backend: Backend) -> None:
+    """Then CrewAI reads the calls out of the model's text."""
+    ana = backend.user("ana")
+    ana.add("Ana keeps bees")
+    for mode in ("sync", "async"):
+        said = 'Thought: I look it up\nAction: search_memories\nAction Input: {"query": "bees"}'
+        model = ScriptedLLM([said, "Thought: I know\nFinal Answer: Bees."], function_calling=False)
+        with memweld.user_scope("ana"):
+            output = kickoff(make_crew(model, tools=memory_tools(backend)), mode)
+        assert output.raw == "Bees."
+        assert "Ana keeps bees" in model.seen
+
+
+def test_many_users_share_the_tools(backend: Backend) -> None:
+    tools = memory_tools(backend)
+
+    def serve(number: int) -> None:
+        said = [{"role": "user", "content": f"I am user number {number}"}]
+        model = ScriptedLLM([tool_call("add_memory", {"messages": said}), "Done."])
+        with memweld.user_scope(f"user-{number}"):
+            make_crew(model, tools=tools).kickoff()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(serve, range(8)))
+    for number in range(8):
+        assert [item.text for item in backend.user(f"user-{number}").all()] == [f"I am user number {number}"]
+
+
+def test_a_missing_crewai_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "crewai" or name.startswith("memweld.crewai")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "crewai", None)
+    with pytest.raises(MissingExtraError, match=re.escape("pip install 'memweld[crewai]'")):
+        importlib.import_module("memweld.crewai")

@@ -1,0 +1,379 @@
+"""The LangChain adapter: the conformance suite, its tools, and whose memory a run touches."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain.agents import create_agent
+from langchain_core.messages import BaseMessage, HumanMessage, ToolCall, ToolMessage
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from langchain_tests.integration_tests import ToolsIntegrationTests
+from langchain_tests.unit_tests import ToolsUnitTests
+from pydantic import BaseModel
+from typing_extensions import NotRequired, TypedDict
+
+import memweld
+from memweld import AccessDeniedError, Backend, InvalidInputError, Memory, connect
+from memweld.langchain import MemweldChatMessageHistory, MemweldMiddleware, memory_tools
+from memweld.testing import AdapterSuite, HashEmbedder, Mode, ToolReply, Turn
+from memweld.testing.langchain import ModelCall, Response, ScriptedChatModel, tool_call
+
+
+class Context(TypedDict):
+    user_id: NotRequired[str]
+    agent_id: NotRequired[str]
+
+
+def run(agent: Any, text: str, mode: Mode = "sync", **kwargs: Any) -> list[BaseMessage]:
+    state = {"messages": [{"role": "user", "content": text}]}
+    result = agent.invoke(state, **kwargs) if mode == "sync" else asyncio.run(agent.ainvoke(state, **kwargs))
+    return result["messages"]
+
+
+def thread(session_id: str | None, **configurable: Any) -> dict[str, Any]:
+    if session_id is not None:
+        configurable["thread_id"] = session_id
+    return {"configurable": configurable}
+
+
+class LangChainDriver:
+    """Drives `create_agent` with a scripted model."""
+
+    modes: tuple[Mode, ...] = ("sync", "async")
+    has_turns = True
+    has_history = True
+
+    def tool_schemas(self, memory: Memory) -> Mapping[str, Mapping[str, Any]]:
+        functions = [convert_to_openai_tool(tool)["function"] for tool in memory_tools(memory)]
+        return {function["name"]: function for function in functions}
+
+    def call_tool(self, memory: Memory, name: str, arguments: Mapping[str, Any], mode: Mode) -> ToolReply:
+        agent = create_agent(ScriptedChatModel([tool_call(name, arguments), "Done."]), tools=memory_tools(memory))
+        return self._reply(run(agent, "Go on.", mode))
+
+    def call_tool_as(self, backend: Backend, user_id: str | None, name: str, arguments: Mapping[str, Any]) -> ToolReply:
+        model = ScriptedChatModel([tool_call(name, arguments), "Done."])
+        agent = create_agent(model, tools=memory_tools(backend), context_schema=Context)
+        return self._reply(run(agent, "Go on.", context={} if user_id is None else {"user_id": user_id}))
+
+    def _reply(self, messages: list[BaseMessage]) -> ToolReply:
+        (answer,) = [message for message in messages if isinstance(message, ToolMessage)]
+        return ToolReply(str(answer.text), answer.status == "error")
+
+    def run_turn(self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode) -> Turn:
+        model = ScriptedChatModel([reply])
+        agent = create_agent(model, system_prompt="Be brief.", middleware=[MemweldMiddleware(memory)])
+        messages = run(agent, text, mode, config=thread(session_id))
+        return Turn(seen=model.seen, reply=str(messages[-1].text))
+
+    def run_turn_as(self, backend: Backend, user_id: str | None, text: str, reply: str) -> Turn:
+        model = ScriptedChatModel([reply])
+        agent = create_agent(model, middleware=[MemweldMiddleware(backend)])
+        messages = run(agent, text, config=thread(None, **({} if user_id is None else {"user_id": user_id})))
+        return Turn(seen=model.seen, reply=str(messages[-1].text))
+
+    def read_session(self, memory: Memory, session_id: str) -> list[tuple[str, str]]:
+        roles = {"human": "user", "ai": "assistant"}
+        messages = MemweldChatMessageHistory(memory, session_id).messages
+        return [(roles[message.type], str(message.text)) for message in messages]
+
+
+class TestLangChain(AdapterSuite):
+    driver = LangChainDriver()
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Iterator[Backend]:
+    with connect(f"sqlite:///{tmp_path / 'memory.db'}", embedder=HashEmbedder()) as backend:
+        backend.user("ana").add("Ana keeps bees")
+        yield backend
+
+
+@pytest.fixture(scope="module", params=["asyncio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def search(backend: Backend, *, schema: Any = Context, **kwargs: Any) -> ToolReply:
+    """One search for bees by an agent whose tools are made from the backend."""
+    model = ScriptedChatModel([tool_call("search_memories", {"query": "bees"}), "Done."])
+    agent = create_agent(model, tools=memory_tools(backend, ["search_memories"]), context_schema=schema)
+    return LangChainDriver()._reply(run(agent, "Go on.", **kwargs))
+
+
+# tools
+
+
+def call(tool: BaseTool, arguments: Any, config: Any = None) -> ToolMessage:
+    return tool.invoke(ToolCall(name=tool.name, args=arguments, id="1", type="tool_call"), config=config)
+
+
+def tool(memory: Memory | Backend, name: str) -> BaseTool:
+    (chosen,) = memory_tools(memory, [name])
+    return chosen
+
+
+class TestSearchToolUnit(ToolsUnitTests):
+    @pytest.fixture(autouse=True)
+    def bind(self, backend: Backend) -> None:
+        self.memory = backend.user("ana")
+
+    @property
+    def tool_constructor(self) -> BaseTool:
+        return tool(self.memory, "search_memories")
+
+    @property
+    def tool_invoke_params_example(self) -> dict[str, Any]:
+        return {"query": "bees", "limit": 3}
+
+
+@pytest.mark.anyio
+class TestAddToolIntegration(ToolsIntegrationTests):
+    @pytest.fixture(autouse=True)
+    def bind(self, backend: Backend) -> None:
+        self.memory = backend.user("ana")
+
+    @property
+    def tool_constructor(self) -> BaseTool:
+        return tool(self.memory, "add_memory")
+
+    @property
+    def tool_invoke_params_example(self) -> dict[str, Any]:
+        return {"messages": [{"role": "user", "content": "I keep bees"}]}
+
+
+def test_a_tool_message_has_text_and_data(backend: Backend) -> None:
+    answer = call(tool(backend.user("ana"), "search_memories"), {"query": "bees"})
+    assert str(answer.text).startswith("Found 1 memories:\n1. ID: ")
+    assert [memory["text"] for memory in answer.artifact["memories"]] == ["Ana keeps bees"]
+
+
+def test_text_alone_is_the_first_argument(backend: Backend) -> None:
+    assert "Ana keeps bees" in tool(backend.user("ana"), "search_memories").invoke("bees")
+
+
+def test_toolsets_and_names_choose(backend: Backend) -> None:
+    names = [tool.name for tool in memory_tools(backend, ["preferences", "search_memories"])]
+    assert names == ["search_memories", "get_preferences", "set_preference"]
+    with pytest.raises(InvalidInputError, match="names no toolset and no tool"):
+        memory_tools(backend, ["memories"])
+    with pytest.raises(InvalidInputError, match="must be a memweld Memory or Backend, not str"):
+        memory_tools("ana")  # pyright: ignore[reportArgumentType]
+
+
+def test_bad_arguments_are_told_in_one_line(backend: Backend) -> None:
+    answer = call(tool(backend.user("ana"), "search_memories"), {"limit": 500, "sort": "up"})
+    assert answer.status == "error"
+    assert answer.text == (
+        "Invalid arguments for search_memories: query: Field required; limit: Input should be less than or equal to "
+        "50; sort: Extra inputs are not permitted"
+    )
+
+
+def test_a_backend_that_is_down_is_told_to_the_model(backend: Backend) -> None:
+    backend.close()
+    answer = call(tool(backend.user("ana"), "search_memories"), {"query": "bees"})
+    assert answer.status == "error"
+    assert "closed" in str(answer.text)
+
+
+@pytest.mark.parametrize("spoof", [{"user_id": "ana"}, {"config": {"configurable": {"user_id": "ana"}}}])
+@pytest.mark.parametrize("name", ["search_memories", "get_all_memories"])
+def test_a_model_cannot_name_the_user(backend: Backend, name: str, spoof: dict[str, Any]) -> None:
+    arguments = {**spoof, **({"query": "bees"} if name == "search_memories" else {})}
+    for config in ({}, {"configurable": {"user_id": "bob"}}):
+        assert "Ana keeps bees" not in str(call(tool(backend, name), arguments, config).text)
+    runtime = {"state": {}, "context": {"user_id": "ana"}, "config": {}, "stream_writer": None}
+    assert "Ana keeps bees" not in str(call(tool(backend, name), {**arguments, "runtime": runtime}).text)
+
+
+# whose memory
+
+
+@dataclass
+class DataContext:
+    user_id: str
+    agent_id: str | None = None
+
+
+class ModelContext(BaseModel):
+    user_id: str
+
+
+class Authenticated:
+    is_authenticated = True
+    display_name = "Ana"
+    permissions = ()
+
+    def __init__(self, identity: str) -> None:
+        self.identity = identity
+
+
+class Anonymous(Authenticated):
+    is_authenticated = False
+
+
+CHANNELS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "context": lambda user: {"context": {"user_id": user}},
+    "dataclass": lambda user: {"context": DataContext(user), "schema": DataContext},
+    "model": lambda user: {"context": ModelContext(user_id=user), "schema": ModelContext},
+    "configurable": lambda user: {"config": {"configurable": {"user_id": user}}},
+    "authenticated": lambda user: {"config": {"configurable": {"langgraph_auth_user": Authenticated(user)}}},
+}
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_each_channel_names_the_user(backend: Backend, channel: str, mode: Mode) -> None:
+    assert "Ana keeps bees" in search(backend, mode=mode, **CHANNELS[channel]("ana")).text
+    assert search(backend, mode=mode, **CHANNELS[channel]("bob")) == ToolReply("Found 0 memories", False)
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_the_surrounding_scope_names_the_user(backend: Backend, mode: Mode) -> None:
+    with memweld.user_scope("ana"):
+        assert "Ana keeps bees" in search(backend, mode=mode).text
+    with memweld.user_scope("bob"):
+        assert search(backend, mode=mode) == ToolReply("Found 0 memories", False)
+
+
+@pytest.mark.parametrize(
+    "channels",
+    [
+        {"context": {"user_id": "ana"}, "config": {"configurable": {"langgraph_auth_user": Authenticated("bob")}}},
+        {"config": {"configurable": {"user_id": "ana", "langgraph_auth_user": Authenticated("bob")}}},
+        {"context": {"user_id": "ana"}, "config": {"configurable": {"user_id": "bob"}}},
+    ],
+)
+def test_channels_that_disagree_are_refused(backend: Backend, channels: dict[str, Any]) -> None:
+    reply = search(backend, **channels)
+    assert reply.is_error
+    assert "name different users" in reply.text
+    assert "ana" not in reply.text.lower().replace("langgraph", "")
+    agent = create_agent(ScriptedChatModel(["Hi."]), middleware=[MemweldMiddleware(backend, on_error="warn")])
+    with pytest.raises(AccessDeniedError):
+        run(agent, "bees?", **channels)
+
+
+def test_a_client_cannot_override_the_surrounding_scope(backend: Backend) -> None:
+    with memweld.user_scope("bob"):
+        assert "name different users" in search(backend, **CHANNELS["configurable"]("ana")).text
+
+
+def test_channels_that_agree_are_one(backend: Backend) -> None:
+    config = {"configurable": {"user_id": "ana", "langgraph_auth_user": Authenticated("ana")}}
+    with memweld.user_scope("ana"):
+        assert "Ana keeps bees" in search(backend, context={"user_id": "ana"}, config=config).text
+
+
+@pytest.mark.parametrize("user_id", ["", "  ", "*", 7, "ana\u200b"])
+def test_a_bad_id_does_not_fall_through_to_another_channel(backend: Backend, user_id: Any) -> None:
+    config = {"configurable": {"user_id": "ana"}}
+    reply = search(backend, context={"user_id": user_id}, config=config)
+    assert reply.is_error
+    assert "Invalid user_id" in reply.text
+
+
+def test_without_a_user_the_error_says_what_to_do(backend: Backend) -> None:
+    for config in ({}, {"configurable": {"langgraph_auth_user": Anonymous("ana")}}):
+        reply = search(backend, config=config)
+        assert reply.is_error
+        assert "No user is known in this run, and there is no default user" in reply.text
+
+
+def test_an_agent_id_beside_the_user_narrows(backend: Backend) -> None:
+    backend.user("ana", agent_id="gardener").add("The bees of Ana live behind the shed")
+    own = search(backend, context={"user_id": "ana", "agent_id": "gardener"})
+    assert "shed" in own.text
+    assert "Ana keeps bees" not in own.text
+    with memweld.user_scope("ana", agent_id="cook"):
+        assert search(backend) == ToolReply("Found 0 memories", False)
+
+
+def test_a_bound_memory_stays_bound(backend: Backend) -> None:
+    memory = backend.user("ana")
+    model = ScriptedChatModel([tool_call("search_memories", {"query": "bees"}), "Done."])
+    agent = create_agent(model, tools=memory_tools(memory))
+    messages = run(agent, "Go on.", config={"configurable": {"user_id": "bob"}})
+    assert "Ana keeps bees" in LangChainDriver()._reply(messages).text
+
+
+def test_one_agent_serves_many_users_at_once(backend: Backend) -> None:
+    def answer(call: ModelCall) -> Response:
+        if isinstance(call.messages[-1], ToolMessage):
+            return f"Answer: {call.messages[-1].text}"
+        return tool_call("search_memories", {"query": "secret", "limit": 50})
+
+    agent = create_agent(
+        ScriptedChatModel(answer),
+        tools=memory_tools(backend),
+        middleware=[MemweldMiddleware(backend)],
+        context_schema=Context,
+    )
+
+    def kwargs(number: int) -> dict[str, Any]:
+        return {"context": {"user_id": f"user-{number}"}, "config": thread(f"thread-{number}")}
+
+    def text(number: int) -> str:
+        return f"secret of user-{number} is word{number}x"
+
+    def check(number: int, messages: list[BaseMessage]) -> None:
+        assert all(f"word{other}x" not in str(messages[-1].text) for other in range(12) if other != number)
+
+    with ThreadPoolExecutor(6) as pool:
+        for number, messages in enumerate(pool.map(lambda n: run(agent, text(n), **kwargs(n)), range(12))):
+            check(number, messages)
+
+    async def together() -> list[dict[str, Any]]:
+        runs = (agent.ainvoke({"messages": [HumanMessage(text(n))]}, **kwargs(n)) for n in range(12))
+        return await asyncio.gather(*runs)
+
+    for number, result in enumerate(asyncio.run(together())):
+        check(number, result["messages"])
+    for number in range(12):
+        memory = backend.user(f"user-{number}")
+        assert [item.text for item in memory.all()] == [text(number)]
+        assert [session.session_id for session in memory.sessions()] == [f"thread-{number}"]
+        assert len(memory.history(f"thread-{number}").messages()) == 8
+
+
+# the package
+
+
+def test_without_langchain_the_import_says_what_to_install() -> None:
+    program = (
+        "import sys; sys.modules['langchain'] = None\n"
+        "try:\n    import memweld.langchain\n"
+        "except ImportError as error:\n    print(type(error).__name__, error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    expected = "MissingExtraError langchain is not installed; run: pip install 'memweld[langchain]'"
+    assert done.stdout.strip() == expected
+
+
+def test_the_core_loads_no_framework_and_tools_load_no_agents() -> None:
+    program = (
+        "import sys, memweld, memweld.tools, memweld.memory\n"
+        "assert not [m for m in sys.modules if m.startswith(('langchain', 'langgraph'))]\n"
+        "from memweld.langchain import memory_tools\n"
+        "assert 'langchain.agents' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_exported_members() -> None:
+    module = importlib.import_module("memweld.langchain")
+    assert dir(module) == ["MemweldChatMessageHistory", "MemweldMiddleware", "memory_tools"]
+    assert all(getattr(module, name) is not None for name in dir(module))
+    with pytest.raises(AttributeError, match="no attribute 'MemweldEverything'"):
+        module.MemweldEverything  # noqa: B018

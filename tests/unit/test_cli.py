@@ -1,0 +1,165 @@
+"""The command line: what each command says and does, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+import memweld
+from memweld import connect
+from memweld.cli import app
+
+COMMANDS = {"serve", "add", "search", "export", "erase", "doctor", "demo"}
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'memory.db'}"
+
+
+def run(*arguments: str, keys: str | None = None) -> Result:
+    return CliRunner().invoke(app, list(arguments), input=keys, catch_exceptions=False)
+
+
+def done(*arguments: str, keys: str | None = None) -> str:
+    result = run(*arguments, keys=keys)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def failed(*arguments: str) -> str:
+    """The one line on stderr of a command that fails."""
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("memweld: ")
+    return line
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_user_from_the_first_fact_to_the_last(url: str, tmp_path: Path) -> None:
+    who = ("--user", "ana@example.com", "--url", url)
+    assert done("add", "I love Python", *who) == "Added 1 memories for user ana@example.com\n"
+    done("add", "My garden has bées", *who)
+    done("add", "Bob's own", "--user", "bob", "--url", url)
+    found = done("search", "which programming language?", *who, "--limit", "1")
+    assert found.startswith("Found 1 memories:\n1. ID: ")
+    assert "I love Python" in found
+
+    exported = json.loads(done("export", *who))
+    assert "My garden has bées" in json.dumps(exported, ensure_ascii=False)
+    file = tmp_path / "ana.json"
+    assert done("export", *who, "--output", str(file)) == f"Exported user ana@example.com to {file}\n"
+    assert "Bob's own" not in file.read_text(encoding="utf-8")
+
+    refusal = run("erase", *who, keys="n\n")
+    assert refusal.exit_code == 1
+    assert "Erase everything of user ana@example.com" in refusal.stdout
+    with connect(url) as backend:
+        assert len(backend.user("ana@example.com").all()) == 2
+    receipt = done("erase", *who, "--yes")
+    assert receipt.startswith("Erased ")
+    assert "  items: 2\n" in receipt
+    with connect(url) as backend:
+        assert backend.user("ana@example.com").all() == []
+        assert len(backend.user("bob").all()) == 1
+
+
+def test_the_environment_names_url_and_user(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMWELD_URL", url)
+    monkeypatch.setenv("MEMWELD_USER_ID", "ana")
+    assert done("add", "I love Python") == "Added 1 memories for user ana\n"
+    assert "items: 1" in done("erase", keys="y\n")
+
+
+def test_without_a_user_nothing_happens(url: str) -> None:
+    result = run("add", "I love Python", "--url", url)
+    assert result.exit_code == 2
+    assert "--user" in result.stderr
+
+
+def test_errors_are_one_line(url: str, tmp_path: Path) -> None:
+    who = ("--user", "ana", "--url", url)
+    assert "Add what was said" in failed("add", "   ", *who)
+    assert "limit" in failed("search", "x", *who, "--limit", "51")
+    assert "wildcard" in failed("erase", "--yes", "--user", "*", "--url", url)
+    assert "Cannot connect" in failed("add", "x", "--user", "ana", "--url", "ftp://nowhere")
+    assert "Cannot write" in failed("export", *who, "--output", str(tmp_path / "no" / "such" / "folder.json"))
+    assert "no toolset" in failed("serve", "--url", url, "--toolsets", "memory,everything")
+    assert "give user_id" in failed("serve", "--url", url, "--lock-user")
+
+
+def test_version_and_help() -> None:
+    assert done("--version") == f"memweld {memweld.__version__}\n"
+    help_text = done("--help")
+    group = typer.main.get_command(app)
+    assert set(getattr(group, "commands")) == COMMANDS  # noqa: B009 - click is vendored by typer
+    assert all(command in help_text for command in COMMANDS)
+
+
+def test_every_command_and_option_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    commands = getattr(typer.main.get_command(app), "commands")  # noqa: B009 - click is vendored by typer
+    for name, command in commands.items():
+        assert f"memweld {name}" in page
+        options = [option for parameter in command.params for option in parameter.opts if option.startswith("--")]
+        assert [option for option in options if option not in page] == []
+
+
+def test_python_m_memweld() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "memweld", "--version"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert result.stdout == f"memweld {memweld.__version__}\n"
+
+
+def test_the_command_line_loads_little() -> None:
+    heavy = ("fastmcp", "mcp", "mem0", "numpy", "pydantic", "langchain_core", "crewai", "autogen_core")
+    code = f"import sys, memweld.cli; print([name for name in {heavy!r} if name in sys.modules])"
+    assert python(code).stdout == "[]\n"
+
+
+def test_a_missing_extra_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['fastmcp'] = None; sys.argv = ['memweld', 'serve']; import memweld.cli as c; c.app()"
+    )
+    result = python(code)
+    assert result.returncode == 1
+    assert result.stderr == "memweld: fastmcp is not installed; run: pip install 'memweld[mcp]'\n"
+
+
+class TestDoctor:
+    def test_all_is_well(self, url: str, tmp_path: Path) -> None:
+        report = done("doctor", "--url", url)
+        assert memweld.__version__ in report
+        assert "made at the first use" in report
+        assert "a memory is added and found again" in report
+        assert "extra langchain" in report
+        assert "All is well." in report
+        assert not (tmp_path / "memory.db").exists()
+
+    def test_a_store_that_is_there(self, url: str) -> None:
+        done("add", "I love Python", "--user", "ana", "--url", url)
+        assert "can be read" in done("doctor", "--url", url)
+
+    def test_what_is_wrong(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        broken = tmp_path / "broken.db"
+        broken.write_bytes(b"this is no database" * 100)
+        monkeypatch.setenv("MEMWELD_LOCK_USER", "1")
+        monkeypatch.setenv("MEMWELD_EMBEDDER", '{"provider": "no-such-provider"}')
+        result = run("doctor", "--url", f"sqlite:///{broken}")
+        assert result.exit_code == 1
+        assert "MEMWELD_LOCK_USER is set without MEMWELD_USER_ID" in result.stdout
+        assert "3 problem(s) found." in result.stdout
+        monkeypatch.setenv("MEMWELD_LLM", "not json")
+        assert "environment variable is not usable" in run("doctor").stdout

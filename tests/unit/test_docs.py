@@ -1,0 +1,36 @@
+"""Every Python snippet of README and docs runs, in order, and prints what it says."""
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_examples import CodeExample, EvalExample, find_examples
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_snippets(page: Path, eval_example: EvalExample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    eval_example.set_config(line_length=120)
+    eval_example.print_callback = lambda text: DATE.sub("2026-01-31", text)
+    namespace: dict[str, Any] = {}
+    examples: list[CodeExample] = [
+        example for example in find_examples(str(page)) if example.prefix.strip().lower() in ("python", "py")
+    ]
+    for example in examples:
+        namespace = eval_example.run_print_check(example, module_globals=namespace)
+    for value in namespace.values():
+        close = getattr(value, "close", None)
+        if close is not None and not isinstance(value, type) and not asyncio.iscoroutinefunction(close):
+            close()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        assert target.startswith("https://") or (page.parent / target).exists(), target

@@ -1,0 +1,259 @@
+"""The embedded file: where it lies, what it survives, what it refuses, and what is left of it after an erasure."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import memweld
+from memweld.engines.stores.sqlite import path_of
+from memweld.testing import HashEmbedder
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "memory.db"
+
+
+@pytest.fixture
+def backend(file: Path) -> Iterator[memweld.Backend]:
+    with memweld.connect(f"sqlite:///{file}", embedder=HashEmbedder()) as backend:
+        yield backend
+
+
+def spawn(code: str, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", textwrap.dedent(code), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_the_default_file_is_in_the_data_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    with memweld.connect() as backend:
+        assert not (tmp_path / "memweld").exists(), "connecting opens nothing"
+        backend.user("ana").state("n")["k"] = 1
+    with memweld.connect() as backend:
+        assert backend.user("ana").state("n")["k"] == 1
+    assert backend.url == f"sqlite:///{tmp_path}/memweld/memory.db"
+
+
+def test_the_environment_moves_it(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    monkeypatch.setenv("MEMWELD_URL", f"sqlite:///{file}")
+    with memweld.connect() as backend:
+        backend.user("ana").state("n")["k"] = 1
+    assert file.exists()
+
+
+def test_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert path_of("sqlite://") is None
+    assert path_of("sqlite:///team.db") == str(tmp_path / "team.db")
+    assert path_of("sqlite:////data/team.db") == "/data/team.db"
+    assert path_of("sqlite:///~/team.db") == str(Path.home() / "team.db")
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite://team.db", "redis://x", "team.db", "sqlite:team.db", "postgresql://u:secret@h/d"]
+)
+def test_urls_that_lead_nowhere(url: str) -> None:
+    with pytest.raises(memweld.ConfigurationError) as caught:
+        memweld.connect(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_wrong_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMWELD_LLM", "gpt")
+    with pytest.raises(memweld.ConfigurationError, match="MEMWELD_"):
+        memweld.connect("sqlite://")
+
+
+def test_in_memory_is_shared_by_threads_and_ends_with_the_backend() -> None:
+    with memweld.connect("sqlite://", embedder=HashEmbedder()) as backend:
+        backend.user("ana").add("I love tea")
+        assert len(backend.user("ana").search("tea")) == 1
+    with memweld.connect("sqlite://", embedder=HashEmbedder()) as backend:
+        assert backend.user("ana").all() == []
+
+
+def test_it_survives_a_restart(file: Path) -> None:
+    for expected in (1, 2, 3):
+        with memweld.connect(f"sqlite:///{file}", embedder=HashEmbedder()) as backend:
+            ana = backend.user("ana")
+            ana.add(f"fact number {expected}")
+            assert len(ana.search("fact number")) == expected
+
+
+def test_not_a_database(file: Path) -> None:
+    file.write_bytes(b"something else entirely" * 100)
+    with (
+        memweld.connect(f"sqlite:///{file}") as backend,
+        pytest.raises(memweld.BackendUnavailableError, match="not a database"),
+    ):
+        backend.user("ana").sessions()
+    assert file.read_bytes() == b"something else entirely" * 100
+
+
+def test_written_by_a_newer_version(file: Path) -> None:
+    connection = sqlite3.connect(file)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with (
+        memweld.connect(f"sqlite:///{file}") as backend,
+        pytest.raises(memweld.BackendUnavailableError, match="upgrade memweld"),
+    ):
+        backend.user("ana").sessions()
+
+
+def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with (
+        memweld.connect(f"sqlite:///{tmp_path / 'file' / 'memory.db'}") as backend,
+        pytest.raises(memweld.BackendUnavailableError, match="cannot be opened"),
+    ):
+        backend.user("ana").sessions()
+
+
+def test_a_full_disk_is_a_clear_error_and_loses_nothing(file: Path, backend: memweld.Backend) -> None:
+    ana = backend.user("ana")
+    ana.add("kept before the disk was full")
+    database = backend._engine._database  # type: ignore[attr-defined]  # the page limit stands in for the disk's
+    pages: list[int] = []
+
+    def limit(connection: sqlite3.Connection) -> None:
+        pages.append(connection.execute("PRAGMA page_count").fetchone()[0])
+        connection.execute(f"PRAGMA max_page_count = {pages[0] + 2}")
+
+    database.run_alone(limit)
+    history = ana.history("s")
+    with pytest.raises(memweld.BackendUnavailableError, match="disk space"):
+        history.append([{"role": "user", "content": "x" * 1000} for _ in range(1000)])
+    assert history.messages() == []
+    database.run_alone(lambda connection: connection.execute("PRAGMA max_page_count = 1000000") and None)
+    assert [item.text for item in ana.all()] == ["kept before the disk was full"]
+    ana.add("and written again after")
+    assert len(ana.all()) == 2
+
+
+def test_processes_share_a_file(file: Path, backend: memweld.Backend) -> None:
+    code = """
+        import sys, memweld
+        from memweld.testing import HashEmbedder
+        with memweld.connect("sqlite:///" + sys.argv[1], embedder=HashEmbedder()) as backend:
+            ana = backend.user("ana")
+            for number in range(20):
+                ana.add(f"process {sys.argv[2]} fact {number}")
+                ana.add("a fact that every process adds")
+                ana.state("n").update("count", lambda value: value + 1, default=0)
+                ana.history("s").add_user_message(f"{sys.argv[2]}-{number}")
+    """
+    processes = [spawn(code, str(file), str(number)) for number in range(3)]
+    for process in processes:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    ana = backend.user("ana")
+    assert len(ana.all(limit=1000)) == 61
+    assert len(ana.search("fact", limit=100)) == 61
+    assert ana.state("n")["count"] == 60
+    messages = [message.text for message in ana.history("s").messages()]
+    assert len(messages) == len(set(messages)) == 60
+    for number in range(3):
+        own = [text for text in messages if text.startswith(f"{number}-")]
+        assert own == [f"{number}-{each}" for each in range(20)], "a process's own messages keep their order"
+
+
+def test_what_was_acknowledged_survives_a_kill(file: Path) -> None:
+    code = """
+        import sys, memweld
+        from memweld.testing import HashEmbedder
+        ana = memweld.connect("sqlite:///" + sys.argv[1], embedder=HashEmbedder()).user("ana")
+        for number in range(100000):
+            ana.add(f"fact {number}")
+            print(number, flush=True)
+    """
+    process = spawn(code, str(file))
+    assert process.stdout is not None
+    acknowledged = [int(process.stdout.readline()) for _ in range(25)]
+    os.kill(process.pid, signal.SIGKILL)
+    acknowledged += [int(line) for line in process.communicate()[0].splitlines()]
+    with memweld.connect(f"sqlite:///{file}", embedder=HashEmbedder()) as backend:
+        ana = backend.user("ana")
+        kept = [item.text for item in ana.all(limit=10_000)]
+        assert kept[: len(acknowledged)] == [f"fact {number}" for number in acknowledged]
+        assert len(kept) <= len(acknowledged) + 1
+        assert {hit.text for hit in ana.search("fact", limit=10_000)} == set(kept)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_opens_the_file_anew(backend: memweld.Backend) -> None:
+    ana = backend.user("ana")
+    ana.add("before the fork")
+    child = os.fork()
+    if not child:
+        try:
+            ana.add("in the child")
+            os._exit(0 if len(ana.search("fork child")) == 2 else 1)
+        finally:
+            os._exit(2)
+    deadline = time.monotonic() + 60
+    done = (0, 0)
+    while done[0] == 0 and time.monotonic() < deadline:
+        done = os.waitpid(child, os.WNOHANG)
+        time.sleep(0.01)
+    assert os.waitstatus_to_exitcode(done[1]) == 0
+    assert len(ana.search("fork child")) == 2
+
+
+def test_nothing_is_left_of_an_erased_user(file: Path, backend: memweld.Backend) -> None:
+    secrets = ["Zanzibar", "xylophone", "quokka", "marzipan", "Kilimanjaro", "ana-the-erased@example.com"]
+    ana = backend.user(secrets[5])
+    bob = backend.user("bob")
+    (item,) = ana.add("I was born in Zanzibar", metadata={"animal": "quokka"})
+    for number in range(200):
+        ana.add(f"fact {number} about a xylophone")
+        bob.add(f"fact {number} about tea")
+    ana.update(item.id, "I was born on the Kilimanjaro")
+    ana.delete(ana.add("My marzipan is stolen")[0].id)
+    ana.preferences.set("animal", "quokka")
+    ana.state("zoo")["animal"] = {"name": "quokka"}
+    ana.history("marzipan").append("I play the xylophone in Zanzibar")
+
+    def raw() -> bytes:
+        return b"".join(path.read_bytes() for path in sorted(file.parent.iterdir())).lower()
+
+    before = raw()
+    assert [secret for secret in secrets if secret.lower().encode() not in before] == []
+    assert ana.erase().counts["items"] == 202
+    after = raw()
+    assert [secret for secret in secrets if secret.lower().encode() in after] == []
+    assert len(bob.search("tea", limit=1000)) == 200
+
+
+def test_vectors_of_another_embedder_are_not_compared(file: Path) -> None:
+    with memweld.connect(f"sqlite:///{file}", embedder=HashEmbedder()) as backend:
+        backend.user("ana").add("I love tea")
+    with memweld.connect(f"sqlite:///{file}", embedder=HashEmbedder(32)) as backend:
+        ana = backend.user("ana")
+        with pytest.raises(memweld.ConfigurationError, match="memweld-hash-64"):
+            ana.search("tea")
+        with pytest.raises(memweld.ConfigurationError):
+            ana.add("I love coffee")
+        assert len(ana.all()) == 1, "what needs no vectors still works"
+
+
+def test_the_first_writer_decides_on_the_embedder(file: Path) -> None:
+    with (
+        memweld.connect(f"sqlite:///{file}", embedder=HashEmbedder()) as one,
+        memweld.connect(f"sqlite:///{file}", embedder=HashEmbedder(32)) as other,
+    ):
+        one.user("ana").search("loads the embedder while the file is empty")
+        other.user("ana").search("so does this")
+        one.user("ana").add("I love tea")
+        with pytest.raises(memweld.ConfigurationError, match="memweld-hash-64"):
+            other.user("ana").add("I love coffee")

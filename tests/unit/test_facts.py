@@ -1,0 +1,260 @@
+"""mem0, guarded: its traps, the extraction, embedders, and the index that follows the table."""
+
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import memweld
+from memweld.engines.facts.index import IndexCache
+from memweld.testing import HashEmbedder, ScriptedExtractor, facts
+
+
+@pytest.fixture
+def connect(tmp_path: Path) -> Iterator[Callable[..., memweld.Backend]]:
+    made: list[memweld.Backend] = []
+
+    def connect(**options: Any) -> memweld.Backend:
+        made.append(memweld.connect(f"sqlite:///{tmp_path / 'memory.db'}", **{"embedder": HashEmbedder(), **options}))
+        return made[-1]
+
+    yield connect
+    for backend in made:
+        backend.close()
+
+
+def fresh(code: str, **environment: str) -> str:
+    """What a program prints in an interpreter of its own, with sockets forbidden."""
+    guard = "import socket\ndef refuse(*a, **k): raise SystemExit('network')\nsocket.socket.connect = refuse\n"
+    command = [sys.executable, "-W", "error", "-c", guard + textwrap.dedent(code)]
+    import os
+
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MEM0_")}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, env={**clean, **environment}
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+def test_mem0_calls_nobody_and_writes_nothing_at_home(tmp_path: Path) -> None:
+    code = """
+        import memweld
+        ana = memweld.connect("sqlite://").user("ana")
+        ana.add("I love tea")
+        print(len(ana.search("tea")))
+        from mem0.memory import telemetry
+        print(telemetry.MEM0_TELEMETRY)
+    """
+    assert fresh(code, HOME=str(tmp_path)).split() == ["1", "False"]
+    assert list(tmp_path.rglob("*mem0*")) == []
+
+
+def test_mem0_imported_first_is_silenced_too() -> None:
+    code = """
+        import mem0, memweld
+        from mem0.memory import telemetry
+        before = telemetry.MEM0_TELEMETRY
+        ana = memweld.connect("sqlite://").user("ana")
+        ana.add("I love tea")
+        print(before, telemetry.MEM0_TELEMETRY)
+    """
+    assert fresh(code, MEM0_DIR="/tmp").split() == ["True", "False"]
+
+
+def test_spacy_without_its_model_downloads_nothing(tmp_path: Path) -> None:
+    package = tmp_path / "spacy"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "class util:\n    is_package = staticmethod(lambda name: False)\nclass cli:\n    pass\n"
+    )
+    (package / "cli.py").write_text("def download(name):\n    raise SystemExit('a download was tried')\n")
+    code = """
+        import memweld
+        ana = memweld.connect("sqlite://").user("ana")
+        ana.add("I love tea")
+        print(len(ana.search("tea")))
+    """
+    assert fresh(code, PYTHONPATH=str(tmp_path)) == "1"
+
+
+def test_logging_of_the_program_is_left_alone() -> None:
+    code = """
+        import logging, memweld
+        memweld.connect("sqlite://").user("ana").add("I love tea")
+        print(logging.getLogger().handlers, logging.getLogger().level == logging.WARNING)
+    """
+    assert fresh(code) == "[] True"
+
+
+def test_bare_mem0_has_the_holes_that_the_guard_closes(connect: Callable[..., memweld.Backend]) -> None:
+    """mem0's own Memory on our store: by id it would serve anybody; without the guard it serves nobody."""
+    backend = connect()
+    (item,) = backend.user("ana").add("I love tea")
+    mem0 = backend._engine._facts._mem0  # type: ignore[attr-defined]
+    with pytest.raises(memweld.AccessDeniedError):
+        mem0.get(item.id)
+    with pytest.raises(memweld.AccessDeniedError):
+        mem0.delete(item.id)
+    with pytest.raises(PermissionError):
+        mem0.reset()
+    with backend._engine._facts._guard.acting_for(memweld.Scope(user_id="bob")):  # type: ignore[attr-defined]
+        assert mem0.get(item.id) is None
+        for filters in ({"user_id": "*"}, {"user_id": "bob", "AND": [{"user_id": "ana"}]}, {"user_id": "ana"}):
+            with pytest.raises((memweld.AccessDeniedError, memweld.InvalidInputError)):
+                mem0.search("tea", filters=filters)
+    assert len(backend.user("ana").all()) == 1
+
+
+def test_a_slow_llm_is_given_up_and_holds_no_lock(
+    connect: Callable[..., memweld.Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMWELD_LLM_TIMEOUT", "0.2")
+    ana = connect(llm=ScriptedExtractor([facts("never")], delay=30)).user("ana")
+    (item,) = ana.add("I love tea")
+    assert (item.text, item.extraction) == ("I love tea", "failed")
+    assert item.extraction_error == "the LLM did not answer within 0.2 s"
+
+
+def test_others_write_while_an_llm_thinks(connect: Callable[..., memweld.Backend]) -> None:
+    other = connect().user("bob")
+
+    def think(_: object) -> str:
+        other.add("written meanwhile")
+        return facts("Ana loves tea")
+
+    assert connect(llm=ScriptedExtractor([think])).user("ana").add("tea!")[0].text == "Ana loves tea"
+    assert len(other.all()) == 1
+
+
+def test_the_llm_sees_the_session_before_the_turn(connect: Callable[..., memweld.Backend]) -> None:
+    llm = ScriptedExtractor([facts("x")])
+    ana = connect(llm=llm).user("ana")
+    ana.history("s").append("My cat is called Miau")
+    ana.capture([{"role": "user", "content": "She is ill"}], session_id="s")
+    prompt = "".join(text for _, text in llm.prompts[0])
+    assert prompt.count("Miau") == 1
+    assert prompt.count("She is ill") == 1
+
+
+def test_an_answer_in_fences_or_thoughts_is_understood(connect: Callable[..., memweld.Backend]) -> None:
+    answers = [
+        f"```json\n{facts('one')}\n```",
+        f"<think>hm {{}}</think>{facts('two')}",
+        f"Here you are: {facts('three')} Bye",
+        type("Message", (), {"content": [{"type": "text", "text": facts("four")}]})(),
+    ]
+    ana = connect(llm=ScriptedExtractor(answers)).user("ana")
+    for text in ("one", "two", "three", "four"):
+        assert [(item.text, item.extraction) for item in ana.add(f"say {text}")] == [(text, "extracted")]
+
+
+def test_a_langchain_chat_model_extracts(connect: Callable[..., memweld.Backend]) -> None:
+    from memweld.testing.langchain import ScriptedChatModel
+
+    ana = connect(llm=ScriptedChatModel([facts("Ana loves tea")])).user("ana")
+    assert [item.text for item in ana.add("tea!")] == ["Ana loves tea"]
+
+
+def test_a_mem0_llm_configuration_that_cannot_be_made(connect: Callable[..., memweld.Backend]) -> None:
+    ana = connect(llm={"provider": "no-such-llm", "config": {}}).user("ana")
+    with pytest.raises(memweld.ConfigurationError, match="no-such-llm"):
+        ana.add("I love tea")
+    with pytest.raises(memweld.ConfigurationError, match="LangChain"):
+        connect(llm=7).user("ana").add("I love tea")
+
+
+def test_embedders(connect: Callable[..., memweld.Backend]) -> None:
+    from langchain_core.embeddings import DeterministicFakeEmbedding
+
+    ana = connect(embedder=DeterministicFakeEmbedding(size=16)).user("ana")
+    ana.add("I love tea")
+    assert len(ana.search("tea")) == 1
+    with pytest.raises(memweld.ConfigurationError, match="no-such"):
+        connect(embedder={"provider": "no-such", "config": {}}).user("ana").add("x")
+    with pytest.raises(memweld.ConfigurationError, match="Embeddings"):
+        connect(embedder="wordllama").user("ana").add("x")
+
+
+@pytest.mark.parametrize(
+    "vector", [[float("nan")] * 4, [[1.0]], RuntimeError("no GPU")], ids=["nan", "shape", "raises"]
+)
+def test_a_broken_embedder_is_our_error_and_stores_nothing(
+    connect: Callable[..., memweld.Backend], vector: Any
+) -> None:
+    class Broken(HashEmbedder):
+        def embed_query(self, text: str) -> list[float]:
+            if isinstance(vector, Exception):
+                raise vector
+            return vector
+
+    ana = connect(embedder=Broken()).user("ana")
+    for call in (lambda: ana.add("I love tea"), lambda: ana.preferences.set("k", 1)):
+        with pytest.raises(memweld.BackendUnavailableError, match="embedder"):
+            call()
+    assert ana.all() == []
+
+
+def test_the_default_embedder_knows_meaning(tmp_path: Path) -> None:
+    with memweld.connect(f"sqlite:///{tmp_path / 'm.db'}") as backend:
+        ana = backend.user("ana")
+        for fact in ("My dog is called Rex", "The invoice is due on Friday", "I study at a university in Coimbra"):
+            ana.add(fact)
+        assert ana.search("puppy", limit=1)[0].text == "My dog is called Rex"
+        assert ana.search("payment deadline", limit=1)[0].text == "The invoice is due on Friday"
+        assert ana.search("college", limit=1)[0].text == "I study at a university in Coimbra"
+
+
+def test_neighbours_in_a_session_lend_weight(connect: Callable[..., memweld.Backend]) -> None:
+    ana = connect().user("ana")
+    ana.add("Where did you buy the saxophone?", session_id="s")
+    answer = ana.add("In a small shop by the harbour", session_id="s")[0]
+    ana.add("It rained all day", session_id="t")
+    assert [hit.id for hit in ana.search("saxophone", limit=2)][1] == answer.id
+
+
+def test_the_index_cache_is_bounded(connect: Callable[..., memweld.Backend]) -> None:
+    backend = connect()
+    backend.user("nobody").search("loads")
+    store = backend._engine._facts._store  # type: ignore[attr-defined]
+    store._indexes = IndexCache(maximum_bytes=100_000)
+    users = [backend.user(f"user {number}") for number in range(20)]
+    for user in users:
+        user.add(f"I am {user.user_id}")
+        assert len(user.search("am")) == 1
+    assert 0 < len(store._indexes._indexes) < 20
+    assert all(len(user.search("am")) == 1 for user in users)
+
+
+def test_search_is_not_disturbed_by_writers(connect: Callable[..., memweld.Backend]) -> None:
+    import threading
+
+    ana = connect().user("ana")
+    (anchor,) = ana.add("the anchor fact")
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            (item,) = ana.add(f"passing fact {number}")
+            ana.update(item.id, f"changed fact {number}")
+            if number % 3 == 0:
+                ana.delete(item.id)
+            number += 1
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            assert ana.search("anchor", limit=1)[0].id == anchor.id
+    finally:
+        stop.set()
+        writer.join()
+    assert {hit.id for hit in ana.search("fact anchor", limit=10_000)} == {item.id for item in ana.all(limit=10_000)}

@@ -1,0 +1,109 @@
+"""What importing memweld loads, what it exports, and what a missing extra says."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import memweld
+
+HEAVY = ["mem0", "numpy", "tokenizers", "langchain", "langchain_core", "langgraph", "crewai", "autogen_core", "fastmcp"]
+HEAVY += ["mcp", "sqlalchemy", "openai", "pydantic", "rich", "typer", "sqlite3"]
+
+
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_import_loads_nothing_heavy() -> None:
+    loaded = json.loads(run("import json, sys, memweld; print(json.dumps(sorted(sys.modules)))"))
+    assert "memweld" in loaded
+    assert [name for name in HEAVY if name in loaded] == []
+
+
+def test_connect_and_state_load_no_engine_of_facts() -> None:
+    code = """
+import json, sys, memweld
+backend = memweld.connect("sqlite://")
+ana = backend.user("ana")
+after_connect = sorted(sys.modules)
+ana.state("n")["k"] = 1
+ana.history("s").add_user_message("hello")
+print(json.dumps([after_connect, sorted(sys.modules)]))
+"""
+    after_connect, after_state = json.loads(run(code))
+    frameworks = {"mem0", "numpy", "tokenizers", "langchain_core", "crewai", "autogen_core", "fastmcp"}
+    assert frameworks.isdisjoint(after_connect)
+    assert frameworks.isdisjoint(after_state)
+
+
+def test_exported_members() -> None:
+    assert sorted(memweld.__all__) == [
+        "AccessDeniedError",
+        "Backend",
+        "BackendUnavailableError",
+        "ChatMessage",
+        "ConfigurationError",
+        "EraseReceipt",
+        "Hit",
+        "InvalidInputError",
+        "Memory",
+        "MemoryItem",
+        "MemoryNotFoundError",
+        "MemweldError",
+        "MissingExtraError",
+        "Scope",
+        "Session",
+        "TaskOutcome",
+        "ToolCall",
+        "connect",
+        "user_scope",
+    ]
+    assert all(hasattr(memweld, name) for name in memweld.__all__)
+
+
+def test_errors_are_one_tree() -> None:
+    also = {
+        "InvalidInputError": ValueError,
+        "MemoryNotFoundError": LookupError,
+        "AccessDeniedError": PermissionError,
+        "BackendUnavailableError": ConnectionError,
+        "MissingExtraError": ImportError,
+    }
+    for name in memweld.__all__:
+        if name.endswith("Error"):
+            error = getattr(memweld, name)
+            assert issubclass(error, memweld.MemweldError)
+            assert issubclass(error, also.get(name, Exception))
+
+
+@pytest.mark.parametrize(
+    ("adapter", "packages"),
+    [
+        ("langchain", ["langchain", "langchain_core", "langgraph"]),
+        ("crewai", ["crewai"]),
+        ("autogen", ["autogen_core", "autogen_agentchat"]),
+        ("mcp", ["fastmcp", "mcp"]),
+    ],
+)
+def test_a_missing_extra_names_its_remedy(adapter: str, packages: list[str]) -> None:
+    code = f"""
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {packages!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Missing())
+import memweld
+try:
+    import memweld.{adapter}
+except ImportError as error:
+    assert isinstance(error, memweld.MissingExtraError), repr(error)
+    print(error)
+"""
+    message = run(code).strip()
+    assert f"pip install 'memweld[{adapter}]'" in message
+    assert "\n" not in message
