@@ -14,13 +14,26 @@ from typing import Any
 import pytest
 from crewai import Agent, Crew, Task
 from crewai.flow import Flow, start
+from crewai.hooks.dispatch import HookAborted
 from crewai.memory.unified_memory import Memory as CrewMemory
 from crewai.state.checkpoint_config import CheckpointConfig
 from crewai.tools.memory_tools import create_memory_tools
 
 import memweld
-from memweld import Backend, ConfigurationError, InvalidInputError, Memory, MemoryNotFoundError, connect
+from memweld import (
+    AccessDeniedError,
+    Backend,
+    BackendUnavailableError,
+    ConfigurationError,
+    InvalidInputError,
+    Memory,
+    MemoryNotFoundError,
+    MemweldError,
+    MissingExtraError,
+    connect,
+)
 from memweld.crewai import MemweldMemory
+from memweld.crewai.failures import stopping
 from memweld.testing import HashEmbedder
 from memweld.testing.crewai import Response, ScriptedLLM, tool_call
 from memweld.testing.llm import ScriptedExtractor, facts
@@ -288,6 +301,17 @@ def test_scopes_are_folders_by_whole_segments(ana: Memory) -> None:
     assert (record.scope, record.importance, record.metadata) == ("/user/1", 0.9, {"year": 2019})
 
 
+@pytest.mark.parametrize(
+    "value", ["x", None, [1], {"content": "y"}, {"importance": 7}, {"scope": 1}, {"scope": "//a//"}]
+)
+def test_metadata_of_others_spoils_no_recall(ana: Memory, value: Any) -> None:
+    ana.add("bees", metadata={"crewai": value})
+    (match,) = MemweldMemory(ana).recall("bees")
+    assert match.record.content == "bees"
+    if value != {"scope": "//a//"}:
+        assert match.record.metadata == {"crewai": value}
+
+
 def test_forget_meets_all_criteria(ana: Memory) -> None:
     memory = MemweldMemory(ana)
     memory.remember("old", scope="/a", categories=["x"], metadata={"k": 1})
@@ -310,6 +334,10 @@ def test_an_update_changes_what_is_given(ana: Memory) -> None:
     assert changed.metadata == {"k": 1}
     with pytest.raises(InvalidInputError, match="'crewai' is taken"):
         memory.update(record.id, metadata={"crewai": {}})
+    with pytest.raises(InvalidInputError, match="importance"):
+        memory.update(record.id, importance=7)
+    with pytest.raises(InvalidInputError, match="importance"):
+        memory.remember("more bees", importance=7)
 
 
 def test_a_root_scope_bounds_everything(ana: Memory) -> None:
@@ -418,6 +446,42 @@ def test_a_crew_goes_on_when_its_memory_fails(backend: Backend, ana: Memory, cap
     assert len(model.calls) == 1
     assert "Recall failed" in caplog.text
     assert "Saving to memory failed" in caplog.text
+
+
+@pytest.mark.parametrize("broken", ["search", "capture"])
+def test_a_crew_stops_when_its_memory_fails_if_so_asked(
+    ana: Memory, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise BackendUnavailableError("The disk is full")
+
+    monkeypatch.setattr(Memory, broken, fail)
+    with pytest.raises(BackendUnavailableError, match="The disk is full"):
+        run(MemweldMemory(ana, on_error="raise"), "I keep bees")
+    run(MemweldMemory(ana, on_error="warn"), "I keep bees")
+    with pytest.raises(InvalidInputError, match="'warn' or 'raise'"):
+        MemweldMemory(ana, on_error="ignore")  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConfigurationError("x"),
+        AccessDeniedError("x"),
+        BackendUnavailableError("x"),
+        InvalidInputError("x"),
+        MemoryNotFoundError("some-id"),
+        MissingExtraError("x", name="package"),
+    ],
+)
+def test_an_error_that_stops_a_crew_is_still_itself(error: MemweldError) -> None:
+    stopped = stopping(error)
+    assert isinstance(stopped, type(error))
+    assert isinstance(stopped, HookAborted)
+    assert str(stopped) == str(error)
+    assert stopped.args == error.args
+    assert {**vars(stopped), **vars(error)} == vars(stopped)
+    assert type(stopping(stopped)) is type(stopped)
 
 
 def test_a_memory_that_lost_its_class_refuses(ana: Memory) -> None:

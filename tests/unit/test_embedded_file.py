@@ -257,3 +257,20 @@ def test_the_first_writer_decides_on_the_embedder(file: Path) -> None:
         one.user("ana").add("I love tea")
         with pytest.raises(memweld.ConfigurationError, match="memweld-hash-64"):
             other.user("ana").add("I love coffee")
+
+
+def test_a_backend_that_is_not_closed_leaves_no_warning(file: Path) -> None:
+    code = """
+        import sys, memweld
+        memweld.connect("sqlite:///" + sys.argv[1]).user("ana").state("n").set("k", 1)
+        kept = memweld.connect("sqlite:///" + sys.argv[1])
+        print(kept.user("ana").state("n").get("k"))
+    """
+    process = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(code), str(file)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (process.returncode, process.stdout, process.stderr) == (0, "1\n", "")

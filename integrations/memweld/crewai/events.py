@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 from collections.abc import Generator, Sequence
 from typing import Any
@@ -22,7 +21,6 @@ from crewai.memory.types import MemoryMatch
 __all__ = ["announced_query", "announced_save"]
 
 _SOURCE = "memweld"
-_log = logging.getLogger("memweld.crewai")
 
 
 @contextlib.contextmanager
@@ -35,8 +33,6 @@ def announced_query(memory: object, query: str, limit: int) -> Generator[list[Me
     try:
         yield matches
     except Exception as error:
-        # Logged as well, for CrewAI shows failures to nobody unless it is verbose.
-        _log.warning("Recall failed: %s", error)
         _announce(memory, MemoryQueryFailedEvent(**common, error=str(error)))
         raise
     _announce(memory, MemoryQueryCompletedEvent(**common, results=matches, query_time_ms=_milliseconds(started)))
@@ -59,7 +55,6 @@ def announced_save(
     try:
         yield
     except Exception as error:
-        _log.warning("Saving to memory failed: %s", error)
         _announce(memory, MemorySaveFailedEvent(**common, error=str(error)))
         raise
     _announce(memory, MemorySaveCompletedEvent(**common, save_time_ms=_milliseconds(started)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 from collections.abc import Generator
 from typing import Any, Literal, TypeAlias, cast
 
@@ -13,22 +14,29 @@ from ..errors import BackendUnavailableError, InvalidInputError, MemweldError
 
 __all__ = ["OnError", "stopping", "stopping_errors"]
 
+_log = logging.getLogger("memweld.crewai")
+
 OnError: TypeAlias = Literal["warn", "raise"]
 """When the store fails during recall or capture: a warning in the log ``memweld.crewai``, or the error."""
 
 
 @contextlib.contextmanager
-def stopping_errors(on_error: OnError) -> Generator[None, None, None]:
-    """Let the errors of the block stop the crew.
+def stopping_errors(what: str, on_error: OnError) -> Generator[None, None, None]:
+    """Let the errors of the block stop the crew, or log that ``what`` failed.
 
-    With ``warn`` a store that cannot be reached and a text that it refuses do not: CrewAI goes on without memory. What is
-    a mistake in the program or touches on whose memory it is always stops.
+    With ``warn`` a store that cannot be reached and a text that it refuses do not: CrewAI goes on without memory. What
+    is a mistake in the program or touches on whose memory it is always stops.
     """
     try:
         yield
     except MemweldError as error:
         if on_error == "raise" or not isinstance(error, (BackendUnavailableError, InvalidInputError)):
             raise stopping(error) from error
+        # CrewAI, which swallows it, shows it to nobody unless it is verbose.
+        _log.warning("%s: %s", what, error)
+        raise
+    except Exception:
+        _log.exception("%s", what)
         raise
 
 

@@ -13,7 +13,7 @@ from crewai.memory.utils import join_scope_paths
 from pydantic import PrivateAttr
 
 from ..backend import Backend
-from ..errors import MemoryNotFoundError
+from ..errors import MemoryNotFoundError, invalid
 from ..memory import Memory
 from ..models import Kind
 from ..recall import DEFAULT_BUDGET
@@ -51,8 +51,8 @@ class MemweldMemory(CrewMemory):
         kinds: Only these kinds of memories are recalled; all if not given.
         root_scope: CrewAI's root scope: this object sees and writes only what lies in it.
         read_only: Nothing is written; the agents are not offered ``save_to_memory``.
-        on_error: When the store fails during recall or capture: ``warn`` logs it, and the crew goes on without memory, as
-            CrewAI's ways are; ``raise`` stops the crew with the error.
+        on_error: When the store fails during recall or capture: ``warn`` logs it, and the crew goes on without memory,
+            as CrewAI's ways are; ``raise`` stops the crew with the error.
 
     Raises:
         InvalidInputError: ``memory`` is neither a memory nor a backend, or an option breaks a rule.
@@ -72,6 +72,8 @@ class MemweldMemory(CrewMemory):
         read_only: bool = False,
         on_error: OnError = "warn",
     ) -> None:
+        if on_error not in ("warn", "raise"):
+            raise invalid("on_error", on_error, "it must be 'warn' or 'raise'", "Leave it out to go on without memory.")
         storage = MemweldStorage(memory, said=said, capture=capture, budget=budget, kinds=kinds)
         super().__init__(
             storage=cast("Any", storage),
@@ -121,7 +123,7 @@ class MemweldMemory(CrewMemory):
             MemweldError: What the memory raises.
         """
         self.drain_writes()
-        with stopping_errors(self._on_error), announced_query(self, query, limit) as matches:
+        with stopping_errors("Recall failed", self._on_error), announced_query(self, query, limit) as matches:
             found = self._store.recall(
                 query,
                 limit=limit,
@@ -150,7 +152,7 @@ class MemweldMemory(CrewMemory):
         """Keep a statement as it stands; an equal one is kept once.
 
         Returns:
-            The record that holds it; None if this memory is read-only.
+            The record that holds it; None if this memory is read-only, or if a finished task held nothing to keep.
 
         Raises:
             ConfigurationError: The memory is a backend's, and no user is named.
@@ -161,7 +163,7 @@ class MemweldMemory(CrewMemory):
         labels = self._labels(
             scope, root_scope, categories=categories, importance=importance, source=source, private=private
         )
-        return self._save([content], labels, metadata, agent_role)[0]
+        return next(iter(self._save([content], labels, metadata, agent_role)), None)
 
     def remember_many(  # noqa: PLR0917 - CrewAI's signature
         self,
@@ -238,19 +240,21 @@ class MemweldMemory(CrewMemory):
         source: str | None,
         private: bool,
     ) -> Labels:
-        return Labels(
-            scope=join_scope_paths(self.root_scope if root_scope is None else root_scope, scope),
-            categories=tuple(categories or ()),
-            importance=self.default_importance if importance is None else importance,
-            source=source,
-            private=private,
-        )
+        fields: dict[str, Any] = {
+            "scope": join_scope_paths(self.root_scope if root_scope is None else root_scope, scope),
+            "categories": categories or (),
+            "importance": self.default_importance if importance is None else importance,
+            "source": source,
+            "private": private,
+        }
+        return Labels.checked(fields)
 
     def _save(
         self, contents: Sequence[str], labels: Labels, metadata: dict[str, Any] | None, agent_role: str | None
     ) -> list[MemoryRecord]:
         records: list[MemoryRecord] = []
-        with stopping_errors(self._on_error), announced_save(self, contents, metadata, agent_role):
+        saved = announced_save(self, contents, metadata, agent_role)
+        with stopping_errors("Saving to memory failed", self._on_error), saved:
             for content in contents:
                 if isinstance(content, Turn):
                     records += self._store.capture(content, labels, metadata)

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import Annotated, Any
 
 from crewai.memory.types import MemoryMatch, MemoryRecord
 from crewai.memory.utils import normalize_scope_path
-from pydantic import PrivateAttr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from ..errors import invalid
 from ..models import JSON, Hit, MemoryItem
 from ..recall import recall_block
+from ..tools import arguments_error
 
-__all__ = ["Labels", "RecalledMatch", "as_record", "inside", "marked_matches", "naive_utc"]
+__all__ = ["Labels", "RecalledMatch", "as_record", "inside", "labels_of", "marked_matches", "naive_utc"]
 
 _KEY = "crewai"
 _LINE_EXTRA = 1_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Labels:
+class Labels(BaseModel):
     """What CrewAI says of a record beside its text. Kept with the memory under one key of its metadata.
 
     Attributes:
@@ -33,22 +33,25 @@ class Labels:
         private: Whether only a recall that names the same source finds it.
     """
 
-    scope: str = "/"
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scope: Annotated[str, AfterValidator(normalize_scope_path)] = "/"
     categories: tuple[str, ...] = ()
-    importance: float = 0.5
+    importance: float = Field(default=0.5, ge=0.0, le=1.0)
     source: str | None = None
     private: bool = False
 
     @classmethod
-    def of(cls, record: MemoryRecord) -> Labels:
-        """The labels of a record."""
-        return cls(
-            scope=normalize_scope_path(record.scope),
-            categories=tuple(record.categories),
-            importance=record.importance,
-            source=record.source,
-            private=record.private,
-        )
+    def checked(cls, fields: Mapping[str, Any]) -> Labels:
+        """The labels that a caller gave.
+
+        Raises:
+            InvalidInputError: One breaks its rule.
+        """
+        try:
+            return cls.model_validate(dict(fields))
+        except ValidationError as error:
+            raise arguments_error("a memory record", error) from error
 
     def metadata(self, own: Mapping[str, Any] | None) -> dict[str, JSON]:
         """The metadata of the memory: the caller's own, and the labels that differ from the defaults.
@@ -59,30 +62,35 @@ class Labels:
         metadata = dict(own or {})
         if _KEY in metadata:
             raise invalid("metadata", metadata, f"the key {_KEY!r} is taken", "Rename it.")
-        said: dict[str, JSON] = {
-            "scope": self.scope,
-            "categories": list(self.categories),
-            "importance": self.importance,
-            "source": self.source,
-            "private": self.private,
-        }
-        usual: dict[str, JSON] = {"scope": "/", "categories": [], "importance": 0.5, "source": None, "private": False}
-        labels = {name: value for name, value in said.items() if value != usual[name]}
+        labels = self.model_dump(mode="json", exclude_defaults=True)
         return {**metadata, _KEY: labels} if labels else metadata
 
 
 def as_record(item: MemoryItem) -> MemoryRecord:
     """A memory item, from whatever framework, as CrewAI's record. Unlabelled ones lie at the root."""
     metadata = dict(item.metadata)
-    labels: dict[str, Any] = metadata.pop(_KEY, None) or {}
+    labels = Labels()
+    # Others may use the key for something else; that is theirs, and must not spoil the recall.
+    with contextlib.suppress(ValidationError):
+        labels = Labels.model_validate(metadata.get(_KEY, {}))
+        metadata.pop(_KEY, None)
     return MemoryRecord(
         id=item.id,
         content=item.text,
         metadata=metadata,
         created_at=naive_utc(item.created_at),
         last_accessed=naive_utc(item.updated_at),
-        **labels,
+        **labels.model_dump(mode="json"),
     )
+
+
+def labels_of(record: MemoryRecord) -> Labels:
+    """The labels of a record.
+
+    Raises:
+        InvalidInputError: One breaks its rule.
+    """
+    return Labels.checked({name: getattr(record, name) for name in Labels.model_fields})
 
 
 def naive_utc(moment: datetime) -> datetime:

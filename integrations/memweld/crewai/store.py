@@ -13,7 +13,7 @@ from ..errors import MemoryNotFoundError
 from ..memory import Memory
 from ..models import Hit, Kind, MemoryItem
 from ..recall import QUERY_CHARACTERS
-from .records import Labels, RecalledMatch, as_record, inside, marked_matches
+from .records import Labels, RecalledMatch, as_record, inside, labels_of, marked_matches
 from .turns import Turn, parse_turn, without_history
 from .whose import Whose
 
@@ -132,7 +132,7 @@ class UserStore:
         Raises:
             MemoryNotFoundError: The user has none with this id.
         """
-        metadata = Labels.of(record).metadata(record.metadata)
+        metadata = labels_of(record).metadata(record.metadata)
         return as_record(self._whose.memory().update(record.id, record.content, metadata=metadata))
 
     def remove(self, memory_id: str) -> None:

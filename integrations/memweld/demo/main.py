@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
 from rich.panel import Panel
 
 from .. import connect
+from ..errors import missing_extra
 from ..models import ChatMessage
 from .conversation import load_conversation, remember, talk
 from .models import is_real, model_name
@@ -39,9 +41,11 @@ def demo(conversation: Path | None = None, url: str | None = None, *, console: C
         console: Where to print.
 
     Raises:
+        MissingExtraError: One of the four frameworks is not installed.
         MemweldError: A scene failed, or the conversation cannot be read.
     """
     console = console or Console()
+    _check_installed()
     messages = None if conversation is None else load_conversation(conversation)
     with tempfile.TemporaryDirectory(prefix="memweld-demo-") as folder:
         place = url or f"sqlite:///{Path(folder) / 'memory.db'}"
@@ -55,6 +59,12 @@ def demo(conversation: Path | None = None, url: str | None = None, *, console: C
                 "Try your own: [bold]memweld demo --conversation FILE[/bold] (a JSON list of role, content, and name "
                 "and created_at where known) reads a conversation and answers your questions about it."
             )
+
+
+def _check_installed() -> None:
+    for package in ("langchain", "crewai", "autogen_agentchat", "fastmcp"):
+        if find_spec(package) is None:
+            raise missing_extra("langchain,crewai,autogen,mcp", package)
 
 
 def _read_aloud(url: str, conversation: Path, messages: list[ChatMessage], console: Console) -> None:

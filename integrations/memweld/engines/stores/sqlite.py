@@ -10,6 +10,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -49,6 +50,16 @@ class _Unit(threading.local):
     reader: sqlite3.Connection | None = None
 
 
+_LEFT_TO_THE_PARENT: list[list[sqlite3.Connection]] = []
+
+
+def _close_all(connections: list[sqlite3.Connection], process: int) -> None:
+    if process == os.getpid():
+        for connection in connections:
+            connection.close()
+    connections.clear()
+
+
 class SqliteDatabase:
     """A SQLite file with the tables of ``schema.py``. Nothing is opened before the first use.
 
@@ -63,8 +74,8 @@ class SqliteDatabase:
         self._writing = threading.RLock()
         self._readers: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
-        self._process = os.getpid()
         self._closed = False
+        self._watch()
 
     @property
     def where(self) -> str:
@@ -134,10 +145,21 @@ class SqliteDatabase:
         with self._writing, self._lock:
             self._closed = True
             for connection in (*self._readers, self._writer):
-                if connection is not None and self._process == os.getpid():
-                    connection.close()
+                if connection is not None:
+                    self._discard(connection)
             self._readers.clear()
             self._writer = None
+
+    def _watch(self) -> None:
+        """Close what is open when this object goes or the program ends, as files do."""
+        self._open: list[sqlite3.Connection] = []
+        self._process = os.getpid()
+        self._finalizer = weakref.finalize(self, _close_all, self._open, self._process)
+
+    def _discard(self, connection: sqlite3.Connection) -> None:
+        connection.close()
+        with self._lock:
+            self._open.remove(connection)
 
     def _begin(self) -> None:
         if not self._writing.acquire(timeout=_BUSY_SECONDS):
@@ -178,11 +200,11 @@ class SqliteDatabase:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         except sqlite3.Error:
-            connection.close()
+            self._discard(connection)
             return
         with self._lock:
             if self._closed or len(self._readers) >= _IDLE_READERS:
-                connection.close()
+                self._discard(connection)
             else:
                 self._readers.append(connection)
 
@@ -196,7 +218,7 @@ class SqliteDatabase:
                 try:
                     migrate(connection, self.where)
                 except BaseException:
-                    connection.close()
+                    self._discard(connection)
                     raise
                 self._writer = connection
             return self._writer
@@ -223,14 +245,18 @@ class SqliteDatabase:
         except BaseException:
             connection.close()
             raise
+        with self._lock:
+            self._open.append(connection)
         return connection
 
     def _after_fork(self) -> None:
         # SQLite connections must not cross a fork: the child forgets its parent's, without closing them.
         if self._process != os.getpid():
             self._lock, self._writing, self._unit = threading.RLock(), threading.RLock(), _Unit()
-            self._leaked = (self._readers, self._writer)
-            self._readers, self._writer, self._process = [], None, os.getpid()
+            self._finalizer.detach()
+            _LEFT_TO_THE_PARENT.append(self._open)
+            self._readers, self._writer = [], None
+            self._watch()
 
     @contextlib.contextmanager
     def _translated(self) -> Generator[None]:
