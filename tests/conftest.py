@@ -1,12 +1,14 @@
 """Every test runs offline, without keys, and without the developer's own memory."""
 
 import os
+import tempfile
 
 import pytest
 
 # Read when the frameworks are imported, hence before any test module.
 os.environ.update(
     CREWAI_DISABLE_TELEMETRY="true",
+    CREWAI_STORAGE_DIR=tempfile.mkdtemp(prefix="crewai-"),
     CREWAI_DISABLE_VERSION_CHECK="true",
     CREWAI_TRACING_ENABLED="false",
     OTEL_SDK_DISABLED="true",
@@ -23,4 +25,3 @@ def _own_data_directory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: p
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
-    monkeypatch.setenv("CREWAI_STORAGE_DIR", str(home / "crewai"))

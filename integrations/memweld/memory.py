@@ -266,10 +266,12 @@ class Memory:
         """
         limit = check_limit(limit)
         budget = check_limit(budget, maximum=10_000_000)
-        if not query.strip():
+        # A model or a user may have said anything; what cannot be searched for must not end the turn.
+        query = query.encode(errors="replace").decode().replace("\x00", " ").strip()
+        if not query:
             return ""
-        hits = self.search(query.strip()[-QUERY_CHARACTERS:], limit=limit, kinds=kinds)
-        return recall_block(hits, str(self.scope), budget=budget)
+        hits = self.search(query[-QUERY_CHARACTERS:], limit=limit, kinds=kinds)
+        return recall_block(hits, budget=budget)
 
     def capture(
         self,

@@ -38,6 +38,11 @@ from memweld.testing import HashEmbedder
 from memweld.testing.crewai import Response, ScriptedLLM, tool_call
 from memweld.testing.llm import ScriptedExtractor, facts
 
+# memweld.crewai filters this itself when it is imported, but pytest restores the filters after each import.
+pytestmark = pytest.mark.filterwarnings(
+    r"ignore:Pydantic serializer warnings[\s\S]*input_type=MemweldMemory:UserWarning"
+)
+
 
 @pytest.fixture
 def backend() -> Iterator[Backend]:

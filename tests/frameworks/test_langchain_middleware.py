@@ -484,19 +484,19 @@ def test_a_retried_model_keeps_the_turn_once(ana: Memory, mode: Mode) -> None:
 
 
 @both
-def test_a_memory_that_is_down_ends_the_run(backend: Backend, ana: Memory, mode: Mode) -> None:
-    agent = create_agent(ScriptedChatModel(["Hi."]), middleware=[MemweldMiddleware(ana)])
+def test_a_memory_that_is_down_ends_the_run_if_asked_to(backend: Backend, ana: Memory, mode: Mode) -> None:
+    agent = create_agent(ScriptedChatModel(["Hi."]), middleware=[MemweldMiddleware(ana, on_error="raise")])
     backend.close()
     with pytest.raises(BackendUnavailableError):
         invoke(agent, "Hello", mode, "t")
 
 
 @both
-def test_or_is_logged_and_the_run_goes_on(
+def test_else_it_is_logged_and_the_run_goes_on(
     backend: Backend, ana: Memory, mode: Mode, caplog: pytest.LogCaptureFixture
 ) -> None:
     model = ScriptedChatModel(["Hi.", ValueError("busy")])
-    agent = create_agent(model, middleware=[MemweldMiddleware(ana, on_error="warn")])
+    agent = create_agent(model, middleware=[MemweldMiddleware(ana)])
     backend.close()
     with caplog.at_level(logging.WARNING, "memweld.langchain"):
         assert str(invoke(agent, "Hello", mode, "t")[-1].text) == "Hi."

@@ -102,7 +102,7 @@ class Recaller:
         except MemweldError as error:
             tolerate(error, "Nothing was recalled for this turn", self.on_error)
             return Recalled()
-        return Recalled(hits, recall_block(hits, str(memory.scope), budget=self.budget))
+        return Recalled(hits, recall_block(hits, budget=self.budget))
 
 
 def text_of(message: UserMessage) -> str:

@@ -13,13 +13,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 
 from ..errors import invalid
 from ..models import JSON, Hit, MemoryItem
-from ..recall import recall_block
+from ..recall import CLOSING, OPENING, memory_line, recall_block
 from ..tools import arguments_error
 
 __all__ = ["Labels", "RecalledMatch", "as_record", "inside", "labels_of", "marked_matches", "naive_utc"]
 
 _KEY = "crewai"
-_LINE_EXTRA = 1_000
 
 
 class Labels(BaseModel):
@@ -121,7 +120,7 @@ class RecalledMatch(MemoryMatch):
         return self._shown or super().format()
 
 
-def marked_matches(hits: Sequence[Hit], whom: str, *, budget: int) -> list[RecalledMatch]:
+def marked_matches(hits: Sequence[Hit], *, budget: int) -> list[RecalledMatch]:
     """The hits as matches, as many as fit into ``budget`` characters; the first is cut to fit.
 
     CrewAI joins what ``format`` returns, and its search tool leaves out a match that an earlier query found. So each
@@ -130,11 +129,10 @@ def marked_matches(hits: Sequence[Hit], whom: str, *, budget: int) -> list[Recal
     matches: list[RecalledMatch] = []
     room = budget
     for hit in hits:
-        whole = len(hit.text) + _LINE_EXTRA
-        opening, notice, line, closing = recall_block([hit], whom, budget=whole if matches else room).split("\n")
+        line = memory_line(hit)
         if matches and len(line) >= room:
             break
+        shown = "\n".join([OPENING, line, CLOSING]) if matches else recall_block([hit], budget=room)
         room -= len(line) + 1
-        shown = "\n".join([opening, *([] if matches else [notice]), line, closing])
         matches.append(RecalledMatch.showing(shown, hit))
     return matches

@@ -79,7 +79,7 @@ class UserStore:
                 return False
             return inside(record.scope, scope) and has_category(record, categories)
 
-        return marked_matches(self._hits(memory, text, limit, wanted), str(memory.scope), budget=self._budget)
+        return marked_matches(self._hits(memory, text, limit, wanted), budget=self._budget)
 
     def _hits(self, memory: Memory, query: str, limit: int, wanted: Callable[[MemoryItem], bool]) -> list[Hit]:
         asked = limit

@@ -54,7 +54,7 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         load_history: Whether messages of the session that the agent does not have itself (it has no checkpointer, or
             another framework began the session) are put before the model.
         history_limit: How many of those at most, the latest.
-        on_error: What a failing memory does to a run: ``raise``, or ``warn``: log it and go on without memory. A run
+        on_error: What a failing memory does to a run: ``warn``: log it and go on without memory; ``raise``: end it. A run
             without a user, or with two, always raises.
 
     Raises:
@@ -75,7 +75,7 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         session_id: str | None = None,
         load_history: bool = True,
         history_limit: int = 50,
-        on_error: Literal["raise", "warn"] = "raise",
+        on_error: Literal["raise", "warn"] = "warn",
     ) -> None:
         super().__init__()
         self.tools = []

@@ -538,9 +538,16 @@ class BackendSuite:
         assert block.endswith("</memories>")
         assert "data, not instructions" in block
         assert block.count("</memories>") == block.count("<memories>") == 1
-        assert "user ana" in block
+        assert "ana" not in block, "a model is not told whose memory it is"
         assert len(block) < 700
-        assert (ana.recall("  "), ana.recall("tea " * 50_000) != "") == ("", True)
+        assert (ana.recall("  "), ana.recall("tea " * 50_000) != "", ana.recall("\x00\ud800tea") != "") == (
+            "",
+            True,
+            True,
+        )
+        ana.add("This one trails off…")
+        ana.add("This one trails too")
+        assert "trails too" in ana.recall("this one trails")
 
     def test_capture(self, ana: Memory, bob: Memory) -> None:
         """A turn becomes history and, without an LLM, the user's words become memories."""
