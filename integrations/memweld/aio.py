@@ -11,6 +11,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import anyio.to_thread
+from anyio import CapacityLimiter
+from anyio.lowlevel import RunVar
 
 from .models import JSON, ChatMessage, EraseReceipt, Hit, Kind, MemoryItem, Session, TaskOutcome
 from .recall import DEFAULT_BUDGET
@@ -27,9 +29,24 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+# Threads of our own beside those of the program's web framework, and apart: answers of LLMs must not keep a look-up
+# waiting. A limiter belongs to an event loop.
+_QUICK, _SLOW = 40, 16
+_limiters: RunVar[tuple[CapacityLimiter, CapacityLimiter]] = RunVar("memweld_limiters")
+
+
+def _limiter(*, slow: bool) -> CapacityLimiter:
+    try:
+        return _limiters.get()[slow]
+    except LookupError:
+        _limiters.set((CapacityLimiter(_QUICK), CapacityLimiter(_SLOW)))
+        return _limiters.get()[slow]
+
+
 async def _run(method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     # Cancelling the caller does not stop the thread: a write that was begun is finished, never left half done.
-    return await anyio.to_thread.run_sync(functools.partial(method, *args, **kwargs))
+    slow = method.__name__ in ("add", "capture")
+    return await anyio.to_thread.run_sync(functools.partial(method, *args, **kwargs), limiter=_limiter(slow=slow))
 
 
 class AsyncPreferences:
@@ -97,8 +114,10 @@ class AsyncState:
     async def list_keys(self) -> list[str]:
         return await _run(self._sync.list_keys)
 
-    async def update(self, key: Any, fn: Callable[[JSON], JSON] | None = None, /, *, default: JSON = None) -> JSON:
-        return await _run(self._sync.update, key, fn, default=default)
+    async def update(
+        self, key: Any = (), fn: Callable[[JSON], JSON] | None = None, /, *, default: JSON = None, **values: JSON
+    ) -> JSON:
+        return await _run(self._sync.update, key, fn, default=default, **values)
 
 
 class AsyncHistory:

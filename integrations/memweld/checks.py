@@ -173,6 +173,8 @@ def check_kinds(value: object) -> tuple[Kind, ...] | None:
     """Which kinds of memory to look at; None means all."""
     if value is None:
         return None
+    if not isinstance(value, (str, list, tuple, set, frozenset)):
+        raise invalid("kinds", value, f"a kind is one of {', '.join(_KINDS)}", "Leave it out to look at all.")
     kinds = (value,) if isinstance(value, str) else tuple(cast("Sequence[Any]", value))
     for kind in kinds:
         if kind not in _KINDS:

@@ -69,7 +69,10 @@ class MissingExtraError(MemweldError, ImportError):
 
 def invalid(name: str, value: Any, rule: str, remedy: str) -> InvalidInputError:
     """Build the error for a bad argument: what was given, what is expected, what to do."""
-    shown = ascii(value) if isinstance(value, str) else repr(value)
+    try:
+        shown = ascii(value) if isinstance(value, str) else repr(value)
+    except Exception:  # noqa: BLE001 - a value too deep or too large to be written; the error is about something else
+        shown = f"of type {type(value).__name__}"
     if len(shown) > _SHOWN_CHARACTERS:
         shown = f"{shown[:_SHOWN_CHARACTERS]}… ({len(shown)} characters)"
     return InvalidInputError(f"Invalid {name} {shown}: {rule}. {remedy}")

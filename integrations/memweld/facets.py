@@ -17,7 +17,7 @@ from .scope import Scope
 __all__ = ["History", "Preferences", "State", "Tasks"]
 
 _MAX_CONFLICTS = 10_000
-_PAGE = 1_000
+_PAGE = 10_000
 
 
 def _keyed(engine: Engine, scope: Scope, kind: str) -> Iterator[MemoryItem]:
@@ -187,18 +187,20 @@ class State(MutableMapping[str, JSON]):
         """All keys, sorted."""
         return self._engine.list_keys(self._scope, self.namespace)
 
-    def update(self, key: Any, fn: Callable[[JSON], JSON] | None = None, /, *, default: JSON = None) -> JSON:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def update(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, key: Any = (), fn: Callable[[JSON], JSON] | None = None, /, *, default: JSON = None, **values: JSON
+    ) -> JSON:
         """Change one value atomically: ``state.update("count", lambda n: n + 1, default=0)``.
 
         ``fn`` gets the current value (``default`` where there is none) and returns the new one. It is called again
-        when another thread, process or machine wrote in between, so it must have no side effects. With a mapping as
-        the only argument this is the ordinary `MutableMapping.update`, key by key.
+        when another thread, process or machine wrote in between, so it must have no side effects. Without ``fn`` this
+        is the ordinary `MutableMapping.update`, key by key.
 
         Returns:
-            The value that was stored; None for a mapping.
+            The value that was stored; None without ``fn``.
         """
         if fn is None:
-            super().update(key)
+            super().update(key, **values)
             return None
         key = check_key("key", key)
         for attempt in range(_MAX_CONFLICTS):
@@ -212,6 +214,24 @@ class State(MutableMapping[str, JSON]):
         raise BackendUnavailableError(
             f"The state {key!r} in {self.namespace!r} changed {_MAX_CONFLICTS} times under an update; try again later."
         )
+
+    def pop(self, key: str, *default: JSON) -> JSON:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Remove the key and return its value; of several that pop at once, one gets it.
+
+        Raises:
+            KeyError: There is none, and no default was given.
+        """
+        stored = self._engine.get_value(self._scope, self.namespace, check_key("key", key))
+        if stored is not None and self.delete(key):
+            return stored.value
+        if default:
+            return default[0]
+        raise KeyError(key)
+
+    def clear(self) -> None:
+        """Remove all keys."""
+        for key in self.list_keys():
+            self.delete(key)
 
     def __getitem__(self, key: str) -> JSON:
         stored = self._engine.get_value(self._scope, self.namespace, check_key("key", key))

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Memory"]
 
-# One question and nothing else; the Greek, Arabic and full-width marks ask too.
-_ASKED = re.compile(r"[^.!。！?？؟;…\n]*[?？؟;]+\s*")
+# One question and nothing else, not "I live in Porto, and you?"; Arabic and full-width marks ask too.
+_ASKED = re.compile(r"[^.!。！?？؟;；,，،…\n]*[?？؟]+\s*")
 
 
 def _drafts(messages: Sequence[ChatMessage], roles: Sequence[str]) -> list[ItemDraft]:
@@ -95,8 +95,8 @@ class Memory:
         """Remember what was said.
 
         With an LLM configured, mem0 extracts the facts; without one each message is kept verbatim. Whatever the LLM
-        answers, nothing is lost: if its answer is unusable, or it finds no fact, the text is kept as it is and the
-        item's ``extraction`` says so. A text that the scope holds already is not stored twice.
+        answers, nothing is lost: if it finds no fact the text is kept as it is, and if its answer is unusable too; then
+        the item's ``extraction`` is ``failed``. A text that the scope holds already is not stored twice.
 
         Args:
             messages: Text, a message or a list of messages ``{"role", "content"}``. System and tool messages are no
@@ -116,11 +116,7 @@ class Memory:
         drafts = _drafts(to_messages(messages), ("user", "assistant"))
         if not drafts:
             raise invalid("messages", messages, "no message of the user or assistant has text", "Add what was said.")
-        if infer and not self._engine.can_extract:
-            raise ConfigurationError(
-                "infer=True needs an LLM, and none is configured: give one to connect(llm=…), or leave infer out."
-            )
-        wanted = self._engine.can_extract if infer is None else infer
+        wanted = self._wants_extraction(infer)
         checked_metadata = check_metadata(metadata)
         checked_session = None if session_id is None else check_key("session_id", session_id)
         checked_time = check_time("created_at", created_at)
@@ -137,6 +133,13 @@ class Memory:
             if items:
                 return items
         return []
+
+    def _wants_extraction(self, infer: bool | None) -> bool:
+        if infer and not self._engine.can_extract:
+            raise ConfigurationError(
+                "infer=True needs an LLM, and none is configured: give one to connect(llm=…), or leave infer out."
+            )
+        return self._engine.can_extract if infer is None else infer
 
     def search(
         self,
@@ -266,6 +269,8 @@ class Memory:
         """
         limit = check_limit(limit)
         budget = check_limit(budget, maximum=10_000_000)
+        if not isinstance(query, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without types
+            raise invalid("query", query, f"it must be a string, not {type(query).__name__}", "Pass what was said.")
         # A model or a user may have said anything; what cannot be searched for must not end the turn.
         query = query.encode(errors="replace").decode().replace("\x00", " ").strip()
         if not query:
@@ -283,8 +288,9 @@ class Memory:
     ) -> list[MemoryItem]:
         """Keep a finished turn: its messages in the history, its facts as memories.
 
-        The history comes first, so that nothing said is lost whatever the LLM does. Facts come from the whole turn
-        with an LLM; without one they are what the user said, except messages that only ask a question.
+        The history comes first, so that nothing said is lost whatever happens to the facts. Facts come from the whole
+        turn with an LLM; without one they are what the user said, except messages that only ask a question and are
+        in the history anyway. Give messages ids to make a retry harmless: those without get a new one each time.
 
         Args:
             messages: The messages of the turn.
@@ -294,10 +300,16 @@ class Memory:
 
         Returns:
             The memories that hold the facts; empty where nothing was worth keeping.
+
+        Raises:
+            InvalidInputError: An argument breaks a rule; nothing was written.
+            ConfigurationError: ``infer=True`` without an LLM.
         """
         turn = to_messages(messages)
-        wanted = self._engine.can_extract if infer is None else infer and self._engine.can_extract
-        drafts = _drafts(turn, ("user", "assistant")) if wanted else _stated(_drafts(turn, ("user",)))
+        wanted = self._wants_extraction(infer)
+        drafts = _drafts(turn, ("user", "assistant") if wanted else ("user",))
+        if session_id is not None and not wanted:
+            drafts = _stated(drafts)
         checked_metadata = check_metadata(metadata)
         if session_id is not None:
             self.history(session_id).append(turn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -69,28 +70,38 @@ def _content(value: object) -> str | list[dict[str, JSON]]:
 def _arguments(value: object) -> dict[str, JSON]:
     if value is None or value == "":
         return {}
+    parsed: object = value
     if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            # A model's malformed arguments are part of what was said: kept, not refused.
-            return {"__raw__": value}
-    if not isinstance(value, Mapping):
-        return {"__raw__": value}
-    return cast("dict[str, JSON]", json.loads(check_json("tool call arguments", value)))
+        with contextlib.suppress(ValueError, RecursionError):
+            parsed = json.loads(value)
+            check_json("tool call arguments", parsed)
+    # What a model wrote that is no object is part of what was said: kept as it was, not refused.
+    arguments = cast("JSON", parsed if isinstance(parsed, Mapping) else {"__raw__": value})
+    return cast("dict[str, JSON]", json.loads(check_json("tool call arguments", arguments)))
 
 
 def _tool_call(value: object) -> ToolCall:
     if isinstance(value, ToolCall):
-        check_json("tool call arguments", value.arguments)
-        return value
+        value = {"id": value.id, "name": value.name, "arguments": value.arguments}
     if not isinstance(value, Mapping):
         raise invalid("tool call", value, "it must be an object with id, name and arguments", "Convert it.")
     call = cast("Mapping[str, Any]", value)
-    function = cast("Mapping[str, Any]", call.get("function") or call)
+    function = cast("Any", call.get("function") or call)
+    if not isinstance(function, Mapping):
+        raise invalid("tool call", dict(call), "its function must be an object with name and arguments", "Convert it.")
+    function = cast("Mapping[str, Any]", function)
     arguments = function.get("arguments", function.get("args"))
     name = check_key("tool call name", function.get("name"))
-    return ToolCall(id=str(call.get("id") or new_id()), name=name, arguments=_arguments(arguments))
+    identity = check_key("tool call id", call.get("id") or new_id())
+    return ToolCall(id=identity, name=name, arguments=_arguments(arguments))
+
+
+def _tool_calls(value: object) -> tuple[ToolCall, ...]:
+    if not value:
+        return ()
+    if not isinstance(value, (list, tuple)):
+        raise invalid("tool_calls", value, "they are a list", "Wrap them in a list.")
+    return tuple(_tool_call(call) for call in cast("Sequence[object]", value))
 
 
 def _from_mapping(value: Mapping[str, Any]) -> ChatMessage:
@@ -105,7 +116,7 @@ def _from_mapping(value: Mapping[str, Any]) -> ChatMessage:
         content=_content(value.get("content")),
         id=value.get("id"),
         name=value.get("name"),
-        tool_calls=tuple(_tool_call(call) for call in value.get("tool_calls") or ()),
+        tool_calls=_tool_calls(value.get("tool_calls")),
         tool_call_id=value.get("tool_call_id"),
         created_at=check_time("created_at", value.get("created_at")),
         native=native,
@@ -123,7 +134,7 @@ def to_message(value: object) -> ChatMessage:
             value,
             role=_role(value.role),
             content=_content(value.content),
-            tool_calls=tuple(_tool_call(call) for call in value.tool_calls),
+            tool_calls=_tool_calls(value.tool_calls),
             created_at=check_time("created_at", value.created_at),
         )
     elif isinstance(value, Mapping):

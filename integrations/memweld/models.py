@@ -172,14 +172,17 @@ class EraseReceipt:
     Attributes:
         user_id: Whose data it was, if a user's.
         agent_id: The agent whose data it was, if the scope had one.
-        counts: Rows erased in each store, e.g. ``{"items": 3, "values": 1, "messages": 8, "events": 5}``.
+        counts: Rows erased in each store, e.g. ``{"items": 3, "values": 1, "messages": 8, "sessions": 2}``.
         erased_at: When (UTC).
+        overwritten: Whether the place where they stood is overwritten already; False while somebody else was reading
+            an older state of the file, then it happens soon after.
     """
 
     user_id: str | None
     agent_id: str | None
     counts: Mapping[str, int]
     erased_at: datetime
+    overwritten: bool = True
 
     @property
     def total(self) -> int:

@@ -14,9 +14,10 @@ __all__ = ["MAX_IDENTITY_CHARACTERS", "Scope", "current_user", "user_scope", "va
 
 MAX_IDENTITY_CHARACTERS = 256
 
-# Unicode categories that no identity may hold: control, format (zero-width and bidirectional marks), surrogate,
-# unassigned, private use, line and paragraph separators. Two ids that look the same must be the same.
-_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
+# Unicode categories that no identity may hold: control, format (zero-width and bidirectional marks), surrogate, private
+# use, line and paragraph separators. Two ids that look the same must be the same. What an older Python does not know
+# yet ("unassigned") is allowed: the same id must be good on every Python that shares a memory.
+_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 # Letters and signs that show nothing although their category is an ordinary one.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
     *map(chr, range(0xFE00, 0xFE10)),
@@ -80,6 +81,14 @@ class Scope:
             object.__setattr__(self, "user_id", validate_identity("user_id", self.user_id))
         if self.agent_id is not None:
             object.__setattr__(self, "agent_id", validate_identity("agent_id", self.agent_id))
+
+    @classmethod
+    def stored(cls, user_id: str | None, agent_id: str | None) -> Scope:
+        """The scope of a row that was stored: validated then, and not again, lest a row lock its owner out."""
+        scope = object.__new__(cls)
+        object.__setattr__(scope, "user_id", user_id)
+        object.__setattr__(scope, "agent_id", agent_id)
+        return scope
 
     def contains(self, other: Scope) -> bool:
         """Whether a row of ``other`` may be shown to a caller of this scope."""

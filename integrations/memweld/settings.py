@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .errors import ConfigurationError
@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     token: str | None = None
     graph: str | None = None
     llm: dict[str, Any] | None = None
-    llm_timeout: float = 60.0
+    llm_timeout: float = Field(default=60.0, gt=0)
     embedder: dict[str, Any] | None = None
     mem0: dict[str, Any] | None = None
     user_id: str | None = None

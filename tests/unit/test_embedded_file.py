@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -123,18 +124,14 @@ def test_a_full_disk_is_a_clear_error_and_loses_nothing(file: Path, backend: mem
     ana = backend.user("ana")
     ana.add("kept before the disk was full")
     database = backend._engine._database  # type: ignore[attr-defined]  # the page limit stands in for the disk's
-    pages: list[int] = []
-
-    def limit(connection: sqlite3.Connection) -> None:
-        pages.append(connection.execute("PRAGMA page_count").fetchone()[0])
-        connection.execute(f"PRAGMA max_page_count = {pages[0] + 2}")
-
-    database.run_alone(limit)
+    writer = database._connections.writer()
+    pages = writer.execute("PRAGMA page_count").fetchone()[0]
+    writer.execute(f"PRAGMA max_page_count = {pages + 2}")
     history = ana.history("s")
     with pytest.raises(memweld.BackendUnavailableError, match="disk space"):
         history.append([{"role": "user", "content": "x" * 1000} for _ in range(1000)])
     assert history.messages() == []
-    database.run_alone(lambda connection: connection.execute("PRAGMA max_page_count = 1000000") and None)
+    writer.execute("PRAGMA max_page_count = 1000000")
     assert [item.text for item in ana.all()] == ["kept before the disk was full"]
     ana.add("and written again after")
     assert len(ana.all()) == 2
@@ -274,3 +271,107 @@ def test_a_backend_that_is_not_closed_leaves_no_warning(file: Path) -> None:
         check=False,
     )
     assert (process.returncode, process.stdout, process.stderr) == (0, "1\n", "")
+
+
+def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    with memweld.connect(f"sqlite:///{tmp_path / 'new' / 'memory.db'}") as backend:
+        backend.user("ana").state("n")["k"] = 1
+        modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new").iterdir()}
+    assert set(modes.values()) == {0o600}
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_database_of_another_program_is_left_as_it_is(file: Path) -> None:
+    connection = sqlite3.connect(file)
+    connection.execute("CREATE TABLE customers (name TEXT)")
+    connection.commit()
+    connection.close()
+    before = file.read_bytes()
+    with memweld.connect(f"sqlite:///{file}") as backend, pytest.raises(memweld.MemweldError, match="another program"):
+        backend.user("ana").sessions()
+    assert file.read_bytes() == before
+
+
+def test_a_state_that_was_deleted_and_set_again_is_not_taken_for_unchanged(
+    file: Path, backend: memweld.Backend
+) -> None:
+    state = backend.user("ana").state("n")
+    state["k"] = 1
+    with memweld.connect(f"sqlite:///{file}") as other:
+        elsewhere = other.user("ana").state("n")
+        seen: list[int] = []
+
+        def increment(value: int) -> int:
+            seen.append(value)
+            if len(seen) == 1:
+                del elsewhere["k"]
+                elsewhere["k"] = 100
+            return value + 1
+
+        assert state.update("k", increment) == 101
+    assert seen == [1, 100]
+
+
+def test_of_several_that_pop_one_gets_the_value(backend: memweld.Backend) -> None:
+    state = backend.user("ana").state("n")
+    state["k"] = "value"
+    with ThreadPoolExecutor(8) as pool:
+        popped = list(pool.map(lambda _: state.pop("k", None), range(8)))
+    assert sorted(popped, key=str) == [None] * 7 + ["value"]
+    with pytest.raises(KeyError):
+        state.pop("k")
+
+
+def test_an_erasure_says_when_somebody_still_reads_what_is_gone(
+    file: Path, backend: memweld.Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memweld.engines.stores.erasure._PATIENCE_SECONDS", 0.1)
+    ana = backend.user("ana")
+    ana.add("I was born in Zanzibar")
+    reader = sqlite3.connect(file, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM items").fetchone()
+    assert not ana.erase().overwritten
+    assert ana.all() == []
+    reader.close()
+    assert ana.erase().overwritten
+    assert b"zanzibar" not in b"".join(path.read_bytes() for path in file.parent.iterdir()).lower()
+
+
+def test_a_fresh_file_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
+    for number in range(10):
+        file = tmp_path / f"{number}.db"
+        backends = [memweld.connect(f"sqlite:///{file}") for _ in range(8)]
+
+        def write(backend: memweld.Backend) -> None:
+            backend.user("ana").state("n")["k"] = 1
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(write, backends))
+        for backend in backends:
+            backend.close()
+
+
+def test_an_id_that_an_older_python_let_through_locks_nobody_out(file: Path, backend: memweld.Backend) -> None:
+    ana = backend.user("ana")
+    ana.add("I love tea")
+    ana.add("I love trams")
+    backend.user("ana", agent_id="bot").add("noted")
+    connection = sqlite3.connect(file)
+    connection.execute("UPDATE owners SET agent_id = ? WHERE agent_id = 'bot'", ("bot\u200b",))
+    connection.commit()
+    connection.close()
+    assert len(ana.all()) == 3
+    assert len(ana.search("love")) == 3
+    assert len(ana.export()["items"]) == 3
+    assert ana.erase().counts["items"] == 3
+
+
+def test_users_with_many_agents(backend: memweld.Backend) -> None:
+    for number in range(1500):
+        backend.user("ana", agent_id=f"agent {number}").state("n")["k"] = number
+    backend.user("ana", agent_id="agent 7").add("noted by seven")
+    ana = backend.user("ana")
+    assert [hit.agent_id for hit in ana.search("noted")] == ["agent 7"]
+    assert len(ana.export()["state"]) == 1500
+    assert ana.erase().counts["values"] == 1500

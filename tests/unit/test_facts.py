@@ -258,3 +258,112 @@ def test_search_is_not_disturbed_by_writers(connect: Callable[..., memweld.Backe
         stop.set()
         writer.join()
     assert {hit.id for hit in ana.search("fact anchor", limit=10_000)} == {item.id for item in ana.all(limit=10_000)}
+
+
+def test_what_another_scope_says_does_not_keep_an_extracted_fact_out(connect: Callable[..., memweld.Backend]) -> None:
+    backend = connect(llm=ScriptedExtractor([facts("Ana loves tea", "theme: dark", "Ana lives in Porto")]))
+    backend.user("ana", agent_id="r").add("Ana loves tea", infer=False)
+    ana = backend.user("ana")
+    ana.preferences.set("theme", "dark")
+    assert [item.text for item in ana.add("blah")] == ["Ana loves tea", "theme: dark", "Ana lives in Porto"]
+    assert len(ana.all()) == 5
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"memory":' + "[" * 200_000,
+        [42],
+        [type("Block", (), {"text": 7})()],
+        '{"memory": [{"text": "\\ud800"}]}',
+    ],
+    ids=["deep", "numbers", "blocks", "surrogate"],
+)
+def test_more_rubbish(connect: Callable[..., memweld.Backend], answer: Any) -> None:
+    message = type("Message", (), {"content": answer})()
+    (item,) = connect(llm=ScriptedExtractor([message])).user("ana").add("I love tea")
+    assert (item.text, item.extraction) == ("I love tea", "failed")
+
+
+def test_tags_and_fences_in_facts_are_kept(connect: Callable[..., memweld.Backend]) -> None:
+    texts = ["uses the <think>x</think> tag", "writes ```python``` fences"]
+    ana = connect(llm=ScriptedExtractor([facts(*texts)])).user("ana")
+    assert [item.text for item in ana.add("blah")] == texts
+
+
+def test_a_refusal_of_the_store_is_told_also_through_mem0(connect: Callable[..., memweld.Backend]) -> None:
+    connect().user("ana").add("I love tea")
+    llm = ScriptedExtractor([facts("one", "two")])
+    with pytest.raises(memweld.ConfigurationError, match="memweld-hash-64"):
+        connect(llm=llm, embedder=HashEmbedder(32)).user("ana").add("blah")
+    assert len(connect().user("ana").all()) == 1
+
+
+def test_vectors_of_one_name_and_another_length_are_refused(connect: Callable[..., memweld.Backend]) -> None:
+    class Nameless(HashEmbedder):
+        def __init__(self, dimensions: int) -> None:
+            super().__init__(dimensions)
+            self.model = ""
+
+    one, other = connect(embedder=Nameless(16)).user("ana"), connect(embedder=Nameless(32)).user("ana")
+    other.search("loads while the file is empty")
+    (item,) = one.add("I love tea")
+    one.preferences.set("theme", "dark")
+    calls: list[Callable[[], Any]] = [
+        lambda: other.search("tea"),
+        lambda: other.update(item.id, "I love coffee"),
+        lambda: other.preferences.set("theme", "light"),
+        lambda: other.add("I love coffee"),
+    ]
+    for call in calls:
+        with pytest.raises(memweld.ConfigurationError, match="16 dimensions"):
+            call()
+    assert one.search("tea")[0].text == "I love tea"
+
+
+def test_to_forget_needs_no_embedder(connect: Callable[..., memweld.Backend]) -> None:
+    (one, two) = connect().user("ana").add([{"role": "user", "content": text} for text in ("one", "two")])
+    ana = connect(embedder={"provider": "openai", "config": {}}).user("ana")
+    with pytest.raises(memweld.ConfigurationError):
+        ana.search("one")
+    ana.delete(one.id)
+    assert ana.get(two.id).text == "two"
+    assert ana.clear() == 1
+
+
+def test_mem0_logs_no_text(connect: Callable[..., memweld.Backend], caplog: pytest.LogCaptureFixture) -> None:
+    ana = connect(llm=ScriptedExtractor([facts("my PIN is 4711"), "my PIN is 4711"])).user("ana")
+    with caplog.at_level("DEBUG"):
+        (item,) = ana.add("my PIN is 4711")
+        ana.add("the PIN is still 4711")
+        ana.update(item.id, "my PIN is 4712")
+        ana.preferences.set("pin", 4711)
+        ana.preferences.set("pin", 4712)
+        ana.delete(item.id)
+    assert "471" not in caplog.text
+
+
+def test_a_full_disk_in_the_middle_of_extracted_facts_leaves_none_of_them(tmp_path: Path) -> None:
+    code = """
+        import resource, signal, sys, memweld
+        from memweld.testing import HashEmbedder, ScriptedExtractor, facts
+        url = "sqlite:///" + sys.argv[1]
+        texts = [f"{number} " + "x" * 30_000 for number in range(150)]
+        backend = memweld.connect(url, embedder=HashEmbedder(), llm=ScriptedExtractor([facts(*texts)]))
+        ana = backend.user("ana")
+        ana.add("kept before", infer=False)
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, resource.RLIM_INFINITY))
+        try:
+            ana.add("say")
+        except memweld.BackendUnavailableError as error:
+            assert "disk" in str(error), error
+        else:
+            raise SystemExit("it was stored")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        assert [item.text for item in ana.all()] == ["kept before"], len(ana.all())
+        assert len(ana.add("say")) == 150
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "m.db")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr

@@ -16,6 +16,7 @@ from ..scope import Scope
 from .stores.chat import Chat
 from .stores.erasure import erase
 from .stores.items import Items
+from .stores.linked import unlink, unlink_all
 from .stores.sqlite import SqliteDatabase, path_of
 from .stores.values import Values
 
@@ -43,8 +44,12 @@ class LocalEngine:
         self._chat = Chat(self._database)
         self._items = Items(self._database)
         self._options = {"llm": llm, "llm_timeout": llm_timeout, "embedder": embedder}
-        self._loading = threading.Lock()
         self._loaded: Facts | None = None
+        self._reset_lock()
+        self._database.after_fork.append(self._reset_lock)
+
+    def _reset_lock(self) -> None:
+        self._loading = threading.Lock()
 
     @property
     def has_graph(self) -> bool:
@@ -115,7 +120,10 @@ class LocalEngine:
 
     def get_item(self, scope: Scope, memory_id: str) -> MemoryItem:
         """The item with this id."""
-        return self._facts.get(scope, memory_id)
+        row = self._items.get(scope, memory_id)
+        if row is None:
+            raise MemoryNotFoundError(memory_id)
+        return row.item()
 
     def list_items(
         self,
@@ -142,11 +150,17 @@ class LocalEngine:
 
     def delete_item(self, scope: Scope, memory_id: str) -> None:
         """Delete the item."""
-        self._facts.delete(scope, memory_id)
+        # Neither this nor clearing needs mem0 or an embedder: to forget must always be possible.
+        with self._database.writing() as connection:
+            if not self._items.remove(scope, memory_id):
+                raise MemoryNotFoundError(memory_id)
+            unlink(connection, scope, memory_id)
 
     def clear_items(self, scope: Scope) -> int:
         """Delete all items of the scope."""
-        return self._facts.clear(scope)
+        with self._database.writing() as connection:
+            unlink_all(connection, scope)
+            return self._items.clear(scope)
 
     # values
 
@@ -205,8 +219,16 @@ class LocalEngine:
 
     def erase(self, scope: Scope) -> EraseReceipt:
         """Remove all that the scope contains, and overwrite where it stood."""
-        counts = erase(self._database, scope)
-        return EraseReceipt(user_id=scope.user_id, agent_id=scope.agent_id, counts=counts, erased_at=utc_now())
+        counts, overwritten = erase(self._database, scope)
+        if self._loaded is not None:
+            self._loaded.forget()
+        return EraseReceipt(
+            user_id=scope.user_id,
+            agent_id=scope.agent_id,
+            counts=counts,
+            erased_at=utc_now(),
+            overwritten=overwritten,
+        )
 
     def close(self) -> None:
         """Close the file."""

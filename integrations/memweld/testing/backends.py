@@ -428,7 +428,7 @@ class BackendSuite:
             {"k": value, "z": None},
         )
         assert ("k" in state, "none" in state, 7 in state) == (True, False, False)
-        state.update({"a": 1, "b": 2})
+        state.update({"a": 1}, b=2)
         assert (state.pop("a"), state.delete("b"), state.delete("b")) == (1, True, False)
         with pytest.raises(KeyError):
             state["a"]
@@ -559,7 +559,12 @@ class BackendSuite:
         assert ana.capture([{"role": "assistant", "content": "Hello?"}], session_id="s1") == []
         ana.capture("I like trams")
         assert ana.capture("Where do I live?", session_id="s1") == []
-        assert ana.history("s1").messages()[-1].text == "Where do I live?"
+        (kept,) = ana.capture("I am allergic to nuts, ok?", session_id="s1")
+        assert kept.text == "I am allergic to nuts, ok?"
+        ana.delete(kept.id)
+        assert [message.text for message in ana.history("s1").messages()][-2:] == ["Where do I live?", kept.text]
+        assert [item.text for item in ana.capture("And who am I?")] == ["And who am I?"], "it is kept nowhere else"
+        ana.delete(ana.all()[-1].id)
         assert [item.text for item in ana.all()] == ["I moved to Porto", "I like trams"]
 
     # extraction
@@ -610,6 +615,9 @@ class BackendSuite:
 
     def test_bad_input_is_refused_and_leaves_nothing(self, ana: Memory) -> None:
         """Each refusal names the value or the rule, is ours and also a ValueError, and nothing was written."""
+        deep: Any = []
+        for _ in range(100_000):
+            deep = [deep]
         calls: list[Callable[[], Any]] = [
             lambda: ana.add(""),
             lambda: ana.add(" \n"),
@@ -645,6 +653,17 @@ class BackendSuite:
             lambda: ana.history(""),
             lambda: ana.history("s").append([]),
             lambda: ana.history("s").messages(limit=0),
+            lambda: ana.history("s").append({"role": "assistant", "content": "", "tool_calls": 5}),
+            lambda: ana.history("s").append({"role": "assistant", "content": "", "tool_calls": [{"function": "f"}]}),
+            lambda: ana.history("s").append(
+                {"role": "assistant", "content": "", "tool_calls": [{"name": "f", "args": object()}]}
+            ),
+            lambda: ana.search("x", limit=10**5000),
+            lambda: ana.search(deep),
+            lambda: ana.add("x", metadata=deep),
+            lambda: ana.search("x", filters={"a": deep}),
+            lambda: ana.search("x", kinds=5),  # pyright: ignore[reportArgumentType]
+            lambda: ana.recall(None),  # pyright: ignore[reportArgumentType]
             lambda: ana.capture([{"role": "user", "content": "a\x00b"}], session_id="s"),
         ]
         for number, call in enumerate(calls):

@@ -10,4 +10,4 @@ from .environment import prepare_mem0
 prepare_mem0()
 with warnings.catch_warnings():
     # mem0 2.2 turns on all DeprecationWarnings of the whole program when it is imported.
-    import mem0 as _  # noqa: F401
+    import mem0  # noqa: F401  # pyright: ignore[reportMissingTypeStubs, reportUnusedImport]

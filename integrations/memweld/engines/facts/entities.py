@@ -50,7 +50,7 @@ class EntityStore(VectorStoreBase):
         """Store entities."""
         with self._database.writing() as connection:
             for vector, payload, entity in zip(vectors, payloads or (), ids or (), strict=True):
-                owner = owners.claim(connection, scope_of(payload)).id
+                owner = owners.claim(connection, self._guard.check(scope_of(payload))).id
                 connection.execute(
                     "INSERT INTO entities (id, owner, payload, vector) VALUES (?, ?, ?, ?)",
                     (entity, owner, dump_json(dict(payload)), as_bytes(np.asarray(vector, dtype=np.float32))),
@@ -59,7 +59,7 @@ class EntityStore(VectorStoreBase):
     def search(
         self, query: str, vectors: Any, top_k: int = 5, filters: Mapping[str, Any] | None = None
     ) -> list[Entity]:
-        """The scope's entities by cosine, best first."""
+        """The scope's entities by cosine, best first. mem0 asks from threads of its own, where no call is known."""
         rows = self._rows(filters or {})  # mem0 has embedded the query already
         if not rows:
             return []
@@ -70,6 +70,7 @@ class EntityStore(VectorStoreBase):
 
     def list(self, filters: Mapping[str, Any] | None = None, top_k: int | None = None) -> list[list[Entity]]:
         """The scope's entities, inside one more list, as mem0 wants it."""
+        self._guard.check(scope_of(filters or {}))
         rows = self._rows(filters or {})[:top_k]
         return [[Entity(id=row[0], payload=json.loads(row[1])) for row in rows]]
 
@@ -116,7 +117,7 @@ class EntityStore(VectorStoreBase):
         return {"name": self.collection_name}
 
     def _mine(self, connection: sqlite3.Connection) -> set[int]:
-        return set(owners.visible(connection, self._guard.scope))
+        return set(owners.contained(connection, self._guard.scope))
 
     def _rows(self, filters: Mapping[str, Any]) -> list[tuple[str, str, bytes]]:
         with self._database.reading() as connection:

@@ -9,6 +9,7 @@ mem0 gets is this one: it asks the real model, within a time limit, and lets not
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import json
 import queue
@@ -24,7 +25,10 @@ __all__ = ["ExtractionFailedError", "GuardedLLM", "load_llm"]
 
 Ask: TypeAlias = "Callable[[list[dict[str, str]], Any], object]"
 
-_THOUGHTS = re.compile(r"<think>.*?</think>", re.DOTALL)
+_THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+# An LLM that never answers leaves a thread behind for each call: so many at most.
+_MOST_WAITING = 64
+_WAITING = threading.BoundedSemaphore(_MOST_WAITING)
 _FENCE = re.compile(r"^```[a-zA-Z0-9]*\s*\n(.*?)\n?```$", re.DOTALL)
 
 
@@ -67,10 +71,15 @@ def _text(answer: object) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, list):
-        blocks = cast("list[Any]", content)
-        texts = [block if isinstance(block, str) else block.get("text") for block in blocks if block]
+        texts = [_block_text(block) for block in cast("list[object]", content)]
         return "".join(text for text in texts if isinstance(text, str))
     raise ExtractionFailedError(f"the LLM answered a {type(answer).__name__} instead of text")
+
+
+def _block_text(block: object) -> object:
+    if isinstance(block, Mapping):
+        return cast("Mapping[str, object]", block).get("text")
+    return block if isinstance(block, str) else getattr(block, "text", None)
 
 
 def _parse(answer: str) -> object:
@@ -79,15 +88,10 @@ def _parse(answer: str) -> object:
     text = fenced.group(1).strip() if fenced else text
     if not text:
         raise ExtractionFailedError("the LLM answered nothing")
-    try:
-        return json.loads(text, strict=False)
-    except ValueError:
-        start, end = text.find("{"), text.rfind("}")
-        if 0 <= start < end:
-            try:
-                return json.loads(text[start : end + 1], strict=False)
-            except ValueError:
-                pass
+    start, end = text.find("{"), text.rfind("}")
+    for candidate in (text, text[start : end + 1] if 0 <= start < end else ""):
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(candidate, strict=False)
     raise ExtractionFailedError("the LLM's answer is not JSON")
 
 
@@ -103,8 +107,7 @@ def _facts(parsed: object) -> list[dict[str, str]]:
             text = check_text("fact", fact.get("text"))
         except InvalidInputError as error:
             raise ExtractionFailedError("the LLM listed a fact without a usable text") from error
-        by = fact.get("attributed_to")
-        facts.append({"text": text, "attributed_to": by} if isinstance(by, str) else {"text": text})
+        facts.append({"text": text})
     return facts
 
 
@@ -144,14 +147,22 @@ class GuardedLLM:
         """
         self._result.texts = None
         answer = self._within_time([dict(message) for message in messages], response_format)
-        facts = _facts(_parse(_text(answer)))
+        try:
+            facts = _facts(_parse(_text(answer)))
+        except ExtractionFailedError:
+            raise
+        except Exception as error:
+            raise ExtractionFailedError(f"the LLM's answer cannot be read: {type(error).__name__}") from error
         self._result.texts = [fact["text"] for fact in facts]
-        return json.dumps({"memory": facts}, ensure_ascii=False)
+        # mem0 looks for tags and fences in the answer and edits them out, also out of the facts.
+        return json.dumps({"memory": facts}).replace("<", "\\u003c").replace("`", "\\u0060")
 
     def _within_time(self, messages: list[dict[str, str]], response_format: Any) -> object:
         if self._ask is None:
             raise ExtractionFailedError("no LLM is configured")
         ask = self._ask
+        if not _WAITING.acquire(blocking=False):
+            raise ExtractionFailedError(f"{_MOST_WAITING} answers of the LLM are still waited for")
         answers: queue.SimpleQueue[tuple[object, BaseException | None]] = queue.SimpleQueue()
 
         def work() -> None:
@@ -159,6 +170,8 @@ class GuardedLLM:
                 answers.put((ask(messages, response_format), None))
             except BaseException as error:  # noqa: BLE001 - SystemExit too: whatever a model's client raises
                 answers.put((None, error))
+            finally:
+                _WAITING.release()
 
         # A daemon thread: an LLM that never answers must keep neither the caller nor the program's end waiting.
         context = contextvars.copy_context()

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from ...checks import dump_json
 from ...engine import ItemDraft, KeyedDraft
-from ...errors import BackendUnavailableError, ConfigurationError, MemoryNotFoundError, MemweldError, invalid
+from ...errors import BackendUnavailableError, MemoryNotFoundError, MemweldError, invalid
 from ...models import JSON, Extraction, Hit, Kind, MemoryItem
 from ...scope import Scope
-from ..stores import owners
 from ..stores.items import Items
 from ..stores.sqlite import SqliteDatabase
+from .claim import EmbedderOfFile
 from .embedders import GuardedEmbedding, load_embedder
 from .extraction import ExtractionFailedError, GuardedLLM, load_llm
 from .guard import Guard
@@ -42,7 +41,7 @@ class Facts:
         embedder: What makes vectors, as `connect` takes it.
 
     Raises:
-        ConfigurationError: The LLM or embedder cannot be made, or the file's vectors are of another embedder.
+        ConfigurationError: The LLM or embedder cannot be made.
     """
 
     def __init__(self, database: SqliteDatabase, *, llm: Any, llm_timeout: float, embedder: Any) -> None:
@@ -50,12 +49,14 @@ class Facts:
         self._guard = Guard()
         self._embedding = GuardedEmbedding(load_embedder(embedder))
         self._llm = GuardedLLM(load_llm(llm), timeout=llm_timeout)
-        config = StoreConfig(collection_name="memweld", database=database, guard=self._guard)
+        claim = EmbedderOfFile(database, self._embedding.fingerprint)
+        config = StoreConfig(collection_name="memweld", database=database, guard=self._guard, embedder=claim)
         self._mem0, self._store = make_mem0(config, self._embedding, self._llm)
         self._items = Items(database)
-        self._claimed = threading.Event()
-        self._store.before_insert = self._claim_embedder
-        self._check_embedder()
+
+    def forget(self) -> None:
+        """Drop the vectors in RAM."""
+        self._store.forget()
 
     # adding
 
@@ -91,7 +92,7 @@ class Facts:
                 self._mem0.update(held.id, text=draft.text, metadata={ENVELOPE: envelope.dump()})
             stored = self._items.by_key(scope, draft.kind, draft.key)
         if stored is None:
-            raise BackendUnavailableError(f"mem0 did not store the {draft.kind} {draft.key!r}.")
+            raise BackendUnavailableError(f"The {draft.kind} {draft.key!r} cannot be read back.")
         return stored.item()
 
     def _add_verbatim(
@@ -119,9 +120,10 @@ class Facts:
     ) -> list[MemoryItem]:
         extracted = self._envelope(envelope, "extracted", None)
         # The unit's transaction begins with mem0's first write, which comes after the LLM's answer.
-        with self._database.unit(), self._guard.acting_for(scope, earlier=earlier):
+        with self._database.unit():
             try:
-                self._mem0_add(scope, drafts, extracted, created_at, infer=True)
+                with self._guard.acting_for(scope, earlier=earlier, extracting=True):
+                    self._mem0_add(scope, drafts, extracted, created_at, infer=True)
             except MemweldError:
                 raise
             except Exception as error:
@@ -148,8 +150,7 @@ class Facts:
     def _held(self, scope: Scope, text: str) -> MemoryItem:
         row = self._items.by_hash(scope, _hash(text))
         if row is None:
-            # mem0 answers as if all was well when its store refuses a row one by one.
-            raise BackendUnavailableError("mem0 reported a memory as stored that cannot be read back.")
+            raise BackendUnavailableError("A memory that mem0 reported as stored cannot be read back.")
         return row.item()
 
     @staticmethod
@@ -178,21 +179,6 @@ class Facts:
                 hits.append(Hit(**fields, score=min(max(float(result["score"]), 0.0), 1.0)))
         return hits
 
-    def get(self, scope: Scope, memory_id: str) -> MemoryItem:
-        """The fact with this id.
-
-        Raises:
-            MemoryNotFoundError: There is none in this scope.
-        """
-        with self._guard.acting_for(scope):
-            result = self._mem0.get(memory_id)
-        if result is None:
-            raise MemoryNotFoundError(memory_id)
-        row = row_of(memory_id, _payload(result))
-        if not scope.contains(row.scope):
-            raise MemoryNotFoundError(memory_id)
-        return row.item()
-
     # changing
 
     def update(self, scope: Scope, memory_id: str, text: str, metadata: Mapping[str, JSON] | None) -> MemoryItem:
@@ -214,49 +200,6 @@ class Facts:
         if changed is None:
             raise MemoryNotFoundError(memory_id)
         return changed.item()
-
-    def delete(self, scope: Scope, memory_id: str) -> None:
-        """Delete a fact.
-
-        Raises:
-            MemoryNotFoundError: There is none in this scope.
-        """
-        with self._database.writing(), self._guard.acting_for(scope):
-            if self._items.get(scope, memory_id) is None:
-                raise MemoryNotFoundError(memory_id)
-            self._mem0.delete(memory_id)
-
-    def clear(self, scope: Scope) -> int:
-        """Delete all facts of the scope and what was derived from them; how many."""
-        with self._database.writing() as connection:
-            for owner in owners.visible(connection, scope):
-                connection.execute("DELETE FROM entities WHERE owner = ?", (owner,))
-            return self._items.clear(scope)
-
-    # the embedder of the file
-
-    def _check_embedder(self) -> None:
-        with self._database.reading() as connection:
-            row = connection.execute("SELECT value FROM meta WHERE key = 'embedder'").fetchone()
-        if row is not None:
-            self._compare(row[0])
-            self._claimed.set()
-
-    def _claim_embedder(self) -> None:
-        if self._claimed.is_set():
-            return
-        with self._database.writing() as connection:
-            connection.execute(
-                "INSERT INTO meta VALUES ('embedder', ?) ON CONFLICT DO NOTHING", (self._embedding.fingerprint,)
-            )
-            self._compare(connection.execute("SELECT value FROM meta WHERE key = 'embedder'").fetchone()[0])
-
-    def _compare(self, fingerprint: str) -> None:
-        if fingerprint != self._embedding.fingerprint:
-            raise ConfigurationError(
-                f"{self._database.where} holds vectors of the embedder {fingerprint!r}, which cannot be compared with "
-                f"those of {self._embedding.fingerprint!r}: connect with the embedder of the file, or use another file."
-            )
 
 
 def _payload(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,11 +64,7 @@ class _Index:
         self._codes: dict[str, int] = {}
         self._count = 0
         self._arrays: dict[str, NDArray[Any]] = {}
-
-    @property
-    def bytes(self) -> int:
-        """What the arrays take."""
-        return sum(array.nbytes for array in self._arrays.values())
+        self.bytes = 0
 
     def snapshot(self) -> Snapshot:
         """Views of the rows as they are now; later growth does not change them."""
@@ -88,6 +84,7 @@ class _Index:
         ).fetchall()
         if rows:
             self._take(rows)
+        self.bytes = sum(array.nbytes for array in self._arrays.values())
         self.version = version
 
     def _take(self, rows: list[Any]) -> None:
@@ -135,8 +132,7 @@ class IndexCache:
 
     def __init__(self, *, maximum_bytes: int = 512 * 1024 * 1024) -> None:
         self._maximum = maximum_bytes
-        self._lock = threading.Lock()
-        self._indexes: OrderedDict[int, _Index] = OrderedDict()
+        self.forget()
 
     def read(self, connection: sqlite3.Connection, root: int) -> Snapshot | None:
         """The root's rows as this connection's transaction sees them, or later; None if there are none."""
@@ -144,21 +140,27 @@ class IndexCache:
             index = self._indexes.setdefault(root, _Index())
             self._indexes.move_to_end(root)
         with index.lock:
+            before = index.bytes
             index.refresh(connection, root)
+            grown = index.bytes - before
             snapshot = index.snapshot() if index.bytes else None
-        self._trim()
+        if grown:
+            self._account(root, index, grown)
         return snapshot
 
     def forget(self) -> None:
         """Drop everything; the next search reads anew."""
-        with self._lock:
-            self._indexes.clear()
+        self._lock = threading.Lock()
+        self._indexes: OrderedDict[int, _Index] = OrderedDict()
+        self._bytes = 0
 
-    def _trim(self) -> None:
+    def _account(self, root: int, index: _Index, grown: int) -> None:
         with self._lock:
-            taken = sum(index.bytes for index in self._indexes.values())
-            while taken > self._maximum and len(self._indexes) > 1:
-                taken -= self._indexes.popitem(last=False)[1].bytes
+            if self._indexes.get(root) is not index:
+                return
+            self._bytes += grown
+            while self._bytes > self._maximum and len(self._indexes) > 1:
+                self._bytes -= self._indexes.popitem(last=False)[1].bytes
 
 
 def as_bytes(vector: Vector) -> bytes:

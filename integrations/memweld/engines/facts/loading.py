@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from importlib.util import find_spec
 from typing import Any, cast
 
 from .embedders import GuardedEmbedding
 from .environment import telemetry_wanted
 from .extraction import GuardedLLM
+from .guard import Guard
 from .journal import Journal
 from .vector_store import SqliteVectorStore, StoreConfig
 
@@ -26,6 +28,18 @@ def _close_spacy_trap() -> None:
     if find_spec("spacy") is None or find_spec("en_core_web_sm") is None:
         models = cast("Any", importlib.import_module("mem0.utils.spacy_models"))
         models._load_failed_full = models._load_failed_lemma = True  # noqa: SLF001 - there is no public switch
+
+
+class _Discreet(logging.Filter):
+    """mem0 2.2 logs the texts that it stores, at INFO and DEBUG; logs outlive an erasure."""
+
+    def __init__(self, guard: Guard) -> None:
+        super().__init__()
+        self._guard = guard
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let warnings through, and whatever a mem0 of the program's own logs."""
+        return record.levelno >= logging.WARNING or not self._guard.is_acting
 
 
 class NoLLM:
@@ -55,6 +69,7 @@ def make_mem0(config: StoreConfig, embedding: GuardedEmbedding, llm: GuardedLLM)
     from mem0.vector_stores.configs import VectorStoreConfig
 
     _close_spacy_trap()
+    logging.getLogger(main.__name__).addFilter(_Discreet(config.guard))
     if not telemetry_wanted():
         # The program may have imported mem0 first, when the variable was not set yet.
         main.MEM0_TELEMETRY = telemetry.MEM0_TELEMETRY = False
@@ -72,7 +87,7 @@ def make_mem0(config: StoreConfig, embedding: GuardedEmbedding, llm: GuardedLLM)
     )
     memory = cast("Any", main.Memory(memory_config))
     memory.db.close()
-    memory.db = Journal(config.database, config.guard)
+    memory.db = Journal(config.guard)
     memory.embedding_model, memory.llm = embedding, llm
     # Without this a delete in a fresh process leaves the links of entities behind: mem0 cleans them only once the
     # entity store has been used.

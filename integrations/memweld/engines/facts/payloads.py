@@ -61,13 +61,9 @@ def encode_scope(scope: Scope) -> dict[str, str]:
 
 
 def scope_of(payload: Mapping[str, Any]) -> Scope:
-    """The scope that a payload or a filter names.
-
-    Raises:
-        InvalidInputError: It names none.
-    """
-    ids = {name: unquote(payload[name]) for name in ("user_id", "agent_id") if payload.get(name)}
-    return Scope(**ids)
+    """The scope that a payload or a filter names; the guard compares it with the scope of the call."""
+    user_id, agent_id = (unquote(str(payload[name])) if payload.get(name) else None for name in ("user_id", "agent_id"))
+    return Scope.stored(user_id, agent_id)
 
 
 def row_of(memory_id: str, payload: Mapping[str, Any]) -> ItemRow:

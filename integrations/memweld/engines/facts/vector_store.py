@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,11 @@ from mem0.vector_stores.base import VectorStoreBase
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from ...errors import AccessDeniedError
 from ...models import JSON
-from ...scope import Scope
 from ..stores import owners
 from ..stores.items import ItemRow, Items
 from ..stores.sqlite import SqliteDatabase
+from .claim import EmbedderOfFile
 from .entities import EntityStore
 from .guard import Guard
 from .index import IndexCache, as_bytes
@@ -47,10 +46,11 @@ class StoreConfig(BaseModel):
     collection_name: str
     database: SqliteDatabase
     guard: Guard
+    embedder: EmbedderOfFile
 
     def model_dump(self, **_: Any) -> dict[str, Any]:
         """The fields as they are: a database is not data."""
-        return {"collection_name": self.collection_name, "database": self.database, "guard": self.guard}
+        return {name: getattr(self, name) for name in StoreConfig.model_fields}
 
 
 class StoredVector(BaseModel):
@@ -64,13 +64,14 @@ class StoredVector(BaseModel):
 class SqliteVectorStore(VectorStoreBase):
     """The items table as a collection of mem0."""
 
-    def __init__(self, collection_name: str, database: SqliteDatabase, guard: Guard) -> None:
+    def __init__(self, collection_name: str, database: SqliteDatabase, guard: Guard, embedder: EmbedderOfFile) -> None:
         self.collection_name = collection_name
         self.items = Items(database)
+        self._embedder = embedder
         self._database = database
         self._guard = guard
         self._indexes = IndexCache()
-        self.before_insert: Callable[[], None] = lambda: None
+        database.after_fork.append(self._indexes.forget)
 
     def insert(
         self,
@@ -79,10 +80,12 @@ class SqliteVectorStore(VectorStoreBase):
         ids: Sequence[str] | None = None,
     ) -> None:
         """Store rows; one that says what the owner has already is left out."""
-        with self._database.writing():
-            self.before_insert()
+        with self._guard.keeping_errors(), self._database.writing() as connection:
             for vector, payload, memory_id in zip(vectors, payloads or (), ids or (), strict=True):
-                self.items.insert(row_of(memory_id, payload), as_bytes(vector))
+                row = row_of(memory_id, payload)
+                self._guard.check(row.scope)
+                self._embedder.claim(connection, len(vector))
+                self.items.insert(row, as_bytes(vector))
 
     def search(
         self, query: str, vectors: Any, top_k: int = 5, filters: Mapping[str, Any] | None = None
@@ -90,15 +93,16 @@ class SqliteVectorStore(VectorStoreBase):
         """The rows that fit best, best first, with scores from 0 to 1."""
         wanted = dict(filters or {})
         conditions = json.loads(wanted.pop(FILTERS, "{}"))
-        scope = self._allowed(wanted)
+        scope = self._guard.check(scope_of(wanted))
         with self._database.reading() as connection:
-            root = self._root(connection, scope)
-            snapshot = None if root is None else self._indexes.read(connection, root)
-            if root is None or snapshot is None:
+            owner = owners.find(connection, scope)
+            snapshot = None if owner is None else self._indexes.read(connection, owner.root)
+            if owner is None or snapshot is None:
                 return []
-            places, keyword_scores = self._keywords(connection, query, root)
+            self._embedder.check(connection, len(vectors))
+            places, keyword_scores = self._keywords(connection, query, owner.root)
             scores = fuse(snapshot, np.asarray(vectors, dtype=np.float32), places, keyword_scores)
-            allowed = np.isin(snapshot.owners, list(owners.visible(connection, scope)))
+            allowed = snapshot.owners == owner.id if owner.id != owner.root else np.ones(len(scores), dtype=np.bool_)
             if conditions.get("kinds") is not None:
                 allowed &= snapshot.of_kinds(tuple(conditions["kinds"]))
             if conditions.get("metadata"):
@@ -107,7 +111,7 @@ class SqliteVectorStore(VectorStoreBase):
             best = _best(np.where(allowed, scores, -1.0), top_k)
             found = self.items.by_places(scope, [int(place) for place in snapshot.places[best]])
         hits = ((found.get(int(snapshot.places[at])), float(scores[at])) for at in best)
-        return [_stored(row, score) for row, score in hits if row is not None]
+        return [self._found(row, score) for row, score in hits if row is not None]
 
     def get(self, vector_id: str) -> StoredVector | None:
         """One row of the scope of the call."""
@@ -116,7 +120,11 @@ class SqliteVectorStore(VectorStoreBase):
 
     def update(self, vector_id: str, vector: Any = None, payload: Mapping[str, Any] | None = None) -> None:
         """Change one row of the scope of the call."""
-        if payload is not None and self.items.get(self._guard.scope, vector_id) is not None:
+        with self._guard.keeping_errors(), self._database.writing() as connection:
+            if payload is None or self.items.get(self._guard.scope, vector_id) is None:
+                return
+            if vector is not None:
+                self._embedder.claim(connection, len(vector))
             self.items.rewrite(row_of(vector_id, payload), None if vector is None else as_bytes(vector))
 
     def delete(self, vector_id: str) -> None:
@@ -125,7 +133,7 @@ class SqliteVectorStore(VectorStoreBase):
 
     def list(self, filters: Mapping[str, Any] | None = None, top_k: int | None = None) -> list[list[StoredVector]]:
         """The scope's rows in order, inside one more list, as mem0 wants it."""
-        scope = self._allowed(filters or {})
+        scope = self._guard.check(scope_of(filters or {}))
         rows = self.items.page(scope, limit=-1 if top_k is None else top_k, after=0, kinds=None, filters={})
         return [[_stored(row) for row in rows]]
 
@@ -153,19 +161,16 @@ class SqliteVectorStore(VectorStoreBase):
             count = connection.execute("SELECT count(*) FROM items").fetchone()[0]
         return {"name": self.collection_name, "count": count}
 
-    def _allowed(self, filters: Mapping[str, Any]) -> Scope:
-        """The scope that the filters name, which must be the one of the call.
+    def forget(self) -> None:
+        """Drop the vectors in RAM; the next search reads them anew."""
+        self._indexes.forget()
 
-        mem0 2.2 lets a caller's ``AND`` and ``*`` replace the user in the filters: nothing gets past here with them.
-        """
-        scope = scope_of(filters)
-        if scope != self._guard.scope:
-            raise AccessDeniedError(f"The call is for {self._guard.scope}, and mem0 asked for rows of {scope}.")
-        return scope
-
-    def _root(self, connection: sqlite3.Connection, scope: Scope) -> int | None:
-        owner = owners.find(connection, scope)
-        return None if owner is None else owner.root
+    def _found(self, row: ItemRow, score: float) -> StoredVector:
+        found = _stored(row, score)
+        if self._guard.extracting and (row.scope != self._guard.scope or row.kind != "item"):
+            # mem0 drops a fact whose hash it has just found: another agent's memory, or a preference, is no reason to.
+            found.payload["hash"] = ""
+        return found
 
     def _keywords(
         self, connection: sqlite3.Connection, query: str, root: int
@@ -183,11 +188,13 @@ class SqliteVectorStore(VectorStoreBase):
         return places, np.clip(np.array([row[1] for row in rows], dtype=np.float32), 0.0, None)
 
 
-def open_collection(collection_name: str, database: SqliteDatabase, guard: Guard) -> VectorStoreBase:
+def open_collection(
+    collection_name: str, database: SqliteDatabase, guard: Guard, embedder: EmbedderOfFile
+) -> VectorStoreBase:
     """What mem0 calls for a collection: the items, or the entities that it links to them."""
     if collection_name.endswith("_entities"):
         return EntityStore(collection_name, database, guard)
-    return SqliteVectorStore(collection_name, database, guard)
+    return SqliteVectorStore(collection_name, database, guard, embedder)
 
 
 def _best(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:

@@ -143,7 +143,7 @@ class Chat:
         """Every message that the scope contains, by session, in order."""
         exported: list[dict[str, JSON]] = []
         with self._database.reading() as connection:
-            for owner, holder in owners.visible(connection, scope).items():
+            for owner, agent_id in owners.contained(connection, scope).items():
                 rows = connection.execute(
                     f"SELECT s.session_id, {', '.join(f'm.{c}' for c in _COLUMNS.split(', '))} "
                     "FROM messages m JOIN sessions s ON s.id = m.session WHERE s.owner = ? ORDER BY s.id, m.seq",
@@ -151,7 +151,7 @@ class Chat:
                 )
                 for session_id, identity, role, content, name, calls, call_id, native, created_at in rows:
                     fields = {
-                        "agent_id": holder.agent_id,
+                        "agent_id": agent_id,
                         "session_id": session_id,
                         "id": identity,
                         "role": role,
@@ -164,12 +164,3 @@ class Chat:
                     }
                     exported.append({field: value for field, value in fields.items() if value is not None})
         return exported
-
-    def erase(self, scope: Scope) -> int:
-        """Remove every session that the scope contains; how many messages there were."""
-        with self._database.writing() as connection:
-            erased = 0
-            for owner in owners.visible(connection, scope):
-                gone = connection.execute("DELETE FROM sessions WHERE owner = ? RETURNING messages", (owner,))
-                erased += sum(row[0] for row in gone.fetchall())
-            return erased

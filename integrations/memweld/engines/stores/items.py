@@ -22,6 +22,7 @@ _COLUMNS = (
     "created_at, updated_at"
 )
 _WRITTEN = len(_COLUMNS.split(", "))
+_SELECTED = ", ".join(f"items.{column}" for column in _COLUMNS.split(", "))
 # SQLite's default limit of variables in a statement was 999 before 3.32.
 _CHUNK = 900
 
@@ -137,92 +138,84 @@ class Items:
     def remove(self, scope: Scope, memory_id: str) -> bool:
         """Delete the row and its past texts; whether the scope contained it."""
         with self.database.writing() as connection:
-            for owner in owners.visible(connection, scope):
-                gone = connection.execute(
-                    "DELETE FROM items WHERE id = ? AND owner = ? RETURNING root", (memory_id, owner)
-                ).fetchall()
-                if gone:
-                    self._cleared(connection, gone[0][0])
-                    return True
-        return False
+            owner = owners.find(connection, scope)
+            if owner is None:
+                return False
+            seen, variable = owners.seen_by(owner)
+            gone = connection.execute(f"DELETE FROM items WHERE id = ? AND {seen}", (memory_id, variable)).rowcount
+            if gone:
+                self._cleared(connection, owner.root)
+            return gone > 0
 
     def clear(self, scope: Scope) -> int:
         """Delete every row that the scope contains; how many."""
         with self.database.writing() as connection:
-            removed = 0
-            for owner in owners.visible(connection, scope):
-                gone = connection.execute("DELETE FROM items WHERE owner = ? RETURNING root", (owner,)).fetchall()
-                if gone:
-                    self._cleared(connection, gone[0][0])
-                removed += len(gone)
-            return removed
+            owner = owners.find(connection, scope)
+            if owner is None:
+                return 0
+            seen, variable = owners.seen_by(owner)
+            gone = connection.execute(f"DELETE FROM items WHERE {seen}", (variable,)).rowcount
+            if gone:
+                self._cleared(connection, owner.root)
+            return gone
 
     def get(self, scope: Scope, memory_id: str) -> ItemRow | None:
         """The row with this id, if the scope contains it."""
-        return self._one(scope, "id = ?", [memory_id], exact=False)
+        return self._first(scope, " AND items.id = ?", [memory_id])
 
     def by_hash(self, scope: Scope, text_hash: str) -> ItemRow | None:
         """The free fact of exactly this scope whose text has this hash."""
-        return self._one(scope, "kind = 'item' AND key IS NULL AND hash = ?", [text_hash], exact=True)
+        return self._first(scope, " AND kind = 'item' AND key IS NULL AND hash = ?", [text_hash], exact=True)
 
     def by_key(self, scope: Scope, kind: Kind, key: str) -> ItemRow | None:
         """The keyed fact of exactly this scope."""
-        return self._one(scope, "kind = ? AND key = ?", [kind, key], exact=True)
+        return self._first(scope, " AND kind = ? AND key = ?", [kind, key], exact=True)
 
     def page(
         self, scope: Scope, *, limit: int, after: int, kinds: Sequence[Kind] | None, filters: Mapping[str, JSON]
     ) -> list[ItemRow]:
         """Rows in the order in which they were stored, from behind the place ``after``."""
         extra, variables = _matching(kinds, filters)
-        with self.database.reading() as connection:
-            seen = owners.visible(connection, scope)
-            rows = connection.execute(
-                f"SELECT {_COLUMNS}, seq, owner FROM items WHERE owner IN ({', '.join('?' * len(seen))}) "
-                f"AND root IN (SELECT root FROM owners WHERE id IN ({', '.join('?' * len(seen))})) "
-                f"AND seq > ?{extra} ORDER BY seq LIMIT ?",
-                [*seen, *seen, after, *variables, limit],
-            ).fetchall()
-        return [_row(row, seen[row[-1]]) for row in rows]
+        return self._select(scope, f" AND seq > ?{extra} ORDER BY seq LIMIT ?", [after, *variables, limit])
 
     def by_places(self, scope: Scope, places: Iterable[int]) -> dict[int, ItemRow]:
         """The rows at these places that the scope contains, by place."""
         found: dict[int, ItemRow] = {}
         wanted = list(places)
-        with self.database.reading() as connection:
-            seen = owners.visible(connection, scope)
-            for start in range(0, len(wanted), _CHUNK):
-                chunk = wanted[start : start + _CHUNK]
-                rows = connection.execute(
-                    f"SELECT {_COLUMNS}, seq, owner FROM items WHERE seq IN ({', '.join('?' * len(chunk))})",
-                    chunk,
-                )
-                found |= {row[-2]: _row(row, seen[row[-1]]) for row in rows if row[-1] in seen}
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            rows = self._select(scope, f" AND seq IN ({', '.join('?' * len(chunk))})", chunk)
+            found |= {row.seq: row for row in rows}
         return found
 
     def matching(self, scope: Scope, filters: Mapping[str, JSON]) -> list[int]:
         """The places of the rows whose metadata fits the filters."""
         extra, variables = _matching(None, filters)
         with self.database.reading() as connection:
-            seen = owners.visible(connection, scope)
-            rows = connection.execute(
-                f"SELECT seq FROM items WHERE owner IN ({', '.join('?' * len(seen))}){extra}",
-                [*seen, *variables],
-            ).fetchall()
-        return [row[0] for row in rows]
+            owner = owners.find(connection, scope)
+            if owner is None:
+                return []
+            seen, variable = owners.seen_by(owner)
+            rows = connection.execute(f"SELECT seq FROM items WHERE {seen}{extra}", [variable, *variables])
+            return [row[0] for row in rows]
 
-    def _one(self, scope: Scope, condition: str, variables: list[Any], *, exact: bool) -> ItemRow | None:
+    def _first(self, scope: Scope, condition: str, variables: list[Any], *, exact: bool = False) -> ItemRow | None:
+        rows = self._select(scope, f"{condition} LIMIT 1", variables, exact=exact)
+        return rows[0] if rows else None
+
+    def _select(self, scope: Scope, conditions: str, variables: Sequence[Any], *, exact: bool = False) -> list[ItemRow]:
+        """Rows that the scope contains (or, exactly, owns), with the agent that keeps each."""
         with self.database.reading() as connection:
-            seen = owners.visible(connection, scope)
-            if exact:
-                seen = {owner: other for owner, other in seen.items() if other == scope}
-            for owner, other in seen.items():
-                row = connection.execute(
-                    f"SELECT {_COLUMNS}, seq FROM items WHERE owner = ? AND {condition}",
-                    [owner, *variables],
-                ).fetchone()
-                if row is not None:
-                    return _row(row, other)
-        return None
+            owner = owners.find(connection, scope)
+            if owner is None:
+                return []
+            seen, variable = ("owner = ?", owner.id) if exact else owners.seen_by(owner)
+            rows = connection.execute(
+                f"SELECT {_SELECTED}, seq, agent_id FROM items JOIN owners ON owners.id = items.owner "
+                f"WHERE items.{seen}{conditions}",
+                [variable, *variables],
+            ).fetchall()
+        return [_row(row, Scope.stored(scope.user_id, row[-1] or None)) for row in rows]
 
     def _stamp(self, connection: sqlite3.Connection, root: int) -> int:
         row = connection.execute("UPDATE owners SET version = version + 1 WHERE id = ? RETURNING version", (root,))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...scope import Scope
 
-__all__ = ["Owner", "claim", "find", "visible"]
+__all__ = ["Owner", "claim", "contained", "find", "seen_by"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ def _columns(scope: Scope) -> tuple[str, str]:
 
 
 def find(connection: sqlite3.Connection, scope: Scope) -> Owner | None:
-    """The owner of exactly this scope, or None if it never stored anything."""
+    """The owner of exactly this scope, or None if nothing was ever stored for it."""
     row = connection.execute(
         "SELECT id, root FROM owners WHERE user_id = ? AND agent_id = ?", _columns(scope)
     ).fetchone()
@@ -48,14 +48,20 @@ def claim(connection: sqlite3.Connection, scope: Scope) -> Owner:
     return Owner(made, root)
 
 
-def visible(connection: sqlite3.Connection, scope: Scope) -> dict[int, Scope]:
-    """Every owner whose rows the scope contains, by its id: a user's scope contains those of its agents."""
-    user_id, agent_id = _columns(scope)
-    if scope.user_id is not None and scope.agent_id is None:
-        rows = connection.execute("SELECT id, user_id, agent_id FROM owners WHERE user_id = ?", (user_id,))
-    else:
-        rows = connection.execute(
-            "SELECT id, user_id, agent_id FROM owners WHERE user_id = ? AND agent_id = ?", (user_id, agent_id)
-        )
-    found = {row[0]: Scope(user_id=row[1] or None, agent_id=row[2] or None) for row in rows.fetchall()}
-    return {owner: other for owner, other in found.items() if scope.contains(other)}
+def seen_by(owner: Owner) -> tuple[str, int]:
+    """Which rows of a table with ``owner`` and ``root`` the owner's scope contains, as a condition and its variable.
+
+    A user's scope is the root of all that agents keep of the user; every other scope is its own rows alone.
+    """
+    return ("root = ?", owner.root) if owner.id == owner.root else ("owner = ?", owner.id)
+
+
+def contained(connection: sqlite3.Connection, scope: Scope) -> dict[int, str | None]:
+    """The owners whose rows the scope contains, by id, each with its agent."""
+    owner = find(connection, scope)
+    if owner is None:
+        return {}
+    if owner.id != owner.root:
+        return {owner.id: scope.agent_id}
+    rows = connection.execute("SELECT id, agent_id FROM owners WHERE root = ?", (owner.root,))
+    return {row[0]: row[1] or None for row in rows}

@@ -6,16 +6,19 @@ import sqlite3
 
 from ...errors import BackendUnavailableError
 
-__all__ = ["SCHEMA_VERSION", "migrate"]
+__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "migrate"]
 
 SCHEMA_VERSION = 1
+APPLICATION_ID = 0x6D77656C
+""""mwel", by which a file says that it is ours."""
 
 # owners     whose rows these are; an empty string stands for "none", because NULLs are never equal in an index.
 #            root: the row of the user (or of the agent, for an agent's own memory) that carries the counters by which
 #            a cached index learns that it is out of date. version: changes of items; cleared: the last that removed.
 #            Ids are never used twice (AUTOINCREMENT): a cached index of an erased user must not serve the next one.
 # items      scope repeats the root as a word that full-text queries must contain, which is 9 times faster than a join.
-# state      version: for conditional writes.
+# state      version: for conditional writes; begins at a random number, so that a key that was deleted and set again
+#            is never taken for unchanged.
 _VERSION_1 = """
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
@@ -58,6 +61,7 @@ CREATE UNIQUE INDEX items_once ON items (owner, kind, hash) WHERE key IS NULL;
 CREATE UNIQUE INDEX items_by_key ON items (owner, kind, key) WHERE key IS NOT NULL;
 CREATE INDEX items_by_stamp ON items (root, stamp);
 CREATE INDEX items_in_order ON items (root, seq);
+CREATE INDEX items_of_owner ON items (owner, seq);
 
 CREATE VIRTUAL TABLE items_words USING fts5 (
     text, scope, content='items', content_rowid='seq', tokenize='porter unicode61 remove_diacritics 2'
@@ -72,16 +76,6 @@ CREATE TRIGGER items_words_update AFTER UPDATE OF text, scope ON items BEGIN
     INSERT INTO items_words (items_words, rowid, text, scope) VALUES ('delete', old.seq, old.text, old.scope);
     INSERT INTO items_words (rowid, text, scope) VALUES (new.seq, new.text, new.scope);
 END;
-
-CREATE TABLE item_events (
-    seq INTEGER PRIMARY KEY,
-    item_id TEXT NOT NULL REFERENCES items (id) ON DELETE CASCADE,
-    event TEXT NOT NULL,
-    old_text TEXT,
-    new_text TEXT,
-    at TEXT NOT NULL
-);
-CREATE INDEX item_events_by_item ON item_events (item_id);
 
 CREATE TABLE entities (
     id TEXT PRIMARY KEY,
@@ -148,6 +142,7 @@ def migrate(connection: sqlite3.Connection, where: str) -> None:
             for version in range(found + 1, SCHEMA_VERSION + 1):
                 for statement in _statements(_STEPS[version]):
                     connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             connection.execute("COMMIT")
         except BaseException:

@@ -1,7 +1,7 @@
-"""One SQLite file: connections, transactions and errors. WAL, many threads, many processes.
+"""Transactions on one SQLite file. Many threads, many processes: readers see one moment, writers take turns.
 
-Readers borrow a connection from a pool; writers take turns on one. A *unit* is a transaction that begins with its
-first write, so that slow work before it (a model's answer) does not keep other writers waiting.
+A *unit* is a transaction that begins with its first write, so that slow work before it (a model's answer) does not
+keep other writers waiting.
 """
 
 from __future__ import annotations
@@ -10,18 +10,12 @@ import contextlib
 import os
 import sqlite3
 import threading
-import weakref
-from collections.abc import Callable, Generator
-from pathlib import Path
+from collections.abc import Generator
 
 from ...errors import BackendUnavailableError, ConfigurationError
-from .matching import fits
-from .schema import migrate
+from .connections import BUSY_SECONDS, Connections
 
 __all__ = ["SqliteDatabase", "path_of"]
-
-_BUSY_SECONDS = 30.0
-_IDLE_READERS = 8
 
 
 def path_of(url: str) -> str | None:
@@ -42,22 +36,12 @@ def path_of(url: str) -> str | None:
     return os.path.abspath(os.path.expanduser(rest[1:]))  # noqa: PTH100, PTH111 - Path.resolve would follow links
 
 
-class _Unit(threading.local):
-    """The transactions of the current thread: its unit of writes, and the moment that it is reading."""
+class _Here(threading.local):
+    """What the current thread is in the middle of."""
 
-    active = False
-    connection: sqlite3.Connection | None = None
+    in_unit = False
+    writer: sqlite3.Connection | None = None
     reader: sqlite3.Connection | None = None
-
-
-_LEFT_TO_THE_PARENT: list[list[sqlite3.Connection]] = []
-
-
-def _close_all(connections: list[sqlite3.Connection], process: int) -> None:
-    if process == os.getpid():
-        for connection in connections:
-            connection.close()
-    connections.clear()
 
 
 class SqliteDatabase:
@@ -69,18 +53,15 @@ class SqliteDatabase:
 
     def __init__(self, path: str | None) -> None:
         self.path = path
-        self._unit = _Unit()
-        self._lock = threading.RLock()
-        self._writing = threading.RLock()
-        self._readers: list[sqlite3.Connection] = []
-        self._writer: sqlite3.Connection | None = None
-        self._closed = False
-        self._watch()
+        self.where = path or "the memory in RAM"
+        self._connections = Connections(path, self.where)
+        self._start()
+        self.after_fork = self._connections.after_fork
+        self.after_fork.append(self._start)
 
-    @property
-    def where(self) -> str:
-        """The database in words, for errors."""
-        return self.path or "the memory in RAM"
+    def _start(self) -> None:
+        self._here = _Here()
+        self._writing = threading.RLock()
 
     def __deepcopy__(self, memo: dict[int, object]) -> SqliteDatabase:
         # mem0 2.2 copies the configuration of its vector store; a copy must be the same database.
@@ -89,174 +70,104 @@ class SqliteDatabase:
     @contextlib.contextmanager
     def reading(self) -> Generator[sqlite3.Connection]:
         """A connection for reading: all statements inside see one moment, and this thread's own open unit."""
-        self._after_fork()
         with self._translated():
-            if self._unit.connection is not None:
-                yield self._unit.connection
-            elif self._unit.reader is not None:
-                yield self._unit.reader
+            here = self._here
+            if here.writer is not None:
+                yield self._unbroken()
+            elif here.reader is not None:
+                yield here.reader
             elif self.path is None:
                 with self._writing:
-                    yield self._open_writer()
+                    yield self._connections.writer()
             else:
-                connection = self._borrow()
+                connection = self._connections.borrow_reader()
                 try:
                     connection.execute("BEGIN")
-                    self._unit.reader = connection
+                    here.reader = connection
                     yield connection
                 finally:
-                    self._unit.reader = None
-                    self._give_back(connection)
+                    here.reader = None
+                    self._connections.give_back(connection)
 
     @contextlib.contextmanager
     def writing(self) -> Generator[sqlite3.Connection]:
         """A connection inside a write transaction: joins the unit of this thread, else is one of its own."""
         with self.unit():
-            if self._unit.connection is None:
+            if self._here.writer is None:
                 self._begin()
-            connection = self._unit.connection
-            assert connection is not None  # noqa: S101 - _begin sets it or raises
-            yield connection
+            yield self._unbroken()
 
     @contextlib.contextmanager
     def unit(self) -> Generator[None]:
         """All writes inside are one transaction, begun by the first of them. Units nest: the outermost commits."""
-        self._after_fork()
-        if self._unit.active:
+        here = self._here
+        if here.in_unit:
             yield
             return
-        self._unit.active = True
+        here.in_unit = True
         try:
             with self._translated():
                 yield
-                self._end("COMMIT")
+                if here.writer is not None:
+                    self._unbroken().execute("COMMIT")
         finally:
-            self._unit.active = False
-            self._end("ROLLBACK")
+            here.in_unit = False
+            self._end()
 
-    def run_alone(self, work: Callable[[sqlite3.Connection], None]) -> None:
-        """Run something that must stand outside of a transaction, on the writer's connection."""
-        self._after_fork()
-        with self._translated(), self._writing:
-            work(self._open_writer())
+    def checkpoint(self) -> bool:
+        """Write the log into the file and truncate it; False where somebody is reading what the log holds.
+
+        Waits for readers a quarter of a second at most, because writers wait for it.
+        """
+        if self.path is None:
+            return True
+        with self._translated():
+            connection = self._connections.borrow_reader()
+            try:
+                connection.execute("PRAGMA busy_timeout = 250")
+                return connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+            finally:
+                connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+                self._connections.give_back(connection)
 
     def close(self) -> None:
         """Close all connections; whoever is still writing is waited for."""
-        with self._writing, self._lock:
-            self._closed = True
-            for connection in (*self._readers, self._writer):
-                if connection is not None:
-                    self._discard(connection)
-            self._readers.clear()
-            self._writer = None
-
-    def _watch(self) -> None:
-        """Close what is open when this object goes or the program ends, as files do."""
-        self._open: list[sqlite3.Connection] = []
-        self._process = os.getpid()
-        self._finalizer = weakref.finalize(self, _close_all, self._open, self._process)
-
-    def _discard(self, connection: sqlite3.Connection) -> None:
-        connection.close()
-        with self._lock:
-            self._open.remove(connection)
+        with self._writing:
+            self._connections.close()
 
     def _begin(self) -> None:
-        if not self._writing.acquire(timeout=_BUSY_SECONDS):
-            raise BackendUnavailableError(f"{self.where} is being written to for {_BUSY_SECONDS:.0f} s; try again.")
+        if not self._writing.acquire(timeout=BUSY_SECONDS):
+            raise BackendUnavailableError(f"{self.where} is being written to for {BUSY_SECONDS:.0f} s; try again.")
         try:
-            connection = self._open_writer()
+            connection = self._connections.writer()
             connection.execute("BEGIN IMMEDIATE")
         except BaseException:
             self._writing.release()
             raise
-        self._unit.connection = connection
+        self._here.writer = connection
 
-    def _end(self, how: str) -> None:
-        connection = self._unit.connection
+    def _unbroken(self) -> sqlite3.Connection:
+        """The unit's connection, if its transaction still stands.
+
+        SQLite ends a transaction by itself when the disk fails; statements after that would each be committed alone.
+        """
+        connection = self._here.writer
+        if connection is None or not connection.in_transaction:
+            raise BackendUnavailableError(
+                f"{self.where} could not be written: SQLite ended the transaction (a full disk?). Nothing was stored."
+            )
+        return connection
+
+    def _end(self) -> None:
+        """Roll back what was not committed, and let the next writer in."""
+        connection, self._here.writer = self._here.writer, None
         if connection is None:
             return
         try:
-            if how == "COMMIT" or connection.in_transaction:
-                connection.execute(how)
-        except BaseException:
-            # A commit that failed (a full disk) leaves the transaction open: the finally clause of unit() ends it.
-            if how == "COMMIT":
-                raise
-        finally:
-            if not connection.in_transaction:
-                self._unit.connection = None
-                self._writing.release()
-
-    def _borrow(self) -> sqlite3.Connection:
-        with self._lock:
-            if self._readers:
-                return self._readers.pop()
-        self._open_writer()  # creates and migrates the file
-        return self._connect()
-
-    def _give_back(self, connection: sqlite3.Connection) -> None:
-        try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            self._discard(connection)
-            return
-        with self._lock:
-            if self._closed or len(self._readers) >= _IDLE_READERS:
-                self._discard(connection)
-            else:
-                self._readers.append(connection)
-
-    def _open_writer(self) -> sqlite3.Connection:
-        with self._lock:
-            if self._closed:
-                raise BackendUnavailableError(f"{self.where} is closed; connect again.")
-            if self._writer is None:
-                self._make_directory()
-                connection = self._connect()
-                try:
-                    migrate(connection, self.where)
-                except BaseException:
-                    self._discard(connection)
-                    raise
-                self._writer = connection
-            return self._writer
-
-    def _make_directory(self) -> None:
-        if self.path is not None:
-            try:
-                Path(self.path).parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise BackendUnavailableError(f"{self.where} cannot be opened: {error.strerror or error}.") from error
-
-    def _connect(self) -> sqlite3.Connection:
-        with self._lock:
-            if self._closed:
-                raise BackendUnavailableError(f"{self.where} is closed; connect again.")
-        connection = sqlite3.connect(
-            self.path or ":memory:", timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        try:
-            # NORMAL in WAL survives a crash of the process; secure_delete overwrites what is deleted with zeros.
-            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
-                connection.execute(f"PRAGMA {pragma}")
-            connection.create_function("metadata_fits", 2, fits, deterministic=True)
-        except BaseException:
-            connection.close()
-            raise
-        with self._lock:
-            self._open.append(connection)
-        return connection
-
-    def _after_fork(self) -> None:
-        # SQLite connections must not cross a fork: the child forgets its parent's, without closing them.
-        if self._process != os.getpid():
-            self._lock, self._writing, self._unit = threading.RLock(), threading.RLock(), _Unit()
-            self._finalizer.detach()
-            _LEFT_TO_THE_PARENT.append(self._open)
-            self._readers, self._writer = [], None
-            self._watch()
+        finally:
+            self._writing.release()
 
     @contextlib.contextmanager
     def _translated(self) -> Generator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 from ...checks import dump_json, utc_now
 from ...engine import StoredValue
@@ -40,10 +41,11 @@ class Values:
         text, now = dump_json(value), utc_now().isoformat()
         with self._database.writing() as connection:
             owner = owners.claim(connection, scope).id
+            first = random.getrandbits(48) + 1
             if if_version == 0:
                 written = connection.execute(
-                    "INSERT INTO state VALUES (?, ?, ?, ?, 1, ?) ON CONFLICT DO NOTHING RETURNING version",
-                    (owner, namespace, key, text, now),
+                    "INSERT INTO state VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING version",
+                    (owner, namespace, key, text, first, now),
                 ).fetchone()
             elif if_version is not None:
                 written = connection.execute(
@@ -53,10 +55,10 @@ class Values:
                 ).fetchone()
             else:
                 written = connection.execute(
-                    "INSERT INTO state VALUES (?, ?, ?, ?, 1, ?) ON CONFLICT (owner, namespace, key) DO UPDATE "
+                    "INSERT INTO state VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (owner, namespace, key) DO UPDATE "
                     "SET value = excluded.value, version = version + 1, updated_at = excluded.updated_at "
                     "RETURNING version",
-                    (owner, namespace, key, text, now),
+                    (owner, namespace, key, text, first, now),
                 ).fetchone()
         return None if written is None else int(written[0])
 
@@ -82,13 +84,13 @@ class Values:
         """Every value that the scope contains."""
         exported: list[dict[str, JSON]] = []
         with self._database.reading() as connection:
-            for owner, holder in owners.visible(connection, scope).items():
+            for owner, agent_id in owners.contained(connection, scope).items():
                 rows = connection.execute(
                     "SELECT namespace, key, value, updated_at FROM state WHERE owner = ?", (owner,)
                 )
                 exported += [
                     {
-                        "agent_id": holder.agent_id,
+                        "agent_id": agent_id,
                         "namespace": namespace,
                         "key": key,
                         "value": json.loads(value),
@@ -97,11 +99,3 @@ class Values:
                     for namespace, key, value, updated_at in rows
                 ]
         return exported
-
-    def erase(self, scope: Scope) -> int:
-        """Remove every value that the scope contains; how many."""
-        with self._database.writing() as connection:
-            return sum(
-                connection.execute("DELETE FROM state WHERE owner = ?", (owner,)).rowcount
-                for owner in owners.visible(connection, scope)
-            )

@@ -1,0 +1,188 @@
+"""Connections to one SQLite file: opened with care, pooled for readers, closed with their owner, left at a fork."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+
+from ...errors import BackendUnavailableError, ConfigurationError
+from .matching import fits
+from .schema import APPLICATION_ID, migrate
+
+__all__ = ["BUSY_SECONDS", "Connections"]
+
+BUSY_SECONDS = 30.0
+"""How long a writer waits for other writers before it gives up."""
+
+_IDLE_READERS = 8
+_OLDEST_SQLITE = (3, 35, 0)  # RETURNING
+
+_ALL: weakref.WeakSet[Connections] = weakref.WeakSet()
+_LEFT_TO_THE_PARENT: list[list[sqlite3.Connection]] = []
+
+
+def _forget_the_parents() -> None:
+    for connections in list(_ALL):
+        connections.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    # SQLite connections and held locks must not cross a fork. This runs in the child before any thread of it exists.
+    os.register_at_fork(after_in_child=_forget_the_parents)
+
+
+def _close_all(connections: list[sqlite3.Connection]) -> None:
+    for connection in connections:
+        connection.close()
+    connections.clear()
+
+
+class Connections:
+    """The connections of one database. Thread-safe; opens nothing before the first use.
+
+    Args:
+        path: The file; None for a database in memory, which has the writer's connection only.
+        where: The database in words, for errors.
+    """
+
+    def __init__(self, path: str | None, where: str) -> None:
+        self.path = path
+        self.where = where
+        self.closed = False
+        self.after_fork: list[Callable[[], None]] = []
+        self._start()
+        _ALL.add(self)
+
+    def _start(self) -> None:
+        self._lock = threading.RLock()
+        self._open: list[sqlite3.Connection] = []
+        self._readers: list[sqlite3.Connection] = []
+        self._writer: sqlite3.Connection | None = None
+        # As files do: what is open is closed when its owner goes or the program ends.
+        self._finalizer = weakref.finalize(self, _close_all, self._open)
+
+    def forget(self) -> None:
+        """In a forked child: leave the parent's connections alone, neither used nor closed, and begin anew."""
+        self._finalizer.detach()
+        _LEFT_TO_THE_PARENT.append(self._open)
+        self._start()
+        for reset in self.after_fork:
+            reset()
+
+    def writer(self) -> sqlite3.Connection:
+        """The one connection that writes. The first call creates and migrates the file."""
+        with self._lock:
+            self._check_open()
+            if self._writer is None:
+                self._make_file()
+                connection = self._connect()
+                try:
+                    migrate(connection, self.where)
+                except BaseException:
+                    self._discard(connection)
+                    raise
+                self._writer = connection
+            return self._writer
+
+    def borrow_reader(self) -> sqlite3.Connection:
+        """A connection for reading, for one thread until it is given back."""
+        with self._lock:
+            self._check_open()
+            if self._readers:
+                return self._readers.pop()
+        self.writer()
+        return self._connect()
+
+    def give_back(self, connection: sqlite3.Connection) -> None:
+        """Take a reader's connection back into the pool."""
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._discard(connection)
+            return
+        with self._lock:
+            if self.closed or len(self._readers) >= _IDLE_READERS:
+                self._discard(connection)
+            else:
+                self._readers.append(connection)
+
+    def close(self) -> None:
+        """Close what nobody uses; a reader that is still at work closes its own when it gives it back."""
+        with self._lock:
+            self.closed = True
+            for connection in (*self._readers, self._writer):
+                if connection is not None:
+                    self._discard(connection)
+            self._readers.clear()
+            self._writer = None
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise BackendUnavailableError(f"{self.where} is closed; connect again.")
+
+    def _discard(self, connection: sqlite3.Connection) -> None:
+        connection.close()
+        with self._lock:
+            if connection in self._open:
+                self._open.remove(connection)
+
+    def _make_file(self) -> None:
+        """Create the file for its owner's eyes alone; SQLite's log files take over its permissions."""
+        if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+            raise ConfigurationError(
+                f"memweld needs SQLite {'.'.join(map(str, _OLDEST_SQLITE))} or newer; this Python has "
+                f"{sqlite3.sqlite_version}. Use a newer Python build."
+            )
+        if self.path is None:
+            return
+        try:
+            Path(self.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise BackendUnavailableError(f"{self.where} cannot be opened: {error.strerror or error}.") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._refuse_strangers(connection)
+            _use_log(connection)
+            # NORMAL in WAL survives a crash of the process; secure_delete overwrites what is deleted with zeros.
+            for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
+                connection.execute(f"PRAGMA {pragma}")
+            connection.create_function("metadata_fits", 2, fits, deterministic=True)
+        except BaseException:
+            connection.close()
+            raise
+        with self._lock:
+            self._open.append(connection)
+        return connection
+
+    def _refuse_strangers(self, connection: sqlite3.Connection) -> None:
+        """Leave a database of another program as it is."""
+        # In this order: whoever creates our tables at this moment has signed the file when they appear.
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        owner = connection.execute("PRAGMA application_id").fetchone()[0]
+        if owner != APPLICATION_ID and (owner or tables):
+            raise BackendUnavailableError(
+                f"{self.where} is a database of another program, which memweld will not change; name another file."
+            )
+
+
+def _use_log(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log, which SQLite does without waiting for other processes that do the same."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
