@@ -54,8 +54,8 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         load_history: Whether messages of the session that the agent does not have itself (it has no checkpointer, or
             another framework began the session) are put before the model.
         history_limit: How many of those at most, the latest.
-        on_error: What a failing memory does to a run: ``warn``: it is logged and the run goes on; ``raise``: it ends. A run
-            without a user, or with two, always raises.
+        on_error: What a failing memory does to a run. ``warn``: it is logged and the run goes on; ``raise``: it ends.
+            A run without a user, or with two, always raises.
 
     Raises:
         InvalidInputError: An argument breaks a rule.
