@@ -1,0 +1,22 @@
+"""The conformance suite of backends: what a memory promises, whatever keeps it.
+
+A new backend subclasses it as ``Test…`` and says how to connect; nothing else is asked of it::
+
+    class TestSqliteFile(BackendSuite):
+        def connect(self, place, **options):
+            return memweld.connect(f"sqlite:///{place / 'memory.db'}", **options)
+"""
+
+from .history import HistoryTests
+from .items import ItemTests
+from .keyed import KeyedTests
+from .scopes import ScopeTests
+from .state import StateTests
+from .turns import TurnTests
+from .whole import WholeTests
+
+__all__ = ["BackendSuite"]
+
+
+class BackendSuite(ItemTests, ScopeTests, KeyedTests, StateTests, HistoryTests, TurnTests, WholeTests):
+    """Subclass it as ``Test…`` and write ``connect``."""

@@ -1,0 +1,186 @@
+"""Items: added, found, filtered, paged, changed, removed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from ... import Backend, Memory
+from ...errors import (
+    InvalidInputError,
+    MemoryNotFoundError,
+)
+from .base import BackendFixtures
+
+__all__ = ["ItemTests"]
+
+
+class ItemTests(BackendFixtures):
+    """Items: added, found, filtered, paged, changed, removed."""
+
+    def test_add_and_read_back(self, ana: Memory) -> None:
+        """An item comes back with all that was given."""
+        before = datetime.now(timezone.utc).replace(microsecond=0)
+        (item,) = ana.add("  I love Python ", metadata={"source": {"page": 3, "tags": ["a", None, 1.5]}})
+        assert (item.text, item.user_id, item.agent_id, item.kind, item.key) == (
+            "I love Python",
+            "ana",
+            None,
+            "item",
+            None,
+        )
+        assert item.metadata == {"source": {"page": 3, "tags": ["a", None, 1.5]}}
+        assert before <= item.created_at == item.updated_at <= datetime.now(timezone.utc)
+        assert item.extraction == "verbatim"
+        assert ana.get(item.id) == item
+        assert ana.all() == [item]
+
+    def test_add_messages(self, ana: Memory) -> None:
+        """Each message of the user and the assistant is an item; the others are facts about nobody."""
+        items = ana.add(
+            [
+                {"role": "system", "content": "You are helpful"},
+                {"role": "user", "content": "I live in Lisbon", "name": "ana"},
+                {"role": "assistant", "content": "Lisbon is lovely"},
+                {"role": "tool", "content": "22 degrees", "tool_call_id": "t"},
+            ],
+            session_id="s1",
+        )
+        assert [(item.text, item.role, item.name, item.session_id) for item in items] == [
+            ("I live in Lisbon", "user", "ana", "s1"),
+            ("Lisbon is lovely", "assistant", None, "s1"),
+        ]
+
+    def test_an_equal_text_is_stored_once(self, ana: Memory, bob: Memory) -> None:
+        """Adding again answers with the item that is there, in this scope only."""
+        (first,) = ana.add("I love tea")
+        assert ana.add("I love tea ") == [first]
+        assert ana.add([{"role": "user", "content": "I love tea"}] * 2) == [first]
+        assert len(ana.all()) == 1
+        assert bob.add("I love tea")[0].id != first.id
+
+    def test_equal_texts_added_at_once_are_stored_once(self, make: Callable[..., Backend]) -> None:
+        """Also when threads and connections race."""
+        backends = [make(), make()]
+        start = threading.Barrier(8)
+
+        def add(number: int) -> str:
+            start.wait()
+            return backends[number % 2].user("ana").add("I love tea")[0].id
+
+        with ThreadPoolExecutor(8) as pool:
+            ids = set(pool.map(add, range(8)))
+        assert len(ids) == 1
+        assert len(backends[0].user("ana").all()) == 1
+
+    def test_created_at_for_imports(self, ana: Memory) -> None:
+        """An imported fact keeps its time, in UTC."""
+        (item,) = ana.add("I was born in Faro", created_at="2020-05-01T12:00:00+02:00")
+        assert item.created_at == datetime(2020, 5, 1, 10, tzinfo=timezone.utc)
+        assert ana.get(item.id).created_at == item.created_at
+
+    def test_search_finds_by_words(self, ana: Memory) -> None:
+        """The best comes first, scores fall and lie between 0 and 1, and limit holds."""
+        ana.add("My sister Clara is allergic to peanuts")
+        ana.add("I take the train to work")
+        ana.add("The train to Porto leaves at nine", metadata={"city": "Porto"})
+        hits = ana.search("Which train goes to Porto?", limit=2)
+        assert [hit.text for hit in hits] == ["The train to Porto leaves at nine", "I take the train to work"]
+        assert 1 >= hits[0].score > hits[1].score >= 0
+        assert hits[0].metadata == {"city": "Porto"}
+
+    def test_search_in_an_empty_memory(self, ana: Memory) -> None:
+        """Nothing is found where nothing is."""
+        assert ana.search("anything") == []
+        assert ana.recall("anything") == ""
+
+    @pytest.mark.parametrize(
+        "query", ['"', "a OR b", "NEAR(a b)", "text:x", "*", "-x", "(", "what is the", "😀", "x" * 9000]
+    )
+    def test_search_takes_any_text(self, ana: Memory, query: str) -> None:
+        """No query is an error of the keyword index's language."""
+        ana.add("Something to find")
+        assert isinstance(ana.search(query), list)
+
+    def test_filters_are_equality(self, ana: Memory) -> None:
+        """Values and their types must be equal; keys are taken literally."""
+        ana.add("one", metadata={"n": 1, 'we"ird.key$[0]': "x"})
+        ana.add("two", metadata={"n": "1"})
+        ana.add("three", metadata={"n": True})
+        ana.add("four", metadata={"n": None})
+        ana.add("five", metadata={"AND": "*"})
+
+        def found(filters: dict[str, Any]) -> list[str]:
+            listed = [item.text for item in ana.all(filters=filters)]
+            assert {hit.text for hit in ana.search("one two three four five", filters=filters)} == set(listed)
+            return listed
+
+        assert found({"n": 1}) == ["one"]
+        assert found({"n": "1"}) == ["two"]
+        assert found({"n": True}) == ["three"]
+        assert found({"n": None}) == ["four"]
+        assert found({'we"ird.key$[0]': "x"}) == ["one"]
+        assert found({"n": 1, "missing": 1}) == []
+        assert found({"AND": "*"}) == ["five"]
+        assert found({"n": "*"}) == []
+
+    def test_metadata_cannot_set_our_fields(self, ana: Memory, bob: Memory) -> None:
+        """Whatever the keys, metadata is only data."""
+        forged = dict.fromkeys(("user_id", "agent_id", "run_id", "kind", "key", "data", "hash", "memory"), "bob")
+        forged |= {"created_at": "1999-01-01", "role": "system", "expiration_date": "1999-01-01", "memweld": "x"}
+        (item,) = ana.add("I am Ana", metadata=forged)
+        assert ana.get(item.id).metadata == forged
+        assert (item.user_id, item.role, item.created_at.year > 2000) == ("ana", "user", True)
+        assert ana.search("Ana")[0].metadata == forged
+        assert bob.all() == []
+
+    def test_pages(self, ana: Memory) -> None:
+        """Pages follow each other without a gap, in the order of adding, and a page may start behind any item."""
+        ids = [ana.add(f"fact {number}")[0].id for number in range(25)]
+        first = ana.all(limit=10)
+        second = ana.all(limit=10, after=first[-1].id)
+        third = ana.all(limit=10, after=second[-1].id)
+        assert [item.id for item in first + second + third] == ids
+        assert ana.all(after=ids[-1]) == []
+        with pytest.raises(MemoryNotFoundError):
+            ana.all(after="nothing")
+
+    def test_update(self, ana: Memory) -> None:
+        """The text changes, its time is told, the search follows, metadata stays unless given."""
+        (item,) = ana.add("I live in Lisbon", metadata={"a": 1})
+        changed = ana.update(item.id, "I live in Porto")
+        assert (changed.id, changed.text, changed.metadata) == (item.id, "I live in Porto", {"a": 1})
+        assert changed.created_at == item.created_at < changed.updated_at
+        assert [hit.text for hit in ana.search("Porto")] == ["I live in Porto"]
+        assert ana.update(item.id, "I live in Faro", metadata={"b": 2}).metadata == {"b": 2}
+        assert ana.get(item.id).text == "I live in Faro"
+
+    def test_update_refuses_what_another_item_says(self, ana: Memory) -> None:
+        """Two items never say the same."""
+        ana.add("I love tea")
+        (coffee,) = ana.add("I love coffee")
+        with pytest.raises(InvalidInputError, match="another memory"):
+            ana.update(coffee.id, "I love tea")
+        assert ana.get(coffee.id).text == "I love coffee"
+        assert ana.update(coffee.id, "I love coffee").text == "I love coffee"
+
+    def test_delete_and_clear(self, ana: Memory, bob: Memory) -> None:
+        """What is deleted is gone from lists and searches; clear counts, and leaves others alone."""
+        one, two, three = (ana.add(f"fact number {number}")[0] for number in ("one", "two", "three"))
+        bob.add("fact number four")
+        ana.delete(one.id)
+        assert [item.id for item in ana.all()] == [two.id, three.id]
+        assert {hit.id for hit in ana.search("fact number one")} == {two.id, three.id}
+        with pytest.raises(MemoryNotFoundError):
+            ana.delete(one.id)
+        ana.preferences.set("theme", "dark")
+        assert ana.clear() == 3
+        assert (ana.all(), ana.search("fact"), ana.preferences.all(), ana.clear()) == ([], [], {}, 0)
+        assert len(bob.all()) == 1
+        (again,) = ana.add("fact number one")
+        assert [hit.id for hit in ana.search("fact")] == [again.id]
