@@ -289,8 +289,8 @@ class Memory:
         """Keep a finished turn: its messages in the history, its facts as memories.
 
         The history comes first, so that nothing said is lost whatever happens to the facts. Facts come from the whole
-        turn with an LLM; without one they are what the user said, except messages that only ask a question and are
-        in the history anyway. Give messages ids to make a retry harmless: those without get a new one each time.
+        turn with an LLM; without one they are what the user said, except messages that only ask a question. Give
+        messages ids to make a retry harmless: those without get a new one each time.
 
         Args:
             messages: The messages of the turn.
@@ -308,7 +308,7 @@ class Memory:
         turn = to_messages(messages)
         wanted = self._wants_extraction(infer)
         drafts = _drafts(turn, ("user", "assistant") if wanted else ("user",))
-        if session_id is not None and not wanted:
+        if not wanted:
             drafts = _stated(drafts)
         checked_metadata = check_metadata(metadata)
         if session_id is not None:

@@ -237,7 +237,7 @@ def test_ctrl_c_ends_the_server() -> None:
     wire = Wire(start("--url", "sqlite://"))
     wire.ask(INITIALIZE)
     wire.process.send_signal(signal.SIGINT)
-    assert wire.process.wait(timeout=10) == 130
+    assert wire.process.wait(timeout=60) == 130
     assert wire.end()[1] == b""
 
 
