@@ -19,7 +19,7 @@ from .claim import EmbedderOfFile
 from .embedders import GuardedEmbedding, load_embedder
 from .extraction import ExtractionFailedError, GuardedLLM, load_llm
 from .guard import Guard
-from .loading import make_mem0
+from .loading import finds_entities, make_mem0
 from .payloads import ENVELOPE, Envelope, encode_scope, row_of, with_metadata
 from .vector_store import FILTERS, StoreConfig
 
@@ -166,7 +166,7 @@ class Facts:
     ) -> list[Hit]:
         """The facts that fit best, best first."""
         conditions = json.dumps({"kinds": kinds, "metadata": dict(filters)})
-        with self._guard.acting_for(scope):
+        with self._guard.acting_for(scope, wanted=None if finds_entities() else limit):
             found = self._mem0.search(
                 query, top_k=limit, threshold=0.0, filters={**encode_scope(scope), FILTERS: conditions}
             )

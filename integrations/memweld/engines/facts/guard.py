@@ -23,6 +23,7 @@ class Guard(threading.local):
     _scope: Scope | None = None
     earlier: Sequence[dict[str, str]] = ()
     extracting: bool = False
+    wanted: int | None = None
     refused: Exception | None = None
 
     @property
@@ -55,7 +56,12 @@ class Guard(threading.local):
 
     @contextlib.contextmanager
     def acting_for(
-        self, scope: Scope, *, earlier: Sequence[dict[str, str]] = (), extracting: bool = False
+        self,
+        scope: Scope,
+        *,
+        earlier: Sequence[dict[str, str]] = (),
+        extracting: bool = False,
+        wanted: int | None = None,
     ) -> Generator[None]:
         """Let what mem0 does inside touch this scope, and nothing else.
 
@@ -63,12 +69,13 @@ class Guard(threading.local):
             scope: Whose call it is.
             earlier: The messages of the session before this turn, as context for the extraction.
             extracting: Whether mem0 is to store facts that an LLM found.
+            wanted: How many rows the caller of a search gets; None where mem0 may still reorder them.
 
         Raises:
             Exception: What a store raised inside, whatever mem0 made of it.
         """
-        before = self._scope, self.earlier, self.extracting, self.refused
-        self._scope, self.earlier, self.extracting, self.refused = scope, earlier, extracting, None
+        before = self._scope, self.earlier, self.extracting, self.wanted, self.refused
+        self._scope, self.earlier, self.extracting, self.wanted, self.refused = scope, earlier, extracting, wanted, None
         try:
             yield
             if self.refused is not None:
@@ -78,7 +85,7 @@ class Guard(threading.local):
                 raise self.refused from error
             raise
         finally:
-            self._scope, self.earlier, self.extracting, self.refused = before
+            self._scope, self.earlier, self.extracting, self.wanted, self.refused = before
 
     @contextlib.contextmanager
     def keeping_errors(self) -> Generator[None]:

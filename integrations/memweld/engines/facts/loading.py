@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
 from importlib.util import find_spec
@@ -17,15 +18,21 @@ from .guard import Guard
 from .journal import Journal
 from .vector_store import SqliteVectorStore, StoreConfig
 
-__all__ = ["make_mem0"]
+__all__ = ["finds_entities", "make_mem0"]
 
 _PROVIDER = "memweld"
+
+
+@functools.cache
+def finds_entities() -> bool:
+    """Whether spaCy and its English model are installed, by which mem0 finds entities and ranks by them."""
+    return find_spec("spacy") is not None and find_spec("en_core_web_sm") is not None
 
 
 def _close_spacy_trap() -> None:
     # With spaCy but without its English model, the first add downloads the model, and a refusal ends the program
     # with SystemExit; without spaCy each process warns. mem0's own flags say "already tried, not there".
-    if find_spec("spacy") is None or find_spec("en_core_web_sm") is None:
+    if not finds_entities():
         models = cast("Any", importlib.import_module("mem0.utils.spacy_models"))
         models._load_failed_full = models._load_failed_lemma = True  # noqa: SLF001 - there is no public switch
 

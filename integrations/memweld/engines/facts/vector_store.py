@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -53,11 +54,12 @@ class StoreConfig(BaseModel):
         return {name: getattr(self, name) for name in StoreConfig.model_fields}
 
 
-class StoredVector(BaseModel):
+@dataclass(slots=True)
+class StoredVector:
     """One row as mem0 reads it."""
 
     id: str
-    score: float | None = None
+    score: float | None
     payload: dict[str, JSON]
 
 
@@ -108,7 +110,8 @@ class SqliteVectorStore(VectorStoreBase):
             if conditions.get("metadata"):
                 fitting = np.array(self.items.matching(scope, conditions["metadata"]), dtype=np.int64)
                 allowed &= np.isin(snapshot.places, fitting)
-            best = _best(np.where(allowed, scores, -1.0), top_k)
+            # mem0 asks for four times as many, or 60, to reorder them by signals of its own.
+            best = _best(np.where(allowed, scores, -1.0), min(top_k, self._guard.wanted or top_k))
             found = self.items.by_places(scope, [int(place) for place in snapshot.places[best]])
         hits = ((found.get(int(snapshot.places[at])), float(scores[at])) for at in best)
         return [self._found(row, score) for row, score in hits if row is not None]
@@ -210,4 +213,4 @@ def _best(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:
 
 
 def _stored(row: ItemRow, score: float | None = None) -> StoredVector:
-    return StoredVector(id=row.id, score=score, payload=to_payload(row))
+    return StoredVector(row.id, score, to_payload(row))
