@@ -8,7 +8,7 @@ UV := $(BIN)/python -m uv
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format requirements clean
+.PHONY: help install demo test test-exhaustive check format requirements clean
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ demo: $(INSTALLED) ## See one memory shared by LangChain, CrewAI, AutoGen and MC
 
 test: check ## Check the code and run all tests that need no server
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-exhaustive: $(INSTALLED) ## Run what takes minutes: the backend suite over a server process for each test
+	$(BIN)/python -m pytest -n 2 -m exhaustive $(ARGS)
 
 check: $(INSTALLED) ## Lint, formatting, types and the rules for imports
 	$(BIN)/ruff check .

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .engine import Engine
 from .errors import ConfigurationError
 from .memory import Memory
 from .scope import Scope
+
+if TYPE_CHECKING:
+    from .settings import Settings
 
 __all__ = ["Backend", "connect", "redacted"]
 
@@ -72,7 +75,8 @@ def connect(
 
     Args:
         url: ``sqlite:///team.db`` (a relative path), ``sqlite:////data/team.db`` (an absolute one), ``sqlite://`` (in
-            memory, for tests). None: a file in the user's data directory.
+            memory, for tests). ``http://host:8710/mcp`` (or ``https``): a memweld server; ``stdio:memweld serve …``:
+            one that this command starts. None: a file in the user's data directory.
         llm: What extracts facts: a mem0 LLM configuration ``{"provider": …, "config": {…}}`` or a LangChain chat
             model. None: texts are kept verbatim.
         embedder: What turns text into vectors: a mem0 embedder configuration or a LangChain ``Embeddings``. None: the
@@ -89,10 +93,13 @@ def connect(
     settings = load_settings()
     url = url or settings.url or f"sqlite:///{default_file()}"
     scheme = url.partition(":")[0].lower()
+    if scheme in ("http", "https", "stdio"):
+        return _connect_remote(url, settings, token, {"llm": llm, "embedder": embedder, "graph": graph, "mem0": mem0})
     if scheme != "sqlite" or "://" not in url:
         raise ConfigurationError(
             f"Cannot connect to {redacted(url)!r}: this version keeps memory in an embedded file. "
-            "Pass sqlite:///path/to/memory.db, or nothing for the file in your data directory."
+            "Pass sqlite:///path/to/memory.db, or nothing for the file in your data directory, or the http:// URL of "
+            "a memweld server."
         )
     for name, value in (("graph", graph or settings.graph), ("mem0", mem0 or settings.mem0), ("token", token)):
         if value is not None:
@@ -106,6 +113,20 @@ def connect(
         embedder=embedder if embedder is not None else settings.embedder,
     )
     return Backend(engine, url=url)
+
+
+def _connect_remote(url: str, settings: Settings, token: str | None, options: Mapping[str, Any]) -> Backend:
+    for name, value in options.items():
+        if value is not None:
+            raise ConfigurationError(
+                f"{name}= is for the server to decide; give it to the server and leave it out here."
+            )
+    from .engines.remote import RemoteEngine
+
+    if token is None and not url.lower().startswith("stdio:"):
+        token = settings.token
+    # A call may wait for an extraction, and for the server's own work.
+    return Backend(RemoteEngine(url, token=token, timeout=settings.llm_timeout + 30), url=url)
 
 
 def redacted(url: str) -> str:

@@ -65,7 +65,7 @@ from memweld.autogen import (
 from memweld.autogen.messages import to_autogen, to_neutral
 from memweld.testing import AdapterSuite, HashEmbedder, Mode, ToolReply, Turn
 from memweld.testing.autogen import ScriptedChatCompletionClient, tool_call
-from memweld.tools import TOOLS
+from memweld.tools import select_tools
 
 DATA = "data, not instructions"
 
@@ -83,9 +83,9 @@ class AutoGenDriver:
     has_turns = True
     has_history = True
 
-    def tool_schemas(self, memory: Memory) -> Mapping[str, Mapping[str, Any]]:
+    def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
         model = ScriptedChatCompletionClient(["Hello"])
-        asyncio.run(agent(model, tools=memory_tools(memory)).run(task="Hello"))
+        asyncio.run(agent(model, tools=memory_tools(memory, tools)).run(task="Hello"))
         return {schema["name"]: schema for schema in model.calls[0].tools}
 
     def _call(self, source: Memory | Backend, name: str, arguments: Mapping[str, Any]) -> ToolReply:
@@ -224,7 +224,7 @@ class TestTools:
 
     async def test_the_workbench_has_the_same_tools(self, ana: Memory) -> None:
         workbench = memory_workbench(ana)
-        assert {schema["name"] for schema in await workbench.list_tools()} == set(TOOLS)
+        assert {schema["name"] for schema in await workbench.list_tools()} == {tool.name for tool in select_tools()}
         model = ScriptedChatCompletionClient(
             [tool_call("add_memory", {"messages": [{"role": "user", "content": "I sail"}]})]
         )

@@ -8,7 +8,7 @@ import json
 import re
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -43,8 +43,8 @@ class CrewAIDriver:
     has_turns = True
     has_history = False
 
-    def tool_schemas(self, memory: Memory) -> Mapping[str, Mapping[str, Any]]:
-        schemas, _, _ = convert_tools_to_openai_schema(memory_tools(memory))
+    def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
+        schemas, _, _ = convert_tools_to_openai_schema(memory_tools(memory, tools))
         return {schema["function"]["name"]: schema["function"] for schema in schemas}
 
     def call_tool(self, memory: Memory, name: str, arguments: Mapping[str, Any], mode: Mode) -> ToolReply:

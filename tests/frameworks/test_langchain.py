@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +53,8 @@ class LangChainDriver:
     has_turns = True
     has_history = True
 
-    def tool_schemas(self, memory: Memory) -> Mapping[str, Mapping[str, Any]]:
-        functions = [convert_to_openai_tool(tool)["function"] for tool in memory_tools(memory)]
+    def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
+        functions = [convert_to_openai_tool(tool)["function"] for tool in memory_tools(memory, tools)]
         return {function["name"]: function for function in functions}
 
     def call_tool(self, memory: Memory, name: str, arguments: Mapping[str, Any], mode: Mode) -> ToolReply:

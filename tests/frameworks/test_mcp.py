@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -17,7 +17,7 @@ from mcp.types import CallToolResult, ErrorData, TextContent, Tool
 from memweld import Backend, ConfigurationError, InvalidInputError, Memory, MemoryNotFoundError, connect
 from memweld.mcp import create_server
 from memweld.testing import AdapterSuite, HashEmbedder, Mode, ToolReply, Turn
-from memweld.tools import TOOLS
+from memweld.tools import TOOLS, select_tools
 
 T = TypeVar("T")
 WITH_IDENTITY = {
@@ -69,9 +69,9 @@ class McpDriver:
     has_turns = False
     has_history = False
 
-    def tool_schemas(self, memory: Memory) -> Mapping[str, Mapping[str, Any]]:
-        tools = with_client(create_server(memory), lambda client: client.list_tools())
-        return {tool.name: {"description": tool.description, "parameters": tool.inputSchema} for tool in tools}
+    def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
+        listed = with_client(create_server(memory, toolsets=tools), lambda client: client.list_tools())
+        return {tool.name: {"description": tool.description, "parameters": tool.inputSchema} for tool in listed}
 
     def call_tool(self, memory: Memory, name: str, arguments: Mapping[str, Any], mode: Mode) -> ToolReply:
         return self._reply(create_server(memory), name, arguments)
@@ -168,7 +168,7 @@ class TestContract:
 
     def test_schemas_have_identities_where_the_contract_has_them(self, backend: Backend) -> None:
         tools = listed(create_server(backend))
-        assert set(tools) == set(TOOLS)
+        assert set(tools) == {tool.name for tool in select_tools()}
         for name, tool in tools.items():
             properties = set(tool.inputSchema.get("properties", {}))
             assert {"user_id", "agent_id"} & properties == ({"user_id", "agent_id"} if name in WITH_IDENTITY else set())

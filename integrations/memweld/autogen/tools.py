@@ -112,7 +112,7 @@ def memory_tools(memory: Memory | Backend, tools: Sequence[str] | None = None) -
 
     Args:
         memory: The memory of a user. Or a backend: each call then works for the user of `memweld.user_scope`.
-        tools: Toolsets (``memory``, ``preferences``, ``tasks``) or names of tools; all if None.
+        tools: Toolsets or names of tools (see `memweld.tools`); memory, preferences and tasks if None.
 
     Raises:
         InvalidInputError: A name is neither.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from crewai.tools import BaseTool, ToolFailure, ToolFailureReason
 from pydantic import BaseModel, Field, JsonValue, PrivateAttr, WithJsonSchema
@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, JsonValue, PrivateAttr, WithJsonSchema
 from ..backend import Backend
 from ..errors import BackendUnavailableError, ConfigurationError, InvalidInputError, MemweldError
 from ..memory import Memory
-from ..tools import MemoryTool, SetPreference, select_tools
+from ..tools import MemoryTool, SetPreference, SetState, select_tools
 from .whose import Whose
 
 __all__ = ["MemweldTool", "memory_tools", "never_cache"]
@@ -26,25 +26,32 @@ def never_cache(_arguments: Any = None, _result: Any = None) -> bool:
     return False
 
 
+# CrewAI marks every schema as strict, and OpenAI refuses a request with a strict schema that leaves a type open. Only
+# what is shown is narrower: any JSON value is taken.
+_ShownValue: TypeAlias = Annotated[
+    JsonValue,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "number"},
+                {"type": "boolean"},
+                {"type": "array", "items": {"type": "string"}},
+            ]
+        }
+    ),
+]
+
+
 class _SetPreference(SetPreference):
-    # CrewAI marks every schema as strict, and OpenAI refuses a request with a strict schema that leaves a type open.
-    # Only what is shown is narrower: any JSON value is taken.
-    value: Annotated[
-        JsonValue,
-        WithJsonSchema(
-            {
-                "anyOf": [
-                    {"type": "string"},
-                    {"type": "number"},
-                    {"type": "boolean"},
-                    {"type": "array", "items": {"type": "string"}},
-                ]
-            }
-        ),
-    ] = Field(description="What is preferred: text, number, true or false, or a list of texts.")
+    value: _ShownValue = Field(description="What is preferred: text, number, true or false, or a list of texts.")
 
 
-_SHOWN: dict[str, type[BaseModel]] = {"set_preference": _SetPreference}
+class _SetState(SetState):
+    value: _ShownValue = Field(description="What to keep: text, number, true or false, or a list of texts.")
+
+
+_SHOWN: dict[str, type[BaseModel]] = {"set_preference": _SetPreference, "set_state": _SetState}
 
 
 class MemweldTool(BaseTool):
@@ -111,7 +118,7 @@ def memory_tools(memory: Memory | Backend, tools: Sequence[str] | None = None) -
     Args:
         memory: One user's memory; or a backend, then the user is the one that ``memweld.user_scope`` names around the
             kickoff, and without one every tool refuses.
-        tools: Toolsets (``memory``, ``preferences``, ``tasks``) or names of tools; all if not given.
+        tools: Toolsets or names of tools (see `memweld.tools`); memory, preferences and tasks if not given.
 
     Raises:
         InvalidInputError: A word names no tool, or ``memory`` is neither.

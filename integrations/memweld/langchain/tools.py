@@ -27,7 +27,7 @@ def memory_tools(memory: MemorySource, tools: Sequence[str] | None = None) -> li
     Args:
         memory: A memory; or a backend, then each call is for the user that the run names: the authenticated user,
             the runtime context, ``configurable`` or `memweld.user_scope`.
-        tools: Toolsets (``memory``, ``preferences``, ``tasks``) or names of tools; all if None.
+        tools: Toolsets or names of tools (see `memweld.tools`); memory, preferences and tasks if None.
 
     Raises:
         InvalidInputError: ``memory`` is neither, or a word in ``tools`` is neither a toolset nor a tool.

@@ -18,6 +18,19 @@ try:
 except ImportError as error:
     raise missing_extra("mcp", "fastmcp") from error
 
-from .server import DEFAULT_TOOLSETS, create_server
+from .auth import jwt_auth, token_file_auth
+from .current import current_memory, use_backend
+from .identity import AGENTS_SCOPE, ANY_USER_SCOPE
+from .server import DEFAULT_TOOLSETS, create_app, create_server
 
-__all__ = ["DEFAULT_TOOLSETS", "create_server"]
+__all__ = [
+    "AGENTS_SCOPE",
+    "ANY_USER_SCOPE",
+    "DEFAULT_TOOLSETS",
+    "create_app",
+    "create_server",
+    "current_memory",
+    "jwt_auth",
+    "token_file_auth",
+    "use_backend",
+]

@@ -33,6 +33,7 @@ __all__ = [
     "invalid_request",
     "method_not_found",
     "parse_error",
+    "transport_error",
 ]
 
 ErrorMode: TypeAlias = Literal["jsonrpc", "tool"]
@@ -70,6 +71,13 @@ def parse_error() -> mt.ErrorData:
 def invalid_request(details: str) -> mt.ErrorData:
     """It is JSON, and no message that may come now."""
     return _error(mt.INVALID_REQUEST, f"Invalid Request: {details}", "InvalidRequestError", details)
+
+
+def transport_error(code: int, details: str) -> mt.ErrorData:
+    """The transport itself refuses a request, for its headers, its session or its size, or cannot serve it now."""
+    if code != mt.INTERNAL_ERROR:
+        return invalid_request(details)
+    return _error(mt.INTERNAL_ERROR, f"Internal error: {details}", "TransportError", details)
 
 
 def method_not_found(method: str) -> mt.ErrorData:

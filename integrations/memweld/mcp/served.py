@@ -17,9 +17,9 @@ from ..memory import Memory
 from ..tools import Answer, MemoryTool, arguments_error
 from .identity import Access
 
-__all__ = ["ServedTool", "serve_tool"]
+__all__ = ["IDENTITIES", "ServedTool", "serve_tool"]
 
-_IDENTITIES: dict[str, dict[str, Any]] = {
+IDENTITIES: dict[str, dict[str, Any]] = {
     "user_id": {"type": "string", "description": "Whose memory it is."},
     "agent_id": {"type": "string", "description": "The agent that keeps it."},
 }
@@ -44,7 +44,7 @@ def _parameters(tool: MemoryTool, *, show_identities: bool) -> dict[str, Any]:
     schema.pop("description", None)
     properties = schema.setdefault("properties", {})
     if show_identities and not _by_id(tool):
-        properties.update(_IDENTITIES)
+        properties.update(IDENTITIES)
     return schema
 
 

@@ -2,7 +2,8 @@
 
 mcp 1.30 does not answer what it cannot parse, takes a request with an unusable id for a notification, and answers
 unknown methods, early requests and bad parameters alike with -32602 and no reason. `CheckedReader` stands between the
-transport and the session, on every transport, and answers those itself.
+transport and the session, on every transport, and answers those itself. What never gets as far over HTTP, because one
+request carries one message, `read` and `error_message` answer in the same words (see `http`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ from pydantic import BaseModel, ValidationError
 
 from .errors import invalid_params, invalid_request, method_not_found, parse_error
 
-__all__ = ["METHODS", "CheckedReader", "CountingWriter"]
+__all__ = [
+    "METHODS",
+    "NOT_INITIALIZED",
+    "CheckedReader",
+    "CountingWriter",
+    "UnusableMessageError",
+    "error_message",
+    "read",
+]
 
 METHODS: Mapping[str, type[BaseModel]] = {
     method: kind
@@ -30,6 +39,8 @@ METHODS: Mapping[str, type[BaseModel]] = {
 DRAIN_SECONDS = 10.0
 """How long answers that are under way are waited for after the client has said its last word."""
 
+NOT_INITIALIZED = "initialize comes first"
+_BAD_ID = "an id is a string or an integer"
 _SHAPE = "a message is one JSON-RPC 2.0 object with a method and, for a request, a string or integer id"
 
 
@@ -42,13 +53,36 @@ class _UnaddressedError(mt.JSONRPCMessage):
         return f'{{"jsonrpc":"2.0","id":null,"error":{error.model_dump_json(exclude_none=True)}}}'
 
 
-def _reply(request_id: object, error: mt.ErrorData) -> SessionMessage:
+def error_message(request_id: object, error: mt.ErrorData) -> mt.JSONRPCMessage:
+    """The message that answers with an error; its id is null where the request's cannot be used or is not known."""
     if isinstance(request_id, (str, int)) and not isinstance(request_id, bool):
-        message = mt.JSONRPCMessage(mt.JSONRPCError(jsonrpc="2.0", id=request_id, error=error))
-    else:
-        unaddressed = mt.JSONRPCError.model_construct(jsonrpc="2.0", id=None, error=error)
-        message = _UnaddressedError.model_construct(root=unaddressed)
-    return SessionMessage(message)
+        return mt.JSONRPCMessage(mt.JSONRPCError(jsonrpc="2.0", id=request_id, error=error))
+    unaddressed = mt.JSONRPCError.model_construct(jsonrpc="2.0", id=None, error=error)
+    return _UnaddressedError.model_construct(root=unaddressed)
+
+
+class UnusableMessageError(Exception):
+    """A body holds no message that can be served; ``answer`` is what the client gets."""
+
+    def __init__(self, request_id: object, error: mt.ErrorData) -> None:
+        super().__init__(error.message)
+        self.answer = error_message(request_id, error)
+
+
+def read(body: bytes) -> mt.JSONRPCMessage:
+    """The one message of an HTTP body.
+
+    Raises:
+        UnusableMessageError: There is none.
+    """
+    try:
+        message = mt.JSONRPCMessage.model_validate_json(body)
+    except ValidationError as error:
+        raise UnusableMessageError(*(_unreadable(error) or (None, parse_error()))) from error
+    refusal = _unusable_id(message.root)
+    if refusal is not None:
+        raise UnusableMessageError(*refusal)
+    return message
 
 
 def _unreadable(error: Exception) -> tuple[object, mt.ErrorData] | None:
@@ -66,6 +100,12 @@ def _unreadable(error: Exception) -> tuple[object, mt.ErrorData] | None:
     return whole.get("id") if "method" in whole else None, invalid_request(_SHAPE)
 
 
+def _unusable_id(message: BaseModel) -> tuple[object, mt.ErrorData] | None:
+    if isinstance(message, mt.JSONRPCNotification) and "id" in (message.model_extra or {}):
+        return (message.model_extra or {})["id"], invalid_request(_BAD_ID)
+    return None
+
+
 class CountingWriter:
     """The stream to the client, which knows what requests are still to be answered."""
 
@@ -80,6 +120,11 @@ class CountingWriter:
 
     async def __aexit__(self, *error: Any) -> None:
         await self._stream.__aexit__(*error)
+
+    @property
+    def pending(self) -> bool:
+        """Whether a request is still to be answered."""
+        return bool(self._pending)
 
     def expect(self, request_id: str | int) -> None:
         """A request is on its way to the session."""
@@ -141,20 +186,18 @@ class CheckedReader:
                 if answer is None:
                     yield message
             if answer is not None:
-                await self._writer.send(_reply(*answer))
+                await self._writer.send(SessionMessage(error_message(*answer)))
         # The session drops what it has not answered yet when this ends, and many a client (`… | memweld serve`) closes
         # its side as soon as it has asked.
         await self._writer.drain()
 
     def _refusal(self, message: BaseModel) -> tuple[object, mt.ErrorData] | None:
-        if isinstance(message, mt.JSONRPCNotification) and "id" in (message.model_extra or {}):
-            return (message.model_extra or {})["id"], invalid_request("an id is a string or an integer")
         if not isinstance(message, mt.JSONRPCRequest):
-            return None
+            return _unusable_id(message)
         if message.method not in self._served:
             return message.id, method_not_found(message.method)
         if not self._initialized and message.method not in ("initialize", "ping"):
-            return message.id, invalid_request("initialize comes first")
+            return message.id, invalid_request(NOT_INITIALIZED)
         try:
             METHODS[message.method].model_validate(message.model_dump(by_alias=True, mode="json", exclude_none=True))
         except ValidationError as error:

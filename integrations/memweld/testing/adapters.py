@@ -12,7 +12,7 @@ The suite brings its own fixtures and asks nothing of pytest plugins.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 import pytest
 
 from .. import Backend, ChatMessage, Memory, MemweldError, connect
-from ..tools import TOOLS
+from ..tools import TOOLS, TOOLSETS, MemoryTool, select_tools
 from .embedding import HashEmbedder
 
 __all__ = ["AdapterDriver", "AdapterSuite", "Mode", "ToolReply", "Turn"]
@@ -67,8 +67,11 @@ class AdapterDriver(Protocol):
     has_turns: bool
     has_history: bool
 
-    def tool_schemas(self, memory: Memory) -> Mapping[str, Mapping[str, Any]]:
-        """For each tool by name, exactly what a model would be shown: ``{"description": …, "parameters": {…}}``."""
+    def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
+        """For each tool by name, exactly what a model would be shown: ``{"description": …, "parameters": {…}}``.
+
+        ``tools`` are the toolsets or names that a user of the adapter chose; None where nothing was chosen.
+        """
         ...
 
     def call_tool(self, memory: Memory, name: str, arguments: Mapping[str, Any], mode: Mode) -> ToolReply:
@@ -127,9 +130,17 @@ class AdapterSuite:
     # tools
 
     def test_tools_are_the_shared_ones(self, ana: Memory) -> None:
-        """Every tool is offered, under its name and with its description."""
-        schemas = self.driver.tool_schemas(ana)
-        assert set(schemas) == set(TOOLS)
+        """The default tools are offered where nothing is chosen, each under its name and with its description."""
+        self._check_schemas(self.driver.tool_schemas(ana), select_tools())
+
+    def test_every_toolset_can_be_chosen(self, ana: Memory) -> None:
+        """Any toolset, and any single tool, can be had instead of the default."""
+        self._check_schemas(self.driver.tool_schemas(ana, TOOLSETS), TOOLS.values())
+        chosen = ["history", "get_state"]
+        self._check_schemas(self.driver.tool_schemas(ana, chosen), select_tools(chosen))
+
+    def _check_schemas(self, schemas: Mapping[str, Mapping[str, Any]], tools: Iterable[MemoryTool]) -> None:
+        assert set(schemas) == {tool.name for tool in tools}
         for name, schema in schemas.items():
             assert TOOLS[name].description in schema["description"]
             expected = set(TOOLS[name].arguments.model_json_schema().get("properties", {}))
@@ -137,7 +148,7 @@ class AdapterSuite:
 
     def test_no_schema_names_an_identity(self, ana: Memory) -> None:
         """A model is never shown whose memory it is, so it cannot choose another."""
-        for schema in self.driver.tool_schemas(ana).values():
+        for schema in self.driver.tool_schemas(ana, TOOLSETS).values():
             shown = json.dumps(schema["parameters"])
             assert "user_id" not in shown
             assert "agent_id" not in shown

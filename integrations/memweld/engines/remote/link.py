@@ -1,0 +1,176 @@
+"""The link to a server: a session in a thread of its own, shared by all callers and opened anew when it is lost."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import CancelledError, Future
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+from anyio.from_thread import BlockingPortal
+
+from ...errors import BackendUnavailableError, MemoryNotFoundError
+from ...models import JSON
+from .address import Address
+from .failures import UnansweredError
+from .session import RemoteSession
+
+__all__ = ["Link"]
+
+PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 3.2)
+"""Seconds before each repetition of a call without an answer: about as long as a server takes to restart."""
+
+CLOSE_SECONDS = 10.0
+
+
+async def _host(ready: Future[BlockingPortal]) -> None:
+    # Not `start_blocking_portal`: in a forked process its context manager, when it is let go, waits without end for a
+    # thread that is not there.
+    async with BlockingPortal() as portal:
+        ready.set_result(portal)
+        await portal.sleep_until_stopped()
+
+
+class Link:
+    """Calls tools of one server from any thread, whether or not an event loop runs there.
+
+    Args:
+        address: The server.
+        timeout: Seconds to wait for an answer.
+    """
+
+    def __init__(self, address: Address, *, timeout: float) -> None:
+        self._address = address
+        self._timeout = timeout
+        self._starting = threading.Lock()
+        self._running: tuple[int, threading.Thread, BlockingPortal] | None = None
+        self._closed = False
+        self._answered = False
+
+    def call(self, tool: str, arguments: Mapping[str, JSON], *, repeatable: bool = True, deletes: bool = False) -> JSON:
+        """Call a tool and wait for its answer.
+
+        Args:
+            tool: Its name.
+            arguments: Its arguments.
+            repeatable: Whether it may be repeated if it may have been carried out already.
+            deletes: It deletes one thing: a repetition that finds it gone has succeeded, and answers None.
+
+        Raises:
+            BackendUnavailableError: The server cannot be reached or does not answer in time; or the link is closed.
+            MemweldError: What the server answers with, or the reason why it refuses to.
+        """
+        portal = self._portal()
+        try:
+            return portal.call(self._call, tool, dict(arguments), repeatable, deletes)
+        except (CancelledError, RuntimeError) as error:
+            if not self._closed:
+                raise
+            raise self._is_closed() from error
+
+    def close(self) -> None:
+        """End the session and the thread; calls that are under way fail."""
+        with self._starting:
+            self._closed = True
+            running, self._running = self._running, None
+        if running is None or running[0] != os.getpid():
+            return
+        _, thread, portal = running
+        if thread is threading.current_thread():
+            # The garbage collector may come by in our own thread, which cannot wait for itself.
+            threading.Thread(target=self._stop, args=(thread, portal)).start()
+        else:
+            self._stop(thread, portal)
+
+    def _stop(self, thread: threading.Thread, portal: BlockingPortal) -> None:
+        portal.call(self._end)
+        portal.call(portal.stop)
+        thread.join()
+
+    def _portal(self) -> BlockingPortal:
+        with self._starting:
+            if self._closed:
+                raise self._is_closed()
+            # A forked process has none of its parent's threads.
+            if self._running is None or self._running[0] != os.getpid():
+                ready: Future[BlockingPortal] = Future()
+                thread = threading.Thread(target=anyio.run, args=(_host, ready), name="memweld-remote", daemon=True)
+                thread.start()
+                portal = ready.result()
+                portal.start_task(self._serve)
+                self._running = (os.getpid(), thread, portal)
+            return self._running[2]
+
+    def _is_closed(self) -> BackendUnavailableError:
+        return BackendUnavailableError("The backend is closed: connect anew.")
+
+    # What follows runs in the thread of the portal.
+
+    async def _serve(self, *, task_status: TaskStatus[None]) -> None:
+        """Hold the sessions, each in a task that enters and leaves it, until the link is closed."""
+        self._session: RemoteSession | None = None
+        self._opening = anyio.Lock()
+        self._ending, self._ended = anyio.Event(), anyio.Event()
+        try:
+            async with anyio.create_task_group() as group:
+                self._group: TaskGroup = group
+                task_status.started()
+                await self._ending.wait()
+                if self._session is not None:
+                    self._session.end()
+                group.cancel_scope.deadline = anyio.current_time() + CLOSE_SECONDS
+        finally:
+            self._ended.set()
+
+    async def _end(self) -> None:
+        self._ending.set()
+        await self._ended.wait()
+
+    async def _current(self) -> RemoteSession:
+        async with self._opening:
+            if self._ending.is_set():
+                raise self._is_closed()
+            if self._session is None or self._session.is_over:
+                session = RemoteSession(self._address, timeout=self._timeout)
+                try:
+                    await self._group.start(session.hold)
+                except UnansweredError as failure:
+                    # What was lost is the handshake: the call itself was not sent.
+                    fate = "final" if failure.fate == "final" else "unsent"
+                    raise UnansweredError(fate, failure.error) from failure
+                self._session, self._answered = session, True
+            return self._session
+
+    async def _call(self, tool: str, arguments: dict[str, Any], repeatable: bool, deletes: bool) -> JSON:
+        pauses, maybe_done = iter(PAUSES), False
+        while True:
+            try:
+                session = await self._current()
+                return await session.call(tool, arguments)
+            except MemoryNotFoundError:
+                if deletes and maybe_done:
+                    return None
+                raise
+            except UnansweredError as failure:
+                pause = self._pause(failure, pauses, repeatable=repeatable)
+                maybe_done = maybe_done or failure.fate == "unknown"
+            await anyio.sleep(pause)
+
+    def _pause(self, failure: UnansweredError, pauses: Iterator[float], *, repeatable: bool) -> float:
+        """How long to wait before the call is repeated; raises where it is not."""
+        if self._ending.is_set():
+            raise self._is_closed() from failure
+        if failure.fate == "final":
+            raise failure.error from failure.__cause__
+        if failure.fate == "unknown" and not repeatable:
+            raise BackendUnavailableError(
+                f"{failure.error} Whether the value was written is not known: read it before you write it again."
+            ) from failure
+        # A server that has never answered is not restarting: it is not there.
+        pause = next(pauses, None) if self._answered else None
+        if pause is None:
+            raise failure.error from failure
+        return pause

@@ -1,0 +1,155 @@
+"""The primitives of the seam below as tools for another memweld, which models are not shown.
+
+What the tools for models lack (pages, kinds, filters, versions, every field of a message, export, erasure) goes through
+these. They can be called by name and stand in no list. Who calls, and whose memory they may touch, is decided where it
+is decided for every other tool.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import anyio.to_thread
+import mcp.types as mt
+from fastmcp import FastMCP
+from fastmcp.exceptions import ToolError
+from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
+from fastmcp.tools import Tool, ToolResult
+from pydantic import PrivateAttr
+
+from ..backend import Backend
+from ..checks import check_filters, check_json, check_key, check_limit, check_metadata, check_text
+from ..codec import PRIMITIVES, decode_arguments, encode_answer
+from ..engine import Engine, ItemDraft, KeyedDraft
+from ..errors import MemweldError, invalid
+from ..memory import Memory
+from ..messages import to_messages
+from ..scope import Scope
+from .identity import Access
+
+__all__ = ["EngineTool", "add_engine_tools"]
+
+PREFIX = "engine_"
+_MAX_LIMIT = 1_000_000
+_MAX_VERSION = 2**63 - 1
+
+
+def _drafts(drafts: Sequence[ItemDraft]) -> None:
+    for draft in drafts:
+        check_text("message", draft.text)
+        if draft.role not in ("user", "assistant"):
+            raise invalid("role", draft.role, "facts come from the user or the assistant", "Leave the message out.")
+        if draft.name is not None:
+            check_key("message name", draft.name)
+
+
+def _draft(draft: KeyedDraft) -> None:
+    check_key("key", draft.key)
+    check_text("text", draft.text)
+    check_json("metadata", draft.metadata)
+    if draft.kind == "item":
+        raise invalid("kind", draft.kind, "an item has no key", "Store a preference or a task.")
+
+
+def _version(version: int) -> None:
+    if not 0 <= version <= _MAX_VERSION:
+        raise invalid("if_version", version, f"a version is 0 to {_MAX_VERSION}", "Pass the version that you read.")
+
+
+# The rules that the caller's own memweld has applied, for callers that are something else. Nothing is changed here:
+# what has passed the rules once is in its final form.
+_RULES: Mapping[str, Callable[[Any], object]] = {
+    "drafts": _drafts,
+    "draft": _draft,
+    "metadata": check_metadata,
+    "filters": check_filters,
+    "limit": lambda limit: check_limit(limit, maximum=_MAX_LIMIT),
+    "query": lambda text: check_text("query", text),
+    "text": lambda text: check_text("text", text),
+    "value": lambda value: check_json("value", value),
+    "if_version": _version,
+    **{
+        name: lambda key, name=name: check_key(name, key)
+        for name in ("session_id", "memory_id", "after", "namespace", "key")
+    },
+}
+
+
+def _checked(primitive: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    arguments = decode_arguments(primitive, data)
+    for name, value in arguments.items():
+        if name in _RULES and (value is not None or name == "value"):
+            _RULES[name](value)
+    if "messages" in arguments:
+        arguments["messages"] = to_messages(arguments["messages"])
+    return arguments
+
+
+class EngineTool(Tool):
+    """One primitive over the scopes that the caller may touch, or (`engine_info`) what the engine can do."""
+
+    _primitive: str = PrivateAttr()
+    _access: Access = PrivateAttr()
+    _engine: Engine = PrivateAttr()
+
+    def bind(self, primitive: str, access: Access, engine: Engine) -> None:
+        """Say which primitive it is, who decides whose memory it may touch, and what keeps that memory."""
+        self._primitive, self._access, self._engine = primitive, access, engine
+
+    async def run(self, arguments: dict[str, Any]) -> ToolResult:
+        """Answer a call; the event loop stays free meanwhile.
+
+        Raises:
+            ToolError: The call failed; the cause is what went wrong.
+        """
+        own = dict(arguments)
+        named = own.pop("user_id", None), own.pop("agent_id", None)
+        try:
+            if self._primitive == "info":
+                self._access.caller()
+                answer = {"has_graph": self._engine.has_graph, "can_extract": self._engine.can_extract}
+            else:
+                # No default is filled in: an engine is asked for exactly one scope.
+                scope = self._access.scoped(Scope(*named)).scope
+                answer = await anyio.to_thread.run_sync(self._answer, scope, own)
+        except MemweldError as error:
+            # FastMCP logs any other exception with its traceback.
+            raise ToolError(str(error), log_level=logging.DEBUG) from error
+        return ToolResult(content=[], structured_content={"answer": answer})
+
+    def _answer(self, scope: Scope, data: dict[str, Any]) -> Any:
+        arguments = _checked(self._primitive, data)
+        return encode_answer(self._primitive, getattr(self._engine, self._primitive)(scope, **arguments))
+
+
+class _Unlisted(Middleware):
+    """Leaves the engine's tools out of every list."""
+
+    async def on_list_tools(
+        self,
+        context: MiddlewareContext[mt.ListToolsRequest],
+        call_next: CallNext[mt.ListToolsRequest, Sequence[Tool]],
+    ) -> Sequence[Tool]:
+        """List the tools for models."""
+        return [tool for tool in await call_next(context) if not isinstance(tool, EngineTool)]
+
+
+def add_engine_tools(server: FastMCP[Any], access: Access, source: Backend | Memory) -> None:
+    """Let another memweld use this server as its backend (``memweld.connect("http://…/mcp")``).
+
+    Args:
+        server: The server.
+        access: Whose memory a call may touch; the one that the other tools have.
+        source: What the server serves.
+    """
+    engine = source._engine  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    # mcp 1.30 lists all tools again at each call of one that it does not know from a list.
+    known = server._mcp_server._tool_cache  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    for primitive in ("info", *PRIMITIVES):
+        tool = EngineTool(name=PREFIX + primitive, parameters={"type": "object"})
+        tool.bind(primitive, access, engine)
+        server.add_tool(tool)
+        known[tool.name] = mt.Tool(name=tool.name, inputSchema=tool.parameters)
+    server.add_middleware(_Unlisted())

@@ -1,0 +1,224 @@
+"""Key-value memory over HTTP, for any client: ``/memory/{namespace}/{key}``, values as JSON.
+
+The paths, bodies and status codes are those of the ``botwire`` client 0.2.1, which works against them unchanged.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any, cast
+from urllib.parse import quote, unquote_to_bytes
+
+import anyio.to_thread
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Send
+from starlette.types import Scope as ASGIScope
+
+from ..checks import check_key
+from ..errors import (
+    AccessDeniedError,
+    BackendUnavailableError,
+    InvalidInputError,
+    MemoryNotFoundError,
+    MemweldError,
+    invalid,
+)
+from ..memory import Memory
+from ..models import JSON
+from ..scope import Scope
+from .identity import Caller
+from .limits import DailyWrites, RefusedError, read_body
+from .source import MemorySource, opener
+
+__all__ = ["MAX_BODY_BYTES", "rest_routes"]
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+"""How large the body of a request may be where nothing else is said."""
+
+_log = logging.getLogger("memweld.mcp")
+
+_STATUS: tuple[tuple[type[MemweldError], int], ...] = (
+    (InvalidInputError, 400),
+    (AccessDeniedError, 403),
+    (MemoryNotFoundError, 404),
+    (BackendUnavailableError, 503),
+    (MemweldError, 500),
+)
+_NAMES = {401: "AuthenticationError", 403: "AccessDeniedError"}
+
+
+def rest_routes(
+    backend: MemorySource,
+    identify: Callable[[Request], Caller],
+    *,
+    max_body: int = MAX_BODY_BYTES,
+    writes_per_day: int | None = None,
+) -> list[BaseRoute]:
+    """Make the routes ``/memory/…`` and ``/users/{user_id}/memory/…`` for a Starlette application.
+
+    ``PUT`` (with ``{"value": …}``), ``GET`` and ``DELETE /memory/{namespace}/{key}``, and ``GET /memory/{namespace}``
+    for ``{"keys": […]}``. They read and write `Memory.state`. A key may hold slashes, encoded or not; a namespace and
+    a user id only encoded ones. Errors are ``{"error": {"type": …, "message": …}}``.
+
+    Args:
+        backend: Where memory is kept. A `Memory` serves its one scope and no other.
+        identify: Who makes a request. It raises Starlette's ``HTTPException`` (401 or 403), or `AccessDeniedError`
+            for 403. Plain paths are about this caller; a path that names a user is answered if the caller may.
+        max_body: How many bytes a body may have; 413 above.
+        writes_per_day: How many values may be stored in a namespace of a user on a day (UTC); 429 with ``Retry-After``
+            above, None for no limit. Counted by this process, from its start.
+
+    Raises:
+        InvalidInputError: A limit is not positive, or ``backend`` is neither a backend nor a memory.
+    """
+    for name, limit in (("max_body", max_body), ("writes_per_day", writes_per_day)):
+        if limit is not None and limit < 1:
+            raise invalid(name, limit, "a limit is positive", "Leave it out for the default.")
+    endpoint = _KeyValue(opener(backend), identify, max_body, DailyWrites(writes_per_day))
+    # Whole paths, because Starlette decodes before it matches: %2F would separate a namespace from its key.
+    return [Route("/memory/{path:path}", endpoint), Route("/users/{path:path}", endpoint)]
+
+
+def _answer(content: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> JSONResponse:
+    # What is somebody's own is for no cache between them and us.
+    return JSONResponse(content, status, {"Cache-Control": "no-store", **(headers or {})})
+
+
+def _error(error: Exception) -> JSONResponse:
+    if isinstance(error, RefusedError):
+        status, kind, message, headers = error.status, error.kind, str(error), error.headers
+    elif isinstance(error, HTTPException):
+        status, kind, message = error.status_code, _NAMES.get(error.status_code, "HTTPError"), error.detail
+        headers = dict(error.headers or {})
+    elif isinstance(error, MemweldError):
+        status = next(status for known, status in _STATUS if isinstance(error, known))
+        kind, message, headers = type(error).__name__, str(error), None
+    else:
+        # A stranger's text may hold what no client should read.
+        _log.error("A request for a key failed", exc_info=error)
+        status, kind, headers = 500, type(error).__name__, None
+        message = "An unexpected error; the log of the server says more."
+    return _answer({"error": {"type": kind, "message": message}}, status, headers)
+
+
+def _segments(scope: ASGIScope) -> list[str]:
+    """The decoded segments of the path behind the mount point, split where the client wrote a slash."""
+    raw = scope.get("raw_path") or quote(scope["path"]).encode()
+    root = scope.get("root_path", "").rstrip("/")
+    mounted = root.count("/") if scope["path"].startswith(f"{root}/") else 0
+    try:
+        return [unquote_to_bytes(segment).decode() for segment in raw.split(b"/")[1 + mounted :]]
+    except UnicodeDecodeError as error:
+        raise invalid("path", raw.decode("latin-1"), "it is not UTF-8", "Encode it as UTF-8, then with %.") from error
+
+
+def _place(scope: ASGIScope) -> tuple[str | None, str, str | None]:
+    """The user, the namespace and the key that the path names."""
+    match _segments(scope):
+        case ["memory", namespace]:
+            return None, namespace, None
+        case ["memory", namespace, *key]:
+            return None, namespace, "/".join(key)
+        case ["users", user_id, "memory", namespace]:
+            return user_id, namespace, None
+        case ["users", user_id, "memory", namespace, *key]:
+            return user_id, namespace, "/".join(key)
+        case _:
+            raise RefusedError(404, "PathNotFoundError", "Paths are /memory/{namespace} and /memory/{namespace}/{key}.")
+
+
+def _value(body: bytes) -> JSON:
+    try:
+        sent: object = json.loads(body.decode())
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError('The body is not JSON in UTF-8: send {"value": …}.') from error
+    if not isinstance(sent, dict) or set(cast("dict[str, JSON]", sent)) != {"value"}:
+        raise InvalidInputError('The body must be {"value": …} and nothing else, the value being any JSON.')
+    return cast("dict[str, JSON]", sent)["value"]
+
+
+def _no_key(namespace: str, key: str) -> RefusedError:
+    return RefusedError(404, "KeyNotFoundError", f"No key {key!a} in namespace {namespace!a}.")
+
+
+def _list(memory: Memory, namespace: str) -> JSONResponse:
+    return _answer({"namespace": namespace, "keys": memory.state(namespace).list_keys()})
+
+
+def _get(memory: Memory, namespace: str, key: str) -> JSONResponse:
+    try:
+        value = memory.state(namespace)[key]
+    except KeyError:
+        raise _no_key(namespace, key) from None
+    return _answer({"namespace": namespace, "key": key, "value": value})
+
+
+def _put(memory: Memory, namespace: str, key: str, body: bytes) -> JSONResponse:
+    memory.state(namespace).set(key, _value(body))
+    return _answer({"namespace": namespace, "key": key, "stored": True})
+
+
+def _delete(memory: Memory, namespace: str, key: str) -> JSONResponse:
+    if not memory.state(namespace).delete(key):
+        raise _no_key(namespace, key)
+    return _answer({"namespace": namespace, "key": key, "deleted": True})
+
+
+class _KeyValue:
+    """The endpoint, as an ASGI application: it answers every method, errors included, in JSON."""
+
+    def __init__(
+        self,
+        open_memory: Callable[[Scope], Memory],
+        identify: Callable[[Request], Caller],
+        max_body: int,
+        writes: DailyWrites,
+    ) -> None:
+        self._open = open_memory
+        self._identify = identify
+        self._max_body = max_body
+        self._writes = writes
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        try:
+            response = await self._respond(Request(scope, receive))
+        except ClientDisconnect:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets JSON
+            response = _error(error)
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> JSONResponse:
+        user_id, namespace, key = _place(request.scope)
+        allowed = ("GET", "HEAD") if key is None else ("GET", "HEAD", "PUT", "DELETE")
+        if request.method not in allowed:
+            methods = ", ".join(allowed)
+            raise RefusedError(405, "MethodNotAllowedError", f"This path takes {methods}.", {"Allow": methods})
+        memory = self._memory(self._identify(request), user_id)
+        if request.url.query:
+            # A client that does not encode its keys would read and write another key than it says.
+            raise InvalidInputError("The path takes no query: write a ? within a key as %3F.")
+        check_key("namespace", namespace)
+        if key is None:
+            return await anyio.to_thread.run_sync(_list, memory, namespace)
+        check_key("key", key)
+        if request.method != "PUT":
+            return await anyio.to_thread.run_sync(
+                _delete if request.method == "DELETE" else _get, memory, namespace, key
+            )
+        body = await read_body(request, self._max_body)
+        with self._writes.one(memory.scope, namespace):
+            return await anyio.to_thread.run_sync(_put, memory, namespace, key, body)
+
+    def _memory(self, caller: Caller, user_id: str | None) -> Memory:
+        if user_id is None and caller.user_id is None and caller.agent_id is None:
+            raise InvalidInputError(
+                "No user is known: this server has no default user (MEMWELD_USER_ID) and the request no token. "
+                "Use /users/{user_id}/memory/…"
+            )
+        return self._open(caller.scope(user_id, None))

@@ -1,0 +1,180 @@
+"""Serving over HTTP until told to end: where it listens, whom it may listen to, and an end that loses no answer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import anyio
+import uvicorn
+from uvicorn.server import HANDLED_SIGNALS
+
+from ..errors import BackendUnavailableError, ConfigurationError
+from .auth import is_loopback
+from .http import Traffic
+
+__all__ = ["GRACE_SECONDS", "HttpServer", "LastResort", "listen", "require_loopback"]
+
+GRACE_SECONDS = 10.0
+"""How long calls that are under way are waited for after the server was told to end."""
+
+_LAST_SECONDS = 3.0
+"""What connections, streams and the lifespan get after that."""
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Open the sockets of a host name or address.
+
+    Raises:
+        ConfigurationError: There is no such host.
+        BackendUnavailableError: The port is taken, or the address is not this machine's.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise ConfigurationError(f"Cannot find the host {host!r}: {error}") from error
+    sockets: list[socket.socket] = []
+    failures: list[OSError] = []
+    for family, kind, protocol, _, address in dict.fromkeys(found):
+        try:
+            one = socket.socket(family, kind, protocol)
+        except OSError as error:  # A kernel without IPv6.
+            failures.append(error)
+            continue
+        try:
+            if os.name == "posix":
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # Port 0 asks for any; the other addresses of the host take the same.
+            taken = sockets[0].getsockname()[1] if sockets else port
+            one.bind((address[0], taken, *address[2:]))
+            one.listen(128)
+        except OSError as error:
+            one.close()
+            failures.append(error)
+            continue
+        sockets.append(one)
+    if not sockets:
+        reason = failures[0].strerror if failures else "no address"
+        raise BackendUnavailableError(f"Cannot listen on {host}:{port}: {reason}. Choose another --port or --host.")
+    return sockets
+
+
+def require_loopback(sockets: Sequence[socket.socket]) -> None:
+    """Refuse to serve other machines.
+
+    Raises:
+        ConfigurationError: A socket can be reached from elsewhere.
+    """
+    for one in sockets:
+        name: Any = one.getsockname()
+        if not (isinstance(name, tuple) and is_loopback(str(name[0]))):  # pyright: ignore[reportUnknownArgumentType]
+            raise ConfigurationError(
+                "Without authentication the server listens on this machine only (--host 127.0.0.1): whoever reaches it "
+                "can read and change the memory of every user. Give --auth, or say that you want that with "
+                "--insecure-open-to-anyone-who-connects."
+            )
+
+
+class LastResort:
+    """Ends the process that serves, if it does not end by itself after it was told to.
+
+    A thread in a library cannot be stopped, and the interpreter would wait for it.
+    """
+
+    def __init__(self) -> None:
+        self._timer: threading.Timer | None = None
+
+    def arm(self) -> None:
+        """From now on there are `GRACE_SECONDS` and some more."""
+        self._timer = threading.Timer(GRACE_SECONDS + 2 * _LAST_SECONDS, os._exit, [1])
+        self._timer.daemon = True
+        self._timer.start()
+
+    def __enter__(self) -> LastResort:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is None:
+            return
+        # The event loop can be gone while a call is still running: anyio's threads are no daemons.
+        workers = [thread for thread in threading.enumerate() if thread.name.startswith("AnyIO worker thread")]
+        for worker in workers:
+            worker.join(timeout=0.5)
+        if not any(worker.is_alive() for worker in workers):
+            self._timer.cancel()
+
+
+class HttpServer(uvicorn.Server):
+    """A uvicorn server that ends in order: no new calls, the answers under way, streams, connections.
+
+    Args:
+        config: Of uvicorn.
+        traffic: What is under way over HTTP.
+        pending: Whether a session has still to answer.
+        announce: Called with the port once the server answers.
+        last_resort: Armed when a signal ends the server; None where the process is not the server's own.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        traffic: Traffic,
+        pending: Callable[[], bool],
+        announce: Callable[[int], None],
+        last_resort: LastResort | None,
+    ) -> None:
+        super().__init__(config)
+        self._traffic = traffic
+        self._pending = pending
+        self._announce = announce
+        self._last_resort = last_resort
+        self._told = False
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """End at SIGINT and SIGTERM; a second one does not wait any more."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        # Not a method: sse-starlette 3 looks for a uvicorn server behind the handler of SIGTERM, and would break off
+        # all answers under way as soon as this one is to end.
+        def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+            self.force_exit = self.should_exit
+            self.should_exit = self._told = True
+
+        handlers = {number: signal.signal(number, end) for number in HANDLED_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        await super().startup(sockets)
+        if self.started and sockets:
+            self._announce(sockets[0].getsockname()[1])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let what is under way end, for at most `GRACE_SECONDS`."""
+        if self._told and self._last_resort is not None:
+            self._last_resort.arm()
+        for server in self.servers:
+            server.close()
+        self._traffic.closing = True
+        with anyio.move_on_after(GRACE_SECONDS):
+            # As uvicorn itself waits: the end of an answer is seen in several places, and waited for once.
+            while (self._traffic.calls or self._pending()) and not self.force_exit:  # noqa: ASYNC110
+                await anyio.sleep(0.02)
+        self._traffic.close_streams()
+        await super().shutdown(sockets)

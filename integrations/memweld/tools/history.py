@@ -1,0 +1,110 @@
+"""The toolset ``history``: the messages of a session, word for word and in order."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ..memory import Memory
+from ..models import JSON, ChatMessage
+from .answers import as_utc, numbered
+from .tool import Answer, Arguments, Message, tool
+
+__all__ = ["HISTORY_TOOLS"]
+
+MAX_MESSAGES = 1_000
+
+
+class OneSession(Arguments):
+    """Arguments of ``clear_messages``."""
+
+    session_id: str = Field(description="The conversation's id.")
+
+
+class HistoryMessage(Message):
+    """A message of a session."""
+
+    id: str | None = Field(
+        default=None, description="Your own id for it: a message with the same id in the session is replaced."
+    )
+
+
+class AddMessages(OneSession):
+    """Arguments of ``add_messages``."""
+
+    messages: list[HistoryMessage] = Field(min_length=1, description="What was said, oldest first.")
+
+
+class GetMessages(OneSession):
+    """Arguments of ``get_messages``."""
+
+    limit: int = Field(default=20, ge=1, le=MAX_MESSAGES, description="How many messages at most, the latest ones.")
+
+
+def _message_data(message: ChatMessage) -> dict[str, JSON]:
+    calls: list[JSON] = [
+        {"id": call.id, "name": call.name, "arguments": dict(call.arguments)} for call in message.tool_calls
+    ]
+    data: dict[str, JSON] = {
+        "id": message.id,
+        "role": message.role,
+        "content": message.content,
+        "name": message.name,
+        "tool_calls": calls or None,
+        "tool_call_id": message.tool_call_id,
+        "created_at": None if message.created_at is None else as_utc(message.created_at),
+    }
+    return {key: value for key, value in data.items() if value is not None}
+
+
+def _line(message: ChatMessage) -> str:
+    speaker = message.role if message.name is None else f"{message.role} ({message.name})"
+    said = [message.text, *(f"[calls {call.name}]" for call in message.tool_calls)]
+    return f"{speaker}: {' '.join(filter(None, said))}"
+
+
+def _add_messages(memory: Memory, arguments: AddMessages) -> Answer:
+    given = [message.model_dump(exclude_none=True) for message in arguments.messages]
+    added = memory.history(arguments.session_id).append(given)
+    text = f"Added {len(added)} messages to session {arguments.session_id} for {memory.scope}"
+    return Answer(text, {"session_id": arguments.session_id, "messages": [_message_data(each) for each in added]})
+
+
+def _get_messages(memory: Memory, arguments: GetMessages) -> Answer:
+    messages = memory.history(arguments.session_id).messages(limit=arguments.limit)
+    head = f"Found {len(messages)} messages in session {arguments.session_id} for {memory.scope}"
+    text = head + (":" if messages else "") + numbered(map(_line, messages))
+    return Answer(text, {"session_id": arguments.session_id, "messages": [_message_data(each) for each in messages]})
+
+
+def _clear_messages(memory: Memory, arguments: OneSession) -> Answer:
+    count = memory.history(arguments.session_id).clear()
+    text = f"Deleted {count} messages of session {arguments.session_id} for {memory.scope}"
+    return Answer(text, {"session_id": arguments.session_id, "deleted": count})
+
+
+HISTORY_TOOLS = (
+    tool(
+        _add_messages,
+        AddMessages,
+        "history",
+        "Append messages to a conversation's transcript, word for word, to be read again in order with get_messages. "
+        "It is a record, not knowledge: for facts to be found by meaning use add_memory.",
+        destructive=True,
+        # Without ids of the caller's own, calling again appends again.
+        idempotent=False,
+    ),
+    tool(
+        _get_messages,
+        GetMessages,
+        "history",
+        "Read the latest messages of a conversation, oldest first, to continue it where it stopped.",
+        read_only=True,
+    ),
+    tool(
+        _clear_messages,
+        OneSession,
+        "history",
+        "Delete the whole transcript of a conversation. Memories made from it stay. It cannot be undone.",
+        destructive=True,
+    ),
+)

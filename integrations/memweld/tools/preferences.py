@@ -1,0 +1,62 @@
+"""The toolset ``preferences``: what a user likes, by key."""
+
+from __future__ import annotations
+
+from pydantic import Field, JsonValue
+
+from ..memory import Memory
+from .answers import shown
+from .tool import Answer, Arguments, tool
+
+__all__ = ["PREFERENCES_TOOLS", "SetPreference"]
+
+
+class GetPreferences(Arguments):
+    """Arguments of ``get_preferences``."""
+
+    key: str | None = Field(default=None, description="One preference by its key; all if left out.")
+
+
+class SetPreference(Arguments):
+    """Arguments of ``set_preference``."""
+
+    key: str = Field(description="A short name, such as theme or diet.")
+    value: JsonValue = Field(description="What is preferred: text, number, true or false, list or object.")
+
+
+def _get_preferences(memory: Memory, arguments: GetPreferences) -> Answer:
+    if arguments.key is None:
+        preferences = memory.preferences.all()
+    else:
+        unset = object()
+        value = memory.preferences.get(arguments.key, unset)
+        preferences = {} if value is unset else {arguments.key: value}
+    if not preferences:
+        asked = "" if arguments.key is None else f" {arguments.key}"
+        return Answer(f"No preference{asked} is set for {memory.scope}", {"preferences": {}})
+    lines = "".join(f"\n- {key}: {shown(value)}" for key, value in preferences.items())
+    return Answer(f"Preferences of {memory.scope}:{lines}", {"preferences": preferences})
+
+
+def _set_preference(memory: Memory, arguments: SetPreference) -> Answer:
+    memory.preferences.set(arguments.key, arguments.value)
+    text = f"Preference {arguments.key} set to {shown(arguments.value)} for {memory.scope}"
+    return Answer(text, {"preferences": {arguments.key: arguments.value}})
+
+
+PREFERENCES_TOOLS = (
+    tool(
+        _get_preferences,
+        GetPreferences,
+        "preferences",
+        "Read the user's preferences, all of them or one by its key.",
+        read_only=True,
+    ),
+    tool(
+        _set_preference,
+        SetPreference,
+        "preferences",
+        "Store a preference of the user under a short key, replacing what the key held.",
+        destructive=True,
+    ),
+)

@@ -1,0 +1,92 @@
+"""The toolset ``state``: key-value pairs in a namespace, exact, for what a tool or a task has to know again."""
+
+from __future__ import annotations
+
+from pydantic import Field, JsonValue
+
+from ..memory import Memory
+from .answers import numbered, shown
+from .tool import Answer, Arguments, tool
+
+__all__ = ["STATE_TOOLS"]
+
+
+class StateKeys(Arguments):
+    """Arguments of ``list_state_keys``."""
+
+    namespace: str = Field(description="The group of keys, such as a task or a tool: trip-to-porto.")
+
+
+class StateKey(StateKeys):
+    """Arguments of ``get_state`` and ``delete_state``."""
+
+    key: str = Field(description="The key within the namespace, such as step or draft.")
+
+
+class SetState(StateKey):
+    """Arguments of ``set_state``."""
+
+    value: JsonValue = Field(description="What to keep: text, number, true or false, list, object or null.")
+
+
+def _set_state(memory: Memory, arguments: SetState) -> Answer:
+    memory.state(arguments.namespace).set(arguments.key, arguments.value)
+    text = f"Key {arguments.key} set in namespace {arguments.namespace} for {memory.scope}"
+    return Answer(text, {"namespace": arguments.namespace, "key": arguments.key})
+
+
+def _get_state(memory: Memory, arguments: StateKey) -> Answer:
+    place = f"namespace {arguments.namespace} for {memory.scope}"
+    data = {"namespace": arguments.namespace, "key": arguments.key}
+    try:
+        # Not `get`: a null that was stored is a value.
+        value = memory.state(arguments.namespace)[arguments.key]
+    except KeyError:
+        return Answer(f"No key {arguments.key} in {place}", {**data, "found": False, "value": None})
+    return Answer(f"Key {arguments.key} in {place}: {shown(value)}", {**data, "found": True, "value": value})
+
+
+def _delete_state(memory: Memory, arguments: StateKey) -> Answer:
+    deleted = memory.state(arguments.namespace).delete(arguments.key)
+    place = f"namespace {arguments.namespace} for {memory.scope}"
+    text = f"Key {arguments.key} deleted from {place}" if deleted else f"No key {arguments.key} in {place}"
+    return Answer(text, {"namespace": arguments.namespace, "key": arguments.key, "deleted": deleted})
+
+
+def _list_state_keys(memory: Memory, arguments: StateKeys) -> Answer:
+    keys = memory.state(arguments.namespace).list_keys()
+    head = f"Found {len(keys)} keys in namespace {arguments.namespace} for {memory.scope}{':' if keys else ''}"
+    return Answer(head + numbered(keys), {"namespace": arguments.namespace, "keys": list(keys)})
+
+
+STATE_TOOLS = (
+    tool(
+        _set_state,
+        SetState,
+        "state",
+        "Keep a value under a key, exactly as given, replacing what the key held: intermediate results, drafts, the "
+        "step that a task has reached. It is found again by its key only; for facts about the user use add_memory.",
+        destructive=True,
+    ),
+    tool(
+        _get_state,
+        StateKey,
+        "state",
+        "Read the value under a key as set_state kept it, also in an earlier conversation. Says so if there is none.",
+        read_only=True,
+    ),
+    tool(
+        _delete_state,
+        StateKey,
+        "state",
+        "Remove one key and its value from a namespace, when it is done with. It cannot be undone.",
+        destructive=True,
+    ),
+    tool(
+        _list_state_keys,
+        StateKeys,
+        "state",
+        "List the keys of a namespace, to see what is kept there before you read or continue something.",
+        read_only=True,
+    ),
+)

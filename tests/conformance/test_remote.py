@@ -1,0 +1,87 @@
+"""The remote engine passes the backend suite: over HTTP with a token, over HTTP without state, and over stdio."""
+
+import shlex
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastmcp.server.auth import AccessToken, TokenVerifier
+
+import memweld
+from memweld import Backend
+from memweld.mcp import create_server
+from memweld.testing import BackendSuite
+
+
+class Tokens(TokenVerifier):
+    """One token, of a service that may act for every user and agent."""
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        if token != "service-token":
+            return None
+        return AccessToken(
+            token=token,
+            client_id="service",
+            scopes=["memory:any-user", "memory:agents"],
+            claims={"sub": "service"},
+        )
+
+
+@contextmanager
+def served(app: Any) -> Iterator[str]:
+    """The application on a free port of the loopback interface; the URL of its endpoint."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            deadline = time.monotonic() + 10
+            while not server.started and time.monotonic() < deadline:
+                time.sleep(0.005)
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/mcp"
+        finally:
+            server.should_exit = True
+            thread.join(15)
+
+
+class RemoteSuite(BackendSuite):
+    """Each connection has a server of its own: what the suite gives to the backend, an LLM, lives there."""
+
+    servers: ExitStack
+
+    @pytest.fixture(autouse=True)
+    def _servers(self) -> Iterator[None]:
+        with ExitStack() as self.servers:
+            yield
+
+    def local(self, place: Path, options: dict[str, Any]) -> Backend:
+        return self.servers.enter_context(memweld.connect(f"sqlite:///{place / 'memory.db'}", **options))
+
+
+class TestHttpWithToken(RemoteSuite):
+    def connect(self, place: Path, **options: Any) -> Backend:
+        app = create_server(self.local(place, options), auth=Tokens()).http_app()
+        return memweld.connect(self.servers.enter_context(served(app)), token="service-token")
+
+
+class TestStatelessHttp(RemoteSuite):
+    def connect(self, place: Path, **options: Any) -> Backend:
+        app = create_server(self.local(place, options), errors="tool").http_app(stateless_http=True, json_response=True)
+        return memweld.connect(self.servers.enter_context(served(app)))
+
+
+@pytest.mark.exhaustive
+class TestStdio(BackendSuite):
+    def connect(self, place: Path, **options: Any) -> Backend:
+        if "llm" in options:
+            pytest.xfail("a scripted LLM is an object of this process; a command line cannot carry it")
+        command = [sys.executable, "-m", "memweld", "serve", "--url", f"sqlite:///{place / 'memory.db'}"]
+        return memweld.connect(f"stdio:{shlex.join(command)}")
