@@ -115,7 +115,7 @@ def _check_json(name: str, value: object, depth: int) -> None:
             _check_json(name, key, depth + 1)
             _check_json(name, element, depth + 1)
     else:
-        rule = f"a {type(value).__name__} is not a JSON value"
+        rule = f"{type(value).__name__} is not a type of JSON"
         raise invalid(name, value, rule, "Use null, booleans, numbers, strings, lists and objects.")
 
 
@@ -162,10 +162,11 @@ def check_filters(value: object) -> dict[str, JSON]:
     return filters
 
 
-def check_limit(value: object, *, maximum: int = MAX_LIMIT) -> int:
-    """How many rows at most: a whole number from 1 to ``maximum``."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= maximum:
-        raise invalid("limit", value, f"it must be a whole number from 1 to {maximum:,}", "Page through longer lists.")
+def check_limit(value: object, *, name: str = "limit", minimum: int = 1, maximum: int = MAX_LIMIT) -> int:
+    """How many at most: a whole number from ``minimum`` to ``maximum``."""
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
+        rule = f"it must be a whole number from {minimum} to {maximum:,}"
+        raise invalid(name, value, rule, "Choose one in between; page through what is longer.")
     return value
 
 

@@ -6,6 +6,7 @@ Only typer is imported here; each command imports what it needs, so that ``--hel
 from __future__ import annotations
 
 import json
+import os
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -251,7 +252,9 @@ def export(
         typer.echo(text)
         return
     try:
-        output.write_text(f"{text}\n", encoding="utf-8")
+        # All that is known of somebody is for its owner's eyes alone, as the database is.
+        with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(f"{text}\n")
     except OSError as error:
         raise BackendUnavailableError(f"Cannot write {output}: {error.strerror}") from error
     typer.echo(f"Exported user {user} to {output}")

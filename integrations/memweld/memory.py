@@ -81,6 +81,15 @@ class Memory:
     def __repr__(self) -> str:
         return f"<Memory of {self.scope}>"
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the same scope of the same open backend."""
+        if not isinstance(other, Memory):
+            return NotImplemented
+        return self._engine is other._engine and self.scope == other.scope
+
+    def __hash__(self) -> int:
+        return hash((id(self._engine), self.scope))
+
     # facts
 
     def add(
@@ -268,7 +277,7 @@ class Memory:
             A block of text, or an empty string where nothing is remembered or the query is blank.
         """
         limit = check_limit(limit)
-        budget = check_limit(budget, maximum=10_000_000)
+        budget = check_limit(budget, name="budget", maximum=10_000_000)
         if not isinstance(query, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without types
             raise invalid("query", query, f"it must be a string, not {type(query).__name__}", "Pass what was said.")
         # A model or a user may have said anything; what cannot be searched for must not end the turn.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from .errors import ConfigurationError
 
@@ -49,8 +49,16 @@ def load_settings() -> Settings:
     """
     try:
         return Settings()
-    except (ValidationError, ValueError) as error:
-        raise ConfigurationError(f"A MEMWELD_* environment variable is not usable: {error}") from error
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        name = "_".join(("MEMWELD", *(str(part).upper() for part in problem["loc"][:1])))
+        raise ConfigurationError(
+            f"The environment variable {name} is {problem['input']!r}: {problem['msg']}. Correct or unset it."
+        ) from error
+    except SettingsError as error:
+        raise ConfigurationError(
+            f"A MEMWELD_* environment variable is not the JSON that it should be: {error}. Correct or unset it."
+        ) from error
 
 
 def default_file() -> Path:

@@ -505,3 +505,21 @@ def test_a_memory_that_lost_its_class_refuses(ana: Memory) -> None:
 def test_a_memory_takes_a_memory_or_a_backend() -> None:
     with pytest.raises(InvalidInputError, match="memweld Memory or Backend, not str"):
         MemweldMemory("ana")  # pyright: ignore[reportArgumentType]
+
+
+def test_a_write_that_waits_its_turn_is_still_its_users(tmp_path: Path) -> None:
+    """Writes of a loop go one after the other; the block that named the user may have ended when one begins."""
+    extractor = ScriptedExtractor([facts("one"), facts("two"), facts("three")], delay=0.3)
+    with connect(f"sqlite:///{tmp_path / 'm.db'}", embedder=HashEmbedder(), llm=extractor) as backend:
+        memory = MemweldMemory(backend)
+
+        async def scenario() -> None:
+            for user in ("ana", "bob", "cy"):
+                with memweld.user_scope(user):
+                    told = memory.extract_memories(f"Task: I am {user}\nAgent: cook\nExpected result: x\nResult: y")
+                    assert memory.remember_many(told) == []
+            await asyncio.to_thread(memory.drain_writes)
+
+        asyncio.run(scenario())
+        kept = [[item.text for item in backend.user(user).all()] for user in ("ana", "bob", "cy")]
+    assert all(len(texts) == 1 for texts in kept), kept

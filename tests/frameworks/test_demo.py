@@ -34,7 +34,7 @@ def test_the_demo_tells_its_story(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     shown = done.stdout
     assert "No OPENAI_API_KEY is set, so the models are scripted" in shown
-    assert "4 messages found, written by LangChain" in shown
+    assert "4 messages found, written by langchain" in shown
     assert "answer_style: short answers" in shown
     assert shown.count("✓ knew nothing of Ana") == 4
     assert shown.count("✓ as told") == 5

@@ -258,7 +258,7 @@ def test_the_surrounding_scope_names_the_user(backend: Backend, mode: Mode) -> N
 def test_channels_that_disagree_are_refused(backend: Backend, channels: dict[str, Any]) -> None:
     reply = search(backend, **channels)
     assert reply.is_error
-    assert "name different users" in reply.text
+    assert "Different users are named" in reply.text
     assert "ana" not in reply.text.lower().replace("langgraph", "")
     agent = create_agent(ScriptedChatModel(["Hi."]), middleware=[MemweldMiddleware(backend, on_error="warn")])
     with pytest.raises(AccessDeniedError):
@@ -267,7 +267,7 @@ def test_channels_that_disagree_are_refused(backend: Backend, channels: dict[str
 
 def test_a_client_cannot_override_the_surrounding_scope(backend: Backend) -> None:
     with memweld.user_scope("bob"):
-        assert "name different users" in search(backend, **CHANNELS["configurable"]("ana")).text
+        assert "Different users are named" in search(backend, **CHANNELS["configurable"]("ana")).text
 
 
 def test_channels_that_agree_are_one(backend: Backend) -> None:

@@ -192,6 +192,8 @@ def test_adding_reads_nothing(history: MemweldChatMessageHistory, monkeypatch: p
     monkeypatch.setattr(type(history._history._engine), "read_messages", refuse)
     add(history, [HumanMessage("hello")])
     add(history, [HumanMessage("again")], "async")
+    monkeypatch.undo()
+    assert [message.content for message in history.messages] == ["hello", "again"]
 
 
 @both

@@ -113,9 +113,9 @@ class TestTheParameter:
             assert with_client(bound(backend), use) == ("user ana", "Greet user ana")
 
     def test_what_it_takes(self) -> None:
-        with pytest.raises(InvalidInputError, match="neither a Backend nor a Memory"):
+        with pytest.raises(InvalidInputError, match="must be a memweld Memory or Backend"):
             current_memory("sqlite://")  # type: ignore[arg-type]
-        with pytest.raises(InvalidInputError, match="neither a Backend nor a Memory"):
+        with pytest.raises(InvalidInputError, match="must be a memweld Memory or Backend"):
             use_backend(FastMCP("x"), None)  # type: ignore[arg-type]
         with pytest.raises(InvalidInputError, match="agent_id"):
             current_memory(agent_id="*")

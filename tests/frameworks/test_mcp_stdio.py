@@ -234,7 +234,14 @@ def test_answers_under_way_are_not_lost_when_stdin_ends() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_ctrl_c_ends_the_server() -> None:
-    wire = Wire(start("--url", "sqlite://"))
+    # A shell that runs the tests in the background makes its children ignore the signal, as the server then should.
+    code = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv = ["memweld", "serve", "--url", "sqlite://"]
+runpy.run_module("memweld", run_name="__main__")
+"""
+    wire = Wire(start(code=code))
     wire.ask(INITIALIZE)
     wire.process.send_signal(signal.SIGINT)
     assert wire.process.wait(timeout=60) == 130

@@ -162,4 +162,4 @@ class TestDoctor:
         assert "MEMWELD_LOCK_USER is set without MEMWELD_USER_ID" in result.stdout
         assert "3 problem(s) found." in result.stdout
         monkeypatch.setenv("MEMWELD_LLM", "not json")
-        assert "environment variable is not usable" in run("doctor").stdout
+        assert "environment variable MEMWELD_" in run("doctor").stdout

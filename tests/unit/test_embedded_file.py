@@ -349,6 +349,7 @@ def test_a_fresh_file_may_be_opened_by_many_at_once(tmp_path: Path) -> None:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(write, backends))
         for backend in backends:
+            assert backend.user("ana").state("n")["k"] == 1
             backend.close()
 
 

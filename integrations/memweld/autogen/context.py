@@ -19,9 +19,10 @@ from ..backend import Backend
 from ..checks import check_key
 from ..memory import Memory
 from ..recall import DEFAULT_BUDGET
-from .recalling import USER_NAMES, OnError, Recalled, Recaller
+from ..source import OnError
+from .recalling import USER_NAMES, Recalled, Recaller
 from .session import KeptSession
-from .source import MemorySource, SourceConfig, url_of
+from .source import MemorySource, SourceConfig
 
 __all__ = ["MemweldChatCompletionContext"]
 
@@ -157,7 +158,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
     def recalls(self, memory: Memory) -> bool:
         """Whether this context itself puts what this memory recalls in front of its messages."""
         mine = self._source.memory()
-        return self._recall and (url_of(mine), mine.scope) == (url_of(memory), memory.scope)
+        return self._recall and mine == memory
 
     async def recall(self) -> Recalled:
         """What is recalled for the present turn."""

@@ -17,10 +17,11 @@ from ..errors import ConfigurationError, invalid
 from ..memory import Memory
 from ..models import Hit
 from ..recall import DEFAULT_BUDGET
+from ..source import OnError
 from ..tools import item_data
 from .cancelling import awaited
 from .context import MemweldChatCompletionContext
-from .recalling import USER_NAMES, OnError, Recaller, last_said, show_recall
+from .recalling import USER_NAMES, Recaller, last_said, show_recall
 from .source import MemorySource, SourceConfig
 
 __all__ = ["MemweldMemory"]

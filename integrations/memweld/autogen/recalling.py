@@ -6,22 +6,20 @@ import logging
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from autogen_core.model_context import ChatCompletionContext
 from autogen_core.models import LLMMessage, SystemMessage, UserMessage
 
 from ..checks import check_limit
-from ..errors import BackendUnavailableError, InvalidInputError, MemweldError, invalid
+from ..errors import MemweldError, invalid
 from ..memory import Memory
 from ..models import Hit
 from ..recall import QUERY_CHARACTERS, recall_block
 from ..scope import Scope
+from ..source import TOLERATED, OnError
 
-__all__ = ["USER_NAMES", "OnError", "Recalled", "Recaller", "last_said", "show_recall", "text_of", "tolerate"]
-
-OnError: TypeAlias = Literal["warn", "raise"]
-"""When the store fails during recall or capture: a warning in the log ``memweld.autogen``, or the error."""
+__all__ = ["USER_NAMES", "Recalled", "Recaller", "last_said", "show_recall", "text_of", "tolerate"]
 
 USER_NAMES = ("user", "user_proxy")
 """The sources of AutoGen messages that are the end user; in a team, other agents' words come as user messages too."""
@@ -44,7 +42,7 @@ def tolerate(error: MemweldError, what: str, on_error: OnError) -> None:
     Raises:
         MemweldError: ``on_error`` is ``raise``, or it is no failure of the store but a mistake in the program.
     """
-    if on_error == "raise" or not isinstance(error, (BackendUnavailableError, InvalidInputError)):
+    if on_error == "raise" or not isinstance(error, TOLERATED):
         raise error
     _logger.warning("%s: %s", what, error)
 
@@ -62,7 +60,7 @@ class Recaller:
         if on_error not in ("warn", "raise"):
             raise invalid("on_error", on_error, "it must be 'warn' or 'raise'", "Leave it out for 'warn'.")
         self.limit = check_limit(limit)
-        self.budget = check_limit(budget, maximum=10_000_000)
+        self.budget = check_limit(budget, name="budget", maximum=10_000_000)
         self.on_error: OnError = on_error
         self._latest: dict[Scope, tuple[object, Recalled]] = {}
         self._lock = threading.Lock()

@@ -14,9 +14,10 @@ from ..errors import AccessDeniedError, MemweldError
 from ..memory import Memory
 from ..messages import to_message
 from ..models import JSON, ChatMessage
+from ..source import OnError
 from .capturing import capture_once
 from .messages import answered, to_autogen, to_neutral
-from .recalling import OnError, tolerate
+from .recalling import tolerate
 
 __all__ = ["KeptSession"]
 
@@ -57,7 +58,10 @@ class KeptSession:
         messages = to_neutral(message)
         if isinstance(message, UserMessage):
             waiting = [(said.name, said.content) for said in self._unanswered(memory)]
-            messages = [said for said in messages if (said.name, said.content) not in waiting]
+            # Only the end user retries; another agent of a team may well say the same again.
+            messages = [
+                said for said in messages if not self._is_user(said) or (said.name, said.content) not in waiting
+            ]
         if messages:
             memory.history(self.session_id).append(messages)
 

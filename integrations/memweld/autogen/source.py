@@ -12,10 +12,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from pydantic import BaseModel
 
 from ..backend import Backend, connect
-from ..errors import ConfigurationError, invalid
+from ..errors import ConfigurationError
 from ..memory import Memory
-from ..scope import Scope, current_user
+from ..scope import Scope
 from ..settings import load_settings
+from ..source import check_source, memory_now
 
 __all__ = ["MemorySource", "SourceConfig", "loading_with", "url_of", "without_secrets"]
 
@@ -61,10 +62,7 @@ class MemorySource:
     """
 
     def __init__(self, source: Memory | Backend) -> None:
-        if not isinstance(source, (Memory, Backend)):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
-            rule = f"it must be a Memory or a Backend, not {type(source).__name__}"
-            raise invalid("memory", source, rule, "Pass backend.user(user_id), or the backend itself.")
-        self._source = source
+        self._source = check_source(source)
 
     def memory(self) -> Memory:
         """The memory to use now.
@@ -72,7 +70,7 @@ class MemorySource:
         Raises:
             ConfigurationError: It is not bound and no `memweld.user_scope` names a user. There is no default user.
         """
-        return self._source if isinstance(self._source, Memory) else self._source.scoped(current_user())
+        return memory_now(self._source)
 
     def config(self) -> SourceConfig:
         """What a config says of it."""

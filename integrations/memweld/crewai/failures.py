@@ -6,18 +6,16 @@ import contextlib
 import functools
 import logging
 from collections.abc import Generator
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, cast
 
 from crewai.hooks.dispatch import HookAborted
 
-from ..errors import BackendUnavailableError, InvalidInputError, MemweldError
+from ..errors import MemweldError
+from ..source import TOLERATED, OnError
 
-__all__ = ["OnError", "stopping", "stopping_errors"]
+__all__ = ["stopping", "stopping_errors"]
 
 _log = logging.getLogger("memweld.crewai")
-
-OnError: TypeAlias = Literal["warn", "raise"]
-"""When the store fails during recall or capture: a warning in the log ``memweld.crewai``, or the error."""
 
 
 @contextlib.contextmanager
@@ -30,7 +28,7 @@ def stopping_errors(what: str, on_error: OnError) -> Generator[None, None, None]
     try:
         yield
     except MemweldError as error:
-        if on_error == "raise" or not isinstance(error, (BackendUnavailableError, InvalidInputError)):
+        if on_error == "raise" or not isinstance(error, TOLERATED):
             raise stopping(error) from error
         # CrewAI, which swallows it, shows it to nobody unless it is verbose.
         _log.warning("%s: %s", what, error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from collections.abc import Sequence
 from typing import Any, Literal, cast
 
@@ -17,15 +17,18 @@ from ..errors import MemoryNotFoundError, invalid
 from ..memory import Memory
 from ..models import Kind
 from ..recall import DEFAULT_BUDGET
+from ..source import OnError
 from .dumps import UNDUMPABLE, kept_in_dumps
 from .events import announced_query, announced_save
-from .failures import OnError, stopping_errors
+from .failures import stopping_errors
 from .records import Labels, inside
 from .storage import MemweldStorage, not_ours
 from .store import Said
 from .turns import Turn
 
 __all__ = ["MemweldMemory"]
+
+_log = logging.getLogger("memweld.crewai")
 
 
 def _no_vectors(_texts: object) -> list[list[float]]:
@@ -122,7 +125,9 @@ class MemweldMemory(CrewMemory):
             ConfigurationError: The memory is a backend's, and no user is named.
             MemweldError: What the memory raises.
         """
-        self.drain_writes()
+        if not _in_event_loop():
+            # In a loop this would stop everybody in it until other users' writes are done.
+            self.drain_writes()
         with stopping_errors("Recall failed", self._on_error), announced_query(self, query, limit) as matches:
             found = self._store.recall(
                 query,
@@ -192,7 +197,9 @@ class MemweldMemory(CrewMemory):
         )
         if not _in_event_loop():
             return self._save(contents, labels, metadata, agent_role)
-        self._submit_save(self._save_in_background, contents, labels, metadata, agent_role)
+        # Found now: when the write begins, the block that names the user may have ended.
+        memory = self._store.memory()
+        self._submit_save(self._save_in_background, memory, contents, labels, metadata, agent_role)
         return []
 
     def extract_memories(self, content: str) -> list[str]:
@@ -262,10 +269,12 @@ class MemweldMemory(CrewMemory):
                     records.append(self._store.remember(content, labels, metadata))
         return records
 
-    def _save_in_background(self, *arguments: Any) -> None:
-        # There is nobody to raise to: a failure was logged and announced.
-        with contextlib.suppress(Exception):
-            self._save(*arguments)
+    def _save_in_background(self, memory: Memory, *arguments: Any) -> None:
+        try:
+            with self._store.pinned(memory):
+                self._save(*arguments)
+        except Exception as error:  # noqa: BLE001 - there is nobody to raise to
+            _log.error("What a crew said could not be kept for %s: %s", memory.scope, error)
 
     # for async code: CrewAI's own versions of these block the event loop
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -50,7 +51,7 @@ class UserStore:
         self._whose = Whose(memory)
         self._said = said or without_history
         self._capture = capture
-        self._budget = check_limit(budget, maximum=10_000_000)
+        self._budget = check_limit(budget, name="budget", maximum=10_000_000)
         self._kinds = check_kinds(kinds)
 
     def __repr__(self) -> str:
@@ -89,6 +90,18 @@ class UserStore:
             if len(hits) >= limit or len(found) < asked or asked == MAX_LIMIT:
                 return hits[:limit]
             asked = min(asked * 8, MAX_LIMIT)
+
+    def memory(self) -> Memory:
+        """The memory of the user that this call is for.
+
+        Raises:
+            ConfigurationError: A backend was given and no user is named.
+        """
+        return self._whose.memory()
+
+    def pinned(self, memory: Memory) -> contextlib.AbstractContextManager[None]:
+        """Work on this memory inside the block."""
+        return self._whose.pinned(memory)
 
     def remember(self, content: str, labels: Labels, metadata: dict[str, Any] | None) -> MemoryRecord:
         """Keep one statement as it stands. An equal one is kept once, and comes back."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from ..backend import Backend
-from ..errors import invalid
+import contextlib
+import contextvars
+from collections.abc import Generator
+
 from ..memory import Memory
-from ..scope import current_user
+from ..source import MemorySource, check_source, memory_now
 
 __all__ = ["Whose"]
+
+_PINNED: contextvars.ContextVar[tuple[Whose, Memory] | None] = contextvars.ContextVar("memweld_pinned", default=None)
 
 
 class Whose:
@@ -20,11 +24,8 @@ class Whose:
         InvalidInputError: It is neither.
     """
 
-    def __init__(self, memory: Memory | Backend) -> None:
-        if not isinstance(memory, (Memory, Backend)):  # pyright: ignore[reportUnnecessaryIsInstance] - untyped callers
-            rule = f"it must be a memweld Memory or Backend, not {type(memory).__name__}"
-            raise invalid("memory", memory, rule, "Pass backend.user(user_id), or the backend itself.")
-        self._given = memory
+    def __init__(self, memory: MemorySource) -> None:
+        self._given = check_source(memory)
 
     def memory(self) -> Memory:
         """The memory of the user that this call is for.
@@ -32,7 +33,17 @@ class Whose:
         Raises:
             ConfigurationError: A backend was given and no user is named.
         """
-        return self._given if isinstance(self._given, Memory) else self._given.scoped(current_user())
+        pinned = _PINNED.get()
+        return pinned[1] if pinned is not None and pinned[0] is self else memory_now(self._given)
+
+    @contextlib.contextmanager
+    def pinned(self, memory: Memory) -> Generator[None]:
+        """Work on this memory inside the block, which was found before the work was handed to another thread."""
+        token = _PINNED.set((self, memory))
+        try:
+            yield
+        finally:
+            _PINNED.reset(token)
 
     def __repr__(self) -> str:
         return repr(self._given)

@@ -9,7 +9,7 @@ import os
 import re
 from typing import Any
 
-from ..errors import missing_extra
+from ..errors import MissingExtraError
 
 __all__ = ["autogen_model", "crewai_model", "is_real", "langchain_model", "model_name", "remembered"]
 
@@ -37,7 +37,7 @@ def langchain_model(script: Any) -> Any:
         try:
             from langchain_openai import ChatOpenAI
         except ImportError as error:
-            raise missing_extra("langchain]' 'langchain-openai", "langchain-openai") from error
+            raise MissingExtraError("langchain-openai is not installed; run: pip install langchain-openai") from error
         return ChatOpenAI(model=model_name(), timeout=60)
     from ..testing.langchain import ScriptedChatModel
 
@@ -61,7 +61,7 @@ def autogen_model(script: Any) -> Any:
         try:
             from autogen_ext.models.openai import OpenAIChatCompletionClient
         except ImportError as error:
-            raise missing_extra("autogen]' 'autogen-ext[openai]", "autogen-ext") from error
+            raise MissingExtraError("autogen-ext is not installed; run: pip install 'autogen-ext[openai]'") from error
         from autogen_core.models import ModelFamily, ModelInfo
 
         info = ModelInfo(

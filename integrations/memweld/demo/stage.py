@@ -33,7 +33,9 @@ def _play(scene: Scene, url: str) -> list[tuple[str, str]]:
     except subprocess.TimeoutExpired as error:
         raise SceneFailedError(f"The scene {scene.title!r} took more than {_TOO_LONG} s.") from error
     if done.returncode:
-        raise SceneFailedError(f"The scene {scene.title!r} failed:\n{done.stderr.strip()[-3000:]}")
+        said = done.stderr.strip().splitlines() or ["it said nothing"]
+        hint = " Unset OPENAI_API_KEY to play it with scripted models." if is_real() else ""
+        raise SceneFailedError(f"The scene {scene.title!r} failed: {said[-1][:500]}.{hint}")
     return [(who, text) for who, text in json.loads(done.stdout)]
 
 

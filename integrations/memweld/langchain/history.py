@@ -10,7 +10,8 @@ from langchain_core.messages import BaseMessage
 from ..aio import AsyncHistory
 from ..checks import check_key
 from ..facets import History
-from .identity import MemorySource, check_source, memory_of_run
+from ..source import MemorySource, check_source
+from .identity import memory_of_run
 from .messages import to_langchain, to_neutral
 
 __all__ = ["MemweldChatMessageHistory"]

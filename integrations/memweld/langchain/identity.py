@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.runnables.config import set_config_context
 from langgraph.runtime import Runtime, get_runtime
 
-from ..backend import Backend
-from ..errors import AccessDeniedError, ConfigurationError, InvalidInputError, invalid
+from ..errors import AccessDeniedError, ConfigurationError, InvalidInputError
 from ..memory import Memory
 from ..scope import Scope, current_user, validate_identity
+from ..source import MemorySource
 
-__all__ = ["MemorySource", "check_source", "memory_of_run", "runtime_of", "scope_of_run", "thread_of_run"]
-
-MemorySource: TypeAlias = "Memory | Backend"
-"""A memory that is bound to one user, or a backend whose user each run names."""
-
-
-def check_source(source: object) -> MemorySource:
-    """Return ``source`` if it is a memory or a backend.
-
-    Raises:
-        InvalidInputError: It is neither.
-    """
-    if isinstance(source, (Memory, Backend)):
-        return source
-    rule = f"it must be a memweld Memory or Backend, not {type(source).__name__}"
-    raise invalid("memory", source, rule, "Pass backend.user(user_id), or the backend itself.")
+__all__ = ["memory_of_run", "runtime_of", "scope_of_run", "thread_of_run"]
 
 
 def memory_of_run(
@@ -85,7 +70,7 @@ def scope_of_run(runtime: Runtime[Any] | None, config: RunnableConfig) -> Scope:
         )
     if len(set(named.values())) > 1:
         # Not who they are: a model reads this.
-        raise AccessDeniedError(f"{' and '.join(named)} name different users; a run acts for one user only.")
+        raise AccessDeniedError(f"Different users are named by {' and '.join(named)}; a run acts for one user only.")
     agents = (_named(context, "agent_id"), _named(configurable, "agent_id"), surrounding and surrounding.agent_id)
     return Scope(user_id=next(iter(named.values())), agent_id=next((a for a in agents if a is not None), None))
 

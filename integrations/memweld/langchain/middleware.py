@@ -19,7 +19,7 @@ from typing_extensions import TypeVarTuple, Unpack
 from ..checks import check_key, check_limit
 from ..errors import invalid
 from ..recall import DEFAULT_BUDGET
-from .identity import MemorySource, check_source
+from ..source import MemorySource, check_source
 from .messages import to_neutral
 from .reader import Reader, logger
 from .state import MemweldState, Turn, turn_of
@@ -85,12 +85,12 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         self._infer = infer
         self._reader = Reader(
             source=check_source(memory),
-            recall_limit=recall_limit and check_limit(recall_limit),
-            recall_budget=check_limit(recall_budget, maximum=10_000_000),
+            recall_limit=check_limit(recall_limit, name="recall_limit", minimum=0),
+            recall_budget=check_limit(recall_budget, name="recall_budget", maximum=10_000_000),
             session_id=None if session_id is None else check_key("session_id", session_id),
             capture=capture,
             load_history=load_history,
-            history_limit=check_limit(history_limit),
+            history_limit=check_limit(history_limit, name="history_limit"),
             raises=on_error == "raise",
         )
 

@@ -15,7 +15,8 @@ from langgraph.runtime import Runtime
 from ..errors import MemweldError
 from ..memory import Memory
 from ..models import ChatMessage
-from .identity import MemorySource, memory_of_run, thread_of_run
+from ..source import TOLERATED, MemorySource
+from .identity import memory_of_run, thread_of_run
 from .messages import to_langchain
 from .state import Turn
 from .turns import holds_no_past, last_human_text, turn_start, well_formed
@@ -71,8 +72,8 @@ class Reader:
         """Do it; where it fails and errors are not to be raised, log that and return ``otherwise``."""
         try:
             return work()
-        except MemweldError:
-            if self.raises:
+        except MemweldError as error:
+            if self.raises or not isinstance(error, TOLERATED):
                 raise
             logger.warning("memweld: %s failed; the run goes on without it", what, exc_info=True)
             return otherwise

@@ -12,8 +12,9 @@ from pydantic import PrivateAttr, ValidationError
 
 from ..errors import MemweldError
 from ..models import JSON
+from ..source import MemorySource, check_source
 from ..tools import MemoryTool, arguments_error, select_tools
-from .identity import MemorySource, check_source, memory_of_run
+from .identity import memory_of_run
 
 __all__ = ["MemweldTool", "memory_tools"]
 

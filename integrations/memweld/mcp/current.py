@@ -18,8 +18,9 @@ from ..errors import ConfigurationError, MemweldError
 from ..memory import Memory
 from ..scope import Scope, current_user, validate_identity
 from ..settings import load_settings
+from ..source import MemorySource
 from .identity import Access, Caller
-from .source import MemorySource, opener
+from .source import opener
 
 __all__ = ["MemoryMiddleware", "current_memory", "use_backend"]
 

@@ -31,9 +31,10 @@ from ..errors import (
 from ..memory import Memory
 from ..models import JSON
 from ..scope import Scope
+from ..source import MemorySource
 from .identity import Caller
 from .limits import DailyWrites, RefusedError, read_body
-from .source import MemorySource, opener
+from .source import opener
 
 __all__ = ["MAX_BODY_BYTES", "rest_routes"]
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
 
 from ..backend import Backend
-from ..errors import AccessDeniedError, invalid
+from ..errors import AccessDeniedError
 from ..memory import Memory
 from ..scope import Scope
+from ..source import MemorySource, check_source
 
-__all__ = ["MemorySource", "opener"]
-
-MemorySource: TypeAlias = "Backend | Memory"
+__all__ = ["opener"]
 
 
 def opener(source: MemorySource) -> Callable[[Scope], Memory]:
@@ -23,10 +21,9 @@ def opener(source: MemorySource) -> Callable[[Scope], Memory]:
     Raises:
         InvalidInputError: ``source`` is neither a backend nor a memory.
     """
+    source = check_source(source)
     if isinstance(source, Backend):
         return source.scoped
-    if not isinstance(source, Memory):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without types
-        raise invalid("backend", source, "it is neither a Backend nor a Memory", "Pass memweld.connect().")
 
     def open_bound(scope: Scope) -> Memory:
         if scope != source.scope:

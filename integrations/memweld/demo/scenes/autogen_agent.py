@@ -24,7 +24,8 @@ def _script(call: ModelCall) -> str:
 def play(backend: Backend, user_id: str, said: str) -> list[tuple[str, str]]:
     """The agent answers in the session "dinner", whose earlier messages another framework wrote."""
     memory = backend.user(user_id)
-    before = len(memory.history("dinner").messages())
+    before = memory.history("dinner").messages()
+    writers = sorted({str(message.native["framework"]) for message in before if message.native})
     agent = AssistantAgent(
         "assistant",
         model_client=autogen_model(_script),
@@ -35,7 +36,10 @@ def play(backend: Backend, user_id: str, said: str) -> list[tuple[str, str]]:
     reply = result.messages[-1]
     text = reply.content if isinstance(reply, TextMessage) else str(reply)
     return [
-        ("session dinner", f"{before} messages found, written by LangChain" if before else "no message found"),
+        (
+            "session dinner",
+            f"{len(before)} messages found, written by {', '.join(writers)}" if before else "no message found",
+        ),
         (user_id, said),
         ("AutoGen agent", text),
     ]
