@@ -8,7 +8,7 @@ UV := $(BIN)/python -m uv
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-exhaustive check format requirements clean
+.PHONY: help install demo test test-exhaustive strangers test-strangers check format requirements clean
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,12 @@ test: check ## Check the code and run all tests that need no server
 test-exhaustive: $(INSTALLED) ## Run what takes minutes: the backend suite over a server process for each test
 	$(BIN)/python -m pytest -n 2 -m exhaustive $(ARGS)
 
+strangers: $(INSTALLED) ## Install MCP clients of others (npm packages, crewai-tools) into .strangers, for the tests
+	$(BIN)/python tests/strangers/install.py
+
+test-strangers: strangers ## Test the server with MCP clients of others
+	CI=true $(BIN)/python -m pytest -n 2 --dist loadfile tests/strangers $(ARGS)
+
 check: $(INSTALLED) ## Lint, formatting, types and the rules for imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -47,5 +53,5 @@ requirements: $(INSTALLED) ## Pin anew what resolves together (without the addre
 	$(UV) pip compile --quiet --universal --python-version 3.10 --no-emit-index-url --no-annotate --upgrade \
 		--extra all --group dev pyproject.toml --custom-compile-command 'make requirements' -o requirements/dev.txt
 
-clean: ## Remove .venv and what tools leave behind
-	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache
+clean: ## Remove .venv, .strangers and what tools leave behind
+	rm -rf $(VENV) .strangers .pytest_cache .ruff_cache .import_linter_cache

@@ -22,6 +22,7 @@ import pytest
 import uvicorn
 from fastmcp import Client, FastMCP
 from fastmcp.client.transports import SSETransport, StreamableHttpTransport
+from fastmcp.server.auth import StaticTokenVerifier
 from mcp.shared.exceptions import McpError
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -402,7 +403,10 @@ class TestTheGuards:
                 assert httpx.request(method, stateful + path, headers={name: value}).status_code == status, path
 
     def test_hosts_and_origins_that_are_allowed(self, backend: Backend) -> None:
-        app = create_app(backend, allowed_hosts=["memory.lan"], allowed_origins=["https://app.example"])
+        with pytest.raises(ConfigurationError, match="no authentication"):
+            create_app(backend, allowed_hosts=["memory.lan"])
+        auth = StaticTokenVerifier({"t": {"sub": "ana", "client_id": "c"}})
+        app = create_app(backend, auth=auth, allowed_hosts=["memory.lan"], allowed_origins=["https://app.example"])
         with served(app) as base:
             headers = {"host": "memory.lan", "origin": "https://app.example"}
             assert httpx.get(f"{base}/health", headers=headers).status_code == 200

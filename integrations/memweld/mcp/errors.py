@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any, Literal, TypeAlias
 
 import mcp.types as mt
@@ -109,7 +110,9 @@ def error_object(error: Exception, *, tool: str = "the tool") -> mt.ErrorData:
     if isinstance(error, FastMCPValidationError):
         cause = error.__cause__
         error = cause if isinstance(cause, ValidationError) else InvalidInputError(str(error))
-    if isinstance(error, ValidationError):
+    # Pydantic names the check of a function's arguments after the call; any other comes from inside the tool and is a
+    # stranger's, whose fields and values are nobody's business.
+    if isinstance(error, ValidationError) and error.title.startswith("call["):
         error = arguments_error(tool, error)
     for kind, code, message in _TABLE:
         if isinstance(error, kind):
@@ -131,11 +134,27 @@ class _JsonRpcError(UrlElicitationRequiredError, FastMCPError):
         self.log_level = logging.DEBUG
 
 
+_QUIET_SECONDS = 60.0
+_log = logging.getLogger("memweld.mcp")
+
+
 class ErrorsMiddleware(Middleware):
     """Answers a failed tool call, whoever wrote the tool, as ``mode`` says."""
 
     def __init__(self, mode: ErrorMode) -> None:
         self.mode: ErrorMode = mode
+        self._told: dict[str, float] = {}
+
+    def _tell_operator(self, error: Exception) -> None:
+        """Log a store that cannot be used, which is the operator's to mend, but not with every call that meets it."""
+        cause = error.__cause__ if isinstance(error, ToolError) else error
+        now = time.monotonic()
+        if (
+            isinstance(cause, BackendUnavailableError)
+            and now >= self._told.get(str(cause), -_QUIET_SECONDS) + _QUIET_SECONDS
+        ):
+            self._told = {str(cause): now}
+            _log.error("%s", cause)
 
     async def on_call_tool(
         self,
@@ -149,6 +168,7 @@ class ErrorsMiddleware(Middleware):
             raise
         except Exception as error:
             found = error_object(error, tool=context.message.name)
+            self._tell_operator(error)
             if self.mode == "jsonrpc":
                 raise _JsonRpcError(found) from error
             data: dict[str, Any] = found.model_dump(exclude_none=True)

@@ -182,10 +182,15 @@ class MemweldServer(FastMCP[Any]):
             allowed_origins: Origins of web pages that may call.
 
         Raises:
-            ConfigurationError: SSE is asked for without state, or no guard.
+            ConfigurationError: SSE is asked for without state, no guard, or hosts without authentication.
         """
         if host_origin_protection is False:
             raise ConfigurationError("The guard of the Host header stays on; name hosts in allowed_hosts instead.")
+        if allowed_hosts and self.auth is None and not self._open_to_anyone:
+            # A proxy on this machine that calls the server by such a name would let everybody in.
+            raise ConfigurationError(
+                "allowed_hosts names what other machines call this server, which has no authentication: give it auth."
+            )
         if transport == "sse" and stateless_http:
             raise ConfigurationError("SSE keeps its sessions in one process and cannot be stateless; use http.")
         app = build_app(
