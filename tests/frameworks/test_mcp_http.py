@@ -75,7 +75,9 @@ def address(process: subprocess.Popen[bytes]) -> str:
     """Where a server process serves, as it says on stderr."""
     assert process.stderr is not None
     said = process.stderr.readline().decode()
-    assert said.startswith("memweld: serving http://127.0.0.1:"), said + process.stderr.read().decode()
+    assert said.startswith("memweld: without tokens, for this machine only, serving http://127.0.0.1:"), (
+        said + process.stderr.read().decode()
+    )
     return said.split()[-1].removesuffix("/mcp")
 
 

@@ -42,7 +42,7 @@ class Replica:
         )
         assert self.process.stderr is not None
         said = self.process.stderr.readline()
-        assert said.startswith("memweld: serving http://127.0.0.1:"), said + self.process.stderr.read()
+        assert ", serving http://127.0.0.1:" in said, said + self.process.stderr.read()
         self.port = int(said.rsplit(":", 1)[1].removesuffix("/mcp\n"))
 
     @property

@@ -53,9 +53,9 @@ class TestTools:
         anas = await tools_of(over_http(url, headers={"Authorization": "Bearer anas-token"}))
         bobs = await tools_of(over_http(url, headers={"Authorization": "Bearer bobs-token"}))
         assert "user_id" not in anas["set_preference"].args
-        await anas["set_preference"].ainvoke({"key": "theme", "value": "dark"})
-        assert "dark" in str(await anas["get_preferences"].ainvoke({}))
-        assert "dark" not in str(await bobs["get_preferences"].ainvoke({}))
+        await anas["set_preference"].ainvoke({"key": "theme", "value": "plum"})
+        assert "plum" in str(await anas["get_preferences"].ainvoke({}))
+        assert "plum" not in str(await bobs["get_preferences"].ainvoke({}))
 
 
 class TestAgent:

@@ -11,6 +11,7 @@ Needs the extra ``mcp``.
 """
 
 from ..errors import missing_extra
+from ..tools import DEFAULT_TOOLSETS
 
 try:
     import fastmcp as _fastmcp  # pyright: ignore[reportUnusedImport]  # noqa: F401
@@ -18,10 +19,11 @@ try:
 except ImportError as error:
     raise missing_extra("mcp", "fastmcp") from error
 
+from .app import create_app
 from .auth import jwt_auth, token_file_auth
 from .current import current_memory, use_backend
 from .identity import AGENTS_SCOPE, ANY_USER_SCOPE
-from .server import DEFAULT_TOOLSETS, create_app, create_server
+from .server import create_server
 
 __all__ = [
     "AGENTS_SCOPE",

@@ -40,10 +40,8 @@ from .source import opener
 from .stdio import stdio_streams
 from .wire import METHODS, CheckedReader, CountingWriter
 
-__all__ = ["DEFAULT_TOOLSETS", "ExtraRoutes", "MemweldServer", "create_app", "create_server"]
+__all__ = ["ExtraRoutes", "MemweldServer", "create_server"]
 
-DEFAULT_TOOLSETS = ("memory", "preferences", "tasks")
-"""What is offered where nothing is chosen: each further schema costs a model tokens."""
 
 DEFAULT_PORT = 8710
 
@@ -210,6 +208,16 @@ class MemweldServer(FastMCP[Any]):
             app.state.path = SSE_PATH
         return app
 
+    def _audience(self) -> str:
+        """Whom the server serves over HTTP, for the operator."""
+        if self.auth is not None:
+            return "for whoever has a token"
+        return (
+            "WITHOUT TOKENS FOR ANYONE WHO CONNECTS"
+            if self._open_to_anyone
+            else "without tokens, for this machine only"
+        )
+
     async def run_http_async(  # noqa: PLR0917 - the signature is FastMCP's
         self,
         show_banner: bool = True,
@@ -281,7 +289,7 @@ class MemweldServer(FastMCP[Any]):
             def announce(port: int) -> None:
                 shown = f"[{where}]" if ":" in where else where
                 if show_banner:
-                    sys.stderr.write(f"memweld: serving http://{shown}:{port}{app.state.path}\n")
+                    sys.stderr.write(f"memweld: {self._audience()}, serving http://{shown}:{port}{app.state.path}\n")
                     sys.stderr.flush()
 
             server = HttpServer(
@@ -340,7 +348,7 @@ def create_server(
     if errors not in ("jsonrpc", "tool"):
         raise invalid("errors", errors, "there are two ways to answer", "Choose jsonrpc or tool.")
     access = _access(backend, user_id, lock_user=lock_user, auth=auth)
-    chosen = select_tools(DEFAULT_TOOLSETS if toolsets is None else toolsets)
+    chosen = select_tools(toolsets)
     open_to_all = isinstance(backend, Backend) and not lock_user
     server = MemweldServer(
         name,
@@ -368,56 +376,3 @@ def _access(source: Backend | Memory, user_id: str | None, *, lock_user: bool, a
         raise invalid("user_id", user_id, "the memory is another user's", "Pass the backend, or leave user_id out.")
     bound = Caller(user_id=source.user_id, agent_id=source.agent_id, locked=True)
     return Access(bound, open_memory, required_scopes=required)
-
-
-def create_app(
-    backend: Backend | Memory,
-    *,
-    auth: AuthProvider | None = None,
-    stateless: bool = False,
-    allowed_hosts: Sequence[str] = (),
-    allowed_origins: Sequence[str] = (),
-    errors: ErrorMode = "jsonrpc",
-    toolsets: Sequence[str] | None = None,
-    user_id: str | None = None,
-    lock_user: bool = False,
-    extra_routes: ExtraRoutes | None = None,
-    writes_per_day: int | None = None,
-    insecure_open_to_anyone_who_connects: bool = False,
-) -> StarletteWithLifespan:
-    """Make the ASGI application that ``memweld serve --transport http`` serves, for an HTTP server of your own.
-
-    Enter its lifespan: mount it as ``Starlette(routes=[Mount("/", app)], lifespan=app.lifespan)``, or run it alone.
-
-    Args:
-        backend: As in `create_server`.
-        auth: As in `create_server`. Without it, only programs on the same machine are served.
-        stateless: Whether any replica may serve any request; there is no SSE then.
-        allowed_hosts: Names, besides this machine's, that the Host header may have.
-        allowed_origins: Origins of web pages that may call.
-        errors: As in `create_server`.
-        toolsets: As in `create_server`.
-        user_id: As in `create_server`.
-        lock_user: As in `create_server`.
-        extra_routes: As in `create_server`.
-        writes_per_day: As in `create_server`.
-        insecure_open_to_anyone_who_connects: As in `create_server`.
-
-    Raises:
-        InvalidInputError: An argument breaks a rule.
-        ConfigurationError: ``lock_user`` without a user.
-    """
-    server = create_server(
-        backend,
-        auth=auth,
-        errors=errors,
-        toolsets=toolsets,
-        user_id=user_id,
-        lock_user=lock_user,
-        extra_routes=extra_routes,
-        writes_per_day=writes_per_day,
-        insecure_open_to_anyone_who_connects=insecure_open_to_anyone_who_connects,
-    )
-    return server.http_app(
-        stateless_http=stateless, allowed_hosts=list(allowed_hosts), allowed_origins=list(allowed_origins)
-    )
