@@ -14,6 +14,7 @@ from pydantic import PrivateAttr
 
 from ..messages import new_id
 from ..models import ToolCall
+from .script import reader
 
 __all__ = ["ModelCall", "Response", "ScriptedLLM", "tool_call"]
 
@@ -72,7 +73,7 @@ class ScriptedLLM(BaseLLM):
     ) -> None:
         super().__init__(model=model, provider="memweld")
         self._function_calling = function_calling
-        self._script = responses if callable(responses) else _reader(responses)
+        self._script = responses if callable(responses) else reader(responses, _last_text)
 
     @property
     def calls(self) -> list[ModelCall]:
@@ -117,19 +118,10 @@ class ScriptedLLM(BaseLLM):
         return len(str(messages)) // 4
 
 
-def _reader(responses: Iterable[Response]) -> Callable[[ModelCall], Response]:
-    script = iter(list(responses))
-
-    def read(call: ModelCall) -> Response:
-        try:
-            return next(script)
-        except StopIteration:
-            last = call.messages[-1].get("content") if call.messages else None
-            raise RuntimeError(f"The script is at its end, and the model was called again with: {last!r}") from None
-
-    return read
-
-
 def _openai(call: ToolCall) -> dict[str, Any]:
     arguments = json.dumps(cast("dict[str, Any]", call.arguments))
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+def _last_text(call: ModelCall) -> object:
+    return call.messages[-1].get("content") if call.messages else None

@@ -18,6 +18,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import PrivateAttr
 
 from ..messages import new_id
+from .script import reader
 
 __all__ = ["ModelCall", "Response", "ScriptedChatModel", "tool_call"]
 
@@ -65,7 +66,7 @@ class ScriptedChatModel(BaseChatModel):
 
     def __init__(self, responses: Iterable[Response] | Callable[[ModelCall], Response] = (), **fields: Any) -> None:
         super().__init__(**fields)
-        self._script = responses if callable(responses) else _reader(responses)
+        self._script = responses if callable(responses) else reader(responses, _last_text)
 
     @property
     def calls(self) -> list[ModelCall]:
@@ -106,14 +107,5 @@ class ScriptedChatModel(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=answer)])
 
 
-def _reader(responses: Iterable[Response]) -> Callable[[ModelCall], Response]:
-    script = iter(list(responses))
-
-    def read(call: ModelCall) -> Response:
-        try:
-            return next(script)
-        except StopIteration:
-            last = str(call.messages[-1].text) if call.messages else None
-            raise RuntimeError(f"The script is at its end, and the model was called again with: {last!r}") from None
-
-    return read
+def _last_text(call: ModelCall) -> str | None:
+    return str(call.messages[-1].text) if call.messages else None
