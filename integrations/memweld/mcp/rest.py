@@ -201,7 +201,7 @@ class _KeyValue:
             methods = ", ".join(allowed)
             raise RefusedError(405, "MethodNotAllowedError", f"This path takes {methods}.", {"Allow": methods})
         memory = self._memory(self._identify(request), user_id)
-        if request.url.query:
+        if request.scope["query_string"]:
             # A client that does not encode its keys would read and write another key than it says.
             raise InvalidInputError("The path takes no query: write a ? within a key as %3F.")
         check_key("namespace", namespace)
