@@ -1,5 +1,7 @@
 """The remote engine passes the backend suite: over HTTP with a token, over HTTP without state, and over stdio."""
 
+import base64
+import pickle
 import shlex
 import socket
 import sys
@@ -78,10 +80,20 @@ class TestStatelessHttp(RemoteSuite):
         return memweld.connect(self.servers.enter_context(served(app)))
 
 
+WITH_LLM = """
+import base64, pickle, sys, memweld
+from memweld.mcp import create_server
+backend = memweld.connect(sys.argv[1], llm=pickle.loads(base64.b64decode(sys.argv[2])))
+create_server(backend).run(show_banner=False)
+"""
+
+
 @pytest.mark.exhaustive
 class TestStdio(BackendSuite):
     def connect(self, place: Path, **options: Any) -> Backend:
+        url = f"sqlite:///{place / 'memory.db'}"
+        command = [sys.executable, "-m", "memweld", "serve", "--url", url]
         if "llm" in options:
-            pytest.xfail("a scripted LLM is an object of this process; a command line cannot carry it")
-        command = [sys.executable, "-m", "memweld", "serve", "--url", f"sqlite:///{place / 'memory.db'}"]
+            # A command line has no scripted LLM; it travels to a server of the same kind.
+            command = [sys.executable, "-c", WITH_LLM, url, base64.b64encode(pickle.dumps(options["llm"])).decode()]
         return memweld.connect(f"stdio:{shlex.join(command)}")

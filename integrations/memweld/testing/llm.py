@@ -29,10 +29,15 @@ class ScriptedExtractor:
     """
 
     def __init__(self, answers: Sequence[Any], *, delay: float = 0.0) -> None:
+        self._given = list(answers)
         self._answers = itertools.chain(answers, itertools.repeat(answers[-1]))
         self._delay = delay
         self._lock = threading.Lock()
         self.prompts: list[list[tuple[str, str]]] = []
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled, it starts anew: for a backend in another process."""
+        return type(self), (self._given,), {"_delay": self._delay}
 
     def invoke(self, messages: list[tuple[str, str]]) -> Any:
         """The next answer."""

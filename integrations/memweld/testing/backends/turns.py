@@ -83,8 +83,8 @@ class TurnTests(BackendFixtures):
 
     def test_extraction(self, make: Callable[..., Backend]) -> None:
         """With an LLM the facts are stored, marked, once, with everything else as given."""
-        llm = ScriptedExtractor([facts("Ana likes tea", "Ana lives in Faro"), facts("Ana likes tea", "Ana has a cat")])
-        ana = make(llm=llm).user("ana")
+        answers = [("Ana likes tea", "Ana lives in Faro"), ("Ana likes tea", "Ana has a cat"), ("Ana has a dog",)]
+        ana = make(llm=ScriptedExtractor([facts(*texts) for texts in answers])).user("ana")
         items = ana.add("blah tea blah Faro", metadata={"a": 1}, session_id="s", created_at="2020-01-01")
         assert [(item.text, item.extraction) for item in items] == [
             ("Ana likes tea", "extracted"),
@@ -95,7 +95,7 @@ class TurnTests(BackendFixtures):
         assert (again[0].id, again[1].text) == (items[0].id, "Ana has a cat")
         assert len(ana.all()) == 3
         assert ana.add("as it stands", infer=False)[0].extraction == "verbatim"
-        assert len(llm.prompts) == 2
+        assert ana.add("woof")[0].text == "Ana has a dog", "only what was to be inferred asked the LLM"
 
     @pytest.mark.parametrize("answer", RUBBISH, ids=repr)
     def test_rubbish_from_the_llm_loses_nothing(self, make: Callable[..., Backend], answer: Any) -> None:
