@@ -18,7 +18,7 @@ from ..scope import Scope
 from ..settings import load_settings
 from ..source import check_source, memory_now
 
-__all__ = ["MemorySource", "SourceConfig", "loading_with", "url_of", "without_secrets"]
+__all__ = ["MemorySource", "SourceConfig", "loading_with", "without_secrets"]
 
 _IN_MEMORY = {"sqlite:", "sqlite:///:memory:"}
 _SECRET_PARAMETERS = {"password", "sslpassword", "token"}
@@ -75,9 +75,9 @@ class MemorySource:
     def config(self) -> SourceConfig:
         """What a config says of it."""
         bound = self._source.scope if isinstance(self._source, Memory) else None
-        url = url_of(self._source)
+        url = self._source.url
         return SourceConfig(
-            url=None if url is None else without_secrets(url),
+            url=without_secrets(url) if url else None,
             user_id=None if bound is None else bound.user_id,
             agent_id=None if bound is None else bound.agent_id,
         )
@@ -93,12 +93,6 @@ class MemorySource:
         if config.user_id is None and config.agent_id is None:
             return backend
         return backend.scoped(Scope(user_id=config.user_id, agent_id=config.agent_id))
-
-
-def url_of(source: Memory | Backend) -> str | None:
-    """Where it is kept, if it says so."""
-    url = getattr(source, "url", None)
-    return url if isinstance(url, str) else None
 
 
 def without_secrets(url: str) -> str:
