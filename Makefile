@@ -8,7 +8,7 @@ UV := $(BIN)/python -m uv
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-exhaustive strangers test-strangers check format requirements clean
+.PHONY: help install demo test test-exhaustive test-services strangers test-strangers check format requirements clean
 
 help: ## Show these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +30,11 @@ demo: $(INSTALLED) ## See one memory shared by LangChain, CrewAI, AutoGen and MC
 test: check ## Check the code and run all tests that need no server
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-test-exhaustive: $(INSTALLED) ## Run what takes minutes: the backend suite over a server process for each test
+test-exhaustive: $(INSTALLED) ## Run what takes minutes: the backend suite over stdio, kills, concurrency, isolation
 	$(BIN)/python -m pytest -n 2 -m exhaustive $(ARGS)
+
+test-services: $(INSTALLED) ## Test on a real Postgres and a real Neo4j, which it starts itself (Neo4j needs java and mvn)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m services $(ARGS)
 
 strangers: $(INSTALLED) ## Install MCP clients of others (npm packages, crewai-tools) into .strangers, for the tests
 	$(BIN)/python tests/strangers/install.py
@@ -54,4 +57,4 @@ requirements: $(INSTALLED) ## Pin anew what resolves together (without the addre
 		--extra all --group dev pyproject.toml --custom-compile-command 'make requirements' -o requirements/dev.txt
 
 clean: ## Remove .venv, .strangers and what tools leave behind
-	rm -rf $(VENV) .strangers .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .strangers .services .pytest_cache .ruff_cache .import_linter_cache
