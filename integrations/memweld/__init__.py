@@ -23,7 +23,7 @@ from .errors import (
     MissingExtraError,
 )
 from .memory import Memory
-from .models import ChatMessage, EraseReceipt, Hit, MemoryItem, Session, TaskOutcome, ToolCall
+from .models import ChatMessage, EraseReceipt, Hit, MemoryItem, Related, Session, TaskOutcome, ToolCall
 from .scope import Scope, user_scope
 
 __version__ = "0.1.0"
@@ -42,6 +42,7 @@ __all__ = [
     "MemoryNotFoundError",
     "MemweldError",
     "MissingExtraError",
+    "Related",
     "Scope",
     "Session",
     "TaskOutcome",

@@ -7,14 +7,27 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import anyio.to_thread
 from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 
-from .models import JSON, ChatMessage, EraseReceipt, Hit, Kind, MemoryItem, Session, TaskOutcome
+from .models import (
+    JSON,
+    Captured,
+    ChatMessage,
+    EraseReceipt,
+    Hit,
+    Kind,
+    MemoryItem,
+    Related,
+    Session,
+    TaskOutcome,
+    ValueEntry,
+    ValueWrite,
+)
 from .recall import DEFAULT_BUDGET
 
 if TYPE_CHECKING:
@@ -22,8 +35,9 @@ if TYPE_CHECKING:
     from .memory import Memory
     from .messages import MessagesLike
     from .scope import Scope
+    from .values import Values
 
-__all__ = ["AsyncHistory", "AsyncMemory", "AsyncPreferences", "AsyncState", "AsyncTasks"]
+__all__ = ["AsyncHistory", "AsyncMemory", "AsyncPreferences", "AsyncState", "AsyncTasks", "AsyncValues", "in_thread"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,9 +58,19 @@ def _limiter(*, slow: bool) -> CapacityLimiter:
 
 
 async def _run(method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    slow = method.__name__ in ("add", "capture", "flush")
+    return await in_thread(functools.partial(method, *args, **kwargs), slow=slow)
+
+
+async def in_thread(work: Callable[[], T], *, slow: bool = False) -> T:
+    """Do blocking work that uses a memory, as the methods here do it, while the event loop goes on.
+
+    Args:
+        work: What to do.
+        slow: Whether it may wait for an LLM; such work has threads of its own.
+    """
     # Cancelling the caller does not stop the thread: a write that was begun is finished, never left half done.
-    slow = method.__name__ in ("add", "capture")
-    return await anyio.to_thread.run_sync(functools.partial(method, *args, **kwargs), limiter=_limiter(slow=slow))
+    return await anyio.to_thread.run_sync(work, limiter=_limiter(slow=slow))
 
 
 class AsyncPreferences:
@@ -102,8 +126,8 @@ class AsyncState:
         """The namespace of these pairs."""
         return self._sync.namespace
 
-    async def set(self, key: str, value: JSON) -> None:
-        return await _run(self._sync.set, key, value)
+    async def set(self, key: str, value: JSON, *, ttl: float | None = None, text: str | None = None) -> None:
+        return await _run(self._sync.set, key, value, ttl=ttl, text=text)
 
     async def get(self, key: str, default: JSON = None) -> JSON:
         return await _run(self._sync.get, key, default)
@@ -114,10 +138,43 @@ class AsyncState:
     async def list_keys(self) -> list[str]:
         return await _run(self._sync.list_keys)
 
+    async def entries(self, prefix: str = "") -> list[ValueEntry]:
+        return await _run(lambda: list(self._sync.entries(prefix)))
+
     async def update(
         self, key: Any = (), fn: Callable[[JSON], JSON] | None = None, /, *, default: JSON = None, **values: JSON
     ) -> JSON:
         return await _run(self._sync.update, key, fn, default=default, **values)
+
+
+class AsyncValues:
+    """`Values` for async code."""
+
+    def __init__(self, values: Values) -> None:
+        self._sync = values
+
+    async def read(self, places: Sequence[tuple[str, str]], *, refresh: bool = False) -> list[ValueEntry | None]:
+        return await _run(self._sync.read, places, refresh=refresh)
+
+    async def write(self, writes: Sequence[ValueWrite]) -> None:
+        return await _run(self._sync.write, writes)
+
+    async def find(
+        self,
+        under: str = "",
+        *,
+        where: Mapping[str, JSON] | None = None,
+        offset: int = 0,
+        limit: int | None = None,
+        refresh: bool = False,
+    ) -> list[ValueEntry]:
+        return await _run(self._sync.find, under, where=where, offset=offset, limit=limit, refresh=refresh)
+
+    async def namespaces(self, under: str = "") -> list[str]:
+        return await _run(self._sync.namespaces, under)
+
+    async def sweep(self) -> int:
+        return await _run(self._sync.sweep)
 
 
 class AsyncHistory:
@@ -140,8 +197,8 @@ class AsyncHistory:
     async def add_ai_message(self, content: str) -> ChatMessage:
         return await _run(self._sync.add_ai_message, content)
 
-    async def messages(self, limit: int | None = None) -> list[ChatMessage]:
-        return await _run(self._sync.messages, limit)
+    async def messages(self, limit: int | None = None, before: str | None = None) -> list[ChatMessage]:
+        return await _run(self._sync.messages, limit, before)
 
     async def clear(self) -> int:
         return await _run(self._sync.clear)
@@ -154,6 +211,7 @@ class AsyncMemory:
         self._sync = memory
         self.preferences = AsyncPreferences(memory.preferences)
         self.tasks = AsyncTasks(memory.tasks)
+        self.values = AsyncValues(memory.values)
 
     @property
     def scope(self) -> Scope:
@@ -182,8 +240,13 @@ class AsyncMemory:
         limit: int = 5,
         kinds: Kind | Sequence[Kind] | None = None,
         filters: Mapping[str, JSON] | None = None,
+        min_score: float | None = None,
+        recency: timedelta | None = None,
     ) -> list[Hit]:
-        return await _run(self._sync.search, query, limit=limit, kinds=kinds, filters=filters)
+        search = self._sync.search
+        return await _run(
+            search, query, limit=limit, kinds=kinds, filters=filters, min_score=min_score, recency=recency
+        )
 
     async def get(self, memory_id: str) -> MemoryItem:
         return await _run(self._sync.get, memory_id)
@@ -207,6 +270,12 @@ class AsyncMemory:
     async def clear(self) -> int:
         return await _run(self._sync.clear)
 
+    async def related(self, about: str, *, limit: int = 10) -> list[Related]:
+        return await _run(self._sync.related, about, limit=limit)
+
+    async def settle_graph(self, timeout: float = 5.0) -> bool:  # noqa: ASYNC109 - as the synchronous one
+        return await _run(self._sync.settle_graph, timeout)
+
     def state(self, namespace: str) -> AsyncState:
         """Key-value pairs under a namespace."""
         return AsyncState(self._sync.state(namespace))
@@ -225,8 +294,11 @@ class AsyncMemory:
         limit: int = 5,
         budget: int = DEFAULT_BUDGET,
         kinds: Kind | Sequence[Kind] | None = None,
+        min_score: float | None = None,
+        recency: timedelta | None = None,
     ) -> str:
-        return await _run(self._sync.recall, query, limit=limit, budget=budget, kinds=kinds)
+        recall = self._sync.recall
+        return await _run(recall, query, limit=limit, budget=budget, kinds=kinds, min_score=min_score, recency=recency)
 
     async def capture(
         self,
@@ -235,11 +307,27 @@ class AsyncMemory:
         session_id: str | None = None,
         metadata: Mapping[str, JSON] | None = None,
         infer: bool | None = None,
+        keep: Captured = "turn",
+        background: bool = False,
     ) -> list[MemoryItem]:
-        return await _run(self._sync.capture, messages, session_id=session_id, metadata=metadata, infer=infer)
+        return await _run(
+            self._sync.capture,
+            messages,
+            session_id=session_id,
+            metadata=metadata,
+            infer=infer,
+            keep=keep,
+            background=background,
+        )
+
+    async def flush(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - as the synchronous one
+        return await _run(self._sync.flush, timeout)
 
     async def export(self) -> dict[str, JSON]:
         return await _run(self._sync.export)
+
+    async def restore(self, export: Mapping[str, JSON]) -> dict[str, int]:
+        return await _run(self._sync.restore, export)
 
     async def erase(self) -> EraseReceipt:
         return await _run(self._sync.erase)

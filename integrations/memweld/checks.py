@@ -10,7 +10,7 @@ import json
 import math
 import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any, cast
 
 from .errors import invalid
@@ -22,13 +22,16 @@ __all__ = [
     "MAX_TEXT_CHARACTERS",
     "MAX_VALUE_CHARACTERS",
     "check_filters",
+    "check_half_life",
     "check_json",
     "check_key",
     "check_kinds",
     "check_limit",
     "check_metadata",
+    "check_score",
     "check_text",
     "check_time",
+    "check_ttl",
     "dump_json",
     "utc_now",
 ]
@@ -38,10 +41,11 @@ MAX_KEY_CHARACTERS = 512
 MAX_VALUE_CHARACTERS = 16_000_000
 MAX_METADATA_CHARACTERS = 65_536
 MAX_LIMIT = 10_000
+MAX_TTL_SECONDS = 100 * 366 * 86_400
 MAX_DEPTH = 64
 MAX_INTEGER_BITS = 8_192  # Python itself refuses to read decimals of more than 4,300 digits
 
-_KINDS: tuple[Kind, ...] = ("item", "preference", "task")
+_KINDS: tuple[Kind, ...] = ("item", "preference", "task", "record")
 
 
 def utc_now() -> datetime:
@@ -168,6 +172,35 @@ def check_limit(value: object, *, name: str = "limit", minimum: int = 1, maximum
         rule = f"it must be a whole number from {minimum} to {maximum:,}"
         raise invalid(name, value, rule, "Choose one in between; page through what is longer.")
     return value
+
+
+def check_ttl(value: object) -> float | None:
+    """How long a value is kept: seconds, more than none and at most a century; None for ever."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_TTL_SECONDS:
+        rule = "it must be a number of seconds, more than 0 and at most a century"
+        raise invalid("ttl", value, rule, "Leave it out to keep the value.")
+    return float(value)
+
+
+def check_score(name: str, value: object) -> float | None:
+    """A score: a number from 0 to 1; None for no limit."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise invalid(name, value, "it must be a number from 0 to 1", "Leave it out to find whatever fits best.")
+    return float(value)
+
+
+def check_half_life(value: object) -> float | None:
+    """The age at which a memory counts half, as a timedelta; in seconds, or None where age does not count."""
+    if value is None:
+        return None
+    if not isinstance(value, timedelta) or value <= timedelta(0):
+        rule = "it must be a timedelta of more than nothing, the age at which a memory counts half"
+        raise invalid("recency", value, rule, "Pass timedelta(days=30), or leave it out.")
+    return value.total_seconds()
 
 
 def check_kinds(value: object) -> tuple[Kind, ...] | None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from .moving.commands import copy_command, import_command
+
 if TYPE_CHECKING:
     from .backend import Backend
 
@@ -261,6 +263,28 @@ def export(
 
 
 @app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `memweld export` wrote.")],
+    user: User,
+    url: Url = None,
+) -> None:
+    """Put back what was exported of a user, here or in another backend. To do it again changes nothing."""
+    from .errors import BackendUnavailableError, InvalidInputError
+
+    try:
+        exported = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BackendUnavailableError(f"Cannot read {file}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f"{file} is not the JSON that `memweld export` writes: {error}") from error
+    with _connect(url) as backend:
+        counts = backend.user(user).restore(exported)
+    typer.echo(f"Restored user {user} from {file}")
+    for store, count in counts.items():
+        typer.echo(f"  {store}: {count}")
+
+
+@app.command()
 def erase(
     user: User,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -279,14 +303,99 @@ def erase(
     typer.echo(f"Erased {receipt.total} rows of user {receipt.user_id} at {receipt.erased_at:%Y-%m-%dT%H:%M:%SZ}")
     for store, count in receipt.counts.items():
         typer.echo(f"  {store}: {count}")
+    if receipt.graph == "pending":
+        typer.echo("The graph follows when it can be reached again: `memweld doctor` says when it has.")
+
+
+app.command("copy")(copy_command)
+app.command("import")(import_command)
 
 
 @app.command()
-def doctor(url: Url = None) -> None:
-    """Show versions, settings and extras, and what is wrong with them."""
-    from .doctor import examine
+def reindex(
+    *,
+    url: Url = None,
+    embedder: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MEMWELD_EMBEDDER",
+            help="The new embedder: static, fastembed, fastembed:MODEL, or a mem0 configuration as JSON.",
+        ),
+    ] = None,
+) -> None:
+    """Embed all memories again after a change of the embedder. Interrupted, it continues where it was."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    findings = examine(url)
+    from .backend import connect
+
+    chosen = _embedder(embedder)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with connect(url, embedder=chosen) as backend, Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("Embedding", total=None)
+        done = backend.reindex(lambda made, total: bar.update(task, completed=made, total=total))
+        bar.update(task, completed=done, total=done)
+    typer.echo(f"Embedded {done} memories again." if done else "Nothing to do: all memories are of this embedder.")
+
+
+def _embedder(text: str | None) -> Any:
+    """What `connect` takes, from what the command line or the environment says."""
+    from .errors import ConfigurationError
+
+    if text is None or not text.lstrip().startswith("{"):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError(f"--embedder is not the JSON that it should be: {error}") from error
+
+
+@app.command()
+def migrate(
+    *,
+    url: Url = None,
+    role: Annotated[
+        str | None,
+        typer.Option(help="Postgres: the role of the application, for which row-level security is put in force."),
+    ] = None,
+    signed: Annotated[
+        bool, typer.Option("--signed", help="Postgres: make a new key, without which SQL cannot choose another user.")
+    ] = False,
+) -> None:
+    """Bring the tables of a database server to what this version works with."""
+    with _connect(url) as backend:
+        revision = backend.migrate(role=role, signed=signed)
+    if revision is None:
+        typer.echo("Nothing to do: this memory needs no migration by hand.")
+    else:
+        secured = f", with row-level security for the role {role}" if role else ""
+        revision, _, key = revision.partition(" ")
+        typer.echo(f"The tables are at revision {revision}{secured}.")
+        if key:
+            typer.echo(f"Add this to the URL of the application: binding_key={key}")
+
+
+@app.command()
+def doctor(
+    *,
+    url: Url = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Tell the graph again what it has wrong.")] = False,
+    repair_user: Annotated[
+        str | None, typer.Option(help="Tell the graph all of this user again.", show_default=False)
+    ] = None,
+    repair_all: Annotated[bool, typer.Option("--repair-all", help="Tell the graph all of everybody again.")] = False,
+    forget_graph: Annotated[
+        bool, typer.Option("--forget-graph", help="There is no graph any more: keep no changes for it.")
+    ] = False,
+) -> None:
+    """Show versions, settings and extras, and what is wrong with them."""
+    from .doctor import Repair, examine
+    from .doctor import forget_graph as forget
+
+    if forget_graph:
+        typer.echo(f"{forget(url)} changes wait for a graph no more.")
+    wanted = Repair(repair_user, repair_all) if repair or repair_all or repair_user is not None else None
+    findings = examine(url, repair=wanted)
     width = max(len(finding.label) for finding in findings)
     for finding in findings:
         typer.secho(f"{finding.label:<{width}}  {finding.text}", fg="red" if finding.problem else None)

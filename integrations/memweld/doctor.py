@@ -1,4 +1,4 @@
-"""What ``memweld doctor`` finds: versions, settings, the file, the embedder, the extras, and what is wrong."""
+"""What ``memweld doctor`` finds: versions, settings, the file, the graph, the embedder, the extras: what is wrong."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import __version__
 from .backend import connect, redacted
-from .errors import MemweldError
+from .errors import ConfigurationError, MemweldError
 from .settings import Settings, load_settings
 
-__all__ = ["Finding", "examine"]
+if TYPE_CHECKING:
+    from .engines.graph.checkup import Standing
+
+__all__ = ["Finding", "Repair", "examine", "forget_graph"]
 
 _PACKAGES = ("mem0ai", "pydantic", "numpy")
 _EXTRAS = {
@@ -25,6 +29,9 @@ _EXTRAS = {
     "mcp": "fastmcp",
     "postgres": "psycopg",
     "neo4j": "neo4j",
+    "ag2": "ag2",
+    "agent-framework": "agent-framework-core",
+    "fastembed": "fastembed",
 }
 
 
@@ -43,6 +50,14 @@ class Finding:
     problem: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What a graph is told again: what is out of step; all of a user; or all there is."""
+
+    user: str | None = None
+    whole: bool = False
+
+
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -50,8 +65,10 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _provider(config: dict[str, object] | None) -> str | None:
-    return None if config is None else str(config.get("provider", "without a provider"))
+def _provider(config: dict[str, object] | str | None) -> str | None:
+    if config is None or isinstance(config, str):
+        return config
+    return str(config.get("provider", "without a provider"))
 
 
 def _tried(label: str, attempt: Callable[[], str]) -> Finding:
@@ -94,6 +111,12 @@ def _settings(settings: Settings, url: str) -> Iterator[Finding]:
 
 
 def _store(url: str) -> Iterator[Finding]:
+    with connect(url) as backend:
+        server = [Finding(*found) for found in backend.standing()]
+    yield from server
+    # Reading would make the tables of a database that has none.
+    if any(found.problem or found.text.startswith("none yet") for found in server):
+        return
     path = _path(url)
     if path is not None and not path.exists():
         home = next(parent for parent in path.parents if parent.exists())
@@ -114,8 +137,93 @@ def _store(url: str) -> Iterator[Finding]:
     yield _tried("store", read)
 
 
-def examine(url: str | None = None) -> list[Finding]:
-    """Look at everything that memory depends on. Nothing is written to the store that the URL names."""
+def _graph(url: str, settings: Settings, repair: Repair | None) -> Iterator[Finding]:
+    if url.partition(":")[0].lower() in ("http", "https", "stdio"):
+        return
+    if settings.graph is None:
+        yield _without_graph(url)
+        return
+    yield Finding("graph", redacted(settings.graph))
+    path = _path(url)
+    if path is not None and not path.exists():
+        return
+    try:
+        with connect(url) as backend:
+            if repair is not None:
+                memory = None if repair.user is None else backend.user(repair.user)
+                count = backend.repair_graph(memory, whole=repair.whole)
+                yield Finding("graph repaired", f"{count} memories told again")
+            standing = backend.graph_standing()
+    except MemweldError as error:
+        yield Finding("graph store", " ".join(str(error).split()), problem=True)
+        return
+    if standing is None or not standing.begun:
+        yield Finding("graph store", "was not told anything yet: the first change of a memory begins it")
+    elif standing.agrees:
+        yield Finding("graph store", f"agrees with all {standing.items} memories")
+    else:
+        yield Finding("graph store", _disagreement(standing), problem=True)
+
+
+def _disagreement(standing: Standing) -> str:
+    counts = {"missing": standing.missing, "outdated": standing.outdated, "of deleted memories": standing.orphans}
+    parts = [f"{count} {what}" for what, count in counts.items() if count]
+    if standing.pending:
+        since = f", the oldest for {time.time() - standing.oldest:.0f} s" if standing.oldest is not None else ""
+        parts.append(f"{standing.pending} changes wait to be told{since}")
+    if standing.problem:
+        parts.append(standing.problem.rstrip("."))
+    advice = "" if standing.pending else ". Run `memweld doctor --repair`"
+    return f"out of step with {standing.items} memories: {', '.join(parts)}{advice}"
+
+
+def _without_graph(url: str) -> Finding:
+    path = _path(url)
+    if path is not None and path.exists():
+        from .engines.stores.outbox import Outbox
+        from .engines.stores.sqlite import SqliteDatabase
+
+        database = SqliteDatabase(str(path))
+        try:
+            waiting = Outbox(database).pending().count
+        except MemweldError:
+            waiting = 0  # the store's own line says what is wrong
+        finally:
+            database.close()
+        if waiting:
+            advice = "set MEMWELD_GRAPH, or run `memweld doctor --forget-graph` if there is none any more"
+            return Finding("graph", f"none, but {waiting} changes wait to be told to one: {advice}", problem=True)
+    return Finding("graph", "none (MEMWELD_GRAPH is not set)")
+
+
+def forget_graph(url: str | None = None) -> int:
+    """Keep no changes for a graph any more; how many waited.
+
+    Raises:
+        ConfigurationError: The memory is not in a file.
+    """
+    from .engines.stores.outbox import Outbox
+    from .engines.stores.sqlite import SqliteDatabase
+    from .settings import default_file
+
+    place = url or load_settings().url or f"sqlite:///{default_file()}"
+    path = _path(place)
+    if path is None or not path.exists():
+        raise ConfigurationError(f"{redacted(place)} is no file of memories that could wait for a graph.")
+    database = SqliteDatabase(str(path))
+    try:
+        return Outbox(database).detach()
+    finally:
+        database.close()
+
+
+def examine(url: str | None = None, *, repair: Repair | None = None) -> list[Finding]:
+    """Look at everything that memory depends on. Nothing is written to the store that the URL names.
+
+    Args:
+        url: Where memory is kept; as the settings say if None.
+        repair: What the graph is told again, if that is wanted.
+    """
     from .settings import default_file
 
     installed = ", ".join(f"{package} {_version(package) or 'missing'}" for package in _PACKAGES)
@@ -128,6 +236,7 @@ def examine(url: str | None = None) -> list[Finding]:
         place = url or settings.url or f"sqlite:///{default_file()}"
         findings += _settings(settings, place)
         findings += _store(place)
+        findings += _graph(place, settings, repair)
         findings.append(_tried("embedded memory", _round_trip))
     except MemweldError as error:
         findings.append(Finding("settings", " ".join(str(error).split()), problem=True))

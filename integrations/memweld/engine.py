@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from .models import JSON, ChatMessage, EraseReceipt, Hit, Kind, MemoryItem, Session
+from .models import JSON, ChatMessage, EraseReceipt, Hit, Kind, MemoryItem, Related, Session, ValueEntry, ValueWrite
 from .scope import Scope
 
-__all__ = ["Engine", "ItemDraft", "KeyedDraft", "StoredValue"]
+__all__ = ["Engine", "ExportPage", "ItemDraft", "Kept", "KeptSession", "KeptValue", "KeyedDraft", "StoredValue"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,48 @@ class StoredValue:
 
     value: JSON
     version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptValue:
+    """A state value as an export has it. Its record, if it has one, is among the items."""
+
+    namespace: str
+    key: str
+    value: JSON
+    created_at: datetime
+    updated_at: datetime
+    agent_id: str | None = None
+    ttl: float | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptSession:
+    """A session as an export has it; its messages have ids and times."""
+
+    session_id: str
+    started_at: datetime
+    updated_at: datetime
+    messages: tuple[ChatMessage, ...]
+    agent_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What an export holds, to be restored. Whose each part is, within the scope, says its ``agent_id`` alone."""
+
+    items: tuple[MemoryItem, ...] = ()
+    values: tuple[KeptValue, ...] = ()
+    sessions: tuple[KeptSession, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPage:
+    """Some of an export, in the form in which `Engine.restore` takes it; ``next`` is None on the last page."""
+
+    kept: Kept
+    next: str | None = None
 
 
 class Engine(Protocol):
@@ -90,9 +132,25 @@ class Engine(Protocol):
         ...
 
     def search_items(
-        self, scope: Scope, query: str, *, limit: int, kinds: Sequence[Kind] | None, filters: Mapping[str, JSON]
+        self,
+        scope: Scope,
+        query: str,
+        *,
+        limit: int,
+        kinds: Sequence[Kind] | None,
+        filters: Mapping[str, JSON],
+        half_life: float | None = None,
     ) -> list[Hit]:
-        """The items of the scope that fit best, best first."""
+        """The items of the scope that fit best, best first.
+
+        Args:
+            scope: Whose.
+            query: What to look for.
+            limit: How many at most.
+            kinds: Only these kinds; None: all.
+            filters: What metadata must equal.
+            half_life: Seconds of age after which a score counts half; None: age does not count.
+        """
         ...
 
     def get_item(self, scope: Scope, memory_id: str) -> MemoryItem:
@@ -116,27 +174,76 @@ class Engine(Protocol):
         ...
 
     def delete_item(self, scope: Scope, memory_id: str) -> None:
-        """Delete the item, its vector, its keywords and its past texts."""
+        """Delete the item, its vector, its keywords and its past texts; of a record its value, too."""
         ...
 
     def clear_items(self, scope: Scope) -> int:
-        """Delete all items of the scope, whatever their kind; how many there were."""
+        """Delete all items of the scope, whatever their kind; how many there were.
+
+        The values of the records among them go with them.
+        """
+        ...
+
+    # the graph, where there is one
+
+    def related_items(self, scope: Scope, about: str, *, limit: int) -> list[Related]:
+        """The items of the scope that the graph links to an entity or to an item, the closest first.
+
+        Args:
+            scope: Whose.
+            about: The id of an item of the scope, or else the name of an entity.
+            limit: How many at most.
+
+        Raises:
+            ConfigurationError: There is no graph.
+        """
+        ...
+
+    def settle_graph(self, scope: Scope, *, timeout: float) -> bool:
+        """Wait until the graph was told of all that was changed in the scope before.
+
+        Args:
+            scope: Whose.
+            timeout: Seconds to wait at most; not even so long where the graph is known to be down.
+
+        Returns:
+            Whether it was; True where there is no graph.
+        """
         ...
 
     # values: state, exact by namespace and key in exactly this scope
+    #
+    # A value with a text has an item of the kind ``record``, by which it is found; its metadata are the value's
+    # namespace and key. Value and record are written, changed, expired and deleted together. A value whose time has
+    # come is absent from every answer, and so is its record, whether it was swept or not.
 
     def get_value(self, scope: Scope, namespace: str, key: str) -> StoredValue | None:
         """The value, or None where there is none (a stored null is ``StoredValue(None, …)``)."""
         ...
 
     def put_value(
-        self, scope: Scope, namespace: str, key: str, value: JSON, *, if_version: int | None = None
+        self,
+        scope: Scope,
+        namespace: str,
+        key: str,
+        value: JSON,
+        *,
+        if_version: int | None = None,
+        text: str | None = None,
+        ttl: float | None = None,
     ) -> int | None:
-        """Store the value; its new version.
+        """Store the value, with the text of its record and the seconds until it expires if it has them.
 
-        With ``if_version`` the write happens only if the stored version is that one (0: nothing is stored); None comes
-        back where it is not.
+        What was stored before goes whole: without ``text`` its record, without ``ttl`` its end. With ``if_version``
+        the write happens only if the stored version is that one (0: nothing is stored).
+
+        Returns:
+            The new version; None where the stored one is not ``if_version``.
         """
+        ...
+
+    def write_values(self, scope: Scope, writes: Sequence[ValueWrite]) -> None:
+        """Do all writes in order, or none of them."""
         ...
 
     def delete_value(self, scope: Scope, namespace: str, key: str) -> bool:
@@ -147,14 +254,73 @@ class Engine(Protocol):
         """The keys of the namespace, sorted."""
         ...
 
+    def list_namespaces(self, scope: Scope, *, under: str) -> list[str]:
+        """The namespaces that hold values, in the order of the oldest value that each holds.
+
+        Args:
+            scope: Whose.
+            under: Only this namespace and those below it, where a slash separates levels; all if it is empty.
+        """
+        ...
+
+    def read_values(
+        self, scope: Scope, wanted: Sequence[tuple[str, str]], *, refresh: bool = False
+    ) -> list[ValueEntry | None]:
+        """The values at these places (namespace, key), in this order, None where there is none.
+
+        With ``refresh`` each that expires lives its whole time again from now.
+        """
+        ...
+
+    def scan_values(
+        self, scope: Scope, namespace: str, *, prefix: str = "", after: str | None = None, limit: int
+    ) -> list[ValueEntry]:
+        """The values of a namespace whose keys begin with ``prefix``, sorted by key, from behind the key ``after``."""
+        ...
+
+    def find_values(
+        self,
+        scope: Scope,
+        *,
+        under: str,
+        where: Mapping[str, JSON] | None = None,
+        offset: int = 0,
+        limit: int | None = None,
+        refresh: bool = False,
+    ) -> list[ValueEntry]:
+        """The values of all namespaces under ``under``, in the order of `list_namespaces`, the oldest of each first.
+
+        Args:
+            scope: Whose.
+            under: See `list_namespaces`.
+            where: What the values must be (see ``conditions.py``).
+            offset: How many of those that fit are left out at the beginning.
+            limit: How many at most; None: all.
+            refresh: See `read_values`; for the values that are returned.
+        """
+        ...
+
+    def sweep_values(self, scope: Scope | None = None) -> int:
+        """Delete what has expired, of a scope or of all; how many values.
+
+        Nothing depends on it but the room that they take. Engines also do it by themselves on occasion.
+        """
+        ...
+
     # messages: history, exact by session in exactly this scope
 
     def append_messages(self, scope: Scope, session_id: str, messages: Sequence[ChatMessage]) -> None:
         """Append messages (each with id and time); one whose id the session has replaces that message in place."""
         ...
 
-    def read_messages(self, scope: Scope, session_id: str, *, limit: int | None) -> list[ChatMessage]:
-        """The last ``limit`` messages (None: all), oldest first."""
+    def read_messages(
+        self, scope: Scope, session_id: str, *, limit: int | None, before: str | None = None
+    ) -> list[ChatMessage]:
+        """The last ``limit`` messages (None: all) of those that stand before the id ``before``, oldest first.
+
+        Raises:
+            MemoryNotFoundError: The session has no message with the id ``before``.
+        """
         ...
 
     def clear_messages(self, scope: Scope, session_id: str) -> int:
@@ -171,8 +337,51 @@ class Engine(Protocol):
         """All that the scope contains, as one JSON object."""
         ...
 
+    def export_page(self, scope: Scope, *, after: str | None, limit: int) -> ExportPage:
+        """Some of all that the scope contains, in an order that stays: free and keyed facts, values, messages.
+
+        A value's record is on its page. A session that goes over several pages is on each of them with its times and
+        some of its messages.
+
+        Args:
+            scope: Whose.
+            after: The ``next`` of the page before; None for the first.
+            limit: How many facts, values and messages at most; fewer where they are large.
+
+        Raises:
+            InvalidInputError: ``after`` is of no page.
+        """
+        ...
+
+    def restore(self, scope: Scope, kept: Kept) -> dict[str, int]:
+        """Store what an export holds, with its ids and times, all of it or nothing; to do it again changes nothing.
+
+        Where the scope has something under the same id, key or place, the one that was changed last stays. A free fact
+        whose text is there, and a message whose id its session has, are left out; so is what has expired. An id that
+        another scope has is replaced by a new one.
+
+        Returns:
+            How many ``items``, ``values``, ``sessions`` and ``messages`` are new or changed.
+
+        Raises:
+            InvalidInputError: A part is an agent's that the scope does not contain.
+        """
+        ...
+
     def erase(self, scope: Scope) -> EraseReceipt:
         """Remove all that the scope contains, texts of the past included."""
+        ...
+
+    # the store: for those who run it, and never for a model or a `Memory`
+
+    def list_scopes(self, *, after: Scope | None, limit: int) -> list[Scope]:
+        """The scopes for which something was stored, in an order that stays, from behind ``after``.
+
+        Where one agent keeps something of a user, both the user and the part of that agent are in the list.
+
+        Raises:
+            AccessDeniedError: The caller may not know whose memories are kept here.
+        """
         ...
 
     def close(self) -> None:

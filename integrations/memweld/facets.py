@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, ItemsView, Iterator, Mapping, MutableMapping, ValuesView
 from typing import Any
 
-from .checks import check_json, check_key, check_kinds, check_limit, check_metadata, check_text
+from .checks import check_json, check_key, check_kinds, check_limit, check_metadata, check_text, check_ttl
 from .engine import Engine, KeyedDraft
 from .errors import BackendUnavailableError, InvalidInputError, invalid
 from .messages import MessagesLike, to_messages
-from .models import JSON, ChatMessage, Hit, MemoryItem, TaskOutcome
+from .models import JSON, ChatMessage, Hit, MemoryItem, TaskOutcome, ValueEntry, ValueWrite
 from .scope import Scope
 
 __all__ = ["History", "Preferences", "State", "Tasks"]
 
 _MAX_CONFLICTS = 10_000
 _PAGE = 10_000
+_ENTRIES = 500
 
 
 def _keyed(engine: Engine, scope: Scope, kind: str) -> Iterator[MemoryItem]:
@@ -154,6 +155,28 @@ class Tasks:
         return outcomes[:limit]
 
 
+class _Items(ItemsView[str, JSON]):
+    """Keys and values, read by the page."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(state)
+        self._state = state
+
+    def __iter__(self) -> Iterator[tuple[str, JSON]]:
+        return ((entry.key, entry.value) for entry in self._state.entries())
+
+
+class _Values(ValuesView[JSON]):
+    """Values, read by the page."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(state)
+        self._state = state
+
+    def __iter__(self) -> Iterator[JSON]:
+        return (entry.value for entry in self._state.entries())
+
+
 class State(MutableMapping[str, JSON]):
     """Key-value pairs of one namespace: any JSON value, exact, shared by all processes on the backend.
 
@@ -165,14 +188,23 @@ class State(MutableMapping[str, JSON]):
         self._scope = scope
         self.namespace = check_key("namespace", namespace)
 
-    def set(self, key: str, value: JSON) -> None:
-        """Store a value.
+    def set(self, key: str, value: JSON, *, ttl: float | None = None, text: str | None = None) -> None:
+        """Store a value, replacing what the key held together with its end and its text.
+
+        Args:
+            key: 1 to 512 characters.
+            value: Any JSON value of at most 16 M characters.
+            ttl: Seconds after which the value is gone; None keeps it.
+            text: What the value says, in words: by it the value is found as a memory of the kind ``record``, in
+                searches and recalls of every framework. It goes with the value.
 
         Raises:
-            InvalidInputError: The key is not 1 to 512 characters, or the value is not JSON of at most 16 M characters.
+            InvalidInputError: An argument breaks a rule.
         """
         check_json("value", value)
-        self._engine.put_value(self._scope, self.namespace, check_key("key", key), value)
+        checked = None if text is None else check_text("text", text)
+        key = check_key("key", key)
+        self._engine.put_value(self._scope, self.namespace, key, value, text=checked, ttl=check_ttl(ttl))
 
     def get(self, key: str, default: JSON = None) -> JSON:
         """The value, or ``default`` where the key holds none."""
@@ -193,8 +225,9 @@ class State(MutableMapping[str, JSON]):
         """Change one value atomically: ``state.update("count", lambda n: n + 1, default=0)``.
 
         ``fn`` gets the current value (``default`` where there is none) and returns the new one. It is called again
-        when another thread, process or machine wrote in between, so it must have no side effects. Without ``fn`` this
-        is the ordinary `MutableMapping.update`, key by key.
+        when another thread, process or machine wrote in between, so it must have no side effects. As after `set`
+        without them, the value has no end and no text then. Without ``fn`` this is the ordinary
+        `MutableMapping.update`, key by key.
 
         Returns:
             The value that was stored; None without ``fn``.
@@ -230,8 +263,27 @@ class State(MutableMapping[str, JSON]):
 
     def clear(self) -> None:
         """Remove all keys."""
-        for key in self.list_keys():
-            self.delete(key)
+        gone = [ValueWrite(namespace=self.namespace, key=key, delete=True) for key in self.list_keys()]
+        if gone:
+            self._engine.write_values(self._scope, gone)
+
+    def entries(self, prefix: str = "") -> Iterator[ValueEntry]:
+        """Values with their keys and times, sorted by key; only keys that begin with ``prefix``."""
+        after: str | None = None
+        while True:
+            page = self._engine.scan_values(self._scope, self.namespace, prefix=prefix, after=after, limit=_ENTRIES)
+            yield from page
+            if len(page) < _ENTRIES:
+                return
+            after = page[-1].key
+
+    def items(self) -> ItemsView[str, JSON]:
+        """Keys and values, sorted by key."""
+        return _Items(self)
+
+    def values(self) -> ValuesView[JSON]:
+        """Values, sorted by key."""
+        return _Values(self)
 
     def __getitem__(self, key: str) -> JSON:
         stored = self._engine.get_value(self._scope, self.namespace, check_key("key", key))
@@ -296,10 +348,20 @@ class History:
         """Append what the assistant said."""
         return self.append({"role": "assistant", "content": content})[0]
 
-    def messages(self, limit: int | None = None) -> list[ChatMessage]:
-        """The last ``limit`` messages, oldest first; all where it is None."""
+    def messages(self, limit: int | None = None, before: str | None = None) -> list[ChatMessage]:
+        """The last ``limit`` messages, oldest first; all where it is None.
+
+        Args:
+            limit: How many at most.
+            before: The id of a message: only those that stand before it. With the id of a page's first message it
+                gives the page before.
+
+        Raises:
+            MemoryNotFoundError: The session has no message with the id ``before``.
+        """
         checked = None if limit is None else check_limit(limit, maximum=1_000_000)
-        return self._engine.read_messages(self._scope, self.session_id, limit=checked)
+        place = None if before is None else check_key("before", before)
+        return self._engine.read_messages(self._scope, self.session_id, limit=checked, before=place)
 
     def clear(self) -> int:
         """Delete the session; how many messages it had."""

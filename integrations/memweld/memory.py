@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from .checks import check_filters, check_key, check_kinds, check_limit, check_metadata, check_text, check_time
+from .background import background_of
+from .checks import (
+    check_filters,
+    check_half_life,
+    check_key,
+    check_kinds,
+    check_limit,
+    check_metadata,
+    check_score,
+    check_text,
+    check_time,
+)
 from .engine import Engine, ItemDraft
 from .errors import ConfigurationError, invalid
 from .facets import History, Preferences, State, Tasks
 from .messages import MessagesLike, to_messages
-from .models import JSON, ChatMessage, EraseReceipt, Hit, Kind, MemoryItem, Session
-from .recall import DEFAULT_BUDGET, QUERY_CHARACTERS, recall_block
+from .models import JSON, Captured, ChatMessage, EraseReceipt, Hit, Kind, MemoryItem, Related, Session
+from .recall import DEFAULT_BUDGET, recall_block, recall_query
 from .scope import Scope
+from .transfer import read_export
+from .values import Values
 
 if TYPE_CHECKING:
     from .aio import AsyncMemory
 
 __all__ = ["Memory"]
+
+_MOST_RELATED = 1_000
 
 # One question and nothing else, not "I live in Porto, and you?"; Arabic and full-width marks ask too.
 _ASKED = re.compile(r"[^.!。！?？؟;；,，،…\n]*[?？؟]+\s*")
@@ -47,6 +63,7 @@ class Memory:
         url: Where it is kept, as `memweld.connect` took it.
         preferences: Keyed facts about what the user likes.
         tasks: What came of the user's tasks.
+        values: The state of all namespaces at once.
     """
 
     def __init__(self, engine: Engine, scope: Scope, *, url: str = "") -> None:
@@ -55,6 +72,7 @@ class Memory:
         self.url = url
         self.preferences = Preferences(engine, scope)
         self.tasks = Tasks(engine, scope)
+        self.values = Values(engine, scope)
 
     @property
     def user_id(self) -> str | None:
@@ -157,25 +175,32 @@ class Memory:
         limit: int = 5,
         kinds: Kind | Sequence[Kind] | None = None,
         filters: Mapping[str, JSON] | None = None,
+        min_score: float | None = None,
+        recency: timedelta | None = None,
     ) -> list[Hit]:
         """Find memories by meaning and by words, best first.
 
         Args:
             query: A question or some words.
             limit: How many at most, 1 to 10,000.
-            kinds: Only these of ``item``, ``preference``, ``task``; all if not given.
+            kinds: Only these of ``item``, ``preference``, ``task``, ``record``; all if not given.
             filters: What metadata must equal, ``{key: value}``; no operators.
+            min_score: Only hits with at least this score, so that a question about nothing that is known finds nothing.
+            recency: The age at which a memory counts half; age does not count if not given.
 
         Raises:
             InvalidInputError: An argument breaks a rule.
         """
-        return self._engine.search_items(
+        least = check_score("min_score", min_score)
+        hits = self._engine.search_items(
             self.scope,
             check_text("query", query),
             limit=check_limit(limit),
             kinds=check_kinds(kinds),
             filters=check_filters(filters),
+            half_life=check_half_life(recency),
         )
+        return hits if least is None else [hit for hit in hits if hit.score >= least]
 
     def get(self, memory_id: str) -> MemoryItem:
         """The memory with this id.
@@ -217,8 +242,8 @@ class Memory:
 
         Raises:
             MemoryNotFoundError: There is no such memory in this scope.
-            InvalidInputError: The text breaks a rule, another memory says the same, or the memory is a preference or
-                a task's outcome, which are changed by their key.
+            InvalidInputError: The text breaks a rule, another memory says the same, or the memory is a preference, a
+                task's outcome or a record, which are changed by their key.
         """
         checked = None if metadata is None else check_metadata(metadata)
         return self._engine.update_item(
@@ -226,7 +251,7 @@ class Memory:
         )
 
     def delete(self, memory_id: str) -> None:
-        """Delete a memory.
+        """Delete a memory; of a record the state value, too.
 
         Raises:
             MemoryNotFoundError: There is none in this scope.
@@ -234,12 +259,47 @@ class Memory:
         self._engine.delete_item(self.scope, check_key("memory_id", memory_id))
 
     def clear(self) -> int:
-        """Delete all memories of the scope: items, preferences and tasks. State and history stay.
+        """Delete all memories of the scope: items, preferences, tasks and records. State and history stay.
+
+        Of the state only the values go that have a text, together with their records.
 
         Returns:
             How many there were.
         """
         return self._engine.clear_items(self.scope)
+
+    # the graph
+
+    def related(self, about: str, *, limit: int = 10) -> list[Related]:
+        """The memories that the graph links to something, the closest first.
+
+        Args:
+            about: The name of an entity (a person, a place, …), or the id of a memory.
+            limit: How many at most, 1 to 1,000.
+
+        Returns:
+            Memories with the entities that they have in common with it, and the path that leads to each. Empty where
+            nothing is known of it.
+
+        Raises:
+            ConfigurationError: There is no graph (``connect(graph=…)``).
+            BackendUnavailableError: The graph cannot be asked. Everything else works without it.
+            InvalidInputError: An argument breaks a rule.
+        """
+        return self._engine.related_items(
+            self.scope, check_key("about", about), limit=check_limit(limit, maximum=_MOST_RELATED)
+        )
+
+    def settle_graph(self, timeout: float = 5.0) -> bool:
+        """Wait until the graph was told of all that was changed here before.
+
+        Args:
+            timeout: Seconds to wait at most, up to 60; not even so long where the graph is known to be down.
+
+        Returns:
+            Whether it was; True where there is no graph. What it was not told yet follows by itself.
+        """
+        return self._engine.settle_graph(self.scope, timeout=min(max(timeout, 0.0), 60.0))
 
     # state and history
 
@@ -264,6 +324,8 @@ class Memory:
         limit: int = 5,
         budget: int = DEFAULT_BUDGET,
         kinds: Kind | Sequence[Kind] | None = None,
+        min_score: float | None = None,
+        recency: timedelta | None = None,
     ) -> str:
         """What goes in front of a model: the memories that fit, marked as data, not instructions.
 
@@ -272,19 +334,18 @@ class Memory:
             limit: How many memories at most.
             budget: How many characters of memories at most.
             kinds: Only these kinds; all if not given.
+            min_score: Only memories with at least this score.
+            recency: The age at which a memory counts half; age does not count if not given.
 
         Returns:
             A block of text, or an empty string where nothing is remembered or the query is blank.
         """
         limit = check_limit(limit)
         budget = check_limit(budget, name="budget", maximum=10_000_000)
-        if not isinstance(query, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without types
-            raise invalid("query", query, f"it must be a string, not {type(query).__name__}", "Pass what was said.")
-        # A model or a user may have said anything; what cannot be searched for must not end the turn.
-        query = query.encode(errors="replace").decode().replace("\x00", " ").strip()
-        if not query:
+        wanted = recall_query(query)
+        if not wanted:
             return ""
-        hits = self.search(query[-QUERY_CHARACTERS:], limit=limit, kinds=kinds)
+        hits = self.search(wanted, limit=limit, kinds=kinds, min_score=min_score, recency=recency)
         return recall_block(hits, budget=budget)
 
     def capture(
@@ -294,6 +355,8 @@ class Memory:
         session_id: str | None = None,
         metadata: Mapping[str, JSON] | None = None,
         infer: bool | None = None,
+        keep: Captured = "turn",
+        background: bool = False,
     ) -> list[MemoryItem]:
         """Keep a finished turn: its messages in the history, its facts as memories.
 
@@ -306,38 +369,77 @@ class Memory:
             session_id: The session whose history they join; without one only facts are kept.
             metadata: Your own JSON data for the facts.
             infer: Whether the LLM extracts; None means if there is one.
+            keep: ``turn``: both; or ``history`` or ``facts`` alone.
+            background: Do not wait for the facts: the history is written, and they follow, in order within the
+                session. What goes wrong with them is logged. `flush`, `Backend.close` and the end of the program wait.
 
         Returns:
-            The memories that hold the facts; empty where nothing was worth keeping.
+            The memories that hold the facts; empty where nothing was worth keeping, and in the background.
 
         Raises:
             InvalidInputError: An argument breaks a rule; nothing was written.
             ConfigurationError: ``infer=True`` without an LLM.
         """
+        if keep not in ("turn", "history", "facts"):
+            raise invalid("keep", keep, "it is turn, history or facts", "Choose one.")
         turn = to_messages(messages)
         wanted = self._wants_extraction(infer)
         drafts = _drafts(turn, ("user", "assistant") if wanted else ("user",))
         if not wanted:
             drafts = _stated(drafts)
         checked_metadata = check_metadata(metadata)
-        if session_id is not None:
-            self.history(session_id).append(turn)
-        if not drafts:
+        checked_session = None if session_id is None else check_key("session_id", session_id)
+        if checked_session is not None and keep != "facts":
+            self.history(checked_session).append(turn)
+        if not drafts or keep == "history":
             return []
-        return self._engine.add_items(
+        add = functools.partial(
+            self._engine.add_items,
             self.scope,
             drafts,
             infer=wanted,
             metadata=checked_metadata,
-            session_id=session_id,
+            session_id=checked_session,
             created_at=None,
         )
+        if not background:
+            return add()
+        background_of(self._engine).submit((self.scope, checked_session), add)
+        return []
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until what was captured in the background before is kept, by whomever.
+
+        Args:
+            timeout: Seconds to wait at most; None for as long as it takes.
+
+        Returns:
+            Whether it is.
+        """
+        return background_of(self._engine).flush(timeout)
 
     # everything
 
     def export(self) -> dict[str, JSON]:
         """All that the scope contains, as one JSON object: memories, state and histories, with times."""
         return self._engine.export(self.scope)
+
+    def restore(self, export: Mapping[str, JSON]) -> dict[str, int]:
+        """Put back what `export` gave, here or in another backend: with ids, times, ends and agents' parts.
+
+        All of it or nothing, and to do it again changes nothing. Where something is there already under the same id
+        or key, the one that was changed last stays.
+
+        Args:
+            export: What `export` returned, of the same user.
+
+        Returns:
+            How many ``items``, ``values``, ``sessions`` and ``messages`` are new or changed.
+
+        Raises:
+            InvalidInputError: It is no export, or another user's, or a part of it breaks a rule; nothing was written.
+        """
+        return self._engine.restore(self.scope, read_export(self.scope, export))
 
     def erase(self) -> EraseReceipt:
         """Remove everything of this scope: memories, past texts, state, histories. It cannot be undone.

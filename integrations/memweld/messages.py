@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
@@ -12,7 +13,7 @@ from .checks import MAX_VALUE_CHARACTERS, check_json, check_key, check_text, che
 from .errors import InvalidInputError, invalid
 from .models import JSON, ChatMessage, Role, ToolCall
 
-__all__ = ["MessageLike", "MessagesLike", "new_id", "to_message", "to_messages"]
+__all__ = ["MessageLike", "MessagesLike", "new_id", "storable", "to_message", "to_messages"]
 
 MessageLike: TypeAlias = "ChatMessage | Mapping[str, Any]"
 """A `ChatMessage`, or ``{"role": …, "content": …}`` with ``name``, ``tool_calls``, ``created_at`` … where known."""
@@ -38,6 +39,22 @@ def new_id() -> str:
     from ulid import ULID
 
     return str(ULID())
+
+
+def storable(value: Any) -> JSON:
+    """Any value as JSON that every database keeps, for a framework's own dump; what JSON cannot hold becomes text."""
+    if value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if callable(dump := getattr(value, "model_dump", None)) and not isinstance(value, type):
+        return storable(dump())  # A pydantic model; the package is not imported for it.
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[Any, Any]", value).items()
+        return {str(storable(str(key))): storable(element) for key, element in pairs}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [storable(element) for element in cast("Iterable[Any]", value)]
+    # Postgres refuses NUL, and UTF-8 has no half of a surrogate pair.
+    text = str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def _role(value: object) -> Role:

@@ -9,26 +9,37 @@ from typing import Any, Literal, TypeAlias
 
 __all__ = [
     "JSON",
+    "Captured",
     "ChatMessage",
     "EraseReceipt",
     "Extraction",
+    "GraphState",
     "Hit",
     "Kind",
     "MemoryItem",
+    "Related",
     "Role",
     "Session",
     "TaskOutcome",
     "ToolCall",
+    "ValueEntry",
+    "ValueWrite",
 ]
 
 JSON: TypeAlias = Any
 """Any value of JSON: None, bool, int, finite float, str, list and dict of these with string keys."""
 
-Kind: TypeAlias = Literal["item", "preference", "task"]
-"""What a memory is: a free fact, or a fact with a key (a preference, a task's outcome)."""
+Kind: TypeAlias = Literal["item", "preference", "task", "record"]
+"""What a memory is: a free fact, a fact with a key (a preference, a task's outcome), or the text of a state value."""
 
 Extraction: TypeAlias = Literal["verbatim", "extracted", "failed"]
 """How the text came to be: as given; written by the LLM; or as given because the LLM's answer was unusable."""
+
+Captured: TypeAlias = Literal["turn", "history", "facts"]
+"""What is kept of a turn: its messages in the history and its facts as memories, or one of the two."""
+
+GraphState: TypeAlias = Literal["none", "done", "pending"]
+"""Whether a graph was told of a change: there is none; it was; it will be when it can be reached."""
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 """Who speaks in a chat message."""
@@ -43,8 +54,8 @@ class MemoryItem:
         text: The fact.
         user_id: Whose memory it is; None for an agent's own.
         agent_id: The agent that keeps it, if one does.
-        kind: ``item``, ``preference`` or ``task``.
-        key: The key of a preference or task; None for an item.
+        kind: ``item``, ``preference``, ``task`` or ``record`` (the text of a state value).
+        key: The key of a preference, task or record; None for an item.
         session_id: The conversation it belongs to, if known.
         role: Who said it (``user``, ``assistant``), if it came from a message.
         name: The name of who said it, if the message had one.
@@ -77,10 +88,25 @@ class Hit(MemoryItem):
     """A memory item found by a search.
 
     Attributes:
-        score: How well it fits the query, from 0 to 1; comparable within one search.
+        score: How well it fits the query, from 0 to 1; it means the same in every search and for every user.
     """
 
     score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Related(MemoryItem):
+    """A memory item that the graph links to an entity or to another item.
+
+    Attributes:
+        score: How much links them, from 0 to 1: an entity that few memories mention links more than one of many.
+        entities: The names of the entities in common, the rarest first; empty for what is linked over another memory.
+        path: The names of the entities that lead to it, one for each step.
+    """
+
+    score: float
+    entities: tuple[str, ...] = ()
+    path: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +192,31 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ValueEntry:
+    """A state value with its place and times (UTC). ``expires_at`` is None for a value that is kept for ever."""
+
+    namespace: str
+    key: str
+    value: JSON
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueWrite:
+    """One write of several that are done together: a value as `State.set` stores it, or a deletion."""
+
+    namespace: str
+    key: str
+    value: JSON = None
+    delete: bool = False
+    text: str | None = None
+    ttl: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EraseReceipt:
     """What an erasure took away.
 
@@ -175,7 +226,9 @@ class EraseReceipt:
         counts: Rows erased in each store, e.g. ``{"items": 3, "values": 1, "messages": 8, "sessions": 2}``.
         erased_at: When (UTC).
         overwritten: Whether the place where they stood is overwritten already; False while somebody else was reading
-            an older state of the file, then it happens soon after.
+            an older state of the file, then it happens soon after; always False on Postgres (docs/postgres.md).
+        graph: ``none`` where there is none; ``done``: nothing of it is left there either; ``pending``: the graph could
+            not be told yet, and will be as soon as it can be reached.
     """
 
     user_id: str | None
@@ -183,6 +236,7 @@ class EraseReceipt:
     counts: Mapping[str, int]
     erased_at: datetime
     overwritten: bool = True
+    graph: GraphState = "none"
 
     @property
     def total(self) -> int:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 
+from .errors import invalid
 from .models import Hit
 
-__all__ = ["CLOSING", "DEFAULT_BUDGET", "NOTICE", "OPENING", "QUERY_CHARACTERS", "memory_line", "recall_block"]
+__all__ = [
+    "CLOSING",
+    "DEFAULT_BUDGET",
+    "NOTICE",
+    "OPENING",
+    "QUERY_CHARACTERS",
+    "memory_line",
+    "not_shown",
+    "recall_block",
+    "recall_query",
+]
 
 DEFAULT_BUDGET = 4_000
 """Characters of memories that a recall may put before a model; about a thousand tokens of English."""
@@ -24,9 +36,43 @@ NOTICE = (
 _MARKER = re.compile(r"[<＜](?=\W*memories\b)", re.IGNORECASE)
 
 
+def recall_query(said: str) -> str:
+    """What to search for after something was said: the end of a long text; empty where there is nothing.
+
+    A model or a user may have said anything; what cannot be searched for must not end the turn.
+
+    Raises:
+        InvalidInputError: It is no string.
+    """
+    if not isinstance(said, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without types
+        raise invalid("query", said, f"it must be a string, not {type(said).__name__}", "Pass what was said.")
+    return said.encode(errors="replace").decode().replace("\x00", " ").strip()[-QUERY_CHARACTERS:].strip()
+
+
+def not_shown(hits: Iterable[Hit], *, session_id: str | None, shown: Iterable[str]) -> list[Hit]:
+    """The hits without those that only repeat a message of this session that the model is shown anyway.
+
+    What is remembered of other sessions stays, and what was said in a part of this one that is not shown.
+
+    Args:
+        hits: What was found. Search for as many more as there are messages shown: so many may fall away.
+        session_id: The running session; None where memories are kept without one.
+        shown: The texts of the messages that the model is shown.
+    """
+    texts = {unicodedata.normalize("NFC", text).strip() for text in shown}
+    return [hit for hit in hits if hit.session_id != session_id or hit.text not in texts]
+
+
+def _unveiled(text: str) -> str:
+    """The text; without what shows nothing and in plain letters, where a marker would hide behind them."""
+    shown = "".join(each for each in text if unicodedata.category(each) != "Cf")
+    plain = unicodedata.normalize("NFKC", shown)
+    return " ".join(plain.split()) if _MARKER.search(plain) else text
+
+
 def memory_line(hit: Hit) -> str:
     """A memory as one line with its date: line breaks folded, what looks like the block's markers escaped."""
-    text = _MARKER.sub("&lt;", " ".join(hit.text.split()))
+    text = _MARKER.sub("&lt;", _unveiled(" ".join(hit.text.split())))
     return f"- [{hit.created_at:%Y-%m-%d}] {text}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -20,10 +20,14 @@ class Settings(BaseSettings):
         url: Where memory is kept; None means the embedded file in the user's data directory.
         token: The bearer token for a memweld server.
         graph: The URL of a graph store.
+        graph_user: Who logs in there, if the URL does not say it.
+        graph_password: Likewise.
         llm: A mem0 LLM configuration, ``{"provider": …, "config": {…}}``.
         llm_timeout: Seconds after which an extraction is given up and the text kept verbatim.
-        embedder: A mem0 embedder configuration.
-        mem0: A whole mem0 configuration.
+        embedder: A mem0 embedder configuration, ``static``, ``fastembed`` or ``fastembed:MODEL``.
+        durability: What a write to the embedded file survives: ``normal`` or ``full``.
+        cache_mb: How much RAM the vectors and words of the users that searched last may take, in millions of bytes.
+        mem0: A mem0 configuration as JSON, or ``platform``; a database in RAM has none.
         user_id: The default user of the command line and of a stdio server.
         lock_user: Whether that user is the only one.
     """
@@ -33,10 +37,14 @@ class Settings(BaseSettings):
     url: str | None = None
     token: str | None = None
     graph: str | None = None
+    graph_user: str | None = None
+    graph_password: str | None = None
     llm: dict[str, Any] | None = None
     llm_timeout: float = Field(default=60.0, gt=0)
-    embedder: dict[str, Any] | None = None
-    mem0: dict[str, Any] | None = None
+    embedder: dict[str, Any] | str | None = None
+    durability: Literal["normal", "full"] | None = None
+    cache_mb: int = Field(default=512, ge=0)
+    mem0: dict[str, Any] | str | None = None
     user_id: str | None = None
     lock_user: bool = False
 

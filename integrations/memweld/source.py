@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Literal, TypeAlias
 
 from .backend import Backend
-from .errors import BackendUnavailableError, InvalidInputError, invalid
+from .errors import BackendUnavailableError, ConfigurationError, InvalidInputError, MemweldError, invalid
 from .memory import Memory
-from .scope import current_user
+from .scope import Scope, current_user
 
-__all__ = ["TOLERATED", "MemorySource", "OnError", "check_source", "memory_now"]
+__all__ = [
+    "TOLERATED",
+    "MemorySource",
+    "OnError",
+    "check_on_error",
+    "check_source",
+    "memory_now",
+    "surrounding_scope",
+    "tolerate",
+]
 
 OnError: TypeAlias = Literal["warn", "raise"]
 """What a failing memory does to a run of an agent: it is logged and the run goes on without memory, or it ends."""
@@ -41,3 +51,33 @@ def memory_now(source: MemorySource) -> Memory:
         ConfigurationError: A backend was given and no user is named. There is no default user.
     """
     return source if isinstance(source, Memory) else source.scoped(current_user())
+
+
+def surrounding_scope() -> Scope | None:
+    """Whom `memweld.user_scope` names at this moment; None outside of it."""
+    try:
+        return current_user()
+    except ConfigurationError:
+        return None
+
+
+def check_on_error(on_error: OnError) -> OnError:
+    """Return the word if it is one.
+
+    Raises:
+        InvalidInputError: It is neither ``warn`` nor ``raise``.
+    """
+    if on_error not in ("warn", "raise"):
+        raise invalid("on_error", on_error, "it must be 'warn' or 'raise'", "Leave it out for 'warn'.")
+    return on_error
+
+
+def tolerate(error: MemweldError, what: str, on_error: OnError, logger: logging.Logger) -> None:
+    """Log a failure of the store that need not end a run; raise it if so asked.
+
+    Raises:
+        MemweldError: ``on_error`` is ``raise``, or it is no failure of the store but a mistake in the program.
+    """
+    if on_error == "raise" or not isinstance(error, TOLERATED):
+        raise error
+    logger.warning("%s: %s", what, error)

@@ -15,7 +15,7 @@ import memweld
 from memweld import connect
 from memweld.cli import app
 
-COMMANDS = {"serve", "add", "search", "export", "erase", "doctor", "demo"}
+COMMANDS = set("add copy demo doctor erase export import migrate reindex restore search serve".split())
 
 
 @pytest.fixture
@@ -74,6 +74,12 @@ def test_a_user_from_the_first_fact_to_the_last(url: str, tmp_path: Path) -> Non
         assert backend.user("ana@example.com").all() == []
         assert len(backend.user("bob").all()) == 1
 
+    for items in (2, 0):
+        assert f"  items: {items}\n" in done("restore", str(file), *who)
+    with connect(url) as backend:
+        assert backend.user("ana@example.com").export()["items"] == exported["items"]
+    assert "another user" in failed("restore", str(file), "--user", "bob", "--url", url)
+
 
 def test_the_environment_names_url_and_user(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMWELD_URL", url)
@@ -95,6 +101,9 @@ def test_errors_are_one_line(url: str, tmp_path: Path) -> None:
     assert "wildcard" in failed("erase", "--yes", "--user", "*", "--url", url)
     assert "Cannot connect" in failed("add", "x", "--user", "ana", "--url", "ftp://nowhere")
     assert "Cannot write" in failed("export", *who, "--output", str(tmp_path / "no" / "such" / "folder.json"))
+    assert "Cannot read" in failed("restore", str(tmp_path / "none.json"), *who)
+    (tmp_path / "bad.json").write_text("{", encoding="utf-8")
+    assert "not the JSON" in failed("restore", str(tmp_path / "bad.json"), *who)
     assert "no toolset" in failed("serve", "--url", url, "--toolsets", "memory,everything")
     assert "give user_id" in failed("serve", "--url", url, "--lock-user")
 

@@ -11,9 +11,19 @@ from hypothesis import strategies as st
 
 from memweld.checks import dump_json
 from memweld.codec import PRIMITIVES, decode_answer, decode_arguments, encode_answer, encode_arguments
-from memweld.engine import Engine, ItemDraft, KeyedDraft, StoredValue
+from memweld.engine import Engine, ExportPage, ItemDraft, Kept, KeptSession, KeptValue, KeyedDraft, StoredValue
 from memweld.errors import InvalidInputError
-from memweld.models import ChatMessage, EraseReceipt, Hit, MemoryItem, Session, ToolCall
+from memweld.models import (
+    ChatMessage,
+    EraseReceipt,
+    Hit,
+    MemoryItem,
+    Related,
+    Session,
+    ToolCall,
+    ValueEntry,
+    ValueWrite,
+)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 optional = st.none() | texts
@@ -34,7 +44,7 @@ ITEM: dict[str, Any] = {
     "updated_at": times,
     "user_id": optional,
     "agent_id": optional,
-    "kind": st.sampled_from(["item", "preference", "task"]),
+    "kind": st.sampled_from(["item", "preference", "task", "record"]),
     "key": optional,
     "session_id": optional,
     "role": optional,
@@ -45,7 +55,19 @@ ITEM: dict[str, Any] = {
 }
 items = st.builds(MemoryItem, **ITEM)
 hits = st.builds(Hit, **ITEM, score=st.floats(0, 1))
+names = st.lists(texts, max_size=3).map(tuple)
+related = st.builds(Related, **ITEM, score=st.floats(0, 1), entities=names, path=names)
 stored = st.builds(StoredValue, values, counts)
+entries = st.builds(
+    ValueEntry,
+    namespace=texts,
+    key=texts,
+    value=values,
+    version=counts,
+    created_at=times,
+    updated_at=times,
+    expires_at=st.none() | times,
+)
 calls = st.builds(ToolCall, id=texts, name=texts, arguments=objects)
 messages = st.builds(
     ChatMessage,
@@ -65,7 +87,35 @@ receipts = st.builds(
     agent_id=optional,
     counts=st.dictionaries(texts, counts, max_size=3),
     erased_at=times,
+    graph=st.sampled_from(["none", "done", "pending"]),
 )
+lasting = st.none() | st.floats(0.001, 1e9)
+kept_values = st.builds(
+    KeptValue,
+    namespace=texts,
+    key=texts,
+    value=values,
+    created_at=times,
+    updated_at=times,
+    agent_id=optional,
+    ttl=lasting,
+    expires_at=st.none() | times,
+)
+kept_sessions = st.builds(
+    KeptSession,
+    session_id=texts,
+    started_at=times,
+    updated_at=times,
+    messages=st.lists(messages, max_size=2).map(tuple),
+    agent_id=optional,
+)
+kept = st.builds(
+    Kept,
+    items=st.lists(items, max_size=2).map(tuple),
+    values=st.lists(kept_values, max_size=2).map(tuple),
+    sessions=st.lists(kept_sessions, max_size=2).map(tuple),
+)
+pages = st.builds(ExportPage, kept, optional)
 ANSWERS: dict[str, st.SearchStrategy[Any]] = {
     "add_items": st.lists(items, max_size=3),
     "put_keyed": items,
@@ -76,17 +126,31 @@ ANSWERS: dict[str, st.SearchStrategy[Any]] = {
     "update_item": items,
     "delete_item": st.none(),
     "clear_items": counts,
+    "related_items": st.lists(related, max_size=3),
+    "settle_graph": st.booleans(),
     "get_value": st.none() | stored,
     "put_value": st.none() | counts,
     "delete_value": st.booleans(),
     "list_keys": st.lists(texts),
+    "write_values": st.none(),
+    "list_namespaces": st.lists(texts),
+    "read_values": st.lists(st.none() | entries, max_size=3),
+    "scan_values": st.lists(entries, max_size=3),
+    "find_values": st.lists(entries, max_size=3),
+    "sweep_values": counts,
     "append_messages": st.none(),
     "read_messages": st.lists(messages, max_size=3),
     "clear_messages": counts,
     "list_sessions": st.lists(sessions, max_size=3),
     "export": objects,
+    "export_page": pages,
+    "restore": st.dictionaries(texts, counts, max_size=3),
     "erase": receipts,
 }
+seconds = st.none() | st.floats(0, 1e9)
+writes = st.builds(
+    ValueWrite, namespace=texts, key=texts, value=values, delete=st.booleans(), text=optional, ttl=seconds
+)
 drafts = st.builds(ItemDraft, text=texts, role=texts, name=optional)
 keyed = st.builds(KeyedDraft, kind=st.sampled_from(["preference", "task"]), key=texts, text=texts, metadata=objects)
 kinds = st.none() | st.lists(st.sampled_from(["item", "preference", "task"]), min_size=1)
@@ -101,19 +165,40 @@ ARGUMENTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         }
     ),
     "put_keyed": st.fixed_dictionaries({"draft": keyed}),
-    "search_items": st.fixed_dictionaries({"query": texts, "limit": counts, "kinds": kinds, "filters": objects}),
+    "search_items": st.fixed_dictionaries(
+        {"query": texts, "limit": counts, "kinds": kinds, "filters": objects, "half_life": seconds}
+    ),
+    "related_items": st.fixed_dictionaries({"about": texts, "limit": counts}),
+    "settle_graph": st.fixed_dictionaries({"timeout": st.floats(0, 60)}),
     "list_items": st.fixed_dictionaries({"limit": counts, "after": optional, "kinds": kinds, "filters": objects}),
     "update_item": st.fixed_dictionaries({"memory_id": texts, "text": texts, "metadata": st.none() | objects}),
     "put_value": st.fixed_dictionaries(
-        {"namespace": texts, "key": texts, "value": values, "if_version": st.none() | counts}
+        {
+            "namespace": texts,
+            "key": texts,
+            "value": values,
+            "if_version": st.none() | counts,
+            "text": optional,
+            "ttl": seconds,
+        }
+    ),
+    "write_values": st.fixed_dictionaries({"writes": st.lists(writes, max_size=3)}),
+    "read_values": st.fixed_dictionaries(
+        {"wanted": st.lists(st.tuples(texts, texts), max_size=3), "refresh": st.booleans()}
+    ),
+    "find_values": st.fixed_dictionaries(
+        {"under": texts, "where": st.none() | objects, "offset": counts, "limit": st.none() | counts}
+        | {"refresh": st.booleans()}
     ),
     "append_messages": st.fixed_dictionaries({"session_id": texts, "messages": st.lists(messages, max_size=3)}),
-    "read_messages": st.fixed_dictionaries({"session_id": texts, "limit": st.none() | counts}),
+    "export_page": st.fixed_dictionaries({"after": optional, "limit": counts}),
+    "restore": st.fixed_dictionaries({"kept": kept}),
+    "read_messages": st.fixed_dictionaries({"session_id": texts, "limit": st.none() | counts, "before": optional}),
 }
 
 
 def test_every_primitive_is_known() -> None:
-    others = {"has_graph", "can_extract", "close"}
+    others = {"has_graph", "can_extract", "list_scopes", "close"}
     assert set(PRIMITIVES) == {name for name in vars(Engine) if not name.startswith("_")} - others
     assert set(ANSWERS) == set(PRIMITIVES)
 

@@ -59,9 +59,7 @@ def test_urls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert path_of("sqlite:///~/team.db") == str(Path.home() / "team.db")
 
 
-@pytest.mark.parametrize(
-    "url", ["sqlite://team.db", "redis://x", "team.db", "sqlite:team.db", "postgresql://u:secret@h/d"]
-)
+@pytest.mark.parametrize("url", ["sqlite://team.db", "redis://x", "team.db", "sqlite:team.db", "mysql://u:secret@h/d"])
 def test_urls_that_lead_nowhere(url: str) -> None:
     with pytest.raises(memweld.ConfigurationError) as caught:
         memweld.connect(url)
@@ -177,7 +175,9 @@ def test_what_was_acknowledged_survives_a_kill(file: Path) -> None:
     assert process.stdout is not None
     acknowledged = [int(process.stdout.readline()) for _ in range(25)]
     os.kill(process.pid, signal.SIGKILL)
-    acknowledged += [int(line) for line in process.communicate()[0].splitlines()]
+    # Not communicate(): it leaves out what the lines above have read ahead.
+    acknowledged += [int(line) for line in process.stdout.read().splitlines()]
+    process.communicate()
     with memweld.connect(f"sqlite:///{file}", embedder=HashEmbedder()) as backend:
         ana = backend.user("ana")
         kept = [item.text for item in ana.all(limit=10_000)]

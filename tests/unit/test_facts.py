@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import memweld
-from memweld.engines.facts.index import IndexCache
+from memweld.engines.facts.cache import IndexCache
 from memweld.testing import HashEmbedder, ScriptedExtractor, facts
 
 
@@ -223,12 +223,13 @@ def test_the_index_cache_is_bounded(connect: Callable[..., memweld.Backend]) -> 
     backend = connect()
     backend.user("nobody").search("loads")
     store = backend._engine._facts._store  # type: ignore[attr-defined]
-    store._indexes = IndexCache(maximum_bytes=100_000)
+    store._indexes = IndexCache(maximum_bytes=50_000)
     users = [backend.user(f"user {number}") for number in range(20)]
     for user in users:
         user.add(f"I am {user.user_id}")
         assert len(user.search("am")) == 1
-    assert 0 < len(store._indexes._indexes) < 20
+    assert 0 < len(store._indexes) < 20
+    assert 0 < store._indexes.bytes <= 50_000
     assert all(len(user.search("am")) == 1 for user in users)
 
 

@@ -55,6 +55,7 @@ def test_exported_members() -> None:
         "MemoryNotFoundError",
         "MemweldError",
         "MissingExtraError",
+        "Related",
         "Scope",
         "Session",
         "TaskOutcome",
@@ -87,6 +88,8 @@ def test_errors_are_one_tree() -> None:
         ("crewai", ["crewai"]),
         ("autogen", ["autogen_core", "autogen_agentchat"]),
         ("mcp", ["fastmcp", "mcp"]),
+        ("ag2", ["ag2"]),
+        ("agent_framework", ["agent_framework"]),
     ],
 )
 def test_a_missing_extra_names_its_remedy(adapter: str, packages: list[str]) -> None:
@@ -105,5 +108,5 @@ except ImportError as error:
     print(error)
 """
     message = run(code).strip()
-    assert f"pip install 'memweld[{adapter}]'" in message
+    assert f"pip install 'memweld[{adapter.replace('_', '-')}]'" in message
     assert "\n" not in message

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..checks import utc_now
-from ..engine import ItemDraft, KeyedDraft, StoredValue
-from ..errors import MemoryNotFoundError
-from ..models import JSON, ChatMessage, EraseReceipt, Hit, Kind, MemoryItem, Session
+from ..engine import ExportPage, ItemDraft, Kept, KeyedDraft, StoredValue
+from ..errors import ConfigurationError, MemoryNotFoundError
+from ..models import JSON, ChatMessage, EraseReceipt, Hit, Kind, MemoryItem, Related, Session, ValueEntry, ValueWrite
 from ..scope import Scope
+from .stores.catalogue import Catalogue
 from .stores.chat import Chat
+from .stores.connections import Durability
+from .stores.database import Database
 from .stores.erasure import erase
 from .stores.items import Items
 from .stores.linked import unlink, unlink_all
+from .stores.paging import export_page, list_scopes
+from .stores.restoring import Packed, restore
 from .stores.sqlite import SqliteDatabase, path_of
-from .stores.values import Values
+from .stores.values import Keep, Values
 
 if TYPE_CHECKING:
     from .facts.facts import Facts
@@ -36,20 +42,50 @@ class LocalEngine:
         llm: What extracts facts, as `memweld.connect` takes it.
         llm_timeout: Seconds to wait for its answer.
         embedder: What makes vectors, as `memweld.connect` takes it.
+        durability: What an acknowledged write survives, as `memweld.connect` takes it.
+        cache_mb: How much RAM the vectors and words of the users that searched last may take.
     """
 
-    def __init__(self, url: str, *, llm: Any, llm_timeout: float, embedder: Any) -> None:
-        self._database = SqliteDatabase(path_of(url))
+    def __init__(
+        self,
+        url: str,
+        *,
+        llm: Any,
+        llm_timeout: float,
+        embedder: Any,
+        durability: Durability = "normal",
+        cache_mb: int = 512,
+    ) -> None:
+        self._database = self._open(url, durability)
         self._values = Values(self._database)
+        self._catalogue = Catalogue(self._database)
         self._chat = Chat(self._database)
         self._items = Items(self._database)
-        self._options = {"llm": llm, "llm_timeout": llm_timeout, "embedder": embedder}
+        self._options: dict[str, Any] = {
+            "llm": llm,
+            "llm_timeout": llm_timeout,
+            "embedder": embedder,
+            "cache_mb": cache_mb,
+        }
         self._loaded: Facts | None = None
         self._reset_lock()
         self._database.after_fork.append(self._reset_lock)
 
+    def _open(self, url: str, durability: Durability) -> Any:
+        return SqliteDatabase(path_of(url), durability=durability)
+
     def _reset_lock(self) -> None:
         self._loading = threading.Lock()
+
+    @property
+    def in_ram(self) -> bool:
+        """Whether all of it ends with this object."""
+        return getattr(self._database, "path", "") is None
+
+    @property
+    def database(self) -> Database:
+        """The tables, for what is kept beside the memory."""
+        return self._database
 
     @property
     def has_graph(self) -> bool:
@@ -97,10 +133,13 @@ class LocalEngine:
     def _earlier(self, scope: Scope, session_id: str, drafts: Sequence[ItemDraft]) -> list[dict[str, str]]:
         """The session before this turn, whose own messages may stand in the history already."""
         messages = self._chat.read(scope, session_id, limit=_EARLIER + len(drafts))
-        spoken = [(message.role, message.text.strip()) for message in messages if message.text.strip()]
+        said = ((message.role, message.text.strip()) for message in messages if message.role in ("user", "assistant"))
+        spoken = [(role, text) for role, text in said if text]
         turn = [(draft.role, draft.text) for draft in drafts]
-        if spoken[-len(turn) :] == turn:
-            spoken = spoken[: -len(turn)]
+        # Not only at the end: the next turn may be there already where facts are extracted in the background.
+        starts = range(len(spoken) - len(turn), -1, -1)
+        place = next((start for start in starts if spoken[start : start + len(turn)] == turn), len(spoken))
+        spoken = spoken[:place]
         return [{"role": role, "content": text} for role, text in spoken[-_EARLIER:]]
 
     def put_keyed(self, scope: Scope, draft: KeyedDraft) -> MemoryItem:
@@ -113,10 +152,17 @@ class LocalEngine:
         return None if row is None else row.item()
 
     def search_items(
-        self, scope: Scope, query: str, *, limit: int, kinds: Sequence[Kind] | None, filters: Mapping[str, JSON]
+        self,
+        scope: Scope,
+        query: str,
+        *,
+        limit: int,
+        kinds: Sequence[Kind] | None,
+        filters: Mapping[str, JSON],
+        half_life: float | None = None,
     ) -> list[Hit]:
         """The items that fit best, best first."""
-        return self._facts.search(scope, query, limit=limit, kinds=kinds, filters=filters)
+        return self._facts.search(scope, query, limit=limit, kinds=kinds, filters=filters, half_life=half_life)
 
     def get_item(self, scope: Scope, memory_id: str) -> MemoryItem:
         """The item with this id."""
@@ -152,15 +198,32 @@ class LocalEngine:
         """Delete the item."""
         # Neither this nor clearing needs mem0 or an embedder: to forget must always be possible.
         with self._database.writing() as connection:
+            self._values.sweep(scope)
             if not self._items.remove(scope, memory_id):
                 raise MemoryNotFoundError(memory_id)
+            self._values.delete_record(connection, memory_id)
             unlink(connection, scope, memory_id)
 
     def clear_items(self, scope: Scope) -> int:
         """Delete all items of the scope."""
         with self._database.writing() as connection:
+            self._values.sweep(scope)
+            self._values.delete_records(connection, scope)
             unlink_all(connection, scope)
             return self._items.clear(scope)
+
+    # the graph
+
+    def related_items(self, scope: Scope, about: str, *, limit: int) -> list[Related]:  # noqa: ARG002
+        """Refused: nothing is linked without a graph."""
+        raise ConfigurationError(
+            "There is no graph that links memories: connect with one, "
+            "connect(…, graph='neo4j://user:password@host:7687'), or set MEMWELD_GRAPH."
+        )
+
+    def settle_graph(self, scope: Scope, *, timeout: float) -> bool:  # noqa: ARG002
+        """Nothing is to be told to anybody."""
+        return True
 
     # values
 
@@ -169,10 +232,31 @@ class LocalEngine:
         return self._values.get(scope, namespace, key)
 
     def put_value(
-        self, scope: Scope, namespace: str, key: str, value: JSON, *, if_version: int | None = None
+        self,
+        scope: Scope,
+        namespace: str,
+        key: str,
+        value: JSON,
+        *,
+        if_version: int | None = None,
+        text: str | None = None,
+        ttl: float | None = None,
     ) -> int | None:
         """Store the value; its new version."""
-        return self._values.put(scope, namespace, key, value, if_version=if_version)
+        write = ValueWrite(namespace=namespace, key=key, value=value, text=text, ttl=ttl)
+        with self._keeping(scope, [write]) as keep:
+            return self._values.put(scope, write, keep, if_version=if_version)
+
+    def write_values(self, scope: Scope, writes: Sequence[ValueWrite]) -> None:
+        """Do all writes in order, or none of them."""
+        with self._keeping(scope, writes) as keep:
+            self._values.write(scope, writes, keep)
+
+    def _keeping(self, scope: Scope, writes: Sequence[ValueWrite]) -> AbstractContextManager[Keep]:
+        # Values without texts need neither mem0 nor an embedder.
+        if all(write.text is None for write in writes):
+            return nullcontext(_keep_nothing)
+        return self._facts.records.keeping(scope, writes)
 
     def delete_value(self, scope: Scope, namespace: str, key: str) -> bool:
         """Delete the value."""
@@ -180,7 +264,40 @@ class LocalEngine:
 
     def list_keys(self, scope: Scope, namespace: str) -> list[str]:
         """The keys of the namespace."""
-        return self._values.keys(scope, namespace)
+        return self._catalogue.keys(scope, namespace)
+
+    def list_namespaces(self, scope: Scope, *, under: str) -> list[str]:
+        """The namespaces that hold values."""
+        return self._catalogue.namespaces(scope, under)
+
+    def read_values(
+        self, scope: Scope, wanted: Sequence[tuple[str, str]], *, refresh: bool = False
+    ) -> list[ValueEntry | None]:
+        """The values at these places."""
+        return self._catalogue.read(scope, wanted, refresh=refresh)
+
+    def scan_values(
+        self, scope: Scope, namespace: str, *, prefix: str = "", after: str | None = None, limit: int
+    ) -> list[ValueEntry]:
+        """The values of a namespace, sorted by key."""
+        return self._catalogue.scan(scope, namespace, prefix=prefix, after=after, limit=limit)
+
+    def find_values(
+        self,
+        scope: Scope,
+        *,
+        under: str,
+        where: Mapping[str, JSON] | None = None,
+        offset: int = 0,
+        limit: int | None = None,
+        refresh: bool = False,
+    ) -> list[ValueEntry]:
+        """The values of all namespaces under ``under`` that fit."""
+        return self._catalogue.find(scope, under=under, where=where, offset=offset, limit=limit, refresh=refresh)
+
+    def sweep_values(self, scope: Scope | None = None) -> int:
+        """Delete what has expired."""
+        return self._values.sweep(scope)
 
     # messages
 
@@ -188,9 +305,11 @@ class LocalEngine:
         """Append messages to the session."""
         self._chat.append(scope, session_id, messages)
 
-    def read_messages(self, scope: Scope, session_id: str, *, limit: int | None) -> list[ChatMessage]:
-        """The last messages of the session."""
-        return self._chat.read(scope, session_id, limit=limit)
+    def read_messages(
+        self, scope: Scope, session_id: str, *, limit: int | None, before: str | None = None
+    ) -> list[ChatMessage]:
+        """The last messages of the session, or of its part before a message."""
+        return self._chat.read(scope, session_id, limit=limit, before=before)
 
     def clear_messages(self, scope: Scope, session_id: str) -> int:
         """Delete the session."""
@@ -214,8 +333,19 @@ class LocalEngine:
                 "exported_at": utc_now().isoformat(),
                 "items": [_exported(row.item()) for row in items],
                 "state": self._values.export(scope),
+                "sessions": self._chat.export_sessions(scope),
                 "messages": self._chat.export(scope),
             }
+
+    def export_page(self, scope: Scope, *, after: str | None, limit: int) -> ExportPage:
+        """Some of all that the scope contains."""
+        return export_page(self._database, scope, after=after, limit=limit)
+
+    def restore(self, scope: Scope, kept: Kept) -> dict[str, int]:
+        """Store what an export holds, all of it or nothing."""
+        # Only memories need an embedder.
+        packed = self._facts.pack([item.text for item in kept.items]) if kept.items else Packed()
+        return restore(self._database, scope, kept, packed)
 
     def erase(self, scope: Scope) -> EraseReceipt:
         """Remove all that the scope contains, and overwrite where it stood."""
@@ -230,9 +360,21 @@ class LocalEngine:
             overwritten=overwritten,
         )
 
+    def list_scopes(self, *, after: Scope | None, limit: int) -> list[Scope]:
+        """The scopes for which something was stored."""
+        return list_scopes(self._database, after=after, limit=limit)
+
+    def reindex(self, progress: Callable[[int, int], object] | None = None) -> int:
+        """Embed all memories of the file again with this embedder; how many, 0 if they are of it already."""
+        return self._facts.reindex(progress)
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+
+def _keep_nothing(write: ValueWrite, _held: str | None) -> str:
+    raise AssertionError(f"{write.key!r} has a text, and nothing was prepared to keep it")
 
 
 def _exported(item: MemoryItem) -> dict[str, JSON]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import anyio.to_thread
 import mcp.types as mt
@@ -20,20 +20,24 @@ from fastmcp.tools import Tool, ToolResult
 from pydantic import PrivateAttr
 
 from ..backend import Backend
-from ..checks import check_filters, check_json, check_key, check_limit, check_metadata, check_text
+from ..checks import check_filters, check_json, check_key, check_limit, check_metadata, check_text, check_ttl
 from ..codec import PRIMITIVES, decode_arguments, encode_answer
+from ..conditions import check_conditions
 from ..engine import Engine, ItemDraft, KeyedDraft
 from ..errors import MemweldError, invalid
 from ..memory import Memory
 from ..messages import to_messages
+from ..models import ValueWrite
 from ..scope import Scope
-from .identity import Access
+from ..transfer import check_kept
+from .identity import Access, Caller
 
 __all__ = ["EngineTool", "add_engine_tools"]
 
 PREFIX = "engine_"
 _MAX_LIMIT = 1_000_000
 _MAX_VERSION = 2**63 - 1
+_MOST_SECONDS = 60
 
 
 def _drafts(drafts: Sequence[ItemDraft]) -> None:
@@ -49,8 +53,34 @@ def _draft(draft: KeyedDraft) -> None:
     check_key("key", draft.key)
     check_text("text", draft.text)
     check_json("metadata", draft.metadata)
-    if draft.kind == "item":
-        raise invalid("kind", draft.kind, "an item has no key", "Store a preference or a task.")
+    if draft.kind not in ("preference", "task"):
+        raise invalid("kind", draft.kind, "it is stored in another way", "Store a preference or a task.")
+
+
+def _half_life(seconds: float) -> None:
+    if not seconds > 0:
+        raise invalid("half_life", seconds, "it must be more than nothing", "Leave it out where age does not count.")
+
+
+def _timeout(seconds: float) -> None:
+    if not 0 <= seconds <= _MOST_SECONDS:
+        raise invalid("timeout", seconds, f"it is 0 to {_MOST_SECONDS} seconds", "Wait for less, and ask again.")
+
+
+def _writes(writes: Sequence[ValueWrite]) -> None:
+    for write in writes:
+        check_key("namespace", write.namespace)
+        check_key("key", write.key)
+        check_json("value", write.value)
+        check_ttl(write.ttl)
+        if write.text is not None:
+            check_text("text", write.text)
+
+
+def _wanted(wanted: Sequence[tuple[str, str]]) -> None:
+    for namespace, key in wanted:
+        check_key("namespace", namespace)
+        check_key("key", key)
 
 
 def _version(version: int) -> None:
@@ -70,9 +100,18 @@ _RULES: Mapping[str, Callable[[Any], object]] = {
     "text": lambda text: check_text("text", text),
     "value": lambda value: check_json("value", value),
     "if_version": _version,
+    "ttl": check_ttl,
+    "half_life": _half_life,
+    "timeout": _timeout,
+    "writes": _writes,
+    "wanted": _wanted,
+    "where": check_conditions,
+    "kept": check_kept,
+    "offset": lambda offset: check_limit(offset, name="offset", minimum=0, maximum=_MAX_LIMIT),
+    **{name: lambda text, name=name: text and check_key(name, text) for name in ("under", "prefix")},
     **{
         name: lambda key, name=name: check_key(name, key)
-        for name in ("session_id", "memory_id", "after", "namespace", "key")
+        for name in ("session_id", "memory_id", "about", "after", "before", "namespace", "key")
     },
 }
 
@@ -88,7 +127,7 @@ def _checked(primitive: str, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class EngineTool(Tool):
-    """One primitive over the scopes that the caller may touch, or (`engine_info`) what the engine can do."""
+    """One primitive over the scopes that the caller may touch; or what the engine can do, or whose scopes there are."""
 
     _primitive: str = PrivateAttr()
     _access: Access = PrivateAttr()
@@ -110,6 +149,9 @@ class EngineTool(Tool):
             if self._primitive == "info":
                 self._access.caller()
                 answer = {"has_graph": self._engine.has_graph, "can_extract": self._engine.can_extract}
+            elif self._primitive == "list_scopes":
+                caller = self._access.operator()
+                answer = await anyio.to_thread.run_sync(self._scopes, caller, own)
             else:
                 # No default is filled in: an engine is asked for exactly one scope.
                 scope = self._access.scoped(Scope(*named)).scope
@@ -118,6 +160,20 @@ class EngineTool(Tool):
             # FastMCP logs any other exception with its traceback.
             raise ToolError(str(error), log_level=logging.DEBUG) from error
         return ToolResult(content=[], structured_content={"answer": answer})
+
+    def _scopes(self, caller: Caller, data: dict[str, Any]) -> list[list[str | None]]:
+        place = data.get("after")
+        if place is not None and not (isinstance(place, list) and len(cast("list[Any]", place)) == 2):
+            raise invalid("after", place, "it is a pair of user_id and agent_id", "Pass the last of the page before.")
+        limit = check_limit(data.get("limit"), maximum=_MAX_LIMIT)
+        after = None if place is None else Scope(*cast("list[Any]", place))
+        while listed := self._engine.list_scopes(after=after, limit=limit):
+            allowed = [scope for scope in listed if caller.agents or scope.user_id is not None]
+            # An empty page would say that this was all.
+            if allowed:
+                return [[scope.user_id, scope.agent_id] for scope in allowed]
+            after = listed[-1]
+        return []
 
     def _answer(self, scope: Scope, data: dict[str, Any]) -> Any:
         arguments = _checked(self._primitive, data)
@@ -147,7 +203,9 @@ def add_engine_tools(server: FastMCP[Any], access: Access, source: Backend | Mem
     engine = source._engine  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     # mcp 1.30 lists all tools again at each call of one that it does not know from a list.
     known = server._mcp_server._tool_cache  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    for primitive in ("info", *PRIMITIVES):
+    # One memory is no store: whoever serves it has no list of scopes to give.
+    whole = ("list_scopes",) if isinstance(source, Backend) else ()
+    for primitive in ("info", *whole, *PRIMITIVES):
         tool = EngineTool(name=PREFIX + primitive, parameters={"type": "object"})
         tool.bind(primitive, access, engine)
         server.add_tool(tool)

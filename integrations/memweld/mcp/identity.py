@@ -261,6 +261,21 @@ class Access:
         """
         return self._open(self.caller().check(scope))
 
+    def operator(self) -> Caller:
+        """The caller, if it may know whose memories are kept here.
+
+        Raises:
+            AccessDeniedError: It acts for one user only, or comes over HTTP without a token that says otherwise.
+        """
+        caller = self.caller()
+        # On stdio it is whoever started the server, who has the store as well.
+        if caller.locked or (_current_request() is not None and not caller.verified):
+            raise AccessDeniedError(
+                f"Whose memories are kept here is for operators: over HTTP it needs a token with the scope "
+                f"{ANY_USER_SCOPE}, and on stdio a server that is not locked to a user. Name one user instead."
+            )
+        return caller
+
     def memories(self, user_id: object = None, agent_id: object = None) -> list[Memory]:
         """Where a call that names a memory by its id alone may look, in this order.
 

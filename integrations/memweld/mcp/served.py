@@ -24,6 +24,9 @@ IDENTITIES: dict[str, dict[str, Any]] = {
     "agent_id": {"type": "string", "description": "The agent that keeps it."},
 }
 
+UNDERSTOOD = {"memweld": {"identities": list(IDENTITIES)}}
+"""What a tool says of itself to programs: these arguments are understood, also where the schema does not show them."""
+
 
 def _by_id(tool: MemoryTool) -> bool:
     return "memory_id" in tool.arguments.model_fields
@@ -98,6 +101,7 @@ def serve_tool(tool: MemoryTool, access: Access, *, show_identities: bool) -> Se
         name=tool.name,
         description=tool.description,
         parameters=_parameters(tool, show_identities=show_identities),
+        meta=UNDERSTOOD,
         annotations=ToolAnnotations(
             readOnlyHint=tool.read_only,
             destructiveHint=tool.destructive,

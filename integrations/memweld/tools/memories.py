@@ -13,6 +13,7 @@ __all__ = ["MAX_SEARCH_LIMIT", "MEMORY_TOOLS"]
 
 MAX_SEARCH_LIMIT = 50
 LISTED = 1_000
+_LATER = "; the graph store follows when it can be reached again"
 
 
 class AddMemory(Arguments):
@@ -87,14 +88,23 @@ def _update_memory(memory: Memory, arguments: UpdateMemory) -> Answer:
 
 def _delete_memory(memory: Memory, arguments: OneMemory) -> Answer:
     memory.delete(arguments.memory_id)
-    stores = "both vector and graph stores" if memory.has_graph else "the vector store"
-    text = f"Memory {arguments.memory_id} deleted successfully from {stores}"
+    text = f"Memory {arguments.memory_id} deleted successfully from {_stores(memory)}"
     return Answer(text, {"deleted": arguments.memory_id})
+
+
+def _stores(memory: Memory) -> str:
+    """Where something is gone: what a graph that is down still holds is not said to be deleted."""
+    if not memory.has_graph:
+        return "the vector store"
+    if memory.settle_graph():
+        return "both vector and graph stores"
+    return f"the vector store{_LATER}"
 
 
 def _delete_all_memories(memory: Memory, _arguments: NoArguments) -> Answer:
     count = memory.clear()
-    return Answer(f"Deleted {count} memories for {memory.scope}", {"deleted": count})
+    later = "" if memory.settle_graph() else _LATER
+    return Answer(f"Deleted {count} memories for {memory.scope}{later}", {"deleted": count})
 
 
 MEMORY_TOOLS = (

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from ...errors import ConfigurationError
-from ..stores.sqlite import SqliteDatabase
+from ..stores.database import Connection, Database
 
 __all__ = ["EmbedderOfFile"]
 
@@ -18,7 +16,7 @@ class EmbedderOfFile:
         fingerprint: The embedder of this process.
     """
 
-    def __init__(self, database: SqliteDatabase, fingerprint: str) -> None:
+    def __init__(self, database: Database, fingerprint: str) -> None:
         self._where = database.where
         self._fingerprint = fingerprint
 
@@ -26,27 +24,36 @@ class EmbedderOfFile:
         # mem0 2.2 copies the configuration of its vector store.
         return self
 
-    def claim(self, connection: sqlite3.Connection, dimensions: int) -> None:
+    def claim(self, connection: Connection, dimensions: int) -> None:
         """Before vectors are written: say which embedder they are of, or compare with what the file says.
 
         Raises:
             ConfigurationError: The file holds vectors of another embedder.
         """
-        connection.execute("INSERT INTO meta VALUES ('embedder', ?) ON CONFLICT DO NOTHING", (self._named(dimensions),))
+        if self.held(connection) is None:
+            named = self.named(dimensions)
+            connection.execute("INSERT INTO meta VALUES ('embedder', ?) ON CONFLICT DO NOTHING", (named,))
         self.check(connection, dimensions)
 
-    def check(self, connection: sqlite3.Connection, dimensions: int) -> None:
+    def check(self, connection: Connection, dimensions: int) -> None:
         """Before vectors are compared: they must be of one embedder.
 
         Raises:
             ConfigurationError: The file holds vectors of another embedder.
         """
-        row = connection.execute("SELECT value FROM meta WHERE key = 'embedder'").fetchone()
-        if row is not None and row[0] != self._named(dimensions):
+        held = self.held(connection)
+        if held is not None and held != self.named(dimensions):
             raise ConfigurationError(
-                f"{self._where} holds vectors of the embedder {row[0]!r}, which cannot be compared with those of "
-                f"{self._named(dimensions)!r}: connect with the embedder of the file, or use another file."
+                f"{self._where} holds vectors of the embedder {held!r}, which cannot be compared with those of "
+                f"{self.named(dimensions)!r}: connect with the embedder of the file, or run `memweld reindex` "
+                "with the new one, which embeds the memories again."
             )
 
-    def _named(self, dimensions: int) -> str:
+    def held(self, connection: Connection) -> str | None:
+        """The embedder of the file's vectors; None while it has none."""
+        row = connection.execute("SELECT value FROM meta WHERE key = 'embedder'").fetchone()
+        return None if row is None else str(row[0])
+
+    def named(self, dimensions: int) -> str:
+        """The embedder of this process, as files name it."""
         return f"{self._fingerprint} ({dimensions} dimensions)"

@@ -1,4 +1,4 @@
-"""Embedders: text into unit vectors. The static default needs no key, no server and no download."""
+"""The static embedder, which needs no key, server or download, and the guard around whatever embedder is used."""
 
 # mem0 2.2 has no type stubs, and its base classes declare None where they mean a result.
 # pyright: reportMissingTypeStubs=false, reportIncompatibleMethodOverride=false, reportUnknownMemberType=false
@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 from mem0.embeddings.base import EmbeddingBase
 from numpy.typing import NDArray
 
-from ...errors import BackendUnavailableError, ConfigurationError
+from ...errors import BackendUnavailableError, ConfigurationError, MemweldError
+from .words import QueryWord, query_words
 
-__all__ = ["Embedder", "GuardedEmbedding", "StaticEmbedder", "Vector", "load_embedder"]
+__all__ = ["Embedder", "GuardedEmbedding", "StaticEmbedder", "Vector", "Weigh", "WeighingEmbedder"]
 
-Vector = NDArray[np.float32]
+T = TypeVar("T")
+
+Vector: TypeAlias = NDArray[np.float32]
+Weigh: TypeAlias = Callable[[QueryWord], float]
+"""The weight of a query's word: near 0 where every memory says it, more the fewer do."""
 
 
 class Embedder(Protocol):
@@ -33,8 +38,21 @@ class Embedder(Protocol):
 
     fingerprint: str
 
-    def embed(self, text: str) -> Vector:
-        """The vector of a text: float32, one dimension, not yet normalised."""
+    def embed_texts(self, texts: Sequence[str]) -> list[Vector]:
+        """The vectors of memories: float32, one dimension each, not yet normalised."""
+        ...
+
+    def embed_query(self, query: str) -> Vector:
+        """The vector of a query, which some models embed in another way than what is to be found."""
+        ...
+
+
+@runtime_checkable
+class WeighingEmbedder(Protocol):
+    """An embedder whose vectors are sums over words, so that a query's words can be weighted."""
+
+    def embed_weighted(self, query: str, weigh: Weigh) -> Vector:
+        """The vector of a query in which each word counts by how rare it is among the memories."""
         ...
 
 
@@ -56,62 +74,44 @@ class StaticEmbedder:
         tensors = load_file(home / "weights" / "l2_supercat_256.safetensors")
         self._weights: Vector = next(iter(tensors.values())).astype(np.float32)
         self._tokenizer = Tokenizer.from_file(str(home / "tokenizers" / "l2_supercat_tokenizer_config.json"))
-        self.fingerprint = f"wordllama/l2_supercat_256/{version('wordllama').partition('.post')[0]}"
+        self.fingerprint = f"wordllama/l2_supercat_256/lower/{version('wordllama').partition('.post')[0]}"
 
-    def embed(self, text: str) -> Vector:
-        """The mean of the vectors of the text's tokens; zeros for a text without any."""
-        tokens = self._tokenizer.encode(text, add_special_tokens=False).ids
+    def embed_texts(self, texts: Sequence[str]) -> list[Vector]:
+        """The mean of the vectors of each text's tokens; zeros for a text without any."""
+        # In lower case: people ask without capitals, and the model's capitals mean something else.
+        lowered = [text.lower() for text in texts]
+        if len(lowered) == 1:
+            # A batch of one would wake the threads that batches are spread over.
+            return [self._mean(self._tokenizer.encode(lowered[0], add_special_tokens=False).ids, None)]
+        return [self._mean(each.ids, None) for each in self._tokenizer.encode_batch(lowered, add_special_tokens=False)]
+
+    def embed_query(self, query: str) -> Vector:
+        """As `embed_texts`."""
+        return self.embed_texts([query])[0]
+
+    def embed_weighted(self, query: str, weigh: Weigh) -> Vector:
+        """The mean of the tokens' vectors, each weighted as the word that it is part of.
+
+        Only the query is weighted: weighting the stored vectors as well gains nothing, and they would have to change
+        with every memory.
+        """
+        query = query.lower()
+        tokens = self._tokenizer.encode(query, add_special_tokens=False)
+        weights = np.zeros(len(tokens.ids), dtype=np.float32)
+        words = query_words(query)
+        # Both follow the text, so that each word's tokens stand together.
+        firsts = np.searchsorted([end for _, end in tokens.offsets], [word.start for word in words], side="right")
+        lasts = np.searchsorted([start for start, _ in tokens.offsets], [word.end for word in words], side="left")
+        for word, first, last in zip(words, firsts.tolist(), lasts.tolist(), strict=True):
+            weights[first:last] = weigh(word)
+        return self._mean(tokens.ids, weights if weights.any() else None)
+
+    def _mean(self, tokens: list[int], weights: Vector | None) -> Vector:
         if not tokens:
             return np.zeros(int(self._weights.shape[1]), dtype=np.float32)
-        return np.asarray(np.mean(self._weights[tokens], axis=0), dtype=np.float32)
-
-
-class _LangChainEmbedder:
-    """Any object with the methods of LangChain's ``Embeddings``."""
-
-    def __init__(self, embeddings: Any) -> None:
-        self._embeddings = embeddings
-        model = getattr(embeddings, "model", None) or getattr(embeddings, "model_name", None) or ""
-        self.fingerprint = f"{type(embeddings).__name__}/{model}"
-
-    def embed(self, text: str) -> Vector:
-        return np.asarray(self._embeddings.embed_query(text), dtype=np.float32)
-
-
-class _Mem0Embedder:
-    """A mem0 embedder by its configuration ``{"provider": …, "config": {…}}``."""
-
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        from mem0.utils.factory import EmbedderFactory
-
-        provider = config.get("provider")
-        details = dict(cast("Mapping[str, Any]", config.get("config") or {}))
-        try:
-            self._embedding = cast("EmbeddingBase", EmbedderFactory.create(provider, details, None))
-        except Exception as error:
-            raise ConfigurationError(f"The embedder {provider!r} cannot be made: {error}") from error
-        self.fingerprint = f"{provider}/{details.get('model', '')}/{details.get('embedding_dims', '')}"
-
-    def embed(self, text: str) -> Vector:
-        return np.asarray(self._embedding.embed(text, "add"), dtype=np.float32)
-
-
-def load_embedder(embedder: Any) -> Embedder:
-    """The embedder for what `connect` was given: None, a mem0 configuration or a LangChain ``Embeddings``.
-
-    Raises:
-        ConfigurationError: It is none of these, or cannot be made.
-    """
-    if embedder is None:
-        return StaticEmbedder()
-    if isinstance(embedder, Mapping):
-        return _Mem0Embedder(cast("Mapping[str, Any]", embedder))
-    if callable(getattr(embedder, "embed_query", None)):
-        return _LangChainEmbedder(embedder)
-    raise ConfigurationError(
-        f"embedder= is a {type(embedder).__name__}: pass a mem0 configuration {{'provider': …, 'config': {{…}}}} "
-        "or a LangChain Embeddings object."
-    )
+        if weights is None:
+            return self._weights[tokens].mean(axis=0)
+        return weights @ self._weights[tokens] / weights.sum()
 
 
 class _Prepared(threading.local):
@@ -127,10 +127,14 @@ class GuardedEmbedding(EmbeddingBase):
         self.fingerprint = embedder.fingerprint
         self._prepared = _Prepared()
 
+    def __deepcopy__(self, memo: dict[int, object]) -> GuardedEmbedding:
+        # mem0 2.2 copies the configuration of its vector store; a model must not be loaded twice.
+        return self
+
     @contextlib.contextmanager
     def prepared(self, texts: Sequence[str]) -> Generator[None]:
         """Embed the texts now, so that no slow model is asked while the write transaction inside is open."""
-        self._prepared.vectors = {text: self.embed(text) for text in texts}
+        self._prepared.vectors = dict(zip(texts, self.embed_batch(texts), strict=True))
         try:
             yield
         finally:
@@ -139,22 +143,52 @@ class GuardedEmbedding(EmbeddingBase):
     def embed(self, text: str, memory_action: str | None = None) -> Vector:
         """The unit vector of a text; zeros for a text that says nothing to the model.
 
+        Args:
+            text: A memory, or with the action ``search`` a query.
+            memory_action: What mem0 does with it.
+
         Raises:
             BackendUnavailableError: The embedding model fails or answers no vector.
         """
+        if memory_action == "search":
+            return self._unit(self._asked(lambda: self._embedder.embed_query(text)))
         if self._prepared.vectors is not None and text in self._prepared.vectors:
             return self._prepared.vectors[text]
+        return self.embed_batch([text])[0]
+
+    def embed_batch(self, texts: Sequence[str], memory_action: str = "add") -> list[Vector]:
+        """Each text as by `embed`, in one call of the model where it takes several."""
+        if memory_action == "search":
+            return [self.embed(text, memory_action) for text in texts]
+        if not texts:
+            return []
+        vectors = self._asked(lambda: self._embedder.embed_texts(texts))
+        if len(vectors) != len(texts):
+            raise BackendUnavailableError(
+                f"The embedder {self.fingerprint!r} answered {len(vectors)} vectors for {len(texts)} texts."
+            )
+        return [self._unit(vector) for vector in vectors]
+
+    def for_query(self, query: str, plain: Vector, weigh: Weigh) -> Vector:
+        """The query's unit vector with its words weighted, where the model can do that; else the plain one."""
+        embedder = self._embedder
+        if not isinstance(embedder, WeighingEmbedder):
+            return plain
+        return self._unit(self._asked(lambda: embedder.embed_weighted(query, weigh)))
+
+    def _asked(self, ask: Callable[[], T]) -> T:
         try:
-            vector = self._embedder.embed(text)
+            return ask()
+        except MemweldError:
+            raise
         except Exception as error:
             raise BackendUnavailableError(
                 f"The embedder {self.fingerprint!r} failed: {type(error).__name__}: {error}"
             ) from error
-        if vector.ndim != 1 or not np.isfinite(vector).all():
+
+    def _unit(self, answer: Any) -> Vector:
+        vector = np.asarray(answer, dtype=np.float32)
+        if vector.ndim != 1 or not len(vector) or not np.isfinite(vector).all():
             raise BackendUnavailableError(f"The embedder {self.fingerprint!r} answered no usable vector.")
         length = float(np.linalg.norm(vector))
-        return (vector / length).astype(np.float32) if length else vector.astype(np.float32)
-
-    def embed_batch(self, texts: Sequence[str], memory_action: str = "add") -> list[Vector]:
-        """Each text as by `embed`."""
-        return [self.embed(text, memory_action) for text in texts]
+        return (vector / length).astype(np.float32) if length else vector

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,10 +16,10 @@ from pydantic import BaseModel
 from ...checks import dump_json
 from ...models import JSON
 from ..stores import owners
-from ..stores.sqlite import SqliteDatabase
+from ..stores.database import Connection, Database
 from .guard import Guard
-from .index import as_bytes
 from .payloads import scope_of
+from .snapshot import as_bytes
 
 __all__ = ["EntityStore"]
 
@@ -36,7 +35,7 @@ class Entity(BaseModel):
 class EntityStore(VectorStoreBase):
     """The entities table as a collection of mem0. A scope has few, so they are scanned."""
 
-    def __init__(self, collection_name: str, database: SqliteDatabase, guard: Guard) -> None:
+    def __init__(self, collection_name: str, database: Database, guard: Guard) -> None:
         self.collection_name = collection_name
         self._database = database
         self._guard = guard
@@ -116,7 +115,7 @@ class EntityStore(VectorStoreBase):
         """The collection's name."""
         return {"name": self.collection_name}
 
-    def _mine(self, connection: sqlite3.Connection) -> set[int]:
+    def _mine(self, connection: Connection) -> set[int]:
         return set(owners.contained(connection, self._guard.scope))
 
     def _rows(self, filters: Mapping[str, Any]) -> list[tuple[str, str, bytes]]:

@@ -14,6 +14,7 @@ import contextvars
 import json
 import queue
 import re
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
@@ -74,6 +75,17 @@ def _text(answer: object) -> str:
         texts = [_block_text(block) for block in cast("list[object]", content)]
         return "".join(text for text in texts if isinstance(text, str))
     raise ExtractionFailedError(f"the LLM answered a {type(answer).__name__} instead of text")
+
+
+def _leave_the_run() -> None:
+    """Take the running thread's context out of the agent's run that asked for the extraction.
+
+    A chat model of langchain-core 1.x that is called in a run joins it: the facts would be streamed to the user as if
+    the agent had said them.
+    """
+    config = sys.modules.get("langchain_core.runnables.config")
+    if config is not None:
+        config.var_child_runnable_config.set(None)
 
 
 def _block_text(block: object) -> object:
@@ -157,6 +169,15 @@ class GuardedLLM:
         # mem0 looks for tags and fences in the answer and edits them out, also out of the facts.
         return json.dumps({"memory": facts}).replace("<", "\\u003c").replace("`", "\\u0060")
 
+    def ask_json(self, messages: Sequence[Mapping[str, str]]) -> object:
+        """Ask the model something else that it answers in JSON; what it answered, read and not checked.
+
+        Raises:
+            ExtractionFailedError: The model raised, timed out, or did not answer JSON.
+        """
+        answer = self._within_time([dict(message) for message in messages], {"type": "json_object"})
+        return _parse(_text(answer))
+
     def _within_time(self, messages: list[dict[str, str]], response_format: Any) -> object:
         if self._ask is None:
             raise ExtractionFailedError("no LLM is configured")
@@ -167,6 +188,7 @@ class GuardedLLM:
 
         def work() -> None:
             try:
+                _leave_the_run()
                 answers.put((ask(messages, response_format), None))
             except BaseException as error:  # noqa: BLE001 - SystemExit too: whatever a model's client raises
                 answers.put((None, error))

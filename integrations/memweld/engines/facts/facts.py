@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...checks import dump_json
+from ...checks import dump_json, utc_now
 from ...engine import ItemDraft, KeyedDraft
 from ...errors import BackendUnavailableError, MemoryNotFoundError, MemweldError, invalid
 from ...models import JSON, Extraction, Hit, Kind, MemoryItem
 from ...scope import Scope
-from ..stores.items import Items
-from ..stores.sqlite import SqliteDatabase
+from ..stores.database import Database
+from ..stores.items import ItemRow, Items
+from ..stores.restoring import Packed
 from .claim import EmbedderOfFile
-from .embedders import GuardedEmbedding, load_embedder
+from .embedders import GuardedEmbedding
 from .extraction import ExtractionFailedError, GuardedLLM, load_llm
 from .guard import Guard
 from .loading import finds_entities, make_mem0
-from .payloads import ENVELOPE, Envelope, encode_scope, row_of, with_metadata
+from .packing import pack
+from .payloads import ENVELOPE, Envelope, encode_scope, row_of, text_hash, with_metadata
+from .providers import load_embedder
+from .records import Records
+from .reindexing import Progress, Reindexing
 from .vector_store import FILTERS, StoreConfig
 
+if TYPE_CHECKING:
+    from ..configuration import Mem0Configuration
+    from .mirror.pending import Delivery
+
 __all__ = ["Facts"]
-
-
-def _hash(text: str) -> str:
-    # As mem0 2.2 computes it for the payload; a fingerprint of equal texts, not a secret.
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 class Facts:
@@ -39,24 +43,61 @@ class Facts:
         llm: What extracts facts, as `connect` takes it.
         llm_timeout: Seconds to wait for its answer.
         embedder: What makes vectors, as `connect` takes it.
+        mirror: Where the vectors are, if not in the file.
+        cache_mb: How much RAM the indexes of the users that searched last may take, in millions of bytes.
 
     Raises:
-        ConfigurationError: The LLM or embedder cannot be made.
+        ConfigurationError: The LLM, the embedder or the place of the vectors cannot be made.
     """
 
-    def __init__(self, database: SqliteDatabase, *, llm: Any, llm_timeout: float, embedder: Any) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        llm: Any,
+        llm_timeout: float,
+        embedder: Any,
+        mirror: Mem0Configuration | None = None,
+        cache_mb: int = 512,
+    ) -> None:
         self._database = database
         self._guard = Guard()
         self._embedding = GuardedEmbedding(load_embedder(embedder))
         self._llm = GuardedLLM(load_llm(llm), timeout=llm_timeout)
-        claim = EmbedderOfFile(database, self._embedding.fingerprint)
-        config = StoreConfig(collection_name="memweld", database=database, guard=self._guard, embedder=claim)
+        place = "" if mirror is None else f" in {mirror.name}"
+        self._claim = claim = EmbedderOfFile(database, self._embedding.fingerprint + place)
+        self.delivery: Delivery | None = None
+        self.records = Records(database, self._embedding, claim)
+        config = StoreConfig(
+            collection_name="memweld",
+            database=database,
+            guard=self._guard,
+            embedder=claim,
+            embedding=self._embedding,
+        )
+        if mirror is not None:
+            from .mirror.making import make_delivery
+
+            self.delivery = make_delivery(mirror, database, self._embedding, claim)
+            config.mirror = self.delivery.mirror
+        self._reindexing = Reindexing(database, self._embedding, claim)
         self._mem0, self._store = make_mem0(config, self._embedding, self._llm)
+        self._store.keep(1_000_000 * cache_mb)
         self._items = Items(database)
 
     def forget(self) -> None:
         """Drop the vectors in RAM."""
         self._store.forget()
+
+    def reindex(self, progress: Progress | None = None) -> int:
+        """Give all vectors of the file to this embedder (see ``Reindexing.run``)."""
+        if self.delivery is not None:
+            return self.delivery.rebuild(progress)
+        return self._reindexing.run(progress)
+
+    def pack(self, texts: Sequence[str]) -> Packed:
+        """Embed texts that are to be restored."""
+        return pack(texts, self._embedding, self._claim)
 
     # adding
 
@@ -87,7 +128,7 @@ class Facts:
         with self._embedding.prepared([draft.text]), self._database.writing(), self._guard.acting_for(scope):
             held = self._items.by_key(scope, draft.kind, draft.key)
             if held is None:
-                self._mem0_add(scope, [ItemDraft(text=draft.text)], envelope, None, infer=False)
+                self._store_draft(scope, ItemDraft(text=draft.text), envelope, utc_now())
             else:
                 self._mem0.update(held.id, text=draft.text, metadata={ENVELOPE: envelope.dump()})
             stored = self._items.by_key(scope, draft.kind, draft.key)
@@ -104,11 +145,31 @@ class Facts:
             self._database.writing(),
             self._guard.acting_for(scope),
         ):
+            moment = created_at or utc_now()
             for draft in drafts:
-                if self._items.by_hash(scope, _hash(draft.text)) is None:
-                    self._mem0_add(scope, [draft], envelope, created_at, infer=False)
-                stored.append(self._held(scope, draft.text))
+                row = self._store_draft(scope, draft, envelope, moment)
+                stored.append(self._held(scope, draft.text) if row is None else row.item())
         return _once(stored)
+
+    def _store_draft(self, scope: Scope, draft: ItemDraft, envelope: Envelope, moment: datetime) -> ItemRow | None:
+        """Store a text as it stands; None if it is there already.
+
+        Not through mem0, which would add nothing: what it writes without an LLM is the text, its hash and its vector.
+        """
+        row = row_of(
+            str(uuid.uuid4()),
+            {
+                **encode_scope(scope),
+                ENVELOPE: envelope.dump(),
+                "data": draft.text,
+                "hash": text_hash(draft.text),
+                "role": draft.role,
+                "actor_id": draft.name,
+                "created_at": moment.isoformat(),
+                "updated_at": moment.isoformat(),
+            },
+        )
+        return row if self._store.store([row], [self._embedding.embed(draft.text)])[0] else None
 
     def _add_extracted(
         self,
@@ -123,7 +184,7 @@ class Facts:
         with self._database.unit():
             try:
                 with self._guard.acting_for(scope, earlier=earlier, extracting=True):
-                    self._mem0_add(scope, drafts, extracted, created_at, infer=True)
+                    self._mem0_add(scope, drafts, extracted, created_at)
             except MemweldError:
                 raise
             except Exception as error:
@@ -138,17 +199,15 @@ class Facts:
         drafts: Sequence[ItemDraft],
         envelope: Envelope,
         created_at: datetime | None,
-        *,
-        infer: bool,
     ) -> None:
         messages = [{"role": draft.role, "content": draft.text, "name": draft.name} for draft in drafts]
         payload = {ENVELOPE: envelope.dump()}
         if created_at is not None:
             payload["created_at"] = created_at.isoformat()
-        self._mem0.add(messages, **encode_scope(scope), metadata=payload, infer=infer)
+        self._mem0.add(messages, **encode_scope(scope), metadata=payload, infer=True)
 
     def _held(self, scope: Scope, text: str) -> MemoryItem:
-        row = self._items.by_hash(scope, _hash(text))
+        row = self._items.by_hash(scope, text_hash(text))
         if row is None:
             raise BackendUnavailableError("A memory that mem0 reported as stored cannot be read back.")
         return row.item()
@@ -162,22 +221,33 @@ class Facts:
     # reading
 
     def search(
-        self, scope: Scope, query: str, *, limit: int, kinds: Sequence[Kind] | None, filters: Mapping[str, JSON]
+        self,
+        scope: Scope,
+        query: str,
+        *,
+        limit: int,
+        kinds: Sequence[Kind] | None,
+        filters: Mapping[str, JSON],
+        half_life: float | None = None,
     ) -> list[Hit]:
-        """The facts that fit best, best first."""
-        conditions = json.dumps({"kinds": kinds, "metadata": dict(filters)})
-        with self._guard.acting_for(scope, wanted=None if finds_entities() else limit):
-            found = self._mem0.search(
-                query, top_k=limit, threshold=0.0, filters={**encode_scope(scope), FILTERS: conditions}
-            )
-        hits: list[Hit] = []
-        for result in found["results"]:
-            row = row_of(result["id"], _payload(result))
-            if scope.contains(row.scope):
-                item = row.item()
-                fields = {name: getattr(item, name) for name in MemoryItem.__dataclass_fields__}
-                hits.append(Hit(**fields, score=min(max(float(result["score"]), 0.0), 1.0)))
-        return hits
+        """The facts that fit best, best first (see ``Engine.search_items``)."""
+        conditions = {"kinds": kinds, "metadata": dict(filters), "half_life": half_life}
+        find = self._find_with_entities if finds_entities() else self._find
+        return [_hit(row, score) for row, score in find(scope, query, limit, conditions) if scope.contains(row.scope)]
+
+    def _find(self, scope: Scope, query: str, limit: int, conditions: Mapping[str, Any]) -> list[tuple[ItemRow, float]]:
+        """What our store ranks best, which is all that mem0 would answer where it knows no entities."""
+        with self._guard.acting_for(scope, wanted=limit):
+            return self._store.best(scope, query, self._embedding.embed(query, "search"), limit, conditions)
+
+    def _find_with_entities(
+        self, scope: Scope, query: str, limit: int, conditions: Mapping[str, Any]
+    ) -> list[tuple[ItemRow, float]]:
+        """What mem0 makes of more rows of our store and of the entities that it has linked to them."""
+        wanted = {**encode_scope(scope), FILTERS: json.dumps(conditions)}
+        with self._guard.acting_for(scope):
+            found = self._mem0.search(query, top_k=limit, threshold=0.0, filters=wanted)
+        return [(row_of(each["id"], _payload(each)), float(each["score"])) for each in found["results"]]
 
     # changing
 
@@ -188,10 +258,8 @@ class Facts:
             if row is None:
                 raise MemoryNotFoundError(memory_id)
             if row.key is not None:
-                facet = "preferences.set" if row.kind == "preference" else "tasks.record"
-                remedy = f"Change it by its key: {facet}({row.key!r}, …)."
-                raise invalid("memory_id", memory_id, f"it is a {row.kind}", remedy)
-            same = self._items.by_hash(row.scope, _hash(text))
+                raise invalid("memory_id", memory_id, f"it is a {row.kind}", _remedy(row))
+            same = self._items.by_hash(row.scope, text_hash(text))
             if same is not None and same.id != memory_id:
                 remedy = f"Delete this memory and keep {same.id}."
                 raise invalid("text", text, "another memory of the same scope says exactly this", remedy)
@@ -200,6 +268,20 @@ class Facts:
         if changed is None:
             raise MemoryNotFoundError(memory_id)
         return changed.item()
+
+
+def _remedy(row: ItemRow) -> str:
+    if row.kind == "record":
+        value = json.loads(row.metadata)
+        return f"Change it by its key: state({value['namespace']!r}).set({value['key']!r}, …, text=…)."
+    facet = "preferences.set" if row.kind == "preference" else "tasks.record"
+    return f"Change it by its key: {facet}({row.key!r}, …)."
+
+
+def _hit(row: ItemRow, score: float) -> Hit:
+    item = row.item()
+    fields = {name: getattr(item, name) for name in MemoryItem.__dataclass_fields__}
+    return Hit(**fields, score=min(max(score, 0.0), 1.0))
 
 
 def _payload(result: Mapping[str, Any]) -> dict[str, Any]:

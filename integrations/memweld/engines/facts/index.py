@@ -1,117 +1,255 @@
-"""The vectors of one user in RAM: a matrix that follows the table, also when another process writes.
+"""The vectors and words of one user in RAM: they follow the table, also when another process writes.
 
-Each write of items raises a counter of the user's root owner. An index remembers the counter it has seen, and reads
-only rows stamped later; after a removal it is read anew. All indexes together stay below a number of bytes.
+Each write of items raises a counter of the user's root owner. An index remembers the counter that it has seen, reads
+the rows that were stamped later, and after a removal compares its places with those of the table. Rows that are gone
+keep their position until they are a quarter of all. Arrays that a search may be reading are never written to, except
+behind its end.
 """
+
+# ruff: noqa: S608 - the columns in the statements are those below
 
 from __future__ import annotations
 
-import sqlite3
 import threading
-from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .embedders import Vector
+from ..stores.database import Connection, Cursor
+from .lexicon import Lexicon
+from .snapshot import KINDS, Patches, Snapshot
+from .words import pack_terms
 
-__all__ = ["IndexCache", "Snapshot", "as_bytes"]
+__all__ = ["Index"]
 
-_KINDS = {"item": 0, "preference": 1, "task": 2}
-_FREE_SESSION = -1
-_START = 64
+_NOBODY = -1
+_CHUNK = 4096
+# What an index takes without any rows.
+_FIXED_BYTES = 4096
+_SESSION_BYTES = 200
+# So many changed vectors stand beside the matrix, or a sixteenth of its rows, before they are written into a new one.
+_PATCHES = 64
+# Fewer dead rows than this are not worth moving the others.
+_DEAD = 64
+
+# Terms are NULL where an older memweld wrote the row, or words are taken apart in another way by now.
+_COLUMNS = "seq, owner, kind, session_id, created_at, terms, vector, CASE WHEN terms IS NULL THEN text END"
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The rows of one root at one moment, ordered by their place in the table.
+class Index:
+    """The growing arrays behind the snapshots of one root.
 
     Attributes:
-        places: The ``seq`` of each row, ascending, shape (n,).
-        owners: The owner's id of each row, shape (n,).
-        kinds: 0 item, 1 preference, 2 task, shape (n,).
-        sessions: A number for each row's session, -1 without one, shape (n,).
-        vectors: Unit vectors, shape (n, dimensions).
+        lock: For `refresh` and `snapshot`.
+        bytes: About how much RAM it takes.
+        version: The counter up to which it knows the rows.
     """
-
-    places: NDArray[np.int64]
-    owners: NDArray[np.int64]
-    kinds: NDArray[np.int8]
-    sessions: NDArray[np.int32]
-    vectors: NDArray[np.float32]
-
-    def of_kinds(self, kinds: tuple[str, ...]) -> NDArray[np.bool_]:
-        """Which rows are of these kinds."""
-        return np.isin(self.kinds, [_KINDS[kind] for kind in kinds])
-
-    def positions(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Where these places stand in the snapshot, and which of them do."""
-        at = np.searchsorted(self.places, places)
-        inside = at < len(self.places)
-        known = inside & (self.places[np.where(inside, at, 0)] == places) if len(self.places) else inside
-        return at, known
-
-
-class _Index:
-    """The growing arrays behind the snapshots of one root."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        self._begin()
+
+    def _begin(self) -> None:
         self.version = -1
-        self._codes: dict[str, int] = {}
+        self.bytes = _FIXED_BYTES
+        self._sessions: dict[tuple[int, str], int] = {}
+        # The last row of each session.
+        self._last: list[int] = []
         self._count = 0
+        self._gone = 0
         self._arrays: dict[str, NDArray[Any]] = {}
-        self.bytes = 0
+        self._patches: dict[int, NDArray[np.float32]] = {}
+        self._lexicon = Lexicon()
 
-    def snapshot(self) -> Snapshot:
-        """Views of the rows as they are now; later growth does not change them."""
-        return Snapshot(**{name: array[: self._count] for name, array in self._arrays.items()})
+    def snapshot(self) -> Snapshot | None:
+        """Views of the rows as they are now, which later changes leave alone; None if there are none."""
+        if self._count == self._gone:
+            return None
+        arrays = {name: array[: self._count] for name, array in self._arrays.items() if name != "sessions"}
+        alive = arrays.pop("alive")
+        patches = None
+        if self._patches:
+            rows = np.fromiter(self._patches, dtype=np.int64, count=len(self._patches))
+            patches = Patches(rows, np.stack(list(self._patches.values())))
+        return Snapshot(
+            **arrays,
+            lexicon=self._lexicon,
+            patches=patches,
+            alive=alive if self._gone else None,
+            gone=self._gone,
+            total=None,
+        )
 
-    def refresh(self, connection: sqlite3.Connection, root: int) -> None:
+    def refresh(self, connection: Connection, root: int) -> None:
         """Catch up with the table as this connection's transaction sees it."""
         counters = connection.execute("SELECT version, cleared FROM owners WHERE id = ?", (root,)).fetchone()
-        version, cleared = counters or (self.version + 1, self.version + 1)
+        if counters is None:
+            self._begin()
+            return
+        version, cleared = counters
         if version <= self.version:
             return
-        if cleared > self.version:
-            self._count, self._arrays, self._codes, self.version = 0, {}, {}, -1
-        rows = connection.execute(
-            "SELECT seq, owner, kind, session_id, vector FROM items WHERE root = ? AND stamp > ? ORDER BY seq",
-            (root, self.version),
-        ).fetchall()
-        if rows:
-            self._take(rows)
-        self.bytes = sum(array.nbytes for array in self._arrays.values())
+        try:
+            if self._count and not (self._remove(connection, root, cleared) and self._change(connection, root)):
+                self._begin()
+            if not self._count:
+                self._fill(connection, root)
+        except BaseException:
+            # Words and vectors must not get out of step.
+            self._begin()
+            raise
         self.version = version
+        held = sum(array[: self._count].nbytes for array in self._arrays.values())
+        self.bytes = _FIXED_BYTES + held + self._lexicon.bytes + _SESSION_BYTES * len(self._last)
 
-    def _take(self, rows: list[Any]) -> None:
-        fresh = {
-            "places": np.array([row[0] for row in rows], dtype=np.int64),
-            "owners": np.array([row[1] for row in rows], dtype=np.int64),
-            "kinds": np.array([_KINDS[row[2]] for row in rows], dtype=np.int8),
-            "sessions": np.array([self._code(row[3]) for row in rows], dtype=np.int32),
-            "vectors": np.frombuffer(b"".join(row[4] for row in rows), dtype=np.float32).reshape(len(rows), -1),
-        }
-        last = int(self._arrays["places"][self._count - 1]) if self._count else 0
-        new = fresh["places"] > last
-        if not new.all():
-            # A changed row is copied before it is overwritten: a search may be reading the arrays.
-            at = np.searchsorted(self._arrays["places"][: self._count], fresh["places"][~new])
-            for name, values in fresh.items():
-                changed = self._arrays[name].copy()
-                changed[at] = values[~new]
-                self._arrays[name] = changed
-        self._append({name: values[new] for name, values in fresh.items()})
+    def _fill(self, connection: Connection, root: int) -> None:
+        """Read everything."""
+        self._begin()
+        (count,) = connection.execute("SELECT count(*) FROM items WHERE root = ?", (root,)).fetchone()
+        rows = connection.execute(f"SELECT {_COLUMNS} FROM items WHERE root = ? ORDER BY seq", (root,))
+        self._add(_chunks(rows), count)
 
-    def _append(self, fresh: Mapping[str, NDArray[Any]]) -> None:
+    def _change(self, connection: Connection, root: int) -> bool:
+        """Read what was written since; False if everything is to be read anew."""
+        rows = connection.execute(
+            f"SELECT {_COLUMNS} FROM items WHERE root = ? AND stamp > ? ORDER BY seq", (root, self.version)
+        ).fetchall()
+        last = int(self._arrays["places"][self._count - 1])
+        changed = [row for row in rows if row[0] <= last]
+        # New rows stand behind all others, and the table answers them in order.
+        if changed and not self._rewrite(changed):
+            return False
+        fresh = rows[len(changed) :]
+        if fresh and len(fresh[0][6]) != self._arrays["vectors"].shape[1] * 4:
+            return False
+        self._add([fresh] if fresh else [], len(fresh))
+        return True
+
+    def _add(self, chunks: Iterator[list[Any]] | Sequence[list[Any]], count: int) -> None:
+        """Append rows, about so many."""
+        said: list[bytes] = []
+        for rows in chunks:
+            terms = [_terms(row) for row in rows]
+            self._append(
+                {
+                    **_columns(rows, terms),
+                    "places": np.array([row[0] for row in rows], dtype=np.int64),
+                    "sessions": np.array([self._session(row) for row in rows], dtype=np.int64),
+                    "previous": self._neighbours(rows),
+                    "vectors": _vectors(rows),
+                    "alive": np.ones(len(rows), dtype=np.bool_),
+                },
+                count,
+            )
+            said += terms
+        if said:
+            self._lexicon = self._lexicon.extended(said)
+
+    def _rewrite(self, rows: list[Any]) -> bool:
+        """Give rows other contents; False if everything is to be read anew."""
+        at = np.searchsorted(self._arrays["places"][: self._count], [row[0] for row in rows])
+        vectors = _vectors(rows)
+        sessions = [self._session(row) for row in rows]
+        known = np.array_equal(self._arrays["places"][at], [row[0] for row in rows])
+        if (
+            not known
+            or 2 * len(rows) > self._count
+            or vectors.shape[1] != self._arrays["vectors"].shape[1]
+            or self._arrays["sessions"][at].tolist() != sessions
+        ):
+            return False
+        terms = [_terms(row) for row in rows]
+        self._lexicon.replace(at.tolist(), terms)
+        for name, values in _columns(rows, terms).items():
+            self._overwrite(name, at, values)
+        self._patches.update(zip(at.tolist(), vectors, strict=True))
+        if len(self._patches) > max(_PATCHES, self._count // 16):
+            self._write_patches()
+        return True
+
+    def _write_patches(self) -> None:
+        if self._patches:
+            rows = np.fromiter(self._patches, dtype=np.int64, count=len(self._patches))
+            self._overwrite("vectors", rows, np.stack(list(self._patches.values())))
+            self._patches = {}
+
+    def _remove(self, connection: Connection, root: int, cleared: int) -> bool:
+        """Take out the rows that the table no longer has; False if everything is to be read anew."""
+        if cleared <= self.version:
+            return True
+        there = connection.execute("SELECT seq FROM items WHERE root = ? ORDER BY seq", (root,)).fetchall()
+        held = self._arrays["places"][: self._count]
+        alive = self._arrays["alive"][: self._count]
+        stays = np.isin(held, np.fromiter((row[0] for row in there), dtype=np.int64, count=len(there)))
+        gone = np.flatnonzero(alive & ~stays)
+        if self._gone + len(gone) == self._count:
+            return False
+        if len(gone):
+            self._bury(gone)
+        if self._gone > max(_DEAD, self._count // 4):
+            self._compact()
+        return True
+
+    def _bury(self, gone: NDArray[np.int64]) -> None:
+        """Take rows out of their sessions and out of the words."""
+        self._gone += len(gone)
+        self._overwrite("alive", gone, False)
+        self._overwrite("lengths", gone, 0)
+        alive = self._arrays["alive"][: self._count]
+        previous = self._arrays["previous"][: self._count].copy()
+        for session in set(self._arrays["sessions"][gone].tolist()) - {_NOBODY}:
+            while self._last[session] >= 0 and not alive[self._last[session]]:
+                self._last[session] = int(previous[self._last[session]])
+        # Who followed a row that is gone follows the one before it.
+        while len(astray := np.flatnonzero((previous >= 0) & ~alive[previous])):
+            previous[astray] = previous[previous[astray]]
+        previous[gone] = _NOBODY
+        self._arrays["previous"] = previous
+        self._lexicon.remove(gone.tolist())
+        for row in gone.tolist():
+            self._patches.pop(row, None)
+
+    def _compact(self) -> None:
+        """Move the rows that are left together."""
+        self._write_patches()
+        alive = self._arrays["alive"][: self._count]
+        moved = np.append(np.cumsum(alive) - 1, _NOBODY)
+        self._lexicon = self._lexicon.compacted(alive)
+        self._arrays = {name: array[: self._count][alive] for name, array in self._arrays.items()}
+        self._arrays["previous"] = moved[self._arrays["previous"]]
+        self._last = [int(moved[row]) for row in self._last]
+        self._count, self._gone = len(self._arrays["places"]), 0
+
+    def _session(self, row: Any) -> int:
+        """The number of the row's session."""
+        if row[3] is None:
+            return _NOBODY
+        number = self._sessions.setdefault((row[1], row[3]), len(self._last))
+        if number == len(self._last):
+            self._last.append(_NOBODY)
+        return number
+
+    def _neighbours(self, rows: list[Any]) -> NDArray[np.int64]:
+        """For each new row the last one before it in the same session of the same owner."""
+        before = np.full(len(rows), _NOBODY, dtype=np.int64)
+        for place, row in enumerate(rows):
+            session = self._session(row)
+            if session != _NOBODY:
+                before[place] = self._last[session]
+                self._last[session] = self._count + place
+        return before
+
+    def _append(self, fresh: Mapping[str, NDArray[Any]], expected: int) -> None:
         count = self._count + len(fresh["places"])
         for name, values in fresh.items():
             array = self._arrays.get(name)
             if array is None or len(array) < count:
-                room = max(_START, count + count // 2) if array is not None else max(_START, count)
+                # Room that nothing was written to takes no RAM. A first read knows how much it needs.
+                room = max(count, expected) if array is None else count + count // 2
                 grown = np.empty((room, *values.shape[1:]), dtype=values.dtype)
                 if array is not None:
                     grown[: self._count] = array[: self._count]
@@ -119,50 +257,32 @@ class _Index:
             array[self._count : count] = values
         self._count = count
 
-    def _code(self, session: str | None) -> int:
-        return _FREE_SESSION if session is None else self._codes.setdefault(session, len(self._codes))
+    def _overwrite(self, name: str, at: NDArray[np.int64], values: Any) -> None:
+        # A copy, because a search may be reading the array.
+        changed = self._arrays[name].copy()
+        changed[at] = values
+        self._arrays[name] = changed
 
 
-class IndexCache:
-    """The indexes that were used last.
-
-    Args:
-        maximum_bytes: What all matrices together may take; the index in use may go beyond it.
-    """
-
-    def __init__(self, *, maximum_bytes: int = 512 * 1024 * 1024) -> None:
-        self._maximum = maximum_bytes
-        self.forget()
-
-    def read(self, connection: sqlite3.Connection, root: int) -> Snapshot | None:
-        """The root's rows as this connection's transaction sees them, or later; None if there are none."""
-        with self._lock:
-            index = self._indexes.setdefault(root, _Index())
-            self._indexes.move_to_end(root)
-        with index.lock:
-            before = index.bytes
-            index.refresh(connection, root)
-            grown = index.bytes - before
-            snapshot = index.snapshot() if index.bytes else None
-        if grown:
-            self._account(root, index, grown)
-        return snapshot
-
-    def forget(self) -> None:
-        """Drop everything; the next search reads anew."""
-        self._lock = threading.Lock()
-        self._indexes: OrderedDict[int, _Index] = OrderedDict()
-        self._bytes = 0
-
-    def _account(self, root: int, index: _Index, grown: int) -> None:
-        with self._lock:
-            if self._indexes.get(root) is not index:
-                return
-            self._bytes += grown
-            while self._bytes > self._maximum and len(self._indexes) > 1:
-                self._bytes -= self._indexes.popitem(last=False)[1].bytes
+def _chunks(rows: Cursor) -> Iterator[list[Any]]:
+    several = iter(rows)
+    while chunk := list(islice(several, _CHUNK)):
+        yield chunk
 
 
-def as_bytes(vector: Vector) -> bytes:
-    """A vector as the table keeps it: little-endian float32."""
-    return np.ascontiguousarray(vector, dtype="<f4").tobytes()
+def _terms(row: Any) -> bytes:
+    return pack_terms(row[7]) if row[5] is None else bytes(row[5])
+
+
+def _columns(rows: list[Any], terms: list[bytes]) -> dict[str, NDArray[Any]]:
+    """What can change in a row, but for its vector."""
+    return {
+        "owners": np.array([row[1] for row in rows], dtype=np.int64),
+        "kinds": np.array([KINDS[row[2]] for row in rows], dtype=np.int8),
+        "moments": np.array([datetime.fromisoformat(row[4]).timestamp() for row in rows], dtype=np.float64),
+        "lengths": np.array([len(each) // 4 for each in terms], dtype=np.float32),
+    }
+
+
+def _vectors(rows: list[Any]) -> NDArray[np.float32]:
+    return np.frombuffer(b"".join(row[6] for row in rows), dtype=np.float32).reshape(len(rows), -1)

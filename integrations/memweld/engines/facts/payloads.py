@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from ...models import JSON, Extraction, Kind
 from ...scope import Scope
 from ..stores.items import ItemRow
 
-__all__ = ["ENVELOPE", "Envelope", "encode_scope", "row_of", "scope_of", "to_payload", "with_metadata"]
+__all__ = ["ENVELOPE", "Envelope", "encode_scope", "row_of", "scope_of", "text_hash", "to_payload", "with_metadata"]
 
 ENVELOPE = "memweld"
 """The one payload key under which our own fields and the caller's metadata travel through mem0."""
@@ -52,6 +53,11 @@ class Envelope:
             extraction=extraction,
             extraction_error=error,
         )
+
+
+def text_hash(text: str) -> str:
+    """As mem0 2.2 computes it for the payload; a fingerprint of equal texts, not a secret."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def encode_scope(scope: Scope) -> dict[str, str]:

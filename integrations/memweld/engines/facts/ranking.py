@@ -1,75 +1,139 @@
-"""Ranking: keywords and vectors fused, with neighbours in a conversation lending each other weight."""
+"""Ranking: how much of a query each memory and its neighbours in the conversation cover, in words and in meaning.
+
+The score of a memory, before it is mapped to the range from 0 to 1, is the sum of two parts of equal weight:
+
+- *words*: BM25 over the memory, divided by what a memory of average length scores that says every telling word of the
+  query once. Words are weighted by how rare they are among this user's memories, and among no other's.
+- *meaning*: the cosine of the vectors, where it is positive.
+
+Each part also takes a share of what the neighbours in the same session score, because an answer often does not repeat
+the words of its question. Nothing is normalised by the best hit, so a score says the same in every search.
+"""
 
 from __future__ import annotations
 
-import re
+import math
+import time
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .index import Snapshot
+from .embedders import Weigh
+from .snapshot import Snapshot
+from .words import QueryWord, query_words
 
-__all__ = ["fuse", "keyword_query", "smooth"]
+__all__ = ["as_score", "fits", "freshness", "weight_of", "weights_in"]
 
-# Words that ask rather than say: they match half of all memories and drown the word that matters.
-_STOP_WORDS = frozenset(
+Scores = NDArray[np.float64]
+
+# BM25's constants as Anserini has them for short passages; nothing is gained by changing them a little.
+_SATURATION, _LENGTH = 0.9, 0.4
+# What the turns before and after lend, the nearest first: half as much with each turn of distance, and the turn before,
+# which often is the question, more than the one after.
+_WORDS_BEFORE, _WORDS_AFTER = (0.5, 0.25, 0.125), (0.3, 0.15, 0.075)
+_MEANING_BEFORE, _MEANING_AFTER = (0.3,), (0.2,)
+# A memory that covers so many words of a long query covers it; and no more than so many are looked up.
+_ENOUGH_WORDS, _MOST_TERMS = 12, 64
+_TAKEN_FOR_GRANTED = 30
+
+
+def weights_in(snapshot: Snapshot) -> Weigh:
+    """What the words of a query weigh among the rows of a snapshot.
+
+    A few memories do not show that a word is common: of words that ask it is taken for granted, as if some more
+    memories had been seen of which every second says them.
     """
-    a about am an and are as at be been but by can could did do does for from had has have he her his
-    how i if in is it its me my of on or our she should so that the their them they this to was we were
-    what when where which who whom whose why will with would you your
-    """.split()
-)
-_WORD = re.compile(r"\w+")
-_MOST_WORDS = 64
 
-# How a neighbour in the same session lends its keyword score: the turn before more than the turn after. Weights as
-# found best on LoCoMo conversations for max-normalised BM25.
-_PREVIOUS, _NEXT = 0.5, 0.3
-_KEYWORDS, _VECTORS = 0.5, 0.5
+    def weigh(word: QueryWord) -> float:
+        seen = _TAKEN_FOR_GRANTED if word.asks else 0
+        rows = snapshot.size
+        return max((_rarity(rows + seen, _holding(snapshot, term) + seen / 2) for term in word.terms), default=0.0)
+
+    return weigh
 
 
-def keyword_query(query: str, scope_word: str) -> str | None:
-    """The FTS5 query: any of the telling words, and always the word of the scope; None if the query has no word."""
-    words = list(dict.fromkeys(word.lower() for word in _WORD.findall(query)))
-    telling = [word for word in words if word not in _STOP_WORDS] or words
-    if not telling:
-        return None
-    alternatives = " OR ".join(f'"{word}"' for word in telling[:_MOST_WORDS])
-    return f"scope:{scope_word} AND text:({alternatives})"
-
-
-def smooth(scores: NDArray[np.float32], sessions: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Add to each row half of the row before and three tenths of the row after it in the same session."""
-    if not len(scores) or not (sessions >= 0).any():
-        return scores
-    order = np.argsort(sessions, kind="stable")
-    ordered, codes = scores[order], sessions[order]
-    together = (codes[1:] == codes[:-1]) & (codes[1:] >= 0)
-    lent = ordered.copy()
-    lent[1:] += _PREVIOUS * ordered[:-1] * together
-    lent[:-1] += _NEXT * ordered[1:] * together
-    smoothed = np.empty_like(scores)
-    smoothed[order] = lent
-    return smoothed
-
-
-def fuse(
-    snapshot: Snapshot, query: NDArray[np.float32], places: NDArray[np.int64], keyword_scores: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """A score from 0 to 1 for each row of the snapshot.
+def fits(snapshot: Snapshot, query: str, vector: NDArray[np.float32]) -> Scores:
+    """How well each row fits, 0 or more without an upper bound; see the module for what it is made of.
 
     Args:
         snapshot: The rows.
-        query: The unit vector of the query, shape (dimensions,).
-        places: The places of the rows that keywords found.
-        keyword_scores: How well they fit (BM25, larger is better), same shape as ``places``.
+        query: The text of the query.
+        vector: Its unit vector, shape (dimensions,).
+
+    Returns:
+        One number a row, shape (n,).
     """
-    cosines = np.clip(snapshot.vectors @ query, 0.0, 1.0).astype(np.float32)
-    keywords = np.zeros(len(cosines), dtype=np.float32)
-    at, known = snapshot.positions(places)
-    keywords[at[known]] = keyword_scores[known]
-    keywords = smooth(keywords, snapshot.sessions)
-    best = float(keywords.max(initial=0.0))
-    if best <= 0:
-        return (cosines * np.float32(_VECTORS)).astype(np.float32)
-    return (keywords * np.float32(_KEYWORDS / best) + cosines * np.float32(_VECTORS)).astype(np.float32)
+    cosines = np.maximum(snapshot.cosines(vector), 0.0).astype(np.float64)
+    meaning = _lend(cosines, snapshot.previous, _MEANING_BEFORE, _MEANING_AFTER)
+    words = _lend(_coverage(snapshot, query), snapshot.previous, _WORDS_BEFORE, _WORDS_AFTER)
+    return np.asarray(words + meaning)
+
+
+def as_score(fit: Scores) -> Scores:
+    """A fit as a number from 0 to 1, in the same order: 0.63 for a fit of 1, 0.86 for 2 (the query's own text)."""
+    return np.asarray(-np.expm1(-fit))
+
+
+def freshness(moments: NDArray[np.float64], half_life: float) -> Scores:
+    """What age leaves of a score: half after each half-life, all of it for what is new or lies in the future.
+
+    Args:
+        moments: When each row was made, in seconds since 1970, shape (n,).
+        half_life: Seconds.
+    """
+    ages = np.maximum(time.time() - moments, 0.0)
+    return np.asarray(np.exp2(-ages / half_life))
+
+
+def _holding(snapshot: Snapshot, term: str) -> int:
+    return min(snapshot.lexicon.frequency(term), snapshot.size)
+
+
+def weight_of(snapshot: Snapshot, term: str) -> float:
+    """What a term of the query weighs among the words: how rare it is."""
+    return _rarity(snapshot.size, _holding(snapshot, term))
+
+
+def _rarity(rows: int, holding: float) -> float:
+    """BM25's inverse document frequency, as Lucene has it: never negative."""
+    return math.log(1 + (rows - holding + 0.5) / (holding + 0.5))
+
+
+def _coverage(snapshot: Snapshot, query: str) -> Scores:
+    rows = len(snapshot.places)
+    covered = np.zeros(rows)
+    wanted = {term for word in query_words(query) if not word.asks for term in word.terms}
+    weights = {term: weight_of(snapshot, term) for term in wanted}
+    if not weights:
+        return covered
+    dampening = _SATURATION * (1 - _LENGTH + _LENGTH * snapshot.lengths / max(snapshot.mean_length, 1.0))
+    rarest = sorted(weights, key=lambda term: (-weights[term], term))
+    for term in [each for each in rarest if snapshot.lexicon.frequency(each)][:_MOST_TERMS]:
+        at, times = snapshot.lexicon.find(term)
+        if len(at) and at.max() >= rows:  # written since the snapshot was taken
+            at, times = at[at < rows], times[at < rows]
+        covered[at] += weights[term] * times * (_SATURATION + 1) / (times + dampening[at])
+    return covered / (sum(weights.values()) * min(1.0, _ENOUGH_WORDS / len(weights)))
+
+
+def _lend(scores: Scores, previous: NDArray[np.int64], before: tuple[float, ...], after: tuple[float, ...]) -> Scores:
+    """Add to each row shares of the rows before and after it in its session.
+
+    Args:
+        scores: One number a row, shape (n,).
+        previous: The position of the row before in the same session, -1 without one, shape (n,).
+        before: The share of the row before, of the one before that, and so on.
+        after: The same for the rows after it.
+    """
+    lent = scores.copy()
+    at = np.flatnonzero(previous >= 0)
+    source = previous[at]
+    for share_before, share_after in zip(before, after, strict=True):
+        if not len(at):
+            break
+        lent[at] += share_before * scores[source]
+        # No two rows have the same row before them, so that nothing is lost in adding.
+        lent[source] += share_after * scores[at]
+        source = previous[source]
+        at, source = at[source >= 0], source[source >= 0]
+    return lent

@@ -1,6 +1,6 @@
-"""mem0's vector store on our tables: exact search over the scope's own vectors, fused with keywords.
+"""mem0's vector store on our tables: exact search over the scope's own vectors and words (see ``ranking.py``).
 
-mem0 hands the raw query text to ``search``, so the fusion lives here; its own keyword scoring can only reorder what
+mem0 hands the raw query text to ``search``, so the ranking lives here; its own keyword scoring can only reorder what
 vectors found, and stays off.
 """
 
@@ -10,7 +10,6 @@ vectors found, and stays off.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,23 +19,26 @@ from mem0.vector_stores.base import VectorStoreBase
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from ...models import JSON
+from ...models import JSON, Kind
+from ...scope import Scope
 from ..stores import owners
+from ..stores.database import Connection, Database
 from ..stores.items import ItemRow, Items
-from ..stores.sqlite import SqliteDatabase
+from .cache import IndexCache
 from .claim import EmbedderOfFile
+from .embedders import GuardedEmbedding, Vector
 from .entities import EntityStore
+from .excerpt import excerpt
 from .guard import Guard
-from .index import IndexCache, as_bytes
 from .payloads import row_of, scope_of, to_payload
-from .ranking import fuse, keyword_query
+from .ranking import as_score, fits, freshness, weights_in
+from .snapshot import Snapshot, as_bytes
+from .words import forget_words, pack_terms
 
 __all__ = ["FILTERS", "SqliteVectorStore", "StoreConfig", "StoredVector", "open_collection"]
 
 FILTERS = "memweld_filters"
 """The filter key under which kinds and metadata travel, as JSON, so that mem0 reads no operator into them."""
-
-_MOST_KEYWORD_HITS = 5_000
 
 
 class StoreConfig(BaseModel):
@@ -45,9 +47,11 @@ class StoreConfig(BaseModel):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     collection_name: str
-    database: SqliteDatabase
+    database: Database
     guard: Guard
     embedder: EmbedderOfFile
+    embedding: GuardedEmbedding
+    mirror: Any = None
 
     def model_dump(self, **_: Any) -> dict[str, Any]:
         """The fields as they are: a database is not data."""
@@ -66,10 +70,18 @@ class StoredVector:
 class SqliteVectorStore(VectorStoreBase):
     """The items table as a collection of mem0."""
 
-    def __init__(self, collection_name: str, database: SqliteDatabase, guard: Guard, embedder: EmbedderOfFile) -> None:
+    def __init__(
+        self,
+        collection_name: str,
+        database: Database,
+        guard: Guard,
+        embedder: EmbedderOfFile,
+        embedding: GuardedEmbedding,
+    ) -> None:
         self.collection_name = collection_name
         self.items = Items(database)
         self._embedder = embedder
+        self._embedding = embedding
         self._database = database
         self._guard = guard
         self._indexes = IndexCache()
@@ -82,12 +94,20 @@ class SqliteVectorStore(VectorStoreBase):
         ids: Sequence[str] | None = None,
     ) -> None:
         """Store rows; one that says what the owner has already is left out."""
-        with self._guard.keeping_errors(), self._database.writing() as connection:
-            for vector, payload, memory_id in zip(vectors, payloads or (), ids or (), strict=True):
-                row = row_of(memory_id, payload)
+        rows = [row_of(memory_id, payload) for memory_id, payload in zip(ids or (), payloads or (), strict=True)]
+        with self._guard.keeping_errors():
+            self.store(rows, [np.asarray(vector, dtype=np.float32) for vector in vectors])
+
+    def store(self, rows: Sequence[ItemRow], vectors: Sequence[Vector]) -> list[bool]:
+        """Store rows of the scope of the call; which of them, because one that the owner has already is left out."""
+        stored: list[bool] = []
+        with self._database.writing() as connection:
+            for row, vector in zip(rows, vectors, strict=True):
                 self._guard.check(row.scope)
-                self._embedder.claim(connection, len(vector))
-                self.items.insert(row, as_bytes(vector))
+                if not stored:
+                    self._embedder.claim(connection, len(vector))
+                stored.append(self.items.insert(row, as_bytes(vector), pack_terms(row.text)))
+        return stored
 
     def search(
         self, query: str, vectors: Any, top_k: int = 5, filters: Mapping[str, Any] | None = None
@@ -95,26 +115,67 @@ class SqliteVectorStore(VectorStoreBase):
         """The rows that fit best, best first, with scores from 0 to 1."""
         wanted = dict(filters or {})
         conditions = json.loads(wanted.pop(FILTERS, "{}"))
-        scope = self._guard.check(scope_of(wanted))
+        # mem0 asks for four times as many, or 60, to reorder them by signals of its own.
+        return [
+            self._found(row, score) for row, score in self.best(scope_of(wanted), query, vectors, top_k, conditions)
+        ]
+
+    def best(
+        self, scope: Scope, query: str, vectors: Any, count: int, conditions: Mapping[str, Any]
+    ) -> list[tuple[ItemRow, float]]:
+        """The rows that fit best, best first, each with its score.
+
+        Args:
+            scope: Whose; it must be the one of the call.
+            query: What is asked.
+            vectors: Its vector.
+            count: How many at most.
+            conditions: ``kinds``, ``metadata`` and ``half_life`` (see ``Engine.search_items``).
+        """
+        self._guard.check(scope)
         with self._database.reading() as connection:
-            owner = owners.find(connection, scope)
-            snapshot = None if owner is None else self._indexes.read(connection, owner.root)
-            if owner is None or snapshot is None:
-                return []
+            # First of all: vectors of another embedder are not even read.
             self._embedder.check(connection, len(vectors))
-            places, keyword_scores = self._keywords(connection, query, owner.root)
-            scores = fuse(snapshot, np.asarray(vectors, dtype=np.float32), places, keyword_scores)
-            allowed = snapshot.owners == owner.id if owner.id != owner.root else np.ones(len(scores), dtype=np.bool_)
-            if conditions.get("kinds") is not None:
-                allowed &= snapshot.of_kinds(tuple(conditions["kinds"]))
-            if conditions.get("metadata"):
-                fitting = np.array(self.items.matching(scope, conditions["metadata"]), dtype=np.int64)
-                allowed &= np.isin(snapshot.places, fitting)
-            # mem0 asks for four times as many, or 60, to reorder them by signals of its own.
-            best = _best(np.where(allowed, scores, -1.0), min(top_k, self._guard.wanted or top_k))
+            owner = owners.find(connection, scope)
+            look = None if owner is None else self._look(connection, scope, owner, query, vectors, conditions)
+            if look is None:
+                return []
+            snapshot, vector, allowed = look
+            scores = as_score(fits(snapshot, query, vector))
+            if conditions.get("half_life") is not None:
+                scores = scores * freshness(snapshot.moments, conditions["half_life"])
+            best = _best(np.where(allowed, scores, -1.0), count)
             found = self.items.by_places(scope, [int(place) for place in snapshot.places[best]])
         hits = ((found.get(int(snapshot.places[at])), float(scores[at])) for at in best)
-        return [self._found(row, score) for row, score in hits if row is not None]
+        return [(row, score) for row, score in hits if row is not None]
+
+    def _look(  # noqa: PLR0917
+        self,
+        connection: Connection,
+        scope: Scope,
+        owner: owners.Owner,
+        query: str,
+        vectors: Any,
+        conditions: Mapping[str, Any],
+    ) -> tuple[Snapshot, Vector, NDArray[np.bool_]] | None:
+        """The rows among which to search, the query's vector, and which of the rows may be found."""
+        kinds: Sequence[Kind] | None = conditions.get("kinds")
+        metadata: dict[str, JSON] = conditions.get("metadata") or {}
+        vector = np.asarray(vectors, dtype=np.float32)
+        archive = self._database.archive(connection, owner.root, scope)
+        if archive is not None:
+            return excerpt(archive, self._embedding, query, vector, self.items.wanted(owner, kinds, metadata))
+        snapshot = self._indexes.read(connection, owner.root)
+        if snapshot is None:
+            return None
+        allowed = snapshot.of_owner(None if owner.id == owner.root else owner.id)
+        if kinds is not None:
+            allowed &= snapshot.of_kinds(tuple(kinds))
+        if dead := self.items.dead(owner.root):
+            allowed &= ~np.isin(snapshot.places, dead)
+        if metadata:
+            allowed &= np.isin(snapshot.places, self.items.matching(scope, metadata, kinds=kinds))
+        return snapshot, self._embedding.for_query(query, vector, weights_in(snapshot)), allowed
 
     def get(self, vector_id: str) -> StoredVector | None:
         """One row of the scope of the call."""
@@ -128,7 +189,8 @@ class SqliteVectorStore(VectorStoreBase):
                 return
             if vector is not None:
                 self._embedder.claim(connection, len(vector))
-            self.items.rewrite(row_of(vector_id, payload), None if vector is None else as_bytes(vector))
+            row = row_of(vector_id, payload)
+            self.items.rewrite(row, None if vector is None else as_bytes(vector), pack_terms(row.text))
 
     def delete(self, vector_id: str) -> None:
         """Delete one row of the scope of the call."""
@@ -164,9 +226,14 @@ class SqliteVectorStore(VectorStoreBase):
             count = connection.execute("SELECT count(*) FROM items").fetchone()[0]
         return {"name": self.collection_name, "count": count}
 
+    def keep(self, maximum_bytes: int) -> None:
+        """Bound the RAM for vectors and words of all users together."""
+        self._indexes.maximum_bytes = maximum_bytes
+
     def forget(self) -> None:
-        """Drop the vectors in RAM; the next search reads them anew."""
+        """Drop the vectors and words in RAM; the next search reads them anew."""
         self._indexes.forget()
+        forget_words()
 
     def _found(self, row: ItemRow, score: float) -> StoredVector:
         found = _stored(row, score)
@@ -175,32 +242,26 @@ class SqliteVectorStore(VectorStoreBase):
             found.payload["hash"] = ""
         return found
 
-    def _keywords(
-        self, connection: sqlite3.Connection, query: str, root: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        words = keyword_query(query, f"scope{root}x")
-        rows: list[tuple[int, float]] = []
-        if words is not None:
-            # The scope's word is in every row of the scope: its weight of 0 keeps it out of the score.
-            rows = connection.execute(
-                "SELECT rowid, -bm25(items_words, 1.0, 0.0) AS fit FROM items_words WHERE items_words MATCH ? "
-                "ORDER BY fit DESC LIMIT ?",
-                (words, _MOST_KEYWORD_HITS),
-            ).fetchall()
-        places = np.array([row[0] for row in rows], dtype=np.int64)
-        return places, np.clip(np.array([row[1] for row in rows], dtype=np.float32), 0.0, None)
 
-
-def open_collection(
-    collection_name: str, database: SqliteDatabase, guard: Guard, embedder: EmbedderOfFile
+def open_collection(  # noqa: PLR0917 - as mem0 calls it
+    collection_name: str,
+    database: Database,
+    guard: Guard,
+    embedder: EmbedderOfFile,
+    embedding: GuardedEmbedding,
+    mirror: Any = None,
 ) -> VectorStoreBase:
     """What mem0 calls for a collection: the items, or the entities that it links to them."""
     if collection_name.endswith("_entities"):
         return EntityStore(collection_name, database, guard)
-    return SqliteVectorStore(collection_name, database, guard, embedder)
+    if mirror is not None:
+        from .mirror.store import MirroredStore
+
+        return MirroredStore(mirror, collection_name, database, guard, embedder, embedding)
+    return SqliteVectorStore(collection_name, database, guard, embedder, embedding)
 
 
-def _best(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+def _best(scores: NDArray[np.float64], count: int) -> NDArray[np.int64]:
     """Positions of the ``count`` highest scores that are not negative, highest first, older rows first among equals."""
     if len(scores) > count:
         candidates = np.argpartition(-scores, count - 1)[:count]

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from ...checks import dump_json, utc_now
+from ...errors import MemoryNotFoundError
 from ...models import JSON, ChatMessage, Session, ToolCall
 from ...scope import Scope
 from . import owners
-from .sqlite import SqliteDatabase
+from .database import Connection, Database
 
-__all__ = ["Chat"]
+__all__ = ["COLUMNS", "Chat", "insert_messages", "read_message"]
 
-_COLUMNS = "id, role, content, name, tool_calls, tool_call_id, native, created_at"
+_END = 2**63 - 1
+COLUMNS = "id, role, content, name, tool_calls, tool_call_id, native, created_at"
 
 
 def _row(message: ChatMessage) -> tuple[Any, ...]:
@@ -34,7 +35,8 @@ def _row(message: ChatMessage) -> tuple[Any, ...]:
     )
 
 
-def _message(row: tuple[Any, ...]) -> ChatMessage:
+def read_message(row: tuple[Any, ...]) -> ChatMessage:
+    """The message that a row of `COLUMNS` holds."""
     identity, role, content, name, calls, call_id, native, created_at = row
     return ChatMessage(
         id=identity,
@@ -48,10 +50,21 @@ def _message(row: tuple[Any, ...]) -> ChatMessage:
     )
 
 
+def insert_messages(connection: Connection, session: int, messages: Sequence[ChatMessage]) -> int:
+    """Append the messages whose ids the session does not have; how many."""
+    before = connection.total_changes
+    connection.executemany(
+        f"INSERT INTO messages (session, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (session, id) DO NOTHING",
+        [(session, *_row(message)) for message in messages],
+    )
+    return connection.total_changes - before
+
+
 class Chat:
     """The sessions of all scopes."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
 
     def append(self, scope: Scope, session_id: str, messages: Sequence[ChatMessage]) -> None:
@@ -59,20 +72,14 @@ class Chat:
         now = utc_now().isoformat()
         with self._database.writing() as connection:
             session = self._claim_session(connection, scope, session_id, now)
-            before = connection.total_changes
-            connection.executemany(
-                f"INSERT INTO messages (session, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (session, id) DO NOTHING",
-                [(session, *_row(message)) for message in messages],
-            )
-            added = connection.total_changes - before
+            added = insert_messages(connection, session, messages)
             if added < len(messages):
                 self._replace(connection, session, messages)
             connection.execute(
                 "UPDATE sessions SET messages = messages + ?, updated_at = ? WHERE id = ?", (added, now, session)
             )
 
-    def _claim_session(self, connection: sqlite3.Connection, scope: Scope, session_id: str, now: str) -> int:
+    def _claim_session(self, connection: Connection, scope: Scope, session_id: str, now: str) -> int:
         owner = owners.claim(connection, scope).id
         connection.execute(
             "INSERT INTO sessions (owner, session_id, messages, started_at, updated_at) VALUES (?, ?, 0, ?, ?) "
@@ -84,7 +91,7 @@ class Chat:
         ).fetchone()
         return int(found[0])
 
-    def _replace(self, connection: sqlite3.Connection, session: int, messages: Sequence[ChatMessage]) -> None:
+    def _replace(self, connection: Connection, session: int, messages: Sequence[ChatMessage]) -> None:
         # The time of the first append stays: a retry is not a new message.
         for message in messages:
             row = _row(message)
@@ -94,18 +101,33 @@ class Chat:
                 (*row[1:7], session, row[0]),
             )
 
-    def read(self, scope: Scope, session_id: str, *, limit: int | None) -> list[ChatMessage]:
-        """The last messages, oldest first."""
+    def read(self, scope: Scope, session_id: str, *, limit: int | None, before: str | None = None) -> list[ChatMessage]:
+        """The last messages (of those before the message ``before``), oldest first."""
         with self._database.reading() as connection:
-            owner = owners.find(connection, scope)
-            if owner is None:
-                return []
+            session = self._session(connection, scope, session_id)
+            place = _END if before is None else self._place(connection, session, before)
             rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM messages WHERE session = "
-                "(SELECT id FROM sessions WHERE owner = ? AND session_id = ?) ORDER BY seq DESC LIMIT ?",
-                (owner.id, session_id, -1 if limit is None else limit),
+                f"SELECT {COLUMNS} FROM messages WHERE session = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+                (session, place, -1 if limit is None else limit),
             ).fetchall()
-        return [_message(row) for row in reversed(rows)]
+        return [read_message(row) for row in reversed(rows)]
+
+    def _session(self, connection: Connection, scope: Scope, session_id: str) -> int | None:
+        owner = owners.find(connection, scope)
+        if owner is None:
+            return None
+        found = connection.execute(
+            "SELECT id FROM sessions WHERE owner = ? AND session_id = ?", (owner.id, session_id)
+        ).fetchone()
+        return None if found is None else int(found[0])
+
+    def _place(self, connection: Connection, session: int | None, message_id: str) -> int:
+        found = connection.execute(
+            "SELECT seq FROM messages WHERE session = ? AND id = ?", (session, message_id)
+        ).fetchone()
+        if found is None:
+            raise MemoryNotFoundError(message_id)
+        return int(found[0])
 
     def clear(self, scope: Scope, session_id: str) -> int:
         """Delete the session; how many messages it had."""
@@ -145,7 +167,7 @@ class Chat:
         with self._database.reading() as connection:
             for owner, agent_id in owners.contained(connection, scope).items():
                 rows = connection.execute(
-                    f"SELECT s.session_id, {', '.join(f'm.{c}' for c in _COLUMNS.split(', '))} "
+                    f"SELECT s.session_id, {', '.join(f'm.{c}' for c in COLUMNS.split(', '))} "
                     "FROM messages m JOIN sessions s ON s.id = m.session WHERE s.owner = ? ORDER BY s.id, m.seq",
                     (owner,),
                 )
@@ -161,6 +183,26 @@ class Chat:
                         "tool_call_id": call_id,
                         "native": json.loads(native) if native else None,
                         "created_at": created_at,
+                    }
+                    exported.append({field: value for field, value in fields.items() if value is not None})
+        return exported
+
+    def export_sessions(self, scope: Scope) -> list[dict[str, JSON]]:
+        """When each session that the scope contains began and was last used."""
+        exported: list[dict[str, JSON]] = []
+        with self._database.reading() as connection:
+            for owner, agent_id in owners.contained(connection, scope).items():
+                rows = connection.execute(
+                    "SELECT session_id, started_at, updated_at FROM sessions "
+                    "WHERE owner = ? AND messages > 0 ORDER BY id",
+                    (owner,),
+                )
+                for session_id, started_at, updated_at in rows:
+                    fields = {
+                        "agent_id": agent_id,
+                        "session_id": session_id,
+                        "started_at": started_at,
+                        "updated_at": updated_at,
                     }
                     exported.append({field: value for field, value in fields.items() if value is not None})
         return exported

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from ...errors import BackendUnavailableError, ConfigurationError
-from .matching import fits
+from .backups import back_up
+from .matching import fits, value_fits
 from .schema import APPLICATION_ID, migrate
 
-__all__ = ["BUSY_SECONDS", "Connections"]
+__all__ = ["BUSY_SECONDS", "Connections", "Durability"]
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for other writers before it gives up."""
 
+Durability: TypeAlias = Literal["normal", "full"]
+"""What a write that was acknowledged survives: the end of the process, or also that of the machine."""
+
+# NORMAL in WAL syncs the log when it is written into the file, FULL at each commit. macOS needs fullfsync for it.
+_DURABLE: Mapping[Durability, tuple[str, ...]] = {
+    "normal": ("synchronous=NORMAL",),
+    "full": ("synchronous=FULL", "fullfsync=ON", "checkpoint_fullfsync=ON"),
+}
 _IDLE_READERS = 8
 _OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 
+_CREATING = threading.Lock()
 _ALL: weakref.WeakSet[Connections] = weakref.WeakSet()
 _LEFT_TO_THE_PARENT: list[list[sqlite3.Connection]] = []
 
@@ -31,9 +44,17 @@ def _forget_the_parents() -> None:
         connections.forget()
 
 
+def _rest_all() -> None:
+    for connections in list(_ALL):
+        for rest in connections.before_fork:
+            rest()
+
+
 if hasattr(os, "register_at_fork"):
-    # SQLite connections and held locks must not cross a fork. This runs in the child before any thread of it exists.
-    os.register_at_fork(after_in_child=_forget_the_parents)
+    # SQLite connections and held locks must not cross a fork. Of a file that is open at the fork SQLite believes in the
+    # child that its locks are held, which they are not: another process could delete the log under it. So what nobody
+    # uses is closed before. What follows in the child runs before any thread of it exists.
+    os.register_at_fork(before=_rest_all, after_in_child=_forget_the_parents)
 
 
 def _close_all(connections: list[sqlite3.Connection]) -> None:
@@ -48,12 +69,15 @@ class Connections:
     Args:
         path: The file; None for a database in memory, which has the writer's connection only.
         where: The database in words, for errors.
+        durability: ``normal`` survives the end of the process, ``full`` also that of the machine.
     """
 
-    def __init__(self, path: str | None, where: str) -> None:
+    def __init__(self, path: str | None, where: str, *, durability: Durability = "normal") -> None:
         self.path = path
+        self.durability: Durability = durability
         self.where = where
         self.closed = False
+        self.before_fork: list[Callable[[], None]] = []
         self.after_fork: list[Callable[[], None]] = []
         self._start()
         _ALL.add(self)
@@ -82,7 +106,8 @@ class Connections:
                 self._make_file()
                 connection = self._connect()
                 try:
-                    migrate(connection, self.where)
+                    copy = None if self.path is None else functools.partial(back_up, self.path)
+                    migrate(connection, self.where, copy)
                 except BaseException:
                     self._discard(connection)
                     raise
@@ -122,6 +147,20 @@ class Connections:
             self._readers.clear()
             self._writer = None
 
+    def rest(self) -> None:
+        """Close what nobody uses until it is needed again; whoever calls makes sure that nobody is writing."""
+        # Whoever holds the lock is opening a connection, and the fork does not wait for it.
+        if self.path is None or not self._lock.acquire(blocking=False):
+            return
+        try:
+            idle, self._readers = self._readers, []
+            for connection in (*idle, self._writer):
+                if connection is not None:
+                    self._discard(connection)
+            self._writer = None
+        finally:
+            self._lock.release()
+
     def _check_open(self) -> None:
         if self.closed:
             raise BackendUnavailableError(f"{self.where} is closed; connect again.")
@@ -143,7 +182,10 @@ class Connections:
             return
         try:
             Path(self.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            # Never open a file that is there: closing it again takes away the locks that SQLite holds on it for other
+            # connections of this process, and another process then deletes the log under them (POSIX locks).
+            with _CREATING, contextlib.suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except OSError as error:
             raise BackendUnavailableError(f"{self.where} cannot be opened: {error.strerror or error}.") from error
 
@@ -154,10 +196,11 @@ class Connections:
         try:
             self._refuse_strangers(connection)
             _use_log(connection)
-            # NORMAL in WAL survives a crash of the process; secure_delete overwrites what is deleted with zeros.
-            for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
+            # secure_delete overwrites what is deleted with zeros.
+            for pragma in (*_DURABLE[self.durability], "foreign_keys=ON", "secure_delete=ON"):
                 connection.execute(f"PRAGMA {pragma}")
             connection.create_function("metadata_fits", 2, fits, deterministic=True)
+            connection.create_function("value_fits", 2, value_fits, deterministic=True)
         except BaseException:
             connection.close()
             raise

@@ -6,9 +6,10 @@ import time
 
 from ...scope import Scope
 from . import owners
+from .database import Connection
 from .sqlite import SqliteDatabase
 
-__all__ = ["erase"]
+__all__ = ["erase", "remove_all"]
 
 # What belongs to an owner, in an order in which nothing refers to what is gone.
 _TABLES = {
@@ -28,22 +29,25 @@ def erase(database: SqliteDatabase, scope: Scope) -> tuple[dict[str, int], bool]
         How many rows went from each store, and whether nothing of them is left in the file. It is left in the log
         while somebody else reads an older state for longer than some seconds, and goes with the next checkpoint.
     """
-    counts = dict.fromkeys(_TABLES, 0)
     with database.writing() as connection:
-        for owner in owners.contained(connection, scope):
-            for store, rows in _TABLES.items():
-                counts[store] += connection.execute(f"DELETE FROM {rows}", (owner,)).rowcount
-            # The user's other memories stay, and with them the counters by which indexes are kept fresh.
-            connection.execute(
-                "UPDATE owners SET version = version + 1, cleared = version + 1 "
-                "WHERE id = (SELECT root FROM owners WHERE id = ?)",
-                (owner,),
-            )
-            connection.execute("DELETE FROM owners WHERE id = ?", (owner,))
-        if counts["items"]:
-            # The full-text index keeps deleted words until its parts are merged.
-            connection.execute("INSERT INTO items_words (items_words) VALUES ('optimize')")
+        counts = remove_all(connection, scope)
     return counts, _overwrite(database)
+
+
+def remove_all(connection: Connection, scope: Scope) -> dict[str, int]:
+    """Delete the rows that the scope contains and the scope's own name; how many went from each store."""
+    counts = dict.fromkeys(_TABLES, 0)
+    for owner in owners.contained(connection, scope):
+        for store, rows in _TABLES.items():
+            counts[store] += connection.execute(f"DELETE FROM {rows}", (owner,)).rowcount
+        # The user's other memories stay, and with them the counters by which indexes are kept fresh.
+        connection.execute(
+            "UPDATE owners SET version = version + 1, cleared = version + 1 "
+            "WHERE id = (SELECT root FROM owners WHERE id = ?)",
+            (owner,),
+        )
+        connection.execute("DELETE FROM owners WHERE id = ?", (owner,))
+    return counts
 
 
 def _overwrite(database: SqliteDatabase) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +12,9 @@ from ...checks import dump_json
 from ...models import JSON, Extraction, Kind, MemoryItem
 from ...scope import Scope
 from . import owners
-from .sqlite import SqliteDatabase
+from .archive import Wanted
+from .database import Connection, Database
+from .lifetimes import DEAD_RECORD, now
 
 __all__ = ["ItemRow", "Items"]
 
@@ -87,6 +88,11 @@ def _values(row: ItemRow) -> tuple[Any, ...]:
     )
 
 
+def _packed(terms: bytes | None) -> bytearray | None:
+    # Postgres takes bytes for vectors.
+    return None if terms is None else bytearray(terms)
+
+
 def _row(values: Sequence[Any], scope: Scope) -> ItemRow:
     names = _COLUMNS.split(", ")
     fields = dict(zip(names, values[:_WRITTEN], strict=True))
@@ -100,6 +106,11 @@ def _matching(kinds: Sequence[Kind] | None, filters: Mapping[str, JSON]) -> tupl
     if kinds is not None:
         sql += f" AND kind IN ({', '.join('?' * len(kinds))})"
         variables += kinds
+    for key, wanted in filters.items():
+        # What holds a text holds it letter by letter; most rows are ruled out without being parsed.
+        if isinstance(wanted, str):
+            sql += " AND instr(metadata, ?)"
+            variables.append(dump_json({key: wanted})[1:-1])
     if filters:
         sql += " AND metadata_fits(metadata, ?)"
         variables.append(dump_json(filters))
@@ -109,30 +120,37 @@ def _matching(kinds: Sequence[Kind] | None, filters: Mapping[str, JSON]) -> tupl
 class Items:
     """The memory items of all scopes. Every method looks at nothing but the rows that the scope contains."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: Database) -> None:
         self.database = database
 
-    def insert(self, row: ItemRow, vector: bytes) -> bool:
-        """Store a row unless the owner has its key, or an equal text without a key; whether it was stored."""
+    def insert(self, row: ItemRow, vector: bytes, terms: bytes | None = None) -> bool:
+        """Store a row unless the owner has its key, or an equal text without a key; whether it was stored.
+
+        Args:
+            row: What it says.
+            vector: Its vector.
+            terms: The terms of its text (``facts.words.pack_terms``); None: they are made whenever it is read.
+        """
         with self.database.writing() as connection:
             owner = owners.claim(connection, row.scope)
             stamp = self._stamp(connection, owner.root)
             cursor = connection.execute(
-                f"INSERT INTO items (owner, root, scope, stamp, vector, {_COLUMNS}) "
-                f"VALUES ({', '.join('?' * (5 + _WRITTEN))}) ON CONFLICT DO NOTHING",
-                (owner.id, owner.root, f"scope{owner.root}x", stamp, vector, *_values(row)),
+                f"INSERT INTO items (owner, root, scope, stamp, vector, terms, {_COLUMNS}) "
+                f"VALUES ({', '.join('?' * (6 + _WRITTEN))}) ON CONFLICT DO NOTHING",
+                (owner.id, owner.root, f"scope{owner.root}x", stamp, vector, _packed(terms), *_values(row)),
             )
             return cursor.rowcount > 0
 
-    def rewrite(self, row: ItemRow, vector: bytes | None) -> None:
+    def rewrite(self, row: ItemRow, vector: bytes | None, terms: bytes | None = None) -> None:
         """Replace what the row with this id says; its owner, its id and its place in the order stay."""
         names = [name for name in _COLUMNS.split(", ") if name != "id"]
         changes = ", ".join(f"{name} = ?" for name in names)
         with self.database.writing() as connection:
             owner = owners.claim(connection, row.scope)
             connection.execute(
-                f"UPDATE items SET stamp = ?, vector = coalesce(?, vector), {changes} WHERE id = ? AND owner = ?",
-                (self._stamp(connection, owner.root), vector, *_values(row)[1:], row.id, owner.id),
+                f"UPDATE items SET stamp = ?, vector = coalesce(?, vector), terms = ?, {changes} "
+                "WHERE id = ? AND owner = ?",
+                (self._stamp(connection, owner.root), vector, _packed(terms), *_values(row)[1:], row.id, owner.id),
             )
 
     def remove(self, scope: Scope, memory_id: str) -> bool:
@@ -188,14 +206,49 @@ class Items:
             found |= {row.seq: row for row in rows}
         return found
 
-    def matching(self, scope: Scope, filters: Mapping[str, JSON]) -> list[int]:
-        """The places of the rows whose metadata fits the filters."""
-        extra, variables = _matching(None, filters)
+    def of_anyone(self, ids: Sequence[str]) -> list[tuple[ItemRow, int]]:
+        """The rows with these ids, whosever they are, each with its stamp: for what keeps copies of them."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {_SELECTED}, seq, user_id, agent_id, stamp FROM items JOIN owners ON owners.id = items.owner "
+                f"WHERE items.id IN ({', '.join('?' * len(ids))})",
+                list(ids),
+            ).fetchall()
+        return [(_row(row, Scope.stored(row[-3] or None, row[-2] or None)), row[-1]) for row in rows]
+
+    def dead(self, root: int) -> list[int]:
+        """The places of the root's records whose values have expired."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT items.seq FROM state CROSS JOIN items "
+                "WHERE items.id = state.record AND state.expires_at <= ? AND items.root = ?",
+                (now(), root),
+            )
+            return [row[0] for row in rows]
+
+    def wanted(self, owner: owners.Owner, kinds: Sequence[Kind] | None, filters: Mapping[str, JSON]) -> Wanted:
+        """The conditions of a search in an archive."""
+        extra, variables = _matching(kinds, filters)
+        return Wanted(
+            owner=None if owner.id == owner.root else owner.id,
+            condition=f"{extra} AND NOT {DEAD_RECORD}",
+            variables=[*variables, now()],
+        )
+
+    def matching(self, scope: Scope, filters: Mapping[str, JSON], *, kinds: Sequence[Kind] | None = None) -> list[int]:
+        """The places of the rows of these kinds whose metadata fits the filters."""
+        extra, variables = _matching(kinds, filters)
+        namespace = filters.get("namespace")
         with self.database.reading() as connection:
             owner = owners.find(connection, scope)
             if owner is None:
                 return []
             seen, variable = owners.seen_by(owner)
+            if kinds is not None and list(kinds) == ["record"] and isinstance(namespace, str):
+                # A record's key begins with its namespace and has an index; the plus keeps SQLite from another one.
+                first = f"[{dump_json(namespace)},"
+                seen = f"+{seen} AND owner IN (SELECT id FROM owners WHERE id = ? OR root = ?) AND key >= ? AND key < ?"
+                variables = [owner.id, owner.id, first, f"{first[:-1]}-", *variables]
             rows = connection.execute(f"SELECT seq FROM items WHERE {seen}{extra}", [variable, *variables])
             return [row[0] for row in rows]
 
@@ -212,14 +265,14 @@ class Items:
             seen, variable = ("owner = ?", owner.id) if exact else owners.seen_by(owner)
             rows = connection.execute(
                 f"SELECT {_SELECTED}, seq, agent_id FROM items JOIN owners ON owners.id = items.owner "
-                f"WHERE items.{seen}{conditions}",
-                [variable, *variables],
+                f"WHERE items.{seen} AND NOT {DEAD_RECORD}{conditions}",
+                [variable, now(), *variables],
             ).fetchall()
         return [_row(row, Scope.stored(scope.user_id, row[-1] or None)) for row in rows]
 
-    def _stamp(self, connection: sqlite3.Connection, root: int) -> int:
+    def _stamp(self, connection: Connection, root: int) -> int:
         row = connection.execute("UPDATE owners SET version = version + 1 WHERE id = ? RETURNING version", (root,))
         return int(row.fetchone()[0])
 
-    def _cleared(self, connection: sqlite3.Connection, root: int) -> None:
+    def _cleared(self, connection: Connection, root: int) -> None:
         connection.execute("UPDATE owners SET version = version + 1, cleared = version + 1 WHERE id = ?", (root,))

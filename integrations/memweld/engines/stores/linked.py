@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 
 from ...checks import dump_json
 from ...scope import Scope
 from . import owners
+from .database import Connection
 
-__all__ = ["unlink", "unlink_all"]
+__all__ = ["linked_names", "unlink", "unlink_all"]
 
 
-def unlink(connection: sqlite3.Connection, scope: Scope, memory_id: str) -> None:
+def unlink(connection: Connection, scope: Scope, memory_id: str) -> None:
     """Take an item out of the scope's entities; an entity that is linked to nothing else goes."""
     for owner in owners.contained(connection, scope):
         rows = connection.execute("SELECT id, payload FROM entities WHERE owner = ?", (owner,)).fetchall()
@@ -27,7 +27,16 @@ def unlink(connection: sqlite3.Connection, scope: Scope, memory_id: str) -> None
                 connection.execute("UPDATE entities SET payload = ? WHERE id = ?", (dump_json(payload), entity))
 
 
-def unlink_all(connection: sqlite3.Connection, scope: Scope) -> None:
+def unlink_all(connection: Connection, scope: Scope) -> None:
     """Delete the scope's entities."""
     for owner in owners.contained(connection, scope):
         connection.execute("DELETE FROM entities WHERE owner = ?", (owner,))
+
+
+def linked_names(connection: Connection, owner: int, memory_id: str) -> list[str]:
+    """The names of the entities that mem0 has linked to an item of this owner."""
+    rows = connection.execute("SELECT payload FROM entities WHERE owner = ? AND instr(payload, ?)", (owner, memory_id))
+    payloads = [json.loads(row[0]) for row in rows]
+    return [
+        str(each["data"]) for each in payloads if memory_id in each.get("linked_memory_ids", []) and each.get("data")
+    ]

@@ -1,4 +1,4 @@
-"""Equality of metadata, as a function that SQL calls.
+"""Equality of metadata and conditions on values, as functions that SQL calls.
 
 SQLite's own JSON functions cut strings at NUL, have no integers beyond 64 bits and read quotes and dots in keys.
 """
@@ -10,9 +10,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ...conditions import fits_conditions
 from ...models import JSON
 
-__all__ = ["fits"]
+__all__ = ["fits", "value_fits"]
 
 
 @functools.lru_cache(maxsize=64)
@@ -29,3 +30,8 @@ def fits(metadata: str, filters: str) -> bool:
     """Whether each key of the filters (a JSON object of scalars) is in the metadata with an equal value."""
     held = json.loads(metadata)
     return all(key in held and _equal(held[key], value) for key, value in _wanted(filters).items())
+
+
+def value_fits(value: str, conditions: str) -> bool:
+    """Whether a value, as JSON text, is as the conditions want it."""
+    return fits_conditions(json.loads(value), _wanted(conditions))

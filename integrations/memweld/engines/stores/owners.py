@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 
 from ...scope import Scope
+from .database import Connection
 
 __all__ = ["Owner", "claim", "contained", "find", "seen_by"]
 
@@ -22,7 +22,7 @@ def _columns(scope: Scope) -> tuple[str, str]:
     return scope.user_id or "", scope.agent_id or ""
 
 
-def find(connection: sqlite3.Connection, scope: Scope) -> Owner | None:
+def find(connection: Connection, scope: Scope) -> Owner | None:
     """The owner of exactly this scope, or None if nothing was ever stored for it."""
     row = connection.execute(
         "SELECT id, root FROM owners WHERE user_id = ? AND agent_id = ?", _columns(scope)
@@ -30,7 +30,7 @@ def find(connection: sqlite3.Connection, scope: Scope) -> Owner | None:
     return None if row is None else Owner(*row)
 
 
-def claim(connection: sqlite3.Connection, scope: Scope) -> Owner:
+def claim(connection: Connection, scope: Scope) -> Owner:
     """The owner of exactly this scope, made where there is none."""
     owner = find(connection, scope)
     if owner is not None:
@@ -38,10 +38,10 @@ def claim(connection: sqlite3.Connection, scope: Scope) -> Owner:
     root = None
     if scope.user_id is not None and scope.agent_id is not None:
         root = claim(connection, Scope(user_id=scope.user_id)).root
-    cursor = connection.execute(
-        "INSERT INTO owners (user_id, agent_id, root) VALUES (?, ?, ?)", (*_columns(scope), root or 0)
-    )
-    made = int(cursor.lastrowid or 0)
+    row = connection.execute(
+        "INSERT INTO owners (user_id, agent_id, root) VALUES (?, ?, ?) RETURNING id", (*_columns(scope), root or 0)
+    ).fetchone()
+    made = int(row[0])
     if root is None:
         root = made
         connection.execute("UPDATE owners SET root = id WHERE id = ?", (made,))
@@ -56,12 +56,12 @@ def seen_by(owner: Owner) -> tuple[str, int]:
     return ("root = ?", owner.root) if owner.id == owner.root else ("owner = ?", owner.id)
 
 
-def contained(connection: sqlite3.Connection, scope: Scope) -> dict[int, str | None]:
+def contained(connection: Connection, scope: Scope) -> dict[int, str | None]:
     """The owners whose rows the scope contains, by id, each with its agent."""
     owner = find(connection, scope)
     if owner is None:
         return {}
     if owner.id != owner.root:
         return {owner.id: scope.agent_id}
-    rows = connection.execute("SELECT id, agent_id FROM owners WHERE root = ?", (owner.root,))
+    rows = connection.execute("SELECT id, agent_id FROM owners WHERE root = ? ORDER BY agent_id", (owner.root,))
     return {row[0]: row[1] or None for row in rows}

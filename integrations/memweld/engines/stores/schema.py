@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 
 from ...errors import BackendUnavailableError
 
 __all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "migrate"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x6D77656C
 """"mwel", by which a file says that it is ours."""
 
@@ -16,7 +17,7 @@ APPLICATION_ID = 0x6D77656C
 #            root: the row of the user (or of the agent, for an agent's own memory) that carries the counters by which
 #            a cached index learns that it is out of date. version: changes of items; cleared: the last that removed.
 #            Ids are never used twice (AUTOINCREMENT): a cached index of an erased user must not serve the next one.
-# items      scope repeats the root as a word that full-text queries must contain, which is 9 times faster than a join.
+# items      scope: for the full-text search of version 1 and 2 alone.
 # state      version: for conditional writes; begins at a random number, so that a key that was deleted and set again
 #            is never taken for unchanged.
 _VERSION_1 = """
@@ -121,14 +122,91 @@ CREATE TABLE messages (
 CREATE INDEX messages_in_order ON messages (session, seq);
 """
 
-_STEPS = {1: _VERSION_1}
+# state      seq: the order in which keys were first set, and where rows stand, so that large values are not in the way
+#            of lists of keys. ttl: seconds; expires_at: seconds since 1970. record: the item that holds its text.
+_VERSION_2 = """
+CREATE TABLE state_2 (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner INTEGER NOT NULL REFERENCES owners (id),
+    namespace TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    ttl REAL,
+    expires_at REAL,
+    record TEXT,
+    UNIQUE (owner, namespace, key)
+);
+INSERT INTO state_2 (owner, namespace, key, value, version, created_at, updated_at)
+    SELECT owner, namespace, key, value, version, updated_at, updated_at FROM state
+    ORDER BY updated_at, owner, namespace, key;
+DROP TABLE state;
+ALTER TABLE state_2 RENAME TO state;
+CREATE INDEX state_in_order ON state (owner, namespace, seq, expires_at);
+CREATE INDEX state_by_end ON state (expires_at) WHERE expires_at IS NOT NULL;
+CREATE UNIQUE INDEX state_by_record ON state (record) WHERE record IS NOT NULL;
+"""
+
+# items      terms: the numbers of the text's terms (``facts/words.py``), in the place of a full-text index, which would
+#            weigh words by how common they are among all users and keep deleted ones. NULL: not made yet.
+# outbox     what a graph has not been told yet (see ``outbox.py``): neither texts nor names, because what is known of
+#            somebody who was erased must not wait here. Nothing is written while meta knows of no graph. made_at:
+#            seconds since 1970.
+# outbox_lease  who delivers, in one row.
+_VERSION_3 = """
+DROP TRIGGER items_words_insert;
+DROP TRIGGER items_words_delete;
+DROP TRIGGER items_words_update;
+DROP TABLE items_words;
+ALTER TABLE items ADD COLUMN terms BLOB;
+
+CREATE TABLE outbox (
+    version INTEGER PRIMARY KEY AUTOINCREMENT,
+    item TEXT NOT NULL,
+    owner INTEGER NOT NULL,
+    made_at REAL NOT NULL
+);
+CREATE INDEX outbox_of_owner ON outbox (owner, version);
+
+CREATE TABLE outbox_lease (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    holder TEXT NOT NULL,
+    fence INTEGER NOT NULL,
+    expires_at REAL NOT NULL,
+    problem TEXT,
+    failing_since REAL,
+    retry_at REAL NOT NULL
+);
+
+CREATE TRIGGER outbox_insert AFTER INSERT ON items
+WHEN EXISTS (SELECT 1 FROM meta WHERE key = 'graph') BEGIN
+    INSERT INTO outbox (item, owner, made_at) VALUES (new.id, new.owner, CAST(strftime('%s', 'now') AS REAL));
+END;
+CREATE TRIGGER outbox_delete AFTER DELETE ON items
+WHEN EXISTS (SELECT 1 FROM meta WHERE key = 'graph') BEGIN
+    INSERT INTO outbox (item, owner, made_at) VALUES (old.id, old.owner, CAST(strftime('%s', 'now') AS REAL));
+END;
+CREATE TRIGGER outbox_update AFTER UPDATE OF text, kind, key, session_id, owner ON items
+WHEN EXISTS (SELECT 1 FROM meta WHERE key = 'graph') BEGIN
+    INSERT INTO outbox (item, owner, made_at) VALUES (new.id, new.owner, CAST(strftime('%s', 'now') AS REAL));
+END;
+"""
+
+_STEPS = {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3}
 
 
-def migrate(connection: sqlite3.Connection, where: str) -> None:
+def migrate(connection: sqlite3.Connection, where: str, back_up: Callable[[int], object] | None = None) -> None:
     """Bring the file to `SCHEMA_VERSION`, in one transaction; processes that open it together wait for each other.
 
+    Args:
+        connection: The file.
+        where: The file in words, for errors.
+        back_up: Called with the version of a file that is older and not empty, before anything in it is changed.
+
     Raises:
-        BackendUnavailableError: A newer memweld wrote the file.
+        BackendUnavailableError: A newer memweld wrote the file, or it could not be backed up; it is left as it is.
     """
     if _version(connection) != SCHEMA_VERSION:
         connection.execute("BEGIN IMMEDIATE")
@@ -139,6 +217,8 @@ def migrate(connection: sqlite3.Connection, where: str) -> None:
                     f"{where} was written by a newer memweld (schema {found}, this one reads up to {SCHEMA_VERSION}); "
                     "upgrade memweld."
                 )
+            if back_up is not None and 0 < found < SCHEMA_VERSION and _holds_anything(connection):
+                back_up(found)
             for version in range(found + 1, SCHEMA_VERSION + 1):
                 for statement in _statements(_STEPS[version]):
                     connection.execute(statement)
@@ -148,6 +228,10 @@ def migrate(connection: sqlite3.Connection, where: str) -> None:
         except BaseException:
             connection.execute("ROLLBACK")
             raise
+
+
+def _holds_anything(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM owners LIMIT 1").fetchone() is not None
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -13,7 +13,8 @@ import threading
 from collections.abc import Generator
 
 from ...errors import BackendUnavailableError, ConfigurationError
-from .connections import BUSY_SECONDS, Connections
+from ...scope import Scope
+from .connections import BUSY_SECONDS, Connections, Durability
 
 __all__ = ["SqliteDatabase", "path_of"]
 
@@ -49,19 +50,31 @@ class SqliteDatabase:
 
     Args:
         path: The file, or None for a database in memory that ends with this object.
+        durability: ``normal`` survives the end of the process, ``full`` also that of the machine.
     """
 
-    def __init__(self, path: str | None) -> None:
+    def __init__(self, path: str | None, *, durability: Durability = "normal") -> None:
         self.path = path
         self.where = path or "the memory in RAM"
-        self._connections = Connections(path, self.where)
+        self._connections = Connections(path, self.where, durability=durability)
         self._start()
         self.after_fork = self._connections.after_fork
         self.after_fork.append(self._start)
+        self._connections.before_fork.append(self._rest)
 
     def _start(self) -> None:
         self._here = _Here()
         self._writing = threading.RLock()
+        self._owes_checkpoint = False
+
+    def _rest(self) -> None:
+        """Before a fork: close what is open, unless somebody is writing."""
+        if self._here.in_unit or not self._writing.acquire(blocking=False):
+            return
+        try:
+            self._connections.rest()
+        finally:
+            self._writing.release()
 
     def __deepcopy__(self, memo: dict[int, object]) -> SqliteDatabase:
         # mem0 2.2 copies the configuration of its vector store; a copy must be the same database.
@@ -108,24 +121,36 @@ class SqliteDatabase:
         try:
             with self._translated():
                 yield
-                if here.writer is not None:
+                wrote = here.writer is not None
+                if wrote:
                     self._unbroken().execute("COMMIT")
         finally:
             here.in_unit = False
             self._end()
+        if wrote and self._owes_checkpoint:
+            with contextlib.suppress(BackendUnavailableError):
+                self.checkpoint(patience=0.0)
 
-    def checkpoint(self) -> bool:
+    def archive(self, connection: object, root: int, scope: Scope) -> None:
+        """A file is read, however many memories a user has."""
+
+    def checkpoint(self, *, patience: float = 0.25) -> bool:
         """Write the log into the file and truncate it; False where somebody is reading what the log holds.
 
-        Waits for readers a quarter of a second at most, because writers wait for it.
+        Then each later write of this process tries it again.
+
+        Args:
+            patience: Seconds to wait for readers at most; writers wait along.
         """
         if self.path is None:
             return True
         with self._translated():
             connection = self._connections.borrow_reader()
             try:
-                connection.execute("PRAGMA busy_timeout = 250")
-                return connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+                connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+                done = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+                self._owes_checkpoint = not done
+                return done
             finally:
                 connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
                 self._connections.give_back(connection)
@@ -182,6 +207,7 @@ def _remedy(error: sqlite3.Error) -> str:
     remedies = {
         "locked": "Another process has been writing for too long; try again.",
         "full": "Free some disk space; what was stored before is intact.",
+        "disk I/O": "Check the disk and its quota; what was stored before is intact.",
         "readonly": "Check the permissions of the file and of its directory.",
         "unable to open": "Check that the directory exists and may be written to.",
         "not a database": "Point the URL at another file: this one was not written by memweld.",

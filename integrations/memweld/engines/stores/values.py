@@ -1,101 +1,154 @@
-"""State: JSON values by owner, namespace and key."""
+"""State: JSON values by owner, namespace and key, written and deleted together with their records."""
 
 from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from ...checks import dump_json, utc_now
 from ...engine import StoredValue
-from ...models import JSON
+from ...models import JSON, ValueWrite
 from ...scope import Scope
 from . import owners
-from .sqlite import SqliteDatabase
+from .database import Connection, Database
+from .lifetimes import ALIVE, drop_records, moment, now, sweep
 
-__all__ = ["Values"]
+__all__ = ["SWEPT_ALONG", "Keep", "Values"]
 
-_MINE = "owner = (SELECT id FROM owners WHERE user_id = ? AND agent_id = ?)"
+Keep: TypeAlias = Callable[[ValueWrite, "str | None"], str]
+"""Stores the text of a write in the open transaction, in the item that is named or a new one; the item's id."""
 
-
-def _who(scope: Scope) -> tuple[str, str]:
-    return scope.user_id or "", scope.agent_id or ""
+SWEPT_ALONG = 100
 
 
 class Values:
     """The state of all scopes."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
 
     def get(self, scope: Scope, namespace: str, key: str) -> StoredValue | None:
         """The value and its version."""
         with self._database.reading() as connection:
-            row = connection.execute(
-                f"SELECT value, version FROM state WHERE {_MINE} AND namespace = ? AND key = ?",
-                (*_who(scope), namespace, key),
-            ).fetchone()
-        return None if row is None else StoredValue(json.loads(row[0]), row[1])
+            owner = owners.find(connection, scope)
+            row = (
+                owner
+                and connection.execute(
+                    f"SELECT value, version FROM state WHERE owner = ? AND namespace = ? AND key = ? AND {ALIVE}",
+                    (owner.id, namespace, key, now()),
+                ).fetchone()
+            )
+        return StoredValue(json.loads(row[0]), row[1]) if row else None
 
-    def put(self, scope: Scope, namespace: str, key: str, value: JSON, *, if_version: int | None) -> int | None:
-        """Store the value; its new version, or None where the stored version is not ``if_version``."""
-        text, now = dump_json(value), utc_now().isoformat()
+    def put(self, scope: Scope, write: ValueWrite, keep: Keep, *, if_version: int | None = None) -> int | None:
+        """Store the value and its text; its new version, or None where the stored version is not ``if_version``."""
         with self._database.writing() as connection:
+            self.sweep_along(connection, scope)
+            return _put(connection, owners.claim(connection, scope).id, write, keep, if_version)
+
+    def write(self, scope: Scope, writes: Sequence[ValueWrite], keep: Keep) -> None:
+        """Store and delete values in one transaction."""
+        with self._database.writing() as connection:
+            self.sweep_along(connection, scope)
             owner = owners.claim(connection, scope).id
-            first = random.getrandbits(48) + 1
-            if if_version == 0:
-                written = connection.execute(
-                    "INSERT INTO state VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING version",
-                    (owner, namespace, key, text, first, now),
-                ).fetchone()
-            elif if_version is not None:
-                written = connection.execute(
-                    "UPDATE state SET value = ?, version = version + 1, updated_at = ? "
-                    "WHERE owner = ? AND namespace = ? AND key = ? AND version = ? RETURNING version",
-                    (text, now, owner, namespace, key, if_version),
-                ).fetchone()
-            else:
-                written = connection.execute(
-                    "INSERT INTO state VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (owner, namespace, key) DO UPDATE "
-                    "SET value = excluded.value, version = version + 1, updated_at = excluded.updated_at "
-                    "RETURNING version",
-                    (owner, namespace, key, text, first, now),
-                ).fetchone()
-        return None if written is None else int(written[0])
+            for write in writes:
+                if write.delete:
+                    _delete(connection, owner, write.namespace, write.key)
+                else:
+                    _put(connection, owner, write, keep, None)
 
     def delete(self, scope: Scope, namespace: str, key: str) -> bool:
-        """Remove the key; whether it was there."""
+        """Remove the key and its record; whether it was there."""
         with self._database.writing() as connection:
-            cursor = connection.execute(
-                f"DELETE FROM state WHERE {_MINE} AND namespace = ? AND key = ?",
-                (*_who(scope), namespace, key),
-            )
-            return cursor.rowcount > 0
+            owner = owners.find(connection, scope)
+            return owner is not None and _delete(connection, owner.id, namespace, key)
 
-    def keys(self, scope: Scope, namespace: str) -> list[str]:
-        """The keys of a namespace, sorted."""
+    def delete_record(self, connection: Connection, record: str) -> None:
+        """Delete the value whose record this item was."""
+        connection.execute("DELETE FROM state WHERE record = ?", (record,))
+
+    def delete_records(self, connection: Connection, scope: Scope) -> None:
+        """Delete all values of the scope that have records."""
+        for owner in owners.contained(connection, scope):
+            connection.execute("DELETE FROM state WHERE owner = ? AND record IS NOT NULL", (owner,))
+
+    def sweep_along(self, connection: Connection, scope: Scope) -> None:  # noqa: ARG002 - one file has one writer
+        """Delete some of what has expired, in the transaction of a write for this scope."""
+        sweep(connection, now(), limit=SWEPT_ALONG)
+
+    def sweep(self, scope: Scope | None) -> int:
+        """Delete what has expired, of a scope or of all; how many values."""
         with self._database.reading() as connection:
-            rows = connection.execute(
-                f"SELECT key FROM state WHERE {_MINE} AND namespace = ? ORDER BY key",
-                (*_who(scope), namespace),
-            ).fetchall()
-        return [row[0] for row in rows]
+            # Most often there is nothing, and other writers need not wait for this.
+            if connection.execute("SELECT 1 FROM state WHERE expires_at <= ? LIMIT 1", (now(),)).fetchone() is None:
+                return 0
+        with self._database.writing() as connection:
+            mine = None if scope is None else list(owners.contained(connection, scope))
+            return sweep(connection, now(), owners=mine)
 
     def export(self, scope: Scope) -> list[dict[str, JSON]]:
         """Every value that the scope contains."""
+        names = ("namespace", "key", "value", "created_at", "updated_at", "ttl", "expires_at")
         exported: list[dict[str, JSON]] = []
         with self._database.reading() as connection:
             for owner, agent_id in owners.contained(connection, scope).items():
                 rows = connection.execute(
-                    "SELECT namespace, key, value, updated_at FROM state WHERE owner = ?", (owner,)
+                    f"SELECT {', '.join(names)} FROM state WHERE owner = ? AND {ALIVE} ORDER BY seq",
+                    (owner, now()),
                 )
-                exported += [
-                    {
-                        "agent_id": agent_id,
-                        "namespace": namespace,
-                        "key": key,
-                        "value": json.loads(value),
-                        "updated_at": updated_at,
-                    }
-                    for namespace, key, value, updated_at in rows
-                ]
+                for row in rows:
+                    fields = dict(zip(names, row, strict=True))
+                    fields["value"] = json.loads(fields["value"])
+                    ends = moment(fields.pop("expires_at"))
+                    fields |= {} if ends is None else {"expires_at": ends.isoformat()}
+                    if fields["ttl"] is None:
+                        del fields["ttl"]
+                    exported.append({"agent_id": agent_id, **fields})
         return exported
+
+
+def _put(connection: Connection, owner: int, write: ValueWrite, keep: Keep, if_version: int | None) -> int | None:
+    place, at = (owner, write.namespace, write.key), now()
+    held = connection.execute(
+        "SELECT seq, version, record, expires_at FROM state WHERE owner = ? AND namespace = ? AND key = ?", place
+    ).fetchone()
+    if held is not None and held[3] is not None and held[3] <= at:
+        _delete(connection, *place)
+        held = None
+    if if_version is not None and if_version != (0 if held is None else held[1]):
+        return None
+    record = None if held is None else held[2]
+    if write.text is not None:
+        record = keep(write, record)
+    elif record is not None:
+        drop_records(connection, [(owner, record)])
+        record = None
+    ends = None if write.ttl is None else at + write.ttl
+    written = (dump_json(write.value), utc_now().isoformat(), write.ttl, ends, record)
+    if held is None:
+        # It begins anywhere, so that a key that was deleted and set again is never taken for unchanged.
+        version = random.getrandbits(48) + 1
+        connection.execute(
+            "INSERT INTO state "
+            "(owner, namespace, key, version, created_at, value, updated_at, ttl, expires_at, record) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*place, version, written[1], *written),
+        )
+        return version
+    connection.execute(
+        "UPDATE state SET version = version + 1, value = ?, updated_at = ?, ttl = ?, expires_at = ?, record = ? "
+        "WHERE seq = ?",
+        (*written, held[0]),
+    )
+    return int(held[1]) + 1
+
+
+def _delete(connection: Connection, owner: int, namespace: str, key: str) -> bool:
+    gone = connection.execute(
+        f"DELETE FROM state WHERE owner = ? AND namespace = ? AND key = ? RETURNING record, {ALIVE}",
+        (owner, namespace, key, now()),
+    ).fetchall()
+    drop_records(connection, [(owner, row[0]) for row in gone if row[0] is not None])
+    return any(row[1] for row in gone)

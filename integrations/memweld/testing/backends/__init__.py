@@ -10,13 +10,27 @@ A new backend subclasses it as ``Test…`` and says how to connect; nothing else
 from .history import HistoryTests
 from .items import ItemTests
 from .keyed import KeyedTests
+from .moving import MovingTests
+from .restoring import RestoringTests
 from .scopes import ScopeTests
 from .state import StateTests
 from .turns import TurnTests
+from .values import ValueTests
 from .whole import WholeTests
 
 __all__ = ["BackendSuite"]
 
 
-class BackendSuite(ItemTests, ScopeTests, KeyedTests, StateTests, HistoryTests, TurnTests, WholeTests):
+class BackendSuite(
+    ItemTests,
+    ScopeTests,
+    KeyedTests,
+    StateTests,
+    ValueTests,
+    HistoryTests,
+    TurnTests,
+    WholeTests,
+    RestoringTests,
+    MovingTests,
+):
     """Subclass it as ``Test…`` and write ``connect``."""

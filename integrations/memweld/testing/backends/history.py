@@ -9,6 +9,7 @@ import pytest
 from ... import ChatMessage, Memory, ToolCall
 from ...errors import (
     InvalidInputError,
+    MemoryNotFoundError,
 )
 from .base import BackendFixtures
 
@@ -46,6 +47,37 @@ class HistoryTests(BackendFixtures):
         (session,) = ana.sessions()
         assert (session.session_id, session.messages) == ("s1", 6)
         assert (history.clear(), history.clear(), history.messages(), ana.sessions()) == (6, 0, [], [])
+
+    def test_history_is_read_page_by_page(self, ana: Memory) -> None:
+        """From the end to the beginning, each page before the first message of the one after it."""
+        history = ana.history("s1")
+        appended = history.append([{"role": "user", "content": str(number)} for number in range(7)])
+        pages = [history.messages(limit=3)]
+        while pages[-1]:
+            pages.append(history.messages(limit=3, before=pages[-1][0].id))
+        assert [[message.text for message in page] for page in pages] == [["4", "5", "6"], ["1", "2", "3"], ["0"], []]
+        assert history.messages(before=appended[2].id) == appended[:2]
+        history.append(ChatMessage(role="user", content="two", id=appended[2].id))
+        assert [message.text for message in history.messages(limit=2, before=appended[3].id)] == ["1", "two"]
+
+    def test_a_page_begins_at_a_message_of_the_session(self, ana: Memory, bob: Memory) -> None:
+        """An id of another session or user is as unknown as one that there never was."""
+        (other,) = ana.history("s2").append("elsewhere")
+        (foreign,) = bob.history("s1").append("not yours")
+        for history in (ana.history("s1"), ana.history("never")):
+            for before in (other.id, foreign.id, "no-such-id"):
+                with pytest.raises(MemoryNotFoundError):
+                    history.messages(before=before)
+            ana.history("s1").append("mine")
+        with pytest.raises(InvalidInputError, match="before"):
+            ana.history("s1").messages(before="")
+
+    async def test_history_is_paged_asynchronously(self, ana: Memory) -> None:
+        """As the synchronous methods do it."""
+        first, second, _ = await ana.aio.history("s1").append([{"role": "user", "content": text} for text in "abc"])
+        assert await ana.aio.history("s1").messages(1, second.id) == [first]
+        with pytest.raises(MemoryNotFoundError):
+            await ana.aio.history("s1").messages(before="no-such-id")
 
     def test_history_takes_openai_messages(self, ana: Memory) -> None:
         """The messages of the widespread dialect are understood, and unknown fields kept."""

@@ -10,6 +10,7 @@ import pytest
 from ... import Backend, Memory
 from ...errors import (
     ConfigurationError,
+    InvalidInputError,
 )
 from ..llm import ScriptedExtractor, facts
 from .base import BackendFixtures
@@ -80,6 +81,38 @@ class TurnTests(BackendFixtures):
         ana.delete(kept.id)
         assert [message.text for message in ana.history("s1").messages()][-2:] == ["Where do I live?", kept.text]
         assert [item.text for item in ana.all()] == ["I moved to Porto", "I like trams"]
+
+    def test_a_part_of_a_turn_is_kept(self, ana: Memory) -> None:
+        """The history or the facts alone; the facts know their session either way."""
+        assert ana.capture("I like tea", session_id="s", keep="history") == []
+        assert [message.text for message in ana.history("s").messages()] == ["I like tea"]
+        assert ana.all() == []
+        (item,) = ana.capture("I like trams", session_id="t", keep="facts")
+        assert (item.text, item.session_id) == ("I like trams", "t")
+        assert ana.history("t").messages() == []
+        with pytest.raises(InvalidInputError, match="keep"):
+            ana.capture("I like ships", session_id="s", keep="nothing")  # pyright: ignore[reportArgumentType]
+        assert len(ana.history("s").messages()) == 1
+
+    def test_facts_may_follow_in_the_background(self, make: Callable[..., Backend]) -> None:
+        """The history is there at once; the facts come in order, and to wait for them is possible."""
+        answers = [facts(f"Fact {number}") for number in range(5)]
+        backend = make(llm=ScriptedExtractor(answers, delay=0.02))
+        ana = backend.user("ana")
+        for number in range(5):
+            assert ana.capture(f"Turn {number}", session_id="s", background=True) == []
+            assert len(ana.history("s").messages()) == number + 1
+        assert ana.flush(timeout=60)
+        assert [(item.text, item.session_id) for item in ana.all()] == [(f"Fact {each}", "s") for each in range(5)]
+        assert backend.flush(timeout=1)
+        with pytest.raises(InvalidInputError):
+            ana.capture("", background=True)
+
+    async def test_facts_may_follow_in_the_background_of_async_code(self, ana: Memory) -> None:
+        """As with the synchronous methods."""
+        assert await ana.aio.capture("I like tea", session_id="s", background=True) == []
+        assert await ana.aio.flush(60)
+        assert [item.text for item in await ana.aio.all()] == ["I like tea"]
 
     def test_extraction(self, make: Callable[..., Backend]) -> None:
         """With an LLM the facts are stored, marked, once, with everything else as given."""

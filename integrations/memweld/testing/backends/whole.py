@@ -60,6 +60,9 @@ class WholeTests(BackendFixtures):
             lambda: ana.state(""),
             lambda: ana.state("n").set("", 1),
             lambda: ana.state("n").set("x" * 513, 1),
+            lambda: ana.state("n").set("k", 1, text=" "),
+            lambda: ana.state("n").set("k", 1, ttl=-1),
+            lambda: ana.state("n").set("k", 1, ttl="1"),  # pyright: ignore[reportArgumentType]
             lambda: ana.history(""),
             lambda: ana.history("s").append([]),
             lambda: ana.history("s").messages(limit=0),
@@ -196,6 +199,7 @@ class WholeTests(BackendFixtures):
             (ana.preferences, ana.aio.preferences),
             (ana.tasks, ana.aio.tasks),
             (ana.state("n"), ana.aio.state("n")),
+            (ana.values, ana.aio.values),
             (ana.history("s"), ana.aio.history("s")),
         ]
         mapping = {"keys", "values", "items", "pop", "popitem", "setdefault", "clear"}

@@ -10,9 +10,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio.to_thread
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from ...errors import ConfigurationError
+from ..errors import ConfigurationError
 from .address import Address
 from .http import Streams
 
@@ -50,7 +51,8 @@ async def stdio_streams(address: Address) -> AsyncGenerator[Streams]:
         ConfigurationError: There is no such command.
     """
     command, *arguments = address.command
-    if shutil.which(command) is None:
+    # In a thread: where a program watches for blocking calls on event loops (langgraph dev does), ours is one as well.
+    if await anyio.to_thread.run_sync(shutil.which, command) is None:
         raise ConfigurationError(f"{address.name} cannot be started: there is no such command.")
     server = StdioServerParameters(command=command, args=arguments, env=_environment())
     async with stdio_client(server, errlog=_log()) as streams:

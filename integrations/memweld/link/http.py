@@ -19,7 +19,7 @@ from mcp.client.streamable_http import MCP_SESSION_ID, streamable_http_client
 from mcp.shared.message import SessionMessage
 from mcp.types import JSONRPCError
 
-from ...errors import BackendUnavailableError
+from ..errors import BackendUnavailableError
 from .address import Address
 from .failures import UnansweredError, http_failure
 
@@ -69,8 +69,8 @@ class _AnsweringClient(httpx.AsyncClient):
     """A client whose POSTs are always answered: with an error of our own where the server gives no answer."""
 
     def __init__(self, address: Address, timeout: float) -> None:
-        headers = {} if address.token is None else {"Authorization": f"Bearer {address.token}"}
-        super().__init__(headers=headers, timeout=httpx.Timeout(timeout, connect=CONNECT_SECONDS))
+        bearer = {} if address.token is None else {"Authorization": f"Bearer {address.token}"}
+        super().__init__(headers={**address.headers, **bearer}, timeout=httpx.Timeout(timeout, connect=CONNECT_SECONDS))
         self._address = address
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:

@@ -3,48 +3,43 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import TypeVar
 
 import anyio
 from anyio.abc import TaskStatus
 from mcp import ClientSession
 from mcp.shared.exceptions import McpError
-from mcp.types import (
-    CONNECTION_CLOSED,
-    CallToolRequest,
-    CallToolRequestParams,
-    CallToolResult,
-    ClientRequest,
-    Implementation,
-)
+from mcp.types import CONNECTION_CLOSED, ClientRequest, Implementation
+from pydantic import BaseModel
 
-from ...errors import BackendUnavailableError, MemweldError
-from ...models import JSON
+from ..errors import BackendUnavailableError, MemweldError
 from .address import Address
-from .failures import UnansweredError, answer_of, failure_of
+from .failures import UnansweredError, said_error, unanswered
 from .http import Streams, http_streams
 from .stdio import stdio_streams
 
-__all__ = ["RemoteSession"]
+__all__ = ["LinkedSession"]
+
+R = TypeVar("R", bound=BaseModel)
 
 HANDSHAKE_SECONDS = 30.0
 
-_WHO = Implementation(name="memweld-engine", version="1")
 
-
-class RemoteSession:
+class LinkedSession:
     """A session that tasks of one event loop share.
 
     Args:
         address: The server.
         timeout: Seconds to wait for an answer.
+        who: How the client introduces itself.
 
     Attributes:
         is_over: It answers no more calls.
     """
 
-    def __init__(self, address: Address, *, timeout: float) -> None:
+    def __init__(self, address: Address, *, timeout: float, who: str) -> None:
         self._address = address
+        self._who = Implementation(name=who, version="1")
         self._timeout = timeout
         self._over = anyio.Event()
         self._waiting: set[anyio.CancelScope] = set()
@@ -68,7 +63,7 @@ class RemoteSession:
         """
         opened = False
         try:
-            async with self._streams() as streams, ClientSession(*streams, client_info=_WHO) as client:
+            async with self._streams() as streams, ClientSession(*streams, client_info=self._who) as client:
                 with anyio.fail_after(HANDSHAKE_SECONDS):
                     await client.initialize()
                 self._client, opened = client, True
@@ -89,38 +84,45 @@ class RemoteSession:
         return http_streams(self._address, seconds=self._timeout)
 
     def _explained(self, error: Exception) -> Exception:
-        found: Any = error
+        found = error
         while inner := getattr(found, "exceptions", None):  # an ExceptionGroup, which Python 3.10 does not know
             found = inner[0]
         if isinstance(found, McpError):
-            return failure_of(found, self._address)
+            return unanswered(found, self._address) or self._refusal(found)
         if isinstance(found, (MemweldError, UnansweredError)):
             return found
         why = "no answer in time" if isinstance(found, TimeoutError) else type(found).__name__
         unavailable = BackendUnavailableError(f"{self._address.name} cannot be reached ({why}).")
         return UnansweredError("unsent", unavailable)
 
-    async def call(self, tool: str, arguments: dict[str, Any]) -> JSON:
-        """Call a tool.
+    def _refusal(self, error: McpError) -> MemweldError:
+        strange = BackendUnavailableError(f"{self._address.name} answers with error {error.error.code}.")
+        return said_error(error.error.data) or strange
+
+    async def ask(self, request: ClientRequest, kind: type[R]) -> R:
+        """Send a request.
+
+        Args:
+            request: The request.
+            kind: The type of its answer.
 
         Raises:
-            MemweldError: What the server answers with; or it does not answer in time.
+            McpError: The server answers with an error.
             UnansweredError: There is no answer.
+            BackendUnavailableError: The server does not answer in time.
         """
         assert self._client is not None  # noqa: S101 - `hold` has started
-        # Not the client's `call_tool`: mcp 1.30 lists the server's tools again at each call of one that is not listed.
-        request = ClientRequest(CallToolRequest(params=CallToolRequestParams(name=tool, arguments=arguments)))
         broken = BackendUnavailableError(f"{self._address.name} has closed the connection.")
-        result: CallToolResult | None = None
+        result: R | None = None
         with anyio.move_on_after(self._timeout) as scope:
             self._waiting.add(scope)
             try:
-                result = await self._client.send_request(request, CallToolResult)
+                result = await self._client.send_request(request, kind)
             except McpError as error:
-                failure = failure_of(error, self._address)
-                if error.error.code == CONNECTION_CLOSED or (
-                    isinstance(failure, UnansweredError) and failure.fate == "ended"
-                ):
+                failure = unanswered(error, self._address)
+                if failure is None:
+                    raise
+                if error.error.code == CONNECTION_CLOSED or failure.fate == "ended":
                     self.end()
                 raise failure from error
             except (anyio.ClosedResourceError, anyio.BrokenResourceError) as error:
@@ -135,4 +137,4 @@ class RemoteSession:
                 f"{self._address.name} did not answer within {self._timeout:g} seconds. "
                 "It may still carry out what it was asked."
             )
-        return answer_of(result, self._address)
+        return result

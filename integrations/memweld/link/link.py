@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError, Future
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import anyio
+import anyio.to_thread
 from anyio.abc import TaskGroup, TaskStatus
 from anyio.from_thread import BlockingPortal
+from mcp.shared.exceptions import McpError
+from mcp.types import CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest
+from pydantic import BaseModel
 
-from ...errors import BackendUnavailableError, MemoryNotFoundError
-from ...models import JSON
+from ..errors import BackendUnavailableError
 from .address import Address
 from .failures import UnansweredError
-from .session import RemoteSession
+from .session import LinkedSession
 
-__all__ = ["Link"]
+__all__ = ["Link", "Reply"]
+
+R = TypeVar("R", bound=BaseModel)
 
 PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 3.2)
 """Seconds before each repetition of a call without an answer: about as long as a server takes to restart."""
 
 CLOSE_SECONDS = 10.0
+
+THREAD = "memweld-link"
 
 
 async def _host(ready: Future[BlockingPortal]) -> None:
@@ -34,38 +43,76 @@ async def _host(ready: Future[BlockingPortal]) -> None:
         await portal.sleep_until_stopped()
 
 
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[R]):
+    """What the server answers.
+
+    Attributes:
+        outcome: Its answer, or the JSON-RPC error that it answers with.
+        repeated: The call was repeated after its answer was lost: it may have been carried out before.
+    """
+
+    outcome: R | McpError
+    repeated: bool
+
+
+def _call_of(tool: str, arguments: Mapping[str, Any]) -> ClientRequest:
+    # Not the client's `call_tool`: mcp 1.30 lists the server's tools again at each call of one that is not listed.
+    return ClientRequest(CallToolRequest(params=CallToolRequestParams(name=tool, arguments=dict(arguments))))
+
+
 class Link:
-    """Calls tools of one server from any thread, whether or not an event loop runs there.
+    """Asks one server from any thread, whether or not an event loop runs there.
 
     Args:
         address: The server.
         timeout: Seconds to wait for an answer.
+        who: How the client introduces itself to the server.
+        doubt: What a caller is told of a call that is not repeated and may have been carried out.
     """
 
-    def __init__(self, address: Address, *, timeout: float) -> None:
+    def __init__(self, address: Address, *, timeout: float, who: str, doubt: str) -> None:
         self._address = address
         self._timeout = timeout
+        self._who = who
+        self._doubt = doubt
         self._starting = threading.Lock()
         self._running: tuple[int, threading.Thread, BlockingPortal] | None = None
         self._closed = False
         self._answered = False
 
-    def call(self, tool: str, arguments: Mapping[str, JSON], *, repeatable: bool = True, deletes: bool = False) -> JSON:
-        """Call a tool and wait for its answer.
+    def call(self, tool: str, arguments: Mapping[str, Any], *, repeatable: bool = True) -> Reply[CallToolResult]:
+        """Call a tool and wait for its answer. The same as `ask`."""
+        return self.ask(_call_of(tool, arguments), CallToolResult, repeatable=repeatable)
+
+    async def acall(self, tool: str, arguments: Mapping[str, Any], *, repeatable: bool = True) -> Reply[CallToolResult]:
+        """Call a tool from a task of asyncio, whose event loop goes on meanwhile. The same as `ask`."""
+        if self._running is None or self._running[0] != os.getpid():
+            await anyio.to_thread.run_sync(self._portal)
+        asking = self._guarded(_call_of(tool, arguments), CallToolResult, repeatable)
+        try:
+            # Not through the portal, whose functions all wait for its loop: the caller's would wait as well.
+            future = asyncio.run_coroutine_threadsafe(asking, self._loop)
+        except RuntimeError as error:
+            asking.close()
+            raise self._is_closed() from error
+        return await asyncio.wrap_future(future)
+
+    def ask(self, request: ClientRequest, kind: type[R], *, repeatable: bool = True) -> Reply[R]:
+        """Send a request and wait for its answer.
 
         Args:
-            tool: Its name.
-            arguments: Its arguments.
+            request: The request.
+            kind: The type of its answer.
             repeatable: Whether it may be repeated if it may have been carried out already.
-            deletes: It deletes one thing: a repetition that finds it gone has succeeded, and answers None.
 
         Raises:
             BackendUnavailableError: The server cannot be reached or does not answer in time; or the link is closed.
-            MemweldError: What the server answers with, or the reason why it refuses to.
+            MemweldError: The reason why the server refuses all requests.
         """
         portal = self._portal()
         try:
-            return portal.call(self._call, tool, dict(arguments), repeatable, deletes)
+            return portal.call(self._ask, request, kind, repeatable)
         except (CancelledError, RuntimeError) as error:
             if not self._closed:
                 raise
@@ -97,7 +144,7 @@ class Link:
             # A forked process has none of its parent's threads.
             if self._running is None or self._running[0] != os.getpid():
                 ready: Future[BlockingPortal] = Future()
-                thread = threading.Thread(target=anyio.run, args=(_host, ready), name="memweld-remote", daemon=True)
+                thread = threading.Thread(target=anyio.run, args=(_host, ready), name=THREAD, daemon=True)
                 thread.start()
                 portal = ready.result()
                 portal.start_task(self._serve)
@@ -105,13 +152,14 @@ class Link:
             return self._running[2]
 
     def _is_closed(self) -> BackendUnavailableError:
-        return BackendUnavailableError("The backend is closed: connect anew.")
+        return BackendUnavailableError("The connection is closed: connect anew.")
 
     # What follows runs in the thread of the portal.
 
     async def _serve(self, *, task_status: TaskStatus[None]) -> None:
         """Hold the sessions, each in a task that enters and leaves it, until the link is closed."""
-        self._session: RemoteSession | None = None
+        self._loop = asyncio.get_running_loop()
+        self._session: LinkedSession | None = None
         self._opening = anyio.Lock()
         self._ending, self._ended = anyio.Event(), anyio.Event()
         try:
@@ -129,12 +177,12 @@ class Link:
         self._ending.set()
         await self._ended.wait()
 
-    async def _current(self) -> RemoteSession:
+    async def _current(self) -> LinkedSession:
         async with self._opening:
             if self._ending.is_set():
                 raise self._is_closed()
             if self._session is None or self._session.is_over:
-                session = RemoteSession(self._address, timeout=self._timeout)
+                session = LinkedSession(self._address, timeout=self._timeout, who=self._who)
                 try:
                     await self._group.start(session.hold)
                 except UnansweredError as failure:
@@ -144,16 +192,23 @@ class Link:
                 self._session, self._answered = session, True
             return self._session
 
-    async def _call(self, tool: str, arguments: dict[str, Any], repeatable: bool, deletes: bool) -> JSON:
+    async def _guarded(self, request: ClientRequest, kind: type[R], repeatable: bool) -> Reply[R]:
+        """The same as `_ask`, in a task that the loop's end cancels: its caller was not cancelled."""
+        try:
+            return await self._ask(request, kind, repeatable)
+        except asyncio.CancelledError as error:
+            if not self._closed:
+                raise
+            raise self._is_closed() from error
+
+    async def _ask(self, request: ClientRequest, kind: type[R], repeatable: bool) -> Reply[R]:
         pauses, maybe_done = iter(PAUSES), False
         while True:
             try:
                 session = await self._current()
-                return await session.call(tool, arguments)
-            except MemoryNotFoundError:
-                if deletes and maybe_done:
-                    return None
-                raise
+                return Reply(await session.ask(request, kind), maybe_done)
+            except McpError as error:
+                return Reply(error, maybe_done)
             except UnansweredError as failure:
                 pause = self._pause(failure, pauses, repeatable=repeatable)
                 maybe_done = maybe_done or failure.fate == "unknown"
@@ -166,9 +221,7 @@ class Link:
         if failure.fate == "final":
             raise failure.error from failure.__cause__
         if failure.fate == "unknown" and not repeatable:
-            raise BackendUnavailableError(
-                f"{failure.error} Whether the value was written is not known: read it before you write it again."
-            ) from failure
+            raise BackendUnavailableError(f"{failure.error} {self._doubt}") from failure
         # A server that has never answered is not restarting: it is not there.
         pause = next(pauses, None) if self._answered else None
         if pause is None:

@@ -1,0 +1,64 @@
+"""The indexes in RAM, of all users together below a number of bytes: the ones used longest ago go first."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from ..stores.database import Connection
+from .index import Index
+from .snapshot import Snapshot
+
+__all__ = ["IndexCache"]
+
+
+class IndexCache:
+    """The indexes that were used last. Thread-safe.
+
+    Args:
+        maximum_bytes: What all of them together may take; the one in use may go beyond it.
+
+    Attributes:
+        maximum_bytes: The same.
+    """
+
+    def __init__(self, *, maximum_bytes: int = 512 * 1024 * 1024) -> None:
+        self.maximum_bytes = maximum_bytes
+        self.forget()
+
+    @property
+    def bytes(self) -> int:
+        """About how much RAM they take."""
+        return self._bytes
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._indexes)
+
+    def read(self, connection: Connection, root: int) -> Snapshot | None:
+        """The root's rows as this connection's transaction sees them, or later; None if there are none."""
+        with self._lock:
+            index = self._indexes.setdefault(root, Index())
+            self._indexes.move_to_end(root)
+        with index.lock:
+            index.refresh(connection, root)
+            snapshot, size = index.snapshot(), index.bytes
+        self._account(root, index, size)
+        return snapshot
+
+    def forget(self) -> None:
+        """Drop everything; the next search reads anew."""
+        self._lock = threading.Lock()
+        self._indexes: OrderedDict[int, Index] = OrderedDict()
+        self._sizes: dict[int, int] = {}
+        self._bytes = 0
+
+    def _account(self, root: int, index: Index, size: int) -> None:
+        with self._lock:
+            if self._indexes.get(root) is not index:
+                return
+            self._bytes += size - self._sizes.get(root, 0)
+            self._sizes[root] = size
+            while self._bytes > self.maximum_bytes and len(self._indexes) > 1:
+                oldest, _ = self._indexes.popitem(last=False)
+                self._bytes -= self._sizes.pop(oldest, 0)

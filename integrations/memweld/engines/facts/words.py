@@ -1,0 +1,149 @@
+"""Words as search compares them: folded, English endings off, scripts without spaces in pairs of characters."""
+
+from __future__ import annotations
+
+import re
+import threading
+import unicodedata
+import zlib
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import chain
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import snowballstemmer  # pyright: ignore[reportMissingTypeStubs] - it has none (3.1)
+
+from .stopwords import STOP_WORDS
+
+__all__ = ["QueryWord", "forget_words", "number_of", "pack_terms", "query_words", "split", "terms"]
+
+# A word: letters and digits, with the marks that belong to them, which Python's \w leaves out: combining accents,
+# vowel signs of Hebrew, Arabic and the scripts of South and Southeast Asia (without the danda, which ends sentences).
+_MARKS = (
+    r"\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8"
+    r"\u0900-\u0963\u0966-\u0dff\u0e00-\u0eff\u0f71-\u0f84\u1000-\u109f\u1780-\u17ff\u3099\u309a"
+)
+_WORD = re.compile(rf"(?:[^\W_]|[{_MARKS}])+")
+
+# Written without spaces: Thai, Lao, Burmese, Khmer, Japanese, Chinese; and Korean, whose words carry particles.
+_UNSPACED = re.compile(
+    r"([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
+    r"\uf900-\ufaff\U00020000-\U0003ffff]+)"
+)
+_ACCENTS = re.compile(r"[\u0300-\u036f\u064b-\u065f\u0670]")
+
+
+class _Stemmer(threading.local):
+    """A stemmer for each thread, because it keeps the word that it is at work on (snowballstemmer 3.1)."""
+
+    def __init__(self) -> None:
+        self.stem: Callable[[str], str] = cast("Any", snowballstemmer).stemmer("english").stemWord
+
+
+_stemmer = _Stemmer()
+
+
+class QueryWord(NamedTuple):
+    """A word of a query.
+
+    Attributes:
+        start: Where it begins in the query.
+        end: Where it ends.
+        terms: The terms by which memories are looked up.
+        asks: Whether it asks rather than says.
+    """
+
+    start: int
+    end: int
+    terms: tuple[str, ...]
+    asks: bool
+
+
+class _Forms(NamedTuple):
+    """A word folded, its terms in a memory, their numbers, and its terms in a query."""
+
+    folded: str
+    in_memory: tuple[str, ...]
+    numbers: tuple[int, ...]
+    in_query: tuple[str, ...]
+
+
+def split(text: str) -> list[str]:
+    """The words of a text as they stand."""
+    return _WORD.findall(text)
+
+
+def terms(word: str) -> tuple[str, ...]:
+    """The terms of a word in a memory."""
+    return _forms(word).in_memory
+
+
+def number_of(term: str) -> int:
+    """The number, of 32 bits, under which a term is kept and counted.
+
+    One term in forty thousand shares its number with one of a hundred thousand others; a memory that says the other
+    then counts as if it said the one.
+    """
+    return zlib.crc32(term.encode("utf-8", "surrogatepass"))
+
+
+def pack_terms(text: str) -> bytes:
+    """The numbers of a text's terms in its order, as the table keeps them: little-endian, four bytes each.
+
+    They are made when the text is written, because splitting and stemming take most of the time in which memories are
+    read. Whoever changes what a term is sets the column to NULL in a migration: then they are made while reading.
+    """
+    numbers = chain.from_iterable(_forms(word).numbers for word in split(text))
+    return np.fromiter(numbers, dtype="<u4").tobytes()
+
+
+def query_words(query: str) -> list[QueryWord]:
+    """Every word of a query, in order.
+
+    Words ask in the language that the query seems to be in, the one with the most stop words in it; where no word says
+    anything, none asks.
+    """
+    found = [(match, _forms(match.group())) for match in _WORD.finditer(query)]
+    folded = {forms.folded for _, forms in found}
+    # The first of several languages wins; English is the first.
+    stop = max(STOP_WORDS.values(), key=lambda of_language: len(of_language & folded))
+    if folded <= stop:
+        stop = frozenset[str]()
+    return [QueryWord(match.start(), match.end(), forms.in_query, forms.folded in stop) for match, forms in found]
+
+
+def forget_words() -> None:
+    """Drop the words that are kept folded in RAM, which are those of users."""
+    _forms.cache_clear()
+
+
+@lru_cache(maxsize=100_000)
+def _forms(word: str) -> _Forms:
+    folded = word.lower() if word.isascii() else _fold(word)
+    parts = [part for part in _UNSPACED.split(folded) if part]
+    if len(parts) == 1 and not _UNSPACED.match(folded):
+        term = (_stem(folded),)
+        return _Forms(folded, term, (number_of(term[0]),), term)
+    in_memory: list[str] = []
+    in_query: list[str] = []
+    for part in parts:
+        if not _UNSPACED.match(part):
+            in_memory.append(_stem(part))
+            in_query.append(_stem(part))
+            continue
+        pairs = [part[at : at + 2] for at in range(len(part) - 1)]
+        # One character alone can be asked for; of several the pairs tell more.
+        in_memory += [*part, *pairs]
+        in_query += pairs or [part]
+    return _Forms(folded, tuple(in_memory), tuple(map(number_of, in_memory)), tuple(in_query))
+
+
+def _fold(word: str) -> str:
+    plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", word.casefold()))
+    return unicodedata.normalize("NFC", plain)
+
+
+def _stem(word: str) -> str:
+    # Only what can be an English word; names of two or three letters, numbers and codes are what they are.
+    return _stemmer.stem(word) if len(word) > 3 and word.isascii() and word.isalpha() else word

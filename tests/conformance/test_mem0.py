@@ -1,0 +1,151 @@
+"""Vectors in mem0's stores pass the backend suite: local Qdrant, Chroma and FAISS, and an imitation of the service."""
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import memweld
+from memweld import Backend
+from memweld.testing import BackendSuite, HashEmbedder
+from memweld.testing.mem0_service import Mem0Service, serve_mem0
+
+
+class StoreSuite(BackendSuite):
+    provider = ""
+
+    def connect(self, place: Path, **options: Any) -> Backend:
+        store = {"provider": self.provider, "config": {"path": str(place / self.provider)}}
+        backend = memweld.connect(f"sqlite:///{place / 'memory.db'}", mem0={"vector_store": store}, **options)
+        # Opens the store, which takes some of these longer than some of the suite's values live.
+        backend.user("nobody").search("anything")
+        return backend
+
+
+class TestQdrant(StoreSuite):
+    provider = "qdrant"
+
+
+class TestChroma(StoreSuite):
+    provider = "chroma"
+
+
+@pytest.fixture(scope="module")
+def chroma_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [Path(sys.executable).with_name("chroma"), "run", "--host", "127.0.0.1", "--port", str(port)]
+    place = tmp_path_factory.mktemp("chroma-server")
+    server = subprocess.Popen([*command, "--path", str(place)], stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            time.sleep(0.1)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@pytest.mark.exhaustive
+class TestChromaServer(BackendSuite):
+    """A server of the store, with a collection for each test."""
+
+    @pytest.fixture(autouse=True)
+    def _collection(self, chroma_port: int) -> None:
+        self.config = {"host": "127.0.0.1", "port": chroma_port, "collection_name": f"memweld-{uuid.uuid4().hex}"}
+
+    def connect(self, place: Path, **options: Any) -> Backend:
+        store = {"provider": "chroma", "config": self.config}
+        return memweld.connect(f"sqlite:///{place / 'memory.db'}", mem0={"vector_store": store}, **options)
+
+
+WORK = """
+import json, random, sys, memweld
+from concurrent.futures import ThreadPoolExecutor
+from memweld.testing import HashEmbedder
+
+backend = memweld.connect(sys.argv[1], mem0=json.loads(sys.argv[2]), embedder=HashEmbedder())
+
+def work(thread):
+    chance = random.Random(f"{sys.argv[3]} {thread}")
+    memory = backend.user(f"user-{chance.randrange(2)}")
+    for step in range(30):
+        items = memory.all()
+        item = chance.choice(items) if items else None
+        try:
+            match chance.randrange(6):
+                case 0 if item:
+                    memory.delete(item.id)
+                case 1 if item:
+                    memory.update(item.id, f"changed by {sys.argv[3]} {thread} {step}")
+                case 2:
+                    memory.preferences.set(f"key-{chance.randrange(3)}", f"value {thread} {step}")
+                case _:
+                    memory.add(f"a fact of {sys.argv[3]} {thread} {step}")
+        except (memweld.MemoryNotFoundError, memweld.InvalidInputError):
+            pass  # the other was there before
+
+with ThreadPoolExecutor(4) as pool:
+    list(pool.map(work, range(4)))
+backend.close()
+"""
+
+
+@pytest.mark.exhaustive
+def test_processes_over_one_server_agree(chroma_port: int, tmp_path: Path) -> None:
+    """After two processes have changed the same memories at once, the store has each as the file does, and no more."""
+    config = {"host": "127.0.0.1", "port": chroma_port, "collection_name": f"memweld-{uuid.uuid4().hex}"}
+    mem0 = {"vector_store": {"provider": "chroma", "config": config}}
+    url = f"sqlite:///{tmp_path / 'memory.db'}"
+    command = [sys.executable, "-c", WORK, url, json.dumps(mem0)]
+    both = [subprocess.Popen([*command, name]) for name in ("one", "two")]
+    assert [process.wait(150) for process in both] == [0, 0]
+    with memweld.connect(url, mem0=mem0, embedder=HashEmbedder()) as backend:
+        users = [backend.user(f"user-{number}") for number in range(2)]
+        for user in users:
+            user.search("anything")
+        kept = {item.id: item.text for user in users for item in user.all(limit=1000)}
+        delivery = backend._engine._facts.delivery  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+        held = delivery.mirror._opened.store.collection.get()
+        assert delivery.waiting() == 0
+        assert len(kept) > 50
+        assert {row: data["data"] for row, data in zip(held["ids"], held["metadatas"], strict=True)} == kept
+
+
+@pytest.mark.exhaustive
+class TestFaiss(StoreSuite):
+    provider = "faiss"
+
+
+@pytest.mark.exhaustive
+class TestQdrantWithTheDefaultEmbedder(StoreSuite):
+    provider = "qdrant"
+
+    def connect(self, place: Path, **options: Any) -> Backend:
+        options.pop("embedder")
+        return super().connect(place, **options)
+
+
+@pytest.mark.exhaustive
+class TestImitatedService(BackendSuite):
+    """mem0's hosted service is imitated here; what the real one does is not shown."""
+
+    @pytest.fixture(autouse=True)
+    def _service(self) -> Iterator[None]:
+        with serve_mem0(Mem0Service()) as self.host:
+            yield
+
+    def connect(self, place: Path, **options: Any) -> Backend:
+        service = {"platform": {"api_key": "m0-test", "host": self.host}}
+        return memweld.connect(f"sqlite:///{place / 'memory.db'}", mem0=service, **options)

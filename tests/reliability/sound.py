@@ -1,0 +1,30 @@
+"""Whether an embedded file is sound: SQLite's own checks, and that items, vectors, words, records and counts agree."""
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+from memweld.engines.facts.words import pack_terms
+
+DIMENSIONS = 16
+
+
+def check_file(file: Path, *, dimensions: int = DIMENSIONS) -> None:
+    """Assert that nothing in the file contradicts anything else."""
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None, timeout=60)) as connection:
+
+        def rows(sql: str) -> list[tuple]:
+            return connection.execute(sql).fetchall()
+
+        assert rows("PRAGMA integrity_check") == [("ok",)]
+        assert rows("PRAGMA foreign_key_check") == []
+        texts = rows("SELECT text, terms FROM items WHERE terms IS NOT NULL")
+        assert [text for text, terms in texts if pack_terms(text) != terms] == []
+        assert rows(f"SELECT id FROM items WHERE length(vector) != {4 * dimensions}") == []
+        assert rows("SELECT id FROM items WHERE root != (SELECT root FROM owners WHERE owners.id = owner)") == []
+        assert rows("SELECT id FROM items WHERE scope != 'scope' || root || 'x'") == []
+        for items, values in (("SELECT id FROM items WHERE kind = 'record'", "SELECT record FROM state"),):
+            assert rows(f"{items} EXCEPT {values}") == []
+            assert rows(f"{values} WHERE record IS NOT NULL EXCEPT {items}") == []
+        counted = "SELECT s.id, count(m.seq) FROM sessions s LEFT JOIN messages m ON m.session = s.id GROUP BY s.id"
+        assert rows("SELECT id, messages FROM sessions EXCEPT " + counted) == []

@@ -1,0 +1,177 @@
+"""Work in the background: in order within a session, within bounds, and done before the program ends."""
+
+import logging
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from memweld import connect
+from memweld.background import Background
+from memweld.models import Hit
+from memweld.recall import not_shown, recall_query
+from memweld.testing import HashEmbedder
+from memweld.testing.llm import ScriptedExtractor, facts
+
+
+def test_order_is_kept_within_a_key_and_keys_do_not_wait_for_each_other() -> None:
+    background = Background(workers=4)
+    done: list[tuple[str, int]] = []
+    gate = threading.Event()
+    background.submit("held", lambda: gate.wait(10))
+    background.submit("held", lambda: done.append(("held", 0)))
+    for number in range(50):
+        for key in ("a", "b"):
+            background.submit(key, lambda key=key, number=number: done.append((key, number)))
+    assert not background.flush(timeout=0.2), "the held one is not done"
+    assert [number for key, number in done if key == "a"] == list(range(50))
+    assert [number for key, number in done if key == "b"] == list(range(50))
+    assert ("held", 0) not in done
+    gate.set()
+    assert background.flush(timeout=10)
+    assert done[-1] == ("held", 0)
+
+
+def test_who_submits_too_much_waits() -> None:
+    background = Background(workers=1, capacity=2)
+    gate = threading.Event()
+    submitted: list[int] = []
+
+    def submit() -> None:
+        for number in range(4):
+            background.submit(number, lambda: gate.wait(10))
+            submitted.append(number)
+
+    caller = threading.Thread(target=submit)
+    caller.start()
+    time.sleep(0.2)
+    assert submitted == [0, 1]
+    gate.set()
+    caller.join(10)
+    assert submitted == [0, 1, 2, 3]
+    assert background.flush(timeout=10)
+
+
+@pytest.mark.parametrize("error", [ValueError("broken"), SystemExit(1)])
+def test_an_error_is_logged_and_the_rest_is_done(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    background = Background(workers=1)
+    done: list[str] = []
+
+    def fail() -> None:
+        raise error
+
+    background.submit("a", fail)
+    background.submit("a", lambda: done.append("a"))
+    with caplog.at_level(logging.WARNING, "memweld.background"):
+        assert background.flush(timeout=10)
+    assert done == ["a"]
+    assert "work in the background failed" in caplog.text
+
+
+def test_no_thread_is_left_without_work() -> None:
+    background = Background()
+    for number in range(20):
+        background.submit(number, lambda: None)
+    background.flush()
+    deadline = time.monotonic() + 10
+    while any(thread.name == "memweld-background" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_closing_waits_for_what_was_captured(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'memory.db'}"
+    extractor = ScriptedExtractor([facts(f"Fact {number}") for number in range(3)], delay=0.1)
+    with connect(url, llm=extractor, embedder=HashEmbedder()) as backend:
+        ana = backend.user("ana")
+        for number in range(3):
+            assert ana.capture(f"I say {number}", session_id="s", background=True) == []
+        assert len(ana.history("s").messages()) == 3, "the history is not put off"
+        assert ana.all() == []
+    with connect(url, embedder=HashEmbedder()) as backend:
+        assert [item.text for item in backend.user("ana").all()] == ["Fact 0", "Fact 1", "Fact 2"]
+
+
+def test_users_and_their_facts_stay_apart(tmp_path: Path) -> None:
+    extractor = ScriptedExtractor([lambda prompt: facts(str(prompt).rpartition("I am ")[2][:6])], delay=0.02)
+    with connect(f"sqlite:///{tmp_path / 'memory.db'}", llm=extractor, embedder=HashEmbedder()) as backend:
+        users = [f"user-{number}" for number in range(8)]
+        for user in users:
+            backend.user(user).capture(f"I am {user}", session_id="s", background=True)
+        assert backend.flush(timeout=30)
+        assert [[item.text for item in backend.user(user).all()] for user in users] == [[user] for user in users]
+
+
+EXIT = """
+import sys, memweld
+from memweld.testing import HashEmbedder
+from memweld.testing.llm import ScriptedExtractor, facts
+llm = ScriptedExtractor([facts("Lives in Porto"), facts("Has a cat")], delay=0.3)
+ana = memweld.connect(sys.argv[1], llm=llm, embedder=HashEmbedder()).user("ana")
+ana.capture("I moved to Porto", session_id="s", background=True)
+ana.capture("With my cat", session_id="s", background=True)
+print(len(ana.all()))
+"""
+FORK = """
+import os, sys, threading, memweld
+from memweld.testing import HashEmbedder
+from memweld.testing.llm import ScriptedExtractor, facts
+llm = ScriptedExtractor([lambda _: facts("Said in " + ("the child" if child == 0 else "the parent"))], delay=0.3)
+backend = memweld.connect(sys.argv[1], llm=llm, embedder=HashEmbedder())
+child = -1
+backend.user("ana").capture("I am here", background=True)
+child = os.fork()
+if child == 0:
+    backend.user("bob").capture("I am there", background=True)
+    os._exit(0 if backend.flush(20) else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert backend.flush(20)
+print([[item.text for item in backend.user(user).all()] for user in ("ana", "bob")])
+"""
+
+
+def run(code: str, url: str) -> str:
+    command = [sys.executable, "-W", "ignore", "-c", code, url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+def test_the_end_of_the_program_waits_too(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'memory.db'}"
+    assert run(EXIT, url) == "0", "nothing was there when the last line ran"
+    with connect(url, embedder=HashEmbedder()) as backend:
+        assert [item.text for item in backend.user("ana").all()] == ["Lives in Porto", "Has a cat"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_a_fork_begins_with_an_empty_queue(tmp_path: Path) -> None:
+    said = run(FORK, f"sqlite:///{tmp_path / 'memory.db'}")
+    assert said == "[['Said in the parent'], ['Said in the child']]"
+
+
+# what goes before a model
+
+
+def hit(text: str, session_id: str | None) -> Hit:
+    from memweld.checks import utc_now
+
+    return Hit(id=text, text=text, session_id=session_id, created_at=utc_now(), updated_at=utc_now(), score=1.0)
+
+
+def test_what_is_shown_is_not_recalled() -> None:
+    hits = [hit("I like tea", "s"), hit("I like tea", "other"), hit("I like trams", "s"), hit("Café", "s")]
+    left = not_shown(hits, session_id="s", shown=["  I like tea\n", "Cafe\u0301", "I"])
+    assert [(each.text, each.session_id) for each in left] == [("I like tea", "other"), ("I like trams", "s")]
+    assert not_shown([hit("tea", None)], session_id=None, shown=["tea"]) == []
+
+
+def test_what_is_searched_for() -> None:
+    assert recall_query("  tea\x00 ") == "tea"
+    assert recall_query(" \n") == ""
+    assert recall_query("a" * 5_000 + "b") == "a" * 3_999 + "b"
+    assert recall_query("half \ud800") == "half ?"

@@ -1,0 +1,451 @@
+"""The graph without its server: the outbox, the rule for entities, addresses, and a memory whose graph is down."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import memweld
+from memweld import Backend, ConfigurationError, Hit
+from memweld.engines.graph.address import address_of
+from memweld.engines.graph.finding import Finding
+from memweld.engines.graph.reading import DIRECT, LINKED, MOST, raised
+from memweld.engines.graph.rule import MOST_ENTITIES, by_rule
+from memweld.engines.graph.words import is_in, key_of, words_of
+from memweld.engines.stores.outbox import Outbox
+from memweld.engines.stores.sqlite import SqliteDatabase
+from memweld.testing import HashEmbedder
+from memweld.tools import TOOLS
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """A URL at which no server listens; the port is kept from others meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"bolt://127.0.0.1:{bound.getsockname()[1]}"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "memory.db"
+
+
+@pytest.fixture
+def database(file: Path) -> Iterator[SqliteDatabase]:
+    database = SqliteDatabase(str(file))
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def outbox(database: SqliteDatabase) -> Outbox:
+    return Outbox(database)
+
+
+@pytest.fixture
+def backend(file: Path) -> Iterator[Backend]:
+    with memweld.connect(f"sqlite:///{file}", embedder=HashEmbedder()) as backend:
+        yield backend
+
+
+def waiting(outbox: Outbox) -> list[str]:
+    """The items that wait, in order; they are taken out."""
+    outbox.claim("test", 60)
+    changes = outbox.take(10_000)
+    assert outbox.done("test", changes, seconds=0)
+    return [change.item for change in changes]
+
+
+# the outbox
+
+
+def test_without_a_graph_nothing_waits(backend: Backend, outbox: Outbox) -> None:
+    backend.user("ana").add("I love tea")
+    assert outbox.store() is None
+    assert outbox.pending().count == 0
+
+
+def test_every_change_of_an_item_waits_whoever_makes_it(backend: Backend, outbox: Outbox) -> None:
+    """Also those of a process that knows of no graph."""
+    ana, agent = backend.user("ana"), backend.user("ana", agent_id="r")
+    (old,) = ana.add("I was here before")
+    name = outbox.attach()
+    assert (outbox.attach(), outbox.store()) == (name, name)
+    assert waiting(outbox) == [old.id]
+
+    (item,) = ana.add("I love tea")
+    assert ana.add("I love tea") == [item]  # stored once, told once
+    theme = ana.preferences.set("theme", "dark")
+    noted = agent.tasks.record("t", outcome="done")
+    assert noted.task_id == "t"
+    task = agent.all()[0]
+    assert waiting(outbox) == [item.id, theme.id, task.id]
+
+    ana.update(item.id, "I love coffee")
+    ana.preferences.set("theme", "light")
+    assert waiting(outbox) == [item.id, theme.id]
+
+    state = ana.state("n")
+    state.set("k", 1, text="K is one")
+    record = next(each for each in ana.all() if each.kind == "record")
+    state.set("k", 2, text="K is two")
+    state.delete("k")
+    assert waiting(outbox) == [record.id] * 3
+    state.set("k", 1, text="K is one", ttl=0.05)
+    expiring = next(each for each in ana.all() if each.kind == "record")
+    time.sleep(0.1)
+    assert outbox.entries([expiring.id]) == {}, "what has expired is told to nobody"
+    assert backend.sweep() == 1
+    assert waiting(outbox) == [expiring.id] * 2
+    state["plain"] = 1
+    assert waiting(outbox) == []
+
+    ana.delete(item.id)
+    assert waiting(outbox) == [item.id]
+    exported = ana.export()
+    assert ana.clear() == 3
+    assert sorted(waiting(outbox)) == sorted([old.id, theme.id, task.id])
+    assert ana.restore(exported)["items"] == 3
+    assert sorted(waiting(outbox)) == sorted([old.id, theme.id, task.id])
+    ana.erase()
+    assert sorted(waiting(outbox)) == sorted([old.id, theme.id, task.id])
+
+
+def test_what_is_not_committed_does_not_wait(backend: Backend, database: SqliteDatabase, outbox: Outbox) -> None:
+    (item,) = backend.user("ana").add("I love tea")
+    outbox.attach()
+    assert waiting(outbox) == [item.id]
+
+    def fail() -> None:
+        with database.writing() as connection:
+            connection.execute("DELETE FROM items")
+            assert connection.execute("SELECT count(*) FROM outbox").fetchone() == (1,)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert (waiting(outbox), len(backend.user("ana").all())) == ([], 1)
+
+
+def test_what_waits_of_somebody_erased_says_nothing(backend: Backend, outbox: Outbox, file: Path) -> None:
+    outbox.attach()
+    ana = backend.user("ana-with-a-name")
+    ana.add("A secret about Clara")
+    ana.update(ana.all()[0].id, "Another secret")
+    assert ana.erase().overwritten
+    assert outbox.pending().count == 3
+    held = b"".join(each.read_bytes() for each in file.parent.iterdir())
+    assert b"secret" not in held
+    assert b"ana-with-a-name" not in held
+
+
+def test_one_delivers_at_a_time(outbox: Outbox) -> None:
+    outbox.attach()
+    outbox.put(["a", "b"])
+    assert outbox.claim("one", 60) == 1
+    assert (outbox.claim("two", 60), outbox.claim("one", 60)) == (None, 1)
+    changes = outbox.take(10)
+    assert outbox.done("one", changes[:1], seconds=0)
+    assert outbox.claim("two", 60) == 2
+    assert not outbox.done("one", changes, seconds=60), "it was overtaken: what it did may not be what stands"
+    assert [change.item for change in outbox.take(10)] == ["b"]
+    outbox.failed("two", "it is down", retry_in=0)
+    lease = outbox.lease()
+    assert (lease.fence, lease.problem, lease.failing_since is not None) == (2, "it is down", True)
+    assert outbox.claim("one", 60) == 3
+    outbox.postpone(changes[1:])
+    assert [(change.item, change.version > changes[1].version) for change in outbox.take(10)] == [("b", True)]
+    assert outbox.done("one", outbox.take(10), seconds=0)
+    assert (outbox.lease().problem, outbox.lease().failing_since) == (None, None)
+    outbox.overtake("one", 41)
+    assert outbox.claim("one", 0) == 42
+
+
+def test_a_graph_is_forgotten(backend: Backend, outbox: Outbox, file: Path) -> None:
+    outbox.attach()
+    backend.user("ana").add("I love tea")
+    from memweld.doctor import forget_graph
+
+    assert forget_graph(f"sqlite:///{file}") == 1
+    backend.user("ana").add("I love coffee")
+    assert (outbox.store(), outbox.pending().count) == (None, 0)
+
+
+def test_a_file_of_version_2_gets_its_outbox(tmp_path: Path) -> None:
+    from memweld.engines.stores import schema
+
+    path, before = tmp_path / "old.db", schema.SCHEMA_VERSION
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        schema.SCHEMA_VERSION = 2
+        schema.migrate(connection, str(path))
+    finally:
+        schema.SCHEMA_VERSION = before
+    connection.close()
+    with memweld.connect(f"sqlite:///{path}", embedder=HashEmbedder()) as backend:
+        backend.user("ana").add("I love tea")
+    database = SqliteDatabase(str(path))
+    Outbox(database).attach()
+    assert Outbox(database).pending().count == 1
+    database.close()
+
+
+# a graph that is down
+
+
+def test_with_the_graph_down_memory_works(file: Path, nobody: str) -> None:
+    with memweld.connect(f"sqlite:///{file}", graph=nobody, embedder=HashEmbedder()) as backend:
+        ana = backend.user("ana")
+        assert ana.has_graph
+        (item,) = ana.add("Clara lives in Porto")
+        assert [hit.id for hit in ana.search("Where does Clara live?")] == [item.id]
+        assert ana.update(item.id, "Clara lives in Faro").text == "Clara lives in Faro"
+        assert "Faro" in ana.recall("Clara")
+        assert not ana.settle_graph()
+        with pytest.raises(memweld.BackendUnavailableError, match=r"Neo4j at 127\.0\.0\.1"):
+            ana.related("Clara")
+        answer = TOOLS["delete_memory"](ana, {"memory_id": item.id})
+        assert answer.text == (
+            f"Memory {item.id} deleted successfully from the vector store; "
+            "the graph store follows when it can be reached again"
+        )
+        ana.add("Clara lives in Lagos")
+        assert TOOLS["delete_all_memories"](ana, {}).text == (
+            "Deleted 1 memories for user ana; the graph store follows when it can be reached again"
+        )
+        ana.add("Clara moved")
+        receipt = ana.erase()
+        assert (receipt.graph, receipt.counts["items"], receipt.counts["graph"]) == ("pending", 1, 0)
+        with pytest.raises(memweld.BackendUnavailableError):
+            backend.graph_standing()
+        waits = Outbox(SqliteDatabase(str(file))).pending().count
+        assert waits == 7  # three memories were added and deleted, one was changed: nothing is forgotten
+
+
+def test_a_server_that_hangs_holds_nobody_up(file: Path) -> None:
+    """It takes connections and answers nothing."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as hanging,
+        memweld.connect(
+            f"sqlite:///{file}", graph=f"bolt://127.0.0.1:{hanging.getsockname()[1]}", embedder=HashEmbedder()
+        ) as backend,
+    ):
+        ana = backend.user("ana")
+        (item,) = ana.add("Clara lives in Porto")
+        for _ in range(20):  # only the first of these waits, for a quarter of a second
+            assert [hit.id for hit in ana.search("Clara")] == [item.id]
+        ana.delete(item.id)
+        assert not ana.settle_graph(0.1)
+
+
+def test_there_is_no_graph(backend: Backend) -> None:
+    ana = backend.user("ana")
+    with pytest.raises(ConfigurationError, match="graph="):
+        ana.related("Clara")
+    with pytest.raises(ConfigurationError, match="graph="):
+        backend.repair_graph()
+    assert ana.settle_graph()
+    assert backend.graph_standing() is None
+    (item,) = ana.add("x")
+    assert TOOLS["delete_memory"](ana, {"memory_id": item.id}).text.endswith("successfully from the vector store")
+    assert ana.erase().graph == "none"
+
+
+def test_a_memory_in_ram_has_no_graph(nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="RAM"):
+        memweld.connect("sqlite://", graph=nobody)
+    monkeypatch.setenv("MEMWELD_GRAPH", nobody)
+    assert not memweld.connect("sqlite://").user("ana").has_graph
+
+
+def test_without_the_driver_the_error_says_what_to_install() -> None:
+    code = """
+import sys
+sys.modules["neo4j"] = None
+import memweld
+try:
+    memweld.connect("sqlite:///memory.db", graph="neo4j://127.0.0.1")
+except memweld.MissingExtraError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "neo4j is not installed; run: pip install 'memweld[neo4j]'\n"
+
+
+# addresses
+
+
+def test_an_address() -> None:
+    address = address_of("neo4j+s://ana:p%40ss@host:7000/?database=memories&entities=rule&policy=eu")
+    assert (address.uri, address.auth) == ("neo4j+s://host:7000?policy=eu", ("ana", "p@ss"))
+    assert (address.database, address.finder, address.where) == ("memories", "rule", "Neo4j at host:7000")
+    assert "p@ss" not in repr(address)
+    assert address_of("bolt://h", user="u", password="p").auth == ("u", "p")
+    assert (address_of("bolt://h").auth, address_of("bolt://h").where) == (None, "Neo4j at h:7687")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://ana:secret@host", "neo4j://", "neo4j://ana:secret@host:port", "secret", "neo4j://ana:secret@h?entities=x"],
+)
+def test_what_is_no_address_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        address_of(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_half_a_login_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="MEMWELD_GRAPH_PASSWORD"):
+        address_of("neo4j://ana@host")
+
+
+def test_the_environment_names_the_graph(file: Path, nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMWELD_GRAPH", nobody)
+    monkeypatch.setenv("MEMWELD_GRAPH_USER", "neo4j")
+    monkeypatch.setenv("MEMWELD_GRAPH_PASSWORD", "secret")
+    with memweld.connect(f"sqlite:///{file}", embedder=HashEmbedder()) as backend:
+        assert backend.user("ana").has_graph
+        assert "secret" not in repr(backend)
+
+
+# entities
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Bob works at Acme in Porto.", ["Bob", "Acme", "Porto"]),
+        ("My sister Clara is a nurse in Leeds", ["Clara", "Leeds"]),
+        ("I love Python", ["Python"]),
+        ("Likes tea", []),
+        ("Tofu likes tuna", ["Tofu"]),
+        ("Marie Curie won. She moved to Paris. Paris is nice.", ["Marie Curie", "Paris"]),
+        ("I read “The Name of the Rose” by Umberto Eco on Monday.", ["The Name of the Rose", "Umberto Eco"]),
+        (
+            "Ana's cat met GitHub's Octocat at the University of Porto",
+            ["Ana", "GitHub", "Octocat", "University of Porto"],
+        ),
+        ("I use C++ and C# and Python 3.11", ["C++", "C#", "Python"]),
+        ("ship-42: the A380 came late", ["ship-42", "A380"]),
+        ("mail ana@example.com, see https://example.org/x. #tea @bob", None),
+        ("THE WHOLE TEXT IS LOUD", []),
+        ("Ana María vive en Ciudad de México", ["Ana María", "Ciudad de México"]),
+        ("我住在北京，喜欢「红楼梦」", ["红楼梦"]),
+        ("theme: dark", []),
+        ("", []),
+    ],
+)
+def test_the_rule(text: str, names: list[str] | None) -> None:
+    expected = ["ana@example.com", "https://example.org/x", "#tea", "@bob"] if names is None else names
+    assert by_rule(text) == expected
+
+
+def test_the_rule_is_bounded() -> None:
+    many = by_rule(" and ".join(f"Name{number} x" for number in range(1000)))
+    assert len(many) == MOST_ENTITIES
+    for hostile in ('"a ' * 7_000, "a@" * 10_000, "Ab " * 7_000, "a." * 10_000, "@" * 20_000, "A" * 1_000_000):
+        by_rule(hostile)
+
+
+def test_one_thing_has_one_key() -> None:
+    assert {key_of(name) for name in ("The Beatles", "beatles", "Beatles'", "BEATLES", "Beatles’s")} == {"beatles"}
+    assert (key_of("C++"), key_of("C#"), key_of("“ ”"), key_of("São Paulo")) == ("c++", "c#", "", "são paulo")
+
+
+def test_a_question_names_whole_words() -> None:
+    asked = " ".join(words_of("Where does Clara's brother live, in New York?"))
+    assert is_in("clara", asked)
+    assert is_in("new york", asked)
+    assert not is_in("york new", asked)
+    assert not is_in("cl", asked)
+    assert is_in("北京", " ".join(words_of("我住在北京吗")))
+
+
+# what an LLM says
+
+
+def found(database: SqliteDatabase, outbox: Outbox, backend: Backend, text: str, ask: Callable[[Any], Any]) -> Any:
+    (item,) = backend.user("ana").add(text)
+    return Finding(database, ask)(outbox.entries([item.id])[item.id])
+
+
+def test_an_llm_names_entities_and_relations(database: SqliteDatabase, outbox: Outbox, backend: Backend) -> None:
+    answer = {
+        "entities": ["Clara", "clara", "porto", "Atlantis", 7, "x" * 500],
+        "relations": [["Clara", "lives in", "Porto"], ["Clara", "rules", "Atlantis"], ["Clara"], "x"],
+    }
+    said = found(database, outbox, backend, "my sister clara moved to porto", lambda _: answer)
+    assert (list(said.names), list(said.relations), said.by) == (
+        ["Clara", "porto"],
+        [("Clara", "lives in", "Porto")],
+        "llm",
+    )
+
+
+@pytest.mark.parametrize(
+    "answer", [None, [], {}, {"entities": "Clara"}, {"entities": [], "relations": 1}, OSError("no")]
+)
+def test_rubbish_from_an_llm_is_harmless(
+    database: SqliteDatabase, outbox: Outbox, backend: Backend, answer: Any
+) -> None:
+    def ask(_: Any) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    said = found(database, outbox, backend, "My sister Clara moved", ask)
+    assert (list(said.names), said.by) == (["Clara"], "rule")
+
+
+def test_the_names_that_mem0_has_linked_come_first(database: SqliteDatabase, outbox: Outbox, backend: Backend) -> None:
+    (item,) = backend.user("ana").add("My sister Clara moved")
+    entry = outbox.entries([item.id])[item.id]
+    payload = json.dumps({"data": "sister Clara", "linked_memory_ids": [item.id]})
+    with database.writing() as connection:
+        connection.execute("INSERT INTO entities VALUES ('e', ?, ?, x'00')", (entry.owner, payload))
+    said = Finding(database, lambda _: {"entities": []})(entry)
+    assert (list(said.names), said.by) == (["sister Clara"], "mem0")
+
+
+# search
+
+
+def hit(name: str, score: float) -> Hit:
+    moment = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    return Hit(id=name, text=name, score=score, created_at=moment, updated_at=moment)
+
+
+def mentions(item: str, key: str, count: int = 2) -> dict[str, Any]:
+    return {"item": item, "entity": f"ana|{key}", "key": key, "mentions": count}
+
+
+def test_hits_rise_within_bounds() -> None:
+    hits = [hit("works at acme", 0.6), hit("other", 0.3), hit("acme is in porto", 0.2), hit("clara", 0.1)]
+    rows = [mentions("works at acme", "acme"), mentions("acme is in porto", "acme"), mentions("clara", "clara", 1)]
+    near = {each.id: each.score for each in raised("Where does Clara work?", hits, rows)}
+    assert near["other"] == 0.3
+    assert near["clara"] == pytest.approx(0.1 + 0.9 * DIRECT)
+    assert near["acme is in porto"] == pytest.approx(0.2 + 0.8 * LINKED * 0.6)
+    assert list(near) == sorted(near, key=lambda each: -near[each])
+    both = raised("acme clara", hits, [*rows, mentions("acme is in porto", "clara")])
+    assert all(0 <= new.score - old <= MOST for new in both for old in [next(h.score for h in hits if h.id == new.id)])
+
+
+def test_what_everything_mentions_raises_little() -> None:
+    hits = [hit("a", 0.5), hit("b", 0.5)]
+    rows = [mentions("a", "x", 2), mentions("b", "y", 5_000)]
+    first, second = raised("x y", hits, rows)
+    assert (first.id, second.id) == ("a", "b")
+    assert second.score < 0.52
+    assert [each.id for each in raised("nothing", hits, [])] == ["a", "b"]

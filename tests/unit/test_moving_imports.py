@@ -1,0 +1,82 @@
+"""Plans of imports: what happens where the backend fails on the way, and what the parts of a plan are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from memweld import Backend, BackendUnavailableError, connect
+from memweld.engine import Engine, Kept
+from memweld.moving import read_langchain, read_mem0
+from memweld.moving.copying import engine_of
+from memweld.scope import Scope
+from memweld.testing import HashEmbedder
+
+
+class Failing:
+    """An engine that is gone after some calls."""
+
+    def __init__(self, engine: Engine, calls: int) -> None:
+        self._engine = engine
+        self.left = calls
+
+    def restore(self, scope: Scope, kept: Kept) -> dict[str, int]:
+        if not self.left:
+            raise BackendUnavailableError("The server is gone.")
+        self.left -= 1
+        return self._engine.restore(scope, kept)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._engine, name)
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    with connect("sqlite://", embedder=HashEmbedder()) as backend:
+        yield backend
+
+
+def rows(count: int, **fields: object) -> list[dict[str, object]]:
+    at = "2025-03-01T09:00:00+00:00"
+    return [
+        {"id": f"id-{n}", "memory": f"fact {n}", "created_at": at, "user_id": "ana", **fields} for n in range(count)
+    ]
+
+
+def test_what_was_stored_until_then_is_said_and_again_is_safe(backend: Backend) -> None:
+    plan = read_mem0(rows(500), scope=Scope("ana"))
+    failing = Backend(Failing(engine_of(backend), 2), url="sqlite://")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(BackendUnavailableError, match=r"For user ana: The server is gone\. .*400 items\. Run it again"):
+        plan.store(failing)
+    assert plan.store(backend) == {"items": 100, "values": 0, "messages": 0}
+    assert [item.id for item in backend.user("ana").all(limit=1_000)] == [f"id-{number}" for number in range(500)]
+
+
+def test_a_long_session_goes_on_where_it_was(backend: Backend) -> None:
+    dump = [{"type": "human", "data": {"content": f"message {number}"}} for number in range(500)]
+    plan = read_langchain(dump, scope=Scope("ana"), session_id="s")
+    with pytest.raises(BackendUnavailableError, match="200 messages"):
+        plan.store(Backend(Failing(engine_of(backend), 1), url="sqlite://"))  # pyright: ignore[reportArgumentType]
+    assert plan.store(backend)["messages"] == 300
+    said = backend.user("ana").history("s").messages()
+    assert [message.text for message in said] == [f"message {number}" for number in range(500)]
+    assert len({message.id for message in said}) == 500
+
+
+def test_equal_texts_and_changed_rows(backend: Backend) -> None:
+    first = read_mem0([*rows(1), *rows(1, id="other")], scope=None)
+    assert first.counts == {"items": 2}
+    assert first.store(backend)["items"] == 1
+    later = rows(1, memory="fact, corrected", updated_at="2025-04-01T09:00:00+00:00")
+    assert read_mem0(later, scope=None).store(backend)["items"] == 1
+    assert [item.text for item in backend.user("ana").all()] == ["fact, corrected"]
+
+
+def test_an_id_of_somebody_else_is_not_theirs(backend: Backend) -> None:
+    read_mem0(rows(1), scope=None).store(backend)
+    read_mem0(rows(1, user_id="bob", memory="bob's fact"), scope=None).store(backend)
+    assert [item.text for item in backend.user("ana").all()] == ["fact 0"]
+    (bobs,) = backend.user("bob").all()
+    assert (bobs.text, bobs.id == "id-0") == ("bob's fact", False)
+    assert not any(read_mem0(rows(1, user_id="bob", memory="bob's fact"), scope=None).store(backend).values())

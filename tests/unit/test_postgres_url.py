@@ -1,0 +1,83 @@
+"""What a Postgres URL says, without a server: options, secrets, and what is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from memweld import ConfigurationError, connect
+from memweld.backend import redacted
+from memweld.engines.postgres.address import address_of
+from memweld.engines.postgres.database import lock_number, root_of
+from memweld.engines.postgres.dialect import _named, _positional
+from memweld.scope import Scope
+
+
+def test_our_options_are_taken_out_and_the_rest_is_libpqs() -> None:
+    address = address_of(
+        "postgres://ana:p%40ss@db:6543/app?schema=two&rls=1&pool_size=3&exact_below=0&sslmode=require&options=-c%20x%3D1"
+    )
+    assert (address.schema, address.secured, address.pool_size, address.exact_below) == ("two", True, 3, 0)
+    assert address.where == "Postgres at db:6543/app"
+    for said in ("user=ana", "password=p@ss", "sslmode=require", r"options='-c x=1'", "connect_timeout=10"):
+        assert said in address.conninfo
+    assert "schema" not in address.conninfo
+    assert "connect_timeout=3" in address_of("postgresql://db/app?connect_timeout=3").conninfo
+
+
+@pytest.mark.parametrize(
+    "options", ["schema=A", "schema=a-b", "schema=", "rls=2", "pool_size=x", "pool_size=0", "binding_key=secret"]
+)
+def test_an_option_that_is_wrong(options: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        connect(f"postgresql://db/app?{options}")
+    assert "secret" not in str(caught.value)
+
+
+def test_secrets_are_not_shown() -> None:
+    url = f"postgresql://ana:secret@db/app?sslpassword=secret&binding_key={'ab' * 32}&rls=1"
+    shown = f"{redacted(url)} {connect(url)!r} {address_of(url)!r}"
+    assert "abab" not in shown
+    assert "secret" not in shown
+
+
+def test_connecting_opens_nothing() -> None:
+    """Not even to a server that does not exist, and without loading what an open connection needs."""
+    code = (
+        "import sys, memweld; memweld.connect('postgresql://nowhere.invalid/app'); "
+        "print([name for name in ('sqlalchemy', 'alembic', 'mem0') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"
+
+
+def test_a_missing_extra_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['psycopg'] = None\n"
+        "import memweld\n"
+        "try: memweld.connect('postgresql://db/app')\n"
+        "except memweld.MissingExtraError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "psycopg is not installed; run: pip install 'memweld[postgres]'\n"
+
+
+@pytest.mark.parametrize("option", ["token", "mem0", "durability"])
+def test_what_does_not_go_with_postgres(option: str) -> None:
+    with pytest.raises(ConfigurationError, match=option):
+        connect("postgresql://db/app", **{option: {"version": "v1.1"} if option == "mem0" else "full"})  # type: ignore[arg-type]
+
+
+def test_the_lock_is_that_of_the_user() -> None:
+    """All that agents keep of a user has the user's lock; an agent's own memory has another, also of the same name."""
+    ana = root_of(Scope(user_id="ana"))
+    assert root_of(Scope(user_id="ana", agent_id="r")) == ana
+    assert len({lock_number("memweld", *root_of(scope)) for scope in (Scope(user_id="r"), Scope(agent_id="r"))}) == 2
+    assert lock_number("one", *ana) != lock_number("two", *ana)
+
+
+def test_sql_is_translated() -> None:
+    assert _positional("a = ? AND b LIKE '%' LIMIT ?") == "a = %s AND b LIKE '%%' LIMIT nullif(%s::bigint, -1)"
+    assert _named("a = :owner AND b::text > :first") == "a = %(owner)s AND b::text > %(first)s"
