@@ -17,8 +17,6 @@ from langchain.agents import create_agent
 from langchain_core.messages import BaseMessage, HumanMessage, ToolCall, ToolMessage
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from langchain_tests.integration_tests import ToolsIntegrationTests
-from langchain_tests.unit_tests import ToolsUnitTests
 from pydantic import BaseModel
 from typing_extensions import NotRequired, TypedDict
 
@@ -99,11 +97,6 @@ def backend(tmp_path: Path) -> Iterator[Backend]:
         yield backend
 
 
-@pytest.fixture(scope="module", params=["asyncio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
 def search(backend: Backend, *, schema: Any = Context, **kwargs: Any) -> ToolReply:
     """One search for bees by an agent whose tools are made from the backend."""
     model = ScriptedChatModel([tool_call("search_memories", {"query": "bees"}), "Done."])
@@ -121,35 +114,6 @@ def call(tool: BaseTool, arguments: Any, config: Any = None) -> ToolMessage:
 def tool(memory: Memory | Backend, name: str) -> BaseTool:
     (chosen,) = memory_tools(memory, [name])
     return chosen
-
-
-class TestSearchToolUnit(ToolsUnitTests):
-    @pytest.fixture(autouse=True)
-    def bind(self, backend: Backend) -> None:
-        self.memory = backend.user("ana")
-
-    @property
-    def tool_constructor(self) -> BaseTool:
-        return tool(self.memory, "search_memories")
-
-    @property
-    def tool_invoke_params_example(self) -> dict[str, Any]:
-        return {"query": "bees", "limit": 3}
-
-
-@pytest.mark.anyio
-class TestAddToolIntegration(ToolsIntegrationTests):
-    @pytest.fixture(autouse=True)
-    def bind(self, backend: Backend) -> None:
-        self.memory = backend.user("ana")
-
-    @property
-    def tool_constructor(self) -> BaseTool:
-        return tool(self.memory, "add_memory")
-
-    @property
-    def tool_invoke_params_example(self) -> dict[str, Any]:
-        return {"messages": [{"role": "user", "content": "I keep bees"}]}
 
 
 def test_a_tool_message_has_text_and_data(backend: Backend) -> None:
@@ -237,6 +201,29 @@ CHANNELS: dict[str, Callable[[str], dict[str, Any]]] = {
 def test_each_channel_names_the_user(backend: Backend, channel: str, mode: Mode) -> None:
     assert "Ana keeps bees" in search(backend, mode=mode, **CHANNELS[channel]("ana")).text
     assert search(backend, mode=mode, **CHANNELS[channel]("bob")) == ToolReply("Found 0 memories", False)
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_each_channel_names_the_user_of_the_middleware(backend: Backend, channel: str, mode: Mode) -> None:
+    for user, knows in (("ana", True), ("bob", False)):
+        options = CHANNELS[channel](user)
+        model = ScriptedChatModel(["Good."])
+        middleware = [MemweldMiddleware(backend, session_id="s")]
+        agent = create_agent(model, middleware=middleware, context_schema=options.pop("schema", Context))
+        run(agent, f"I am {user} and ask for bees", mode, **options)
+        assert ("Ana keeps bees" in model.seen) == knows
+        kept = [message.text for message in backend.user(user).history("s").messages()]
+        assert kept == [f"I am {user} and ask for bees", "Good."]
+
+
+@pytest.mark.parametrize("user_id", ["", "  ", "*", 7, "ana\u200b"])
+def test_a_bad_id_ends_a_run_of_the_middleware(backend: Backend, user_id: Any) -> None:
+    model = ScriptedChatModel(["Hi."])
+    agent = create_agent(model, middleware=[MemweldMiddleware(backend, on_error="warn")])
+    with pytest.raises(InvalidInputError, match="Invalid user_id"):
+        run(agent, "bees?", config={"configurable": {"user_id": user_id}})
+    assert model.calls == []
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
@@ -373,7 +360,14 @@ def test_the_core_loads_no_framework_and_tools_load_no_agents() -> None:
 
 def test_exported_members() -> None:
     module = importlib.import_module("memweld.langchain")
-    assert dir(module) == ["MemweldChatMessageHistory", "MemweldMiddleware", "memory_tools"]
+    assert dir(module) == [
+        "MemweldChatMessageHistory",
+        "MemweldMiddleware",
+        "MemweldRetriever",
+        "MemweldStore",
+        "mcp_tools",
+        "memory_tools",
+    ]
     assert all(getattr(module, name) is not None for name in dir(module))
     with pytest.raises(AttributeError, match="no attribute 'MemweldEverything'"):
         module.MemweldEverything  # noqa: B018

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,16 +13,23 @@ from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
     BaseMessage,
+    ChatMessageChunk,
     FunctionMessage,
+    FunctionMessageChunk,
     HumanMessage,
+    HumanMessageChunk,
     RemoveMessage,
     SystemMessage,
+    SystemMessageChunk,
     ToolMessage,
+    ToolMessageChunk,
 )
 from langchain_core.messages import ChatMessage as RoleMessage
+from langchain_core.messages import ToolCall as LangChainToolCall
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import ConfigurableFieldSpec
 from langchain_core.runnables.history import RunnableWithMessageHistory
+from pydantic import BaseModel
 
 import memweld
 from memweld import Backend, ChatMessage, ConfigurationError, InvalidInputError, ToolCall, connect
@@ -84,6 +92,43 @@ EVERY_TYPE: list[Any] = [
     FunctionMessage(content="42", name="answer"),
     RoleMessage(content="I object", role="critic", id="r1"),
     AIMessageChunk(content="part", id="k1", chunk_position="last"),
+    AIMessageChunk(
+        content="",
+        id="k2",
+        tool_call_chunks=[{"name": "weather", "args": '{"town":', "id": "c3", "index": 0, "type": "tool_call_chunk"}],
+        usage_metadata={"input_tokens": 1, "output_tokens": 2, "total_tokens": 3},
+    ),
+    HumanMessageChunk(content="chunk", id="k3"),
+    SystemMessageChunk(content="chunk"),
+    ToolMessageChunk(content="chunk", tool_call_id="c1", artifact=[1]),
+    FunctionMessageChunk(content="chunk", name="answer"),
+    ChatMessageChunk(content="chunk", role="critic"),
+    HumanMessage(
+        [
+            {
+                "type": "file",
+                "base64": "aGk=",
+                "mime_type": "application/pdf",
+                "id": "f1",
+                "extras": {"filename": "a.pdf"},
+            },
+            {"type": "video", "url": "https://example.com/a.mp4"},
+            {"type": "text-plain", "text": "plain", "mime_type": "text/plain"},
+            {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "wav"}},
+            {"type": "non_standard", "value": {"a": [1, None]}},
+        ]
+    ),
+    AIMessage(
+        [
+            {"type": "reasoning", "reasoning": "hmm", "id": "rs_1"},
+            {"type": "server_tool_call", "id": "s1", "name": "web_search", "args": {"query": "rain"}},
+            {"type": "server_tool_result", "tool_call_id": "s1", "status": "success", "output": {"hits": []}},
+            {"type": "text", "text": "Rain.", "annotations": [{"type": "citation", "url": "https://example.com"}]},
+        ],
+        response_metadata={"output_version": "v1"},
+    ),
+    SystemMessage([{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}]),
+    ToolMessage("x", tool_call_id="c1", additional_kwargs={"a": 1}, response_metadata={"b": 2}),
     AIMessage(""),
 ]
 
@@ -98,7 +143,8 @@ def test_every_type_comes_back_exactly(history: MemweldChatMessageHistory, mode:
 def test_other_frameworks_read_the_same_messages(backend: Backend, history: MemweldChatMessageHistory) -> None:
     add(history, EVERY_TYPE)
     kept = backend.user("ana").history("s").messages()
-    roles = "user user user system assistant tool tool tool assistant assistant assistant"
+    roles = "user user user system assistant tool tool tool assistant assistant"
+    roles += " assistant user system tool tool assistant user assistant system tool assistant"
     assert [message.role for message in kept] == roles.split()
     assert kept[0].text == "hello"
     assert (kept[0].id, kept[0].name) == ("h1", "ana")
@@ -159,6 +205,21 @@ def test_what_json_cannot_hold_loses_no_message(history: MemweldChatMessageHisto
     assert message.artifact == expected
 
 
+def test_a_model_in_a_message_is_kept_as_its_fields(history: MemweldChatMessageHistory) -> None:
+    class Fare(BaseModel):
+        euros: float
+
+    call = LangChainToolCall(name="book", args={"fare": Fare(euros=9.5)}, id="c1", type="tool_call")
+    history.add_messages(
+        [AIMessage("", tool_calls=[call]), ToolMessage("ok", tool_call_id="c1", artifact=Fare(euros=9))]
+    )
+    asked, answered = history.messages
+    assert isinstance(asked, AIMessage)
+    assert asked.tool_calls[0]["args"] == {"fare": {"euros": 9.5}}
+    assert isinstance(answered, ToolMessage)
+    assert answered.artifact == {"euros": 9}
+
+
 def test_a_removal_is_no_message(history: MemweldChatMessageHistory) -> None:
     with pytest.raises(InvalidInputError, match="it removes a message and says nothing"):
         add(history, [HumanMessage("hello"), RemoveMessage(id="1")])
@@ -208,11 +269,39 @@ def test_the_user_of_a_backend_is_the_surrounding_one(backend: Backend, mode: Mo
         read(history, mode)
 
 
+def test_a_limit_is_checked_at_once(backend: Backend) -> None:
+    for limit in (0, -1, True, "10"):
+        with pytest.raises(InvalidInputError, match="limit"):
+            MemweldChatMessageHistory(backend.user("ana"), "s", limit=limit)  # pyright: ignore[reportArgumentType]
+
+
+def test_many_append_to_one_session_at_once(backend: Backend) -> None:
+    history = MemweldChatMessageHistory(backend.user("ana"), "s")
+
+    def talk(who: int) -> None:
+        for number in range(20):
+            history.add_messages([HumanMessage(f"{who}: {number}?"), AIMessage(f"{who}: {number}!")])
+
+    threads = [threading.Thread(target=talk, args=(who,)) for who in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    said = [str(message.content) for message in history.messages]
+    assert len(said) == 240
+    for who in range(6):
+        expected = [f"{who}: {number}{mark}" for number in range(20) for mark in "?!"]
+        assert [text for text in said if text.startswith(f"{who}:")] == expected
+    pairs = zip(said[::2], said[1::2], strict=True)
+    assert all(asked[:-1] == answered[:-1] for asked, answered in pairs), "messages added together stay together"
+
+
 @pytest.mark.filterwarnings(
     "ignore:RunnableWithMessageHistory is deprecated:langchain_core._api.deprecation.LangChainDeprecationWarning"
 )
 @both
-def test_runnable_with_message_history(backend: Backend, mode: Mode) -> None:
+@pytest.mark.parametrize("streaming", [False, True])
+def test_runnable_with_message_history(backend: Backend, mode: Mode, streaming: bool) -> None:
     model = ScriptedChatModel(["Hello Ana.", "You are Ana.", "Who?"])
     prompt = ChatPromptTemplate.from_messages([MessagesPlaceholder("past"), ("human", "{text}")])
     fields = [
@@ -226,9 +315,15 @@ def test_runnable_with_message_history(backend: Backend, mode: Mode) -> None:
         history_factory_config=fields,
     )
 
+    async def streamed(given: Any, config: Any) -> str:
+        return "".join([part.text async for part in chain.astream(given, config)])
+
     def say(text: str, user_id: str) -> str:
         config: Any = {"configurable": {"user_id": user_id, "session_id": "s"}}
         given = {"text": text}
+        if streaming:
+            parts = chain.stream(given, config)
+            return "".join(part.text for part in parts) if mode == "sync" else asyncio.run(streamed(given, config))
         answer = chain.invoke(given, config) if mode == "sync" else asyncio.run(chain.ainvoke(given, config))
         return answer.content
 

@@ -29,6 +29,7 @@ from memweld import (
     BackendUnavailableError,
     ChatMessage,
     ConfigurationError,
+    Hit,
     InvalidInputError,
     Memory,
     connect,
@@ -54,15 +55,15 @@ def ana(backend: Backend) -> Memory:
 
 
 class CountingMemory(Memory):
-    """A memory that counts its recalls, and takes its time."""
+    """A memory that counts its searches, and takes its time."""
 
-    recalls = 0
+    searches = 0
     delay = 0.0
 
-    def recall(self, *args: Any, **kwargs: Any) -> str:
-        self.recalls += 1
+    def search(self, *args: Any, **kwargs: Any) -> list[Hit]:
+        self.searches += 1
         time.sleep(self.delay)
-        return super().recall(*args, **kwargs)
+        return super().search(*args, **kwargs)
 
 
 def counting(memory: Memory) -> CountingMemory:
@@ -106,7 +107,7 @@ def test_recall_once_a_run_and_at_every_step(ana: Memory, mode: Mode) -> None:
     model = ScriptedChatModel([tool_call("weather", {"town": "Porto"}), "Take a coat."])
     agent = create_agent(model, tools=[weather], middleware=[MemweldMiddleware(memory)])
     invoke(agent, "Will I like the rain?", mode)
-    assert memory.recalls == 1
+    assert memory.searches == 1
     assert [str(call.messages[0].text).count("Ana likes rain") for call in model.calls] == [1, 1]
 
 

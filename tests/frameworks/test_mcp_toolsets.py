@@ -47,6 +47,10 @@ class TestSelection:
         assert {tool.name for tool in select_tools(TOOLSETS)} == set(TOOLS)
         assert select_tools([]) == []
 
+    def test_a_word_is_no_list_of_words(self) -> None:
+        with pytest.raises(InvalidInputError, match=r"Pass \['preferences'\]"):
+            select_tools("preferences")
+
     def test_every_description_says_something_of_its_own(self) -> None:
         descriptions = [tool.description for tool in TOOLS.values()]
         assert len(set(descriptions)) == len(descriptions)

@@ -38,7 +38,7 @@ from memweld import (
 )
 from memweld.codec import PRIMITIVES
 from memweld.engines.remote import RemoteEngine
-from memweld.engines.remote.link import PAUSES
+from memweld.link.link import PAUSES, THREAD
 from memweld.mcp import create_server
 from memweld.testing import HashEmbedder, ScriptedExtractor, facts
 
@@ -97,7 +97,7 @@ def remote(url: str) -> Iterator[Backend]:
 
 
 def threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "memweld-remote"]
+    return [thread for thread in threading.enumerate() if thread.name == THREAD]
 
 
 def stdio(*arguments: str) -> str:

@@ -8,7 +8,7 @@ from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import BaseMessage
 
 from ..aio import AsyncHistory
-from ..checks import check_key
+from ..checks import check_key, check_limit
 from ..facets import History
 from ..source import MemorySource, check_source
 from .identity import memory_of_run
@@ -37,7 +37,7 @@ class MemweldChatMessageHistory(BaseChatMessageHistory):
         super().__init__()
         self._source = check_source(memory)
         self.session_id = check_key("session_id", session_id)
-        self._limit = limit
+        self._limit = None if limit is None else check_limit(limit, maximum=1_000_000)
 
     @property
     def _history(self) -> History:

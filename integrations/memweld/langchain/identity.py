@@ -11,8 +11,8 @@ from langgraph.runtime import Runtime, get_runtime
 
 from ..errors import AccessDeniedError, ConfigurationError, InvalidInputError
 from ..memory import Memory
-from ..scope import Scope, current_user, validate_identity
-from ..source import MemorySource
+from ..scope import Scope, validate_identity
+from ..source import MemorySource, surrounding_scope
 
 __all__ = ["memory_of_run", "runtime_of", "scope_of_run", "thread_of_run"]
 
@@ -55,7 +55,7 @@ def scope_of_run(runtime: Runtime[Any] | None, config: RunnableConfig) -> Scope:
     """
     context = getattr(runtime, "context", None)
     configurable = config.get("configurable")
-    surrounding = _surrounding_scope()
+    surrounding = surrounding_scope()
     claims = {
         "the authenticated user": _authenticated_user(runtime),
         "the runtime context": _named(context, "user_id"),
@@ -98,10 +98,3 @@ def _authenticated_user(runtime: Runtime[Any] | None) -> Any:
     if identity is None:
         raise InvalidInputError("The server's authenticated user has no identity; set it in the auth handler.")
     return identity
-
-
-def _surrounding_scope() -> Scope | None:
-    try:
-        return current_user()
-    except ConfigurationError:
-        return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
@@ -18,12 +17,12 @@ from langchain_core.messages import (
 )
 from langchain_core.messages import ChatMessage as RoleMessage
 from langchain_core.messages import ToolCall as LangChainToolCall
-from pydantic import BaseModel
 
 from ..errors import invalid
+from ..messages import storable
 from ..models import JSON, ChatMessage, Role, ToolCall
 
-__all__ = ["FRAMEWORK", "to_langchain", "to_neutral"]
+__all__ = ["FRAMEWORK", "neutral_text", "to_langchain", "to_neutral"]
 
 FRAMEWORK = "langchain"
 
@@ -59,8 +58,13 @@ def to_neutral(message: BaseMessage) -> ChatMessage:
         name=message.name or None,
         tool_calls=tuple(_neutral_calls(message)) if role == "assistant" else (),
         tool_call_id=getattr(message, "tool_call_id", None) or None,
-        native={"framework": FRAMEWORK, "message": _storable(message_to_dict(message))},
+        native={"framework": FRAMEWORK, "message": storable(message_to_dict(message))},
     )
+
+
+def neutral_text(message: BaseMessage) -> str:
+    """The text of a message as it is kept: what a memory of these words says."""
+    return ChatMessage(role="user", content=_neutral_content(message.content)).text
 
 
 def to_langchain(message: ChatMessage) -> BaseMessage:
@@ -86,22 +90,6 @@ def to_langchain(message: ChatMessage) -> BaseMessage:
     return AIMessage(content=content, id=message.id, name=message.name, tool_calls=calls)
 
 
-def _storable(value: Any) -> JSON:
-    """Any value as JSON that every database keeps; what it has no word for becomes text."""
-    if value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    if isinstance(value, BaseModel):
-        return _storable(value.model_dump())
-    if isinstance(value, Mapping):
-        pairs = cast("Mapping[Any, Any]", value).items()
-        return {str(_storable(str(key))): _storable(element) for key, element in pairs}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_storable(element) for element in cast("Iterable[Any]", value)]
-    # Postgres refuses NUL, and UTF-8 has no half of a surrogate pair.
-    text = str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
-
-
 def _role(message: BaseMessage) -> Role:
     if isinstance(message, RoleMessage):
         # A role that we do not know is somebody in the program, not the user: their words are no facts about the user.
@@ -113,20 +101,20 @@ def _role(message: BaseMessage) -> Role:
 
 def _neutral_calls(message: BaseMessage) -> Iterable[ToolCall]:
     for call in getattr(message, "tool_calls", None) or ():
-        yield ToolCall(id=call["id"] or call["name"], name=call["name"], arguments=_storable(call["args"]))
+        yield ToolCall(id=call["id"] or call["name"], name=call["name"], arguments=storable(call["args"]))
 
 
 def _neutral_content(content: str | list[Any]) -> str | list[dict[str, JSON]]:
     if isinstance(content, str):
-        return cast("str", _storable(content))
+        return cast("str", storable(content))
     parts = [_neutral_part(part) for part in content]
     return [part for part in parts if part is not None] or ""
 
 
 def _neutral_part(part: object) -> dict[str, JSON] | None:
     if not isinstance(part, Mapping):
-        return {"type": "text", "text": _storable(part if isinstance(part, str) else str(part))}
-    block = cast("dict[str, Any]", _storable(part))
+        return {"type": "text", "text": storable(part if isinstance(part, str) else str(part))}
+    block = cast("dict[str, Any]", storable(part))
     kind = block.get("type")
     if kind in _PRIVATE_PARTS:
         return None

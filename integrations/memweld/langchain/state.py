@@ -12,6 +12,7 @@ from langgraph.channels import UntrackedValue  # pyright: ignore[reportMissingTy
 from typing_extensions import NotRequired, Self
 
 from ..memory import Memory
+from ..models import Hit
 from .turns import is_spoken
 
 __all__ = ["MemweldState", "Turn", "turn_of"]
@@ -27,7 +28,8 @@ class Turn(str):
     Attributes:
         memory: The user's memory.
         session_id: The session, if the run has one.
-        block: What was recalled, as it goes before the model.
+        hits: What was found for the user's message, best first: more than go before the model, where some of them may
+            only repeat what stands there already.
         earlier: The session's messages that the agent does not hold itself.
         earlier_until: The id of the last of them, then and in later runs of the thread.
         said: The turn's messages when the run began.
@@ -36,7 +38,7 @@ class Turn(str):
 
     memory: Memory
     session_id: str | None
-    block: str
+    hits: Sequence[Hit]
     earlier: Sequence[BaseMessage]
     earlier_until: str | None
     said: Sequence[BaseMessage]
@@ -66,7 +68,11 @@ class MemweldState(AgentState[Any]):
     """The agent's state with what the middleware needs."""
 
     memweld_turn: NotRequired[Annotated[Any, UntrackedValue, PrivateStateAttr]]
+    # Of the session only ids of messages are checkpointed: the last of its past that the agent does not hold, the first
+    # behind it, and the last that was dealt with.
     memweld_earlier: NotRequired[Annotated[str | None, PrivateStateAttr]]
+    memweld_before: NotRequired[Annotated[str | None, PrivateStateAttr]]
+    memweld_seen: NotRequired[Annotated[str | None, PrivateStateAttr]]
 
 
 def turn_of(state: Any) -> Turn | None:

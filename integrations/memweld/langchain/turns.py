@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 from langchain.agents.middleware import ModelRequest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
-__all__ = ["holds_no_past", "injected", "is_spoken", "last_human_text", "turn_start", "well_formed"]
+from .messages import neutral_text
+
+__all__ = [
+    "exchanges",
+    "holds_no_past",
+    "injected",
+    "is_spoken",
+    "last_human_text",
+    "shown_texts",
+    "turn_start",
+    "well_formed",
+]
 
 
 def is_spoken(message: BaseMessage) -> bool:
@@ -45,12 +56,25 @@ def turn_start(messages: Sequence[BaseMessage], kept: Container[str | None]) -> 
     return start
 
 
+def exchanges(messages: Iterable[BaseMessage]) -> list[list[BaseMessage]]:
+    """The messages in groups: a human message and what followed it."""
+    groups: list[list[BaseMessage]] = []
+    for message in messages:
+        if not groups or _is_human(message):
+            groups.append([])
+        groups[-1].append(message)
+    return groups
+
+
+def shown_texts(messages: Iterable[BaseMessage]) -> set[str]:
+    """What the user and the agent say in these messages, each as a memory of it would read."""
+    spoken = (message for message in messages if isinstance(message, (HumanMessage, AIMessage)) and message.content)
+    return {neutral_text(message) for message in spoken}
+
+
 def last_human_text(messages: Sequence[BaseMessage]) -> str:
-    """What the user said last, as text that can be searched for; empty where nothing was said."""
-    said = next((message for message in reversed(messages) if _is_human(message)), None)
-    if said is None:
-        return ""
-    return str(said.text).replace("\x00", " ").encode(errors="replace").decode()
+    """What the user said last; empty where nothing was said."""
+    return next((str(message.text) for message in reversed(messages) if _is_human(message)), "")
 
 
 def well_formed(messages: Sequence[BaseMessage]) -> list[BaseMessage]:

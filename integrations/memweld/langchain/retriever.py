@@ -1,0 +1,167 @@
+"""What is remembered as LangChain's Documents: a retriever for chains, graphs and retriever tools."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import RunnableConfig, ensure_config
+from pydantic import Field
+
+from ..backend import Backend
+from ..checks import check_filters, check_half_life, check_kinds, check_limit, check_score
+from ..errors import invalid
+from ..memory import Memory
+from ..models import JSON, Hit, Kind
+from ..recall import QUERY_CHARACTERS
+from ..source import MemorySource, check_source
+from ..tools import as_utc
+from .identity import memory_of_run
+
+__all__ = ["MemweldRetriever"]
+
+_SEARCH = ("k", "kinds", "filters", "min_score", "recency")
+
+
+class MemweldRetriever(BaseRetriever):
+    """Finds memories by meaning and by words, best first: ``MemweldRetriever(memory=ana).invoke("bees")``.
+
+    A Document has the memory's text as ``page_content``, its id as ``id``, and in ``metadata``:
+
+    - ``score``: how well it fits, from 0 to 1;
+    - ``created_at`` and ``updated_at``: UTC, as ``2025-10-15T10:30:00Z``;
+    - ``kind``, ``key``, ``session_id`` and ``agent_id``: as in `memweld.MemoryItem`, None where there is none;
+    - the memory's own metadata beside these. An own key that has one of these names, or is ``metadata``, is found in a
+      dict under ``metadata``, so nothing is lost and no memory can give itself another score.
+
+    The user's id is not in it: Documents go to models and logs. A blank query finds nothing; of a long one the end is
+    searched for. Everything from ``k`` to ``recency`` can also be given per call: ``retriever.invoke("bees", k=2)``.
+    The asynchronous methods do not block the event loop. One object serves many users at once.
+
+    Args:
+        memory: A memory; or a backend, then each call is for the user that the run names: the authenticated user, the
+            runtime context, ``configurable`` or `memweld.user_scope`.
+        k: How many memories at most, 1 to 10,000.
+        kinds: Only these kinds (see `memweld.MemoryItem`); all if None.
+        filters: What the memories' own metadata must equal, ``{key: value}``; no operators.
+        min_score: Only memories with at least this score, 0 to 1.
+        recency: The age at which a memory counts half; age does not count if None.
+        **fields: What every retriever takes: ``name``, ``tags`` and ``metadata`` for tracing.
+
+    Raises:
+        InvalidInputError: An argument breaks a rule.
+    """
+
+    # Neither shown nor dumped: what LangChain writes into traces must not say where memory is kept, and whose.
+    memory: Memory | Backend = Field(exclude=True, repr=False)
+    k: int = 5
+    kinds: Kind | Sequence[Kind] | None = None
+    filters: Mapping[str, JSON] | None = None
+    min_score: float | None = None
+    recency: timedelta | None = None
+
+    def __init__(
+        self,
+        memory: MemorySource,
+        *,
+        k: int = 5,
+        kinds: Kind | Sequence[Kind] | None = None,
+        filters: Mapping[str, JSON] | None = None,
+        min_score: float | None = None,
+        recency: timedelta | None = None,
+        **fields: Any,
+    ) -> None:
+        search = {"k": k, "kinds": check_kinds(kinds), "filters": filters, "min_score": min_score, "recency": recency}
+        # The rules here and not in pydantic's validators, whose error would be another than everywhere else.
+        _check(search)
+        super().__init__(memory=check_source(memory), **search, **fields)  # pyright: ignore[reportCallIssue]
+
+    # BaseRetriever (langchain-core 1.7) tells the methods that search nothing of the config that a caller passes, and
+    # that config names the user.
+    def invoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> list[Document]:  # noqa: A002
+        """The memories that fit.
+
+        Raises:
+            ConfigurationError: A backend was given and nothing names a user.
+            AccessDeniedError: The run's channels name different users.
+            InvalidInputError: The query is no text, or a keyword breaks a rule.
+        """
+        config = ensure_config(config)
+        return super().invoke(input, config, **kwargs, run_config=config)
+
+    async def ainvoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> list[Document]:  # noqa: A002
+        """The memories that fit, without blocking the event loop."""
+        config = ensure_config(config)
+        return await super().ainvoke(input, config, **kwargs, run_config=config)
+
+    def _get_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002 - LangChain's signature
+        run_config: RunnableConfig | None = None,
+        **wanted: Any,
+    ) -> list[Document]:
+        memory = memory_of_run(self.memory, config=run_config)
+        search = self._search(wanted)
+        text = _searchable(query)
+        return [_document(hit) for hit in memory.search(text, **search)] if text else []
+
+    async def _aget_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: AsyncCallbackManagerForRetrieverRun,  # noqa: ARG002
+        run_config: RunnableConfig | None = None,
+        **wanted: Any,
+    ) -> list[Document]:
+        memory = memory_of_run(self.memory, config=run_config)
+        search = self._search(wanted)
+        text = _searchable(query)
+        return [_document(hit) for hit in await memory.aio.search(text, **search)] if text else []
+
+    def _search(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """The keywords of `Memory.search`: those of the call before those of the retriever."""
+        own = {name: getattr(self, name) for name in _SEARCH}
+        # `verbose` is a word of LangChain's own, which it reads and passes on.
+        search = own | {name: value for name, value in wanted.items() if name != "verbose"}
+        _check(search)
+        return {"limit": search.pop("k"), **search}
+
+
+def _check(search: Mapping[str, Any]) -> None:
+    if unknown := search.keys() - set(_SEARCH):
+        raise invalid("keyword", min(unknown), f"a search takes {', '.join(_SEARCH)}", "Leave it out.")
+    check_limit(search["k"], name="k")
+    check_kinds(search["kinds"])
+    check_filters(search["filters"])
+    check_score("min_score", search["min_score"])
+    check_half_life(search["recency"])
+
+
+def _searchable(query: object) -> str:
+    """The text to search for; empty for a blank query. A user may have said anything, and it must not end a chain."""
+    if not isinstance(query, str):
+        raise invalid("query", query, f"it must be a string, not {type(query).__name__}", "Pass what was said.")
+    return query.encode(errors="replace").decode().replace("\x00", " ").strip()[-QUERY_CHARACTERS:].strip()
+
+
+def _document(hit: Hit) -> Document:
+    facts: dict[str, JSON] = {
+        "score": hit.score,
+        "created_at": as_utc(hit.created_at),
+        "updated_at": as_utc(hit.updated_at),
+        "kind": hit.kind,
+        "key": hit.key,
+        "session_id": hit.session_id,
+        "agent_id": hit.agent_id,
+    }
+    own = dict(hit.metadata)
+    hidden = {key: own.pop(key) for key in (*facts, "metadata") if key in own}
+    if hidden:
+        facts["metadata"] = hidden
+    return Document(id=hit.id, page_content=hit.text, metadata=own | facts)
