@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import json
 import re
@@ -14,14 +15,16 @@ from typing import Any
 
 import pytest
 from crewai import Agent, Crew, Task
+from crewai.flow import ConversationConfig, ConversationState, Flow, persist
 from crewai.tools import BaseTool, ToolFailure
 from crewai.utilities.agent_utils import convert_tools_to_openai_schema
 from crewai.utilities.pydantic_schema_utils import generate_model_description, sanitize_tool_params_for_openai_strict
 from pydantic import BaseModel
 
 import memweld
+import memweld.crewai
 from memweld import Backend, InvalidInputError, Memory, MissingExtraError, connect
-from memweld.crewai import MemweldMemory, memory_tools
+from memweld.crewai import MemweldFlowPersistence, MemweldMemory, memory_tools
 from memweld.testing import AdapterSuite, HashEmbedder, Mode, ToolReply, Turn
 from memweld.testing.crewai import ModelCall, ScriptedLLM, tool_call
 from memweld.tools import TOOLS
@@ -36,12 +39,30 @@ def kickoff(crew: Crew, mode: Mode = "sync", **kwargs: Any) -> Any:
     return crew.kickoff(**kwargs) if mode == "sync" else asyncio.run(crew.akickoff(**kwargs))
 
 
+def make_chat(model: ScriptedLLM, memory: Memory | Backend) -> Flow[ConversationState]:
+    @persist(MemweldFlowPersistence(memory))
+    @ConversationConfig(llm=model)
+    class Chat(Flow[ConversationState]):
+        pass
+
+    return Chat(memory=MemweldMemory(memory), suppress_flow_events=True)
+
+
+def handle_turn(flow: Flow[ConversationState], text: str, session_id: str) -> str:
+    return flow.handle_turn(text, session_id=session_id)
+
+
+async def in_a_thread(flow: Flow[ConversationState], text: str, session_id: str) -> str:
+    """CrewAI has no asynchronous turn: an event loop runs it in a thread."""
+    return await asyncio.to_thread(handle_turn, flow, text, session_id)
+
+
 class CrewAIDriver:
-    """Drives `Crew.kickoff` and `Crew.akickoff` with a scripted model."""
+    """Drives `Crew.kickoff` and `Crew.akickoff`, and in sessions `Flow.handle_turn`, with a scripted model."""
 
     modes: tuple[Mode, ...] = ("sync", "async")
     has_turns = True
-    has_history = False
+    has_history = True
 
     def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
         schemas, _, _ = convert_tools_to_openai_schema(memory_tools(memory, tools))
@@ -64,6 +85,14 @@ class CrewAIDriver:
 
     def run_turn(self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode) -> Turn:
         model = ScriptedLLM([reply])
+        if session_id is not None:
+            flow = make_chat(model, memory)
+            said = (
+                handle_turn(flow, text, session_id)
+                if mode == "sync"
+                else asyncio.run(in_a_thread(flow, text, session_id))
+            )
+            return Turn(seen=model.seen, reply=said)
         output = kickoff(make_crew(model, text, memory=MemweldMemory(memory)), mode)
         return Turn(seen=model.seen, reply=output.raw)
 
@@ -78,7 +107,10 @@ class CrewAIDriver:
         return Turn(seen=model.seen, reply=output.raw)
 
     def read_session(self, memory: Memory, session_id: str) -> list[tuple[str, str]]:
-        raise NotImplementedError
+        flow = make_chat(ScriptedLLM(), memory)
+        kept = flow.persistence.load_state(session_id) if flow.persistence else None
+        state = ConversationState.model_validate(kept)
+        return [(message.role, str(message.content)) for message in state.messages]
 
 
 class TestCrewAI(AdapterSuite):
@@ -178,14 +210,43 @@ class Restored(BaseModel):
     tools: list[BaseTool]
 
 
-def test_a_tool_from_a_checkpoint_says_what_it_lacks(backend: Backend) -> None:
-    for tool in memory_tools(backend.user("ana@example.com")):
-        written = tool.model_dump_json()
-        assert "ana@example.com" not in written
-        (restored,) = Restored.model_validate({"tools": [json.loads(written)]}).tools
-        failure = restored.run()
+def restored(written: str) -> BaseTool:
+    return Restored.model_validate({"tools": [json.loads(written)]}).tools[0]
+
+
+def test_tools_from_a_checkpoint_are_still_their_users(backend: Backend) -> None:
+    ana = backend.user("ana")
+    ana.add("Ana keeps bees")
+    backend.user("bob").add("Bob keeps bees and wasps")
+    for source in (ana, backend):
+        for tool in memory_tools(source, ["search_memories"]):
+            written = tool.model_dump_json()
+            assert "bees" not in written
+            again = restored(restored(written).model_dump_json())
+            with memweld.user_scope("bob" if source is ana else "ana"):
+                assert again.run(query="bees") == tool_text(ana, "bees")
+            assert again.args_schema.model_json_schema()["properties"].keys() == {"query", "limit"}
+            assert again.cache_function() is False
+    failure = again.run(query="bees")
+    assert isinstance(failure, ToolFailure)
+    assert failure.code == "ConfigurationError"
+
+
+def test_a_tool_from_a_checkpoint_says_what_it_lacks() -> None:
+    """Its store was in RAM."""
+    backend = connect("sqlite://", embedder=HashEmbedder())
+    written = [tool.model_dump_json() for tool in memory_tools(backend.user("ana@example.com"))]
+    backend.close()
+    del backend
+    gc.collect()
+    for tool in map(restored, written):
+        failure = tool.run()
         assert isinstance(failure, ToolFailure)
-        assert "tools=memory_tools(memory)" in failure.message
+        assert "loading_with(backend)" in failure.message
+    with connect("sqlite://", embedder=HashEmbedder()) as other, memweld.crewai.loading_with(other):
+        preference = next(restored(text) for text in written if '"set_preference"' in text)
+        preference.run(key="theme", value="dark")
+        assert other.user("ana@example.com").preferences.get("theme") == "dark"
 
 
 def test_the_user_reaches_tools_in_async_tasks_and_parallel_calls(backend: Backend) -> None:

@@ -1,11 +1,12 @@
-"""memweld for CrewAI: tools for agents, and a memory for Crew, Agent and Flow.
+"""memweld for CrewAI: tools for agents, a memory for Crew, Agent and Flow, and the state of flows.
 
 ::
 
-    from memweld.crewai import MemweldMemory, memory_tools
+    from memweld.crewai import MemweldFlowPersistence, MemweldMemory, memory_tools
 
     crew = Crew(agents=[...], tasks=[...], memory=MemweldMemory(backend))
     agent = Agent(..., tools=memory_tools(backend))
+    flow = MyFlow(persistence=MemweldFlowPersistence(backend))
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ try:
 except ImportError as error:
     raise missing_extra("crewai", "crewai") from error
 
+from ..reference import loading_with
+from .flows import MemweldFlowPersistence
 from .memory import MemweldMemory
 from .tools import memory_tools
 
-__all__ = ["MemweldMemory", "memory_tools"]
+__all__ = ["MemweldFlowPersistence", "MemweldMemory", "loading_with", "memory_tools"]

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
+from crewai.llms.base_llm import BaseLLM
 from crewai.memory.types import MemoryMatch, MemoryRecord
 from crewai.memory.unified_memory import Memory as CrewMemory
 from crewai.memory.utils import join_scope_paths
 from pydantic import PrivateAttr
 
 from ..backend import Backend
-from ..errors import MemoryNotFoundError, invalid
+from ..errors import MemoryNotFoundError
 from ..memory import Memory
-from ..models import Kind
+from ..models import JSON, Kind
 from ..recall import DEFAULT_BUDGET
-from ..source import OnError
-from .dumps import UNDUMPABLE, kept_in_dumps
+from ..source import OnError, check_on_error
+from .dumps import UNDUMPABLE, kept_in_dumps, quieten
 from .events import announced_query, announced_save
 from .failures import stopping_errors
 from .records import Labels, inside
 from .storage import MemweldStorage, not_ours
 from .store import Said
 from .turns import Turn
+from .whose import Whose
 
 __all__ = ["MemweldMemory"]
 
@@ -52,6 +54,8 @@ class MemweldMemory(CrewMemory):
         capture: Whether what was said is remembered when a task is done.
         budget: How many characters of memories a recall puts before a model at most.
         kinds: Only these kinds of memories are recalled; all if not given.
+        llm: A model of CrewAI's that extracts the facts of a finished task, such as the crew's own, or its name.
+            Without one memweld's own LLM does (`memweld.connect`); without that what was said is kept as it is.
         root_scope: CrewAI's root scope: this object sees and writes only what lies in it.
         read_only: Nothing is written; the agents are not offered ``save_to_memory``.
         on_error: When the store fails during recall or capture: ``warn`` logs it, and the crew goes on without memory,
@@ -74,10 +78,10 @@ class MemweldMemory(CrewMemory):
         root_scope: str | None = None,
         read_only: bool = False,
         on_error: OnError = "warn",
+        llm: BaseLLM | str | None = None,
     ) -> None:
-        if on_error not in ("warn", "raise"):
-            raise invalid("on_error", on_error, "it must be 'warn' or 'raise'", "Leave it out to go on without memory.")
-        storage = MemweldStorage(memory, said=said, capture=capture, budget=budget, kinds=kinds)
+        check_on_error(on_error)
+        storage = MemweldStorage(Whose(memory), said=said, capture=capture, budget=budget, kinds=kinds, llm=llm)
         super().__init__(
             storage=cast("Any", storage),
             embedder=_no_vectors,
@@ -85,6 +89,24 @@ class MemweldMemory(CrewMemory):
             root_scope=root_scope,
             read_only=read_only,
         )
+        self._on_error = on_error
+
+    def model_post_init(self, context: Any, /) -> None:
+        """What CrewAI's own does, and once more the silence about dumps."""
+        super().model_post_init(context)
+        quieten(MemweldMemory)
+
+    def _dump(self) -> dict[str, JSON]:
+        """What a checkpoint says of it: where memory is, whose, and the options."""
+        return {**self._store.dump(), "on_error": self._on_error}
+
+    def _load(self, dump: Mapping[str, Any], context: Any) -> None:
+        """Become, out of CrewAI's own class, the memory that a checkpoint refers to."""
+        options = dict(dump)
+        on_error = options.pop("on_error", "warn")
+        fields = {"storage": MemweldStorage.load(options), "embedder": _no_vectors, "llm": UNDUMPABLE}
+        cast("dict[str, Any]", self.__dict__).update(fields)
+        self.model_post_init(context)
         self._on_error = on_error
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> MemweldMemory:

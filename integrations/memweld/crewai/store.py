@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from crewai.llms.base_llm import BaseLLM
 from crewai.memory.types import MemoryRecord
+from typing_extensions import Self
 
-from ..backend import Backend
 from ..checks import MAX_LIMIT, check_kinds, check_limit
 from ..errors import MemoryNotFoundError
 from ..memory import Memory
-from ..models import Hit, Kind, MemoryItem
-from ..recall import QUERY_CHARACTERS
+from ..models import JSON, Hit, Kind, MemoryItem
+from ..recall import DEFAULT_BUDGET, QUERY_CHARACTERS
+from ..reference import Reference
+from .extraction import extracted
 from .records import Labels, RecalledMatch, as_record, inside, labels_of, marked_matches
 from .turns import Turn, parse_turn, without_history
 from .whose import Whose
@@ -22,6 +26,8 @@ __all__ = ["Said", "UserStore"]
 
 Said: TypeAlias = Callable[[str], "str | None"]
 """From a task's description (or a kickoff's input) to what the user said in it; None where the user said nothing."""
+
+_log = logging.getLogger("memweld.crewai")
 
 _PAGE = 1_000
 
@@ -32,23 +38,26 @@ class UserStore:
     Scope paths are folders in that user's memory, and an id of somebody else's memory does not exist.
 
     Args:
-        memory: A memory, or a backend.
+        whose: Whose memory it is.
         said: What the user said in a task's description; all of it, if not given.
         capture: Whether finished tasks are remembered.
         budget: How many characters of memories a recall returns at most.
         kinds: Only these kinds of memories are recalled.
+        llm: What extracts facts from finished tasks, in place of memweld's own LLM.
     """
 
     def __init__(
         self,
-        memory: Memory | Backend,
+        whose: Whose,
         *,
-        said: Said | None,
-        capture: bool,
-        budget: int,
-        kinds: Kind | Sequence[Kind] | None,
+        said: Said | None = None,
+        capture: bool = True,
+        budget: int = DEFAULT_BUDGET,
+        kinds: Kind | Sequence[Kind] | None = None,
+        llm: BaseLLM | str | None = None,
     ) -> None:
-        self._whose = Whose(memory)
+        self._whose = whose
+        self._llm = llm
         self._said = said or without_history
         self._capture = capture
         self._budget = check_limit(budget, name="budget", maximum=10_000_000)
@@ -56,6 +65,38 @@ class UserStore:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._whose!r}>"
+
+    def dump(self) -> dict[str, JSON]:
+        """What a checkpoint says of it. Functions and models cannot be written: it says only that there were some."""
+        return {
+            "source": self._whose.reference().model_dump(exclude_none=True),
+            "capture": self._capture,
+            "budget": self._budget,
+            "kinds": None if self._kinds is None else list(self._kinds),
+            "llm": self._llm if isinstance(self._llm, str) else None,
+            "lost": [name for name, is_lost in self._unwritten() if is_lost],
+        }
+
+    def _unwritten(self) -> list[tuple[str, bool]]:
+        return [
+            ("said", self._said is not without_history),
+            ("llm", self._llm is not None and not isinstance(self._llm, str)),
+        ]
+
+    @classmethod
+    def load(cls, dump: Mapping[str, Any]) -> Self:
+        """The store that `dump` told of."""
+        options = dict(dump)
+        lost = options.pop("lost", [])
+        if lost:
+            _log.warning(
+                "A checkpoint cannot hold %s of a MemweldMemory%s; give the restored crew or agent a new one.",
+                " and ".join(f"{name}=" for name in lost),
+                # Without it, what a prompt says would be taken for what the user said.
+                ", so nothing is captured" if "said" in lost else "",
+            )
+        options["capture"] = options.get("capture", True) and "said" not in lost
+        return cls(Whose.referred(Reference.model_validate(options.pop("source"))), **options)
 
     def recall(
         self,
@@ -111,10 +152,17 @@ class UserStore:
 
     def capture(self, turn: Turn, labels: Labels, metadata: dict[str, Any] | None) -> list[MemoryRecord]:
         """Keep the facts of a finished task: what the user said, or what the LLM makes of question and answer."""
+        if self._llm is not None and (facts := extracted(turn, self._llm)) is not None:
+            memory = self._whose.memory()
+            kept = (memory.add(fact, metadata=labels.metadata(metadata), infer=False) for fact in facts)
+            return [as_record(item) for items in kept for item in items]
         messages = [{"role": "user", "content": str(turn)}]
         if turn.answer:
             messages.append({"role": "assistant", "content": turn.answer})
-        return [as_record(item) for item in self._whose.memory().capture(messages, metadata=labels.metadata(metadata))]
+        # What CrewAI's model could not read is not worth another's time: it is kept as it was said.
+        infer = None if self._llm is None else False
+        items = self._whose.memory().capture(messages, metadata=labels.metadata(metadata), infer=infer)
+        return [as_record(item) for item in items]
 
     def turn_in(self, content: str) -> Turn | None:
         """The turn that CrewAI's text holds; None if it is any other text. Of an empty turn nothing is to be kept."""

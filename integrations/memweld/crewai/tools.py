@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from typing import Annotated, Any, TypeAlias
 
 from crewai.tools import BaseTool, ToolFailure, ToolFailureReason
-from pydantic import BaseModel, Field, JsonValue, PrivateAttr, WithJsonSchema
+from pydantic import BaseModel, Field, JsonValue, PrivateAttr, WithJsonSchema, field_serializer
 
 from ..backend import Backend
 from ..errors import BackendUnavailableError, ConfigurationError, InvalidInputError, MemweldError
 from ..memory import Memory
-from ..tools import MemoryTool, SetPreference, SetState, select_tools
+from ..models import JSON
+from ..reference import Reference
+from ..tools import TOOLS, MemoryTool, SetPreference, SetState, select_tools
 from .whose import Whose
 
 __all__ = ["MemweldTool", "memory_tools", "never_cache"]
@@ -57,6 +59,8 @@ _SHOWN: dict[str, type[BaseModel]] = {"set_preference": _SetPreference, "set_sta
 class MemweldTool(BaseTool):
     """One memory tool. `memory_tools` makes them."""
 
+    source: Reference | None = None
+
     # Live objects stay in private attributes: a public field would be written into CrewAI's checkpoints.
     _tool: MemoryTool | None = PrivateAttr(default=None)
     _whose: Whose | None = PrivateAttr(default=None)
@@ -74,6 +78,16 @@ class MemweldTool(BaseTool):
         made._tool = tool
         made._whose = whose
         return made
+
+    @field_serializer("source")
+    def _dump_source(self, _source: Reference | None) -> dict[str, JSON] | None:
+        return None if self._whose is None else self._whose.reference().model_dump(exclude_none=True)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Find the memory again after a checkpoint."""
+        super().model_post_init(context)
+        if self.source is not None:
+            self._tool, self._whose = TOOLS.get(self.name), Whose.referred(self.source)
 
     def _validate_kwargs(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         # The memory tool checks its arguments itself, unknown ones included, and says what is wrong in one line.

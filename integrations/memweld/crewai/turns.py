@@ -9,11 +9,13 @@ from crewai.utilities.i18n import I18N_DEFAULT
 __all__ = ["Turn", "parse_turn", "without_history"]
 
 # CrewAI 1.15 flattens the turn into one string, in `BaseAgentExecutor._save_to_memory` and in
-# `Agent._save_kickoff_to_memory`. The first group is greedy: what a user pasted may look like the lines that follow.
+# `Agent._save_kickoff_to_memory`. What was said ends at the first lines that can be meant: an answer that imitates
+# them, copied from a web page perhaps, never becomes the user's words. A user may paste single ones of the lines.
+_AGENT = r"\nAgent: (?P<agent>(?:(?!\n(?:Agent|Expected result|Result): ).)*)"
 _TASK = re.compile(
-    r"Task: (?P<said>.*)\nAgent: (?P<agent>.*?)\nExpected result: (?P<expected>.*?)\nResult: (?P<answer>.*)", re.DOTALL
+    rf"Task: (?P<said>.*?){_AGENT}\nExpected result: (?P<expected>.*?)\nResult: (?P<answer>.*)", re.DOTALL
 )
-_KICKOFF = re.compile(r"Input: (?P<said>.*)\nAgent: (?P<agent>.*?)\nResult: (?P<answer>.*)", re.DOTALL)
+_KICKOFF = re.compile(rf"Input: (?P<said>.*?){_AGENT}\nResult: (?P<answer>.*)", re.DOTALL)
 
 
 class Turn(str):

@@ -1,0 +1,172 @@
+"""MemweldFlowPersistence: the state of CrewAI's flows, and their conversations, kept per user."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any, cast
+
+from crewai.flow.async_feedback.types import PendingFeedbackContext
+from crewai.flow.persistence import FlowPersistence
+from pydantic import BaseModel, Field, PrivateAttr, field_serializer
+
+from ..checks import check_key
+from ..errors import invalid
+from ..facets import History, State
+from ..models import JSON
+from ..reference import Reference
+from ..source import MemorySource, check_source
+from .chat import View, keep_messages, read_messages
+from .messages import is_chat, to_json
+from .whose import Whose
+
+__all__ = ["MemweldFlowPersistence"]
+
+
+class MemweldFlowPersistence(FlowPersistence):
+    """Keeps what ``@persist`` saves, on the class, on a method or as a flow's ``persistence=``.
+
+    A flow's id belongs to its user: another user finds nothing under it. The id is also the session of a conversation:
+    the chat messages of a state (``messages`` of a `ConversationState`, or a list of dicts with role and content) are
+    the history ``memory.history(flow_id)`` that every framework reads, and a session that was begun elsewhere is
+    continued by the flow that is given its id. They stand there once, and not in the state.
+
+    Args:
+        memory: One user's memory; or a backend, then the user is the one that ``memweld.user_scope`` names around the
+            kickoff, and without one the kickoff fails.
+        namespace: The namespace of the user's state that holds the states of flows.
+        history: Whether conversations are kept as histories. If not, their messages stay in the state.
+
+    Raises:
+        InvalidInputError: ``memory`` is neither a memory nor a backend, or the namespace breaks a rule.
+    """
+
+    persistence_type: str = Field(default="MemweldFlowPersistence")
+    namespace: str = "crewai-flows"
+    history: bool = True
+    source: Reference | None = None
+
+    _whose: Whose = PrivateAttr()
+
+    def __init__(
+        self,
+        memory: MemorySource | None = None,
+        *,
+        namespace: str = "crewai-flows",
+        history: bool = True,
+        source: Any = None,
+        **fields: Any,
+    ) -> None:
+        # Pydantic calls this with the fields of a checkpoint: a reference instead of a memory.
+        fields |= {"namespace": check_key("namespace", namespace), "history": history}
+        super().__init__(**fields, **({"source": source} if memory is None else {}))
+        self._whose = Whose(check_source(memory)) if self.source is None else Whose.referred(self.source)
+
+    @field_serializer("source")
+    def _dump_source(self, _source: Reference | None) -> dict[str, JSON]:
+        return self._whose.reference().model_dump(exclude_none=True)
+
+    def init_db(self) -> None:
+        """Nothing: there is nothing to prepare."""
+
+    def save_state(self, flow_uuid: str, method_name: str, state_data: dict[str, Any] | BaseModel) -> None:
+        """Keep the state of a flow, in place of what was kept under its id.
+
+        Raises:
+            ConfigurationError: The memory is a backend's, and no user is named.
+            InvalidInputError: The state is not JSON.
+        """
+        flow_id = str(flow_uuid)
+        self._states()[flow_id] = self._record(flow_id, method_name, state_data)
+
+    def load_state(self, flow_uuid: str) -> dict[str, Any] | None:
+        """The state of a flow of the user; None where there is none under this id.
+
+        A session that has a history and no state is the state of a conversation that was begun elsewhere.
+
+        Raises:
+            ConfigurationError: The memory is a backend's, and no user is named.
+        """
+        flow_id = str(flow_uuid)
+        record = self._states().get(flow_id)
+        if record is not None:
+            return self._state(flow_id, record)
+        messages = read_messages(self._history(flow_id), None) if self.history else []
+        return {"id": flow_id, "messages": messages} if messages else None
+
+    def save_pending_feedback(
+        self, flow_uuid: str, context: PendingFeedbackContext, state_data: dict[str, Any] | BaseModel
+    ) -> None:
+        """Keep the state of a flow that waits for a human, and what it waits for.
+
+        Raises:
+            ConfigurationError: The memory is a backend's, and no user is named.
+            InvalidInputError: The state is not JSON.
+        """
+        flow_id = str(flow_uuid)
+        record = self._record(flow_id, context.method_name, state_data)
+        waiting = to_json("What a flow waits for", context.to_dict())
+        self._states()[flow_id] = record
+        self._waiting()[flow_id] = {**record, "context": waiting}
+
+    def load_pending_feedback(self, flow_uuid: str) -> tuple[dict[str, Any], PendingFeedbackContext] | None:
+        """The state of a waiting flow of the user and what it waits for; None where none waits under this id.
+
+        Raises:
+            ConfigurationError: The memory is a backend's, and no user is named.
+        """
+        flow_id = str(flow_uuid)
+        record = self._waiting().get(flow_id)
+        if record is None:
+            return None
+        return self._state(flow_id, record), PendingFeedbackContext.from_dict(record["context"])
+
+    def clear_pending_feedback(self, flow_uuid: str) -> None:
+        """Forget that a flow waits; its state stays."""
+        self._waiting().delete(str(flow_uuid))
+
+    def _states(self) -> State:
+        return self._whose.memory().state(self.namespace)
+
+    def _waiting(self) -> State:
+        return self._whose.memory().state(f"{self.namespace}-waiting")
+
+    def _history(self, flow_id: str) -> History:
+        return self._whose.memory().history(flow_id)
+
+    def _record(self, flow_id: str, method_name: str, state_data: object) -> dict[str, JSON]:
+        live = _fields(state_data)
+        messages = live.get("messages")
+        if not self.history or not is_chat(messages):
+            return {"method": method_name, "state": _as_json(state_data, live)}
+        del live["messages"]
+        # First the state, which may be refused: nothing is written then.
+        state = _as_json(state_data, live)
+        view = keep_messages(self._history(flow_id), cast("list[object]", messages))
+        return {"method": method_name, "state": state, "chat": view.model_dump()}
+
+    def _state(self, flow_id: str, record: Mapping[str, JSON]) -> dict[str, Any]:
+        state = dict(cast("Mapping[str, Any]", record["state"]))
+        chat = record.get("chat")
+        if chat is not None:
+            state["messages"] = read_messages(self._history(flow_id), View.model_validate(chat))
+        return state
+
+
+def _fields(state_data: object) -> dict[str, Any]:
+    if isinstance(state_data, BaseModel):
+        # Not a dump: the messages must stay the objects of the live state.
+        names = [*type(state_data).model_fields, *(state_data.model_extra or {})]
+        return {name: getattr(state_data, name) for name in names}
+    if isinstance(state_data, Mapping):
+        return dict(cast("Mapping[str, Any]", state_data))
+    rule = f"it must be a dict or a pydantic model, not {type(state_data).__name__}"
+    raise invalid("state", state_data, rule, "Use one of them as the state of the flow.")
+
+
+def _as_json(state_data: object, fields: Mapping[str, Any]) -> JSON:
+    """The fields as JSON; those of a model as the model writes them."""
+    if isinstance(state_data, BaseModel):
+        with contextlib.suppress(ValueError, RecursionError):  # `PydanticSerializationError` is a ValueError
+            return state_data.model_dump(mode="json", include=set(fields))
+    return to_json("The state of a flow", fields)
