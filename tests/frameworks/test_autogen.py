@@ -899,13 +899,27 @@ class TestComponents:
         assert (await workbench.call_tool("get_preferences")).is_error
 
     def test_a_config_holds_no_secret(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        from memweld.autogen.source import without_secrets
+        from memweld.reference import without_secrets
 
         assert without_secrets("postgresql://app:s3cret@db:5432/m?sslmode=require&password=s3cret") == (
             "postgresql://app@db:5432/m?sslmode=require"
         )
         for url in ("sqlite:////data/a b.db", "sqlite://", "http://host:8710/mcp", "postgresql://app@db/m"):
             assert without_secrets(url) == url
+
+    @pytest.mark.parametrize("url", ["stdio:touch started", "http://127.0.0.1:9/mcp", "postgresql://db/m"])
+    def test_a_config_does_not_choose_a_server_or_command(
+        self, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.delenv("MEMWELD_URL", raising=False)
+        monkeypatch.chdir(tmp_path)
+        with memweld.connect("sqlite:///m.db", embedder=HashEmbedder()) as backend:
+            dump = MemweldMemory(backend.user("ana")).dump_component()
+        assert dump.config["url"] == "sqlite:///m.db"
+        dump.config["url"] = url
+        with pytest.raises(ConfigurationError, match="opened only if MEMWELD_URL names it"):
+            AutoGenMemory.load_component(dump)
+        assert not (tmp_path / "started").exists()
 
     def test_memory_in_ram_is_not_made_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("MEMWELD_URL", raising=False)

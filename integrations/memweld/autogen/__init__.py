@@ -19,14 +19,16 @@ try:
 except ImportError as error:
     raise missing_extra("autogen", "autogen-core") from error
 
+from ..reference import loading_with
 from .context import MemweldChatCompletionContext
+from .mem0_shape import Mem0Memory
 from .memory import MemweldMemory
-from .source import loading_with
 from .tools import MemweldTool, MemweldToolAnswer, memory_tools, memory_workbench
 
 del _autogen_core
 
 __all__ = [
+    "Mem0Memory",
     "MemweldChatCompletionContext",
     "MemweldMemory",
     "MemweldTool",

@@ -22,6 +22,7 @@ from ..recall import DEFAULT_BUDGET
 from ..source import OnError
 from .recalling import USER_NAMES, Recalled, Recaller
 from .session import KeptSession
+from .shared import SharedSession
 from .source import MemorySource, SourceConfig
 
 __all__ = ["MemweldChatCompletionContext"]
@@ -40,6 +41,8 @@ class MemweldChatCompletionContextConfig(SourceConfig):
     limit: int = 5
     budget: int = DEFAULT_BUDGET
     user_names: tuple[str, ...] = USER_NAMES
+    agent_name: str | None = None
+    keep_on_clear: bool = False
     on_error: OnError = "warn"
 
 
@@ -54,8 +57,8 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
     Args:
         memory: The memory of a user, or a backend; with a backend each call works for the user of
             `memweld.user_scope`, and each user has a session of this id.
-        session_id: The session, 1 to 512 characters. In a team give each agent its own (``"trip/writer"``): each sees
-            the conversation from its side.
+        session_id: The session, 1 to 512 characters. In a team give each agent its own (``"trip/writer"``), or the
+            same one and its ``agent_name``.
         inner: How much of the session the model sees: any ``ChatCompletionContext``, for instance
             ``BufferedChatCompletionContext``. It is a pattern: each call fills a copy of it with the whole session.
             All of the session, if None.
@@ -65,6 +68,11 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
         budget: How many characters of them at most.
         user_names: The message sources that are the end user; to an agent of a team, what other agents say comes as
             user messages too, and is captured for nobody.
+        agent_name: The name of the agent, for a session that all agents of a team share: what is said stands in it
+            once, with its speaker's name, and each agent's model sees it from that agent's side. None: the session is
+            this agent's alone.
+        keep_on_clear: Whether `clear` leaves the session's messages where they are and only shows the model none of
+            them any more. ``MagenticOneGroupChat`` clears the contexts of its agents in every run.
         on_error: ``warn``: where recall or capture cannot reach the store, the run goes on and the log
             ``memweld.autogen`` says so. ``raise``: the error ends the run. A history that cannot be read or written
             ends it always, and so does a user that is not known.
@@ -84,14 +92,20 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
         limit: int = 5,
         budget: int = DEFAULT_BUDGET,
         user_names: Sequence[str] = USER_NAMES,
+        agent_name: str | None = None,
+        keep_on_clear: bool = False,
         on_error: OnError = "warn",
     ) -> None:
         super().__init__()
         self._source = MemorySource(memory)
-        self._session = KeptSession(check_key("session_id", session_id), user_names)
+        session_id, self._agent_name = check_key("session_id", session_id), agent_name
+        if agent_name is None:
+            self._session = KeptSession(session_id, user_names)
+        else:
+            self._session = SharedSession(session_id, user_names, check_key("agent_name", agent_name))
         self._inner = inner
         self._recaller = Recaller(limit=limit, budget=budget, on_error=on_error)
-        self._recall, self._capture = recall, capture
+        self._recall, self._capture, self._keep_on_clear = recall, capture, keep_on_clear
 
     @property
     def session_id(self) -> str:
@@ -125,18 +139,26 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
             BackendUnavailableError: The history cannot be read; recall too, with ``on_error="raise"``.
         """
         memory = self._source.memory()
+        messages, question = await self._read(memory)
+        block = (await self._recaller.recall(memory, *question, messages)).block if self._recall else ""
+        return [SystemMessage(content=block), *messages] if block else messages
+
+    async def _read(self, memory: Memory) -> tuple[list[LLMMessage], tuple[str, str | None]]:
         messages, question = await _thread(self._session.read, memory)
         if self._inner is not None:
             window = _fresh(self._inner)
             for message in messages:
                 await window.add_message(message)
             messages = await window.get_messages()
-        block = (await self._recaller.recall(memory, *question)).block if self._recall else ""
-        return [SystemMessage(content=block), *messages] if block else messages
+        return messages, question
 
     async def clear(self) -> None:
         """Delete the session's messages; facts stay. An agent's ``on_reset`` and a team's ``reset`` call this."""
-        await self._source.memory().aio.history(self.session_id).clear()
+        memory = self._source.memory()
+        if self._keep_on_clear:
+            await _thread(self._session.begin_anew, memory)
+        else:
+            await memory.aio.history(self.session_id).clear()
 
     async def save_state(self) -> Mapping[str, Any]:
         """The session as JSON, without what was recalled."""
@@ -163,8 +185,8 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
     async def recall(self) -> Recalled:
         """What is recalled for the present turn."""
         memory = self._source.memory()
-        _, question = await _thread(self._session.read, memory)
-        return await self._recaller.recall(memory, *question)
+        messages, question = await self._read(memory)
+        return await self._recaller.recall(memory, *question, messages)
 
     def _to_config(self) -> MemweldChatCompletionContextConfig:
         return MemweldChatCompletionContextConfig(
@@ -176,6 +198,8 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
             limit=self._recaller.limit,
             budget=self._recaller.budget,
             user_names=self._session.user_names,
+            agent_name=self._agent_name,
+            keep_on_clear=self._keep_on_clear,
             on_error=self._recaller.on_error,
         )
 
@@ -190,6 +214,8 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
             limit=config.limit,
             budget=config.budget,
             user_names=config.user_names,
+            agent_name=config.agent_name,
+            keep_on_clear=config.keep_on_clear,
             on_error=config.on_error,
         )
 

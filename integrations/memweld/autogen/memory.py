@@ -17,6 +17,7 @@ from ..errors import ConfigurationError, invalid
 from ..memory import Memory
 from ..models import Hit
 from ..recall import DEFAULT_BUDGET
+from ..scope import Scope
 from ..source import OnError
 from ..tools import item_data
 from .cancelling import awaited
@@ -83,17 +84,17 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
         if isinstance(model_context, MemweldChatCompletionContext) and model_context.recalls(memory):
             recalled = await model_context.recall()
         else:
-            query = last_said(await model_context.get_messages(), self._user_names)
-            recalled = await self._recaller.recall(memory, query, object())
-            show_recall(model_context, self)
-        return UpdateContextResult(memories=MemoryQueryResult(results=[_content(hit) for hit in recalled.hits]))
+            messages = await model_context.get_messages()
+            recalled = await self._recaller.find(memory, last_said(messages, self._user_names), messages)
+            show_recall(model_context, self, memory.scope, recalled.block)
+        return UpdateContextResult(memories=MemoryQueryResult(results=[self._content(hit) for hit in recalled.hits]))
 
-    def shown(self) -> str:
-        """The block that the user of the moment is shown, as recalled for the turn; empty if no user is known."""
+    def scope_now(self) -> Scope | None:
+        """Whose memory it is at this moment; None if no user is known."""
         try:
-            return self._recaller.latest(self._source.memory().scope).block
+            return self._source.memory().scope
         except ConfigurationError:
-            return ""
+            return None
 
     async def query(
         self,
@@ -118,7 +119,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
             raise invalid("argument", unknown[0], f"query takes {', '.join(sorted(_OPTIONS))}", "Leave it out.")
         options: dict[str, Any] = {"limit": self._recaller.limit, **kwargs}
         hits = await awaited(self._source.memory().aio.search(_text(query), **options), cancellation_token)
-        return MemoryQueryResult(results=[_content(hit) for hit in hits])
+        return MemoryQueryResult(results=[self._content(hit) for hit in hits])
 
     async def add(self, content: MemoryContent, cancellation_token: CancellationToken | None = None) -> None:
         """Remember a text or a JSON object, with its metadata.
@@ -135,6 +136,10 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
 
     async def close(self) -> None:
         """Do nothing: the backend belongs to whoever opened it."""
+
+    def _content(self, hit: Hit) -> MemoryContent:
+        data = {key: value for key, value in item_data(hit).items() if key not in ("text", "user_id")}
+        return MemoryContent(content=hit.text, mime_type=MemoryMimeType.TEXT, metadata=data)
 
     def _to_config(self) -> MemweldMemoryConfig:
         return MemweldMemoryConfig(
@@ -164,8 +169,3 @@ def _text(content: str | MemoryContent) -> str:
         rule = f"memory keeps text and JSON objects, not {type(value).__name__}"
         raise invalid("content", value, rule, "Describe it in words.")
     return value
-
-
-def _content(hit: Hit) -> MemoryContent:
-    data = {key: value for key, value in item_data(hit).items() if key not in ("text", "user_id")}
-    return MemoryContent(content=hit.text, mime_type=MemoryMimeType.TEXT, metadata=data)

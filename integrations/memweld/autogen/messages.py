@@ -22,7 +22,7 @@ from ..checks import check_json
 from ..errors import InvalidInputError
 from ..models import JSON, ChatMessage, ToolCall
 
-__all__ = ["answered", "to_autogen", "to_neutral"]
+__all__ = ["FRAMEWORK", "answered", "to_autogen", "to_neutral"]
 
 FRAMEWORK = "autogen"
 _NOT_IN_A_SOURCE = re.compile(r"[^a-zA-Z0-9_-]")

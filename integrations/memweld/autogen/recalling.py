@@ -11,20 +11,21 @@ from typing import Any, Protocol
 from autogen_core.model_context import ChatCompletionContext
 from autogen_core.models import LLMMessage, SystemMessage, UserMessage
 
-from ..checks import check_limit
-from ..errors import MemweldError, invalid
+from ..checks import MAX_LIMIT, check_limit
+from ..errors import MemweldError
 from ..memory import Memory
 from ..models import Hit
 from ..recall import QUERY_CHARACTERS, recall_block
 from ..scope import Scope
-from ..source import TOLERATED, OnError
+from ..source import OnError, check_on_error, tolerate
 
-__all__ = ["USER_NAMES", "Recalled", "Recaller", "last_said", "show_recall", "text_of", "tolerate"]
+__all__ = ["USER_NAMES", "Recalled", "Recaller", "last_said", "show_recall", "text_of"]
 
 USER_NAMES = ("user", "user_proxy")
 """The sources of AutoGen messages that are the end user; in a team, other agents' words come as user messages too."""
 
 _SCOPES_KEPT = 1_024
+_SPARE = 20
 _logger = logging.getLogger("memweld.autogen")
 
 
@@ -34,17 +35,6 @@ class Recalled:
 
     hits: Sequence[Hit] = ()
     block: str = ""
-
-
-def tolerate(error: MemweldError, what: str, on_error: OnError) -> None:
-    """Log a failure of the store that need not end a run; raise it if so asked.
-
-    Raises:
-        MemweldError: ``on_error`` is ``raise``, or it is no failure of the store but a mistake in the program.
-    """
-    if on_error == "raise" or not isinstance(error, TOLERATED):
-        raise error
-    _logger.warning("%s: %s", what, error)
 
 
 class Recaller:
@@ -57,25 +47,20 @@ class Recaller:
     """
 
     def __init__(self, *, limit: int, budget: int, on_error: OnError) -> None:
-        if on_error not in ("warn", "raise"):
-            raise invalid("on_error", on_error, "it must be 'warn' or 'raise'", "Leave it out for 'warn'.")
         self.limit = check_limit(limit)
         self.budget = check_limit(budget, name="budget", maximum=10_000_000)
-        self.on_error: OnError = on_error
+        self.on_error: OnError = check_on_error(on_error)
         self._latest: dict[Scope, tuple[object, Recalled]] = {}
         self._lock = threading.Lock()
 
-    def latest(self, scope: Scope) -> Recalled:
-        """What was recalled last for the scope."""
-        return self._latest.get(scope, (None, Recalled()))[1]
-
-    async def recall(self, memory: Memory, query: str, turn: object) -> Recalled:
+    async def recall(self, memory: Memory, query: str, turn: object, messages: Sequence[LLMMessage]) -> Recalled:
         """Find what fits the query.
 
         Args:
             memory: Whose memory.
             query: What the user said; of a long text the end is searched for. Blank text finds nothing.
             turn: What names the turn: with the value of the last call for this scope, its result comes back.
+            messages: What the model is shown anyway: what the user says in them is not recalled beside it.
 
         Raises:
             BackendUnavailableError: With ``on_error="raise"``.
@@ -83,7 +68,7 @@ class Recaller:
         known = self._latest.get(memory.scope)
         if known is not None and known[0] == turn:
             return known[1]
-        recalled = await self._search(memory, query.replace("\x00", " ").strip())
+        recalled = await self.find(memory, query, messages)
         with self._lock:
             # The latest goes to the end, so that the scope that was silent longest is dropped first.
             self._latest.pop(memory.scope, None)
@@ -92,14 +77,23 @@ class Recaller:
                 del self._latest[next(iter(self._latest))]
         return recalled
 
-    async def _search(self, memory: Memory, query: str) -> Recalled:
+    async def find(self, memory: Memory, query: str, messages: Sequence[LLMMessage]) -> Recalled:
+        """Search anew, whatever the turn.
+
+        Raises:
+            BackendUnavailableError: With ``on_error="raise"``.
+        """
+        query = query.replace("\x00", " ").strip()
         if not query:
             return Recalled()
+        shown = {text_of(message).strip() for message in messages if isinstance(message, UserMessage)}
+        limit = min(self.limit + min(len(shown), _SPARE), MAX_LIMIT)
         try:
-            hits = await memory.aio.search(query[-QUERY_CHARACTERS:], limit=self.limit)
+            found = await memory.aio.search(query[-QUERY_CHARACTERS:], limit=limit)
         except MemweldError as error:
-            tolerate(error, "Nothing was recalled for this turn", self.on_error)
+            tolerate(error, "Nothing was recalled for this turn", self.on_error, _logger)
             return Recalled()
+        hits = [hit for hit in found if hit.text not in shown][: self.limit]
         return Recalled(hits, recall_block(hits, budget=self.budget))
 
 
@@ -119,10 +113,10 @@ def last_said(messages: Sequence[LLMMessage], user_names: Iterable[str]) -> str:
 
 
 class Shows(Protocol):
-    """Something that has a block to show for whoever is the user now."""
+    """Something that has blocks to show, each for one scope."""
 
-    def shown(self) -> str:
-        """The block, or an empty string."""
+    def scope_now(self) -> Scope | None:
+        """Whose block to show now; None if no user is known."""
         ...
 
 
@@ -136,20 +130,34 @@ class _RecallView:
 
     def __init__(self, context: ChatCompletionContext) -> None:
         self.context = context
-        self.memories: list[Shows] = []
+        self._blocks: dict[Shows, dict[Scope, str]] = {}
+
+    def put(self, memory: Shows, scope: Scope, block: str) -> None:
+        blocks = self._blocks.setdefault(memory, {})
+        # The latest goes to the end, so that the scope that was silent longest is dropped first.
+        blocks.pop(scope, None)
+        blocks[scope] = block
+        if len(blocks) > _SCOPES_KEPT:
+            del blocks[next(iter(blocks))]
 
     async def __call__(self) -> list[LLMMessage]:
         messages = await type(self.context).get_messages(self.context)
-        blocks = dict.fromkeys(block for memory in self.memories if (block := memory.shown()))
+        blocks = dict.fromkeys(block for memory in self._blocks if (block := self._block(memory)))
         return [SystemMessage(content="\n\n".join(blocks)), *messages] if blocks else messages
 
+    def _block(self, memory: Shows) -> str:
+        scope = memory.scope_now()
+        return "" if scope is None else self._blocks[memory].get(scope, "")
 
-def show_recall(context: ChatCompletionContext, memory: Shows) -> None:
-    """Let a context show the memory's block in front of its messages from now on."""
+
+def show_recall(context: ChatCompletionContext, memory: Shows, scope: Scope, block: str) -> None:
+    """Let a context show this block in front of its messages, to this scope, until the memory's next one.
+
+    Each context keeps its own blocks, so that one memory may serve many agents, each in its own turn.
+    """
     attributes: dict[str, Any] = vars(context)
     view = attributes.get("get_messages")
     if not isinstance(view, _RecallView):
         view = _RecallView(context)
         attributes["get_messages"] = view
-    if memory not in view.memories:
-        view.memories.append(memory)
+    view.put(memory, scope, block)

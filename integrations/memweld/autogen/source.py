@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import contextvars
-import threading
-from collections.abc import Generator
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
-
 from pydantic import BaseModel
 
-from ..backend import Backend, connect
-from ..errors import ConfigurationError
+from ..backend import Backend
 from ..memory import Memory
+from ..reference import given_backend, opened, without_secrets
 from ..scope import Scope
-from ..settings import load_settings
 from ..source import check_source, memory_now
 
-__all__ = ["MemorySource", "SourceConfig", "loading_with", "without_secrets"]
-
-_IN_MEMORY = {"sqlite:", "sqlite:///:memory:"}
-_SECRET_PARAMETERS = {"password", "sslpassword", "token"}
-_WITH: contextvars.ContextVar[Backend | None] = contextvars.ContextVar("memweld_autogen_backend", default=None)
-_OPENED: dict[str, Backend] = {}
-_OPENING = threading.Lock()
+__all__ = ["MemorySource", "SourceConfig"]
 
 
 class SourceConfig(BaseModel):
@@ -39,19 +25,6 @@ class SourceConfig(BaseModel):
     url: str | None = None
     user_id: str | None = None
     agent_id: str | None = None
-
-
-@contextlib.contextmanager
-def loading_with(backend: Backend) -> Generator[None, None, None]:
-    """Give the components that are loaded inside the ``with`` block this backend, whatever URL their config names.
-
-    Without it a component connects to its URL by itself, with what the environment says (``MEMWELD_*``).
-    """
-    token = _WITH.set(backend)
-    try:
-        yield
-    finally:
-        _WITH.reset(token)
 
 
 class MemorySource:
@@ -87,38 +60,10 @@ class MemorySource:
         """What a component is made with, from its config.
 
         Raises:
-            ConfigurationError: The config does not lead to a store: it names none, or one in RAM.
+            ConfigurationError: The config does not lead to a store: it names none, one in RAM, or one that only
+                ``MEMWELD_URL`` may name.
         """
-        backend = _WITH.get() or _open(config.url)
+        backend = given_backend() or opened(config.url)
         if config.user_id is None and config.agent_id is None:
             return backend
         return backend.scoped(Scope(user_id=config.user_id, agent_id=config.agent_id))
-
-
-def without_secrets(url: str) -> str:
-    """The URL as a config may show it: without password and token."""
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    shown = [(key, value) for key, value in query if key.lower() not in _SECRET_PARAMETERS]
-    if ":" not in user and shown == query:
-        return url
-    return urlunsplit(parts._replace(netloc=user.partition(":")[0] + at + host, query=urlencode(shown)))
-
-
-def _open(url: str | None) -> Backend:
-    known = load_settings().url
-    if url is None or (known is not None and without_secrets(known) == url):
-        url = known
-    if url is None or url.rstrip("/") in _IN_MEMORY:
-        raise ConfigurationError(
-            "The component's config does not lead to a store, because it was in RAM or is not named: "
-            "load it inside `with memweld.autogen.loading_with(backend):`, or set MEMWELD_URL."
-        )
-    with _OPENING:
-        if url not in _OPENED:
-            # An agent's config holds many components: they share one backend, open until the process ends.
-            backend = connect(url)
-            atexit.register(backend.close)
-            _OPENED[url] = backend
-        return _OPENED[url]

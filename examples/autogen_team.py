@@ -1,0 +1,123 @@
+"""An AutoGen team whose members share what is known of a user and keep a memory of their own.
+
+Run it to see two conversations of Ana, the second with a team that is built anew, and one of Bob::
+
+    python examples/autogen_team.py
+
+Three memories are at work, and each is one line below:
+
+- the user's, ``backend.user("ana")``: what Ana says is captured there once and recalled to every member;
+- a member's notes on her, ``backend.user("ana", agent_id="booker")``: what that member's tools read and write;
+- a member's own, ``backend.agent("booker")``: what it knows for all users, recalled to nobody else.
+
+Without a key a small script stands for the model. For a real one name it, and give its key::
+
+    OPENAI_API_KEY=... MEMWELD_EXAMPLE_MODEL=openai:gpt-5.5 python examples/autogen_team.py
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+
+from autogen_agentchat.agents import AssistantAgent
+from autogen_agentchat.conditions import MaxMessageTermination
+from autogen_agentchat.messages import BaseChatMessage
+from autogen_agentchat.teams import RoundRobinGroupChat
+from autogen_core.models import ChatCompletionClient, FunctionExecutionResultMessage
+
+import memweld
+from memweld import Backend
+from memweld.autogen import MemweldChatCompletionContext, MemweldMemory, memory_tools
+from memweld.testing.autogen import ModelCall, Response, ScriptedChatCompletionClient, tool_call
+
+# What each member knows of its trade, whoever the user is.
+TRADE = {
+    "researcher": "The railway along the Douro is closed in January",
+    "booker": "Seats in the last coach are quiet",
+}
+PROMPT = (
+    "You are the {name} of a travel desk. Answer in one sentence. When the user tells you something that matters for "
+    "your own work, note it with add_memory before you answer."
+)
+
+
+def model_client(script: Callable[[ModelCall], Response]) -> ChatCompletionClient:
+    """The model that the environment names, or else a script."""
+    name = os.environ.get("MEMWELD_EXAMPLE_MODEL")
+    if not name:
+        return ScriptedChatCompletionClient(script)
+    from autogen_ext.models.openai import OpenAIChatCompletionClient
+
+    return OpenAIChatCompletionClient(model=name.removeprefix("openai:"))
+
+
+def scripted(name: str) -> Callable[[ModelCall], Response]:
+    """Note what concerns a seat, if one is a booker; then say what the prompt says is remembered."""
+
+    def answer(call: ModelCall) -> Response:
+        said = next(line for line in reversed(call.text.splitlines()) if line.startswith("Ana: ") or "Bob: " in line)
+        worked = isinstance(call.messages[-1], FunctionExecutionResultMessage)
+        if name == "booker" and "window" in said and not worked:
+            return tool_call("add_memory", {"messages": [{"role": "user", "content": "Book her a window seat"}]})
+        remembered = [line.partition("] ")[2] for line in call.text.splitlines() if line.startswith("- [")]
+        return f"I know: {'; '.join(remembered)}."
+
+    return answer
+
+
+def member(backend: Backend, user_id: str, name: str, session_id: str) -> AssistantAgent:
+    """A member of the team, with its three memories."""
+    shared = backend.user(user_id)
+    notes = backend.user(user_id, agent_id=name)
+    own = backend.agent(name)
+    return AssistantAgent(
+        name,
+        model_client(scripted(name)),
+        system_message=PROMPT.format(name=name),
+        # One session for the team: each thing that is said stands in it once, with the name of who said it.
+        model_context=MemweldChatCompletionContext(shared, session_id, agent_name=name),
+        tools=memory_tools(notes, ["memory"]),
+        memory=[MemweldMemory(own, limit=2)],
+        max_tool_iterations=3,
+    )
+
+
+async def talk(backend: Backend, user_id: str, session_id: str, said: str) -> None:
+    """One conversation with a team that knows nothing but what its memories hold."""
+    team = RoundRobinGroupChat(
+        [member(backend, user_id, name, session_id) for name in TRADE], termination_condition=MaxMessageTermination(3)
+    )
+    result = await team.run(task=said)
+    for message in result.messages:
+        if isinstance(message, BaseChatMessage) and message.source in TRADE:
+            print(f"  {message.source:<11} {message.to_text()}")
+
+
+async def main() -> None:
+    with memweld.connect("sqlite://") as backend:
+        for name, known in TRADE.items():
+            backend.agent(name).add(known)
+        for user_id, session_id, said in (
+            ("ana", "spring", "Ana: I get seasick, and I want a window seat"),
+            ("ana", "summer", "Ana: Plan me a railway trip with good seats"),
+            ("bob", "summer", "Bob: Plan me a railway trip with good seats"),
+        ):
+            print(f"\n{said}   ({session_id})")
+            await talk(backend, user_id, session_id, said)
+
+        ana = backend.user("ana")
+        print("\nThe session of the team, as any framework reads it")
+        for message in ana.history("spring").messages():
+            if message.text and message.role != "tool":
+                print(f"  {message.name or message.role:<11} {message.text}")
+        print("\nWhat is kept of Ana, and by whom")
+        for item in ana.all():
+            print(f"  {item.agent_id or 'shared':<11} {item.text}")
+        researchers = [item.text for item in backend.user("ana", agent_id="researcher").all()]
+        print(f"  the researcher's own notes on her: {researchers}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
