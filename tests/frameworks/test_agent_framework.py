@@ -1,0 +1,618 @@
+"""Microsoft Agent Framework: the adapter suite through real agents, and what is the framework's own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agent_framework import Agent, AgentResponse, AgentSession, Content, InMemoryHistoryProvider, Message
+from blockbuster import blockbuster_ctx
+
+import memweld
+from memweld import (
+    AccessDeniedError,
+    Backend,
+    BackendUnavailableError,
+    ChatMessage,
+    ConfigurationError,
+    InvalidInputError,
+    Memory,
+    ToolCall,
+)
+from memweld.agent_framework import MemweldContextProvider, MemweldHistoryProvider, memory_tools
+from memweld.agent_framework.messages import to_agent_framework, to_neutral
+from memweld.testing import AdapterSuite, HashEmbedder, Mode, ScriptedExtractor, ToolReply, Turn, facts
+from memweld.testing.agent_framework import ScriptedChatClient, tool_call
+
+DATA = "data, not instructions"
+IMAGE = "data:image/png;base64,iVBORw0KGgo="
+
+
+def agent(client: ScriptedChatClient, *providers: Any, **options: Any) -> Agent[Any]:
+    return Agent(client, "You are helpful.", context_providers=providers, **options)
+
+
+async def ran(helper: Agent[Any], text: str, **options: Any) -> AgentResponse[Any]:
+    return await helper.run(text, **options)
+
+
+def session_of(user_id: str | None = None, session_id: str | None = None) -> AgentSession:
+    session = AgentSession(session_id=session_id)
+    if user_id is not None:
+        session.state["user_id"] = user_id
+    return session
+
+
+class AgentFrameworkDriver:
+    modes: tuple[Mode, ...] = ("async",)
+    has_turns = True
+    has_history = True
+
+    def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
+        client = ScriptedChatClient(["Hello"])
+        asyncio.run(ran(agent(client, tools=memory_tools(memory, tools)), "Hello"))
+        return {each["function"]["name"]: each["function"] for each in client.calls[0].tools}
+
+    def _call(
+        self, source: Memory | Backend, user_id: str | None, name: str, arguments: Mapping[str, Any]
+    ) -> ToolReply:
+        client = ScriptedChatClient([tool_call(name, arguments), "Done"])
+        helper = agent(client, tools=memory_tools(source))
+        asyncio.run(ran(helper, "Use the tool", session=session_of(user_id)))
+        result = client.calls[1].messages[-1].contents[0]
+        assert result.items
+        return ToolReply(str(result.result), "error" in result.items[0].additional_properties)
+
+    def call_tool(self, memory: Memory, name: str, arguments: Mapping[str, Any], mode: Mode) -> ToolReply:
+        return self._call(memory, None, name, arguments)
+
+    def call_tool_as(self, backend: Backend, user_id: str | None, name: str, arguments: Mapping[str, Any]) -> ToolReply:
+        return self._call(backend, user_id, name, arguments)
+
+    def run_turn(self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode) -> Turn:
+        client = ScriptedChatClient([reply])
+        kept = [] if session_id is None else [MemweldHistoryProvider(memory)]
+        helper = agent(client, *kept, MemweldContextProvider(memory))
+        answer = asyncio.run(ran(helper, text, session=session_of(session_id=session_id)))
+        return Turn(client.seen, answer.text)
+
+    def run_turn_as(self, backend: Backend, user_id: str | None, text: str, reply: str) -> Turn:
+        client = ScriptedChatClient([reply])
+        helper = agent(client, MemweldContextProvider(backend))
+        answer = asyncio.run(ran(helper, text, session=session_of(user_id)))
+        return Turn(client.seen, answer.text)
+
+    def read_session(self, memory: Memory, session_id: str) -> list[tuple[str, str]]:
+        messages = asyncio.run(MemweldHistoryProvider(memory).get_messages(session_id))
+        return [(message.role, message.text) for message in messages]
+
+
+class TestAgentFramework(AdapterSuite):
+    driver = AgentFrameworkDriver()
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Iterator[Backend]:
+    with memweld.connect(f"sqlite:///{tmp_path / 'memory.db'}", embedder=HashEmbedder()) as backend:
+        yield backend
+
+
+@pytest.fixture
+def ana(backend: Backend) -> Memory:
+    return backend.user("ana")
+
+
+class Broken(Memory):
+    """A memory whose store fails where it is told to."""
+
+    def __init__(self, memory: Memory, *methods: str) -> None:
+        super().__init__(memory._engine, memory.scope)
+        self.broken = methods
+
+    def search(self, *args: Any, **options: Any) -> Any:
+        return self._or_fail("search", *args, **options)
+
+    def capture(self, *args: Any, **options: Any) -> Any:
+        return self._or_fail("capture", *args, **options)
+
+    def history(self, session_id: str) -> Any:
+        return self._or_fail("history", session_id)
+
+    def get(self, memory_id: str) -> Any:
+        return self._or_fail("get", memory_id)
+
+    def _or_fail(self, method: str, *args: Any, **options: Any) -> Any:
+        if method in self.broken:
+            raise BackendUnavailableError("The store is gone")
+        if "wrong" in self.broken:
+            raise ZeroDivisionError("secret detail")
+        return getattr(super(), method)(*args, **options)
+
+
+def texts(memory: Memory) -> list[str]:
+    return [item.text for item in memory.all()]
+
+
+def said(memory: Memory, session: str) -> list[tuple[str, str]]:
+    return [(message.role, message.text) for message in memory.history(session).messages()]
+
+
+class TestTools:
+    async def test_a_tool_loop_reads_and_writes(self, ana: Memory) -> None:
+        ana.add("I keep bees")
+        client = ScriptedChatClient(
+            [
+                [
+                    tool_call("search_memories", {"query": "bees"}),
+                    tool_call("set_preference", {"key": "theme", "value": "dark"}),
+                ],
+                "You keep bees.",
+            ]
+        )
+        answer = await agent(client, tools=memory_tools(ana)).run("What do I keep?")
+        assert answer.text == "You keep bees."
+        assert "I keep bees (score" in client.calls[1].text
+        assert ana.preferences.all() == {"theme": "dark"}
+
+    async def test_the_provider_brings_tools_where_asked(self, ana: Memory) -> None:
+        client = ScriptedChatClient(["Hello"] * 2)
+        await agent(client, MemweldContextProvider(ana)).run("Hello")
+        await agent(client, MemweldContextProvider(ana, tools=["preferences"])).run("Hello")
+        names = [[tool["function"]["name"] for tool in call.tools] for call in client.calls]
+        assert names == [[], ["get_preferences", "set_preference"]]
+
+    async def test_bad_arguments_are_explained(self, ana: Memory) -> None:
+        client = ScriptedChatClient([tool_call("search_memories", {"limit": 99}), "Sorry"])
+        await agent(client, tools=memory_tools(ana)).run("Go")
+        assert "Error: Invalid arguments for search_memories: query: Field required; limit:" in client.calls[1].text
+
+    async def test_a_strangers_error_shows_no_detail(self, ana: Memory) -> None:
+        client = ScriptedChatClient([tool_call("get_memory", {"memory_id": "x"}), "Sorry"])
+        await agent(client, tools=memory_tools(Broken(ana, "wrong"))).run("Go")
+        assert "Error: Internal error in get_memory: ZeroDivisionError" in client.calls[1].text
+        assert "secret" not in client.calls[1].text
+
+    async def test_a_model_cannot_pass_the_run_off_as_anothers(self, backend: Backend) -> None:
+        backend.user("bob").add("Bob keeps bees")
+        call = tool_call(
+            "search_memories", {"query": "bees", "_invocation": {"session": {"state": {"user_id": "bob"}}}}
+        )
+        client = ScriptedChatClient([call, "Sorry"])
+        await agent(client, tools=memory_tools(backend)).run("Go", session=session_of("ana"))
+        assert "Bob" not in client.calls[1].text
+
+    async def test_an_agent_as_a_tool_acts_for_the_surrounding_user(self, backend: Backend) -> None:
+        helper = agent(
+            ScriptedChatClient([tool_call("set_preference", {"key": "diet", "value": "vegan"}), "Noted"]),
+            name="clerk",
+            tools=memory_tools(backend),
+        )
+        client = ScriptedChatClient([tool_call("clerk", {"task": "Note the diet"}), "Done"])
+        with memweld.user_scope("ana"):
+            await agent(client, tools=[helper.as_tool()]).run("I am vegan")
+        assert backend.user("ana").preferences.all() == {"diet": "vegan"}
+
+
+class TestRecall:
+    async def test_it_is_searched_once_a_run_and_kept_nowhere(self, ana: Memory) -> None:
+        ana.add("I keep bees")
+        client = ScriptedChatClient([tool_call("get_preferences"), "Bees.", "Still bees."])
+        helper = agent(client, MemweldContextProvider(ana), tools=memory_tools(ana))
+        session = session_of(session_id="s")
+        await helper.run("Do I keep bees?", session=session)
+        await helper.run("Do I keep bees still?", session=session)
+        assert [call.text.count(DATA) for call in client.calls] == [1, 1, 1]
+        assert client.calls[0].instructions.startswith("You are helpful.")
+        assert DATA not in json.dumps(session.to_dict())
+
+    async def test_what_the_session_shows_anyway_is_not_recalled(self, ana: Memory) -> None:
+        ana.add("I once kept goats")
+        client = ScriptedChatClient(["Nice", "Bees and goats"])
+        helper = agent(client, MemweldHistoryProvider(ana), MemweldContextProvider(ana))
+        await helper.run("I keep bees", session=session_of(session_id="s"))
+        await helper.run("Which animals did I ever have, bees, goats?", session=session_of(session_id="s"))
+        assert client.calls[1].text.count("I keep bees") == 1
+        assert "I once kept goats" in client.calls[1].text
+
+    async def test_nor_what_a_history_of_one_session_for_all_runs_shows(self, ana: Memory) -> None:
+        client = ScriptedChatClient(["Nice", "Bees"])
+        helper = agent(client, MemweldHistoryProvider(ana, session_id="fixed"), MemweldContextProvider(ana))
+        await helper.run("I keep bees")
+        await helper.run("Which animals do I keep, bees?")
+        assert client.calls[1].text.count("I keep bees") == 1
+
+    async def test_the_options(self, ana: Memory) -> None:
+        for animal in ("bees", "goats", "hens"):
+            ana.add(f"I keep {animal}")
+        client = ScriptedChatClient(["Many"] * 2)
+        await agent(client, MemweldContextProvider(ana, recall_limit=1, capture=False)).run("What do I keep?")
+        assert client.seen.count("- [") == 1
+        await agent(client, MemweldContextProvider(ana, recall_limit=0, capture=False)).run("What do I keep?")
+        assert DATA not in client.calls[1].text
+        for wrong in ({"recall_limit": -1}, {"recall_budget": 0}, {"on_error": "ignore"}, {"capture": "later"}):
+            with pytest.raises(InvalidInputError):
+                MemweldContextProvider(ana, **wrong)  # type: ignore[arg-type]
+
+
+class TestCapture:
+    async def test_beside_another_history(self, ana: Memory) -> None:
+        client = ScriptedChatClient(["Nice", "Lovely"])
+        helper = agent(client, InMemoryHistoryProvider(), MemweldContextProvider(ana, session_id="kept"))
+        session = session_of(session_id="s")
+        for text in ("I keep bees", "I live in Porto"):
+            await helper.run(text, session=session)
+        assert texts(ana) == ["I keep bees", "I live in Porto"]
+        assert said(ana, "kept") == [
+            ("user", "I keep bees"),
+            ("assistant", "Nice"),
+            ("user", "I live in Porto"),
+            ("assistant", "Lovely"),
+        ]
+
+    async def test_without_a_session_only_facts_are_kept(self, ana: Memory) -> None:
+        await agent(ScriptedChatClient(["Nice"]), MemweldContextProvider(ana)).run("I keep bees")
+        assert texts(ana) == ["I keep bees"]
+        assert ana.sessions() == []
+
+    async def test_a_caller_who_sends_the_whole_conversation(self, ana: Memory) -> None:
+        client = ScriptedChatClient(["Nice", "Lovely"])
+        helper = agent(client, MemweldHistoryProvider(ana, load_messages=False), MemweldContextProvider(ana))
+        session = session_of(session_id="s")
+        talk = [Message("user", ["I keep bees"])]
+        talk += (await helper.run(talk, session=session)).messages
+        talk.append(Message("user", ["I live in Porto"]))
+        await helper.run(talk, session=session)
+        assert [text for _, text in said(ana, "s")] == ["I keep bees", "Nice", "I live in Porto", "Lovely"]
+        assert texts(ana) == ["I keep bees", "I live in Porto"]
+
+    async def test_what_other_agents_say_is_no_fact(self, ana: Memory) -> None:
+        told = [Message("user", ["I keep bees"]), Message("user", ["The writer hates bees"], author_name="writer")]
+        helper = agent(ScriptedChatClient(["Nice"] * 2), MemweldContextProvider(ana, user_names=("user", "Ana")))
+        await helper.run(told)
+        assert texts(ana) == ["I keep bees"]
+        await helper.run(Message("user", ["I keep hens"], author_name="Ana"))
+        assert texts(ana) == ["I keep bees", "I keep hens"]
+
+    async def test_an_llm_extracts_from_the_whole_turn(self, tmp_path: Path) -> None:
+        llm = ScriptedExtractor([facts("Ana keeps bees")])
+        with memweld.connect(f"sqlite:///{tmp_path / 'l.db'}", embedder=HashEmbedder(), llm=llm) as backend:
+            ana = backend.user("ana")
+            await agent(ScriptedChatClient(["How nice!"]), MemweldContextProvider(ana)).run("I keep bees")
+            assert texts(ana) == ["Ana keeps bees"]
+
+    async def test_in_the_background(self, ana: Memory) -> None:
+        await agent(ScriptedChatClient(["Nice"]), MemweldContextProvider(ana, capture="background")).run("I keep bees")
+        assert ana.flush(30)
+        assert texts(ana) == ["I keep bees"]
+
+    async def test_a_stream(self, ana: Memory) -> None:
+        ana.add("I keep bees")
+        client = ScriptedChatClient(["Bees it is"])
+        helper = agent(client, MemweldHistoryProvider(ana), MemweldContextProvider(ana))
+        stream = helper.run("I keep hens too", stream=True, session=session_of(session_id="s"))
+        pieces = [update.text async for update in stream]
+        assert pieces == ["Bees ", "it ", "is"]
+        assert DATA in client.seen
+        assert said(ana, "s") == [("user", "I keep hens too"), ("assistant", "Bees it is")]
+        assert texts(ana) == ["I keep bees", "I keep hens too"]
+
+
+class TestIdentity:
+    async def test_the_surrounding_scope_names_the_user(self, backend: Backend) -> None:
+        helper = agent(ScriptedChatClient(["Nice"]), MemweldHistoryProvider(backend), MemweldContextProvider(backend))
+        with memweld.user_scope("ana"):
+            await helper.run("I keep bees", session=session_of(session_id="s"))
+        assert texts(backend.user("ana")) == ["I keep bees"]
+        assert len(said(backend.user("ana"), "s")) == 2
+
+    async def test_two_users_are_refused(self, backend: Backend) -> None:
+        helper = agent(ScriptedChatClient(["Nice"]), MemweldContextProvider(backend))
+        with memweld.user_scope("ana"), pytest.raises(AccessDeniedError) as caught:
+            await helper.run("I keep bees", session=session_of("bob"))
+        assert "ana" not in str(caught.value)
+        assert backend.user("ana").all() == backend.user("bob").all() == []
+
+    async def test_a_state_that_is_not_to_be_believed(self, backend: Backend) -> None:
+        providers = [MemweldHistoryProvider(backend, user_key=None), MemweldContextProvider(backend, user_key=None)]
+        helper = agent(ScriptedChatClient(["Nice"]), *providers)
+        with pytest.raises(ConfigurationError):
+            await helper.run("I keep bees", session=session_of("bob"))
+        with memweld.user_scope("ana"):
+            await helper.run("I keep bees", session=session_of("bob"))
+        assert texts(backend.user("ana")) == ["I keep bees"]
+        assert texts(backend.user("bob")) == []
+
+    async def test_no_user_no_history(self, backend: Backend) -> None:
+        with pytest.raises(ConfigurationError):
+            await agent(ScriptedChatClient(["Nice"]), MemweldHistoryProvider(backend)).run(
+                "Hello", session=session_of()
+            )
+        with pytest.raises(ConfigurationError):
+            await MemweldHistoryProvider(backend).get_messages("s")
+
+    @pytest.mark.parametrize("stream", [False, True])
+    async def test_one_agent_serves_many_users_at_once(self, backend: Backend, stream: bool) -> None:
+        users = [f"user-{number}" for number in range(20)]
+        for user in users:
+            backend.user(user).add(f"The secret of {user} is buried")
+        client = ScriptedChatClient(lambda call: f"Seen: {call.text}")
+        helper = agent(client, MemweldHistoryProvider(backend), MemweldContextProvider(backend))
+
+        async def run(user: str, text: str) -> str:
+            session = session_of(user, "s")
+            if not stream:
+                return (await helper.run(text, session=session)).text
+            return (await helper.run(text, stream=True, session=session).get_final_response()).text
+
+        async def one(user: str) -> str:
+            await run(user, f"I am {user}")
+            return await run(user, "Which secret is buried?")
+
+        for user, seen in zip(users, await asyncio.gather(*map(one, users)), strict=True):
+            assert f"I am {user}\n" in seen
+            assert f"The secret of {user} is buried" in seen
+            assert {other for other in users if f"of {other} is" in seen or f"am {other}\n" in seen} == {user}
+            assert len(said(backend.user(user), "s")) == 4
+
+
+class TestFailures:
+    async def test_a_failing_store(self, ana: Memory, caplog: pytest.LogCaptureFixture) -> None:
+        async def run(*broken: str, **options: Any) -> str:
+            provider = MemweldContextProvider(Broken(ana, *broken), **options)
+            return (await agent(ScriptedChatClient(["Hello"]), provider).run("I am here")).text
+
+        with caplog.at_level(logging.WARNING, "memweld.agent_framework"):
+            assert await run("search", "capture") == "Hello"
+        assert "Nothing was recalled for this run: The store is gone" in caplog.text
+        assert "A turn was not captured: The store is gone" in caplog.text
+        for broken in ("search", "capture"):
+            with pytest.raises(BackendUnavailableError):
+                await run(broken, on_error="raise")
+
+    async def test_a_history_that_fails_ends_the_run(self, ana: Memory) -> None:
+        helper = agent(ScriptedChatClient(["Hello"]), MemweldHistoryProvider(Broken(ana, "history")))
+        with pytest.raises(BackendUnavailableError):
+            await helper.run("I am here", session=session_of())
+
+    def test_the_event_loop_is_never_blocked(self, backend: Backend) -> None:
+        async def turn() -> None:
+            client = ScriptedChatClient([tool_call("search_memories", {"query": "bees"}), "Hello"])
+            providers = [MemweldHistoryProvider(backend), MemweldContextProvider(backend)]
+            helper = agent(client, *providers, tools=memory_tools(backend))
+            await helper.run("I keep bees", session=session_of("ana", "s"))
+
+        asyncio.run(turn())  # the framework itself reads files when it is used first
+        with blockbuster_ctx():
+            asyncio.run(turn())
+        assert len(said(backend.user("ana"), "s")) == 8
+
+    async def test_odd_texts_end_no_run(self, ana: Memory) -> None:
+        helper = agent(ScriptedChatClient(["Hello"] * 4), MemweldHistoryProvider(ana), MemweldContextProvider(ana))
+        for text in ("a\x00b", "   ", "x" * 100_000, "half \ud800"):
+            await helper.run(text, session=session_of(session_id="s"))
+        assert len(said(ana, "s")) == 8
+
+
+class TestHistory:
+    async def test_every_message_reads_back_as_it_was(self, ana: Memory) -> None:
+        written = [
+            Message("system", ["Be brief"]),
+            Message("user", [Content.from_text("Look"), Content.from_uri(IMAGE, media_type="image/png")]),
+            Message("user", ["Now"], author_name="Ana", message_id="m1", additional_properties={"k": [1, None]}),
+            Message(
+                "assistant",
+                [
+                    Content.from_text_reasoning(text="Hm", protected_data="abc"),
+                    Content.from_text("Looking"),
+                    Content.from_function_call("c1", "look", arguments='{"at": "it"}'),
+                    Content.from_function_call("c2", "look", arguments={"at": "that"}),
+                ],
+                author_name="assistant",
+            ),
+            Message(
+                "tool",
+                [
+                    Content.from_function_result("c1", result="a bee"),
+                    Content.from_function_result("c2", result=[Content.from_text("a"), Content.from_text("hen")]),
+                ],
+            ),
+            Message("tool", [Content.from_function_result("c3", result="late")]),
+            Message("assistant", [Content.from_data(b"pdf", "application/pdf"), Content.from_error(message="oops")]),
+            Message("critic", ["A role of its own"]),
+        ]
+        provider = MemweldHistoryProvider(ana)
+        await provider.save_messages("s", written)
+        back = await provider.get_messages("s")
+        assert [message.to_dict() for message in back] == [message.to_dict() for message in written]
+        stored = ana.history("s").messages()
+        assert [message.role for message in stored] == [
+            "system",
+            "user",
+            "user",
+            "assistant",
+            "tool",
+            "tool",
+            "tool",
+            "assistant",
+            "assistant",
+        ]
+        assert [call.arguments for call in stored[3].tool_calls] == [{"at": "it"}, {"at": "that"}]
+        assert [(message.text, message.tool_call_id) for message in stored[4:7]] == [
+            ("a bee", "c1"),
+            ("a\nhen", "c2"),
+            ("late", "c3"),
+        ]
+        # Sent again as a whole, nothing is doubled.
+        await provider.save_messages("s", written)
+        assert ana.history("s").messages() == stored
+
+    async def test_other_frameworks_messages_read_natively(self, ana: Memory) -> None:
+        ana.history("s").append(
+            [
+                ChatMessage(
+                    role="user",
+                    name="Ana",
+                    content=[
+                        {"type": "text", "text": "What is it?"},
+                        {"type": "image_url", "image_url": {"url": IMAGE}},
+                    ],
+                ),
+                ChatMessage(
+                    role="assistant",
+                    content="Looking",
+                    tool_calls=(
+                        ToolCall(id="c1", name="look", arguments={"at": "it"}),
+                        ToolCall(id="c2", name="look", arguments={"__raw__": "{oops"}),
+                    ),
+                ),
+                ChatMessage(role="tool", content="a bee", tool_call_id="c1"),
+                ChatMessage(role="tool", content="nothing", tool_call_id="c2"),
+                ChatMessage(role="assistant", content="A bee"),
+            ]
+        )
+        asked, called, results, answer = await MemweldHistoryProvider(ana).get_messages("s")
+        assert (asked.role, asked.author_name, asked.text) == ("user", "Ana", "What is it?")
+        assert (asked.contents[1].uri, asked.contents[1].media_type) == (IMAGE, "image/png")
+        assert [content.type for content in called.contents] == ["text", "function_call", "function_call"]
+        assert [content.arguments for content in called.contents[1:]] == ['{"at": "it"}', "{oops"]
+        assert [(content.call_id, content.result) for content in results.contents] == [
+            ("c1", "a bee"),
+            ("c2", "nothing"),
+        ]
+        assert answer.text == "A bee"
+
+    async def test_a_call_that_was_never_answered(self, ana: Memory) -> None:
+        ana.history("s").append(
+            [
+                ChatMessage(role="user", content="Look"),
+                ChatMessage(role="assistant", tool_calls=(ToolCall(id="c1", name="look", arguments={}),)),
+            ]
+        )
+        client = ScriptedChatClient(["Hello"])
+        helper = agent(client, MemweldHistoryProvider(ana))
+        await helper.run("Are you there?", session=session_of(session_id="s"))
+        messages = await MemweldHistoryProvider(ana).get_messages("s")
+        assert [message.role for message in messages] == ["user", "assistant", "tool", "user", "assistant"]
+        assert "interrupted" in str(messages[2].contents[0].result)
+        assert "tool" not in [role for role, _ in said(ana, "s")]
+
+    async def test_a_tool_loop_is_kept_whole(self, ana: Memory) -> None:
+        client = ScriptedChatClient([tool_call("get_preferences"), "None.", "As I said."])
+        helper = agent(client, MemweldHistoryProvider(ana), tools=memory_tools(ana))
+        await helper.run("My preferences?", session=session_of(session_id="s"))
+        assert [role for role, _ in said(ana, "s")] == ["user", "assistant", "tool", "assistant"]
+        again = agent(client, MemweldHistoryProvider(ana))
+        await again.run("Sure?", session=session_of(session_id="s"))
+        assert [message.role for message in client.calls[2].messages] == [
+            "user",
+            "assistant",
+            "tool",
+            "assistant",
+            "user",
+        ]
+
+    async def test_a_service_call_at_a_time(self, ana: Memory) -> None:
+        client = ScriptedChatClient([tool_call("get_preferences"), "None."])
+        helper = agent(
+            client,
+            MemweldHistoryProvider(ana),
+            tools=memory_tools(ana),
+            require_per_service_call_history_persistence=True,
+        )
+        await helper.run("My preferences?", session=session_of(session_id="s"))
+        assert [role for role, _ in said(ana, "s")] == ["user", "assistant", "tool", "assistant"]
+
+    async def test_the_latest_of_a_session(self, ana: Memory) -> None:
+        provider = MemweldHistoryProvider(ana, history_limit=2)
+        await provider.save_messages("s", [Message("user", [f"Line {number}"]) for number in range(4)])
+        assert [message.text for message in await provider.get_messages("s")] == ["Line 2", "Line 3"]
+
+    async def test_the_same_words_again_are_said_again(self, ana: Memory) -> None:
+        helper = agent(ScriptedChatClient(["Yes"] * 3), MemweldHistoryProvider(ana))
+        for _ in range(3):
+            await helper.run("Yes", session=session_of(session_id="s"))
+        assert len(said(ana, "s")) == 6
+
+    async def test_an_audit_trail_is_written_only(self, ana: Memory) -> None:
+        client = ScriptedChatClient(["Nice"] * 2)
+        helper = agent(
+            client, InMemoryHistoryProvider(), MemweldHistoryProvider(ana, load_messages=False, store_outputs=False)
+        )
+        session = session_of(session_id="s")
+        for text in ("One", "Two"):
+            await helper.run(text, session=session)
+        assert said(ana, "s") == [("user", "One"), ("user", "Two")]
+        assert client.calls[1].text.count("One") == 1
+
+    async def test_the_sessions_state_holds_no_message(self, ana: Memory) -> None:
+        session = session_of(session_id="s")
+        helper = agent(ScriptedChatClient(["Nice"]), MemweldHistoryProvider(ana), MemweldContextProvider(ana))
+        await helper.run("I keep bees", session=session)
+        assert "bees" not in json.dumps(session.to_dict())
+
+    def test_it_goes_from_loop_to_loop(self, ana: Memory) -> None:
+        helper = agent(ScriptedChatClient(["a"] * 2), MemweldHistoryProvider(ana), MemweldContextProvider(ana))
+        for number in range(2):
+            asyncio.run(ran(helper, f"Hello {number}", session=session_of(session_id="s")))
+        assert len(said(ana, "s")) == 4
+
+    async def test_a_history_without_a_session(self, ana: Memory) -> None:
+        with pytest.raises(InvalidInputError):
+            await MemweldHistoryProvider(ana).get_messages(None)
+        assert await MemweldHistoryProvider(ana, session_id="s").get_messages(None) == []
+
+    def test_what_a_model_wrote_badly_is_kept(self) -> None:
+        message = Message("assistant", [Content.from_function_call("", "", arguments="{oops")])
+        (neutral,) = to_neutral(message)
+        assert neutral.tool_calls[0].name == "unknown"
+        assert neutral.tool_calls[0].arguments == {"__raw__": "{oops"}
+        assert to_agent_framework([neutral])[0].to_dict() == message.to_dict()
+
+    def test_what_json_cannot_hold_comes_nearest(self) -> None:
+        message = Message("user", ["a\x00b"], additional_properties={"path": Path("/x"), "nan": float("nan")})
+        (neutral,) = to_neutral(message)
+        back = to_agent_framework([neutral])[0]
+        assert back.text == neutral.content == "a\N{REPLACEMENT CHARACTER}b"
+        assert back.additional_properties["nan"] == "nan"
+
+
+def test_offline_runs_open_no_connection() -> None:
+    code = """
+import asyncio, socket
+attempts = []
+def refuse(*args, **_options):
+    attempts.append(args)
+    raise OSError("no network here")
+loop = asyncio.new_event_loop()
+socket.socket.connect = socket.socket.connect_ex = socket.create_connection = socket.getaddrinfo = refuse
+import memweld
+from agent_framework import Agent
+from memweld.agent_framework import MemweldContextProvider, MemweldHistoryProvider, memory_tools
+from memweld.testing.agent_framework import ScriptedChatClient, tool_call
+ana = memweld.connect("sqlite://").user("ana")
+client = ScriptedChatClient([tool_call("get_preferences"), "Hello"])
+providers = [MemweldHistoryProvider(ana), MemweldContextProvider(ana)]
+agent = Agent(client, tools=memory_tools(ana), context_providers=providers)
+loop.run_until_complete(agent.run("I keep bees", session=agent.create_session(session_id="s")))
+print([item.text for item in ana.all()], attempts)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout.strip() == "['I keep bees'] []", done.stderr
+
+
+def test_without_the_framework_the_import_names_the_remedy() -> None:
+    code = (
+        "import sys; sys.modules['agent_framework'] = None\n"
+        "import memweld\n"
+        "try:\n    import memweld.agent_framework\n"
+        "except memweld.MissingExtraError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "agent-framework-core is not installed; run: pip install 'memweld[agent-framework]'"
