@@ -1,0 +1,141 @@
+"""What is said to Neo4j: the projection of items and its removal, and what is asked about it.
+
+Every read names the space (see ``naming.py``) whose memories it may see, and the agent if the scope has one.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CLEAN",
+    "COUNT_SPACE",
+    "FENCE",
+    "FORGET",
+    "MENTIONED",
+    "NODES",
+    "NODES_OF",
+    "RELATE",
+    "RELATED",
+    "SIMILAR_NAMES",
+    "TOLD",
+    "UNTIE",
+]
+
+# The number of a lease that was overtaken is smaller. Setting the property locks the node until the transaction ends,
+# so that deliveries take turns.
+FENCE = """
+MERGE (store:MemweldStore {memweld_id: $store})
+ON CREATE SET store.name = 'memweld', store.fence = -1
+WITH store, store.fence AS before
+SET store.fence = CASE WHEN before <= $fence THEN $fence ELSE before END
+RETURN before
+"""
+
+# What an item was said before goes; its neighbours are returned, because some may stand alone now.
+UNTIE = """
+UNWIND $ids AS id
+MATCH (m:Memory {memweld_id: id})
+OPTIONAL MATCH (m)-[tie:REMEMBERS|KEEPS|MENTIONS|SAID_IN]-(neighbour)
+DELETE tie
+WITH collect(DISTINCT neighbour.memweld_id) AS neighbours
+OPTIONAL MATCH ()-[r:RELATED_TO]->() WHERE r.memory IN $ids
+DELETE r
+RETURN DISTINCT neighbours
+"""
+
+FORGET = "UNWIND $ids AS id MATCH (m:Memory {memweld_id: id}) DETACH DELETE m"
+
+# Each item stands in one row, and what tied it before is gone: so its ties are made, not merged.
+TOLD = """
+UNWIND $rows AS row
+MERGE (m:Memory {memweld_id: row.properties.memweld_id})
+SET m = row.properties
+FOREACH (user IN row.users | MERGE (u:User {memweld_id: user.memweld_id})
+    ON CREATE SET u = user CREATE (u)-[:REMEMBERS]->(m))
+FOREACH (agent IN row.owning_agents | MERGE (a:Agent {memweld_id: agent.memweld_id})
+    ON CREATE SET a = agent CREATE (a)-[:REMEMBERS]->(m))
+FOREACH (agent IN row.keeping_agents | MERGE (a:Agent {memweld_id: agent.memweld_id})
+    ON CREATE SET a = agent CREATE (a)-[:KEEPS]->(m))
+FOREACH (session IN row.sessions | MERGE (s:Session {memweld_id: session.memweld_id})
+    ON CREATE SET s = session CREATE (m)-[:SAID_IN]->(s))
+FOREACH (entity IN row.entities | MERGE (e:Entity {memweld_id: entity.memweld_id})
+    ON CREATE SET e = entity CREATE (m)-[:MENTIONS]->(e))
+"""
+
+RELATE = """
+UNWIND $relations AS relation
+MATCH (one:Entity {memweld_id: relation.one}), (other:Entity {memweld_id: relation.other})
+CREATE (one)-[:RELATED_TO {name: relation.name, memory: relation.memory}]->(other)
+"""
+
+CLEAN = """
+UNWIND $ids AS id
+CALL {
+    WITH id MATCH (n:Entity {memweld_id: id}) WHERE NOT (n)<-[:MENTIONS]-() DETACH DELETE n
+    UNION ALL
+    WITH id MATCH (n:Session {memweld_id: id}) WHERE NOT (n)<-[:SAID_IN]-() DETACH DELETE n
+    UNION ALL
+    WITH id MATCH (n:Agent {memweld_id: id}) WHERE NOT (n)-[:KEEPS|REMEMBERS]->() DETACH DELETE n
+    UNION ALL
+    WITH id MATCH (n:User {memweld_id: id}) WHERE NOT (n)-[:REMEMBERS]->() DETACH DELETE n
+}
+"""
+
+# Entities of memories that the caller may see, with how many memories mention each.
+MENTIONED = """
+UNWIND $ids AS id
+MATCH (m:Memory {memweld_id: id})-[:MENTIONS]->(e:Entity)
+WHERE m.space = $space AND ($agent IS NULL OR m.agent = $agent)
+RETURN m.id AS item, m.hash AS hash, e.memweld_id AS entity, e.name AS name, e.key AS key,
+       COUNT { (e)<-[:MENTIONS]-() } AS mentions
+"""
+
+SIMILAR_NAMES = """
+MATCH (e:Entity {space: $space})
+WHERE e.key = $key OR all(word IN $words WHERE word IN e.words)
+RETURN e.memweld_id AS entity
+ORDER BY e.key = $key DESC, size(e.key) LIMIT 20
+"""
+
+# One step over a memory to another entity, and on to its memories; what very many memories mention leads nowhere.
+RELATED = """
+UNWIND $entities AS id
+MATCH (e:Entity {memweld_id: id})<-[:MENTIONS]-(m:Memory)
+WHERE m.space = $space AND ($agent IS NULL OR m.agent = $agent)
+WITH e, m, COUNT { (e)<-[:MENTIONS]-() } AS mentions
+ORDER BY mentions, m.created_at DESC LIMIT $most
+CALL {
+    WITH e, m, mentions
+    RETURN m AS found, null AS via, null AS over, 0 AS further
+    UNION ALL
+    WITH e, m, mentions
+    WITH e, m WHERE mentions <= $crowd
+    MATCH (m)-[:MENTIONS]->(f:Entity)
+    WHERE f <> e AND NOT f.memweld_id IN $entities AND COUNT { (f)<-[:MENTIONS]-() } <= $crowd
+    MATCH (f)<-[:MENTIONS]-(other:Memory)
+    WHERE other <> m AND other.space = $space AND ($agent IS NULL OR other.agent = $agent)
+    RETURN other AS found, m AS via, f AS over, COUNT { (f)<-[:MENTIONS]-() } AS further
+}
+RETURN found.id AS item, found.hash AS hash, e.name AS name, mentions,
+       via.id AS via, via.hash AS via_hash, over.name AS over, further
+ORDER BY further LIMIT $rows
+"""
+
+COUNT_SPACE = """
+CALL {
+    MATCH (n:Memory {space: $space}) RETURN count(n) AS nodes
+    UNION ALL MATCH (n:Entity {space: $space}) RETURN count(n) AS nodes
+    UNION ALL MATCH (n:Session {space: $space}) RETURN count(n) AS nodes
+    UNION ALL MATCH (n:Agent {space: $space}) RETURN count(n) AS nodes
+    UNION ALL MATCH (n:User {space: $space}) RETURN count(n) AS nodes
+}
+RETURN sum(nodes) AS nodes
+"""
+
+NODES = """
+MATCH (m:Memory) WHERE m.memweld_id > $after AND m.memweld_id STARTS WITH $prefix
+RETURN m.memweld_id AS node, m.id AS item, m.hash AS hash ORDER BY m.memweld_id LIMIT $limit
+"""
+
+NODES_OF = """
+UNWIND $ids AS id MATCH (m:Memory {memweld_id: id}) RETURN m.id AS item, m.hash AS hash
+"""

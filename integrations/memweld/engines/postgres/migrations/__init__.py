@@ -1,0 +1,1 @@
+"""Alembic's home: how the schema became what it is."""

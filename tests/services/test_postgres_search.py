@@ -1,0 +1,178 @@
+"""A user with very many memories: candidates from HNSW and from words, ranked as everybody's memories are."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+from servers import PostgresServer
+
+from memweld import Backend, connect
+from memweld.engines.postgres.engine import PostgresEngine
+
+pytestmark = pytest.mark.services
+
+WORDS = (
+    "tea coffee bread cat dog train tram river garden piano letter doctor market winter summer island bridge museum "
+    "bicycle novel recipe violin lamp mountain harbour kitchen cousin teacher nephew concert painting holiday"
+).split()
+TURNS = 600
+
+
+class Meaning:
+    """Vectors in which words that are equal lie close, of few dimensions, so that HNSW has something to find."""
+
+    def embed_query(self, text: str) -> list[float]:
+        return self.embed_documents([text])[0]
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [
+            np.sum([np.random.default_rng(sum(map(ord, word))).standard_normal(24) for word in text.split()], axis=0)
+            .astype(float)
+            .tolist()
+            for text in texts
+        ]
+
+
+def fill(backend: Backend) -> None:
+    chance = random.Random(1)
+    memory, agent = backend.user("ana"), backend.user("ana", agent_id="r")
+    for session in range(TURNS // 20):
+        turns = [" ".join([*chance.choices(WORDS, k=5), str(session * 20 + turn)]) for turn in range(20)]
+        for place, turn in enumerate(turns):
+            memory.add(turn, session_id=f"s{session}", metadata={"even": place % 2 == 0, "place": str(place)})
+    agent.add("the agent noted tea and a violin in the harbour", metadata={"even": True})
+    memory.preferences.set("drink", "green tea in the winter garden")
+    memory.state("n").set("k", 1, text="a record of the piano in the museum")
+    backend.user("bob").add("bob's tea and violin in the harbour")
+
+
+@pytest.fixture(scope="module")
+def url(postgres: PostgresServer) -> str:
+    """Filled, with all vectors of ana in the index."""
+    url = postgres.make_database()
+    with connect(url, embedder=embedder()) as backend:
+        fill(backend)
+    with connect(f"{url}?exact_below=100", embedder=embedder()) as backend:
+        backend.user("ana").search("tea")
+        wait_until(url, "SELECT bool_and(wide) FROM memweld.owners WHERE user_id = 'ana' AND agent_id = ''")
+    return url
+
+
+def embedder() -> Any:
+    from langchain_core.embeddings import Embeddings
+
+    class Model(Meaning, Embeddings):
+        pass
+
+    return Model()
+
+
+def ask(url: str, statement: str) -> Any:
+    with psycopg.connect(url, autocommit=True) as connection:
+        row = connection.execute(statement.encode()).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def wait_until(url: str, statement: str) -> None:
+    deadline = time.monotonic() + 60
+    while not ask(url, statement):
+        assert time.monotonic() < deadline, statement
+        time.sleep(0.05)
+
+
+QUERIES = [" ".join(random.Random(number).choices(WORDS, k=3)) for number in range(25)]
+
+
+def test_candidates_are_as_good_as_everything(url: str) -> None:
+    """The first ten of an exact search are nearly all found, with scores that say nearly the same."""
+    with (
+        connect(url, embedder=embedder()) as exact,
+        connect(f"{url}?exact_below=100", embedder=embedder()) as archived,
+    ):
+        shared, drift = 0, 0.0
+        for query in QUERIES:
+            want = {hit.id: hit.score for hit in exact.user("ana").search(query, limit=10)}
+            have = {hit.id: hit.score for hit in archived.user("ana").search(query, limit=10)}
+            shared += len(want.keys() & have.keys())
+            drift = max([drift, *(abs(want[each] - have[each]) for each in want.keys() & have.keys())])
+    assert shared >= 0.95 * 10 * len(QUERIES)
+    assert drift < 0.05
+
+
+def test_the_index_is_used(url: str) -> None:
+    """Only vectors of users with very many memories are in it."""
+    used = "SELECT coalesce(sum(idx_scan), 0) FROM pg_stat_user_indexes WHERE indexrelname = 'items_by_vector'"
+    assert (
+        ask(url, "SELECT count(*) FROM pg_indexes WHERE indexname = 'items_by_vector' AND indexdef LIKE '%hnsw%'") == 1
+    )
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET search_path TO memweld, public")
+        connection.execute("SET enable_seqscan = off; SET enable_sort = off")
+        plan = connection.execute(
+            "EXPLAIN SELECT seq FROM items WHERE root = 1 AND wide ORDER BY vector::vector(24) <=> "
+            f"'{[1.0] * 24}'::vector(24) LIMIT 5".encode()
+        ).fetchall()
+    assert any("items_by_vector" in line for (line,) in plan), (plan, used)
+    assert ask(url, "SELECT bool_or(wide) FROM memweld.items WHERE text LIKE 'bob%'") is False
+
+
+def test_filters_do_not_make_recall_collapse(url: str) -> None:
+    """What fits one filter in twenty is found as fully as without one; kinds, agents and other users are apart."""
+    with (
+        connect(url, embedder=embedder()) as exact,
+        connect(f"{url}?exact_below=100", embedder=embedder()) as archived,
+    ):
+        for query in QUERIES[:10]:
+            for filters in ({"place": "7"}, {"even": True}, {"place": "no such"}):
+                want = [hit.id for hit in exact.user("ana").search(query, limit=10, filters=filters)]
+                hits = archived.user("ana").search(query, limit=10, filters=filters)
+                assert all(hit.metadata[key] == value for hit in hits for key, value in filters.items())
+                assert len({hit.id for hit in hits} & set(want)) >= 0.9 * len(want)
+        ana = archived.user("ana")
+        assert [hit.text for hit in ana.search("tea", kinds="preference")] == ["drink: green tea in the winter garden"]
+        assert [hit.text for hit in ana.search("piano", kinds="record")] == ["a record of the piano in the museum"]
+        assert "bob" not in " ".join(hit.text for hit in ana.search("bob's tea and violin in the harbour", limit=50))
+        agent = archived.user("ana", agent_id="r")
+        assert [hit.text for hit in agent.search("tea violin")] == ["the agent noted tea and a violin in the harbour"]
+
+
+def test_changes_are_seen_at_once(url: str) -> None:
+    """What is added, changed, expires or is deleted is so for the next search."""
+    with connect(f"{url}?exact_below=100", embedder=embedder()) as backend:
+        ana = backend.user("ana")
+        (item,) = ana.add("xylophone lessons on the volcano")
+        assert ask(url, f"SELECT wide FROM memweld.items WHERE id = '{item.id}'") is True
+        assert ana.search("xylophone volcano")[0].id == item.id
+        ana.update(item.id, "trombone lessons on the glacier")
+        assert ana.search("trombone glacier")[0].id == item.id
+        ana.delete(item.id)
+        assert item.id not in {hit.id for hit in ana.search("trombone glacier", limit=50)}
+        ana.state("n").set("gone", 1, text="a zeppelin over the fjord", ttl=0.3)
+        assert "zeppelin" in ana.search("zeppelin fjord")[0].text
+        time.sleep(0.4)
+        assert "zeppelin" not in " ".join(hit.text for hit in ana.search("zeppelin fjord", limit=50))
+
+
+@pytest.mark.parametrize("query", ["what is it?", "':*&|!() \\ '", "茶 を飲む", "a", "%s ? :x", "x" * 3000])
+def test_any_query_is_a_query(url: str, query: str) -> None:
+    with connect(f"{url}?exact_below=100", embedder=embedder()) as backend:
+        assert len(backend.user("ana").search(query, limit=3)) <= 3
+
+
+def test_what_is_half_indexed_is_found(postgres: PostgresServer) -> None:
+    """Until all vectors of the user are in the index, the database compares with each."""
+    url = f"{postgres.make_database()}?exact_below=5"
+    with connect(url, embedder=embedder()) as backend:
+        memory = backend.user("ana")
+        for number in range(30):
+            memory.add(f"{WORDS[number]} {number}")
+        engine = backend._engine
+        assert isinstance(engine, PostgresEngine)
+        for word in ("tea", "doctor", "violin"):
+            assert memory.search(word)[0].text.startswith(word)
