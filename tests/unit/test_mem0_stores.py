@@ -430,6 +430,37 @@ def test_two_deliverers_leave_the_newer_state(connect: Callable[..., Backend]) -
     assert store_of(backend).get(item.id).payload["data"] == "I live in Faro"
 
 
+def test_the_slower_of_two_deliverers_speaks_first(connect: Callable[..., Backend]) -> None:
+    """The newer state was brought before the old one, and its deliverer says so after it: it is brought once more."""
+    backend = connect()
+    ana = backend.user("ana")
+    (item,) = ana.add("I live in Lisbon")
+    delivery = delivery_of(backend)
+    put, finish = delivery.mirror.put, delivery._finish
+    theirs: list[Any] = []
+
+    def overtaken(rows: Any) -> Any:
+        delivery.mirror.put = put
+        with delivery._database.writing() as connection:
+            connection.execute("UPDATE items SET text = 'I live in Faro', stamp = stamp + 1 WHERE id = ?", (item.id,))
+        waiting, found = delivery._read(0, sys.maxsize)
+        put(delivery._with_vectors(waiting, found))
+        theirs.extend((waiting, found))
+        return put(rows)
+
+    def before_them(*ours: Any) -> None:
+        delivery._finish = finish
+        finish(*ours)
+        finish(*theirs)
+
+    delivery.mirror.put, delivery._finish = overtaken, before_them
+    ana.update(item.id, "I live in Porto")
+    assert store_of(backend).get(item.id).payload["data"] == "I live in Porto"
+    ana.search("Faro")
+    assert delivery.waiting() == 0
+    assert store_of(backend).get(item.id).payload["data"] == "I live in Faro"
+
+
 # one store, several users of it
 
 

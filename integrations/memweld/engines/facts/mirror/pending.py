@@ -206,10 +206,9 @@ class Delivery:
                 stamp = found[each.item][1] if each.item in found else None
                 now = connection.execute("SELECT stamp FROM items WHERE id = ?", (each.item,)).fetchone()
                 if (None if now is None else now[0]) != stamp:
-                    # It changed while it was brought, and another process may have brought the newer state before.
-                    connection.execute(
-                        "INSERT INTO mem0_pending (item, vector) VALUES (?, x'') ON CONFLICT DO NOTHING", (each.item,)
-                    )
+                    # It changed while it was brought, and another process may have brought the newer state before, and
+                    # may not have said so yet: the number is a new one, so that it does not take this row with its own.
+                    _wait_anew(connection, each.item)
 
     def waiting(self, *, gone: bool = False) -> int:
         """How many rows wait; only those whose items are gone, if wanted."""
@@ -257,3 +256,12 @@ class Delivery:
                     "INSERT INTO mem0_pending (item, vector) VALUES (?, x'') ON CONFLICT DO NOTHING",
                     [(item,) for item in lost],
                 )
+
+
+def _wait_anew(connection: Connection, item: str) -> None:
+    """Have an item brought again, with the vector that waits for it, if one does."""
+    held = connection.execute("SELECT vector FROM mem0_pending WHERE item = ?", (item,)).fetchone()
+    connection.execute("DELETE FROM mem0_pending WHERE item = ?", (item,))
+    connection.execute(
+        "INSERT INTO mem0_pending (item, vector) VALUES (?, ?)", (item, b"" if held is None else held[0])
+    )
