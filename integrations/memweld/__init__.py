@@ -12,7 +12,8 @@
 The import is light: no framework, no mem0 and no numpy is loaded before it is used.
 """
 
-from .backend import Backend, connect
+from .backend import Backend
+from .connecting import connect
 from .errors import (
     AccessDeniedError,
     BackendUnavailableError,

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__
-from .backend import connect, redacted
+from .backend import redacted
+from .connecting import connect
 from .errors import ConfigurationError, MemweldError
 from .settings import Settings, load_settings
 

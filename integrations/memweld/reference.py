@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import BaseModel
 
-from .backend import Backend, connect
+from .backend import Backend
+from .connecting import connect
 from .engine import Engine
 from .errors import ConfigurationError
 from .memory import Memory

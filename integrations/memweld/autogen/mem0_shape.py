@@ -11,7 +11,8 @@ from autogen_core.memory import MemoryContent, MemoryMimeType, MemoryQueryResult
 from pydantic import BaseModel
 from typing_extensions import Self
 
-from ..backend import Backend, connect
+from ..backend import Backend
+from ..connecting import connect
 from ..errors import ConfigurationError, invalid
 from ..models import Hit
 from ..reference import given_backend, kept_open

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .options import connected
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ..backend import Backend
+    from ..moving.copying import Copied
+    from ..moving.plan import Plan
     from ..scope import Scope
-    from .copying import Copied
-    from .plan import Plan
 
 __all__ = ["copy_command", "import_command"]
 
@@ -52,13 +53,13 @@ def copy_command(
 ) -> None:
     """Copy memories from one backend to another and compare both. Interrupted, it continues where it was."""
     from ..errors import InvalidInputError
-    from .copying import copy
+    from ..moving.copying import copy
 
     if everybody == (user is not None or agent is not None):
         raise InvalidInputError("Say whom to copy: --user ID, --agent ID (or both), or --all.")
     with (
-        _connect(source, from_token) as old,
-        _connect(target, to_token) as new,
+        connected(source, from_token) as old,
+        connected(target, to_token) as new,
         _bar("Copying") as tell,
     ):
         done = different = 0
@@ -103,7 +104,7 @@ def _show_copied(report: Copied, *, dry_run: bool) -> None:
 
 
 def _counted(counts: Mapping[str, int]) -> str:
-    from .walking import STORES
+    from ..moving.walking import STORES
 
     return ", ".join(f"{counts[store]} {store}" for store in STORES if counts.get(store)) or "nothing"
 
@@ -145,10 +146,10 @@ def import_command(
     ] = None,
 ) -> None:
     """Take over what mem0, a botwire server or LangChain has kept. To do it again stores nothing twice."""
-    from .botwire import read_botwire
-    from .files import changed_at, load
-    from .langchain import read_langchain_file
-    from .mem0 import read_mem0
+    from ..moving.botwire import read_botwire
+    from ..moving.files import changed_at, load
+    from ..moving.langchain import read_langchain_file
+    from ..moving.mem0 import read_mem0
 
     scope = _whose(origin, user, agent, all_users=all_users)
     with _bar("Reading") as tell:
@@ -170,7 +171,7 @@ def import_command(
     if dry_run:
         typer.echo("Dry run: nothing was written.")
         return
-    with _connect(url, None) as backend, _bar("Storing") as tell:
+    with connected(url) as backend, _bar("Storing") as tell:
         plan.store(backend, overwrite=overwrite, progress=lambda done, total: tell(f"for {total:,} scope(s)", done))
     _show_stored(plan)
 
@@ -206,12 +207,6 @@ def _show_stored(plan: Plan) -> None:
     typer.echo(f"New or changed: {_counted(plan.stored)}")
     if plan.left:
         typer.echo(f"Left as they are: {plan.left} values that differ; --overwrite replaces them.")
-
-
-def _connect(url: str | None, token: str | None) -> Backend:
-    from ..backend import connect
-
-    return connect(url, token=token)
 
 
 @contextmanager

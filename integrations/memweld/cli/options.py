@@ -1,0 +1,37 @@
+"""What several commands take, and what they make of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ..backend import Backend
+
+__all__ = ["Url", "User", "connected", "words"]
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        envvar="MEMWELD_URL",
+        help="Where memory is kept, e.g. sqlite:///team.db. The file in your data directory if not given.",
+    ),
+]
+User = Annotated[
+    str,
+    typer.Option("--user", envvar="MEMWELD_USER_ID", help="Whose memory it is.", show_default=False),
+]
+
+
+def connected(url: str | None, token: str | None = None) -> Backend:
+    """The backend of a URL, or of the settings."""
+    from ..connecting import connect
+
+    return connect(url, token=token)
+
+
+def words(text: str | None) -> list[str] | None:
+    """What stands between commas; None for None."""
+    return None if text is None else [word.strip() for word in text.split(",") if word.strip()]
