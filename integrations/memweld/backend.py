@@ -16,7 +16,10 @@ from .scope import Scope
 if TYPE_CHECKING:
     from .engines.graph.checkup import Standing as GraphStanding
 
-__all__ = ["Backend", "redacted"]
+__all__ = ["SECRET_PARAMETERS", "Backend", "redacted"]
+
+SECRET_PARAMETERS = frozenset({"password", "sslpassword", "token", "binding_key"})
+"""The parameters of a URL that nobody is shown, and that are not saved."""
 
 
 class Backend:
@@ -154,6 +157,6 @@ class Backend:
 
 def redacted(url: str) -> str:
     """The URL without user, password and keys, for people to read."""
-    url = re.sub(r"([?&](?:password|sslpassword|binding_key)=)[^&]*", r"\1…", url)
+    url = re.sub(rf"([?&](?:{'|'.join(SECRET_PARAMETERS)})=)[^&]*", r"\1…", url, flags=re.IGNORECASE)
     head, at, tail = url.rpartition("@")
     return f"{head.split('://')[0]}://…@{tail}" if at and "://" in head else url

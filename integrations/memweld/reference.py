@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import BaseModel
 
-from .backend import Backend
+from .backend import SECRET_PARAMETERS, Backend
 from .connecting import connect
 from .engine import Engine
 from .errors import ConfigurationError
@@ -25,7 +25,6 @@ from .source import MemorySource
 __all__ = ["Reference", "given_backend", "kept_open", "loading_with", "opened", "without_secrets"]
 
 _IN_MEMORY = ("sqlite:", "sqlite:///:memory:")
-_SECRET_PARAMETERS = frozenset({"password", "sslpassword", "token"})
 
 _WITH: contextvars.ContextVar[Backend | None] = contextvars.ContextVar("memweld_loading_with", default=None)
 _GUARD = threading.Lock()
@@ -111,7 +110,7 @@ def without_secrets(url: str) -> str:
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     query = parse_qsl(parts.query, keep_blank_values=True)
-    shown = [(key, value) for key, value in query if key.lower() not in _SECRET_PARAMETERS]
+    shown = [(key, value) for key, value in query if key.lower() not in SECRET_PARAMETERS]
     if ":" not in user and shown == query:
         return url
     return urlunsplit(parts._replace(netloc=user.partition(":")[0] + at + host, query=urlencode(shown)))

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from typing import Literal, TypeAlias
+from collections.abc import Generator, Iterable, Mapping
+from typing import Any, Literal, TypeAlias
 
 from .backend import Backend
-from .errors import BackendUnavailableError, ConfigurationError, InvalidInputError, MemweldError, invalid
+from .errors import (
+    AccessDeniedError,
+    BackendUnavailableError,
+    ConfigurationError,
+    InvalidInputError,
+    MemweldError,
+    invalid,
+)
 from .memory import Memory
-from .scope import Scope, current_user
+from .scope import Scope, current_user, user_scope, validate_identity
 
 __all__ = [
     "TOLERATED",
@@ -16,7 +25,9 @@ __all__ = [
     "OnError",
     "check_on_error",
     "check_source",
+    "claimed_scope",
     "memory_now",
+    "named_for",
     "surrounding_scope",
     "tolerate",
 ]
@@ -59,6 +70,49 @@ def surrounding_scope() -> Scope | None:
         return current_user()
     except ConfigurationError:
         return None
+
+
+def claimed_scope(claims: Mapping[str, object], agents: Iterable[Any] = (), *, unit: str = "run", remedy: str) -> Scope:
+    """The scope that the channels of a run name, `memweld.user_scope` among them.
+
+    All that name a user must name the same one: some channels are filled in by clients, and a client must not choose
+    another user than the one who was authenticated.
+
+    Args:
+        claims: What each channel says of the user; None where it says nothing. Named as errors shall name it.
+        agents: What each channel says of the agent; the first that is not None narrows the scope.
+        unit: What the framework calls it: a run, a turn.
+        remedy: How a user is named, for the error.
+
+    Raises:
+        ConfigurationError: Nothing names a user. There is never a default user.
+        AccessDeniedError: The channels name different users.
+        InvalidInputError: An id breaks a rule of `memweld.scope.validate_identity`.
+    """
+    surrounding = surrounding_scope()
+    all_claims = {**claims, "memweld.user_scope": surrounding and surrounding.user_id}
+    named = {place: validate_identity("user_id", user) for place, user in all_claims.items() if user is not None}
+    if not named:
+        if surrounding is not None:
+            return surrounding
+        raise ConfigurationError(f"No user is known in this {unit}, and there is no default user: {remedy}")
+    if len(set(named.values())) > 1:
+        # Not who they are: a model reads this.
+        raise AccessDeniedError(f"Different users are named by {' and '.join(named)}; a {unit} acts for one user only.")
+    agent = next((agent for agent in (*agents, surrounding and surrounding.agent_id) if agent is not None), None)
+    return Scope(
+        user_id=next(iter(named.values())), agent_id=None if agent is None else validate_identity("agent_id", agent)
+    )
+
+
+@contextlib.contextmanager
+def named_for(source: MemorySource, memory: Memory) -> Generator[None]:
+    """Name the user of a backend's memory for all that is called in the block and does not see the run's channels."""
+    if isinstance(source, Memory) or memory.user_id is None:
+        yield
+        return
+    with user_scope(memory.user_id, agent_id=memory.agent_id):
+        yield
 
 
 def check_on_error(on_error: OnError) -> OnError:

@@ -904,6 +904,7 @@ class TestComponents:
         assert without_secrets("postgresql://app:s3cret@db:5432/m?sslmode=require&password=s3cret") == (
             "postgresql://app@db:5432/m?sslmode=require"
         )
+        assert without_secrets(f"postgresql://app@db/m?rls=1&binding_key={'ab' * 32}") == "postgresql://app@db/m?rls=1"
         for url in ("sqlite:////data/a b.db", "sqlite://", "http://host:8710/mcp", "postgresql://app@db/m"):
             assert without_secrets(url) == url
 

@@ -15,8 +15,8 @@ from ..checks import check_key
 from ..errors import AccessDeniedError, MemweldError, invalid
 from ..memory import Memory
 from ..models import ChatMessage
-from ..source import MemorySource, OnError, check_on_error, check_source, tolerate
-from .identity import USER_VARIABLE, memory_of_turn, named_for
+from ..source import MemorySource, OnError, check_on_error, check_source, named_for, tolerate
+from .identity import USER_VARIABLE, memory_of_turn
 from .messages import to_neutral
 from .storage import MemweldStorage
 

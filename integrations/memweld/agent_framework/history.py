@@ -14,8 +14,8 @@ from typing_extensions import override
 from ..checks import check_key, check_limit
 from ..errors import invalid
 from ..memory import Memory
-from ..source import MemorySource, check_source, memory_now
-from .identity import USER_KEY, memory_of_session, named_for
+from ..source import MemorySource, check_source, memory_now, named_for
+from .identity import USER_KEY, memory_of_session
 from .messages import answered, fresh, to_agent_framework, to_neutral
 
 __all__ = ["MemweldHistoryProvider"]

@@ -19,11 +19,11 @@ from ..backend import Backend
 from ..checks import check_key
 from ..memory import Memory
 from ..recall import DEFAULT_BUDGET
-from ..source import OnError
+from ..source import OnError, check_source, memory_now
 from .recalling import USER_NAMES, Recalled, Recaller
 from .session import KeptSession
 from .shared import SharedSession
-from .source import MemorySource, SourceConfig
+from .source import SourceConfig, config_of, load_source
 
 __all__ = ["MemweldChatCompletionContext"]
 
@@ -97,7 +97,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
         on_error: OnError = "warn",
     ) -> None:
         super().__init__()
-        self._source = MemorySource(memory)
+        self._source = check_source(memory)
         session_id, self._agent_name = check_key("session_id", session_id), agent_name
         if agent_name is None:
             self._session = KeptSession(session_id, user_names)
@@ -123,7 +123,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
             ConfigurationError: No user is known.
             BackendUnavailableError: The history cannot be written; capture too, with ``on_error="raise"``.
         """
-        memory = self._source.memory()
+        memory = memory_now(self._source)
         try:
             if self._capture and isinstance(message, AssistantMessage):
                 await _thread(self._session.capture, memory, self._recaller.on_error)
@@ -138,7 +138,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
             ConfigurationError: No user is known.
             BackendUnavailableError: The history cannot be read; recall too, with ``on_error="raise"``.
         """
-        memory = self._source.memory()
+        memory = memory_now(self._source)
         messages, question = await self._read(memory)
         block = (await self._recaller.recall(memory, *question, messages)).block if self._recall else ""
         return [SystemMessage(content=block), *messages] if block else messages
@@ -154,7 +154,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
 
     async def clear(self) -> None:
         """Delete the session's messages; facts stay. An agent's ``on_reset`` and a team's ``reset`` call this."""
-        memory = self._source.memory()
+        memory = memory_now(self._source)
         if self._keep_on_clear:
             await _thread(self._session.begin_anew, memory)
         else:
@@ -162,7 +162,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
 
     async def save_state(self) -> Mapping[str, Any]:
         """The session as JSON, without what was recalled."""
-        return await _thread(self._session.save, self._source.memory())
+        return await _thread(self._session.save, memory_now(self._source))
 
     async def load_state(self, state: Mapping[str, Any]) -> None:
         """Fill the session from a saved state if it has no messages; a session that has some is newer and stays.
@@ -173,24 +173,24 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
         Raises:
             AccessDeniedError: The state was saved for another user.
         """
-        await _thread(self._session.load, self._source.memory(), state)
+        await _thread(self._session.load, memory_now(self._source), state)
 
     # for a MemweldMemory beside it
 
     def recalls(self, memory: Memory) -> bool:
         """Whether this context itself puts what this memory recalls in front of its messages."""
-        mine = self._source.memory()
+        mine = memory_now(self._source)
         return self._recall and mine == memory
 
     async def recall(self) -> Recalled:
         """What is recalled for the present turn."""
-        memory = self._source.memory()
+        memory = memory_now(self._source)
         messages, question = await self._read(memory)
         return await self._recaller.recall(memory, *question, messages)
 
     def _to_config(self) -> MemweldChatCompletionContextConfig:
         return MemweldChatCompletionContextConfig(
-            **self._source.config().model_dump(),
+            **config_of(self._source).model_dump(),
             session_id=self._session.session_id,
             inner=None if self._inner is None else self._inner.dump_component(),
             recall=self._recall,
@@ -206,7 +206,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
     @classmethod
     def _from_config(cls, config: MemweldChatCompletionContextConfig) -> Self:
         return cls(
-            MemorySource.load(config),
+            load_source(config),
             config.session_id,
             inner=None if config.inner is None else ChatCompletionContext.load_component(config.inner),
             recall=config.recall,

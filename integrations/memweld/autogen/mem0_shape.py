@@ -17,7 +17,7 @@ from ..errors import ConfigurationError, invalid
 from ..models import Hit
 from ..reference import given_backend, kept_open
 from .memory import MemweldMemory
-from .source import MemorySource, SourceConfig
+from .source import SourceConfig, config_of, load_source
 
 __all__ = ["Mem0Memory"]
 
@@ -123,14 +123,14 @@ class Mem0Memory(MemweldMemory):
         return MemoryContent(content=hit.text, mime_type=MemoryMimeType.TEXT, metadata=data)
 
     def _to_config(self) -> Mem0MemoryConfig:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return Mem0MemoryConfig(user_id=self._user_id, limit=self.limit, url=self._source.config().url)
+        return Mem0MemoryConfig(user_id=self._user_id, limit=self.limit, url=config_of(self._source).url)
 
     @classmethod
     def _from_config(cls, config: Mem0MemoryConfig) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
         given = config.model_dump(exclude={"url"})
         if config.url is None:
             return cls(**given)
-        backend = MemorySource.load(SourceConfig(url=config.url))
+        backend = load_source(SourceConfig(url=config.url))
         return cls(**given, backend=backend if isinstance(backend, Backend) else None)
 
 

@@ -18,12 +18,12 @@ from ..memory import Memory
 from ..models import Hit
 from ..recall import DEFAULT_BUDGET
 from ..scope import Scope
-from ..source import OnError
+from ..source import OnError, check_source, memory_now
 from ..tools import item_data
 from .cancelling import awaited
 from .context import MemweldChatCompletionContext
 from .recalling import USER_NAMES, Recaller, last_said, show_recall
-from .source import MemorySource, SourceConfig
+from .source import SourceConfig, config_of, load_source
 
 __all__ = ["MemweldMemory"]
 
@@ -66,7 +66,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
         user_names: Sequence[str] = USER_NAMES,
         on_error: OnError = "warn",
     ) -> None:
-        self._source = MemorySource(memory)
+        self._source = check_source(memory)
         self._recaller = Recaller(limit=limit, budget=budget, on_error=on_error)
         self._user_names = tuple(user_names)
 
@@ -80,7 +80,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
             ConfigurationError: No user is known.
             BackendUnavailableError: With ``on_error="raise"``.
         """
-        memory = self._source.memory()
+        memory = memory_now(self._source)
         if isinstance(model_context, MemweldChatCompletionContext) and model_context.recalls(memory):
             recalled = await model_context.recall()
         else:
@@ -92,7 +92,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
     def scope_now(self) -> Scope | None:
         """Whose memory it is at this moment; None if no user is known."""
         try:
-            return self._source.memory().scope
+            return memory_now(self._source).scope
         except ConfigurationError:
             return None
 
@@ -118,7 +118,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
         if unknown := sorted(set(kwargs) - _OPTIONS):
             raise invalid("argument", unknown[0], f"query takes {', '.join(sorted(_OPTIONS))}", "Leave it out.")
         options: dict[str, Any] = {"limit": self._recaller.limit, **kwargs}
-        hits = await awaited(self._source.memory().aio.search(_text(query), **options), cancellation_token)
+        hits = await awaited(memory_now(self._source).aio.search(_text(query), **options), cancellation_token)
         return MemoryQueryResult(results=[self._content(hit) for hit in hits])
 
     async def add(self, content: MemoryContent, cancellation_token: CancellationToken | None = None) -> None:
@@ -127,12 +127,12 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
         Raises:
             InvalidInputError: It is an image or binary, or its metadata is no JSON.
         """
-        adding = self._source.memory().aio.add(_text(content), metadata=content.metadata)
+        adding = memory_now(self._source).aio.add(_text(content), metadata=content.metadata)
         await awaited(adding, cancellation_token)
 
     async def clear(self) -> None:
         """Delete all memories of the user: facts, preferences and task outcomes. Histories stay."""
-        await self._source.memory().aio.clear()
+        await memory_now(self._source).aio.clear()
 
     async def close(self) -> None:
         """Do nothing: the backend belongs to whoever opened it."""
@@ -143,7 +143,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
 
     def _to_config(self) -> MemweldMemoryConfig:
         return MemweldMemoryConfig(
-            **self._source.config().model_dump(),
+            **config_of(self._source).model_dump(),
             limit=self._recaller.limit,
             budget=self._recaller.budget,
             user_names=self._user_names,
@@ -153,7 +153,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
     @classmethod
     def _from_config(cls, config: MemweldMemoryConfig) -> Self:
         return cls(
-            MemorySource.load(config),
+            load_source(config),
             limit=config.limit,
             budget=config.budget,
             user_names=config.user_names,

@@ -9,10 +9,10 @@ from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.runnables.config import set_config_context
 from langgraph.runtime import Runtime, get_runtime
 
-from ..errors import AccessDeniedError, ConfigurationError, InvalidInputError
+from ..errors import InvalidInputError
 from ..memory import Memory
-from ..scope import Scope, validate_identity
-from ..source import MemorySource, surrounding_scope
+from ..scope import Scope
+from ..source import MemorySource, claimed_scope
 
 __all__ = ["memory_of_run", "runtime_of", "scope_of_run", "thread_of_run"]
 
@@ -55,24 +55,18 @@ def scope_of_run(runtime: Runtime[Any] | None, config: RunnableConfig) -> Scope:
     """
     context = getattr(runtime, "context", None)
     configurable = config.get("configurable")
-    surrounding = surrounding_scope()
-    claims = {
-        "the authenticated user": _authenticated_user(runtime),
-        "the runtime context": _named(context, "user_id"),
-        'config["configurable"]': _named(configurable, "user_id"),
-        "memweld.user_scope": surrounding and surrounding.user_id,
-    }
-    named = {place: validate_identity("user_id", user) for place, user in claims.items() if user is not None}
-    if not named:
-        raise ConfigurationError(
-            "No user is known in this run, and there is no default user: name one in the runtime context "
-            '(context={"user_id": …}), in config={"configurable": {"user_id": …}}, or with memweld.user_scope(user_id).'
-        )
-    if len(set(named.values())) > 1:
-        # Not who they are: a model reads this.
-        raise AccessDeniedError(f"Different users are named by {' and '.join(named)}; a run acts for one user only.")
-    agents = (_named(context, "agent_id"), _named(configurable, "agent_id"), surrounding and surrounding.agent_id)
-    return Scope(user_id=next(iter(named.values())), agent_id=next((a for a in agents if a is not None), None))
+    return claimed_scope(
+        {
+            "the authenticated user": _authenticated_user(runtime),
+            "the runtime context": _named(context, "user_id"),
+            'config["configurable"]': _named(configurable, "user_id"),
+        },
+        [_named(context, "agent_id"), _named(configurable, "agent_id")],
+        remedy=(
+            'name one in the runtime context (context={"user_id": …}), in config={"configurable": {"user_id": …}}, '
+            "or with memweld.user_scope(user_id)."
+        ),
+    )
 
 
 def thread_of_run(runtime: Runtime[Any] | None, config: RunnableConfig) -> str | None:
