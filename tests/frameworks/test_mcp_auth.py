@@ -510,6 +510,25 @@ class TestTokenFiles:
             token_file_auth(write(tmp_path / "tokens.json", content))
         assert "4711" not in str(caught.value)
 
+    def test_a_change_counts_from_the_next_request_on(
+        self, keys: RSAKeyPair, backend: Backend, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        backend.user("ana").add("Ana's")
+        backend.user("bob").add("Bob's")
+        file = write(tmp_path / "tokens.json", {"anas-token": {"sub": "ana"}})
+        tokens = Issuer(keys, create_app(backend, auth=token_file_auth(file), stateless=True))
+        assert tokens.post("bobs-token", INITIALIZE)[0].status_code == 401
+        write(tmp_path / "new.json", {"bobs-token": {"sub": "bob"}}).replace(file)
+        assert tokens.use("bobs-token", listed) == ["Bob's"]
+        assert tokens.post("anas-token", INITIALIZE)[0].status_code == 401
+        for broken in (lambda: write(file, '{"bobs-token": '), file.unlink):
+            broken()
+            assert tokens.post("bobs-token", INITIALIZE)[0].status_code == 401
+        assert "No token is accepted" in caplog.text
+        assert "bobs-token" not in caplog.text
+        write(file, {"anas-token": {"sub": "ana"}})
+        assert tokens.use("anas-token", listed) == ["Ana's"]
+
     def test_no_file(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match="not usable"):
             token_file_auth(tmp_path / "none.json")

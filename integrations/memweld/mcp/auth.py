@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 import stat
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from fastmcp.server.auth import JWTVerifier
 
 __all__ = ["auth_from", "is_loopback", "jwt_auth", "token_file_auth"]
+
+logger = logging.getLogger("memweld.mcp")
 
 _HASHED = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -132,13 +135,19 @@ class _Bearer(BaseModel):
 
 
 class _TokenFile(_ScopedVerifier):
-    """Tokens from a file, kept as their SHA-256, so that looking one up takes the same time whatever was sent."""
+    """The tokens of a file as it is now, as SHA-256, so that a look-up takes the same time for every token."""
 
-    def __init__(self, bearers: Mapping[str, _Bearer], required_scopes: Sequence[str]) -> None:
+    def __init__(self, file: Path, required_scopes: Sequence[str]) -> None:
         super().__init__(required_scopes)
-        self._bearers = dict(bearers)
+        self._file = file
+        self._seen = self._look()
+        self._bearers = _bearers_in(file)
 
     async def verify_token(self, token: str) -> AccessToken | None:
+        seen = self._look()
+        if seen != self._seen:
+            self._seen = seen
+            self._read_again()
         bearer = self._bearers.get(_sha256(token))
         if bearer is None:
             return None
@@ -150,17 +159,35 @@ class _TokenFile(_ScopedVerifier):
             claims={"sub": bearer.sub},
         )
 
+    def _look(self) -> tuple[int, ...] | None:
+        try:
+            found = self._file.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode
+
+    def _read_again(self) -> None:
+        try:
+            self._bearers = _bearers_in(self._file)
+        except ConfigurationError as error:
+            # Whose token was taken away cannot be told from such a file: nobody's is accepted.
+            self._bearers = {}
+            logger.error("No token is accepted until this is mended: %s", error)
+        else:
+            logger.info("The token file %s has changed: %d tokens are accepted.", self._file, len(self._bearers))
+
 
 def _sha256(token: str) -> str:
     return f"sha256:{hashlib.sha256(token.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 def token_file_auth(path: str | Path, *, required_scopes: Sequence[str] = ()) -> AuthProvider:
-    """Accept the tokens that a file lists, for small teams. It is read once; restart the server after a change.
+    """Accept the tokens that a file lists, for small teams. A change counts from the next request on.
 
     The file is a JSON object ``{"<token>": {"sub": "ana", "scopes": ["memory:any-user"]}}``; ``scopes`` may be left
     out. Instead of a token it may hold the token's hash, ``sha256:<64 hexadecimal digits>``. A file that everybody on
-    the machine can read may hold hashes only.
+    the machine can read may hold hashes only. While a changed file is not usable no token is accepted, so replace it in
+    one step (``mv``).
 
     Args:
         path: The file.
@@ -170,7 +197,10 @@ def token_file_auth(path: str | Path, *, required_scopes: Sequence[str] = ()) ->
         ConfigurationError: The file cannot be read, is readable by everybody, is not of this form, or a subject
             breaks a rule of `validate_identity`.
     """
-    file = Path(path)
+    return _TokenFile(Path(path), required_scopes)
+
+
+def _bearers_in(file: Path) -> dict[str, _Bearer]:
     try:
         mode = file.stat().st_mode
         raw = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_without_doubles)
@@ -195,8 +225,7 @@ def token_file_auth(path: str | Path, *, required_scopes: Sequence[str] = ()) ->
             f"Everybody on this machine can read the tokens in {file}: run chmod o-r on it, "
             "or keep their hashes (sha256:…) instead."
         )
-    hashed = {token if _HASHED.fullmatch(token) else _sha256(token): bearer for token, bearer in listed.items()}
-    return _TokenFile(hashed, required_scopes)
+    return {token if _HASHED.fullmatch(token) else _sha256(token): bearer for token, bearer in listed.items()}
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
