@@ -3,23 +3,20 @@
 import base64
 import pickle
 import shlex
-import socket
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from fastmcp.server.auth import AccessToken, TokenVerifier
 
 import memweld
 from memweld import Backend
 from memweld.mcp import create_server
 from memweld.testing import BackendSuite
+from memweld.testing.serving import serving
 
 
 class Tokens(TokenVerifier):
@@ -38,20 +35,9 @@ class Tokens(TokenVerifier):
 
 @contextmanager
 def served(app: Any) -> Iterator[str]:
-    """The application on a free port of the loopback interface; the URL of its endpoint."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            deadline = time.monotonic() + 10
-            while not server.started and time.monotonic() < deadline:
-                time.sleep(0.005)
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}/mcp"
-        finally:
-            server.should_exit = True
-            thread.join(15)
+    """The application on the loopback interface; the URL of its endpoint."""
+    with serving(app) as url:
+        yield f"{url}/mcp"
 
 
 class RemoteSuite(BackendSuite):

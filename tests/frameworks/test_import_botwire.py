@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +14,6 @@ import botwire
 import botwire.memory
 import httpx
 import pytest
-import uvicorn
 from fastmcp.server.auth import StaticTokenVerifier
 from langchain_core.messages import AIMessage, HumanMessage
 from typer.testing import CliRunner, Result
@@ -29,25 +26,9 @@ from memweld.mcp import create_app
 from memweld.moving import read_botwire
 from memweld.scope import Scope
 from memweld.testing import HashEmbedder
+from memweld.testing.serving import serving
 
 ANA = Scope("ana")
-
-
-@contextmanager
-def running(application: Any) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(application, log_config=None, ws="none", timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            deadline = time.monotonic() + 10
-            while not server.started and time.monotonic() < deadline:
-                time.sleep(0.005)
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(15)
 
 
 @pytest.fixture
@@ -64,7 +45,7 @@ def store(opened: ExitStack) -> Backend:
 @pytest.fixture
 def botwires(opened: ExitStack, store: Backend, monkeypatch: pytest.MonkeyPatch) -> str:
     """A server to which the published client has written."""
-    url = opened.enter_context(running(create_app(store, user_id="agent")))
+    url = opened.enter_context(serving(create_app(store, user_id="agent")))
 
     def client(**options: Any) -> httpx.Client:
         # botwire's Memory never closes its own.
@@ -152,7 +133,7 @@ def test_chat_histories_become_sessions(botwires: str, opened: ExitStack, tmp_pa
 
 def test_a_server_with_tokens_and_users(opened: ExitStack, store: Backend, tmp_path: Path) -> None:
     tokens = StaticTokenVerifier({"good": {"client_id": "ana", "sub": "ana", "scopes": []}})
-    url = opened.enter_context(running(create_app(store, auth=tokens)))
+    url = opened.enter_context(serving(create_app(store, auth=tokens)))
     store.user("ana").state("n")["k"] = "anas"
     new = opened.enter_context(connect(f"sqlite:///{tmp_path / 'new.db'}"))
     with pytest.raises(AccessDeniedError, match="token"):

@@ -5,16 +5,12 @@ from __future__ import annotations
 import os
 import runpy
 import sys
-import threading
-import time
-from collections.abc import Awaitable, Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
 import pytest
-import uvicorn
 from fastmcp import Client, FastMCP
 from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
 from fastmcp.exceptions import ToolError
@@ -26,6 +22,7 @@ import memweld
 from memweld import Backend, ConfigurationError, InvalidInputError, Memory, connect
 from memweld.mcp import create_server, current_memory, use_backend
 from memweld.testing import HashEmbedder
+from memweld.testing.serving import serving
 
 T = TypeVar("T")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "mcp_preference_server.py"
@@ -258,23 +255,6 @@ class TestOurServer:
             asked(server, "as_writer")
 
 
-@contextmanager
-def served(app: Any) -> Generator[str]:
-    """The application on a free port of this machine; the URL of the port."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        for _ in range(500):
-            if server.started:
-                break
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
-
-
 TOKENS = StaticTokenVerifier(
     {
         "anas": {"client_id": "app", "sub": "ana", "scopes": []},
@@ -289,7 +269,7 @@ class TestOverHttp:
     def test_the_token_says_who_calls(self, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
         # Neither of them is who calls over HTTP.
         monkeypatch.setenv("MEMWELD_USER_ID", "operator")
-        with memweld.user_scope("operator"), served(bound(backend, auth=TOKENS).http_app()) as url:
+        with memweld.user_scope("operator"), serving(bound(backend, auth=TOKENS).http_app()) as url:
 
             def ask(token: str, tool: str, **arguments: Any) -> Any:
                 return asked(StreamableHttpTransport(f"{url}/mcp", auth=token), tool, **arguments)
@@ -303,7 +283,7 @@ class TestOverHttp:
         assert backend.user("operator").export()["state"] == []
 
     def test_one_memory_is_not_for_other_tokens(self, backend: Backend) -> None:
-        with served(bound(backend.user("ana"), auth=TOKENS).http_app()) as url:
+        with serving(bound(backend.user("ana"), auth=TOKENS).http_app()) as url:
             assert asked(StreamableHttpTransport(f"{url}/mcp", auth="anas"), "count") == 1
             for token in ("bobs", "service"):
                 with pytest.raises(ToolError, match="acts for one user only"):
@@ -312,7 +292,7 @@ class TestOverHttp:
     def test_without_tokens_nobody_calls(self, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MEMWELD_USER_ID", "operator")
         for source in (backend, backend.user("ana")):
-            with served(bound(source).http_app()) as url, pytest.raises(ToolError, match="verified token"):
+            with serving(bound(source).http_app()) as url, pytest.raises(ToolError, match="verified token"):
                 asked(f"{url}/mcp", "count")
         assert backend.user("operator").export()["state"] == []
 

@@ -12,14 +12,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx
 import pytest
-import uvicorn
 from fastmcp import Client, FastMCP
 from fastmcp.client.transports import SSETransport, StreamableHttpTransport
 from fastmcp.server.auth import StaticTokenVerifier
@@ -32,6 +30,7 @@ from memweld import Backend, BackendUnavailableError, ConfigurationError, connec
 from memweld.mcp import create_app, create_server
 from memweld.mcp.http import MAX_BODY_BYTES
 from memweld.testing import HashEmbedder
+from memweld.testing.serving import serving
 
 HEADERS = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
 INITIALIZE = {
@@ -86,26 +85,6 @@ def end(process: subprocess.Popen[bytes]) -> tuple[int, str]:
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=30)
     return process.returncode, errors.decode()
-
-
-@contextmanager
-def served(app: Any) -> Iterator[str]:
-    """An application behind an HTTP server that is not ours."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1, ws="none")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        for _ in range(500):
-            if server.started:
-                break
-            time.sleep(0.01)
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(timeout=20)
-            assert not thread.is_alive()
 
 
 def answer(response: httpx.Response) -> bytes:
@@ -372,7 +351,7 @@ class TestClients:
                     group.start_soon(one, base, number)
 
         with connect(f"sqlite:///{tmp_path / 'm.db'}", embedder=HashEmbedder()) as backend:
-            with served(create_app(backend)) as base:
+            with serving(create_app(backend)) as base:
                 anyio.run(all_of_them, base)
             for number in range(16):
                 assert len(backend.user(f"user-{number}").all()) == 2
@@ -382,8 +361,8 @@ class TestClients:
         with (
             connect(url, embedder=HashEmbedder()) as one,
             connect(url, embedder=HashEmbedder()) as two,
-            served(create_app(one, stateless=True)) as first,
-            served(create_app(two, stateless=True)) as second,
+            serving(create_app(one, stateless=True)) as first,
+            serving(create_app(two, stateless=True)) as second,
         ):
             arguments = {"key": "theme", "value": "dark", "user_id": "ana"}
             set_theme = call("set_preference", arguments)
@@ -409,7 +388,7 @@ class TestTheGuards:
             create_app(backend, allowed_hosts=["memory.lan"])
         auth = StaticTokenVerifier({"t": {"sub": "ana", "client_id": "c"}})
         app = create_app(backend, auth=auth, allowed_hosts=["memory.lan"], allowed_origins=["https://app.example"])
-        with served(app) as base:
+        with serving(app) as base:
             headers = {"host": "memory.lan", "origin": "https://app.example"}
             assert httpx.get(f"{base}/health", headers=headers).status_code == 200
             assert httpx.get(f"{base}/health", headers={"host": "other.lan"}).status_code == 421
@@ -459,7 +438,7 @@ class TestTheGuards:
                     with pytest.raises(McpError, match="Access denied"):
                         await client.call_tool("get_all_memories", arguments)
 
-        with served(outer.http_app()) as base:
+        with serving(outer.http_app()) as base:
             anyio.run(use, base)
 
 
@@ -469,7 +448,7 @@ class TestRoutes:
         assert (response.status_code, response.json()["status"], response.json()["name"]) == (200, "ok", "memweld")
 
     def test_the_key_value_api(self, backend: Backend) -> None:
-        with served(create_app(backend, user_id="ana", writes_per_day=1)) as base:
+        with serving(create_app(backend, user_id="ana", writes_per_day=1)) as base:
             assert httpx.put(f"{base}/memory/crew/step", json={"value": [1, None]}).status_code == 200
             assert httpx.get(f"{base}/memory/crew/step").json()["value"] == [1, None]
             assert httpx.put(f"{base}/memory/crew/step", json={"value": 2}).status_code == 429
@@ -480,7 +459,7 @@ class TestRoutes:
             return [Route("/whoami", lambda request: JSONResponse({"user": identify(request).user_id}))]
 
         app = create_app(backend, user_id="ana", extra_routes=routes)
-        with served(app) as base:
+        with serving(app) as base:
             assert httpx.get(f"{base}/whoami").json() == {"user": "ana"}
 
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-import socket
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from fastmcp import Client
 from fastmcp.server.auth import AccessToken, TokenVerifier
 from mcp import McpError
@@ -27,6 +23,7 @@ from memweld.moving import Copied, copy
 from memweld.moving.copying import engine_of, scopes_of
 from memweld.scope import Scope
 from memweld.testing import HashEmbedder
+from memweld.testing.serving import serving
 
 TOKENS = {
     "service": ("service", ["memory:any-user", "memory:agents"]),
@@ -45,19 +42,9 @@ class Tokens(TokenVerifier):
 
 @contextmanager
 def served(app: Any) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            deadline = time.monotonic() + 10
-            while not server.started and time.monotonic() < deadline:
-                time.sleep(0.005)
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}/mcp"
-        finally:
-            server.should_exit = True
-            thread.join(15)
+    """The application on the loopback interface; the URL of its endpoint."""
+    with serving(app) as url:
+        yield f"{url}/mcp"
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import json
 import os
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +20,6 @@ from typing import Any, ClassVar
 
 import anyio
 import pytest
-import uvicorn
 from fastmcp import Client, FastMCP
 from fastmcp.server.auth import AccessToken, TokenVerifier
 from mcp.shared.exceptions import McpError
@@ -41,28 +39,14 @@ from memweld.engines.remote import RemoteEngine
 from memweld.link.link import PAUSES, THREAD
 from memweld.mcp import create_server
 from memweld.testing import HashEmbedder, ScriptedExtractor, facts
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return found.getsockname()[1]
+from memweld.testing.serving import free_port, serving
 
 
 @contextmanager
 def served(app: Any, port: int = 0) -> Iterator[str]:
     """The application on the loopback interface; the URL of its endpoint."""
-    with socket.create_server(("127.0.0.1", port)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            deadline = time.monotonic() + 10
-            while not server.started and time.monotonic() < deadline:
-                time.sleep(0.005)
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}/mcp"
-        finally:
-            server.should_exit = True
-            thread.join(15)
+    with serving(app, port=port) as url:
+        yield f"{url}/mcp"
 
 
 @pytest.fixture

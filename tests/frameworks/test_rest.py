@@ -6,8 +6,6 @@ import logging
 import os
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -17,7 +15,6 @@ from urllib.parse import quote
 import botwire
 import httpx
 import pytest
-import uvicorn
 from fastmcp.server.auth import StaticTokenVerifier
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -29,6 +26,7 @@ from memweld.mcp import create_app
 from memweld.mcp.identity import Caller
 from memweld.mcp.rest import rest_routes
 from memweld.testing import HashEmbedder
+from memweld.testing.serving import serving
 
 Identify = Callable[[Request], Caller]
 
@@ -37,23 +35,6 @@ Identify = Callable[[Request], Caller]
 def backend() -> Iterator[Backend]:
     with connect("sqlite://", embedder=HashEmbedder()) as backend:
         yield backend
-
-
-@contextmanager
-def running(app: Any, **settings: Any) -> Generator[str]:
-    """The application on a free port of this machine; the URL of the port."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none", **settings))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        for _ in range(500):
-            if server.started:
-                break
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
 
 
 def trusted(user_id: str | None = None) -> Identify:
@@ -78,17 +59,17 @@ def by_token(request: Request) -> Caller:
 
 
 @contextmanager
-def serving(source: Backend | Memory, identify: Identify, **limits: Any) -> Generator[httpx.Client]:
+def client_of(source: Backend | Memory, identify: Identify, **limits: Any) -> Generator[httpx.Client]:
     """A client of the routes in an application of their own."""
     app = Starlette(routes=rest_routes(source, identify, **limits))
-    with running(app) as url, httpx.Client(base_url=url, timeout=20) as client:
+    with serving(app) as url, httpx.Client(base_url=url, timeout=20) as client:
         yield client
 
 
 @pytest.fixture
 def http(backend: Backend) -> Iterator[httpx.Client]:
     """A client of a server whose default user is Ana."""
-    with serving(backend, trusted("ana")) as client:
+    with client_of(backend, trusted("ana")) as client:
         yield client
 
 
@@ -234,14 +215,14 @@ class TestWire:
 
     def test_under_a_mount_point(self, backend: Backend) -> None:
         api = Starlette(routes=rest_routes(backend, trusted("ana")))
-        with running(Starlette(routes=[Mount("/api/v1", api)])) as url:
+        with serving(Starlette(routes=[Mount("/api/v1", api)])) as url:
             assert httpx.put(f"{url}/api/v1/memory/ns/a%2Fb", json={"value": 1}).status_code == 200
             assert error(httpx.get(f"{url}/api/v1/memory/ns/b")) == (404, "KeyNotFoundError")
         assert dict(backend.user("ana").state("ns")) == {"a/b": 1}
 
     def test_below_a_prefix_that_a_proxy_strips(self, backend: Backend) -> None:
         app = Starlette(routes=rest_routes(backend, trusted("ana")))
-        with running(app, root_path="/api/v1") as url:
+        with serving(app, root_path="/api/v1") as url:
             assert httpx.put(f"{url}/memory/ns/a%2Fb", json={"value": 1}).status_code == 200
         assert dict(backend.user("ana").state("ns")) == {"a/b": 1}
 
@@ -296,7 +277,7 @@ class TestWire:
 
 class TestWhoseMemory:
     def test_a_token_has_its_own(self, backend: Backend) -> None:
-        with serving(backend, by_token) as http:
+        with client_of(backend, by_token) as http:
 
             def ask(method: str, path: str, token: str, **more: Any) -> httpx.Response:
                 return http.request(method, path, headers={"Authorization": f"Bearer {token}"}, **more)
@@ -319,7 +300,7 @@ class TestWhoseMemory:
         assert backend.user("bob").state("ns")["k"] == "bobs"
 
     def test_a_trusted_server_without_a_default_user(self, backend: Backend) -> None:
-        with serving(backend, trusted()) as http:
+        with client_of(backend, trusted()) as http:
             refused = http.put("/memory/ns/k", json={"value": 1})
             assert error(refused) == (400, "InvalidInputError")
             assert "MEMWELD_USER_ID" in refused.text
@@ -328,16 +309,16 @@ class TestWhoseMemory:
 
     def test_one_memory_is_served_alone(self, backend: Backend) -> None:
         bound = Caller(user_id="ana", locked=True)
-        with serving(backend.user("ana"), lambda _: bound) as http:
+        with client_of(backend.user("ana"), lambda _: bound) as http:
             assert http.put("/memory/ns/k", json={"value": 1}).status_code == 200
             assert error(http.get("/users/bob/memory/ns/k")) == (403, "AccessDeniedError")
-        with serving(backend.user("ana"), trusted("ana")) as http:
+        with client_of(backend.user("ana"), trusted("ana")) as http:
             assert error(http.get("/users/bob/memory/ns/k")) == (403, "AccessDeniedError")
         assert backend.user("ana").state("ns")["k"] == 1
 
     def test_in_the_application_of_the_server(self, backend: Backend) -> None:
         app = create_app(backend, user_id="ana", extra_routes=lambda identify: rest_routes(backend, identify))
-        with running(app) as url:
+        with serving(app) as url:
             assert httpx.put(f"{url}/memory/ns/k", json={"value": 1}).status_code == 200
             assert httpx.get(f"{url}/users/bob/memory/ns").json()["keys"] == []
             assert httpx.get(f"{url}/memory/ns/k", headers={"Host": "evil.example"}).status_code == 421
@@ -346,7 +327,7 @@ class TestWhoseMemory:
     def test_in_the_application_under_a_token(self, backend: Backend) -> None:
         auth = StaticTokenVerifier({"anas": {"client_id": "app", "sub": "ana", "scopes": []}})
         app = create_app(backend, auth=auth, extra_routes=lambda identify: rest_routes(backend, identify))
-        with running(app) as url:
+        with serving(app) as url:
             assert error(httpx.get(f"{url}/memory/ns/k")) == (401, "AuthenticationError")
             bearer = {"Authorization": "Bearer anas"}
             assert httpx.put(f"{url}/memory/ns/k", json={"value": 1}, headers=bearer).status_code == 200
@@ -362,7 +343,7 @@ class TestWhoseMemory:
 
 class TestLimits:
     def test_of_the_body(self, backend: Backend) -> None:
-        with serving(backend, trusted("ana"), max_body=1_000) as http:
+        with client_of(backend, trusted("ana"), max_body=1_000) as http:
             fits = "x" * (1_000 - len('{"value":""}'))
             assert http.put("/memory/ns/k", content=f'{{"value":"{fits}"}}').status_code == 200
             assert error(http.put("/memory/ns/k", json={"value": fits + "xx"})) == (413, "BodyTooLargeError")
@@ -379,7 +360,7 @@ class TestLimits:
     def test_of_writes_a_day(self, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
         now = datetime(2026, 5, 1, 23, 59, 30, tzinfo=timezone.utc)
         monkeypatch.setattr("memweld.mcp.limits.utc_now", lambda: now)
-        with serving(backend, trusted("ana"), writes_per_day=2) as http:
+        with client_of(backend, trusted("ana"), writes_per_day=2) as http:
 
             def put(path: str = "/memory/ns/k", body: Any = None) -> httpx.Response:
                 return http.put(path, json={"value": 1} if body is None else body)
@@ -411,7 +392,7 @@ class TestFailures:
         def broken(_: Request) -> Caller:
             raise ZeroDivisionError("the password is 4711")
 
-        with serving(backend, broken) as http, caplog.at_level(logging.ERROR, "memweld.mcp"):
+        with client_of(backend, broken) as http, caplog.at_level(logging.ERROR, "memweld.mcp"):
             response = http.get("/memory/ns/k")
         assert error(response) == (500, "ZeroDivisionError")
         assert "4711" not in response.text

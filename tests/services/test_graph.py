@@ -25,6 +25,7 @@ from memweld.cli import app
 from memweld.engines.stores.outbox import Outbox
 from memweld.engines.stores.sqlite import SqliteDatabase
 from memweld.testing import HashEmbedder
+from memweld.testing.serving import serving
 from memweld.tools import TOOLS
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
@@ -381,30 +382,18 @@ class TestReading:
         """Another memweld asks the server's graph, and its tools answer as if it were its own."""
         from memweld.mcp import create_server
 
-        uvicorn = pytest.importorskip("uvicorn")
-        import socket
-
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            port = listening.getsockname()[1]
-            application = create_server(backend).http_app()
-            server = uvicorn.Server(
-                uvicorn.Config(application, log_config=None, ws="none", timeout_graceful_shutdown=1)
-            )
-            thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-            thread.start()
-            try:
-                with memweld.connect(f"http://127.0.0.1:{port}/mcp") as remote:
-                    ana = remote.user("ana")
-                    (item,) = ana.add("Clara lives in Porto")
-                    assert ana.settle_graph(30)
-                    (found,) = ana.related("Clara")
-                    assert (found.id, found.entities, found.path) == (item.id, ("Clara",), ("Clara",))
-                    answer = TOOLS["delete_memory"](ana, {"memory_id": item.id})
-                    assert answer.text.endswith("from both vector and graph stores")
-                    assert ana.erase().graph == "done"
-            finally:
-                server.should_exit = True
-                thread.join(15)
+        with (
+            serving(create_server(backend).http_app()) as url,
+            memweld.connect(f"{url}/mcp") as remote,
+        ):
+            ana = remote.user("ana")
+            (item,) = ana.add("Clara lives in Porto")
+            assert ana.settle_graph(30)
+            (found,) = ana.related("Clara")
+            assert (found.id, found.entities, found.path) == (item.id, ("Clara",), ("Clara",))
+            answer = TOOLS["delete_memory"](ana, {"memory_id": item.id})
+            assert answer.text.endswith("from both vector and graph stores")
+            assert ana.erase().graph == "done"
 
 
 WRITER = """

@@ -1,0 +1,55 @@
+"""An ASGI application behind a real HTTP server on this machine, for a test."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+__all__ = ["free_port", "serving"]
+
+
+def free_port() -> int:
+    """A port of the loopback interface on which nobody listens at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+@contextmanager
+def serving(app: Any, *, port: int = 0, seconds: float = 15, **settings: Any) -> Generator[str]:
+    """Serve an application until the block ends.
+
+    Args:
+        app: An ASGI application.
+        port: Where; 0 for any free port.
+        seconds: How long it may take to begin, and to end.
+        settings: More of uvicorn's settings.
+
+    Yields:
+        ``http://127.0.0.1:<port>``, which answers already.
+
+    Raises:
+        TimeoutError: It did not begin, or did not end.
+    """
+    settings = {"log_config": None, "ws": "none", "timeout_graceful_shutdown": 1, **settings}
+    with socket.create_server(("127.0.0.1", port)) as listening:
+        server = uvicorn.Server(uvicorn.Config(app, **settings))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        try:
+            deadline = time.monotonic() + seconds
+            while not server.started:
+                if time.monotonic() > deadline or not thread.is_alive():
+                    raise TimeoutError("The application did not begin.")
+                time.sleep(0.005)
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(seconds)
+        if thread.is_alive():
+            raise TimeoutError("The application did not end.")
