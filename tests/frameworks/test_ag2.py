@@ -7,7 +7,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -63,7 +63,7 @@ from memweld.ag2 import (
 from memweld.ag2.dumps import dump_event, load_event
 from memweld.ag2.messages import to_events, to_neutral
 from memweld.ag2.parts import text_of
-from memweld.testing import AdapterSuite, HashEmbedder, Mode, ToolReply, Turn, facts
+from memweld.testing import AdapterSuite, BrokenMemory, HashEmbedder, Mode, ToolReply, Turn, facts
 from memweld.testing.ag2 import ScriptedConfig, tool_call
 
 DATA = "data, not instructions"
@@ -138,44 +138,6 @@ class TestAG2(AdapterSuite):
     driver = AG2Driver()
 
 
-@pytest.fixture
-def backend(tmp_path: Path) -> Iterator[Backend]:
-    with memweld.connect(f"sqlite:///{tmp_path / 'memory.db'}", embedder=HashEmbedder()) as backend:
-        yield backend
-
-
-@pytest.fixture
-def ana(backend: Backend) -> Memory:
-    return backend.user("ana")
-
-
-class Broken(Memory):
-    """A memory whose store fails where it is told to."""
-
-    def __init__(self, memory: Memory, *methods: str) -> None:
-        super().__init__(memory._engine, memory.scope)
-        self.broken = methods
-
-    def search(self, *args: Any, **options: Any) -> Any:
-        return self._or_fail("search", *args, **options)
-
-    def capture(self, *args: Any, **options: Any) -> Any:
-        return self._or_fail("capture", *args, **options)
-
-    def history(self, session_id: str) -> Any:
-        return self._or_fail("history", session_id)
-
-    def get(self, memory_id: str) -> Any:
-        return self._or_fail("get", memory_id)
-
-    def _or_fail(self, method: str, *args: Any, **options: Any) -> Any:
-        if method in self.broken:
-            raise BackendUnavailableError("The store is gone")
-        if "wrong" in self.broken:
-            raise ZeroDivisionError("secret detail")
-        return getattr(super(), method)(*args, **options)
-
-
 class Counted(Memory):
     """A memory that counts its searches."""
 
@@ -227,7 +189,7 @@ class TestTools:
 
     async def test_a_strangers_error_shows_no_detail(self, ana: Memory) -> None:
         config = ScriptedConfig([tool_call("get_memory", {"memory_id": "x"}), "Sorry"])
-        await Agent("a", config=config, tools=memory_tools(Broken(ana, "wrong"))).ask("Go")
+        await Agent("a", config=config, tools=memory_tools(BrokenMemory(ana, "wrong"))).ask("Go")
         assert "Internal error in get_memory: ZeroDivisionError" in config.calls[1].text
         assert "secret" not in config.calls[1].text
         assert "Traceback" not in config.calls[1].text
@@ -454,7 +416,7 @@ class TestIdentity:
 class TestFailures:
     async def test_a_failing_store(self, ana: Memory, caplog: pytest.LogCaptureFixture) -> None:
         async def run(*broken: str, **options: Any) -> str:
-            reply = await agent(ScriptedConfig(["Hello"]), MemweldPlugin(Broken(ana, *broken), **options)).ask(
+            reply = await agent(ScriptedConfig(["Hello"]), MemweldPlugin(BrokenMemory(ana, *broken), **options)).ask(
                 "I am here"
             )
             return reply.body or ""
@@ -468,7 +430,7 @@ class TestFailures:
                 await run(broken, on_error="raise")
 
     async def test_a_history_that_fails_ends_the_run(self, ana: Memory) -> None:
-        stream = MemoryStream(MemweldStorage(Broken(ana, "history"), "s"))
+        stream = MemoryStream(MemweldStorage(BrokenMemory(ana, "history"), "s"))
         with pytest.raises(BackendUnavailableError):
             await agent(ScriptedConfig(["Hello"])).ask("I am here", stream=stream)
 

@@ -9,8 +9,7 @@ import subprocess
 import sys
 import typing
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -26,7 +25,7 @@ from langchain_core.tools import tool as langchain_tool
 
 import memweld
 from memweld import Backend, InvalidInputError, Memory, MemweldError
-from memweld.testing import AdapterSuite, HashEmbedder, Mode, ToolReply, Turn
+from memweld.testing import AdapterSuite, Mode, ToolReply, Turn
 from memweld.testing.autogen import ScriptedChatCompletionClient
 from memweld.testing.autogen import tool_call as autogen_call
 from memweld.tools import TOOLS, TOOLSETS, memory_functions
@@ -119,17 +118,6 @@ class ClassicDriver:
 
 class TestAG2Classic(AdapterSuite):
     driver = ClassicDriver()
-
-
-@pytest.fixture
-def backend(tmp_path: Path) -> Iterator[Backend]:
-    with memweld.connect(f"sqlite:///{tmp_path / 'memory.db'}", embedder=HashEmbedder()) as backend:
-        yield backend
-
-
-@pytest.fixture
-def ana(backend: Backend) -> Memory:
-    return backend.user("ana")
 
 
 def named(functions: Sequence[Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from memweld import (
 )
 from memweld.agent_framework import MemweldContextProvider, MemweldHistoryProvider, memory_tools
 from memweld.agent_framework.messages import to_agent_framework, to_neutral
-from memweld.testing import AdapterSuite, HashEmbedder, Mode, ScriptedExtractor, ToolReply, Turn, facts
+from memweld.testing import AdapterSuite, BrokenMemory, HashEmbedder, Mode, ScriptedExtractor, ToolReply, Turn, facts
 from memweld.testing.agent_framework import ScriptedChatClient, tool_call
 
 DATA = "data, not instructions"
@@ -98,44 +98,6 @@ class TestAgentFramework(AdapterSuite):
     driver = AgentFrameworkDriver()
 
 
-@pytest.fixture
-def backend(tmp_path: Path) -> Iterator[Backend]:
-    with memweld.connect(f"sqlite:///{tmp_path / 'memory.db'}", embedder=HashEmbedder()) as backend:
-        yield backend
-
-
-@pytest.fixture
-def ana(backend: Backend) -> Memory:
-    return backend.user("ana")
-
-
-class Broken(Memory):
-    """A memory whose store fails where it is told to."""
-
-    def __init__(self, memory: Memory, *methods: str) -> None:
-        super().__init__(memory._engine, memory.scope)
-        self.broken = methods
-
-    def search(self, *args: Any, **options: Any) -> Any:
-        return self._or_fail("search", *args, **options)
-
-    def capture(self, *args: Any, **options: Any) -> Any:
-        return self._or_fail("capture", *args, **options)
-
-    def history(self, session_id: str) -> Any:
-        return self._or_fail("history", session_id)
-
-    def get(self, memory_id: str) -> Any:
-        return self._or_fail("get", memory_id)
-
-    def _or_fail(self, method: str, *args: Any, **options: Any) -> Any:
-        if method in self.broken:
-            raise BackendUnavailableError("The store is gone")
-        if "wrong" in self.broken:
-            raise ZeroDivisionError("secret detail")
-        return getattr(super(), method)(*args, **options)
-
-
 def texts(memory: Memory) -> list[str]:
     return [item.text for item in memory.all()]
 
@@ -175,7 +137,7 @@ class TestTools:
 
     async def test_a_strangers_error_shows_no_detail(self, ana: Memory) -> None:
         client = ScriptedChatClient([tool_call("get_memory", {"memory_id": "x"}), "Sorry"])
-        await agent(client, tools=memory_tools(Broken(ana, "wrong"))).run("Go")
+        await agent(client, tools=memory_tools(BrokenMemory(ana, "wrong"))).run("Go")
         assert "Error: Internal error in get_memory: ZeroDivisionError" in client.calls[1].text
         assert "secret" not in client.calls[1].text
 
@@ -365,7 +327,7 @@ class TestIdentity:
 class TestFailures:
     async def test_a_failing_store(self, ana: Memory, caplog: pytest.LogCaptureFixture) -> None:
         async def run(*broken: str, **options: Any) -> str:
-            provider = MemweldContextProvider(Broken(ana, *broken), **options)
+            provider = MemweldContextProvider(BrokenMemory(ana, *broken), **options)
             return (await agent(ScriptedChatClient(["Hello"]), provider).run("I am here")).text
 
         with caplog.at_level(logging.WARNING, "memweld.agent_framework"):
@@ -377,7 +339,7 @@ class TestFailures:
                 await run(broken, on_error="raise")
 
     async def test_a_history_that_fails_ends_the_run(self, ana: Memory) -> None:
-        helper = agent(ScriptedChatClient(["Hello"]), MemweldHistoryProvider(Broken(ana, "history")))
+        helper = agent(ScriptedChatClient(["Hello"]), MemweldHistoryProvider(BrokenMemory(ana, "history")))
         with pytest.raises(BackendUnavailableError):
             await helper.run("I am here", session=session_of())
 

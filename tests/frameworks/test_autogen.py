@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -63,7 +63,7 @@ from memweld.autogen import (
     memory_workbench,
 )
 from memweld.autogen.messages import to_autogen, to_neutral
-from memweld.testing import AdapterSuite, HashEmbedder, Mode, ToolReply, Turn
+from memweld.testing import AdapterSuite, BrokenMemory, HashEmbedder, Mode, ToolReply, Turn
 from memweld.testing.autogen import ScriptedChatCompletionClient, tool_call
 from memweld.tools import select_tools
 
@@ -126,44 +126,6 @@ class AutoGenDriver:
 
 class TestAutoGen(AdapterSuite):
     driver = AutoGenDriver()
-
-
-@pytest.fixture
-def backend(tmp_path: Path) -> Iterator[Backend]:
-    with memweld.connect(f"sqlite:///{tmp_path / 'memory.db'}", embedder=HashEmbedder()) as backend:
-        yield backend
-
-
-@pytest.fixture
-def ana(backend: Backend) -> Memory:
-    return backend.user("ana")
-
-
-class Broken(Memory):
-    """A memory whose store fails where it is told to."""
-
-    def __init__(self, memory: Memory, *methods: str) -> None:
-        super().__init__(memory._engine, memory.scope)
-        self.broken = methods
-
-    def search(self, *args: Any, **options: Any) -> Any:
-        return self._or_fail("search", *args, **options)
-
-    def capture(self, *args: Any, **options: Any) -> Any:
-        return self._or_fail("capture", *args, **options)
-
-    def history(self, session_id: str) -> Any:
-        return self._or_fail("history", session_id)
-
-    def get(self, memory_id: str) -> Any:
-        return self._or_fail("get", memory_id)
-
-    def _or_fail(self, method: str, *args: Any, **options: Any) -> Any:
-        if method in self.broken:
-            raise BackendUnavailableError("The store is gone")
-        if "wrong" in self.broken:
-            raise ZeroDivisionError("secret detail")
-        return getattr(super(), method)(*args, **options)
 
 
 class Slow(Memory):
@@ -239,9 +201,9 @@ class TestTools:
             assert "\n" not in result.to_text()
 
     async def test_a_failing_store_is_an_error_that_the_model_reads(self, ana: Memory) -> None:
-        result = await memory_workbench(Broken(ana, "search")).call_tool("search_memories", {"query": "bees"})
+        result = await memory_workbench(BrokenMemory(ana, "search")).call_tool("search_memories", {"query": "bees"})
         assert (result.is_error, result.to_text()) == (True, "The store is gone")
-        result = await memory_workbench(Broken(ana, "wrong")).call_tool("search_memories", {"query": "bees"})
+        result = await memory_workbench(BrokenMemory(ana, "wrong")).call_tool("search_memories", {"query": "bees"})
         assert (result.is_error, result.to_text()) == (True, "Internal error in search_memories: ZeroDivisionError")
 
     async def test_the_answer_has_text_and_data(self, ana: Memory) -> None:
@@ -394,10 +356,10 @@ class TestMemory:
     async def test_a_failing_store_is_logged_or_raised(self, ana: Memory, caplog: pytest.LogCaptureFixture) -> None:
         model = ScriptedChatCompletionClient(["Hello"])
         with caplog.at_level(logging.WARNING, "memweld.autogen"):
-            result = await agent(model, memory=[MemweldMemory(Broken(ana, "search"))]).run(task="Hello")
+            result = await agent(model, memory=[MemweldMemory(BrokenMemory(ana, "search"))]).run(task="Hello")
         assert answer(result) == "Hello"
         assert "The store is gone" in caplog.text
-        strict = MemweldMemory(Broken(ana, "search"), on_error="raise")
+        strict = MemweldMemory(BrokenMemory(ana, "search"), on_error="raise")
         with pytest.raises(BackendUnavailableError):
             await agent(ScriptedChatCompletionClient(["Hello"]), memory=[strict]).run(task="Hello")
         with pytest.raises(InvalidInputError):
@@ -682,7 +644,7 @@ class TestContext:
 
     async def test_a_failing_store(self, ana: Memory, caplog: pytest.LogCaptureFixture) -> None:
         async def run(*broken: str, **options: Any) -> str:
-            context = MemweldChatCompletionContext(Broken(ana, *broken), str(uuid4()), **options)
+            context = MemweldChatCompletionContext(BrokenMemory(ana, *broken), str(uuid4()), **options)
             model = ScriptedChatCompletionClient(["Hello"])
             return answer(await agent(model, model_context=context).run(task="I keep bees"))
 

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,8 @@ from autogen_core import CancellationToken
 from autogen_core.memory import Memory as AutoGenMemory
 from autogen_core.memory import MemoryContent, MemoryMimeType
 
-import memweld
 from memweld import Backend, ConfigurationError, InvalidInputError
 from memweld.autogen import Mem0Memory, loading_with
-from memweld.testing import HashEmbedder
 from memweld.testing.autogen import ScriptedChatCompletionClient
 
 THEIRS = """
@@ -55,12 +52,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-@pytest.fixture
-def backend(tmp_path: Path) -> Iterator[Backend]:
-    with memweld.connect(f"sqlite:///{tmp_path / 'memory.db'}", embedder=HashEmbedder()) as backend:
-        yield backend
 
 
 def content(text: str, **metadata: Any) -> MemoryContent:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -35,21 +34,9 @@ from pydantic import BaseModel
 import memweld
 from memweld import Backend, Memory
 from memweld.autogen import MemweldChatCompletionContext, MemweldMemory, loading_with, memory_tools
-from memweld.testing import HashEmbedder
 from memweld.testing.autogen import ModelCall, ScriptedChatCompletionClient, tool_call
 
 Model = ScriptedChatCompletionClient
-
-
-@pytest.fixture
-def backend(tmp_path: Path) -> Iterator[Backend]:
-    with memweld.connect(f"sqlite:///{tmp_path / 'memory.db'}", embedder=HashEmbedder()) as backend:
-        yield backend
-
-
-@pytest.fixture
-def ana(backend: Backend) -> Memory:
-    return backend.user("ana")
 
 
 def member(name: str, model: Model, source: Memory | Backend, session: str = "trip", **options: Any) -> AssistantAgent:

@@ -50,11 +50,6 @@ def backend() -> Iterator[Backend]:
         yield backend
 
 
-@pytest.fixture
-def ana(backend: Backend) -> Memory:
-    return backend.user("ana")
-
-
 def persisted(persistence: MemweldFlowPersistence) -> Any:
     """CrewAI's decorator, whose own type says less than it returns."""
     return persist(persistence)

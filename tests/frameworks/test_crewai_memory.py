@@ -51,11 +51,6 @@ def backend() -> Iterator[Backend]:
 
 
 @pytest.fixture
-def ana(backend: Backend) -> Memory:
-    return backend.user("ana")
-
-
-@pytest.fixture
 def bob(backend: Backend) -> Memory:
     return backend.user("bob")
 

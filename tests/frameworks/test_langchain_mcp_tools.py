@@ -35,7 +35,7 @@ from memweld import AccessDeniedError, Backend, BackendUnavailableError, Configu
 from memweld.langchain import mcp_tools
 from memweld.link.link import THREAD
 from memweld.mcp import create_server
-from memweld.testing import AdapterSuite, HashEmbedder, Mode, ToolReply, Turn
+from memweld.testing import AdapterSuite, Mode, ToolReply, Turn
 from memweld.testing.langchain import ScriptedChatModel, tool_call
 from memweld.testing.serving import free_port, serving
 
@@ -189,12 +189,6 @@ class LangChainMcpDriver:
 
 class TestLangChainMcp(AdapterSuite):
     driver: ClassVar[Any] = LangChainMcpDriver()
-
-
-@pytest.fixture
-def backend(tmp_path: Path) -> Iterator[Backend]:
-    with memweld.connect(f"sqlite:///{tmp_path / 'memory.db'}", embedder=HashEmbedder()) as backend:
-        yield backend
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +40,6 @@ from memweld.testing.llm import ScriptedExtractor, facts
 
 MODES: tuple[Mode, ...] = ("sync", "async")
 both = pytest.mark.parametrize("mode", MODES)
-
-
-@pytest.fixture
-def backend(tmp_path: Path) -> Iterator[Backend]:
-    with connect(f"sqlite:///{tmp_path / 'memory.db'}", embedder=HashEmbedder()) as backend:
-        yield backend
-
-
-@pytest.fixture
-def ana(backend: Backend) -> Memory:
-    return backend.user("ana")
 
 
 class CountingMemory(Memory):

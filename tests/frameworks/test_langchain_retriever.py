@@ -37,11 +37,6 @@ def backend(tmp_path: Path) -> Iterator[Backend]:
         yield backend
 
 
-@pytest.fixture
-def ana(backend: Backend) -> Memory:
-    return backend.user("ana")
-
-
 def run(runnable: Runnable[Any, Any], given: Any, mode: Mode = "sync", config: Any = None, **kwargs: Any) -> Any:
     if mode == "sync":
         return runnable.invoke(given, config, **kwargs)

@@ -7,7 +7,6 @@ langchain-core, none of which memweld offers.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,17 +16,10 @@ from langchain_tests.integration_tests import RetrieversIntegrationTests, ToolsI
 from langchain_tests.unit_tests import ToolsUnitTests
 
 import memweld
-from memweld import Backend, Memory, connect
+from memweld import Backend, Memory
 from memweld.langchain import MemweldRetriever, memory_tools
 from memweld.source import MemorySource
-from memweld.testing import HashEmbedder
 from memweld.tools import TOOLS, TOOLSETS
-
-
-@pytest.fixture
-def backend(tmp_path: Path) -> Iterator[Backend]:
-    with connect(f"sqlite:///{tmp_path / 'memory.db'}", embedder=HashEmbedder()) as backend:
-        yield backend
 
 
 @pytest.fixture

@@ -66,11 +66,6 @@ def backend(file: Path) -> Iterator[Backend]:
 
 
 @pytest.fixture
-def ana(backend: Backend) -> Memory:
-    return backend.user("ana")
-
-
-@pytest.fixture
 def store(ana: Memory) -> MemweldStore:
     return MemweldStore(ana)
 

@@ -25,11 +25,6 @@ def backend() -> Iterator[Backend]:
         yield backend
 
 
-@pytest.fixture
-def ana(backend: Backend) -> Memory:
-    return backend.user("ana")
-
-
 def run(memory: Memory, tool: str, /, **arguments: Any) -> Answer:
     return TOOLS[tool](memory, arguments)
 

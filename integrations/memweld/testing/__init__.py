@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .adapters import AdapterDriver, AdapterSuite, Mode, ToolReply, Turn
     from .backends import BackendSuite
+    from .broken import BrokenMemory
     from .embedding import HashEmbedder
     from .llm import ScriptedExtractor, facts
 
@@ -19,6 +20,7 @@ __all__ = [
     "AdapterDriver",
     "AdapterSuite",
     "BackendSuite",
+    "BrokenMemory",
     "HashEmbedder",
     "Mode",
     "ScriptedExtractor",
@@ -30,6 +32,7 @@ __all__ = [
 _HOMES = {
     "adapters": ("AdapterDriver", "AdapterSuite", "Mode", "ToolReply", "Turn"),
     "backends": ("BackendSuite",),
+    "broken": ("BrokenMemory",),
     "embedding": ("HashEmbedder",),
     "llm": ("ScriptedExtractor", "facts"),
 }

@@ -1,0 +1,47 @@
+"""A memory whose store fails, for tests of what an agent does then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import BackendUnavailableError
+from ..memory import Memory
+
+__all__ = ["BrokenMemory"]
+
+
+class BrokenMemory(Memory):
+    """A memory like another one, of which some methods fail.
+
+    Args:
+        memory: The memory that answers all else.
+        methods: Which of ``search``, ``capture``, ``history`` and ``get`` raise `BackendUnavailableError`; with
+            ``wrong`` all four raise a ``ZeroDivisionError`` instead, a mistake in a program.
+    """
+
+    def __init__(self, memory: Memory, *methods: str) -> None:
+        super().__init__(memory._engine, memory.scope)  # noqa: SLF001
+        self.broken = methods
+
+    def search(self, *args: Any, **options: Any) -> Any:
+        """Search, or fail."""
+        return self._or_fail("search", *args, **options)
+
+    def capture(self, *args: Any, **options: Any) -> Any:
+        """Capture, or fail."""
+        return self._or_fail("capture", *args, **options)
+
+    def history(self, session_id: str) -> Any:
+        """Hand out a session, or fail."""
+        return self._or_fail("history", session_id)
+
+    def get(self, memory_id: str) -> Any:
+        """Look up, or fail."""
+        return self._or_fail("get", memory_id)
+
+    def _or_fail(self, method: str, *args: Any, **options: Any) -> Any:
+        if method in self.broken:
+            raise BackendUnavailableError("The store is gone")
+        if "wrong" in self.broken:
+            raise ZeroDivisionError("secret detail")
+        return getattr(super(), method)(*args, **options)
