@@ -1,8 +1,10 @@
-"""Whether an embedded file is sound: SQLite's own checks, and that items, vectors, words, records and counts agree."""
+"""Whether a memory is sound: SQLite's own checks, and that items, vectors, words, records and counts agree."""
 
 import contextlib
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from memweld.engines.facts.words import pack_terms
 
@@ -18,13 +20,19 @@ def check_file(file: Path, *, dimensions: int = DIMENSIONS) -> None:
 
         assert rows("PRAGMA integrity_check") == [("ok",)]
         assert rows("PRAGMA foreign_key_check") == []
-        texts = rows("SELECT text, terms FROM items WHERE terms IS NOT NULL")
-        assert [text for text, terms in texts if pack_terms(text) != terms] == []
-        assert rows(f"SELECT id FROM items WHERE length(vector) != {4 * dimensions}") == []
-        assert rows("SELECT id FROM items WHERE root != (SELECT root FROM owners WHERE owners.id = owner)") == []
         assert rows("SELECT id FROM items WHERE scope != 'scope' || root || 'x'") == []
-        for items, values in (("SELECT id FROM items WHERE kind = 'record'", "SELECT record FROM state"),):
-            assert rows(f"{items} EXCEPT {values}") == []
-            assert rows(f"{values} WHERE record IS NOT NULL EXCEPT {items}") == []
-        counted = "SELECT s.id, count(m.seq) FROM sessions s LEFT JOIN messages m ON m.session = s.id GROUP BY s.id"
-        assert rows("SELECT id, messages FROM sessions EXCEPT " + counted) == []
+        assert rows(f"SELECT id FROM items WHERE length(vector) != {4 * dimensions}") == []
+        check_tables(rows)
+
+
+def check_tables(rows: Callable[[str], list[Any]]) -> None:
+    """Assert that no table contradicts another one."""
+    texts = [(text, bytes(terms)) for text, terms in rows("SELECT text, terms FROM items WHERE terms IS NOT NULL")]
+    assert [text for text, terms in texts if pack_terms(text) != terms] == []
+    assert rows("SELECT id FROM items WHERE root != (SELECT root FROM owners WHERE owners.id = owner)") == []
+    assert rows("SELECT id FROM items WHERE stamp > (SELECT version FROM owners WHERE owners.id = items.root)") == []
+    items, values = "SELECT id FROM items WHERE kind = 'record'", "SELECT record FROM state WHERE record IS NOT NULL"
+    assert rows(f"{items} EXCEPT {values}") == []
+    assert rows(f"{values} EXCEPT {items}") == []
+    counted = "SELECT s.id, count(m.seq) FROM sessions s LEFT JOIN messages m ON m.session = s.id GROUP BY s.id"
+    assert rows("SELECT id, messages FROM sessions EXCEPT " + counted) == []

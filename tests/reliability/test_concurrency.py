@@ -1,21 +1,20 @@
-"""Four processes of four threads on one file: nothing is lost, doubled or stale."""
+"""Four processes of four threads on one memory: nothing is lost, doubled or stale."""
 
 import random
-from pathlib import Path
 
 import oracle
 import pytest
 import workers
 import writer
-from sound import check_file
+from places import Place
 
 pytestmark = pytest.mark.enable_socket  # multiprocessing forks its processes through a Unix socket
 
 PROCESSES, THREADS = 4, 4
 
 
-def together(file: Path, operations: int) -> None:
-    started = [writer.start(workers.work, str(file), number, THREADS, operations) for number in range(PROCESSES)]
+def together(place: Place, operations: int) -> None:
+    started = [writer.start(workers.work, place.url, number, THREADS, operations) for number in range(PROCESSES)]
     answers = []
     for process, hears in started:
         answers.append(hears.recv())
@@ -23,7 +22,7 @@ def together(file: Path, operations: int) -> None:
     assert [word for word, _ in answers] == ["reports"] * PROCESSES, answers
     reports = [report for _, each in answers for report in each]
     assert len(reports) == PROCESSES * THREADS
-    with writer.connect(str(file)) as backend:
+    with place.connect() as backend:
         memory = backend.user("shared")
         held = {item.id: item.text for item in memory.all(limit=10_000)}
         same = {memory_id: text for report in reports for text, memory_id in report["same"].items()}
@@ -42,26 +41,26 @@ def together(file: Path, operations: int) -> None:
         # Words of one turn stand together, whoever else was speaking.
         turns = [text.rsplit(" ", 1) for text in said]
         assert all(one[0] == two[0] for one, two in zip(turns[::2], turns[1::2], strict=True))
-    check_file(file)
+    place.check()
 
 
-def test_mixed_operations(tmp_path: Path) -> None:
-    together(tmp_path / "memory.db", 40)
+def test_mixed_operations(place: Place) -> None:
+    together(place, 40)
 
 
 @pytest.mark.exhaustive
 @pytest.mark.timeout(900)
-def test_many_mixed_operations(tmp_path: Path) -> None:
-    together(tmp_path / "memory.db", 400)
+def test_many_mixed_operations(place: Place) -> None:
+    together(place, 400)
 
 
-def the_next_read(file: Path, rounds: int) -> None:
+def the_next_read(place: Place, rounds: int) -> None:
     """In turn one process writes, and then every process must see it in its next read and its next search."""
     chance, model = random.Random(7), oracle.empty()
     team = []
     for _ in range(PROCESSES):
         orders, ordered = writer.CONTEXT.Pipe()
-        process, hears = writer.start(workers.obey, str(file), orders)
+        process, hears = writer.start(workers.obey, place.url, orders)
         orders.close()
         team.append((process, ordered, hears))
     for number in range(rounds):
@@ -80,14 +79,14 @@ def the_next_read(file: Path, rounds: int) -> None:
         ordered.send(None)
         process.join(30)
         assert process.exitcode == 0
-    check_file(file)
+    place.check()
 
 
-def test_what_one_process_writes_all_others_read_next(tmp_path: Path) -> None:
-    the_next_read(tmp_path / "memory.db", 80)
+def test_what_one_process_writes_all_others_read_next(place: Place) -> None:
+    the_next_read(place, 80)
 
 
 @pytest.mark.exhaustive
 @pytest.mark.timeout(900)
-def test_what_one_process_writes_all_others_read_next_for_long(tmp_path: Path) -> None:
-    the_next_read(tmp_path / "memory.db", 1000)
+def test_what_one_process_writes_all_others_read_next_for_long(place: Place) -> None:
+    the_next_read(place, 1000)

@@ -1,4 +1,10 @@
-"""After an erasure no byte of the user is in the file: searched for in the raw files, in every form it could have."""
+"""After an erasure no byte of the user is left: searched for in the raw files, in every form it could have.
+
+A file is overwritten at once. Postgres has no row of the user any more, and no byte in its tables' files once these are
+written anew (``VACUUM FULL``); its write-ahead log and its backups are not ours to promise.
+"""
+
+from __future__ import annotations
 
 import contextlib
 import json
@@ -8,16 +14,17 @@ import signal
 import sqlite3
 import struct
 import time
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import pytest
 import writer
-from sound import DIMENSIONS, check_file
+from places import Place
+from sound import DIMENSIONS
 
 import memweld
-from memweld.engines.stores.erasure import erase as erase_rows
+from memweld.engines.stores.sqlite import SqliteDatabase
 from memweld.testing import HashEmbedder, ScriptedExtractor, facts
 from memweld.testing.backends.restoring import same_export
 
@@ -98,13 +105,20 @@ def secret(backend: memweld.Backend) -> memweld.Memory:
     return ana
 
 
+@contextlib.contextmanager
+def bound(backend: memweld.Backend) -> Iterator[Any]:
+    """The database; where its transactions are bound to users, to this one."""
+    database = backend._engine._database  # type: ignore[attr-defined]
+    with getattr(database, "acting_for", contextlib.nullcontext)(backend.user(USER).scope):
+        yield database
+
+
 def _entity(backend: memweld.Backend, text: str) -> None:
     """As mem0 stores one where spaCy is installed."""
-    database = backend._engine._database  # type: ignore[attr-defined]
-    with database.writing() as connection:
+    with bound(backend) as database, database.writing() as connection:
         owner = connection.execute("SELECT id FROM owners WHERE user_id = ? AND agent_id = ''", (USER,)).fetchone()[0]
-        vector = struct.pack(f"<{DIMENSIONS}f", *vector_of(text))
-        connection.execute("INSERT INTO entities VALUES (?, ?, ?, ?)", ("e", owner, json.dumps({"data": text}), vector))
+        row = ("e", owner, json.dumps({"data": text}), struct.pack(f"<{DIMENSIONS}f", *vector_of(text)))
+        connection.execute("INSERT INTO entities (id, owner, payload, vector) VALUES (?, ?, ?, ?)", row)
 
 
 def vector_of(text: str) -> list[float]:
@@ -121,14 +135,9 @@ def others(backend: memweld.Backend, users: int = 20) -> None:
         memory.history("s").append([{"role": "user", "content": "hello"}] * 3)
 
 
-def raw(file: Path) -> bytes:
-    """Everything that lies in the directory: the file, its log, its index of the log, a journal."""
-    return b"".join(path.read_bytes() for path in sorted(file.parent.iterdir()))
-
-
-def traces(file: Path) -> list[str]:
-    """Which secrets are there: as text of either width, in any case; and as their vectors."""
-    held = raw(file).lower()
+def traces(held: bytes) -> list[str]:
+    """Which secrets are there: as text of either width, in any case."""
+    held = held.lower()
     found = []
     for place, word in SECRETS.items():
         # The keyword index keeps stems and leaves out what a word has in common with its neighbour.
@@ -137,40 +146,38 @@ def traces(file: Path) -> list[str]:
     return found
 
 
-def fingerprints(file: Path) -> list[bytes]:
-    """Of each of the user's items the vector, the hash of the text and the id, as they stand in the file."""
-    with contextlib.closing(sqlite3.connect(file)) as connection:
+def fingerprints(backend: memweld.Backend) -> list[bytes]:
+    """Of each of the user's items the vector, the hash of the text and the id, as they stand in files."""
+    with bound(backend) as database, database.reading() as connection:
         rows = connection.execute(
             "SELECT vector, hash, items.id FROM items JOIN owners ON owners.id = owner WHERE user_id = ?", (USER,)
-        )
-        return [each if isinstance(each, bytes) else each.encode() for row in rows for each in row]
+        ).fetchall()
+    return [each if isinstance(each, bytes) else each.encode() for row in rows for each in row]
 
 
-def connect(file: Path) -> memweld.Backend:
-    llm = ScriptedExtractor([facts(f"The user prays to {SECRETS['extracted']}")])
-    return writer.connect(str(file), llm=llm)
+def connect(place: Place) -> memweld.Backend:
+    return place.connect(llm=ScriptedExtractor([facts(f"The user prays to {SECRETS['extracted']}")]))
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "home" / "memory.db"
-
-
-def test_no_trace_is_left(file: Path) -> None:
-    with connect(file) as backend:
+def test_no_trace_is_left(place: Place) -> None:
+    with connect(place) as backend:
         others(backend)
         ana = secret(backend)
-        everywhere = [place for place in SECRETS if place not in ("past text", "past state", "past message", "deleted")]
-        assert set(everywhere) - set(traces(file)) <= {"ended", "cleared"}, "the search must find what is there"
-        marks = fingerprints(file)
+        everywhere = [name for name in SECRETS if name not in ("past text", "past state", "past message", "deleted")]
+        assert set(everywhere) - set(traces(place.rows())) <= {"ended", "cleared"}, "the search must find what is there"
+        marks = fingerprints(backend)
         assert len(marks) == 21
-        assert all(mark in raw(file) for mark in marks)
+        held = place.raw()
+        assert all(mark in held for mark in marks)
         before = [backend.user(f"user {number}").export() for number in range(20)]
         rows = ana.export()
         receipt = ana.erase()
-        assert receipt.overwritten
-        assert traces(file) == []
-        assert not any(mark in raw(file) for mark in marks)
+        assert receipt.overwritten is place.overwrites
+        assert traces(place.rows()) == []
+        place.reclaim()
+        held = place.raw()
+        assert traces(held) == []
+        assert not any(mark in held for mark in marks)
         expected = {"items": len(rows["items"]), "messages": len(rows["messages"]), "sessions": len(rows["sessions"])}
         assert {store: receipt.counts[store] for store in expected} == expected
         assert receipt.counts["items"] == 7
@@ -181,40 +188,44 @@ def test_no_trace_is_left(file: Path) -> None:
             memory = backend.user(f"user {number}")
             assert same_export(memory.export(), export)
             assert len(memory.search("tea", limit=100)) == 10
-    assert traces(file) == []
-    check_file(file)
+    assert traces(place.raw()) == []
+    place.check()
 
 
-def test_what_was_exported_is_all_that_comes_back(file: Path, tmp_path: Path) -> None:
-    with connect(file) as backend, connect(tmp_path / "elsewhere" / "memory.db") as other:
+def test_what_was_exported_is_all_that_comes_back(place: Place, make_place: Callable[[str], Place]) -> None:
+    """Into the place where it was, and into another backend, from which it can be erased as well."""
+    elsewhere = make_place("file")
+    with connect(place) as backend, connect(elsewhere) as other:
         ana = secret(backend)
         time.sleep(0.01)
         exported = json.loads(json.dumps(ana.export()))
         hits = [(hit.id, hit.text) for hit in ana.search("born prays record", limit=50)]
         ana.erase()
-        for memory in (ana, other.user(USER)):
+        for memory, overwritten in ((ana, place.overwrites), (other.user(USER), True)):
             memory.restore(exported)
             assert same_export(memory.export(), exported)
             assert [(hit.id, hit.text) for hit in memory.search("born prays record", limit=50)] == hits
-            assert memory.erase().overwritten
-    assert traces(file) == traces(tmp_path / "elsewhere" / "memory.db") == []
+            assert memory.erase().overwritten is overwritten
+    assert traces(place.rows()) == traces(elsewhere.raw()) == []
 
 
-def test_a_part_of_a_user(file: Path) -> None:
-    with connect(file) as backend:
+def test_a_part_of_a_user(place: Place) -> None:
+    with connect(place) as backend:
         secret(backend)
         agent = backend.user(USER, agent_id=SECRETS["agent"])
         assert agent.erase().counts["items"] == 1
-        assert not {"agent", "agent's fact"} & set(traces(file))
-        assert {"fact", "user", "message"} <= set(traces(file))
+        left = set(traces(place.rows()))
+        assert not {"agent", "agent's fact"} & left
+        assert {"fact", "user", "message"} <= left
 
 
-def test_while_somebody_reads(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_somebody_reads(make_place: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that began before keeps its view; the receipt says so, and the next checkpoint overwrites."""
     monkeypatch.setattr("memweld.engines.stores.erasure._PATIENCE_SECONDS", 0.1)
-    with connect(file) as backend:
+    place = make_place("file")
+    with connect(place) as backend:
         ana = secret(backend)
-        reader = sqlite3.connect(file, isolation_level=None)
+        reader = sqlite3.connect(place.file, isolation_level=None)
         reader.execute("BEGIN")
         count = reader.execute("SELECT count(*) FROM items").fetchone()
         receipt = ana.erase()
@@ -223,46 +234,65 @@ def test_while_somebody_reads(file: Path, monkeypatch: pytest.MonkeyPatch) -> No
         assert reader.execute("SELECT count(*) FROM items").fetchone() == count
         bob = backend.user("bob").state("n")
         bob["k"] = 1
-        assert traces(file), "somebody still reads it"
+        assert traces(place.raw()), "somebody still reads it"
         reader.close()
         bob["k"] = 2
-        assert traces(file) == [], "the next write overwrites it"
+        assert traces(place.raw()) == [], "the next write overwrites it"
 
 
-def die_while_erasing(file: str, statements: int, says: Connection) -> None:
+def die_while_erasing(url: str, statements: int, says: Connection) -> None:
     """Die in the middle of an erasure, after so many of its statements."""
-    with connect(Path(file)) as backend:
-        database = backend._engine._database  # type: ignore[attr-defined]
-        database._connections.writer().set_trace_callback(Countdown(statements, lambda: os.kill(os.getpid(), 9)))
-        erase_rows(database, backend.user(USER).scope)
+    with writer.connect(url) as backend, watched(backend, statements, lambda: os.kill(os.getpid(), 9)):
+        backend.user(USER).erase()
     says.send("alive")
 
 
-class Countdown:
-    """Acts at the statement with this number."""
+@contextlib.contextmanager
+def watched(backend: memweld.Backend, statements: int, act: Callable[[], object]) -> Iterator[list[str]]:
+    """Do something before the statement with this number; the statements, as they come."""
+    seen: list[str] = []
 
-    def __init__(self, statements: int, act: Any) -> None:
-        self.left, self.act = statements, act
+    def count(sql: str) -> None:
+        seen.append(sql)
+        if len(seen) > statements:
+            act()
 
-    def __call__(self, _: str) -> None:
-        self.left -= 1
-        if self.left < 0:
-            self.act()
+    database = backend._engine._database  # type: ignore[attr-defined]
+    if isinstance(database, SqliteDatabase):
+        database._connections.writer().set_trace_callback(count)
+        yield seen
+        return
+    from memweld.engines.postgres.dialect import PostgresConnection
+
+    def execute(self: Any, sql: str, *arguments: Any) -> Any:
+        count(sql)
+        return plain(self, sql, *arguments)
+
+    plain, PostgresConnection.execute = PostgresConnection.execute, execute
+    yield seen
+    PostgresConnection.execute = plain
 
 
-def test_an_erasure_that_is_killed(file: Path) -> None:
+def test_an_erasure_that_is_killed(place: Place) -> None:
     """All or nothing; done again it leaves no trace."""
-    with connect(file) as backend:
+    with connect(place) as backend:
         others(backend, 3)
         exported = secret(backend).export()
-    points = _statements(file)
-    assert points > 20
+        # What is restored is a little less than what was there: no export has entities or past texts.
+        backend.user(USER).erase()
+        backend.user(USER).restore(exported)
+        with watched(backend, 1_000_000, lambda: None) as seen:
+            backend.user(USER).erase()
+        backend.user(USER).restore(exported)
+    points = len(seen)
+    assert points > 10
     kept = gone = 0
     for statements in [*range(0, points, points // 9), points - 2, points - 1, points + 9]:
-        process, _ = writer.start(die_while_erasing, str(file), statements)
+        process, _ = writer.start(die_while_erasing, place.url, statements)
         process.join(60)
         assert process.exitcode == (0 if statements >= points else -signal.SIGKILL)
-        with connect(file) as backend:
+        place.wait_for_the_dead(USER)
+        with connect(place) as backend:
             ana = backend.user(USER)
             held = ana.export()
             if held["items"]:
@@ -272,21 +302,9 @@ def test_an_erasure_that_is_killed(file: Path) -> None:
                 gone += 1
                 assert held["state"] == held["messages"] == []
                 ana.erase()
-                assert traces(file) == []
+                assert traces(place.rows()) == []
                 ana.restore(exported)
             assert len(backend.user("user 1").all()) == 10
-        check_file(file)
+        place.check()
     assert kept > 8
     assert gone > 0
-
-
-def _statements(file: Path) -> int:
-    """How many statements an erasure has, tried on a copy."""
-    copy = file.parent.parent / "copy.db"
-    copy.write_bytes(file.read_bytes())
-    counted = Countdown(1_000_000, lambda: None)
-    with connect(copy) as backend:
-        database = backend._engine._database  # type: ignore[attr-defined]
-        database._connections.writer().set_trace_callback(counted)
-        erase_rows(database, backend.user(USER).scope)
-    return 1_000_000 - counted.left

@@ -7,7 +7,7 @@ import math
 import random
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import anyio
@@ -17,12 +17,12 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from places import Place
 
 import memweld
 from memweld import InvalidInputError, Memory, Scope
 from memweld.mcp import create_app
 from memweld.recall import CLOSING, NOTICE, OPENING
-from memweld.testing import HashEmbedder
 from memweld.tools import TOOLS, TOOLSETS
 
 MARKS = [
@@ -53,9 +53,9 @@ said = st.lists(pieces, min_size=1, max_size=6).map("".join).filter(lambda text:
 bounded = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.fixture(scope="module")
-def backend() -> Iterator[memweld.Backend]:
-    with memweld.connect("sqlite://", embedder=HashEmbedder(16)) as backend:
+@pytest.fixture(scope="module", params=["ram", pytest.param("postgres", marks=pytest.mark.services)])
+def backend(request: pytest.FixtureRequest, make_place: Callable[[str], Place]) -> Iterator[memweld.Backend]:
+    with make_place(request.param).connect() as backend:
         yield backend
 
 

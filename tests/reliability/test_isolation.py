@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 import doors
@@ -18,12 +19,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from langgraph.store.base import InvalidNamespaceError
+from places import Place
 
 import memweld
 from memweld import Memory, MemoryNotFoundError, MemweldError, Scope
 from memweld.langchain import MemweldStore
 from memweld.models import ValueWrite
-from memweld.testing import HashEmbedder
 from memweld.tools import TOOLS
 
 PROOF = re.compile(r"proof(\d+)q")
@@ -35,8 +36,9 @@ PROVED: Counter[str] = Counter()
 class World:
     """A backend with its doors, and what is known of who wrote what."""
 
-    def __init__(self, open_doors: list[str]) -> None:
-        self.backend = memweld.connect("sqlite://", embedder=HashEmbedder(16))
+    def __init__(self, place: Place, open_doors: list[str]) -> None:
+        place.clear()
+        self.backend = place.connect()
         self.doors = {name: doors.DOORS[name](self.backend, hostile.SCOPES) for name in open_doors}
         self.store = MemweldStore(self.backend)
         self.owners: dict[str, int] = {}
@@ -271,12 +273,13 @@ class World:
 class Isolation(RuleBasedStateMachine):
     """Bursts of operations by many scopes, from a seed each."""
 
+    place: ClassVar[Place]
     open_doors: ClassVar[list[str]] = ["tools", "functions", "langchain", "crewai", "autogen"]
     burst: ClassVar[int] = 25
 
     @initialize()
     def build(self) -> None:
-        self.world = World(self.open_doors)
+        self.world = World(self.place, self.open_doors)
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
@@ -305,12 +308,14 @@ class Isolation(RuleBasedStateMachine):
 class IsolationOverMCP(Isolation):
     """The same with the server, whose start is worth more operations at once."""
 
+    place: ClassVar[Place]
     open_doors: ClassVar[list[str]] = ["mcp"]
     burst: ClassVar[int] = 40
 
 
-def run(machine: type[Isolation], operations: int) -> None:
+def run(machine: type[Isolation], place: Place, operations: int) -> None:
     """As many examples as it takes; each is as long as Hypothesis likes."""
+    machine.place = place
     before, proved, examples = DONE.copy(), PROVED.total(), 0
     while (DONE - before).total() < operations:
         examples += 1
@@ -322,17 +327,26 @@ def run(machine: type[Isolation], operations: int) -> None:
     print(f"{(DONE - before).total():,} operations: {dict(DONE - before)}")
 
 
-def test_no_row_of_another_scope() -> None:
-    run(Isolation, 2_000)
+@pytest.fixture(
+    params=["ram", *(pytest.param(kind, marks=pytest.mark.services) for kind in ("postgres", "secured"))],
+    scope="module",
+)
+def anywhere(request: pytest.FixtureRequest, make_place: Callable[[str], Place]) -> Place:
+    """In RAM; on Postgres; on Postgres under row-level security."""
+    return make_place(request.param)
 
 
-def test_no_row_of_another_scope_over_mcp() -> None:
-    run(IsolationOverMCP, 500)
+def test_no_row_of_another_scope(anywhere: Place) -> None:
+    run(Isolation, anywhere, 2_000 if anywhere.moment < 0.01 else 700)
 
 
-def take_turns(turns: int) -> None:
+def test_no_row_of_another_scope_over_mcp(anywhere: Place) -> None:
+    run(IsolationOverMCP, anywhere, 500 if anywhere.moment < 0.01 else 250)
+
+
+def take_turns(place: Place, turns: int) -> None:
     """Agents with automatic memory in every framework, in shared sessions, for whoever is speaking."""
-    world = World([])
+    world = World(place, [])
     try:
         for number in range(turns):
             chance = random.Random(number)
@@ -348,14 +362,14 @@ def take_turns(turns: int) -> None:
         world.close()
 
 
-def test_no_row_of_another_scope_in_agents() -> None:
-    take_turns(24)
+def test_no_row_of_another_scope_in_agents(anywhere: Place) -> None:
+    take_turns(anywhere, 24)
 
 
 @pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 def test_no_row_of_another_scope_in_many_turns_of_agents() -> None:
-    take_turns(300)
+    take_turns(Place(), 300)
 
 
 @pytest.mark.exhaustive
@@ -363,5 +377,5 @@ def test_no_row_of_another_scope_in_many_turns_of_agents() -> None:
 @pytest.mark.parametrize(("machine", "operations"), [(Isolation, 88_000), (IsolationOverMCP, 12_500)])
 def test_no_row_of_another_scope_in_a_hundred_thousand_operations(machine: type[Isolation], operations: int) -> None:
     before = DONE.total()
-    run(machine, operations)
+    run(machine, Place(), operations)
     assert DONE.total() - before >= operations

@@ -3,12 +3,11 @@
 import random
 import time
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import oracle
 import pytest
 import writer
-from sound import check_file
+from places import Place
 
 pytestmark = pytest.mark.enable_socket  # multiprocessing forks its processes through a Unix socket
 
@@ -25,12 +24,12 @@ def rest(hears: Connection) -> list[tuple[str, dict]]:
         return heard
 
 
-def one_kill(file: Path, chance: random.Random, model: oracle.Model, number: int) -> tuple[list[oracle.Model], int]:
-    """Let a writer work and kill it; the states that the file may have now, and how many operations were begun."""
-    process, hears = writer.start(writer.write, str(file), USER, chance.getrandbits(32), number)
+def one_kill(place: Place, chance: random.Random, model: oracle.Model, number: int) -> tuple[list[oracle.Model], int]:
+    """Let a writer work and kill it; the states that may be left now, and how many operations were begun."""
+    process, hears = writer.start(writer.write, place.url, USER, chance.getrandbits(32), number)
     heard = [hears.recv() for _ in range(chance.randint(1, 40))]
-    # Anywhere in an operation: most take about a millisecond.
-    time.sleep(chance.random() * 0.003)
+    # Anywhere in an operation.
+    time.sleep(chance.random() * place.moment)
     writer.kill(process)
     heard += rest(hears)
     allowed = [model]
@@ -40,25 +39,26 @@ def one_kill(file: Path, chance: random.Random, model: oracle.Model, number: int
     return allowed, sum(word == "begun" for word, _ in heard)
 
 
-def kill_often(file: Path, times: int, seed: int) -> int:
+def kill_often(place: Place, times: int, seed: int) -> int:
     chance = random.Random(seed)
     model, number, unfinished = oracle.empty(), 0, 0
-    with writer.connect(str(file)) as backend:
+    with place.connect() as backend:
         for part in range(50):
             backend.user(BYSTANDER).add(f"bob's fact {part}")
         before = oracle.read(backend.user(BYSTANDER))
         for each in range(times):
-            allowed, begun = one_kill(file, chance, model, number)
+            allowed, begun = one_kill(place, chance, model, number)
             number += begun
             unfinished += len(allowed) > 1
+            place.wait_for_the_dead(USER)
             if each % 2:
-                check_file(file)
+                place.check()
                 held = oracle.read(backend.user(USER))
             else:
-                # A first look by a process that was not there: it recovers the log.
-                with writer.connect(str(file)) as fresh:
+                # A first look by a process that was not there: it recovers the log of a file.
+                with place.connect() as fresh:
                     held = oracle.read(fresh.user(USER))
-                check_file(file)
+                place.check()
             assert held in allowed, (each, held, allowed)
             model = held
             everything = [text for _, _, text in held["items"]]
@@ -68,12 +68,12 @@ def kill_often(file: Path, times: int, seed: int) -> int:
     return unfinished
 
 
-def test_a_writer_that_is_killed(tmp_path: Path) -> None:
-    assert kill_often(tmp_path / "memory.db", 25, seed=1) > 3, "the kills must hit operations under way"
+def test_a_writer_that_is_killed(place: Place) -> None:
+    assert kill_often(place, 25, seed=1) > 3, "the kills must hit operations under way"
 
 
 @pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(2))
-def test_a_writer_that_is_killed_many_times(tmp_path: Path, seed: int) -> None:
-    assert kill_often(tmp_path / "memory.db", 300, seed=100 + seed) > 30
+def test_a_writer_that_is_killed_many_times(place: Place, seed: int) -> None:
+    assert kill_often(place, 300, seed=100 + seed) > 30

@@ -1,4 +1,4 @@
-"""Processes that work on one file at once, and what each of them must see all the while."""
+"""Processes that work on one memory at once, and what each of them must see all the while."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +15,10 @@ SAME = 12
 """How many texts everybody adds."""
 
 
-def work(file: str, process: int, threads: int, operations: int, says: Connection) -> None:
+def work(url: str, process: int, threads: int, operations: int, says: Connection) -> None:
     """Work in some threads; say what each has acknowledged, or what it saw that must not be."""
     try:
-        with writer.connect(file) as backend, ThreadPoolExecutor(threads) as pool:
+        with writer.connect(url) as backend, ThreadPoolExecutor(threads) as pool:
             names = [f"p{process}t{thread}" for thread in range(threads)]
             says.send(("reports", list(pool.map(lambda name: Worker(backend, name).run(operations), names))))
     except BaseException as error:
@@ -104,9 +104,9 @@ class Worker:
         self.report["captured"].append(text)
 
 
-def obey(file: str, orders: Any, says: Connection) -> None:
+def obey(url: str, orders: Any, says: Connection) -> None:
     """Do or read what the parent orders, one after the other."""
-    with writer.connect(file) as backend:
+    with writer.connect(url) as backend:
         memory = backend.user("ana")
         while (op := orders.recv()) is not None:
             if op["kind"] == "look":
