@@ -261,16 +261,19 @@ def watched(backend: memweld.Backend, statements: int, act: Callable[[], object]
     if isinstance(database, SqliteDatabase):
         database._connections.writer().set_trace_callback(count)
         yield seen
+        database._connections.writer().set_trace_callback(None)
         return
     from memweld.engines.postgres.dialect import PostgresConnection
 
-    def execute(self: Any, sql: str, *arguments: Any) -> Any:
-        count(sql)
-        return plain(self, sql, *arguments)
+    plain = PostgresConnection.execute
 
-    plain, PostgresConnection.execute = PostgresConnection.execute, execute
-    yield seen
-    PostgresConnection.execute = plain
+    def execute(self: PostgresConnection, sql: str, parameters: Any = ()) -> Any:
+        count(sql)
+        return plain(self, sql, parameters)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PostgresConnection, "execute", execute)
+        yield seen
 
 
 def test_an_erasure_that_is_killed(place: Place) -> None:
@@ -278,9 +281,6 @@ def test_an_erasure_that_is_killed(place: Place) -> None:
     with connect(place) as backend:
         others(backend, 3)
         exported = secret(backend).export()
-        # What is restored is a little less than what was there: no export has entities or past texts.
-        backend.user(USER).erase()
-        backend.user(USER).restore(exported)
         with watched(backend, 1_000_000, lambda: None) as seen:
             backend.user(USER).erase()
         backend.user(USER).restore(exported)
