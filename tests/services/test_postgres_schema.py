@@ -84,6 +84,9 @@ def test_a_database_of_the_first_revision_is_brought_forward(url: str) -> None:
     """`memweld migrate` does it, without touching what is kept."""
     keep(url, "ana", "fact")
     run(url, "DROP TABLE memweld.outbox, memweld.outbox_lease", "DROP FUNCTION memweld.item_to_outbox CASCADE")
+    for table in ("items", "entities"):
+        run(url, f"ALTER TABLE memweld.{table} DROP COLUMN next_vector CASCADE")
+    run(url, "DROP FUNCTION memweld.forget_next_vector CASCADE")
     run(url, "UPDATE memweld.alembic_version SET version_num = '0001'")
     with connect(url, embedder=HashEmbedder()) as backend:
         with pytest.raises(ConfigurationError, match="memweld migrate"):
@@ -111,6 +114,24 @@ def test_the_doctor_looks_and_touches_nothing(url: str) -> None:
         assert found in result.output, result.output
     result = CliRunner().invoke(app, ["doctor", "--url", url.replace("memweld_", "nothing_")])
     assert (result.exit_code, "no such database" in result.output) == (1, True)
+
+
+def test_the_planner_samples_no_contents(url: str) -> None:
+    """What it samples is kept in its statistics after an erasure, too."""
+    with connect(url, embedder=HashEmbedder()) as backend:
+        for number in range(5):
+            ana = backend.user(f"user-{number}")
+            ana.add("I was born in Zanzibar", metadata={"place": "Zanzibar"})
+            ana.state("n")["k"] = "Zanzibar"
+            ana.history("s").append("Zanzibar")
+    run(url, "ANALYZE")
+    sampled = run(
+        url,
+        "SELECT tablename, attname FROM pg_stats WHERE schemaname = 'memweld' AND s::text LIKE '%Zanz%'".replace(
+            "pg_stats WHERE", "pg_stats AS s WHERE"
+        ),
+    )
+    assert sampled == []
 
 
 # what is refused
@@ -290,6 +311,20 @@ def test_what_is_not_secured_is_refused(url: str, secured: str) -> None:
     assert (result.exit_code, "superuser" in result.output) == (1, True)
     result = CliRunner().invoke(app, ["migrate", "--url", url, "--role", "nobody"])
     assert (result.exit_code, "does not exist" in result.output) == (1, True)
+
+
+def test_a_graph_needs_a_role_that_sees_all_users(secured: str) -> None:
+    """Writing is refused in one line that says what to do; reading goes on."""
+    with connect(secured, embedder=HashEmbedder()) as backend:
+        backend.user("ana").add("My sister Clara works at Acme")
+    with connect(secured, embedder=HashEmbedder(), graph="neo4j://127.0.0.1:9") as backend:
+        ana = backend.user("ana")
+        for call in (lambda: ana.add("Clara likes tea"), lambda: ana.related("Clara"), ana.clear):
+            with pytest.raises(
+                ConfigurationError, match=r"row-level security .* sees all \(a superuser, or BYPASSRLS\)"
+            ):
+                call()
+        assert [hit.text for hit in ana.search("Clara")] == ["My sister Clara works at Acme"]
 
 
 def test_every_primitive_is_bound_to_its_user() -> None:

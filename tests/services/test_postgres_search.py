@@ -115,7 +115,8 @@ def test_the_index_is_used(url: str) -> None:
         connection.execute("SET search_path TO memweld, public")
         connection.execute("SET enable_seqscan = off; SET enable_sort = off")
         plan = connection.execute(
-            "EXPLAIN SELECT seq FROM items WHERE root = 1 AND wide ORDER BY vector::vector(24) <=> "
+            "EXPLAIN SELECT seq FROM items WHERE root = 1 AND wide AND vector_dims(vector) = 24 "
+            "ORDER BY vector::vector(24) <=> "
             f"'{[1.0] * 24}'::vector(24) LIMIT 5".encode()
         ).fetchall()
     assert any("items_by_vector" in line for (line,) in plan), (plan, used)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from ...errors import ConfigurationError
 from ..stores.database import Connection, Database
 
-__all__ = ["EmbedderOfFile"]
+__all__ = ["CHANGING", "EmbedderOfFile"]
+
+CHANGING = ", not yet"
+"""Behind the name of an embedder whose vectors are being put in the place of another's."""
 
 
 class EmbedderOfFile:
@@ -42,6 +45,11 @@ class EmbedderOfFile:
             ConfigurationError: The file holds vectors of another embedder.
         """
         held = self.held(connection)
+        if held is not None and held.endswith(CHANGING):
+            raise ConfigurationError(
+                f"{self._where} is being given the embedder {held.removesuffix(CHANGING)!r}: try again when `memweld "
+                "reindex` has finished, or run it again with this embedder if it was interrupted."
+            )
         if held is not None and held != self.named(dimensions):
             raise ConfigurationError(
                 f"{self._where} holds vectors of the embedder {held!r}, which cannot be compared with those of "

@@ -80,7 +80,6 @@ class Facts:
 
             self.delivery = make_delivery(mirror, database, self._embedding, claim)
             config.mirror = self.delivery.mirror
-        self._reindexing = Reindexing(database, self._embedding, claim)
         self._mem0, self._store = make_mem0(config, self._embedding, self._llm)
         self._store.keep(1_000_000 * cache_mb)
         self._items = Items(database)
@@ -89,11 +88,11 @@ class Facts:
         """Drop the vectors in RAM."""
         self._store.forget()
 
-    def reindex(self, progress: Progress | None = None) -> int:
-        """Give all vectors of the file to this embedder (see ``Reindexing.run``)."""
+    def reindex(self, progress: Progress | None = None, *, by: type[Reindexing] = Reindexing) -> int:
+        """Give all vectors to this embedder, in the way of the database (see ``Reindexing.run``)."""
         if self.delivery is not None:
             return self.delivery.rebuild(progress)
-        return self._reindexing.run(progress)
+        return by(self._database, self._embedding, self._claim).run(progress)
 
     def pack(self, texts: Sequence[str]) -> Packed:
         """Embed texts that are to be restored."""

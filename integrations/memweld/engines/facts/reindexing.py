@@ -112,11 +112,14 @@ class Reindexing:
     def _check(self, connection: Connection, target: str) -> None:
         row = connection.execute("SELECT value FROM meta WHERE key = 'reindex'").fetchone()
         if row is None or row[0] != target:
-            state = "has finished" if row is None else f"is at work for {row[0]!r}"
-            raise ConfigurationError(
-                f"Somebody else reindexes {self._database.where}, and {state}: look which embedder it has now, "
-                "or try again."
-            )
+            raise self._elsewhere(None if row is None else row[0])
+
+    def _elsewhere(self, begun: str | None) -> ConfigurationError:
+        state = "has finished" if begun is None else f"is at work for {begun!r}"
+        return ConfigurationError(
+            f"Somebody else reindexes {self._database.where}, and {state}: look which embedder it has now, "
+            "or try again."
+        )
 
 
 def _begin(connection: Connection, target: str) -> None:

@@ -80,8 +80,10 @@ class PostgresArchive:
             iterated = ", set_config('hnsw.iterative_scan', 'relaxed_order', true)" if self._iterates else ""
             self._connection.execute(f"SELECT set_config('hnsw.ef_search', '{_LOOK}', true){iterated}")
         condition, variables = self._conditions(wanted)
+        # The index's own condition.
+        indexed = f" AND wide AND vector_dims(vector) = {dimensions}" if self._wide else ""
         rows = self._connection.execute(
-            f"SELECT seq FROM items WHERE {condition}{' AND wide' if self._wide else ''} "
+            f"SELECT seq FROM items WHERE {condition}{indexed} "
             f"ORDER BY vector::vector({dimensions}) <=> ?::vector({dimensions}) LIMIT {_CANDIDATES}",
             (*variables, vector),
         )

@@ -2,8 +2,9 @@
 
 A transaction carries all that it needs, because poolers in transaction mode keep nothing between two of them: where the
 tables are, whose rows may be seen, how long to wait, and the lock of that user. Whoever writes for a user waits for the
-lock before the first statement, and holds no other, so that counters, orders and comparisons stay true and nobody waits
-in a circle. Users do not wait for each other.
+lock before the first statement, so that counters, orders and comparisons stay true. Users do not wait for each other:
+all writers share one more lock, which only a change of the embedder takes alone, after its own. So nobody waits in a
+circle.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class PostgresDatabase:
         self.connections = Connections(address)
         self._start()
         self.after_fork = self.connections.after_fork
+        self._writers = lock_number(address.schema, "writers")
         self._widening = Widening(self)
         self.after_fork += [self._start, self._widening.begin]
 
@@ -95,6 +97,10 @@ class PostgresDatabase:
             yield
         finally:
             here.scope = before
+
+    def exclude_writers(self, connection: stores.Connection) -> None:
+        """Until the end of this transaction nobody else writes anything; whoever is writing now is waited for."""
+        connection.execute(f"SELECT pg_advisory_xact_lock({self._writers})")
 
     @contextlib.contextmanager
     def reading(self) -> Generator[PostgresConnection]:
@@ -185,7 +191,7 @@ class PostgresDatabase:
         self._run(
             connection,
             f"BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE; SELECT {self._settings(connection)}; "
-            f"SELECT pg_advisory_xact_lock({lock})",
+            f"SELECT pg_advisory_xact_lock({lock}); SELECT pg_advisory_xact_lock_shared({self._writers})",
         )
 
     def _run(self, connection: Connection, script: str) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from ...checks import utc_now
-from ...errors import ConfigurationError
 from ...models import EraseReceipt
 from ...scope import Scope
 from ..local import LocalEngine
@@ -101,12 +100,11 @@ class PostgresEngine(LocalEngine):
         """Label, what was found, and whether it is wrong, for each thing worth looking at."""
         return list(standing(self._database.address))
 
-    def reindex(self, progress: Callable[[int, int], object] | None = None) -> int:  # noqa: ARG002
-        """Not on Postgres in this version."""
-        raise ConfigurationError(
-            "A Postgres database keeps the embedder that it began with in this version: copy its memories into a new "
-            "database or schema with the new embedder."
-        )
+    def reindex(self, progress: Callable[[int, int], object] | None = None) -> int:
+        """Embed all memories of the database again with this embedder; how many, 0 if they are of it already."""
+        from .reindexing import PostgresReindexing
+
+        return self._facts.reindex(progress, by=PostgresReindexing)
 
 
 def _bound(plain: Callable[..., Any]) -> Callable[..., Any]:
