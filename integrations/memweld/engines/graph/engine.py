@@ -84,8 +84,8 @@ class GraphEngine:
                 if getattr(self._database, "is_secured", False):
                     raise ConfigurationError(
                         "A graph is told of all users' memories, and row-level security lets this role see one user at "
-                        "a time: give graph= to a process whose role sees all (a superuser, or BYPASSRLS), and leave it out "
-                        "here."
+                        "a time: give graph= to a process whose role sees all (a superuser, or BYPASSRLS); leave it "
+                        "out here."
                     )
                 self._name = self._outbox.attach()
             return self._name
