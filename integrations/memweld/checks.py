@@ -24,6 +24,7 @@ __all__ = [
     "check_filters",
     "check_half_life",
     "check_json",
+    "check_json_text",
     "check_key",
     "check_kinds",
     "check_limit",
@@ -47,6 +48,9 @@ MAX_INTEGER_BITS = 8_192  # Python itself refuses to read decimals of more than 
 
 _KINDS: tuple[Kind, ...] = ("item", "preference", "task", "record")
 
+# json.dumps makes an encoder anew at each call that wants anything but its defaults.
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=dict).encode
+
 
 def utc_now() -> datetime:
     """The current time, aware, in UTC."""
@@ -56,6 +60,8 @@ def utc_now() -> datetime:
 def _check_characters(name: str, value: str) -> None:
     if "\x00" in value:
         raise invalid(name, value, "it holds a NUL character, which databases cannot keep", "Remove it.")
+    if value.isascii():
+        return
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -68,7 +74,7 @@ def check_text(name: str, value: object, *, maximum: int = MAX_TEXT_CHARACTERS) 
     if not isinstance(value, str):
         raise invalid(name, value, f"it must be a string, not {type(value).__name__}", "Pass text.")
     _check_characters(name, value)
-    text = unicodedata.normalize("NFC", value).strip()
+    text = (value if value.isascii() else unicodedata.normalize("NFC", value)).strip()
     if not text:
         raise invalid(name, value, "it must not be empty or blank", "Pass text that says something.")
     if len(text) > maximum:
@@ -105,6 +111,8 @@ def _check_json(name: str, value: object, depth: int) -> None:
     if isinstance(value, (int, float)):
         _check_number(name, value)
     elif isinstance(value, str):
+        if value.isascii():
+            return
         try:
             value.encode()
         except UnicodeEncodeError as error:
@@ -125,7 +133,7 @@ def _check_json(name: str, value: object, depth: int) -> None:
 
 def dump_json(value: JSON) -> str:
     """The one JSON text in which values are stored and compared."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=dict)
+    return _encode(value)
 
 
 def check_json(name: str, value: JSON, *, maximum: int = MAX_VALUE_CHARACTERS) -> str:
@@ -137,9 +145,18 @@ def check_json(name: str, value: JSON, *, maximum: int = MAX_VALUE_CHARACTERS) -
     return text
 
 
+def check_json_text(name: str, value: str) -> str:
+    """A string as a JSON value, returned as it is."""
+    _check_json(name, value, 0)
+    # No character takes more than six in JSON: what is short enough need not be written to be counted.
+    if 6 * len(value) + 2 > MAX_VALUE_CHARACTERS:
+        check_json(name, value)
+    return value
+
+
 def check_metadata(value: object) -> dict[str, JSON]:
     """The caller's own data on a memory: a JSON object of at most 64 Ki characters, kept apart from our fields."""
-    if value is None:
+    if value is None or (isinstance(value, dict) and not value):
         return {}
     if not isinstance(value, Mapping):
         raise invalid("metadata", value, f"it must be a JSON object, not {type(value).__name__}", "Pass a dict.")

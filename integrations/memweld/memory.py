@@ -140,7 +140,7 @@ class Memory:
             InvalidInputError: An argument breaks a rule; nothing was written.
             ConfigurationError: ``infer=True`` without an LLM.
         """
-        drafts = _drafts(to_messages(messages), ("user", "assistant"))
+        drafts = _drafts(to_messages(messages, named=False), ("user", "assistant"))
         if not drafts:
             raise invalid("messages", messages, "no message of the user or assistant has text", "Add what was said.")
         wanted = self._wants_extraction(infer)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
-from .checks import MAX_VALUE_CHARACTERS, check_json, check_key, check_text, check_time, utc_now
+from .checks import check_json, check_json_text, check_key, check_text, check_time, utc_now
 from .errors import InvalidInputError, invalid
 from .models import JSON, ChatMessage, Role, ToolCall
 
@@ -68,8 +68,7 @@ def _content(value: object) -> str | list[dict[str, JSON]]:
     if value is None:
         return ""
     if isinstance(value, str):
-        check_json("content", value, maximum=MAX_VALUE_CHARACTERS)
-        return value
+        return check_json_text("content", value)
     if not isinstance(value, (list, tuple)):
         rule = f"it must be text or a list of content parts, not {type(value).__name__}"
         raise invalid("content", value, rule, "Pass the text that was said.")
@@ -121,21 +120,22 @@ def _tool_calls(value: object) -> tuple[ToolCall, ...]:
     return tuple(_tool_call(call) for call in cast("Sequence[object]", value))
 
 
-def _from_mapping(value: Mapping[str, Any]) -> ChatMessage:
+def _from_mapping(value: Mapping[str, Any], *, named: bool) -> ChatMessage:
     if "role" not in value or ("content" not in value and not value.get("tool_calls")):
         raise invalid("message", dict(value), "a message has a role and a content", 'Write {"role": …, "content": …}.')
     native = value.get("native")
     if native is None and set(value) - _FIELDS:
         # Fields that we have no word for stay readable in the form in which they came.
         native = {"framework": "openai", "message": {key: val for key, val in value.items() if key != "created_at"}}
+    identity, created_at = value.get("id"), check_time("created_at", value.get("created_at"))
     return ChatMessage(
         role=_role(value["role"]),
         content=_content(value.get("content")),
-        id=value.get("id"),
+        id=new_id() if named and identity is None else identity,
         name=value.get("name"),
         tool_calls=_tool_calls(value.get("tool_calls")),
         tool_call_id=value.get("tool_call_id"),
-        created_at=check_time("created_at", value.get("created_at")),
+        created_at=utc_now() if named and created_at is None else created_at,
         native=native,
     )
 
@@ -146,16 +146,23 @@ def to_message(value: object) -> ChatMessage:
     Raises:
         InvalidInputError: It has no role or content, or a field breaks a rule.
     """
+    return _checked(value, named=True)
+
+
+def _checked(value: object, *, named: bool) -> ChatMessage:
+    """One message, checked; where it is to be named, with an id and a time."""
     if isinstance(value, ChatMessage):
+        created_at = check_time("created_at", value.created_at)
         message = dataclasses.replace(
             value,
             role=_role(value.role),
             content=_content(value.content),
+            id=new_id() if named and value.id is None else value.id,
             tool_calls=_tool_calls(value.tool_calls),
-            created_at=check_time("created_at", value.created_at),
+            created_at=utc_now() if named and created_at is None else created_at,
         )
     elif isinstance(value, Mapping):
-        message = _from_mapping(cast("Mapping[str, Any]", value))
+        message = _from_mapping(cast("Mapping[str, Any]", value), named=named)
     else:
         rule = f"it must be a ChatMessage or an object with role and content, not {type(value).__name__}"
         raise invalid("message", value, rule, 'Write {"role": "user", "content": "…"}.')
@@ -165,29 +172,33 @@ def to_message(value: object) -> ChatMessage:
             check_key(f"message {name}", given)
     if message.native is not None:
         check_json("native message", message.native)
-    return dataclasses.replace(message, id=message.id or new_id(), created_at=message.created_at or utc_now())
+    return message
 
 
-def _placed(position: int, value: object) -> ChatMessage:
+def _placed(position: int, value: object, *, named: bool) -> ChatMessage:
     try:
-        return to_message(value)
+        return _checked(value, named=named)
     except InvalidInputError as error:
         raise InvalidInputError(f"Message {position}: {error}") from error
 
 
-def to_messages(values: MessagesLike) -> list[ChatMessage]:
+def to_messages(values: MessagesLike, *, named: bool = True) -> list[ChatMessage]:
     """One message or several, checked, with ids and times. A bare string is said by the user.
+
+    Args:
+        values: What was said.
+        named: Whether messages that have no id and no time are given them.
 
     Raises:
         InvalidInputError: Nothing was given, or a message breaks a rule (its position is named).
     """
     if isinstance(values, str):
-        return [to_message({"role": "user", "content": check_text("message", values)})]
+        return [_checked({"role": "user", "content": check_text("message", values)}, named=named)]
     if isinstance(values, (ChatMessage, Mapping)):
-        return [to_message(values)]
+        return [_checked(values, named=named)]
     if not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without types
         raise invalid("messages", values, "it must be text, a message or a list of messages", "Wrap it in a list.")
-    messages = [_placed(position, value) for position, value in enumerate(values)]
+    messages = [_placed(position, value, named=named) for position, value in enumerate(values)]
     if not messages:
         raise invalid("messages", values, "it holds no message", "Pass at least one.")
     return messages

@@ -33,10 +33,12 @@ class EmbedderOfFile:
         Raises:
             ConfigurationError: The file holds vectors of another embedder.
         """
-        if self.held(connection) is None:
+        held = self.held(connection)
+        if held is None:
             named = self.named(dimensions)
             connection.execute("INSERT INTO meta VALUES ('embedder', ?) ON CONFLICT DO NOTHING", (named,))
-        self.check(connection, dimensions)
+            held = self.held(connection)
+        self._compare(held, dimensions)
 
     def check(self, connection: Connection, dimensions: int) -> None:
         """Before vectors are compared: they must be of one embedder.
@@ -44,7 +46,9 @@ class EmbedderOfFile:
         Raises:
             ConfigurationError: The file holds vectors of another embedder.
         """
-        held = self.held(connection)
+        self._compare(self.held(connection), dimensions)
+
+    def _compare(self, held: str | None, dimensions: int) -> None:
         if held is not None and held.endswith(CHANGING):
             raise ConfigurationError(
                 f"{self._where} is being given the embedder {held.removesuffix(CHANGING)!r}: try again when `memweld "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -85,8 +84,9 @@ class Facts:
         self._items = Items(database)
 
     def forget(self) -> None:
-        """Drop the vectors in RAM."""
+        """Drop the vectors and words in RAM."""
         self._store.forget()
+        self._embedding.forget()
 
     def reindex(self, progress: Progress | None = None, *, by: type[Reindexing] = Reindexing) -> int:
         """Give all vectors to this embedder, in the way of the database (see ``Reindexing.run``)."""
@@ -127,7 +127,7 @@ class Facts:
         with self._embedding.prepared([draft.text]), self._database.writing(), self._guard.acting_for(scope):
             held = self._items.by_key(scope, draft.kind, draft.key)
             if held is None:
-                self._store_draft(scope, ItemDraft(text=draft.text), envelope, utc_now())
+                self._store_drafts(scope, [ItemDraft(text=draft.text)], envelope, utc_now())
             else:
                 self._mem0.update(held.id, text=draft.text, metadata={ENVELOPE: envelope.dump()})
             stored = self._items.by_key(scope, draft.kind, draft.key)
@@ -138,37 +138,29 @@ class Facts:
     def _add_verbatim(
         self, scope: Scope, drafts: Sequence[ItemDraft], envelope: Envelope, created_at: datetime | None
     ) -> list[MemoryItem]:
-        stored: list[MemoryItem] = []
         with (
             self._embedding.prepared([draft.text for draft in drafts]),
             self._database.writing(),
             self._guard.acting_for(scope),
         ):
-            moment = created_at or utc_now()
-            for draft in drafts:
-                row = self._store_draft(scope, draft, envelope, moment)
-                stored.append(self._held(scope, draft.text) if row is None else row.item())
+            rows = self._store_drafts(scope, drafts, envelope, created_at or utc_now())
+            stored = [
+                self._held(scope, draft.text) if row is None else row.item()
+                for draft, row in zip(drafts, rows, strict=True)
+            ]
         return _once(stored)
 
-    def _store_draft(self, scope: Scope, draft: ItemDraft, envelope: Envelope, moment: datetime) -> ItemRow | None:
-        """Store a text as it stands; None if it is there already.
+    def _store_drafts(
+        self, scope: Scope, drafts: Sequence[ItemDraft], envelope: Envelope, moment: datetime
+    ) -> list[ItemRow | None]:
+        """Store texts as they stand; the row of each, None for one that is there already.
 
         Not through mem0, which would add nothing: what it writes without an LLM is the text, its hash and its vector.
         """
-        row = row_of(
-            str(uuid.uuid4()),
-            {
-                **encode_scope(scope),
-                ENVELOPE: envelope.dump(),
-                "data": draft.text,
-                "hash": text_hash(draft.text),
-                "role": draft.role,
-                "actor_id": draft.name,
-                "created_at": moment.isoformat(),
-                "updated_at": moment.isoformat(),
-            },
-        )
-        return row if self._store.store([row], [self._embedding.embed(draft.text)])[0] else None
+        at = moment.isoformat()
+        rows = [envelope.row(scope, draft, at) for draft in drafts]
+        stored = self._store.store(rows, [self._embedding.embed(draft.text) for draft in drafts])
+        return [row if is_new else None for row, is_new in zip(rows, stored, strict=True)]
 
     def _add_extracted(
         self,

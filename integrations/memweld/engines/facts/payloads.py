@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from ...checks import dump_json, utc_now
+from ...engine import ItemDraft
 from ...models import JSON, Extraction, Kind
 from ...scope import Scope
 from ..stores.items import ItemRow
@@ -40,6 +42,26 @@ class Envelope:
     def dump(self) -> str:
         """The envelope as text, because mem0 reads meaning into some keys and nested values of metadata."""
         return json.dumps([self.kind, self.key, self.session_id, self.metadata, self.extraction, self.extraction_error])
+
+    def row(self, scope: Scope, draft: ItemDraft, at: str) -> ItemRow:
+        """The row for a text that is stored as it stands, made and changed at this time (ISO 8601)."""
+        return ItemRow(
+            scope=scope,
+            id=str(uuid.uuid4()),
+            kind=self.kind,
+            key=self.key,
+            session_id=self.session_id,
+            role=draft.role,
+            name=draft.name,
+            text=draft.text,
+            hash=text_hash(draft.text),
+            metadata=self.metadata,
+            extraction=self.extraction,
+            extraction_error=self.extraction_error,
+            extra={},
+            created_at=at,
+            updated_at=at,
+        )
 
     @classmethod
     def load(cls, text: str) -> Envelope:

@@ -12,8 +12,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from collections.abc import Generator
-from typing import LiteralString, cast
+from collections.abc import Generator, Sequence
+from typing import Any, LiteralString, cast
 
 from psycopg import sql
 from psycopg.pq import TransactionStatus
@@ -120,6 +120,11 @@ class PostgresDatabase:
                 finally:
                     here.reader = None
                     self.connections.give_back(raw)
+
+    def first(self, sql: str, parameters: Sequence[Any]) -> Any:
+        """The first row of one statement that reads, or None."""
+        with self.reading() as connection:
+            return connection.execute(sql, parameters).fetchone()
 
     @contextlib.contextmanager
     def writing(self) -> Generator[PostgresConnection]:

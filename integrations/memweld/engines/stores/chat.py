@@ -70,26 +70,33 @@ class Chat:
     def append(self, scope: Scope, session_id: str, messages: Sequence[ChatMessage]) -> None:
         """Append, at a cost that does not grow with the session; a known id replaces that message in place."""
         now = utc_now().isoformat()
+        count = len(messages)
         with self._database.writing() as connection:
-            session = self._claim_session(connection, scope, session_id, now)
+            session = self._count(connection, scope, session_id, count, now)
+            if session is None:
+                self._make_session(connection, scope, session_id, now)
+                session = self._count(connection, scope, session_id, count, now)
+            assert session is not None  # noqa: S101 - made above, in this transaction
             added = insert_messages(connection, session, messages)
-            if added < len(messages):
+            if added < count:
                 self._replace(connection, session, messages)
-            connection.execute(
-                "UPDATE sessions SET messages = messages + ?, updated_at = ? WHERE id = ?", (added, now, session)
-            )
+                connection.execute("UPDATE sessions SET messages = messages - ? WHERE id = ?", (count - added, session))
 
-    def _claim_session(self, connection: Connection, scope: Scope, session_id: str, now: str) -> int:
-        owner = owners.claim(connection, scope).id
-        connection.execute(
-            "INSERT INTO sessions (owner, session_id, messages, started_at, updated_at) VALUES (?, ?, 0, ?, ?) "
-            "ON CONFLICT (owner, session_id) DO NOTHING",
-            (owner, session_id, now, now),
-        )
+    def _count(self, connection: Connection, scope: Scope, session_id: str, count: int, now: str) -> int | None:
+        """Count so many messages more; the session, or None where there is none yet."""
+        variables = (count, now, *owners.columns(scope), session_id)
         found = connection.execute(
-            "SELECT id FROM sessions WHERE owner = ? AND session_id = ?", (owner, session_id)
+            f"UPDATE sessions SET messages = messages + ?, updated_at = ? WHERE owner = {owners.OWNER} "
+            "AND session_id = ? RETURNING id",
+            variables,
         ).fetchone()
-        return int(found[0])
+        return None if found is None else int(found[0])
+
+    def _make_session(self, connection: Connection, scope: Scope, session_id: str, now: str) -> None:
+        connection.execute(
+            "INSERT INTO sessions (owner, session_id, messages, started_at, updated_at) VALUES (?, ?, 0, ?, ?)",
+            (owners.claim(connection, scope).id, session_id, now, now),
+        )
 
     def _replace(self, connection: Connection, session: int, messages: Sequence[ChatMessage]) -> None:
         # The time of the first append stays: a retry is not a new message.

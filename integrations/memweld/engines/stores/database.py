@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
@@ -62,6 +62,10 @@ class Database(Protocol):
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A connection for reading: all statements inside see one moment, and this thread's own open unit."""
+        ...
+
+    def first(self, sql: str, parameters: Sequence[Any]) -> Any:
+        """The first row of one statement that reads, or None, as inside of `reading`."""
         ...
 
     def writing(self) -> AbstractContextManager[Connection]:

@@ -24,6 +24,14 @@ _COLUMNS = (
 )
 _WRITTEN = len(_COLUMNS.split(", "))
 _SELECTED = ", ".join(f"items.{column}" for column in _COLUMNS.split(", "))
+_INSERT = (
+    f"INSERT INTO items (owner, root, scope, stamp, vector, terms, {_COLUMNS}) "
+    f"VALUES ({', '.join('?' * (6 + _WRITTEN))}) ON CONFLICT DO NOTHING"
+)
+_REWRITE = (
+    "UPDATE items SET stamp = ?, vector = coalesce(?, vector), terms = ?, "
+    f"{', '.join(f'{name} = ?' for name in _COLUMNS.split(', ')[1:])} WHERE id = ? AND owner = ?"
+)
 # SQLite's default limit of variables in a statement was 999 before 3.32.
 _CHUNK = 900
 
@@ -82,7 +90,7 @@ def _values(row: ItemRow) -> tuple[Any, ...]:
         row.metadata,
         row.extraction,
         row.extraction_error,
-        dump_json(row.extra),
+        dump_json(row.extra) if row.extra else "{}",
         row.created_at,
         row.updated_at,
     )
@@ -132,25 +140,19 @@ class Items:
             terms: The terms of its text (``facts.words.pack_terms``); None: they are made whenever it is read.
         """
         with self.database.writing() as connection:
-            owner = owners.claim(connection, row.scope)
-            stamp = self._stamp(connection, owner.root)
+            owner, stamp = owners.stamp(connection, row.scope)
             cursor = connection.execute(
-                f"INSERT INTO items (owner, root, scope, stamp, vector, terms, {_COLUMNS}) "
-                f"VALUES ({', '.join('?' * (6 + _WRITTEN))}) ON CONFLICT DO NOTHING",
+                _INSERT,
                 (owner.id, owner.root, f"scope{owner.root}x", stamp, vector, _packed(terms), *_values(row)),
             )
             return cursor.rowcount > 0
 
     def rewrite(self, row: ItemRow, vector: bytes | None, terms: bytes | None = None) -> None:
         """Replace what the row with this id says; its owner, its id and its place in the order stay."""
-        names = [name for name in _COLUMNS.split(", ") if name != "id"]
-        changes = ", ".join(f"{name} = ?" for name in names)
         with self.database.writing() as connection:
-            owner = owners.claim(connection, row.scope)
+            owner, stamp = owners.stamp(connection, row.scope)
             connection.execute(
-                f"UPDATE items SET stamp = ?, vector = coalesce(?, vector), terms = ?, {changes} "
-                "WHERE id = ? AND owner = ?",
-                (self._stamp(connection, owner.root), vector, _packed(terms), *_values(row)[1:], row.id, owner.id),
+                _REWRITE, (stamp, vector, _packed(terms), *_values(row)[1:], row.id, owner.id)
             )
 
     def remove(self, scope: Scope, memory_id: str) -> bool:
@@ -269,10 +271,6 @@ class Items:
                 [variable, now(), *variables],
             ).fetchall()
         return [_row(row, Scope.stored(scope.user_id, row[-1] or None)) for row in rows]
-
-    def _stamp(self, connection: Connection, root: int) -> int:
-        row = connection.execute("UPDATE owners SET version = version + 1 WHERE id = ? RETURNING version", (root,))
-        return int(row.fetchone()[0])
 
     def _cleared(self, connection: Connection, root: int) -> None:
         connection.execute("UPDATE owners SET version = version + 1, cleared = version + 1 WHERE id = ?", (root,))

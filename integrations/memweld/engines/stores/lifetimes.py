@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from ...checks import utc_now
 from .database import Connection
 
 __all__ = ["ALIVE", "DEAD_RECORD", "drop_records", "moment", "now", "sweep"]
@@ -20,7 +20,7 @@ DEAD_RECORD = "(items.kind = 'record' AND EXISTS (SELECT 1 FROM state WHERE reco
 
 def now() -> float:
     """The current time as the tables keep it: seconds since 1970."""
-    return utc_now().timestamp()
+    return time.time()
 
 
 def moment(seconds: float | None) -> datetime | None:
@@ -36,6 +36,8 @@ def sweep(connection: Connection, at: float, *, owners: Sequence[int] | None = N
     rows = connection.execute(
         f"SELECT seq, owner, record FROM state WHERE expires_at <= ?{mine} LIMIT ?", (at, *variables, limit)
     ).fetchall()
+    if not rows:
+        return 0
     connection.executemany("DELETE FROM state WHERE seq = ?", [(row[0],) for row in rows])
     drop_records(connection, [(row[1], row[2]) for row in rows if row[2] is not None])
     return len(rows)
@@ -43,6 +45,8 @@ def sweep(connection: Connection, at: float, *, owners: Sequence[int] | None = N
 
 def drop_records(connection: Connection, records: Sequence[tuple[int, str]]) -> None:
     """Delete the items of values that are gone: pairs of owner and item id."""
+    if not records:
+        return
     connection.executemany("DELETE FROM items WHERE id = ?", [(record,) for _, record in records])
     for owner in {owner for owner, _ in records}:
         # Indexes in RAM learn from these counters that something is gone.

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from ...scope import Scope
 from .database import Connection
 
-__all__ = ["Owner", "claim", "contained", "find", "seen_by"]
+__all__ = ["OWNER", "Owner", "claim", "columns", "contained", "find", "seen_by", "stamp"]
+
+OWNER = "(SELECT id FROM owners WHERE user_id = ? AND agent_id = ?)"
+"""The owner of exactly a scope inside a statement; its variables are `columns`."""
+
+_COUNT = "UPDATE owners SET version = version + 1 WHERE user_id = ? AND agent_id = ? RETURNING id, version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +23,15 @@ class Owner:
     root: int
 
 
-def _columns(scope: Scope) -> tuple[str, str]:
+def columns(scope: Scope) -> tuple[str, str]:
+    """A scope as the columns ``user_id`` and ``agent_id`` have it."""
     return scope.user_id or "", scope.agent_id or ""
 
 
 def find(connection: Connection, scope: Scope) -> Owner | None:
     """The owner of exactly this scope, or None if nothing was ever stored for it."""
     row = connection.execute(
-        "SELECT id, root FROM owners WHERE user_id = ? AND agent_id = ?", _columns(scope)
+        "SELECT id, root FROM owners WHERE user_id = ? AND agent_id = ?", columns(scope)
     ).fetchone()
     return None if row is None else Owner(*row)
 
@@ -39,13 +45,27 @@ def claim(connection: Connection, scope: Scope) -> Owner:
     if scope.user_id is not None and scope.agent_id is not None:
         root = claim(connection, Scope(user_id=scope.user_id)).root
     row = connection.execute(
-        "INSERT INTO owners (user_id, agent_id, root) VALUES (?, ?, ?) RETURNING id", (*_columns(scope), root or 0)
+        "INSERT INTO owners (user_id, agent_id, root) VALUES (?, ?, ?) RETURNING id", (*columns(scope), root or 0)
     ).fetchone()
     made = int(row[0])
     if root is None:
         root = made
         connection.execute("UPDATE owners SET root = id WHERE id = ?", (made,))
     return Owner(made, root)
+
+
+def stamp(connection: Connection, scope: Scope) -> tuple[Owner, int]:
+    """The owner of exactly this scope, made where there is none, and the number of its next change of items."""
+    if scope.user_id is None or scope.agent_id is None:
+        # Its own root, which is found and counted in one statement.
+        row = connection.execute(_COUNT, columns(scope)).fetchone()
+        if row is not None:
+            return Owner(row[0], row[0]), int(row[1])
+    owner = claim(connection, scope)
+    row = connection.execute(
+        "UPDATE owners SET version = version + 1 WHERE id = ? RETURNING version", (owner.root,)
+    ).fetchone()
+    return owner, int(row[0])
 
 
 def seen_by(owner: Owner) -> tuple[str, int]:

@@ -10,10 +10,12 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from typing import Any
 
 from ...errors import BackendUnavailableError, ConfigurationError
 from ...scope import Scope
+from .blocks import Block
 from .connections import BUSY_SECONDS, Connections, Durability
 
 __all__ = ["SqliteDatabase", "path_of"]
@@ -80,56 +82,32 @@ class SqliteDatabase:
         # mem0 2.2 copies the configuration of its vector store; a copy must be the same database.
         return self
 
-    @contextlib.contextmanager
-    def reading(self) -> Generator[sqlite3.Connection]:
+    def reading(self) -> Block[sqlite3.Connection]:
         """A connection for reading: all statements inside see one moment, and this thread's own open unit."""
-        with self._translated():
-            here = self._here
-            if here.writer is not None:
-                yield self._unbroken()
-            elif here.reader is not None:
-                yield here.reader
-            elif self.path is None:
-                with self._writing:
-                    yield self._connections.writer()
-            else:
-                connection = self._connections.borrow_reader()
-                try:
-                    connection.execute("BEGIN")
-                    here.reader = connection
-                    yield connection
-                finally:
-                    here.reader = None
-                    self._connections.give_back(connection)
+        return Block(self._enter_reading, self._leave_reading)
 
-    @contextlib.contextmanager
-    def writing(self) -> Generator[sqlite3.Connection]:
-        """A connection inside a write transaction: joins the unit of this thread, else is one of its own."""
-        with self.unit():
-            if self._here.writer is None:
-                self._begin()
-            yield self._unbroken()
-
-    @contextlib.contextmanager
-    def unit(self) -> Generator[None]:
-        """All writes inside are one transaction, begun by the first of them. Units nest: the outermost commits."""
+    def first(self, sql: str, parameters: Sequence[Any]) -> Any:
+        """The first row of one statement that reads, or None: by itself it sees one moment."""
         here = self._here
-        if here.in_unit:
-            yield
-            return
-        here.in_unit = True
+        if here.writer is not None or here.reader is not None or self.path is None:
+            with self.reading() as connection:
+                return connection.execute(sql, parameters).fetchone()
         try:
-            with self._translated():
-                yield
-                wrote = here.writer is not None
-                if wrote:
-                    self._unbroken().execute("COMMIT")
-        finally:
-            here.in_unit = False
-            self._end()
-        if wrote and self._owes_checkpoint:
-            with contextlib.suppress(BackendUnavailableError):
-                self.checkpoint(patience=0.0)
+            connection = self._connections.borrow_reader()
+            try:
+                return connection.execute(sql, parameters).fetchone()
+            finally:
+                self._connections.give_back(connection)
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
+
+    def writing(self) -> Block[sqlite3.Connection]:
+        """A connection inside a write transaction: joins the unit of this thread, else is one of its own."""
+        return Block(self._enter_writing, self._leave_unit)
+
+    def unit(self) -> Block[None]:
+        """All writes inside are one transaction, begun by the first of them. Units nest: the outermost commits."""
+        return Block(self._enter_unit, self._leave_unit)
 
     def archive(self, connection: object, root: int, scope: Scope) -> None:
         """A file is read, however many memories a user has."""
@@ -159,6 +137,73 @@ class SqliteDatabase:
         """Close all connections; whoever is still writing is waited for."""
         with self._writing:
             self._connections.close()
+
+    def _enter_reading(self) -> tuple[sqlite3.Connection, bool]:
+        here = self._here
+        if here.writer is not None:
+            return self._unbroken(), False
+        if here.reader is not None:
+            return here.reader, False
+        try:
+            if self.path is None:
+                self._writing.acquire()
+                here.reader = self._connections.writer()
+            else:
+                connection = self._connections.borrow_reader()
+                here.reader = connection
+                connection.execute("BEGIN")
+        except BaseException as error:
+            self._leave_reading(True, error)
+            raise
+        return here.reader, True
+
+    def _leave_reading(self, is_own: bool, error: BaseException | None) -> None:
+        here = self._here
+        if is_own:
+            connection, here.reader = here.reader, None
+            if self.path is None:
+                self._writing.release()
+            elif connection is not None:
+                self._connections.give_back(connection)
+        if isinstance(error, sqlite3.Error):
+            raise self._failure(error) from error
+
+    def _enter_unit(self) -> tuple[None, bool]:
+        here = self._here
+        is_own, here.in_unit = not here.in_unit, True
+        return None, is_own
+
+    def _enter_writing(self) -> tuple[sqlite3.Connection, bool]:
+        here = self._here
+        is_own, here.in_unit = not here.in_unit, True
+        try:
+            if here.writer is None:
+                self._begin()
+            return self._unbroken(), is_own
+        except BaseException as error:
+            self._leave_unit(is_own, error)
+            raise
+
+    def _leave_unit(self, is_own: bool, error: BaseException | None) -> None:
+        """Commit what the outermost unit wrote, or after an error nothing of it."""
+        if not is_own:
+            return
+        here = self._here
+        wrote = False
+        try:
+            if error is None and here.writer is not None:
+                self._unbroken().execute("COMMIT")
+                wrote = True
+        except sqlite3.Error as failed:
+            raise self._failure(failed) from failed
+        finally:
+            here.in_unit = False
+            self._end()
+        if isinstance(error, sqlite3.Error):
+            raise self._failure(error) from error
+        if wrote and self._owes_checkpoint:
+            with contextlib.suppress(BackendUnavailableError):
+                self.checkpoint(patience=0.0)
 
     def _begin(self) -> None:
         if not self._writing.acquire(timeout=BUSY_SECONDS):
@@ -199,7 +244,10 @@ class SqliteDatabase:
         try:
             yield
         except sqlite3.Error as error:
-            raise BackendUnavailableError(f"{self.where} cannot be used: {error}. {_remedy(error)}") from error
+            raise self._failure(error) from error
+
+    def _failure(self, error: sqlite3.Error) -> BackendUnavailableError:
+        return BackendUnavailableError(f"{self.where} cannot be used: {error}. {_remedy(error)}")
 
 
 def _remedy(error: sqlite3.Error) -> str:

@@ -22,6 +22,8 @@ Keep: TypeAlias = Callable[[ValueWrite, "str | None"], str]
 
 SWEPT_ALONG = 100
 
+_GET = f"SELECT value, version FROM state WHERE owner = {owners.OWNER} AND namespace = ? AND key = ? AND {ALIVE}"
+
 
 class Values:
     """The state of all scopes."""
@@ -31,15 +33,7 @@ class Values:
 
     def get(self, scope: Scope, namespace: str, key: str) -> StoredValue | None:
         """The value and its version."""
-        with self._database.reading() as connection:
-            owner = owners.find(connection, scope)
-            row = (
-                owner
-                and connection.execute(
-                    f"SELECT value, version FROM state WHERE owner = ? AND namespace = ? AND key = ? AND {ALIVE}",
-                    (owner.id, namespace, key, now()),
-                ).fetchone()
-            )
+        row = self._database.first(_GET, (*owners.columns(scope), namespace, key, now()))
         return StoredValue(json.loads(row[0]), row[1]) if row else None
 
     def put(self, scope: Scope, write: ValueWrite, keep: Keep, *, if_version: int | None = None) -> int | None:
