@@ -197,13 +197,12 @@ class GuardedEmbedding(EmbeddingBase):
 
     def _unit(self, answer: Any) -> Vector:
         vector = np.asarray(answer, dtype=np.float32)
-        usable = vector.ndim == 1 and len(vector) > 0
-        length = float(np.sqrt(vector.dot(vector))) if usable else math.nan
-        if not math.isfinite(length):
-            # Something in it is no number, or too large to be squared.
-            usable = usable and bool(np.isfinite(vector).all())
-            vector = vector.astype(np.float64)
-            length = float(np.linalg.norm(vector)) if usable else length
-        if not usable:
-            raise BackendUnavailableError(f"The embedder {self.fingerprint!r} answered no usable vector.")
-        return np.asarray(vector / length, dtype=np.float32) if length else vector
+        if vector.ndim == 1 and len(vector):
+            length = float(np.sqrt(vector.dot(vector)))
+            if math.isfinite(length):
+                return np.asarray(vector / length, dtype=np.float32) if length else vector
+            if np.isfinite(vector).all():
+                # Its numbers are too large to be squared.
+                wide = vector.astype(np.float64)
+                return (wide / np.linalg.norm(wide)).astype(np.float32)
+        raise BackendUnavailableError(f"The embedder {self.fingerprint!r} answered no usable vector.")

@@ -151,9 +151,7 @@ class Items:
         """Replace what the row with this id says; its owner, its id and its place in the order stay."""
         with self.database.writing() as connection:
             owner, stamp = owners.stamp(connection, row.scope)
-            connection.execute(
-                _REWRITE, (stamp, vector, _packed(terms), *_values(row)[1:], row.id, owner.id)
-            )
+            connection.execute(_REWRITE, (stamp, vector, _packed(terms), *_values(row)[1:], row.id, owner.id))
 
     def remove(self, scope: Scope, memory_id: str) -> bool:
         """Delete the row and its past texts; whether the scope contained it."""
