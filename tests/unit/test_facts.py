@@ -43,29 +43,81 @@ def fresh(code: str, **environment: str) -> str:
     return done.stdout.strip()
 
 
+EXTRACTING = """
+import memweld
+from memweld.testing import ScriptedExtractor, facts
+ana = memweld.connect("sqlite://", llm=ScriptedExtractor([facts("Ana loves tea")])).user("ana")
+(item,) = ana.add("I love tea")
+assert item.extraction == "extracted", item
+"""
+
+
 def test_mem0_calls_nobody_and_writes_nothing_at_home(tmp_path: Path) -> None:
-    code = """
-        import memweld
-        ana = memweld.connect("sqlite://").user("ana")
-        ana.add("I love tea")
-        print(len(ana.search("tea")))
-        from mem0.memory import telemetry
-        print(telemetry.MEM0_TELEMETRY)
-    """
+    code = f"""{EXTRACTING}
+print(len(ana.search("tea")))
+from mem0.memory import telemetry
+print(telemetry.MEM0_TELEMETRY)
+"""
     assert fresh(code, HOME=str(tmp_path)).split() == ["1", "False"]
     assert list(tmp_path.rglob("*mem0*")) == []
 
 
 def test_mem0_imported_first_is_silenced_too() -> None:
+    code = f"""
+import mem0
+from mem0.memory import main, telemetry
+before = telemetry.MEM0_TELEMETRY
+{EXTRACTING}
+print(before, telemetry.MEM0_TELEMETRY, main.MEM0_TELEMETRY)
+"""
+    assert fresh(code, MEM0_DIR="/tmp").split() == ["True", "False", "False"]
+
+
+def test_mem0_imported_first_is_left_alone_until_it_is_needed() -> None:
     code = """
         import mem0, memweld
         from mem0.memory import telemetry
-        before = telemetry.MEM0_TELEMETRY
         ana = memweld.connect("sqlite://").user("ana")
         ana.add("I love tea")
-        print(before, telemetry.MEM0_TELEMETRY)
+        print(len(ana.search("tea")), telemetry.MEM0_TELEMETRY)
     """
-    assert fresh(code, MEM0_DIR="/tmp").split() == ["True", "False"]
+    assert fresh(code, MEM0_DIR="/tmp").split() == ["1", "True"]
+
+
+def test_telemetry_that_is_asked_for_stays_on() -> None:
+    code = """
+        from memweld.engines.facts.environment import load_mem0
+        load_mem0()
+        from mem0.memory import main, telemetry
+        print(telemetry.MEM0_TELEMETRY, main.MEM0_TELEMETRY)
+    """
+    assert fresh(code, MEM0_DIR="/tmp", MEM0_TELEMETRY="true").split() == ["True", "True"]
+    assert fresh(code, MEM0_DIR="/tmp").split() == ["False", "False"]
+
+
+def test_threads_that_need_mem0_first_get_it_once_and_change_no_warnings() -> None:
+    code = """
+        import sys, threading, warnings
+        import memweld
+        from memweld.testing import ScriptedExtractor, facts
+        warnings.filterwarnings("ignore", message="mine")
+        before = list(warnings.filters)
+        backend = memweld.connect("sqlite://", llm=ScriptedExtractor([facts("they love tea")] * 8))
+        backend.user("nobody").search("loads the embedder")
+        assert "mem0" not in sys.modules
+        start, made = threading.Barrier(8), []
+        def work(number):
+            start.wait()
+            made.append(backend.user(f"user {number}").add("tea")[0].extraction)
+            made.append(backend._engine._facts._mem0)
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        [thread.start() for thread in threads], [thread.join() for thread in threads]
+        everybody = [each for each in warnings.filters if each[2] is DeprecationWarning and not (each[1] or each[3])]
+        made_once = len({id(each) for each in made if not isinstance(each, str)})
+        print(made.count("extracted"), made_once, [each for each in everybody if each not in before])
+        print([each for each in before if each not in warnings.filters])
+    """
+    assert fresh(code).split("\n") == ["8 1 []", "[]"]
 
 
 def test_spacy_without_its_model_downloads_nothing(tmp_path: Path) -> None:
@@ -75,13 +127,33 @@ def test_spacy_without_its_model_downloads_nothing(tmp_path: Path) -> None:
         "class util:\n    is_package = staticmethod(lambda name: False)\nclass cli:\n    pass\n"
     )
     (package / "cli.py").write_text("def download(name):\n    raise SystemExit('a download was tried')\n")
-    code = """
-        import memweld
-        ana = memweld.connect("sqlite://").user("ana")
-        ana.add("I love tea")
-        print(len(ana.search("tea")))
-    """
-    assert fresh(code, PYTHONPATH=str(tmp_path)) == "1"
+    assert fresh(f'{EXTRACTING}print(len(ana.search("tea")))', PYTHONPATH=str(tmp_path)) == "1"
+
+
+def test_changes_and_searches_through_mem0_are_those_without_it(
+    connect: Callable[..., memweld.Backend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where spaCy and its model are installed they go through mem0, which otherwise has nothing to add."""
+
+    def use(user_id: str) -> list[Any]:
+        ana = connect().user(user_id)
+        (item,) = ana.add([{"role": "user", "name": "Ana", "content": "I love tea"}], metadata={"a": 1}, session_id="s")
+        ana.add("The door is blue")
+        changed = ana.update(item.id, "I love coffee")
+        ana.update(item.id, "I love cocoa", metadata={"b": [2]})
+        ana.preferences.set("theme", "dark")
+        ana.preferences.set("theme", "light")
+        ana.tasks.record("ship", outcome="late", success=False)
+        ana.tasks.record("ship", outcome="on time", success=True)
+        assert changed.updated_at > changed.created_at == item.created_at
+        rows = [(each.text, each.kind, each.key, each.role, each.name, each.session_id) for each in ana.all()]
+        data = [(each.metadata, each.extraction, each.updated_at >= each.created_at) for each in ana.all()]
+        hits = [(hit.text, round(hit.score, 6)) for hit in ana.search("cocoa or a door")]
+        return [rows, data, hits, ana.preferences.get("theme")]
+
+    bare = use("ana")
+    monkeypatch.setattr("memweld.engines.facts.facts.finds_entities", lambda: True)
+    assert use("bob") == bare
 
 
 def test_logging_of_the_program_is_left_alone() -> None:
@@ -97,7 +169,7 @@ def test_bare_mem0_has_the_holes_that_the_guard_closes(connect: Callable[..., me
     """mem0's own Memory on our store: by id it would serve anybody; without the guard it serves nobody."""
     backend = connect()
     (item,) = backend.user("ana").add("I love tea")
-    mem0 = backend._engine._facts._mem0  # type: ignore[attr-defined]
+    mem0 = backend._engine._facts._mem0.memory  # type: ignore[attr-defined]
     with pytest.raises(memweld.AccessDeniedError):
         mem0.get(item.id)
     with pytest.raises(memweld.AccessDeniedError):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +13,10 @@ HEAVY = ["mem0", "numpy", "tokenizers", "langchain", "langchain_core", "langgrap
 HEAVY += ["mcp", "sqlalchemy", "openai", "pydantic", "rich", "typer", "sqlite3"]
 
 
-def run(code: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+def run(code: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -38,6 +41,39 @@ print(json.dumps([after_connect, sorted(sys.modules)]))
     frameworks = {"mem0", "numpy", "tokenizers", "langchain_core", "crewai", "autogen_core", "fastmcp"}
     assert frameworks.isdisjoint(after_connect)
     assert frameworks.isdisjoint(after_state)
+
+
+WITHOUT_MEM0 = """
+import sys, memweld
+with memweld.connect("sqlite:///" + sys.argv[1]) as backend:
+    ana = backend.user("ana")
+    (item,) = ana.add("I love tea", session_id="s", metadata={"a": 1})
+    ana.update(item.id, "I love coffee")
+    assert ana.search("coffee", limit=1, filters={"a": 1})[0].id == item.id
+    ana.preferences.set("theme", "dark")
+    ana.preferences.set("theme", "light")
+    assert ana.preferences.get("theme") == "light"
+    assert ana.preferences.search("colours")
+    ana.tasks.record("ship", outcome="late", success=False)
+    assert ana.tasks.context("ship")
+    ana.state("n").set("k", 1, text="a record")
+    ana.history("s").add_user_message("hello")
+    ana.capture([{"role": "user", "content": "goodbye"}], session_id="s", infer=False)
+    assert ana.recall("coffee")
+    kept = ana.export()
+    ana.delete(item.id)
+    ana.erase()
+    ana.restore(kept)
+    assert len(backend.user("ana", agent_id="helper").all()) == 0
+    print(*sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def test_nothing_but_extraction_loads_mem0(tmp_path: Path) -> None:
+    loaded = set(run(WITHOUT_MEM0, str(tmp_path / "memory.db")).split())
+    assert {"memweld", "numpy", "tokenizers"} <= loaded
+    assert loaded.isdisjoint({"mem0", "qdrant_client", "openai", "posthog", "httpx", "sqlalchemy", "wordllama"})
+    assert loaded.isdisjoint({"pydantic", "pydantic_settings", "asyncio", "rich", "typer"})
 
 
 def test_exported_members() -> None:

@@ -48,9 +48,10 @@ def connect(tmp_path: Path) -> Iterator[Callable[..., Backend]]:
 
 def bare_mem0(place: Path) -> Any:
     """mem0 2.2 as it is, on a local Qdrant."""
-    import mem0
+    from memweld.engines.facts.environment import load_mem0
 
-    import memweld.engines.facts  # noqa: F401 - closes mem0's traps at its import
+    load_mem0()
+    import mem0
 
     memory = mem0.Memory.from_config(
         {

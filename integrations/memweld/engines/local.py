@@ -349,13 +349,13 @@ class LocalEngine:
 
     def erase(self, scope: Scope) -> EraseReceipt:
         """Remove all that the scope contains, and overwrite where it stood."""
-        counts, overwritten = erase(self._database, scope)
+        removed, overwritten = erase(self._database, scope)
         if self._loaded is not None:
-            self._loaded.forget()
+            self._loaded.forget(removed.root)
         return EraseReceipt(
             user_id=scope.user_id,
             agent_id=scope.agent_id,
-            counts=counts,
+            counts=removed.counts,
             erased_at=utc_now(),
             overwritten=overwritten,
         )

@@ -1,13 +1,6 @@
-"""Facts by mem0, guarded: our vector store, embedders, extraction and ranking around one mem0 ``Memory``.
+"""Facts: our own vectors, words and ranking, with mem0 for what needs it, guarded.
 
-Importing this package prepares the import of mem0, which reads its settings at that moment.
+What an LLM extracts goes through mem0, and everything where mem0 finds entities. Texts that are kept as they stand,
+searches and changes do not: mem0 would add nothing to them, and importing it takes seconds. So only ``mem0/`` and
+``mirror/`` import it, and both are imported when they are first needed.
 """
-
-import warnings
-
-from .environment import prepare_mem0
-
-prepare_mem0()
-with warnings.catch_warnings():
-    # mem0 2.2 turns on all DeprecationWarnings of the whole program when it is imported.
-    import mem0  # noqa: F401  # pyright: ignore[reportMissingTypeStubs, reportUnusedImport]

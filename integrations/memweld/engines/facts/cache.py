@@ -24,7 +24,7 @@ class IndexCache:
 
     def __init__(self, *, maximum_bytes: int = 512 * 1024 * 1024) -> None:
         self.maximum_bytes = maximum_bytes
-        self.forget()
+        self.begin()
 
     @property
     def bytes(self) -> int:
@@ -46,8 +46,14 @@ class IndexCache:
         self._account(root, index, size)
         return snapshot
 
-    def forget(self) -> None:
-        """Drop everything; the next search reads anew."""
+    def forget(self, root: int) -> None:
+        """Drop one root's index; the root's next search reads anew."""
+        with self._lock:
+            self._indexes.pop(root, None)
+            self._bytes -= self._sizes.pop(root, 0)
+
+    def begin(self) -> None:
+        """Hold nothing, as at first: in a forked child, where no other thread runs."""
         self._lock = threading.Lock()
         self._indexes: OrderedDict[int, Index] = OrderedDict()
         self._sizes: dict[int, int] = {}

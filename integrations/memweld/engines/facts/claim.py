@@ -23,10 +23,6 @@ class EmbedderOfFile:
         self._where = database.where
         self._fingerprint = fingerprint
 
-    def __deepcopy__(self, memo: dict[int, object]) -> EmbedderOfFile:
-        # mem0 2.2 copies the configuration of its vector store.
-        return self
-
     def claim(self, connection: Connection, dimensions: int) -> None:
         """Before vectors are written: say which embedder they are of, or compare with what the file says.
 

@@ -1,25 +1,21 @@
 """The static embedder, which needs no key, server or download, and the guard around whatever embedder is used."""
 
-# mem0 2.2 has no type stubs, and its base classes declare None where they mean a result.
-# pyright: reportMissingTypeStubs=false, reportIncompatibleMethodOverride=false, reportUnknownMemberType=false
-
 from __future__ import annotations
 
 import contextlib
 import math
 import threading
 from collections.abc import Callable, Generator, Sequence
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
-from mem0.embeddings.base import EmbeddingBase
 from numpy.typing import NDArray
 
 from ...errors import BackendUnavailableError, ConfigurationError, MemweldError
 from .tokens import WordTokens
+from .weights import map_weights
 from .words import QueryWord, query_words
 
 __all__ = ["Embedder", "GuardedEmbedding", "StaticEmbedder", "Vector", "Weigh", "WeighingEmbedder"]
@@ -66,18 +62,17 @@ class StaticEmbedder:
     """
 
     def __init__(self) -> None:
-        from safetensors.numpy import load_file  # pyright: ignore[reportUnknownVariableType]
         from tokenizers import Tokenizer
 
         spec = find_spec("wordllama")
         if spec is None or spec.origin is None:
             raise ConfigurationError("The wordllama package is gone; run: pip install --force-reinstall memweld")
         home = Path(spec.origin).parent
-        tensors = load_file(home / "weights" / "l2_supercat_256.safetensors")
-        self._weights: Vector = next(iter(tensors.values())).astype(np.float32)
+        # In half precision: the rows that are needed are widened, not all of them.
+        self._weights = map_weights(home / "weights" / "l2_supercat_256.safetensors")
         self._tokenizer = Tokenizer.from_file(str(home / "tokenizers" / "l2_supercat_tokenizer_config.json"))
         self._words = WordTokens(self._tokenizer)
-        self.fingerprint = f"wordllama/l2_supercat_256/lower/{version('wordllama').partition('.post')[0]}"
+        self.fingerprint = f"wordllama/l2_supercat_256/lower/{_version(home.parent).partition('.post')[0]}"
 
     def embed_texts(self, texts: Sequence[str]) -> list[Vector]:
         """The mean of the vectors of each text's tokens; zeros for a text without any."""
@@ -114,26 +109,37 @@ class StaticEmbedder:
             return np.zeros(int(self._weights.shape[1]), dtype=np.float32)
         if weights is None:
             # What ndarray.mean does, in half the time.
-            return np.add.reduce(self._weights.take(tokens, axis=0), axis=0) / len(tokens)
-        return weights @ self._weights[tokens] / weights.sum()
+            return np.add.reduce(self._of(tokens), axis=0) / len(tokens)
+        return weights @ self._of(tokens) / weights.sum()
+
+    def _of(self, tokens: list[int]) -> Vector:
+        return self._weights.take(tokens, axis=0).astype(np.float32)
+
+
+def _version(packages: Path) -> str:
+    """The wheel's version by the name of its directory: to import what reads it takes as long as numpy's import."""
+    found = [each.name.split("-")[1] for each in packages.glob("wordllama-*.dist-info")]
+    if len(found) == 1:
+        return found[0].removesuffix(".dist")
+    from importlib.metadata import version
+
+    return version("wordllama")
 
 
 class _Prepared(threading.local):
     vectors: dict[str, Vector] | None = None
 
 
-class GuardedEmbedding(EmbeddingBase):
-    """The embedder as mem0 calls it: unit vectors, checked; errors as ours; vectors made before a transaction."""
+class GuardedEmbedding:
+    """The embedder, checked: unit vectors; errors as ours; vectors made before a transaction.
+
+    mem0 2.2 calls it as one of its own, by `embed` and `embed_batch`.
+    """
 
     def __init__(self, embedder: Embedder) -> None:
-        super().__init__()
         self._embedder = embedder
         self.fingerprint = embedder.fingerprint
         self._prepared = _Prepared()
-
-    def __deepcopy__(self, memo: dict[int, object]) -> GuardedEmbedding:
-        # mem0 2.2 copies the configuration of its vector store; a model must not be loaded twice.
-        return self
 
     @contextlib.contextmanager
     def prepared(self, texts: Sequence[str]) -> Generator[None]:

@@ -4,9 +4,6 @@ mem0 2.2 takes malformed answers for "no facts" and loses the message, or dies w
 mem0 gets is this one: it asks the real model, within a time limit, and lets nothing but good answers through.
 """
 
-# mem0 2.2 has no type stubs, and its base classes declare None where they mean a result.
-# pyright: reportMissingTypeStubs=false, reportIncompatibleMethodOverride=false, reportUnknownMemberType=false
-
 from __future__ import annotations
 
 import contextlib
@@ -46,24 +43,16 @@ def load_llm(llm: Any) -> Ask | None:
     if llm is None:
         return None
     if isinstance(llm, Mapping):
-        return _mem0_llm(cast("Mapping[str, Any]", llm))
+        from .mem0.providers import make_llm
+
+        model = make_llm(cast("Mapping[str, Any]", llm))
+        return lambda messages, wanted: model.generate_response(messages=messages, response_format=wanted)
     if callable(getattr(llm, "invoke", None)):
         return lambda messages, _format: llm.invoke([(message["role"], message["content"]) for message in messages])
     raise ConfigurationError(
         f"llm= is a {type(llm).__name__}: pass a mem0 configuration {{'provider': …, 'config': {{…}}}} "
         "or a LangChain chat model."
     )
-
-
-def _mem0_llm(config: Mapping[str, Any]) -> Ask:
-    from mem0.utils.factory import LlmFactory
-
-    provider = config.get("provider")
-    try:
-        model: Any = LlmFactory.create(str(provider), dict(config.get("config") or {}))
-    except Exception as error:
-        raise ConfigurationError(f"The LLM {provider!r} cannot be made: {error}") from error
-    return lambda messages, wanted: model.generate_response(messages=messages, response_format=wanted)
 
 
 def _text(answer: object) -> str:

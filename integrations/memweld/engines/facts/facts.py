@@ -1,41 +1,49 @@
-"""Facts of all scopes: every call of mem0 goes through here, with its scope, in one transaction, checked on return."""
+"""Facts of all scopes: added, searched and changed, each call with its scope, in one transaction, checked on return.
+
+mem0 is loaded by the first call that needs it: one that extracts facts, and where it finds entities any that changes a
+text or searches.
+"""
 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ...checks import dump_json, utc_now
 from ...engine import ItemDraft, KeyedDraft
-from ...errors import BackendUnavailableError, MemoryNotFoundError, MemweldError, invalid
+from ...errors import BackendUnavailableError, MemoryNotFoundError, invalid
 from ...models import JSON, Extraction, Hit, Kind, MemoryItem
 from ...scope import Scope
 from ..stores.database import Database
 from ..stores.items import ItemRow, Items
+from ..stores.linked import unlink
 from ..stores.restoring import Packed
 from .claim import EmbedderOfFile
 from .embedders import GuardedEmbedding
+from .environment import finds_entities
 from .extraction import ExtractionFailedError, GuardedLLM, load_llm
 from .guard import Guard
-from .loading import finds_entities, make_mem0
 from .packing import pack
-from .payloads import ENVELOPE, Envelope, encode_scope, row_of, text_hash, with_metadata
+from .payloads import Envelope, text_hash
 from .providers import load_embedder
 from .records import Records
 from .reindexing import Progress, Reindexing
-from .vector_store import FILTERS, StoreConfig
+from .store import FactStore
 
 if TYPE_CHECKING:
     from ..configuration import Mem0Configuration
+    from .mem0.calls import Mem0Calls
     from .mirror.pending import Delivery
 
 __all__ = ["Facts"]
 
 
 class Facts:
-    """Memory items by mem0 on our tables. Thread-safe; making one loads mem0 and the embedder.
+    """Memory items on our tables. Thread-safe; making one loads the embedder.
 
     Args:
         database: The file.
@@ -46,7 +54,8 @@ class Facts:
         cache_mb: How much RAM the indexes of the users that searched last may take, in millions of bytes.
 
     Raises:
-        ConfigurationError: The LLM, the embedder or the place of the vectors cannot be made.
+        ConfigurationError: The embedder or the place of the vectors cannot be made. An LLM that cannot be made shows
+            when it is first needed.
     """
 
     def __init__(
@@ -62,30 +71,49 @@ class Facts:
         self._database = database
         self._guard = Guard()
         self._embedding = GuardedEmbedding(load_embedder(embedder))
-        self._llm = GuardedLLM(load_llm(llm), timeout=llm_timeout)
         place = "" if mirror is None else f" in {mirror.name}"
         self._claim = claim = EmbedderOfFile(database, self._embedding.fingerprint + place)
         self.delivery: Delivery | None = None
         self.records = Records(database, self._embedding, claim)
-        config = StoreConfig(
-            collection_name="memweld",
-            database=database,
-            guard=self._guard,
-            embedder=claim,
-            embedding=self._embedding,
-        )
-        if mirror is not None:
-            from .mirror.making import make_delivery
-
-            self.delivery = make_delivery(mirror, database, self._embedding, claim)
-            config.mirror = self.delivery.mirror
-        self._mem0, self._store = make_mem0(config, self._embedding, self._llm)
-        self._store.keep(1_000_000 * cache_mb)
         self._items = Items(database)
+        self._store = self._make_store(mirror, 1_000_000 * cache_mb)
+        self._llm = llm, llm_timeout
+        self._made: Mem0Calls | None = None
+        self._reset_lock()
+        database.after_fork.append(self._reset_lock)
 
-    def forget(self) -> None:
-        """Drop the vectors and words in RAM."""
-        self._store.forget()
+    def _make_store(self, mirror: Mem0Configuration | None, cache_bytes: int) -> FactStore:
+        parts = (self._database, self._guard, self._claim, self._embedding)
+        if mirror is None:
+            return FactStore(*parts, cache_bytes=cache_bytes)
+        from .mirror.making import make_delivery
+        from .mirror.store import MirroredStore
+
+        self.delivery = make_delivery(mirror, self._database, self._embedding, self._claim)
+        return MirroredStore(self.delivery.mirror, *parts, cache_bytes=cache_bytes)
+
+    def _reset_lock(self) -> None:
+        self._loading = threading.Lock()
+
+    @property
+    def _mem0(self) -> Mem0Calls:
+        """mem0, loaded when it is first needed.
+
+        Raises:
+            ConfigurationError: The LLM cannot be made.
+        """
+        with self._loading:
+            if self._made is None:
+                from .mem0.calls import Mem0Calls
+
+                llm, timeout = self._llm
+                guarded = GuardedLLM(load_llm(llm), timeout=timeout)
+                self._made = Mem0Calls(self._database, self._guard, self._store, self._embedding, guarded)
+            return self._made
+
+    def forget(self, root: int | None) -> None:
+        """Drop the vectors in RAM of the user with this root owner, and words, which may be anybody's."""
+        self._store.forget(root)
         self._embedding.forget()
 
     def reindex(self, progress: Progress | None = None, *, by: type[Reindexing] = Reindexing) -> int:
@@ -124,12 +152,13 @@ class Facts:
     def put_keyed(self, scope: Scope, draft: KeyedDraft) -> MemoryItem:
         """Store a fact under its key, replacing what the key held in exactly this scope."""
         envelope = Envelope(kind=draft.kind, key=draft.key, metadata=dump_json(draft.metadata))
+        self._ready_to_change()
         with self._embedding.prepared([draft.text]), self._database.writing(), self._guard.acting_for(scope):
             held = self._items.by_key(scope, draft.kind, draft.key)
             if held is None:
                 self._store_drafts(scope, [ItemDraft(text=draft.text)], envelope, utc_now())
             else:
-                self._mem0.update(held.id, text=draft.text, metadata={ENVELOPE: envelope.dump()})
+                self._change(held, replace(held, text=draft.text, metadata=envelope.metadata))
             stored = self._items.by_key(scope, draft.kind, draft.key)
         if stored is None:
             raise BackendUnavailableError(f"The {draft.kind} {draft.key!r} cannot be read back.")
@@ -171,31 +200,11 @@ class Facts:
         earlier: Sequence[dict[str, str]],
     ) -> list[MemoryItem]:
         extracted = self._envelope(envelope, "extracted", None)
+        mem0 = self._mem0
         # The unit's transaction begins with mem0's first write, which comes after the LLM's answer.
         with self._database.unit():
-            try:
-                with self._guard.acting_for(scope, earlier=earlier, extracting=True):
-                    self._mem0_add(scope, drafts, extracted, created_at)
-            except MemweldError:
-                raise
-            except Exception as error:
-                if isinstance(cause := _cause(error, ExtractionFailedError), ExtractionFailedError):
-                    raise cause from error
-                raise BackendUnavailableError(f"mem0 could not store the facts: {error}") from error
-            return _once([self._held(scope, text) for text in self._llm.facts])
-
-    def _mem0_add(
-        self,
-        scope: Scope,
-        drafts: Sequence[ItemDraft],
-        envelope: Envelope,
-        created_at: datetime | None,
-    ) -> None:
-        messages = [{"role": draft.role, "content": draft.text, "name": draft.name} for draft in drafts]
-        payload = {ENVELOPE: envelope.dump()}
-        if created_at is not None:
-            payload["created_at"] = created_at.isoformat()
-        self._mem0.add(messages, **encode_scope(scope), metadata=payload, infer=True)
+            texts = mem0.extract(scope, drafts, extracted, created_at, earlier)
+            return _once([self._held(scope, text) for text in texts])
 
     def _held(self, scope: Scope, text: str) -> MemoryItem:
         row = self._items.by_hash(scope, text_hash(text))
@@ -223,7 +232,7 @@ class Facts:
     ) -> list[Hit]:
         """The facts that fit best, best first (see ``Engine.search_items``)."""
         conditions = {"kinds": kinds, "metadata": dict(filters), "half_life": half_life}
-        find = self._find_with_entities if finds_entities() else self._find
+        find = self._mem0.find if finds_entities() else self._find
         return [_hit(row, score) for row, score in find(scope, query, limit, conditions) if scope.contains(row.scope)]
 
     def _find(self, scope: Scope, query: str, limit: int, conditions: Mapping[str, Any]) -> list[tuple[ItemRow, float]]:
@@ -231,19 +240,11 @@ class Facts:
         with self._guard.acting_for(scope, wanted=limit):
             return self._store.best(scope, query, self._embedding.embed(query, "search"), limit, conditions)
 
-    def _find_with_entities(
-        self, scope: Scope, query: str, limit: int, conditions: Mapping[str, Any]
-    ) -> list[tuple[ItemRow, float]]:
-        """What mem0 makes of more rows of our store and of the entities that it has linked to them."""
-        wanted = {**encode_scope(scope), FILTERS: json.dumps(conditions)}
-        with self._guard.acting_for(scope):
-            found = self._mem0.search(query, top_k=limit, threshold=0.0, filters=wanted)
-        return [(row_of(each["id"], _payload(each)), float(each["score"])) for each in found["results"]]
-
     # changing
 
     def update(self, scope: Scope, memory_id: str, text: str, metadata: Mapping[str, JSON] | None) -> MemoryItem:
         """Replace the text of a free fact (see ``Engine.update_item``)."""
+        self._ready_to_change()
         with self._embedding.prepared([text]), self._database.writing(), self._guard.acting_for(scope):
             row = self._items.get(scope, memory_id)
             if row is None:
@@ -254,11 +255,38 @@ class Facts:
             if same is not None and same.id != memory_id:
                 remedy = f"Delete this memory and keep {same.id}."
                 raise invalid("text", text, "another memory of the same scope says exactly this", remedy)
-            self._mem0.update(memory_id, text=text, metadata={ENVELOPE: with_metadata(row, metadata)})
+            said = row.metadata if metadata is None else dump_json(metadata)
+            self._change(row, replace(row, text=text, metadata=said))
             changed = self._items.get(scope, memory_id)
         if changed is None:
             raise MemoryNotFoundError(memory_id)
         return changed.item()
+
+    def _ready_to_change(self) -> None:
+        # Not while a transaction keeps other writers waiting.
+        if finds_entities():
+            _ = self._mem0
+
+    def _change(self, held: ItemRow, row: ItemRow) -> None:
+        """Write a row with another text or metadata.
+
+        Through mem0 only where it links the text to entities: it would write the same else.
+        """
+        row = replace(
+            row,
+            hash=text_hash(row.text),
+            extraction="verbatim",
+            extraction_error=None,
+            updated_at=utc_now().isoformat(),
+        )
+        if finds_entities():
+            self._mem0.change(row)
+            return
+        self._store.change(row, self._embedding.embed(row.text))
+        if row.text != held.text:
+            # A process with spaCy may have linked it.
+            with self._database.writing() as connection:
+                unlink(connection, row.scope, row.id)
 
 
 def _remedy(row: ItemRow) -> str:
@@ -275,17 +303,5 @@ def _hit(row: ItemRow, score: float) -> Hit:
     return Hit(**fields, score=min(max(score, 0.0), 1.0))
 
 
-def _payload(result: Mapping[str, Any]) -> dict[str, Any]:
-    """mem0's answer for one memory as the payload from which it was made."""
-    flat: dict[str, Any] = {**result, **(result.get("metadata") or {}), "data": result["memory"]}
-    return {key: value for key, value in flat.items() if key not in ("id", "memory", "score", "metadata")}
-
-
 def _once(items: Sequence[MemoryItem]) -> list[MemoryItem]:
     return list({item.id: item for item in items}.values())
-
-
-def _cause(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:
-    while error is not None and not isinstance(error, kind):
-        error = error.__cause__ or error.__context__
-    return error

@@ -6,18 +6,18 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, unquote
 
-from ...checks import dump_json, utc_now
+from ...checks import utc_now
 from ...engine import ItemDraft
 from ...models import JSON, Extraction, Kind
 from ...scope import Scope
 from ..stores.items import ItemRow
 
-__all__ = ["ENVELOPE", "Envelope", "encode_scope", "row_of", "scope_of", "text_hash", "to_payload", "with_metadata"]
+__all__ = ["ENVELOPE", "Envelope", "encode_scope", "envelope_of", "row_of", "scope_of", "text_hash", "to_payload"]
 
 ENVELOPE = "memweld"
 """The one payload key under which our own fields and the caller's metadata travel through mem0."""
@@ -117,9 +117,9 @@ def row_of(memory_id: str, payload: Mapping[str, Any]) -> ItemRow:
     )
 
 
-def to_payload(row: ItemRow) -> dict[str, JSON]:
-    """The payload that mem0 expects for a row."""
-    envelope = Envelope(
+def envelope_of(row: ItemRow) -> Envelope:
+    """Our own fields of a row."""
+    return Envelope(
         kind=row.kind,
         key=row.key,
         session_id=row.session_id,
@@ -127,6 +127,10 @@ def to_payload(row: ItemRow) -> dict[str, JSON]:
         extraction=row.extraction,
         extraction_error=row.extraction_error,
     )
+
+
+def to_payload(row: ItemRow) -> dict[str, JSON]:
+    """The payload that mem0 expects for a row."""
     payload: dict[str, JSON] = {
         **row.extra,
         **encode_scope(row.scope),
@@ -134,17 +138,10 @@ def to_payload(row: ItemRow) -> dict[str, JSON]:
         "hash": row.hash,
         "created_at": row.created_at,
         "updated_at": row.updated_at,
-        ENVELOPE: envelope.dump(),
+        ENVELOPE: envelope_of(row).dump(),
     }
     optional = {"role": row.role, "actor_id": row.name}
     return payload | {key: value for key, value in optional.items() if value is not None}
-
-
-def with_metadata(row: ItemRow, metadata: Mapping[str, JSON] | None) -> str:
-    """The envelope of a row whose metadata is replaced unless it is None, and whose text is now as given."""
-    changed = row if metadata is None else replace(row, metadata=dump_json(metadata))
-    changed = replace(changed, extraction="verbatim", extraction_error=None)
-    return str(to_payload(changed)[ENVELOPE])
 
 
 def _normal(moment: str) -> str:

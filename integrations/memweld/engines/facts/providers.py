@@ -1,8 +1,5 @@
 """The embedders that `connect` takes: the static default, fastembed's, those of mem0 and of LangChain."""
 
-# mem0 2.2 has no type stubs.
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -31,28 +28,6 @@ class _LangChainEmbedder:
         return _vector(self._embeddings.embed_query(query))
 
 
-class _Mem0Embedder:
-    """A mem0 embedder by its configuration ``{"provider": …, "config": {…}}``."""
-
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        from mem0.utils.factory import EmbedderFactory
-
-        provider = config.get("provider")
-        details = dict(cast("Mapping[str, Any]", config.get("config") or {}))
-        try:
-            self._embedding = cast("Any", EmbedderFactory.create(provider, details, None))
-        except Exception as error:
-            raise ConfigurationError(f"The embedder {provider!r} cannot be made: {error}") from error
-        self.fingerprint = f"{provider}/{details.get('model', '')}/{details.get('embedding_dims', '')}"
-
-    def embed_texts(self, texts: Sequence[str]) -> list[Vector]:
-        # One by one: some of mem0's 2.2 embedders inherit a batch that ignores the action, others none at all.
-        return [_vector(self._embedding.embed(text, "add")) for text in texts]
-
-    def embed_query(self, query: str) -> Vector:
-        return _vector(self._embedding.embed(query, "search"))
-
-
 def load_embedder(embedder: Any) -> Embedder:
     """The embedder for what `connect` was given.
 
@@ -75,7 +50,9 @@ def load_embedder(embedder: Any) -> Embedder:
 
         return TransformerEmbedder(embedder)
     if isinstance(embedder, Mapping):
-        return _Mem0Embedder(cast("Mapping[str, Any]", embedder))
+        from .mem0.providers import Mem0Embedder
+
+        return Mem0Embedder(cast("Mapping[str, Any]", embedder))
     if callable(getattr(embedder, "embed_query", None)):
         return _LangChainEmbedder(embedder)
     shown = repr(embedder) if isinstance(embedder, str) else f"a {type(embedder).__name__}"

@@ -58,11 +58,15 @@ class PostgresEngine(LocalEngine):
         keep what they have.
         """
         with self._database.writing() as connection:
-            counts = remove_all(connection, scope)
+            removed = remove_all(connection, scope)
         if self._loaded is not None:
-            self._loaded.forget()
+            self._loaded.forget(removed.root)
         return EraseReceipt(
-            user_id=scope.user_id, agent_id=scope.agent_id, counts=counts, erased_at=utc_now(), overwritten=False
+            user_id=scope.user_id,
+            agent_id=scope.agent_id,
+            counts=removed.counts,
+            erased_at=utc_now(),
+            overwritten=False,
         )
 
     def sweep_values(self, scope: Scope | None = None, *, users: int | None = None) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 from ...scope import Scope
 from . import owners
 from .database import Connection
 from .sqlite import SqliteDatabase
 
-__all__ = ["erase", "remove_all"]
+__all__ = ["Removed", "erase", "remove_all"]
 
 # What belongs to an owner, in an order in which nothing refers to what is gone.
 _TABLES = {
@@ -22,21 +23,34 @@ _TABLES = {
 _PATIENCE_SECONDS = 5.0
 
 
-def erase(database: SqliteDatabase, scope: Scope) -> tuple[dict[str, int], bool]:
+class Removed(NamedTuple):
+    """What was deleted.
+
+    Attributes:
+        counts: How many rows went from each store.
+        root: The root owner whose rows they were; None if nothing was known of the scope.
+    """
+
+    counts: dict[str, int]
+    root: int | None
+
+
+def erase(database: SqliteDatabase, scope: Scope) -> tuple[Removed, bool]:
     """Remove all rows that the scope contains, in one transaction, and the scope's own name; then overwrite them.
 
     Returns:
-        How many rows went from each store, and whether nothing of them is left in the file. It is left in the log
-        while somebody else reads an older state for longer than some seconds, and goes with the next checkpoint.
+        What was removed, and whether nothing of it is left in the file. It is left in the log while somebody else reads
+        an older state for longer than some seconds, and goes with the next checkpoint.
     """
     with database.writing() as connection:
-        counts = remove_all(connection, scope)
-    return counts, _overwrite(database)
+        removed = remove_all(connection, scope)
+    return removed, _overwrite(database)
 
 
-def remove_all(connection: Connection, scope: Scope) -> dict[str, int]:
-    """Delete the rows that the scope contains and the scope's own name; how many went from each store."""
+def remove_all(connection: Connection, scope: Scope) -> Removed:
+    """Delete the rows that the scope contains and the scope's own name."""
     counts = dict.fromkeys(_TABLES, 0)
+    mine = owners.find(connection, scope)
     for owner in owners.contained(connection, scope):
         for store, rows in _TABLES.items():
             counts[store] += connection.execute(f"DELETE FROM {rows}", (owner,)).rowcount
@@ -47,7 +61,7 @@ def remove_all(connection: Connection, scope: Scope) -> dict[str, int]:
             (owner,),
         )
         connection.execute("DELETE FROM owners WHERE id = ?", (owner,))
-    return counts
+    return Removed(counts, None if mine is None else mine.root)
 
 
 def _overwrite(database: SqliteDatabase) -> bool:

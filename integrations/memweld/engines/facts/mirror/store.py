@@ -1,4 +1,4 @@
-"""The items' collection as mem0 sees it: our tables, whose vectors are in another place."""
+"""The items whose vectors are in another place."""
 
 # mem0 2.2 has no type stubs, and its base classes declare None where they mean a result.
 # pyright: reportMissingTypeStubs=false, reportIncompatibleMethodOverride=false, reportUnknownMemberType=false
@@ -18,7 +18,7 @@ from ...stores.database import Connection
 from ...stores.owners import Owner
 from ..embedders import Vector
 from ..snapshot import Snapshot
-from ..vector_store import SqliteVectorStore
+from ..store import FactStore
 from .mirror import Mirror
 
 __all__ = ["MirroredStore"]
@@ -34,15 +34,15 @@ class _Question(NamedTuple):
     vector: Vector
 
 
-class MirroredStore(SqliteVectorStore):
-    """The items table as a collection of mem0, searched through the place of its vectors.
+class MirroredStore(FactStore):
+    """The items table, searched through the place of its vectors.
 
     Words are ranked in the tables as everywhere; of the vectors only the nearest to the query are known, and the others
     count as the last of these.
     """
 
-    def __init__(self, mirror: Mirror, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, mirror: Mirror, *arguments: Any, cache_bytes: int) -> None:
+        super().__init__(*arguments, cache_bytes=cache_bytes)
         self._mirror = mirror
 
     def _look(  # noqa: PLR0917 - as its base has it

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .guard import Guard
+from ..guard import Guard
 
 __all__ = ["Journal"]
 

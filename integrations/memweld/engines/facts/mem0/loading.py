@@ -1,32 +1,33 @@
-"""Loading mem0 with its traps closed: no telemetry, no download, no file in the user's home."""
+"""Making mem0's ``Memory`` with its traps closed: no download, no log of texts, no history file."""
 
 # mem0 2.2 has no type stubs, and its base classes declare None where they mean a result.
 # pyright: reportMissingTypeStubs=false, reportIncompatibleMethodOverride=false, reportUnknownMemberType=false
 
 from __future__ import annotations
 
-import functools
 import importlib
 import logging
-from importlib.util import find_spec
 from typing import Any, cast
 
-from .embedders import GuardedEmbedding
-from .environment import telemetry_wanted
-from .extraction import GuardedLLM
-from .guard import Guard
-from .journal import Journal
-from .vector_store import SqliteVectorStore, StoreConfig
+from mem0.configs.base import MemoryConfig
+from mem0.embeddings.configs import EmbedderConfig
+from mem0.llms.configs import LlmConfig
+from mem0.memory import main
+from mem0.utils.factory import EmbedderFactory, LlmFactory, VectorStoreFactory
+from mem0.vector_stores.configs import VectorStoreConfig
 
-__all__ = ["finds_entities", "make_mem0"]
+from ...stores.database import Database
+from ..embedders import GuardedEmbedding
+from ..environment import finds_entities
+from ..extraction import GuardedLLM
+from ..guard import Guard
+from ..store import FactStore
+from .journal import Journal
+from .vector_store import StoreConfig, open_collection
+
+__all__ = ["make_mem0"]
 
 _PROVIDER = "memweld"
-
-
-@functools.cache
-def finds_entities() -> bool:
-    """Whether spaCy and its English model are installed, by which mem0 finds entities and ranks by them."""
-    return find_spec("spacy") is not None and find_spec("en_core_web_sm") is not None
 
 
 def _close_spacy_trap() -> None:
@@ -63,24 +64,15 @@ class NoEmbedding:
         self.config = config
 
 
-def make_mem0(config: StoreConfig, embedding: GuardedEmbedding, llm: GuardedLLM) -> tuple[Any, SqliteVectorStore]:
-    """A mem0 ``Memory`` on our store, embedder and LLM, and that store.
+def make_mem0(database: Database, guard: Guard, store: FactStore, embedding: GuardedEmbedding, llm: GuardedLLM) -> Any:
+    """A mem0 ``Memory`` on our store, embedder and LLM.
 
     Unknown providers are refused by mem0's pydantic models, so its configuration is put together unvalidated.
     """
-    from mem0.configs.base import MemoryConfig
-    from mem0.embeddings.configs import EmbedderConfig
-    from mem0.llms.configs import LlmConfig
-    from mem0.memory import main, telemetry
-    from mem0.utils.factory import EmbedderFactory, LlmFactory, VectorStoreFactory
-    from mem0.vector_stores.configs import VectorStoreConfig
-
+    config = StoreConfig(collection_name=_PROVIDER, database=database, guard=guard, store=store)
     _close_spacy_trap()
-    logging.getLogger(main.__name__).addFilter(_Discreet(config.guard))
-    if not telemetry_wanted():
-        # The program may have imported mem0 first, when the variable was not set yet.
-        main.MEM0_TELEMETRY = telemetry.MEM0_TELEMETRY = False
-    VectorStoreFactory.provider_to_class[_PROVIDER] = f"{SqliteVectorStore.__module__}.open_collection"
+    logging.getLogger(main.__name__).addFilter(_Discreet(guard))
+    VectorStoreFactory.provider_to_class[_PROVIDER] = f"{open_collection.__module__}.{open_collection.__name__}"
     EmbedderFactory.provider_to_class[_PROVIDER] = f"{__name__}.NoEmbedding"
     LlmFactory.register_provider(_PROVIDER, f"{__name__}.NoLLM")
     memory_config = MemoryConfig.model_construct(
@@ -94,9 +86,9 @@ def make_mem0(config: StoreConfig, embedding: GuardedEmbedding, llm: GuardedLLM)
     )
     memory = cast("Any", main.Memory(memory_config))
     memory.db.close()
-    memory.db = Journal(config.guard)
+    memory.db = Journal(guard)
     memory.embedding_model, memory.llm = embedding, llm
     # Without this a delete in a fresh process leaves the links of entities behind: mem0 cleans them only once the
     # entity store has been used.
     assert memory.entity_store is not None  # noqa: S101
-    return memory, cast("SqliteVectorStore", memory.vector_store)
+    return memory

@@ -13,13 +13,13 @@ import numpy as np
 from mem0.vector_stores.base import VectorStoreBase
 from pydantic import BaseModel
 
-from ...checks import dump_json
-from ...models import JSON
-from ..stores import owners
-from ..stores.database import Connection, Database
-from .guard import Guard
-from .payloads import scope_of
-from .snapshot import as_bytes
+from ....checks import dump_json
+from ....models import JSON
+from ...stores import owners
+from ...stores.database import Connection, Database
+from ..guard import Guard
+from ..payloads import scope_of
+from ..snapshot import as_bytes
 
 __all__ = ["EntityStore"]
 
