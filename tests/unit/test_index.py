@@ -3,7 +3,7 @@
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,9 @@ def connect(tmp_path: Path) -> Iterator[Connect]:
     yield connect
     for backend in made:
         backend.close()
+
+
+there = index_module._there
 
 
 def cache_of(backend: memweld.Backend) -> IndexCache:
@@ -116,6 +119,37 @@ def test_dead_rows_say_and_lend_nothing(connect: Connect) -> None:
             for query in ("coffee", f"fact {number + 1}", f"number {number}"):
                 assert hits(ana, query) == hits(connect().user("ana"), query)
     assert index_of(backend)._gone == 10
+
+
+@pytest.mark.parametrize(
+    "gone", [[0], [2999], [1500], [7, 1400, 2998], range(1000, 1200), range(0, 3000, 20), range(400, 900)]
+)
+def test_what_is_gone_is_found_by_counting(
+    tmp_path: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch, gone: Sequence[int]
+) -> None:
+    monkeypatch.setattr(index_module, "_MANY", 180)
+    backend = connect()
+    ana, bob = backend.user("ana"), backend.user("bob")
+    ids: list[str] = []
+    for _ in range(3):
+        ids += [item.id for item in ana.add([{"role": "user", "content": f"{len(ids) + n} tea"} for n in range(1000)])]
+        bob.add([{"role": "user", "content": f"{len(ids) + n} tea"} for n in range(50)])
+    hits(ana, "tea")
+    index = index_of(backend)
+    matrix = index._arrays["vectors"]
+    read: list[int] = []
+    monkeypatch.setattr(index_module, "_there", lambda *given: read.append(len(given[2])) or there(*given))
+    with sqlite3.connect(tmp_path / "memory.db") as other:
+        other.executemany("DELETE FROM items WHERE id = ?", [(ids[at],) for at in gone])
+        other.execute("UPDATE owners SET version = version + 1, cleared = version + 1 WHERE user_id = 'ana'")
+    ana.add("something new about tea")
+    expected = hits(connect().user("ana"), "tea 7")
+    assert hits(ana, "tea 7") == expected
+    alive = index._arrays["alive"][: index._count]
+    assert np.flatnonzero(~alive).tolist() == list(gone)
+    assert index._arrays["vectors"] is matrix or len(index._arrays["vectors"]) > len(matrix)
+    # Few that are gone are found without reading all places.
+    assert sum(read) == 3000 if len(gone) > 180 else sum(read) <= 256 * len(gone)
 
 
 def test_dead_rows_are_moved_away(connect: Connect) -> None:
@@ -208,6 +242,60 @@ def test_the_cache_keeps_the_users_that_were_used_last(connect: Connect) -> None
     assert cache.bytes <= cache.maximum_bytes
 
 
+def test_the_bound_holds_while_memories_come_and_go(connect: Connect) -> None:
+    backend = connect()
+    users = [backend.user(f"user {number}") for number in range(60)]
+    ids = [fill(user, 30) for user in users]
+    users[0].search("tea")
+    cache = cache_of(backend)
+    cache.maximum_bytes = 12 * cache.bytes
+    largest = 0
+    for number in range(240):
+        user = users[number * 7 % 60]
+        mine = ids[number * 7 % 60]
+        if number % 3 == 0:
+            for memory_id in mine[:20]:
+                user.delete(memory_id)
+            del mine[:20]
+        elif number % 3 == 1:
+            mine += fill(user, 10 + number)
+        elif number % 12 == 2:
+            user.erase()
+            mine.clear()
+        assert len(user.search("tea", limit=1000)) == len(user.all(limit=1000))
+        assert cache.bytes == sum(index.bytes for index in cache._indexes.values()) == sum(cache._sizes.values())
+        assert cache.bytes <= cache.maximum_bytes
+        largest = max(largest, cache.bytes)
+    assert largest > cache.maximum_bytes * 0.8
+    for index in cache._indexes.values():
+        held = sum(array[: index._count].nbytes for array in index._arrays.values())
+        assert held <= index.bytes
+
+
+def test_to_erase_a_user_drops_no_other_from_the_cache(connect: Connect) -> None:
+    backend = connect()
+    ana, bob = backend.user("ana"), backend.user("bob")
+    for user in (ana, bob, backend.user("ana", agent_id="helper")):
+        fill(user, 20)
+    assert len(ana.search("tea", limit=50)) == 40
+    assert len(bob.search("tea", limit=50)) == 20
+    cache = cache_of(backend)
+    (bobs,) = [index for index in cache._indexes.values() if index._count == 20]
+    backend.user("ana", agent_id="helper").erase()
+    assert list(cache._indexes.values()) == [bobs]
+    assert len(ana.search("tea", limit=50)) == 20
+    ana.erase()
+    assert list(cache._indexes.values()) == [bobs]
+    assert cache.bytes == bobs.bytes
+    backend.user("nobody").erase()
+    assert list(cache._indexes.values()) == [bobs]
+    matrix = bobs._arrays["vectors"]
+    assert len(bob.search("tea", limit=50)) == 20
+    assert bobs._arrays["vectors"] is matrix
+    bob.erase()
+    assert cache.bytes == len(cache) == 0
+
+
 def test_users_without_memories_take_their_place_too(connect: Connect) -> None:
     backend = connect()
     backend.user("ana").add("tea")
@@ -248,6 +336,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rebuild early what is rebuilt only where much was changed."""
     monkeypatch.setattr(index_module, "_DEAD", 2)
     monkeypatch.setattr(index_module, "_PATCHES", 2)
+    monkeypatch.setattr(index_module, "_PARTS", 3)
+    monkeypatch.setattr(index_module, "_FEW", 2)
+    monkeypatch.setattr(index_module, "_MANY", 4)
     monkeypatch.setattr("memweld.engines.facts.lexicon._TAIL_ROWS", 4)
 
 

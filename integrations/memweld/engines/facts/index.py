@@ -1,7 +1,7 @@
 """The vectors and words of one user in RAM: they follow the table, also when another process writes.
 
 Each write of items raises a counter of the user's root owner. An index remembers the counter that it has seen, reads
-the rows that were stamped later, and after a removal compares its places with those of the table. Rows that are gone
+the rows that were stamped later, and after a removal counts the table's rows to find where some are gone. Their rows
 keep their position until they are a quarter of all. Arrays that a search may be reading are never written to, except
 behind its end.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,9 @@ _SESSION_BYTES = 200
 _PATCHES = 64
 # Fewer dead rows than this are not worth moving the others.
 _DEAD = 64
+# Where rows are gone is looked for in so many parts, and again in those where some are, down to so few rows that their
+# places are read. If so many are gone, all are read at once.
+_PARTS, _FEW, _MANY = 32, 256, 256
 
 # Terms are NULL where an older memweld wrote the row, or words are taken apart in another way by now.
 _COLUMNS = "seq, owner, kind, session_id, created_at, terms, vector, CASE WHEN terms IS NULL THEN text END"
@@ -181,11 +184,7 @@ class Index:
         """Take out the rows that the table no longer has; False if everything is to be read anew."""
         if cleared <= self.version:
             return True
-        there = connection.execute("SELECT seq FROM items WHERE root = ? ORDER BY seq", (root,)).fetchall()
-        held = self._arrays["places"][: self._count]
-        alive = self._arrays["alive"][: self._count]
-        stays = np.isin(held, np.fromiter((row[0] for row in there), dtype=np.int64, count=len(there)))
-        gone = np.flatnonzero(alive & ~stays)
+        gone = self._missing(connection, root)
         if self._gone + len(gone) == self._count:
             return False
         if len(gone):
@@ -193,6 +192,31 @@ class Index:
         if self._gone > max(_DEAD, self._count // 4):
             self._compact()
         return True
+
+    def _missing(self, connection: Connection, root: int) -> NDArray[np.int64]:
+        """Where the rows stand that the table no longer has.
+
+        To count rows takes a tenth of the time of reading their places. A row that is new stands behind all others, so
+        that no count makes up for a row that is gone with one that is not known yet.
+        """
+        alive = np.flatnonzero(self._arrays["alive"][: self._count])
+        places = self._arrays["places"][alive]
+        found: list[NDArray[np.int64]] = []
+        parts = [(0, len(places))]
+        while parts:
+            first, last = parts.pop()
+            if last - first <= _FEW:
+                found.append(alive[first:last][~_there(connection, root, places[first:last])])
+                continue
+            ends = np.linspace(first, last, _PARTS + 1).astype(np.int64).tolist()
+            pieces = list(pairwise(ends))
+            counts = _counts(connection, root, [(places[a], places[b - 1]) for a, b in pieces])
+            lost = [b - a - count for (a, b), count in zip(pieces, counts, strict=True)]
+            if sum(lost) > _MANY:
+                found.append(alive[first:last][~_there(connection, root, places[first:last])])
+            else:
+                parts += [piece for piece, missing in zip(pieces, lost, strict=True) if missing]
+        return np.sort(np.concatenate(found))
 
     def _bury(self, gone: NDArray[np.int64]) -> None:
         """Take rows out of their sessions and out of the words."""
@@ -262,6 +286,22 @@ class Index:
         changed = self._arrays[name].copy()
         changed[at] = values
         self._arrays[name] = changed
+
+
+def _counts(connection: Connection, root: int, ranges: Sequence[tuple[int, int]]) -> list[int]:
+    """How many rows the table has in each of these ranges of places, both ends included."""
+    count = "(SELECT count(*) FROM items WHERE root = ? AND seq BETWEEN ? AND ?)"
+    variables = [variable for first, last in ranges for variable in (root, int(first), int(last))]
+    return list(connection.execute(f"SELECT {', '.join([count] * len(ranges))}", variables).fetchone())
+
+
+def _there(connection: Connection, root: int, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of these places, ascending, the table has."""
+    if not len(places):
+        return np.zeros(0, dtype=np.bool_)
+    ends = (root, int(places[0]), int(places[-1]))
+    rows = connection.execute("SELECT seq FROM items WHERE root = ? AND seq BETWEEN ? AND ?", ends).fetchall()
+    return np.isin(places, np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows)))
 
 
 def _chunks(rows: Cursor) -> Iterator[list[Any]]:
