@@ -55,7 +55,6 @@ def old_file(path: Path, version: int, *, filled: bool = True) -> None:
                     id=f"{user}-{part}",
                     owner=number,
                     root=number,
-                    scope=f"scope{number}x",
                     stamp=1,
                     kind="item",
                     text=text,
@@ -66,6 +65,7 @@ def old_file(path: Path, version: int, *, filled: bool = True) -> None:
                     created_at=MOMENT,
                     updated_at=MOMENT,
                     vector=vector,
+                    **({"scope": f"scope{number}x"} if version < 4 else {}),
                 )
                 state = {"owner": number, "namespace": "n", "key": f"k{part}", "value": str(part), "version": 7}
                 row(connection, "state", **state, updated_at=MOMENT, **({"created_at": MOMENT} if version > 1 else {}))

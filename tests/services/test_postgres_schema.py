@@ -87,6 +87,7 @@ def test_a_database_of_the_first_revision_is_brought_forward(url: str) -> None:
     for table in ("items", "entities"):
         run(url, f"ALTER TABLE memweld.{table} DROP COLUMN next_vector CASCADE")
     run(url, "DROP FUNCTION memweld.forget_next_vector CASCADE")
+    run(url, "ALTER TABLE memweld.items ADD COLUMN scope text NOT NULL DEFAULT 'scope1x'")
     run(url, "UPDATE memweld.alembic_version SET version_num = '0001'")
     with connect(url, embedder=HashEmbedder()) as backend:
         with pytest.raises(ConfigurationError, match="memweld migrate"):

@@ -25,8 +25,8 @@ _COLUMNS = (
 _WRITTEN = len(_COLUMNS.split(", "))
 _SELECTED = ", ".join(f"items.{column}" for column in _COLUMNS.split(", "))
 _INSERT = (
-    f"INSERT INTO items (owner, root, scope, stamp, vector, terms, {_COLUMNS}) "
-    f"VALUES ({', '.join('?' * (6 + _WRITTEN))}) ON CONFLICT DO NOTHING"
+    f"INSERT INTO items (owner, root, stamp, vector, terms, {_COLUMNS}) "
+    f"VALUES ({', '.join('?' * (5 + _WRITTEN))}) ON CONFLICT DO NOTHING"
 )
 _REWRITE = (
     "UPDATE items SET stamp = ?, vector = coalesce(?, vector), terms = ?, "
@@ -143,7 +143,7 @@ class Items:
             owner, stamp = owners.stamp(connection, row.scope)
             cursor = connection.execute(
                 _INSERT,
-                (owner.id, owner.root, f"scope{owner.root}x", stamp, vector, _packed(terms), *_values(row)),
+                (owner.id, owner.root, stamp, vector, _packed(terms), *_values(row)),
             )
             return cursor.rowcount > 0
 

@@ -9,7 +9,7 @@ from ...errors import BackendUnavailableError
 
 __all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "migrate"]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 APPLICATION_ID = 0x6D77656C
 """"mwel", by which a file says that it is ours."""
 
@@ -17,7 +17,7 @@ APPLICATION_ID = 0x6D77656C
 #            root: the row of the user (or of the agent, for an agent's own memory) that carries the counters by which
 #            a cached index learns that it is out of date. version: changes of items; cleared: the last that removed.
 #            Ids are never used twice (AUTOINCREMENT): a cached index of an erased user must not serve the next one.
-# items      scope: for the full-text search of version 1 and 2 alone.
+# items      scope: for the full-text search of version 1 and 2; gone in version 4.
 # state      version: for conditional writes; begins at a random number, so that a key that was deleted and set again
 #            is never taken for unchanged.
 _VERSION_1 = """
@@ -194,7 +194,14 @@ WHEN EXISTS (SELECT 1 FROM meta WHERE key = 'graph') BEGIN
 END;
 """
 
-_STEPS = {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3}
+# owners     by root: what a user's memory contains is asked by every delete, export and erasure, and took a look at all
+#            users.
+_VERSION_4 = """
+CREATE INDEX owners_by_root ON owners (root);
+ALTER TABLE items DROP COLUMN scope;
+"""
+
+_STEPS = {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4}
 
 
 def migrate(connection: sqlite3.Connection, where: str, back_up: Callable[[int], object] | None = None) -> None:

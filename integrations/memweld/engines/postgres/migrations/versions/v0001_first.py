@@ -11,7 +11,7 @@ down_revision = None
 #
 # owners     whose rows these are; an empty string stands for "none". root: the row of the user (or of the agent, for an
 #            agent's own memory) with the counters by which indexes in RAM learn that they are out of date.
-# items      scope: as in the embedded file. vector: of the one embedder that meta names. terms: see ``facts/words.py``.
+# items      scope: unused, gone in 0004. vector: of the one embedder that meta names. terms: see ``facts/words.py``.
 #            words: for finding candidates among very many memories; the beginning of a text, because a tsvector holds
 #            a megabyte at most. wide: of a user with so many memories that the vectors are in the HNSW index, which
 #            holds nobody else's: each insert into it takes milliseconds.
