@@ -13,6 +13,7 @@ from .keyed import KeyedTests
 from .moving import MovingTests
 from .restoring import RestoringTests
 from .scopes import ScopeTests
+from .searching import SearchTests
 from .state import StateTests
 from .turns import TurnTests
 from .values import ValueTests
@@ -23,6 +24,7 @@ __all__ = ["BackendSuite"]
 
 class BackendSuite(
     ItemTests,
+    SearchTests,
     ScopeTests,
     KeyedTests,
     StateTests,
