@@ -210,7 +210,7 @@ class Index:
                 continue
             ends = np.linspace(first, last, _PARTS + 1).astype(np.int64).tolist()
             pieces = list(pairwise(ends))
-            counts = _counts(connection, root, [(places[a], places[b - 1]) for a, b in pieces])
+            counts = _counts(connection, root, [(int(places[a]), int(places[b - 1])) for a, b in pieces])
             lost = [b - a - count for (a, b), count in zip(pieces, counts, strict=True)]
             if sum(lost) > _MANY:
                 found.append(alive[first:last][~_there(connection, root, places[first:last])])
