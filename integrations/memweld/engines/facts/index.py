@@ -216,7 +216,8 @@ class Index:
                 found.append(alive[first:last][~_there(connection, root, places[first:last])])
             else:
                 parts += [piece for piece, missing in zip(pieces, lost, strict=True) if missing]
-        return np.sort(np.concatenate(found))
+        # None, if what is gone came and went since the last look.
+        return np.sort(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
 
     def _bury(self, gone: NDArray[np.int64]) -> None:
         """Take rows out of their sessions and out of the words."""
