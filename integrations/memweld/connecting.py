@@ -31,8 +31,9 @@ def connect(
 
     Args:
         url: ``sqlite:///team.db`` (a relative path), ``sqlite:////data/team.db`` (an absolute one), ``sqlite://`` (in
-            memory, for tests). ``http://host:8710/mcp`` (or ``https``): a memweld server; ``stdio:memweld serve …``:
-            one that this command starts. None: a file in the user's data directory.
+            memory, for tests). ``postgresql://user:password@host/app``: a Postgres database.
+            ``http://host:8710/mcp`` (or ``https``): a memweld server; ``stdio:memweld serve …``: one that this
+            command starts. None: a file in the user's data directory.
         llm: What extracts facts: a mem0 LLM configuration ``{"provider": …, "config": {…}}`` or a LangChain chat
             model. None: texts are kept verbatim.
         embedder: What turns text into vectors: a mem0 embedder configuration, a LangChain ``Embeddings``,

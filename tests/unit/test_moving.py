@@ -493,6 +493,18 @@ class TestCommand:
         assert "there, which has 2 items" in result.stdout
         assert result.stdout.endswith("1 of 1 scope(s) differ; see above.\n")
 
+    def test_a_source_that_is_not_there_is_exit_code_1(self, old: Backend, tmp_path: Path) -> None:
+        old.user("ana").add("here")
+        missing, target = tmp_path / "mistyped.db", f"sqlite:///{tmp_path / 'cli.db'}"
+        result = run("copy", f"sqlite:///{missing}", target, "--all")
+        assert result.exit_code == 1
+        assert f"There is no file {missing}" in result.stderr
+        assert not missing.exists()
+        for options in (["--user", "anna"], ["--user", "anna", "--dry-run"]):
+            result = run("copy", old.url, target, *options)
+            assert result.exit_code == 1
+            assert "Nothing was copied" in result.stderr
+
     def test_nobody_is_no_default(self, old: Backend, new: Backend) -> None:
         result = run("copy", old.url, new.url)
         assert result.exit_code == 1

@@ -57,12 +57,13 @@ def copy_command(
 
     if everybody == (user is not None or agent is not None):
         raise InvalidInputError("Say whom to copy: --user ID, --agent ID (or both), or --all.")
+    _must_be_there(source)
     with (
         connected(source, from_token) as old,
         connected(target, to_token) as new,
         _bar("Copying") as tell,
     ):
-        done = different = 0
+        done = different = kept = 0
         for report in copy(
             old,
             new,
@@ -73,10 +74,15 @@ def copy_command(
             progress=lambda report: tell(f"{report.scope}", sum(report.source.counts.values())),
         ):
             done += 1
+            kept += not report.source.is_empty
             different += not (dry_run or report.equal)
             # Where nothing was ever kept there is nothing to say, unless somebody has asked for exactly that.
             if not everybody or not report.source.is_empty or not (dry_run or report.equal):
                 _show_copied(report, dry_run=dry_run)
+    if not kept and not different:
+        # A name that was mistyped must not look like a copy that is done.
+        typer.secho("Nothing was copied: FROM keeps nothing of whom you have named.", err=True, fg="red")
+        raise typer.Exit(1)
     if dry_run:
         typer.echo(f"Dry run: nothing was written. {done} scope(s) would be copied.")
     elif different:
@@ -84,6 +90,16 @@ def copy_command(
         raise typer.Exit(1)
     else:
         typer.echo(f"{done} scope(s) copied; both sides are equal.")
+
+
+def _must_be_there(url: str) -> None:
+    """A file that is not there would be made, and copied with success."""
+    from ..engines.stores.sqlite import path_of
+    from ..errors import InvalidInputError
+
+    path = path_of(url) if url.lower().startswith("sqlite://") else None
+    if path is not None and not Path(path).exists():
+        raise InvalidInputError(f"There is no file {path} to copy from.")
 
 
 def _show_copied(report: Copied, *, dry_run: bool) -> None:
