@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from .checks import check_json, check_json_text, check_key, check_text, check_time, utc_now
 from .errors import InvalidInputError, invalid
 from .models import JSON, ChatMessage, Role, ToolCall
+
+if TYPE_CHECKING:
+    from ulid import ULID
 
 __all__ = ["MessageLike", "MessagesLike", "new_id", "storable", "to_message", "to_messages"]
 
@@ -36,9 +40,15 @@ _FIELDS = frozenset(field.name for field in dataclasses.fields(ChatMessage))
 
 def new_id() -> str:
     """A fresh id for a message: a ULID, sortable by the time it was made."""
+    return str(_ulid()())
+
+
+@functools.cache
+def _ulid() -> type[ULID]:
+    # Not with the module, which every import of memweld loads; nor at each call, which takes a sixth of its time.
     from ulid import ULID
 
-    return str(ULID())
+    return ULID
 
 
 def storable(value: Any) -> JSON:

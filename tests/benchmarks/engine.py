@@ -8,8 +8,8 @@ Searches: so many memories of one user, or spread over so many users; ten hits; 
 systems alternate, so that a noisy machine disturbs all, and the median is shown. The last rows are parts of memweld's
 search, the vectors and the whole ranking, and a bare numpy scan of the same matrix.
 
-Writes: each against the bare SQLite statement that stores the same bytes, committed alone, in a file with the same
-durability. Then: the length of a history, pages, RAM, and a fresh process.
+Writes: each against the bare SQLite statement that stores the same bytes (``writes.py``). Then: the length of a
+history, pages, RAM, and a fresh process.
 
 ``--draw`` writes the curves of the searches to DIRECTORY/performance.svg. 100,000 memories (``--sizes 100000``) take
 many minutes, most of them the others' own; ``--results`` keeps the searches of several runs together.
@@ -27,16 +27,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
+from measuring import median, ms, sentences, timed, vocabulary
 from rich.console import Console
 from rich.table import Table
 from rivals import RIVALS, Shared
+from writes import tables_of_writes
 
 import memweld
 
@@ -65,34 +66,6 @@ class Memweld:
 
 
 SYSTEMS: dict[str, Any] = {"memweld": Memweld, **RIVALS}
-
-
-def vocabulary(shared: Shared) -> list[str]:
-    """English words, the more common ones first: the embedder's whole-word tokens in the order of their numbers."""
-    tokens = sorted(shared.embedder._tokenizer.get_vocab().items(), key=lambda each: each[1])
-    words = [token[1:] for token, _ in tokens if token.startswith("▁") and token[1:].isalpha()]
-    return [word.lower() for word in words if len(word) > 2 and word.isascii()]
-
-
-def sentences(words: Sequence[str], count: int, rng: random.Random) -> list[str]:
-    """Texts of twelve words, of which a few are common and most are rare, as in speech."""
-    weights = [1 / (rank + 20) for rank in range(len(words))]
-    drawn = rng.choices(words, weights, k=12 * count)
-    return [" ".join(drawn[at : at + 12]) + f" {at // 12}" for at in range(0, len(drawn), 12)]
-
-
-def timed(call: Callable[..., Any], *arguments: Any) -> float:
-    start = time.perf_counter()
-    call(*arguments)
-    return time.perf_counter() - start
-
-
-def median(call: Callable[[int], Any], times: int) -> float:
-    return statistics.median(timed(call, number) for number in range(times))
-
-
-def ms(seconds: float) -> str:
-    return f"{1000 * seconds:.3f}" if seconds < 0.01 else f"{1000 * seconds:.1f}"
 
 
 # searching
@@ -194,73 +167,7 @@ def draw(results: dict[tuple[int, int], dict[str, float]], directory: Path) -> N
     figure.savefig(directory / "performance.svg", metadata={"Date": None})
 
 
-# writing
-
-
-BARE = """
-CREATE TABLE items (seq INTEGER PRIMARY KEY, id TEXT UNIQUE, owner INTEGER, text TEXT, hash TEXT, metadata TEXT,
-    created_at TEXT, terms BLOB, vector BLOB);
-CREATE TABLE messages (seq INTEGER PRIMARY KEY, id TEXT UNIQUE, role TEXT, content TEXT, created_at TEXT);
-CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT);
-"""
-
-
-def bare_file(path: Path, durability: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(f"PRAGMA synchronous = {durability}")
-    for statement in BARE.split(";"):
-        connection.execute(statement)
-    return connection
-
-
-def measure_writes(durability: Literal["normal", "full"], calls: int, shared: Shared) -> list[tuple[str, float, float]]:
-    """What each call takes, and the bare statement."""
-    texts = sentences(vocabulary(shared), 2 * calls, random.Random(1))
-    vector, terms, moment = bytes(1024), bytes(52), "2025-10-15T10:30:00+00:00"
-    with tempfile.TemporaryDirectory() as place:
-        bare = bare_file(Path(place) / "bare.db", durability)
-        backend = memweld.connect(f"sqlite:///{place}/memweld.db", durability=durability)
-        ana = backend.user("ana")
-        ana.add("first of all")
-        state, history = ana.state("n"), ana.history("s")
-        history.add_user_message("first of all")
-
-        def bare_add(number: int) -> None:
-            row = (f"{number:036}", 1, texts[number], "h" * 32, "{}", moment, terms, vector)
-            bare.execute(
-                "INSERT INTO items (id, owner, text, hash, metadata, created_at, terms, vector) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                row,
-            )
-
-        def bare_message(number: int) -> None:
-            row = (f"{number:036}", "user", texts[number], moment)
-            bare.execute("INSERT INTO messages (id, role, content, created_at) VALUES (?, ?, ?, ?)", row)
-
-        def bare_set(number: int) -> None:
-            value = json.dumps({"text": texts[number]})
-            bare.execute(
-                "INSERT INTO state VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", ("k", value)
-            )
-
-        def bare_get(_: int) -> None:
-            json.loads(bare.execute("SELECT value FROM state WHERE key = ?", ("k",)).fetchone()[0])
-
-        pairs: list[tuple[str, Callable[[int], Any], Callable[[int], Any]]] = [
-            ("add", lambda number: ana.add(texts[number]), bare_add),
-            ("history append", lambda number: history.add_user_message(texts[number]), bare_message),
-            ("state set", lambda number: state.set("k", {"text": texts[number]}), bare_set),
-            ("state get", lambda _: state.get("k"), bare_get),
-        ]
-        shown: list[tuple[str, float, float]] = []
-        for name, ours, theirs in pairs:
-            took = [(timed(ours, number), timed(theirs, number)) for number in range(calls)]
-            ours_took, theirs_took = zip(*took, strict=True)
-            shown.append((name, statistics.median(ours_took), statistics.median(theirs_took)))
-        bare.close()
-        backend.close()
-    return shown
+# lengths
 
 
 def page_behind(memory: Any, behind: str | None) -> Any:
@@ -378,10 +285,7 @@ def main() -> None:
     show_searches(results)
     if options.draw:
         draw(results, options.draw)
-    for durability in ("normal", "full"):
-        table = Table("", "ms", "bare SQLite", "ratio", title=f"one call, median; durability {durability}")
-        for name, ours, bare in measure_writes(durability, options.writes, shared):
-            table.add_row(name, ms(ours), ms(bare), f"{ours / bare:.1f}")
+    for table in tables_of_writes(options.writes, shared):
         console.print(table)
     table = Table("messages and memories", "append", "last 10", "page of 100", "last page of 100", title="median ms")
     for length, *took in measure_lengths((100, 1000, 10_000)):

@@ -204,7 +204,8 @@ class GuardedEmbedding:
     def _unit(self, answer: Any) -> Vector:
         vector = np.asarray(answer, dtype=np.float32)
         if vector.ndim == 1 and len(vector):
-            length = float(np.sqrt(vector.dot(vector)))
+            with np.errstate(over="ignore"):
+                length = float(np.sqrt(vector.dot(vector)))
             if math.isfinite(length):
                 return np.asarray(vector / length, dtype=np.float32) if length else vector
             if np.isfinite(vector).all():

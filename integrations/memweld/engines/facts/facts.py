@@ -140,7 +140,7 @@ class Facts:
         earlier: Sequence[dict[str, str]],
     ) -> list[MemoryItem]:
         """Store the drafts, or the facts that the LLM finds in them (see ``Engine.add_items``)."""
-        envelope = Envelope(session_id=session_id, metadata=dump_json(metadata))
+        envelope = Envelope(session_id=session_id, metadata=dump_json(metadata) if metadata else "{}")
         if not infer:
             return self._add_verbatim(scope, drafts, envelope, created_at)
         try:

@@ -38,7 +38,10 @@ class _Stemmer(threading.local):
     """A stemmer for each thread, because it keeps the word that it is at work on (snowballstemmer 3.1)."""
 
     def __init__(self) -> None:
-        self.stem: Callable[[str], str] = cast("Any", snowballstemmer).stemmer("english").stemWord
+        stemmer = cast("Any", snowballstemmer).stemmer("english")
+        # PyStemmer 3.1 keeps words in RAM of its own, which nobody could make it forget.
+        stemmer.maxCacheSize = 0
+        self.stem: Callable[[str], str] = stemmer.stemWord
 
 
 _stemmer = _Stemmer()

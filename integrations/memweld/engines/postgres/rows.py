@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,19 +18,16 @@ from ..stores.values import SWEPT_ALONG, Values
 __all__ = ["PostgresCatalogue", "PostgresValues"]
 
 _PAGE = 500
-_SWEEP_SECONDS = 5.0
 
 
 class PostgresValues(Values):
     """The state of all scopes. A write deletes what has expired of its own user alone, whose lock it holds."""
 
-    _swept = 0.0
+    # Each look is a trip to the server.
+    sweep_seconds = 5.0
 
-    def sweep_along(self, connection: Connection, scope: Scope) -> None:
-        """Delete some of what has expired of the scope; now and then, because each look is a trip to the server."""
-        if time.monotonic() - self._swept < _SWEEP_SECONDS:
-            return
-        self._swept = time.monotonic()
+    def sweep_some(self, connection: Connection, scope: Scope) -> None:
+        """Delete some of what has expired of the scope."""
         mine = list(owners.contained(connection, scope))
         if mine:
             sweep(connection, now(), owners=mine, limit=SWEPT_ALONG)

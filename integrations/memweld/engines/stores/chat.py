@@ -19,6 +19,14 @@ __all__ = ["COLUMNS", "Chat", "insert_messages", "read_message"]
 _END = 2**63 - 1
 COLUMNS = "id, role, content, name, tool_calls, tool_call_id, native, created_at"
 
+_INSERT = (
+    f"INSERT INTO messages (session, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (session, id) DO NOTHING"
+)
+_COUNT = (
+    f"UPDATE sessions SET messages = messages + ?, updated_at = ? WHERE owner = {owners.OWNER} "
+    "AND session_id = ? RETURNING id"
+)
+
 
 def _row(message: ChatMessage) -> tuple[Any, ...]:
     calls = [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in message.tool_calls]
@@ -52,12 +60,10 @@ def read_message(row: tuple[Any, ...]) -> ChatMessage:
 
 def insert_messages(connection: Connection, session: int, messages: Sequence[ChatMessage]) -> int:
     """Append the messages whose ids the session does not have; how many."""
+    if len(messages) == 1:
+        return connection.execute(_INSERT, (session, *_row(messages[0]))).rowcount
     before = connection.total_changes
-    connection.executemany(
-        f"INSERT INTO messages (session, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
-        "ON CONFLICT (session, id) DO NOTHING",
-        [(session, *_row(message)) for message in messages],
-    )
+    connection.executemany(_INSERT, [(session, *_row(message)) for message in messages])
     return connection.total_changes - before
 
 
@@ -85,11 +91,7 @@ class Chat:
     def _count(self, connection: Connection, scope: Scope, session_id: str, count: int, now: str) -> int | None:
         """Count so many messages more; the session, or None where there is none yet."""
         variables = (count, now, *owners.columns(scope), session_id)
-        found = connection.execute(
-            f"UPDATE sessions SET messages = messages + ?, updated_at = ? WHERE owner = {owners.OWNER} "
-            "AND session_id = ? RETURNING id",
-            variables,
-        ).fetchone()
+        found = connection.execute(_COUNT, variables).fetchone()
         return None if found is None else int(found[0])
 
     def _make_session(self, connection: Connection, scope: Scope, session_id: str, now: str) -> None:

@@ -69,7 +69,7 @@ class ItemRow:
             session_id=self.session_id,
             role=self.role,
             name=self.name,
-            metadata=json.loads(self.metadata),
+            metadata=json.loads(self.metadata) if self.metadata != "{}" else {},
             created_at=datetime.fromisoformat(self.created_at),
             updated_at=datetime.fromisoformat(self.updated_at),
             extraction=self.extraction,

@@ -18,6 +18,9 @@ DEAD_RECORD = "(items.kind = 'record' AND EXISTS (SELECT 1 FROM state WHERE reco
 """Which rows of ``items`` are the records of values that have expired; its variable is `now`."""
 
 
+_EXPIRED = "SELECT seq, owner, record FROM state WHERE expires_at <= ? LIMIT ?"
+
+
 def now() -> float:
     """The current time as the tables keep it: seconds since 1970."""
     return time.time()
@@ -30,12 +33,11 @@ def moment(seconds: float | None) -> datetime | None:
 
 def sweep(connection: Connection, at: float, *, owners: Sequence[int] | None = None, limit: int = -1) -> int:
     """Delete values whose time has come, and their records; how many values."""
-    mine, variables = "", list[Any]()
+    statement, variables = _EXPIRED, list[Any]()
     if owners is not None:
-        mine, variables = f" AND owner IN ({', '.join('?' * len(owners))})", list(owners)
-    rows = connection.execute(
-        f"SELECT seq, owner, record FROM state WHERE expires_at <= ?{mine} LIMIT ?", (at, *variables, limit)
-    ).fetchall()
+        statement = _EXPIRED.replace(" LIMIT", f" AND owner IN ({', '.join('?' * len(owners))}) LIMIT")
+        variables = list(owners)
+    rows = connection.execute(statement, (at, *variables, limit)).fetchall()
     if not rows:
         return 0
     connection.executemany("DELETE FROM state WHERE seq = ?", [(row[0],) for row in rows])
