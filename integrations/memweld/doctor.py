@@ -99,11 +99,21 @@ def _round_trip() -> str:
     return f"a memory is added and found again ({took:.1f} s with loading)"
 
 
+def _llm(settings: Settings) -> str:
+    """The LLM's provider; made here, because memory makes it when facts are first extracted."""
+    if settings.llm is None:
+        return "none: texts are kept as they are said"
+    from .engines.facts.extraction import load_llm
+
+    load_llm(settings.llm)
+    return _provider(settings.llm) or ""
+
+
 def _settings(settings: Settings, url: str) -> Iterator[Finding]:
     yield Finding("url", redacted(url))
     embedder = _provider(settings.embedder)
     yield Finding("embedder", embedder or "static, from the wordllama wheel (no key, no server, no download)")
-    yield Finding("llm", _provider(settings.llm) or "none: texts are kept as they are said")
+    yield _tried("llm", lambda: _llm(settings))
     if settings.lock_user and settings.user_id is None:
         yield Finding("user", "MEMWELD_LOCK_USER is set without MEMWELD_USER_ID: give both or neither", problem=True)
     else:

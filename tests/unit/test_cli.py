@@ -170,5 +170,9 @@ class TestDoctor:
         assert result.exit_code == 1
         assert "MEMWELD_LOCK_USER is set without MEMWELD_USER_ID" in result.stdout
         assert "3 problem(s) found." in result.stdout
+        monkeypatch.setenv("MEMWELD_LLM", '{"provider": "no-such-llm"}')
+        result = run("doctor", "--url", f"sqlite:///{broken}")
+        assert "The LLM 'no-such-llm' cannot be made" in " ".join(result.stdout.split())
+        assert "4 problem(s) found." in result.stdout
         monkeypatch.setenv("MEMWELD_LLM", "not json")
         assert "environment variable MEMWELD_" in run("doctor").stdout
