@@ -1,18 +1,23 @@
 """The embedded engine against other stores and against bare SQLite and numpy, in one run: ratios, not milliseconds.
 
     python tests/benchmarks/engine.py [--sizes 1000 10000] [--users 1 1000] [--systems memweld mem0 …]
-        [--results FILE] [--draw DIRECTORY]
+        [--calls N] [--writes N] [--results FILE] [--draw DIRECTORY]
 
 Searches: so many memories of one user, or spread over so many users; ten hits; the same texts and vectors everywhere
 (``rivals.py``). memweld does more: it embeds the query, weighs its words and ranks by words as well. Calls of the
 systems alternate, so that a noisy machine disturbs all, and the median is shown. The last rows are parts of memweld's
 search, the vectors and the whole ranking, and a bare numpy scan of the same matrix.
 
-Writes: each against the bare SQLite statement that stores the same bytes (``writes.py``). Then: the length of a
-history, pages, RAM, and a fresh process.
+Then starting, RAM, searches by whose memories the file holds and after a change (``starting.py``); writes, each against
+the bare SQLite statement that stores the same bytes (``writes.py``); the length of a history, and pages.
 
-``--draw`` writes the curves of the searches to DIRECTORY/performance.svg. 100,000 memories (``--sizes 100000``) take
-many minutes, most of them the others' own; ``--results`` keeps the searches of several runs together.
+``--draw docs`` writes the curves of the searches to docs/performance.svg, and all tables into docs/performance.md, in
+the place of those that stand there. All of that page:
+
+    python tests/benchmarks/engine.py --sizes 1000 10000 100000 --draw docs
+
+DURATION
+``--results`` keeps the searches of several runs together.
 """
 
 from __future__ import annotations
@@ -24,45 +29,25 @@ import platform
 import random
 import sqlite3
 import statistics
-import subprocess
-import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from document import markdown, write_printed
 from measuring import median, ms, sentences, timed, vocabulary
 from rich.console import Console
 from rich.table import Table
 from rivals import RIVALS, Shared
+from starting import Memweld, tables_of_starts
 from writes import tables_of_writes
 
 import memweld
 
 console = Console(width=120, soft_wrap=False)
-
-
-class Memweld:
-    """The embedded file."""
-
-    packages = ("memweld", "numpy")
-
-    def __init__(self, place: Path, shared: Shared) -> None:
-        self.url = f"sqlite:///{place / 'memweld.db'}"
-        self.backend = memweld.connect(self.url)
-
-    def fill(self, users: Sequence[str], texts: Sequence[str], vectors: Any) -> None:
-        by_user: dict[str, list[dict[str, str]]] = {}
-        for user, text in zip(users, texts, strict=True):
-            by_user.setdefault(user, []).append({"role": "user", "content": text})
-        for user, messages in by_user.items():
-            for at in range(0, len(messages), 1000):
-                self.backend.user(user).add(messages[at : at + 1000])
-
-    def search(self, user: str, query: str, vector: Any) -> int:
-        return len(self.backend.user(user).search(query, limit=10))
 
 
 SYSTEMS: dict[str, Any] = {"memweld": Memweld, **RIVALS}
@@ -124,7 +109,8 @@ def measure_ranking(backend: Any, questions: Sequence[tuple[str, str, Any]]) -> 
     return {name: statistics.median(each) for name, each in scans.items()}
 
 
-def show_searches(results: dict[tuple[int, int], dict[str, float]]) -> None:
+def table_of_searches(results: dict[tuple[int, int], dict[str, float]]) -> Table:
+    """The searches of all systems."""
     table = Table(title="search, median ms (times memweld)")
     table.add_column("")
     for size, users in results:
@@ -141,7 +127,7 @@ def show_searches(results: dict[tuple[int, int], dict[str, float]]) -> None:
                 ratio = f" ({each[name] / each['numpy scan']:.2f} of numpy)"
             cells.append(ms(each[name]) + ratio)
         table.add_row(name, *cells)
-    console.print(table)
+    return table
 
 
 def draw(results: dict[tuple[int, int], dict[str, float]], directory: Path) -> None:
@@ -199,63 +185,28 @@ def measure_lengths(lengths: Sequence[int]) -> list[tuple[int, float, float, flo
     return rows
 
 
-# RAM, changes and starting
+def table_of_lengths() -> Table:
+    """The time of a call by how much there is."""
+    table = Table(title="one call by the number of messages and memories, median ms")
+    for column in ("messages and memories", "append", "last 10", "page of 100", "last page of 100"):
+        table.add_column(column, justify="left" if column.startswith("messages") else "right")
+    for length, *took in measure_lengths((100, 1000, 10_000)):
+        table.add_row(f"{length:,}", *map(ms, took))
+    return table
 
 
-FRESH = """
-import resource, sys, time
-start = time.perf_counter()
-import memweld
-backend = memweld.connect(sys.argv[1])
-ana = backend.user("user0")
-if sys.argv[2] == "empty":
-    ana = backend.user("nobody")
-ana.search("what about the garden", limit=10)
-first = time.perf_counter() - start
-def rss():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
-held = rss()
-def timed(call):
-    began = time.perf_counter(); call(); return time.perf_counter() - began
-look = lambda: ana.search("what about the garden", limit=10)
-changes = []
-if sys.argv[2] != "empty":
-    look()
-    for item in ana.all(limit=5):
-        ana.delete(item.id); deleted = timed(look)
-        (made,) = ana.add("something new " + item.id); added = timed(look)
-        ana.update(made.id, "something else " + item.id); changes.append((deleted, added, timed(look)))
-print(first, held, *(sorted(each)[len(changes) // 2] for each in zip(*changes)))
-"""
-
-
-def measure_fresh(size: int, shared: Shared) -> dict[str, Any]:
-    """A fresh process with a file of one user's memories, and with one who has none."""
-    texts = sentences(vocabulary(shared), size, random.Random(2))
-    with tempfile.TemporaryDirectory() as place:
-        system = Memweld(Path(place), shared)
-        system.fill(["user0"] * size, texts, None)
-        system.backend.close()
-        runs: dict[str, list[list[float]]] = {}
-        for kind in ("empty", "full"):
-            runs[kind] = [[float(each) for each in _run(FRESH, system.url, kind).split()] for _ in range(3)]
-        on_disk = (Path(place) / "memweld.db").stat().st_size
-    empty, full = ([statistics.median(each) for each in zip(*runs[kind], strict=True)] for kind in ("empty", "full"))
-    return {
-        "connect() + first search, nothing stored": ms(empty[0]) + " ms",
-        "connect() + first search": ms(full[0]) + " ms",
-        "reading the memories (the difference)": ms(full[0] - empty[0]) + " ms",
-        "RAM for the memories": f"{(full[1] - empty[1]) / 1e6:.0f} MB, of which the vectors {size * 1024 / 1e6:.0f} MB",
-        "the file": f"{on_disk / 1e6:.0f} MB",
-        "search after a delete / an add / an update": " / ".join(map(ms, full[2:])) + " ms",
-    }
-
-
-def _run(code: str, *arguments: str) -> str:
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True, timeout=300
-    ).stdout
+def machine(names: Sequence[str]) -> str:
+    """Where and with what it was measured."""
+    known = Path("/proc/cpuinfo")
+    lines = known.read_text().splitlines() if known.exists() else []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    packages = sorted({package for name in names for package in SYSTEMS[name].packages} - {"memweld"})
+    day = datetime.now(timezone.utc).date().isoformat()
+    return (
+        f"{day}: {platform.system()}, {' '.join([model, platform.machine()]).strip()}, {os.cpu_count()} cores, "
+        f"load {os.getloadavg()[0]:.1f} at the end. Python {platform.python_version()}, "
+        f"SQLite {sqlite3.sqlite_version}, {', '.join(f'{name} {version(name)}' for name in packages)}."
+    )
 
 
 def main() -> None:
@@ -282,26 +233,24 @@ def main() -> None:
                 if options.results:
                     options.results.write_text(json.dumps([[*key, each] for key, each in results.items()]))
     results = dict(sorted(results.items(), key=lambda each: each[0][::-1]))
-    show_searches(results)
     if options.draw:
         draw(results, options.draw)
-    for table in tables_of_writes(options.writes, shared):
+    printed: list[str] = []
+    for table in tables(results, options, shared):
         console.print(table)
-    table = Table("messages and memories", "append", "last 10", "page of 100", "last page of 100", title="median ms")
-    for length, *took in measure_lengths((100, 1000, 10_000)):
-        table.add_row(f"{length:,}", *map(ms, took))
-    console.print(table)
-    for size in (options.sizes[-1],):
-        table = Table("", "", title=f"a fresh process, {size:,} memories of one user", show_header=False)
-        for name, value in measure_fresh(size, shared).items():
-            table.add_row(name, value)
-        console.print(table)
-    packages = sorted({package for name in names for package in SYSTEMS[name].packages})
-    console.print(
-        f"{', '.join(f'{name} {version(name)}' for name in packages)}, SQLite {sqlite3.sqlite_version}, "
-        f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores, "
-        f"load {os.getloadavg()[0]:.1f}"
-    )
+        printed.append(markdown(table))
+    console.print(machine(names))
+    if options.draw and (options.draw / "performance.md").exists():
+        printed.insert(1, "![Search by the number of memories](performance.svg)")
+        write_printed(options.draw / "performance.md", "tests/benchmarks/engine.py", [machine(names), *printed])
+
+
+def tables(results: dict[tuple[int, int], dict[str, float]], options: Any, shared: Shared) -> Iterator[Table]:
+    """All that is printed."""
+    yield table_of_searches(results)
+    yield from tables_of_starts(options.sizes, max(options.users), 5, options.calls, shared)
+    yield from tables_of_writes(options.writes, shared)
+    yield table_of_lengths()
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ import memweld
 Durability = Literal["normal", "full"]
 
 BARE = """
-CREATE TABLE items (seq INTEGER PRIMARY KEY, id TEXT UNIQUE, owner INTEGER, root INTEGER, scope TEXT, stamp INTEGER,
+CREATE TABLE items (seq INTEGER PRIMARY KEY, id TEXT UNIQUE, owner INTEGER, root INTEGER, stamp INTEGER,
     kind TEXT, role TEXT, text TEXT, hash TEXT, metadata TEXT, extraction TEXT, extra TEXT, created_at TEXT,
     updated_at TEXT, terms BLOB, vector BLOB);
 CREATE TABLE messages (seq INTEGER PRIMARY KEY, session INTEGER, id TEXT UNIQUE, role TEXT, content TEXT,
@@ -47,8 +47,8 @@ CREATE TABLE messages (seq INTEGER PRIMARY KEY, session INTEGER, id TEXT UNIQUE,
 CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT, version INTEGER, updated_at TEXT);
 """
 INSERT_ITEM = f"""
-INSERT INTO items (id, owner, root, scope, stamp, kind, role, text, hash, metadata, extraction, extra, created_at,
-    updated_at, terms, vector) VALUES ({", ".join("?" * 16)})
+INSERT INTO items (id, owner, root, stamp, kind, role, text, hash, metadata, extraction, extra, created_at,
+    updated_at, terms, vector) VALUES ({", ".join("?" * 15)})
 """
 MOMENT = "2025-10-15T10:30:00.000000+00:00"
 
@@ -71,7 +71,7 @@ class Bare:
     @staticmethod
     def _item(number: int, text: str) -> tuple[Any, ...]:
         terms, vector = random.randbytes(4 * (text.count(" ") + 1)), random.randbytes(1024)
-        known = (str(uuid.uuid4()), 1, 1, "scope1x", number, "item", "user", text, random.randbytes(16).hex())
+        known = (str(uuid.uuid4()), 1, 1, number, "item", "user", text, random.randbytes(16).hex())
         return (*known, "{}", "verbatim", "{}", MOMENT, MOMENT, terms, vector)
 
     def add(self, number: int) -> None:

@@ -54,7 +54,9 @@ class Lexicon:
     def extended(self, packed: Sequence[bytes]) -> Lexicon:
         """The lexicon with the terms (``words.pack_terms``) of the next rows: this one, or one that takes its place."""
         rows = range(self._rows, self._rows + len(packed))
-        if len(self._tail_rows) + len(packed) > max(_TAIL_ROWS, self._sorted_rows // 8):
+        # The first rows of all are sorted whatever their number: in the dictionary those of a thousand users with few
+        # memories each would take more than their vectors.
+        if not self._rows or len(self._tail_rows) + len(packed) > max(_TAIL_ROWS, self._sorted_rows // 8):
             held = self._all()
             more = postings_of(rows, packed)
             if len(held):
