@@ -83,6 +83,15 @@ class Backend:
             )
         return int(reindex(progress))
 
+    def deliver(self) -> int:
+        """Bring what waits to the mem0 store that holds the vectors; how many memories. Elsewhere nothing waits: 0.
+
+        Raises:
+            BackendUnavailableError: It does not take some of them; these go on waiting.
+        """
+        deliver = getattr(self._engine, "deliver_all", None)
+        return 0 if deliver is None else int(deliver())
+
     def graph_standing(self) -> GraphStanding | None:
         """How the graph stands, compared with the memory item by item; None where there is none to compare.
 

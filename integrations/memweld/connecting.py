@@ -119,7 +119,8 @@ def _connect_postgres(
 ) -> Backend:
     for name, value in options.items():
         if value is not None:
-            raise ConfigurationError(f"{name}= does not go with Postgres in this version; leave it out.")
+            reason = ", which keeps the vectors itself (pgvector)" if name == "mem0" else ""
+            raise ConfigurationError(f"{name}= does not go with Postgres{reason}; leave it out.")
     try:
         from .engines.postgres import PostgresEngine
     except ModuleNotFoundError as error:

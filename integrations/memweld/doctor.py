@@ -19,6 +19,7 @@ from .settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from .engines.graph.checkup import Standing
+    from .engines.stores.waiting import Waiting
 
 __all__ = ["Finding", "Repair", "examine", "forget_graph"]
 
@@ -53,7 +54,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What a graph is told again: what is out of step; all of a user; or all there is."""
+    """What is told again: a mem0 store what waits, and a graph what is out of step; all of a user; or all there is."""
 
     user: str | None = None
     whole: bool = False
@@ -188,6 +189,50 @@ def _disagreement(standing: Standing) -> str:
     return f"out of step with {standing.items} memories: {', '.join(parts)}{advice}"
 
 
+def _mem0(url: str, settings: Settings, repair: Repair | None) -> Iterator[Finding]:
+    """What waits to be brought to the place of the vectors, where they are not in the file."""
+    path = _path(url)
+    if path is None or not path.exists():
+        return
+    waiting = _waiting(path)
+    if waiting is not None and repair is not None and settings.mem0 is not None:
+        try:
+            with connect(url) as backend:
+                count = backend.deliver()
+        except MemweldError as error:
+            yield Finding("mem0 store", " ".join(str(error).split()), problem=True)
+        else:
+            yield Finding("mem0 repaired", f"{count} memories brought")
+        waiting = _waiting(path)
+    if waiting is None:
+        return
+    if not waiting.count:
+        if settings.mem0 is not None:
+            yield Finding("mem0 store", "was told of all memories")
+        return
+    text = f"{waiting.count} changes wait to be brought"
+    if settings.mem0 is None:
+        advice = "set MEMWELD_MEM0, or run `memweld reindex` to take the vectors into the file"
+        yield Finding("mem0 store", f"{text}, and it is not named: {advice}", problem=True)
+        return
+    if waiting.since is not None:
+        text += f"; for {time.time() - waiting.since:.0f} s nobody could: {(waiting.problem or '').rstrip('.')}"
+    yield Finding("mem0 store", f"{text}. Run `memweld doctor --repair`", problem=True)
+
+
+def _waiting(path: Path) -> Waiting | None:
+    from .engines.stores.sqlite import SqliteDatabase
+    from .engines.stores.waiting import read_waiting
+
+    database = SqliteDatabase(str(path))
+    try:
+        return read_waiting(database)
+    except MemweldError:
+        return None  # the store's own line says what is wrong
+    finally:
+        database.close()
+
+
 def _without_graph(url: str) -> Finding:
     path = _path(url)
     if path is not None and path.exists():
@@ -233,7 +278,7 @@ def examine(url: str | None = None, *, repair: Repair | None = None) -> list[Fin
 
     Args:
         url: Where memory is kept; as the settings say if None.
-        repair: What the graph is told again, if that is wanted.
+        repair: What a graph and a mem0 store are told again, if that is wanted.
     """
     from .settings import default_file
 
@@ -247,6 +292,7 @@ def examine(url: str | None = None, *, repair: Repair | None = None) -> list[Fin
         place = url or settings.url or f"sqlite:///{default_file()}"
         findings += _settings(settings, place)
         findings += _store(place)
+        findings += _mem0(place, settings, repair)
         findings += _graph(place, settings, repair)
         findings.append(_tried("embedded memory", _round_trip))
     except MemweldError as error:

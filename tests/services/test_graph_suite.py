@@ -10,7 +10,7 @@ from servers import Neo4jServer
 
 import memweld
 from memweld import Backend
-from memweld.testing import BackendSuite
+from memweld.testing import BackendSuite, HashEmbedder
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -25,6 +25,47 @@ class TestFileWithGraph(BackendSuite):
 
     def connect(self, place: Path, **options: Any) -> Backend:
         return memweld.connect(f"sqlite:///{place / 'memory.db'}", graph=self.graph, **options)
+
+
+class TestMem0StoreWithGraph(BackendSuite):
+    """Vectors in a store of mem0's and links in a graph, each told in its own way of what one file holds."""
+
+    @pytest.fixture(autouse=True)
+    def _graph(self, neo4j_server: Neo4jServer) -> None:
+        self.graph = f"{neo4j_server.url}?entities=rule"
+
+    def connect(self, place: Path, **options: Any) -> Backend:
+        store = {"provider": "qdrant", "config": {"path": str(place / "qdrant")}}
+        url = f"sqlite:///{place / 'memory.db'}"
+        backend = memweld.connect(url, graph=self.graph, mem0={"vector_store": store}, **options)
+        # Opens the store, which takes longer than some of the suite's values live.
+        backend.user("nobody").search("anything")
+        return backend
+
+    def test_all_three_agree(self, tmp_path: Path) -> None:
+        """After changes of every kind the file, the store and the graph hold the same memories."""
+        with self.connect(tmp_path, embedder=HashEmbedder()) as backend:
+            ana = backend.user("ana")
+            (clara,) = ana.add("My sister Clara works at Acme")
+            (porto,) = ana.add("Acme builds rockets in Porto")
+            (tea,) = ana.add("I like tea")
+            ana.update(porto.id, "Acme builds rockets in Faro")
+            ana.delete(tea.id)
+            assert ana.settle_graph(60)
+            assert [each.id for each in ana.related("Clara")] == [clara.id, porto.id]
+            assert {hit.id for hit in ana.search("rockets")} == {clara.id, porto.id}
+            delivery = backend._engine._engine._facts.delivery  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+            rows = delivery.mirror._opened.store.list(top_k=100)[0]
+            assert {str(row.id): row.payload["data"] for row in rows} == {
+                clara.id: "My sister Clara works at Acme",
+                porto.id: "Acme builds rockets in Faro",
+            }
+            standing = backend.graph_standing()
+            assert standing is not None
+            assert (standing.agrees, standing.items) == (True, 2)
+            receipt = ana.erase()
+            assert (receipt.graph, receipt.overwritten, receipt.counts["items"]) == ("done", True, 2)
+            assert delivery.mirror._opened.store.list(top_k=100)[0] == []
 
 
 class TestFileWithAGraphThatIsDown(BackendSuite):

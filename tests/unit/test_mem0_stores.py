@@ -673,3 +673,91 @@ def test_every_primitive_is_known_to_write_or_not() -> None:
     known = {"has_graph", "can_extract", *reading.split(), *elsewhere.split()}
     plain = {name for name in vars(LocalEngine) if not name.startswith("_") and name not in vars(Mem0Engine)}
     assert plain <= known
+
+
+def test_the_doctor_shows_what_waits_and_brings_it(
+    connect: Callable[..., Backend], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from memweld.doctor import Repair, examine
+
+    url = f"sqlite:///{tmp_path / 'memory.db'}"
+
+    def doctor(repair: Repair | None = None) -> list[tuple[str, bool]]:
+        found = [each for each in examine(url, repair=repair) if each.label.startswith("mem0")]
+        return [(f"{each.label}: {each.text}", each.problem) for each in found]
+
+    with connect(embedder=None) as backend:
+        ana = backend.user("ana")
+        ana.add("I live in Porto")
+
+        def fail(_rows: object) -> None:
+            raise BackendUnavailableError("The store is on holiday.")
+
+        monkeypatch.setattr(delivery_of(backend).mirror, "put", fail)
+        ana.add("I like tea")
+        ana.add("I like rain")
+    assert doctor() == [
+        (
+            "mem0 store: 2 changes wait to be brought, and it is not named: set MEMWELD_MEM0, or run `memweld reindex` "
+            "to take the vectors into the file",
+            True,
+        )
+    ]
+    monkeypatch.setenv("MEMWELD_MEM0", json.dumps(stored_in(tmp_path)))
+    text = (
+        "mem0 store: 2 changes wait to be brought; for 0 s nobody could: The store is on holiday. Run `memweld doctor"
+    )
+    assert doctor() == [(f"{text} --repair`", True)]
+    assert doctor(Repair()) == [
+        ("mem0 repaired: 2 memories brought", False),
+        ("mem0 store: was told of all memories", False),
+    ]
+    with connect(embedder=None) as backend:
+        backend.user("ana").search("tea")
+        assert len(ids_in(backend)) == 3
+        assert backend.deliver() == 0
+    assert memweld.connect("sqlite://").deliver() == 0
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_a_process_has_not_finished_is_brought_again(connect: Callable[..., Backend], whole: bool) -> None:
+    """When its time is over, or when somebody asks for it; in a store that others can have open."""
+    backend = connect()
+    ana = backend.user("ana")
+    (item,) = ana.add("I live in Porto")
+    delivery = delivery_of(backend)
+    with delivery._database.writing() as connection:
+        until = 0 if not whole else 1e12
+        connection.execute("INSERT INTO mem0_bringing (item, attempt, until) VALUES (?, 'dead', ?)", (item.id, until))
+    store_of(backend).delete(item.id)
+    if whole:
+        ana.search("Porto")
+        assert ids_in(backend) == set()
+        assert backend.deliver() == 1
+    else:
+        ana.search("Porto")
+    assert ids_in(backend) == {item.id}
+    with delivery._database.reading() as connection:
+        assert connection.execute("SELECT count(*) FROM mem0_bringing").fetchone()[0] == 0
+
+
+def test_what_is_refused_is_not_on_its_way(connect: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = connect()
+    ana = backend.user("ana")
+    ana.add("I live in Porto")
+    delivery, seen = delivery_of(backend), list[int]()
+
+    def on_its_way() -> int:
+        with delivery._database.reading() as connection:
+            return int(connection.execute("SELECT count(*) FROM mem0_bringing").fetchone()[0])
+
+    def fail(_rows: object) -> None:
+        seen.append(on_its_way())
+        raise BackendUnavailableError("The store is on holiday.")
+
+    monkeypatch.setattr(delivery.mirror, "alone", False)
+    monkeypatch.setattr(delivery.mirror, "put", fail)
+    ana.add("I like tea")
+    assert seen == [1]
+    assert on_its_way() == 0
+    assert delivery.waiting() == 1

@@ -66,8 +66,14 @@ def test_a_missing_extra_says_what_to_install() -> None:
 
 @pytest.mark.parametrize("option", ["token", "mem0", "durability"])
 def test_what_does_not_go_with_postgres(option: str) -> None:
-    with pytest.raises(ConfigurationError, match=option):
+    with pytest.raises(ConfigurationError, match=f"^{option}= does not go with Postgres.*leave it out.$"):
         connect("postgresql://db/app", **{option: {"version": "v1.1"} if option == "mem0" else "full"})  # type: ignore[arg-type]
+
+
+def test_a_mem0_store_of_the_environment_does_not_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMWELD_MEM0", '{"vector_store": {"provider": "qdrant", "config": {"path": "q"}}}')
+    with pytest.raises(ConfigurationError, match=r"keeps the vectors itself \(pgvector\)"):
+        connect("postgresql://db/app")
 
 
 def test_the_lock_is_that_of_the_user() -> None:

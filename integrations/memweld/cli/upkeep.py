@@ -77,7 +77,9 @@ def migrate_command(
 def doctor_command(
     *,
     url: Url = None,
-    repair: Annotated[bool, typer.Option("--repair", help="Tell the graph again what it has wrong.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Tell the graph, or the mem0 store, again what it has wrong.")
+    ] = False,
     repair_user: Annotated[
         str | None, typer.Option(help="Tell the graph all of this user again.", show_default=False)
     ] = None,

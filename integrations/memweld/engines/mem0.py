@@ -18,6 +18,7 @@ from ..scope import Scope
 from .configuration import read_configuration
 from .local import LocalEngine
 from .stores.connections import Durability
+from .stores.waiting import anything_waits
 
 __all__ = ["Mem0Engine"]
 
@@ -82,6 +83,15 @@ class Mem0Engine(LocalEngine):
         except MemweldError as error:
             logger.warning("%s", error)
 
+    def deliver_all(self) -> int:
+        """Tell the store all that it has not been told, and again what nobody has finished; how many memories.
+
+        Raises:
+            BackendUnavailableError: It does not take some of them; these go on waiting.
+        """
+        delivery = self._facts.delivery
+        return 0 if delivery is None else delivery.repair()
+
     def _forget(self) -> int:
         """Have the store delete what is gone here; how many copies are still there because it is too early for them.
 
@@ -99,9 +109,7 @@ class Mem0Engine(LocalEngine):
         return delivery.waiting(gone=True)
 
     def _waits(self) -> bool:
-        with self._database.reading() as connection:
-            made = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'mem0_pending'").fetchone()
-            return made is not None and connection.execute("SELECT 1 FROM mem0_pending LIMIT 1").fetchone() is not None
+        return anything_waits(self._database)
 
     def delete_item(self, scope: Scope, memory_id: str) -> None:
         """Delete the item, here and in the store.

@@ -48,6 +48,7 @@ class HostedMirror:
     """
 
     keeps_copies = True
+    alone = False
 
     def __init__(self, details: Mapping[str, Any], database: Database) -> None:
         import httpx

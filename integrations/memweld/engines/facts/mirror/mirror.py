@@ -31,11 +31,13 @@ class Mirror(Protocol):
     Attributes:
         where: The place in words, without secrets.
         delivering: Held by whoever brings rows, so that no two threads bring the same.
+        alone: Whether only this process can have it open.
         keeps_copies: Whether something may be left there, or on the way, after `drop`.
     """
 
     where: str
     delivering: threading.Lock
+    alone: bool
     keeps_copies: bool
 
     def put(self, rows: Sequence[Mirrored]) -> Collection[str]:

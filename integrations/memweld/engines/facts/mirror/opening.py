@@ -43,6 +43,7 @@ class OpenStore:
         lock: To be held around each call: local Qdrant loses acknowledged writes of concurrent threads, FAISS and
             Chroma were not made for them.
         delivering: To be held by whoever brings rows.
+        alone: Whether no other process can have it open.
         overwrites: Whether what is deleted is overwritten where it stood.
         is_lent: Whether its connection is the program's own, which is not ours to close.
     """
@@ -52,6 +53,7 @@ class OpenStore:
     where: str
     lock: threading.Lock = field(default_factory=threading.Lock)
     delivering: threading.Lock = field(default_factory=threading.Lock)
+    alone: bool = False
     overwrites: bool = False
     is_lent: bool = False
     users: int = 0
@@ -99,6 +101,7 @@ def open_store(provider: str, details: Mapping[str, Any], dimensions: int) -> Op
                 unlock()
                 raise
             held.release, held.is_lent = unlock, client is not None
+            held.alone = unlock is not _nothing
             _open[key] = held
         held.users += 1
         return held

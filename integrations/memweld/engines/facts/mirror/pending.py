@@ -23,6 +23,7 @@ from ...stores.database import Connection, Database
 from ...stores.items import ItemRow, Items
 from ..claim import EmbedderOfFile
 from ..embedders import GuardedEmbedding
+from .bringing import Attempt, Bringing, attach_bringing
 from .mirror import Mirror, Mirrored
 
 __all__ = ["Delivery", "attach"]
@@ -70,6 +71,7 @@ class _Waiting(NamedTuple):
 def attach(connection: Connection) -> None:
     """Make the table and the triggers, where they are not there."""
     connection.execute(_TABLE)
+    attach_bringing(connection)
     for event, body in _TRIGGERS.items():
         name = f"mem0_{event.split()[1].lower()}"
         connection.execute(f"CREATE TRIGGER IF NOT EXISTS {name} {event} ON items WHEN {_CLAIMED} BEGIN {body}; END")
@@ -97,6 +99,7 @@ class Delivery:
         self._embedding = embedding
         self._claim = claim
         self._items = Items(database)
+        self._bringing = Bringing(database)
         self._pause = 0.0
         self._not_before = 0.0
 
@@ -124,31 +127,35 @@ class Delivery:
             BackendUnavailableError: The place does not take some of them; these go on waiting.
         """
         early, behind, refused = 0, 0, list[BackendUnavailableError]()
+        self._bringing.retake()
         with self._database.reading() as connection:
             last = connection.execute("SELECT coalesce(max(version), 0) FROM mem0_pending").fetchone()[0]
-        while (batches is None or batches > 0) and len(refused) < _REFUSALS:
+        while behind < last and (batches is None or batches > 0) and len(refused) < _REFUSALS:
             batches = None if batches is None else batches - 1
             if not self.mirror.delivering.acquire(timeout=patience):
                 break
             try:
-                waiting, found = self._read(behind, last)
-                if not waiting:
-                    break
-                behind = waiting[-1].version
-                early += self._deliver(waiting, found, refused)
+                with self._bringing.attempt() as attempt:
+                    waiting, found = self._read(behind, last, attempt)
+                    behind = waiting[-1].version if len(waiting) == _BATCH else last
+                    early += self._deliver(waiting, found, refused)
             finally:
                 self.mirror.delivering.release()
         if refused:
             least, most = _PAUSE_SECONDS
             self._pause = min(max(2 * self._pause, least), most)
             self._not_before = time.monotonic() + self._pause
+            self._bringing.failed(str(refused[-1]))
             raise refused[-1]
+        self._bringing.failed(None)
         self._pause = self._not_before = 0.0
         return early
 
-    def _read(self, behind: int, last: int) -> tuple[list[_Waiting], dict[str, tuple[ItemRow, int]]]:
+    def _read(
+        self, behind: int, last: int, attempt: Attempt | None = None
+    ) -> tuple[list[_Waiting], dict[str, tuple[ItemRow, int]]]:
         """The next rows that wait, and what their items say now, with their stamps."""
-        with self._database.reading() as connection:
+        with self._database.writing() as connection:
             rows = connection.execute(
                 "SELECT version, item, vector FROM mem0_pending WHERE version > ? AND version <= ? "
                 "ORDER BY version LIMIT ?",
@@ -156,6 +163,8 @@ class Delivery:
             )
             waiting = [_Waiting(*row) for row in rows]
             found = self._items.of_anyone([each.item for each in waiting])
+            if waiting and attempt is not None and not self.mirror.alone:
+                attempt.begin(connection, [each.item for each in waiting])
         return waiting, {row.id: (row, stamp) for row, stamp in found}
 
     def _deliver(
@@ -210,11 +219,25 @@ class Delivery:
                     # may not have said so yet: the number is a new one, so that it does not take this row with its own.
                     _wait_anew(connection, each.item)
 
+    def repair(self) -> int:
+        """Deliver all that waits, and what anybody has not finished; how many rows were delivered.
+
+        Raises:
+            BackendUnavailableError: The place does not take some of them; these go on waiting.
+        """
+        self._bringing.retake(whole=True)
+        before = self.waiting()
+        self.run()
+        return before - self.waiting()
+
     def waiting(self, *, gone: bool = False) -> int:
-        """How many rows wait; only those whose items are gone, if wanted."""
-        only = " WHERE item NOT IN (SELECT id FROM items)" if gone else ""
+        """How many rows wait; only those whose items are gone, if wanted, or may be put by somebody all the same."""
+        some = (
+            "(SELECT item FROM mem0_pending UNION SELECT item FROM mem0_bringing) "
+            "WHERE item NOT IN (SELECT id FROM items)"
+        )
         with self._database.reading() as connection:
-            return int(connection.execute(f"SELECT count(*) FROM mem0_pending{only}").fetchone()[0])
+            return int(connection.execute(f"SELECT count(*) FROM {some if gone else 'mem0_pending'}").fetchone()[0])
 
     def rebuild(self, progress: Callable[[int, int], object] | None = None) -> int:
         """Bring what the place lacks: everything for a new embedder or place, else what it has lost; how many rows."""

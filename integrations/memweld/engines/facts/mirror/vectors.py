@@ -45,6 +45,7 @@ class VectorMirror:
         self._opened: OpenStore | None = open_store(provider, details, dimensions)
         self.where = self._opened.where
         self.delivering = self._opened.delivering
+        self.alone = self._opened.alone
         self.keeps_copies = not self._opened.overwrites
         strategy = details.get("distance_strategy")
         self._by_distance = provider in _BY_DISTANCE and strategy not in ("cosine", "inner_product")
