@@ -31,10 +31,10 @@ test: check ## Check the code and run all tests that need no server
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-exhaustive: $(INSTALLED) ## Run what takes minutes: the backend suite over stdio, kills, concurrency, isolation
-	$(BIN)/python -m pytest -n 2 -m exhaustive $(ARGS)
+	$(BIN)/python -m pytest -n 2 -m "exhaustive and not services" $(ARGS)
 
 test-services: $(INSTALLED) ## Test on a real Postgres and a real Neo4j, which it starts itself (Neo4j needs java and mvn)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m services $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "services and not exhaustive" $(ARGS)
 
 strangers: $(INSTALLED) ## Install MCP clients of others (npm packages, crewai-tools) into .strangers, for the tests
 	$(BIN)/python tests/strangers/install.py

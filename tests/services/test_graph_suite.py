@@ -11,6 +11,10 @@ from servers import Neo4jServer
 import memweld
 from memweld import Backend
 from memweld.testing import BackendSuite, HashEmbedder
+from memweld.testing.backends.items import ItemTests
+from memweld.testing.backends.scopes import ScopeTests
+from memweld.testing.backends.state import StateTests
+from memweld.testing.backends.whole import WholeTests
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -27,8 +31,10 @@ class TestFileWithGraph(BackendSuite):
         return memweld.connect(f"sqlite:///{place / 'memory.db'}", graph=self.graph, **options)
 
 
-class TestMem0StoreWithGraph(BackendSuite):
+class TestMem0StoreWithGraph(ItemTests, ScopeTests, StateTests, WholeTests):
     """Vectors in a store of mem0's and links in a graph, each told in its own way of what one file holds."""
+
+    graph: str
 
     @pytest.fixture(autouse=True)
     def _graph(self, neo4j_server: Neo4jServer) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import threading
 import uuid
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from ...errors import MemweldError
 from ..stores.outbox import Change, Entry, Outbox
@@ -21,7 +22,7 @@ logger = logging.getLogger("memweld.graph")
 
 _BATCH = 200
 _SLOW_BATCH = 8  # where an LLM reads each memory first
-_LEASE_SECONDS = 30.0
+_LEASE_SECONDS = 9.0  # renewed while a batch is told: so long others wait for one that was killed
 _POLL_SECONDS = 2.0
 _OTHER_SECONDS = 0.1
 _RETRY_SECONDS = (0.25, 15.0)
@@ -35,7 +36,7 @@ class Delivery:
         store: Gives the name of the database of the memories.
         client: The graph.
         finding: Finds what memories mention.
-        lease_seconds: How long this process may be at one batch before another takes over.
+        lease_seconds: How long nothing is heard of this process before another takes over.
     """
 
     def __init__(
@@ -125,21 +126,35 @@ class Delivery:
         fence = self._outbox.claim(self._holder, self._lease_seconds)
         if fence is None:
             return _OTHER_SECONDS
-        changes = self._outbox.take(limit)
-        told, gone = self._read(changes)
-        try:
-            knew = self._tell(fence, told, gone)
-        except GraphRefusedError:
-            knew = self._tell_one_by_one(fence, changes, told, gone)
-        if not knew and fence > 1:
-            # Another server, or one that lost its data.
-            logger.warning("memweld: the graph is new: it is told of all memories")
-            self._outbox.fill()
-            return 0.0
+        with self._renewing():
+            changes = self._outbox.take(limit)
+            told, gone = self._read(changes)
+            try:
+                self._tell(fence, told, gone)
+            except GraphRefusedError:
+                self._tell_one_by_one(fence, changes, told, gone)
         self._found.clear()
         last = len(changes) < limit
         self._outbox.done(self._holder, changes, seconds=0.0 if last else self._lease_seconds)
         return 0.0
+
+    @contextlib.contextmanager
+    def _renewing(self) -> Generator[None]:
+        """Keep the lease while something is told, however long the graph or an LLM takes for it."""
+        ended = threading.Event()
+
+        def renew() -> None:
+            while not ended.wait(self._lease_seconds / 3):
+                with contextlib.suppress(MemweldError):
+                    self._outbox.claim(self._holder, self._lease_seconds)
+
+        thread = threading.Thread(target=renew, name="memweld-graph-lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def _read(self, changes: Sequence[Change]) -> tuple[list[tuple[Entry, Found]], list[str]]:
         """What the changed items say now, with what they mention, and which are gone."""
@@ -148,8 +163,6 @@ class Delivery:
         found: dict[str, Found] = {}
         for item, entry in before.items():
             found[item] = self._find(entry)
-            if self._finding.is_slow:
-                self._outbox.claim(self._holder, self._lease_seconds)
         # An LLM takes its time, and what was deleted meanwhile must not be told.
         now = self._outbox.entries(items) if self._finding.is_slow else before
         told = [(entry, self._fitting(entry, before, found)) for entry in now.values()]
@@ -166,19 +179,25 @@ class Delivery:
             self._found[key] = self._finding(entry)
         return self._found[key]
 
-    def _tell(self, fence: int, told: Sequence[tuple[Entry, Found]], gone: Sequence[str]) -> bool:
+    def _tell(self, fence: int, told: Sequence[tuple[Entry, Found]], gone: Sequence[str]) -> None:
         store = self._store()
-        return self._client.write(lambda transaction: deliver(transaction, store, fence, told, gone))
+        when_new = self._begin_anew if fence > 1 else None
+        self._client.write(lambda transaction: deliver(transaction, store, fence, told, gone, when_new=when_new))
+
+    def _begin_anew(self) -> None:
+        """Another server, or one that lost its data, needs all; where nobody has come so far yet, all waits anyway."""
+        logger.warning("memweld: the graph is new: it is told of all memories")
+        self._outbox.fill(missing=True)
 
     def _tell_one_by_one(
         self, fence: int, changes: Sequence[Change], told: Sequence[tuple[Entry, Found]], gone: Sequence[str]
-    ) -> bool:
+    ) -> None:
         """One item that the server does not take must not keep the others waiting.
 
         Raises:
             GraphRefusedError: It takes none of them, or the one that there is.
         """
-        knew = self._tell(fence, [], gone)
+        self._tell(fence, [], gone)
         refused: dict[str, GraphRefusedError] = {}
         for entry, found in told:
             try:
@@ -190,7 +209,6 @@ class Delivery:
             self._outbox.done(self._holder, done, seconds=self._lease_seconds)
             self._outbox.postpone([change for change in changes if change.item in refused])
             raise next(iter(refused.values()))
-        return knew
 
 
 def _run(reference: weakref.ref[Delivery], woken: threading.Event, stopped: threading.Event) -> None:

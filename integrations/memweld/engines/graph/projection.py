@@ -13,7 +13,7 @@ A node that no memory needs any more goes with the last that did, so that the gr
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -62,7 +62,9 @@ def deliver(
     fence: int,
     told: Sequence[tuple[Entry, Found]],
     gone: Sequence[str],
-) -> bool:
+    *,
+    when_new: Callable[[], object] | None = None,
+) -> None:
     """Tell the graph, in this transaction, what items say now and which are gone. To do it again changes nothing.
 
     Args:
@@ -71,9 +73,7 @@ def deliver(
         fence: The number of the lease under which it is told.
         told: Items, and what is found in each.
         gone: Ids of items that do not exist any more.
-
-    Returns:
-        Whether the graph knew the store before.
+        when_new: Called where the graph does not know the store yet, before it does.
 
     Raises:
         OvertakenError: Under a newer lease it was told other things already.
@@ -85,6 +85,8 @@ def deliver(
     (row,) = run(cypher.FENCE, store=store, fence=fence)
     if row["before"] > fence:
         raise OvertakenError(int(row["before"]))
+    if row["before"] < 0 and when_new is not None:
+        when_new()
     leaving = [memory_id(store, item) for item in gone]
     changed = [memory_id(store, entry.id) for entry, _ in told]
     untied = run(cypher.UNTIE, ids=[*leaving, *changed])
@@ -98,7 +100,6 @@ def deliver(
     neighbours = sorted({each for row in untied for each in row["neighbours"] if each is not None})
     if neighbours:
         run(cypher.CLEAN, ids=neighbours)
-    return bool(row["before"] >= 0)
 
 
 def _row(store: str, entry: Entry, found: Found) -> dict[str, JSON]:

@@ -145,10 +145,16 @@ class Outbox:
 
     # what waits
 
-    def fill(self, scope: Scope | None = None) -> int:
-        """Put all items that the scope contains (None: of all) into the outbox; how many."""
+    def fill(self, scope: Scope | None = None, *, missing: bool = False) -> int:
+        """Put all items that the scope contains (None: of all) into the outbox; how many.
+
+        Args:
+            scope: Whose.
+            missing: Only those that do not wait there already.
+        """
         with self._for_all(), self._database.writing() as connection:
-            return self._fill(connection, None if scope is None else list(owners.contained(connection, scope)))
+            only = None if scope is None else list(owners.contained(connection, scope))
+            return self._fill(connection, only, missing=missing)
 
     def put(self, items: Sequence[str]) -> None:
         """Have the graph told again of these items, or that they do not exist."""
@@ -157,11 +163,12 @@ class Outbox:
                 "INSERT INTO outbox (item, owner, made_at) VALUES (?, 0, ?)", [(item, now()) for item in items]
             )
 
-    def _fill(self, connection: Any, only: Sequence[int] | None) -> int:
-        mine = "" if only is None else f" WHERE owner IN ({', '.join('?' * len(only)) or 'NULL'})"
+    def _fill(self, connection: Any, only: Sequence[int] | None, *, missing: bool = False) -> int:
+        mine = "" if only is None else f" AND owner IN ({', '.join('?' * len(only)) or 'NULL'})"
+        mine += " AND id NOT IN (SELECT item FROM outbox)" if missing else ""
         cursor = connection.execute(
             "INSERT INTO outbox (item, owner, made_at) "
-            f"SELECT id, owner, CAST(? AS double precision) FROM items{mine} ORDER BY seq",
+            f"SELECT id, owner, CAST(? AS double precision) FROM items WHERE true{mine} ORDER BY seq",
             (now(), *(only or ())),
         )
         return int(cursor.rowcount)
