@@ -30,8 +30,8 @@ from memweld.tools import TOOLS
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
 
-# The lease of a process that was killed ends after nine seconds, and a server that was down is tried again after fifteen
-# at most; a server that has just started on a busy machine takes seconds for each of its first batches.
+# The lease of a process that was killed ends after nine seconds, and a server that was down is tried again after 15 at
+# most; but one that has just started on a busy machine takes seconds for each of its first batches.
 KILLED_SECONDS = 150
 
 Connect = Callable[..., Backend]

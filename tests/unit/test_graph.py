@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 import memweld
 from memweld import Backend, ConfigurationError, Hit
 from memweld.engines.graph.address import address_of
+from memweld.engines.graph.delivery import Delivery
 from memweld.engines.graph.finding import Finding
 from memweld.engines.graph.reading import DIRECT, LINKED, MOST, raised
 from memweld.engines.graph.rule import MOST_ENTITIES, by_rule
@@ -170,6 +171,29 @@ def test_one_delivers_at_a_time(outbox: Outbox) -> None:
     assert (outbox.lease().problem, outbox.lease().failing_since) == (None, None)
     outbox.overtake("one", 41)
     assert outbox.claim("one", 0) == 42
+
+
+def test_the_lease_is_kept_while_something_is_told(outbox: Outbox) -> None:
+    """However long it takes; a holder of whom nothing is heard is followed by another."""
+    outbox.attach()
+    delivery = Delivery(outbox, outbox.attach, cast("Any", None), cast("Any", None), lease_seconds=0.6)
+    with delivery._renewing():
+        assert outbox.claim(delivery._holder, 0.6) == 1
+        time.sleep(1.2)
+        assert outbox.claim("two", 60) is None
+    time.sleep(0.7)
+    assert outbox.claim("two", 60) == 2
+
+
+def test_a_new_graph_is_told_what_does_not_wait_already(backend: Backend, outbox: Outbox) -> None:
+    outbox.attach()
+    backend.user("ana").add([{"role": "user", "content": f"fact {number}"} for number in range(3)])
+    assert outbox.fill(missing=True) == 0
+    assert outbox.claim("one", 60)
+    assert outbox.done("one", outbox.take(2), seconds=0)
+    assert outbox.fill(missing=True) == 2
+    assert outbox.pending().count == 3
+    assert outbox.fill() == 3
 
 
 def test_a_graph_is_forgotten(backend: Backend, outbox: Outbox, file: Path) -> None:
