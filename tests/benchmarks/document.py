@@ -20,8 +20,8 @@ def markdown(table: Table) -> str:
     return f"**{title[:1].upper()}{title[1:]}**\n\n{lines}" if title else lines
 
 
-def write_printed(page: Path, program: str, parts: Sequence[str]) -> None:
-    """Put parts into a page, between the marks of a program, in the place of what stood there.
+def split_page(page: Path, program: str) -> tuple[str, str]:
+    """What stands before and after what a program printed, its marks included.
 
     Raises:
         ValueError: The page has no such marks.
@@ -31,4 +31,10 @@ def write_printed(page: Path, program: str, parts: Sequence[str]) -> None:
     _, closed, after = rest.partition(end)
     if not (found and closed):
         raise ValueError(f"{page} has no place for what {program} prints: {begin} … {end}")
-    page.write_text(before + begin + "\n\n" + "\n\n".join(parts) + "\n\n" + end + after)
+    return before + begin, end + after
+
+
+def write_printed(page: Path, program: str, parts: Sequence[str]) -> None:
+    """Put parts into a page, between the marks of a program, in the place of what stood there."""
+    before, after = split_page(page, program)
+    page.write_text("\n\n".join([before, *parts, after]))

@@ -16,7 +16,7 @@ the place of those that stand there. All of that page:
 
     python tests/benchmarks/engine.py --sizes 1000 10000 100000 --draw docs
 
-DURATION
+It takes about half an hour on two cores that are free, most of it the others' filling and searching 100,000 memories.
 ``--results`` keeps the searches of several runs together.
 """
 
@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from document import markdown, write_printed
+from document import markdown, split_page, write_printed
 from measuring import median, ms, sentences, timed, vocabulary
 from rich.console import Console
 from rich.table import Table
@@ -46,6 +46,8 @@ from starting import Memweld, tables_of_starts
 from writes import tables_of_writes
 
 import memweld
+
+PROGRAM = "tests/benchmarks/engine.py"
 
 console = Console(width=120, soft_wrap=False)
 
@@ -219,6 +221,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path)
     parser.add_argument("--draw", type=Path)
     options = parser.parse_args()
+    if options.draw:
+        split_page(options.draw / "performance.md", PROGRAM)  # what is wrong with it shows before anything is measured
     names = ["memweld", *(name for name in options.systems if name != "memweld")]
     shared = Shared()
     results: dict[tuple[int, int], dict[str, float]] = {}
@@ -240,9 +244,9 @@ def main() -> None:
         console.print(table)
         printed.append(markdown(table))
     console.print(machine(names))
-    if options.draw and (options.draw / "performance.md").exists():
+    if options.draw:
         printed.insert(1, "![Search by the number of memories](performance.svg)")
-        write_printed(options.draw / "performance.md", "tests/benchmarks/engine.py", [machine(names), *printed])
+        write_printed(options.draw / "performance.md", PROGRAM, [machine(names), *printed])
 
 
 def tables(results: dict[tuple[int, int], dict[str, float]], options: Any, shared: Shared) -> Iterator[Table]:

@@ -339,7 +339,7 @@ def create_server(
             port reads and changes the memory of every user.
 
     Returns:
-        The server. It loads mem0 and the embedder at the first call of a tool, not before.
+        The server. It loads the embedder at the first call of a tool, and mem0 at the first that extracts facts.
 
     Raises:
         InvalidInputError: An argument breaks a rule.
