@@ -273,7 +273,7 @@ class AsyncMemory:
     async def related(self, about: str, *, limit: int = 10) -> list[Related]:
         return await _run(self._sync.related, about, limit=limit)
 
-    async def settle_graph(self, timeout: float = 5.0) -> bool:  # noqa: ASYNC109 - as the synchronous one
+    async def settle_graph(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - as the synchronous one
         return await _run(self._sync.settle_graph, timeout)
 
     def state(self, namespace: str) -> AsyncState:

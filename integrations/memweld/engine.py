@@ -199,12 +199,13 @@ class Engine(Protocol):
         """
         ...
 
-    def settle_graph(self, scope: Scope, *, timeout: float) -> bool:
+    def settle_graph(self, scope: Scope, *, timeout: float | None) -> bool:
         """Wait until the graph was told of all that was changed in the scope before.
 
         Args:
             scope: Whose.
-            timeout: Seconds to wait at most; not even so long where the graph is known to be down.
+            timeout: Seconds to wait at most, and to try meanwhile where the graph is down. None: some seconds, and none
+                where it is known to be down.
 
         Returns:
             Whether it was; True where there is no graph.

@@ -290,16 +290,18 @@ class Memory:
             self.scope, check_key("about", about), limit=check_limit(limit, maximum=_MOST_RELATED)
         )
 
-    def settle_graph(self, timeout: float = 5.0) -> bool:
+    def settle_graph(self, timeout: float | None = None) -> bool:
         """Wait until the graph was told of all that was changed here before.
 
         Args:
-            timeout: Seconds to wait at most, up to 60; not even so long where the graph is known to be down.
+            timeout: Seconds to wait at most, up to 60; where the graph is down it is tried again meanwhile. None: five
+                seconds, and none where it was down some seconds ago.
 
         Returns:
             Whether it was; True where there is no graph. What it was not told yet follows by itself.
         """
-        return self._engine.settle_graph(self.scope, timeout=min(max(timeout, 0.0), 60.0))
+        seconds = None if timeout is None else min(max(timeout, 0.0), 60.0)
+        return self._engine.settle_graph(self.scope, timeout=seconds)
 
     # state and history
 

@@ -477,6 +477,27 @@ class TestFailures:
         assert [each.id for each in ana.related("Clara")] == [item.id]
         assert ana.settle_graph()
 
+    def test_whoever_waits_for_it_has_it_tried_again(self, connect: Connect, neo4j_server: Neo4jServer) -> None:
+        """A given time is waited, whatever was wrong before; without one nobody waits for a server known to be down."""
+        backend, other = connect(), connect()
+        ana = backend.user("ana")
+        ana.add("Clara lives in Porto")
+        assert settled(ana)
+        neo4j_server.kill()
+        try:
+            ana.add("Bob lives in Faro")
+            began = time.monotonic()
+            assert not ana.settle_graph(12)  # long enough to be tried again seldom
+            assert time.monotonic() - began >= 12
+            began = time.monotonic()
+            assert not ana.settle_graph()
+            assert time.monotonic() - began < 2
+        finally:
+            neo4j_server.start()
+        assert other.user("ana").settle_graph(30), "who waits takes over from one who rests"
+        assert backend.repair_graph() == 0
+        assert ana.settle_graph()
+
     def test_killed_in_the_middle_of_writes(
         self, connect: Connect, neo4j_server: Neo4jServer, writers: Callable[[str], Any], ask: Ask, file: Path
     ) -> None:
@@ -646,6 +667,25 @@ class TestRepair:
         kept, graph = both(again, ["ana", "bob"], ask, file)
         assert kept == graph
         assert len(graph) == 6
+
+    def test_a_server_that_lost_its_data_is_told_everything(self, connect: Connect, ask: Ask, file: Path) -> None:
+        """Also by the process that was the first to tell it, and constraints and all."""
+        backend = connect()
+        ana, bob = backend.user("ana"), backend.user("bob")
+        for number in range(5):
+            ana.add(f"Clara{number} lives in Porto")
+        bob.add("Dora lives in Faro")
+        assert settled(ana, bob)
+        for _ in range(2):
+            ask("MATCH (n) WHERE n.memweld_id STARTS WITH $store DETACH DELETE n", store=store_of(file))
+            ana.add("I like tea")
+            ana.delete(ana.search("tea", limit=1)[0].id)
+            assert settled(ana)
+            assert len(ana.related("Porto")) == 5
+            assert told(backend)
+            kept, graph = both(backend, ["ana", "bob"], ask, file)
+            assert kept == graph
+            assert len(graph) == 6
 
     def test_a_back_up_older_than_the_graph(self, connect: Connect, ask: Ask, file: Path, tmp_path: Path) -> None:
         """The file is put back to an earlier state: the graph follows what the doctor finds."""

@@ -169,7 +169,7 @@ ARGUMENTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         {"query": texts, "limit": counts, "kinds": kinds, "filters": objects, "half_life": seconds}
     ),
     "related_items": st.fixed_dictionaries({"about": texts, "limit": counts}),
-    "settle_graph": st.fixed_dictionaries({"timeout": st.floats(0, 60)}),
+    "settle_graph": st.fixed_dictionaries({"timeout": st.none() | st.floats(0, 60)}),
     "list_items": st.fixed_dictionaries({"limit": counts, "after": optional, "kinds": kinds, "filters": objects}),
     "update_item": st.fixed_dictionaries({"memory_id": texts, "text": texts, "metadata": st.none() | objects}),
     "put_value": st.fixed_dictionaries(

@@ -273,6 +273,15 @@ def test_a_server_that_hangs_holds_nobody_up(file: Path) -> None:
         assert not ana.settle_graph(0.1)
 
 
+def test_a_database_that_is_down_is_an_error_of_ours(nobody: str) -> None:
+    port = nobody.rpartition(":")[2]
+    with memweld.connect(f"postgresql://ana@127.0.0.1:{port}/team", graph=nobody, embedder=HashEmbedder()) as backend:
+        ana = backend.user("ana")
+        for ask in (lambda: ana.add("x"), lambda: ana.related("x"), ana.erase, backend.repair_graph):
+            with pytest.raises(memweld.BackendUnavailableError, match="cannot be reached"):
+                ask()
+
+
 def test_there_is_no_graph(backend: Backend) -> None:
     ana = backend.user("ana")
     with pytest.raises(ConfigurationError, match="graph="):

@@ -221,7 +221,7 @@ class LocalEngine:
             "connect(…, graph='neo4j://user:password@host:7687'), or set MEMWELD_GRAPH."
         )
 
-    def settle_graph(self, scope: Scope, *, timeout: float) -> bool:  # noqa: ARG002
+    def settle_graph(self, scope: Scope, *, timeout: float | None) -> bool:  # noqa: ARG002
         """Nothing is to be told to anybody."""
         return True
 

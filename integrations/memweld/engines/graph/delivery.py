@@ -25,7 +25,7 @@ _SLOW_BATCH = 8  # where an LLM reads each memory first
 _LEASE_SECONDS = 9.0  # renewed while a batch is told: so long others wait for one that was killed
 _POLL_SECONDS = 2.0
 _OTHER_SECONDS = 0.1
-_RETRY_SECONDS = (0.25, 15.0)
+_RETRY_SECONDS = (0.25, 5.0)
 
 
 class Delivery:
@@ -62,7 +62,9 @@ class Delivery:
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
         self._woken = threading.Event()
+        self._urged = threading.Event()
         self.told = threading.Condition()
+        self._failed = 0
         self._failures = 0
         self._found: dict[tuple[str, str], Found] = {}
 
@@ -70,6 +72,11 @@ class Delivery:
     def is_started(self) -> bool:
         """Whether this process delivers."""
         return self._thread is not None
+
+    @property
+    def failures(self) -> int:
+        """How often the graph could not be told anything, since this process began."""
+        return self._failed
 
     @property
     def is_failing(self) -> bool:
@@ -81,11 +88,16 @@ class Delivery:
         self._woken.set()
         self.begin()
 
+    def urge(self) -> None:
+        """Somebody waits: where the graph could not be told, it is tried at once, whoever is to try next."""
+        self._urged.set()
+        self.wake()
+
     def begin(self) -> None:
         """Start the thread, if it was not started."""
         with self._lock:
             if self._thread is None and not self._stopped.is_set():
-                arguments = (weakref.ref(self), self._woken, self._stopped)
+                arguments = (weakref.ref(self), self._woken, self._urged, self._stopped)
                 self._thread = threading.Thread(target=_run, args=arguments, name="memweld-graph", daemon=True)
                 self._thread.start()
 
@@ -93,6 +105,7 @@ class Delivery:
         """End the thread; what it is telling at this moment is waited for, for so long."""
         self._stopped.set()
         self._woken.set()
+        self._urged.set()
         with self._lock:
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
@@ -100,8 +113,10 @@ class Delivery:
 
     def turn(self) -> float:
         """Deliver a batch; how many seconds to wait before the next one, if nobody wakes us."""
+        urgent = self._urged.is_set()
+        self._urged.clear()
         try:
-            wait = self._deliver()
+            wait = self._deliver(urgent=urgent)
             self._failures = 0
         except OvertakenError as error:
             # A newer holder is at it; or the memories come from a back-up that is older than the graph.
@@ -113,17 +128,18 @@ class Delivery:
             if not self._failures:
                 logger.warning("memweld: the graph is behind: %s", error)
             self._failures = min(self._failures + 1, 10)
+            self._failed += 1
             self._client.prepare_again()
             self._outbox.failed(self._holder, str(error), retry_in=wait)
         with self.told:
             self.told.notify_all()
         return wait
 
-    def _deliver(self) -> float:
+    def _deliver(self, *, urgent: bool) -> float:
         limit = _SLOW_BATCH if self._finding.is_slow else _BATCH
         if not self._outbox.take(1):
             return _POLL_SECONDS
-        fence = self._outbox.claim(self._holder, self._lease_seconds)
+        fence = self._outbox.claim(self._holder, self._lease_seconds, urgent=urgent)
         if fence is None:
             return _OTHER_SECONDS
         with self._renewing():
@@ -181,13 +197,14 @@ class Delivery:
 
     def _tell(self, fence: int, told: Sequence[tuple[Entry, Found]], gone: Sequence[str]) -> None:
         store = self._store()
-        when_new = self._begin_anew if fence > 1 else None
-        self._client.write(lambda transaction: deliver(transaction, store, fence, told, gone, when_new=when_new))
+        begin = self._begin_anew
+        self._client.write(lambda transaction: deliver(transaction, store, fence, told, gone, when_new=begin))
 
     def _begin_anew(self) -> None:
         """Another server, or one that lost its data, needs all; where nobody has come so far yet, all waits anyway."""
-        logger.warning("memweld: the graph is new: it is told of all memories")
-        self._outbox.fill(missing=True)
+        if self._outbox.fill(missing=True):
+            logger.warning("memweld: the graph is new: it is told of all memories")
+            self._client.prepare_again()
 
     def _tell_one_by_one(
         self, fence: int, changes: Sequence[Change], told: Sequence[tuple[Entry, Found]], gone: Sequence[str]
@@ -211,12 +228,14 @@ class Delivery:
             raise next(iter(refused.values()))
 
 
-def _run(reference: weakref.ref[Delivery], woken: threading.Event, stopped: threading.Event) -> None:
+def _run(
+    reference: weakref.ref[Delivery], woken: threading.Event, urged: threading.Event, stopped: threading.Event
+) -> None:
     wait, failing = 0.0, False
     while True:
         if failing:
-            # New changes are no reason to ask a server that is down more often.
-            stopped.wait(wait)
+            # New changes are no reason to ask a server that is down more often; somebody who waits is.
+            urged.wait(wait)
         elif wait:
             woken.wait(wait)
         if stopped.is_set():

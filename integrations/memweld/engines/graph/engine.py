@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,7 @@ logger = logging.getLogger("memweld.graph")
 
 SETTLE_SECONDS = 5.0
 """How long a deletion waits for the graph."""
+_URGE_SECONDS = 0.5
 
 # What changes items; everything else that is not defined below goes to the engine as it is.
 _CHANGES = {
@@ -148,20 +150,40 @@ class GraphEngine:
         self._delivery.wake()
         return self._reading.related(scope, about, limit=limit)
 
-    def settle_graph(self, scope: Scope, *, timeout: float) -> bool:
-        """Wait until the graph was told of all changes of the scope."""
+    def settle_graph(self, scope: Scope, *, timeout: float | None) -> bool:
+        """Wait until the graph was told of all changes of the scope; with a time, also where it is known to be down."""
         return self._settle(self._outbox.owners_of(scope), timeout)
 
-    def _settle(self, owners: Sequence[int], timeout: float) -> bool:
+    def _settle(self, owners: Sequence[int], timeout: float | None) -> bool:
         last = self._outbox.pending(owners).last
         if not last:
             return True
         self._delivery.wake()
-        deadline = time.monotonic() + timeout
-        while self._outbox.pending(owners, up_to=last).count:
-            # Whichever process delivers: where the graph is known to be down, nobody waits for it.
-            if time.monotonic() >= deadline or self._outbox.lease().problem is not None:
+
+        def waits() -> bool:
+            return self._outbox.pending(owners, up_to=last).count > 0
+
+        if timeout is not None:
+            return self._wait(waits, timeout)
+        # Whichever process delivers: where the graph is known to be down, no deletion waits for it.
+        return self._wait(waits, SETTLE_SECONDS, unless=lambda: self._outbox.lease().problem is not None, urge=False)
+
+    def _wait(
+        self,
+        waits: Callable[[], bool],
+        timeout: float,
+        *,
+        unless: Callable[[], bool] = lambda: False,
+        urge: bool = True,
+    ) -> bool:
+        """Wait until nothing waits to be told any more; whether it is so in time."""
+        deadline, urge_at = time.monotonic() + timeout, 0.0 if urge else math.inf
+        while waits():
+            if time.monotonic() >= deadline or unless():
                 return False
+            if time.monotonic() >= urge_at:
+                self._delivery.urge()
+                urge_at = time.monotonic() + _URGE_SECONDS
             with self._delivery.told:
                 self._delivery.told.wait(0.02)
         return True
@@ -172,7 +194,7 @@ class GraphEngine:
         owners, before = self._outbox.owners_of(scope), self._count(scope)
         receipt = self._engine.erase(scope)
         self._delivery.wake()
-        told = self._settle(owners, SETTLE_SECONDS)
+        told = self._settle(owners, None)
         after = self._count(scope) if told else None
         gone = max(before - after, 0) if before is not None and after is not None else 0
         return dataclasses.replace(
@@ -203,15 +225,16 @@ class GraphEngine:
         """
         self._store()
         count = self._checkup.repair(scope=scope, whole=whole)
-        deadline = time.monotonic() + timeout
-        last = self._outbox.pending().last
-        self._delivery.wake()
-        while self._outbox.pending(up_to=last).count:
+        last, failures = self._outbox.pending().last, self._delivery.failures
+        # The failure of an attempt that was under way already tells nothing of how it stands now.
+        told = self._wait(
+            lambda: self._outbox.pending(up_to=last).count > 0,
+            timeout,
+            unless=lambda: self._delivery.failures > failures + 1,
+        )
+        if not told:
             problem = self._outbox.lease().problem
-            if problem is not None or time.monotonic() > deadline:
-                raise BackendUnavailableError(problem or "The graph was not told everything in time; the rest follows.")
-            with self._delivery.told:
-                self._delivery.told.wait(0.05)
+            raise BackendUnavailableError(problem or "The graph was not told everything in time; the rest follows.")
         return count
 
     def close(self) -> None:

@@ -82,7 +82,8 @@ class PostgresDatabase:
     @property
     def is_secured(self) -> bool:
         """Whether row-level security is in force, under which nobody sees all users at once."""
-        return self.connections.opened().secured
+        with translated(self.where):
+            return self.connections.opened().secured
 
     def __deepcopy__(self, memo: dict[int, object]) -> PostgresDatabase:
         # mem0 2.2 copies the configuration of its vector store; a copy must be the same database.

@@ -201,7 +201,7 @@ class RemoteEngine:
         """What the server's graph links to an entity or to an item."""
         return self._ask("related_items", scope, about=about, limit=limit)
 
-    def settle_graph(self, scope: Scope, *, timeout: float) -> bool:
+    def settle_graph(self, scope: Scope, *, timeout: float | None) -> bool:
         """Wait until the server's graph was told; nobody is asked where it has none."""
         return not self.has_graph or self._ask("settle_graph", scope, timeout=timeout)
 

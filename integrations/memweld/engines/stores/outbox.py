@@ -247,13 +247,20 @@ class Outbox:
             ).fetchone()
         return Lease(*row) if row is not None else Lease(0, 0.0, None, None, 0.0)
 
-    def claim(self, holder: str, seconds: float) -> int | None:
-        """Become the one who delivers, or remain it; the lease's number, or None where somebody else is at it."""
+    def claim(self, holder: str, seconds: float, *, urgent: bool = False) -> int | None:
+        """Become the one who delivers, or remain it; the lease's number, or None where somebody else is at it.
+
+        Args:
+            holder: Who.
+            seconds: How long nobody else may.
+            urgent: Take over from one who rests after a failure, too.
+        """
+        resting = " OR retry_at > ?" if urgent else ""
         with self._for_all(), self._database.writing() as connection:
             row = connection.execute(
                 "UPDATE outbox_lease SET fence = fence + CASE WHEN holder = ? THEN 0 ELSE 1 END, holder = ?, "
-                "expires_at = ? WHERE holder = ? OR expires_at <= ? RETURNING fence",
-                (holder, holder, now() + seconds, holder, now()),
+                f"expires_at = ?, retry_at = 0 WHERE holder = ? OR expires_at <= ?{resting} RETURNING fence",
+                (holder, holder, now() + seconds, holder, now(), *([now()] if urgent else [])),
             ).fetchone()
         return None if row is None else int(row[0])
 
