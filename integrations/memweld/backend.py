@@ -95,8 +95,7 @@ class Backend:
     def graph_standing(self) -> GraphStanding | None:
         """How the graph stands, compared with the memory item by item; None where there is none to compare.
 
-        Raises:
-            BackendUnavailableError: The graph cannot be asked.
+        Of a graph that cannot be asked it says what waits to be told, since when and why (``compared`` is False).
         """
         standing = getattr(self._engine, "graph_standing", None)
         return None if standing is None else standing()
@@ -119,6 +118,24 @@ class Backend:
                 "memory is kept."
             )
         return int(repair(None if memory is None else memory.scope, whole=whole))
+
+    def graph_waiting(self) -> int | None:
+        """How many changes wait to be told to a graph; None where there never was one, or nobody here can know."""
+        waiting = getattr(self._engine, "graph_waiting", None)
+        return None if waiting is None else waiting()
+
+    def forget_graph(self) -> int:
+        """There is no graph any more: keep no changes for it; how many waited.
+
+        Raises:
+            ConfigurationError: The graph is the server's, or the role of the URL may not do this.
+        """
+        forget = getattr(self._engine, "forget_graph", None)
+        if forget is None:
+            raise ConfigurationError(
+                f"{redacted(self.url)} has no graph that is told from here: forget it where its memory is kept."
+            )
+        return int(forget())
 
     def migrate(self, *, role: str | None = None, signed: bool = False) -> str | None:
         """Bring the tables of a database server to what this memweld works with; an embedded file does it by itself.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__
-from .backend import redacted
+from .backend import Backend, redacted
 from .connecting import connect
 from .errors import ConfigurationError, MemweldError
 from .settings import Settings, load_settings
@@ -150,10 +150,14 @@ def _store(url: str) -> Iterator[Finding]:
 
 
 def _graph(url: str, settings: Settings, repair: Repair | None) -> Iterator[Finding]:
-    if url.partition(":")[0].lower() in ("http", "https", "stdio"):
-        return
-    if settings.graph is None:
-        yield _without_graph(url)
+    remote = url.partition(":")[0].lower() in ("http", "https", "stdio")
+    if remote or settings.graph is None:
+        # A store of mem0's is repaired, too.
+        if repair is not None and (settings.mem0 is None or repair.user is not None or repair.whole):
+            where = "the server's: repair it there" if remote else "none to tell: set MEMWELD_GRAPH"
+            yield Finding("graph repaired", f"nothing; the graph is {where}", problem=True)
+        if not remote:
+            yield _without_graph(url)
         return
     yield Finding("graph", redacted(settings.graph))
     path = _path(url)
@@ -162,9 +166,7 @@ def _graph(url: str, settings: Settings, repair: Repair | None) -> Iterator[Find
     try:
         with connect(url) as backend:
             if repair is not None:
-                memory = None if repair.user is None else backend.user(repair.user)
-                count = backend.repair_graph(memory, whole=repair.whole)
-                yield Finding("graph repaired", f"{count} memories told again")
+                yield _repaired(backend, repair)
             standing = backend.graph_standing()
     except MemweldError as error:
         yield Finding("graph store", " ".join(str(error).split()), problem=True)
@@ -177,6 +179,15 @@ def _graph(url: str, settings: Settings, repair: Repair | None) -> Iterator[Find
         yield Finding("graph store", _disagreement(standing), problem=True)
 
 
+def _repaired(backend: Backend, repair: Repair) -> Finding:
+    memory = None if repair.user is None else backend.user(repair.user)
+    try:
+        count = backend.repair_graph(memory, whole=repair.whole)
+    except MemweldError as error:
+        return Finding("graph repaired", f"not all of it: {' '.join(str(error).split())}", problem=True)
+    return Finding("graph repaired", f"{count} memories told again")
+
+
 def _disagreement(standing: Standing) -> str:
     counts = {"missing": standing.missing, "outdated": standing.outdated, "of deleted memories": standing.orphans}
     parts = [f"{count} {what}" for what, count in counts.items() if count]
@@ -185,6 +196,8 @@ def _disagreement(standing: Standing) -> str:
         parts.append(f"{standing.pending} changes wait to be told{since}")
     if standing.problem:
         parts.append(standing.problem.rstrip("."))
+    if not standing.compared:
+        return f"cannot be compared with {standing.items} memories: {', '.join(parts)}"
     advice = "" if standing.pending else ". Run `memweld doctor --repair`"
     return f"out of step with {standing.items} memories: {', '.join(parts)}{advice}"
 
@@ -234,43 +247,38 @@ def _waiting(path: Path) -> Waiting | None:
 
 
 def _without_graph(url: str) -> Finding:
-    path = _path(url)
-    if path is not None and path.exists():
-        from .engines.stores.outbox import Outbox
-        from .engines.stores.sqlite import SqliteDatabase
-
-        database = SqliteDatabase(str(path))
-        try:
-            waiting = Outbox(database).pending().count
-        except MemweldError:
-            waiting = 0  # the store's own line says what is wrong
-        finally:
-            database.close()
-        if waiting:
-            advice = "set MEMWELD_GRAPH, or run `memweld doctor --forget-graph` if there is none any more"
-            return Finding("graph", f"none, but {waiting} changes wait to be told to one: {advice}", problem=True)
+    try:
+        with connect(url) as backend:
+            waiting = backend.graph_waiting() if _is_made(url, backend) else None
+    except MemweldError:
+        waiting = None  # the store's own line says what is wrong
+    if waiting:
+        advice = "set MEMWELD_GRAPH, or run `memweld doctor --forget-graph` if there is none any more"
+        return Finding("graph", f"none, but {waiting} changes wait to be told to one: {advice}", problem=True)
     return Finding("graph", "none (MEMWELD_GRAPH is not set)")
+
+
+def _is_made(url: str, backend: Backend) -> bool:
+    """Whether there are tables already, which to read would make."""
+    if url.lower().startswith("sqlite:"):
+        path = _path(url)
+        return path is not None and path.exists()
+    return not any(text.startswith("none yet") for _, text, _ in backend.standing())
 
 
 def forget_graph(url: str | None = None) -> int:
     """Keep no changes for a graph any more; how many waited.
 
     Raises:
-        ConfigurationError: The memory is not in a file.
+        ConfigurationError: Nothing is kept there, or the graph is a server's.
     """
-    from .engines.stores.outbox import Outbox
-    from .engines.stores.sqlite import SqliteDatabase
     from .settings import default_file
 
     place = url or load_settings().url or f"sqlite:///{default_file()}"
-    path = _path(place)
-    if path is None or not path.exists():
-        raise ConfigurationError(f"{redacted(place)} is no file of memories that could wait for a graph.")
-    database = SqliteDatabase(str(path))
-    try:
-        return Outbox(database).detach()
-    finally:
-        database.close()
+    with connect(place) as backend:
+        if not _is_made(place, backend):
+            raise ConfigurationError(f"{redacted(place)} keeps no memories that could wait for a graph.")
+        return backend.forget_graph()
 
 
 def examine(url: str | None = None, *, repair: Repair | None = None) -> list[Finding]:

@@ -227,8 +227,8 @@ class EraseReceipt:
         erased_at: When (UTC).
         overwritten: Whether the place where they stood is overwritten already; False while somebody else was reading
             an older state of the file, then it happens soon after; always False on Postgres (docs/postgres.md).
-        graph: ``none`` where there is none; ``done``: nothing of it is left there either; ``pending``: the graph could
-            not be told yet, and will be as soon as it can be reached.
+        graph: ``none`` where there is none; ``done``: nothing of it is left there either; ``pending``: it was not told
+            yet, and will be by a process with ``graph=`` as soon as it can be reached.
     """
 
     user_id: str | None

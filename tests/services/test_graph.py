@@ -215,6 +215,31 @@ class TestProjection:
         dump = str(ask("MATCH (n) WHERE n.memweld_id STARTS WITH $store RETURN n", store=store_of(file)))
         assert "ana" not in dump
 
+    def test_an_erasure_waits_for_what_came_in_between(
+        self, backend: Backend, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An agent begins to keep something of the user while the user is erased."""
+        ana = backend.user("ana")
+        (item,) = ana.add("Clara lives in Porto")
+        assert settled(ana)
+        ana.delete(item.id)
+        assert settled(ana)
+        inner: Any = backend._engine._engine  # pyright: ignore[reportAttributeAccessIssue]
+        erase = inner.erase
+
+        def late(scope: Any) -> Any:
+            with memweld.connect(f"sqlite:///{file}", embedder=HashEmbedder()) as other:
+                agent = other.user("ana", agent_id="late")
+                for number in range(300):
+                    agent.preferences.set(f"place{number}", f"Dora lives in Faro{number}")
+            return erase(scope)
+
+        monkeypatch.setattr(inner, "erase", late)
+        receipt = ana.erase()
+        assert receipt.counts["items"] == 300
+        waits = backend.graph_waiting()
+        assert waits == 0 if receipt.graph == "done" else receipt.graph == "pending"
+
     def test_what_was_there_before_the_graph(self, connect: Connect, ask: Ask, file: Path) -> None:
         with memweld.connect(f"sqlite:///{file}", embedder=HashEmbedder()) as before:
             old = before.user("ana").add("Clara lives in Porto")[0]
@@ -789,6 +814,65 @@ class TestPostgres:
         assert (receipt.graph, receipt.counts["items"]) == ("done", 2)
         assert receipt.counts["graph"] > 2
         assert told(backend)
+
+    def test_a_graph_that_is_given_up(self, shared: Connect, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its outbox does not grow unseen, and is emptied."""
+        with shared() as backend:
+            ana = backend.user("ana")
+            ana.add("Clara lives in Porto")
+            assert settled(ana)
+        monkeypatch.setenv("MEMWELD_EMBEDDER", "static")
+
+        def doctor(*options: str) -> tuple[int, str]:
+            result = CliRunner().invoke(app, ["doctor", "--url", url, *options], catch_exceptions=False)
+            return result.exit_code, result.stdout
+
+        with memweld.connect(url, embedder=HashEmbedder()) as without:
+            without.user("ana").add("Bob lives in Faro")
+            assert without.graph_waiting() == 1
+            code, text = doctor()
+            assert code == 1
+            assert "none, but 1 changes wait to be told to one" in text
+            code, text = doctor("--repair")
+            assert code == 1
+            assert "set MEMWELD_GRAPH" in text
+            assert without.user("ana").erase().graph == "pending"
+            code, text = doctor("--forget-graph")
+            assert code == 0
+            assert "3 changes wait for a graph no more" in text
+            without.user("ana").add("Dora lives in Faro")
+            assert without.graph_waiting() is None
+            assert without.user("ana").erase().graph == "none"
+        assert doctor()[0] == 0
+
+    def test_a_database_without_tables_gets_none(self, url: str) -> None:
+        import psycopg
+
+        result = CliRunner().invoke(app, ["doctor", "--url", url, "--forget-graph"])
+        assert result.exit_code == 1
+        assert CliRunner().invoke(app, ["doctor", "--url", url]).exit_code == 0
+        with psycopg.connect(url) as connection:
+            row = connection.execute("SELECT count(*) FROM pg_tables WHERE tablename = 'items'").fetchone()
+        assert row == (0,)
+
+    def test_under_row_level_security(self, shared: Connect, url: str) -> None:
+        """A role that sees one user at a time knows that there is a graph, and leaves it to others."""
+        import psycopg
+
+        backend = shared()
+        ana = backend.user("ana")
+        ana.add("Clara lives in Porto")
+        role = f"app_{time.monotonic_ns()}"
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {role} LOGIN".encode())
+        backend.migrate(role=role)
+        secured = url.replace("postgres@", f"{role}@")
+        with memweld.connect(secured, embedder=HashEmbedder()) as application:
+            assert application.graph_waiting() is None
+            assert application.user("ana").erase().graph == "pending"
+            with pytest.raises(memweld.ConfigurationError, match="row-level security"):
+                application.forget_graph()
+        assert settled(ana)
 
     def test_servers_write_while_the_graph_is_killed(
         self, shared: Connect, url: str, neo4j_server: Neo4jServer

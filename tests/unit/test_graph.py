@@ -206,6 +206,57 @@ def test_a_graph_is_forgotten(backend: Backend, outbox: Outbox, file: Path) -> N
     assert (outbox.store(), outbox.pending().count) == (None, 0)
 
 
+def test_the_doctor_says_what_waits_and_what_it_cannot_repair(
+    backend: Backend, outbox: Outbox, file: Path, nobody: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from memweld.doctor import Repair, examine, forget_graph
+
+    url = f"sqlite:///{file}"
+    backend.user("ana").add("I love tea")
+    outbox.attach()
+
+    def found(repair: Repair | None = None) -> dict[str, tuple[str, bool]]:
+        return {each.label: (each.text, each.problem) for each in examine(url, repair=repair) if "graph" in each.label}
+
+    text, problem = found()["graph"]
+    assert problem
+    assert text.startswith("none, but 1 changes wait")
+    assert found(Repair())["graph repaired"] == ("nothing; the graph is none to tell: set MEMWELD_GRAPH", True)
+    monkeypatch.setenv("MEMWELD_GRAPH", nobody)
+    text, problem = found()["graph store"]
+    assert problem
+    assert text.startswith("cannot be compared with 1 memories: 1 changes wait to be told, the oldest for ")
+    assert "Neo4j at 127.0.0.1" in text
+    repaired = found(Repair())
+    assert repaired["graph repaired"][0].startswith("not all of it: Neo4j at 127.0.0.1")
+    assert "1 changes wait" in repaired["graph store"][0]
+    monkeypatch.delenv("MEMWELD_GRAPH")
+    assert backend.graph_waiting() == 1
+    assert forget_graph(url) == 1
+    assert backend.graph_waiting() is None
+    assert found()["graph"] == ("none (MEMWELD_GRAPH is not set)", False)
+    for nothing in ("sqlite://", f"sqlite:///{file}.not"):
+        with pytest.raises(ConfigurationError, match="keeps no memories"):
+            forget_graph(nothing)
+    assert not Path(f"{file}.not").exists()
+
+
+def test_an_erasure_beside_a_graph_that_others_tell(backend: Backend, outbox: Outbox) -> None:
+    """The receipt does not say that there is no graph where one still has what is erased."""
+    ana, bob = backend.user("ana"), backend.user("bob")
+    ana.add("I love tea")
+    assert bob.erase().graph == "none"
+    outbox.attach()
+    waiting(outbox)
+    assert bob.erase().graph == "done"
+    assert ana.erase().graph == "pending"
+    assert waiting(outbox)
+    assert ana.erase().graph == "done"
+    (item,) = ana.add("I love tea")
+    ana.delete(item.id)
+    assert ana.erase().graph == "pending", "what was deleted before is not told yet"
+
+
 def test_a_file_of_version_2_gets_its_outbox(tmp_path: Path) -> None:
     from memweld.engines.stores import schema
 
@@ -251,8 +302,12 @@ def test_with_the_graph_down_memory_works(file: Path, nobody: str) -> None:
         ana.add("Clara moved")
         receipt = ana.erase()
         assert (receipt.graph, receipt.counts["items"], receipt.counts["graph"]) == ("pending", 1, 0)
-        with pytest.raises(memweld.BackendUnavailableError):
-            backend.graph_standing()
+        standing = backend.graph_standing()
+        assert standing is not None
+        assert (standing.agrees, standing.compared, standing.pending, standing.items) == (False, False, 7, 0)
+        assert standing.oldest is not None
+        assert time.time() - 120 < standing.oldest <= time.time()
+        assert "Neo4j at 127.0.0.1" in (standing.problem or "")
         waits = Outbox(SqliteDatabase(str(file))).pending().count
         assert waits == 7  # three memories were added and deleted, one was changed: nothing is forgotten
 

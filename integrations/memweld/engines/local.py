@@ -21,6 +21,7 @@ from .stores.database import Database
 from .stores.erasure import erase
 from .stores.items import Items
 from .stores.linked import unlink, unlink_all
+from .stores.outbox import Outbox
 from .stores.paging import export_page, list_scopes
 from .stores.restoring import Packed, restore
 from .stores.sqlite import SqliteDatabase, path_of
@@ -225,6 +226,27 @@ class LocalEngine:
         """Nothing is to be told to anybody."""
         return True
 
+    def graph_waiting(self) -> int | None:
+        """How many changes wait for a graph; None where none was ever told, or where this role may not see it."""
+        if getattr(self._database, "is_secured", False):
+            return None
+        outbox = Outbox(self._database)
+        waiting = outbox.pending().count
+        return waiting if waiting or outbox.store() is not None else None
+
+    def forget_graph(self) -> int:
+        """Keep no changes for a graph any more; how many waited.
+
+        Raises:
+            ConfigurationError: The role of the URL may not do this.
+        """
+        if getattr(self._database, "is_secured", False):
+            raise ConfigurationError(
+                f"{self._database.where}: row-level security is in force for this role. Forget the graph with one that "
+                "sees all users (a superuser, or BYPASSRLS)."
+            )
+        return Outbox(self._database).detach()
+
     # values
 
     def get_value(self, scope: Scope, namespace: str, key: str) -> StoredValue | None:
@@ -349,6 +371,7 @@ class LocalEngine:
 
     def erase(self, scope: Scope) -> EraseReceipt:
         """Remove all that the scope contains, and overwrite where it stood."""
+        graph = Outbox(self._database).state_after(scope)
         removed, overwritten = erase(self._database, scope)
         if self._loaded is not None:
             self._loaded.forget(removed.root)
@@ -358,6 +381,7 @@ class LocalEngine:
             counts=removed.counts,
             erased_at=utc_now(),
             overwritten=overwritten,
+            graph=graph(removed.counts["items"]),
         )
 
     def list_scopes(self, *, after: Scope | None, limit: int) -> list[Scope]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ...errors import MemweldError
 from ...scope import Scope
 from ..stores.outbox import Outbox
 from . import cypher
@@ -24,6 +26,7 @@ class Standing:
     Attributes:
         where: The graph, in words.
         begun: Whether it was ever told anything.
+        compared: Whether it could be compared; else nothing is known of what is missing, outdated or an orphan.
         pending: How many changes it was not told of yet.
         oldest: Since when the oldest waits (seconds since 1970).
         problem: Why it cannot be told now, as far as is known.
@@ -35,6 +38,7 @@ class Standing:
 
     where: str
     begun: bool = True
+    compared: bool = True
     pending: int = 0
     oldest: float | None = None
     problem: str | None = None
@@ -88,24 +92,23 @@ class Checkup:
         return count, missing, outdated, orphans
 
     def standing(self) -> Standing:
-        """How the graph stands.
-
-        Raises:
-            BackendUnavailableError: It cannot be asked.
-        """
+        """How the graph stands; of one that cannot be asked: what waits, since when and why."""
         if self._outbox.store() is None:
             return Standing(where=self._client.address.where, begun=False)
         pending, lease = self._outbox.pending(), self._outbox.lease()
-        count, missing, outdated, orphans = self.compare()
-        return Standing(
+        known = Standing(
             where=self._client.address.where,
             pending=pending.count,
             oldest=pending.oldest,
             problem=lease.problem,
-            items=count,
-            missing=len(missing),
-            outdated=len(outdated),
-            orphans=len(orphans),
+            items=self._outbox.count(),
+        )
+        try:
+            count, missing, outdated, orphans = self.compare()
+        except MemweldError as error:
+            return dataclasses.replace(known, compared=False, problem=str(error))
+        return dataclasses.replace(
+            known, items=count, missing=len(missing), outdated=len(outdated), orphans=len(orphans)
         )
 
     def repair(self, *, scope: Scope | None, whole: bool) -> int:

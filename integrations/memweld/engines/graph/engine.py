@@ -193,6 +193,8 @@ class GraphEngine:
         self._store()
         owners, before = self._outbox.owners_of(scope), self._count(scope)
         receipt = self._engine.erase(scope)
+        # What an agent began to keep between the two was erased, too.
+        owners = sorted({*owners, *self._outbox.owners_erased()})
         self._delivery.wake()
         told = self._settle(owners, None)
         after = self._count(scope) if told else None
@@ -210,11 +212,7 @@ class GraphEngine:
     # for those who run it
 
     def graph_standing(self) -> Standing:
-        """How the graph stands, item by item. Nothing is written.
-
-        Raises:
-            BackendUnavailableError: The graph cannot be asked.
-        """
+        """How the graph stands, item by item where it can be asked. Nothing is written."""
         return self._checkup.standing()
 
     def repair_graph(self, scope: Scope | None = None, *, whole: bool = False, timeout: float = 600.0) -> int:
@@ -236,6 +234,12 @@ class GraphEngine:
             problem = self._outbox.lease().problem
             raise BackendUnavailableError(problem or "The graph was not told everything in time; the rest follows.")
         return count
+
+    def forget_graph(self) -> int:
+        """Keep no changes for the graph; the next change of an item that is made here begins it anew."""
+        with self._lock:
+            self._name = None
+            return self._engine.forget_graph()
 
     def close(self) -> None:
         """Tell the graph what waits, within some seconds, and close everything."""

@@ -15,6 +15,7 @@ from ..local import LocalEngine
 from ..stores.connections import Durability
 from ..stores.erasure import remove_all
 from ..stores.lifetimes import now
+from ..stores.outbox import Outbox
 from .address import address_of
 from .database import PostgresDatabase
 from .failures import translated
@@ -57,6 +58,7 @@ class PostgresEngine(LocalEngine):
         Where they stood is overwritten when Postgres gets to it: nobody can tell here, and write-ahead logs and backups
         keep what they have.
         """
+        graph = Outbox(self._database).state_after(scope)
         with self._database.writing() as connection:
             removed = remove_all(connection, scope)
         if self._loaded is not None:
@@ -67,6 +69,7 @@ class PostgresEngine(LocalEngine):
             counts=removed.counts,
             erased_at=utc_now(),
             overwritten=False,
+            graph=graph(removed.counts["items"]),
         )
 
     def sweep_values(self, scope: Scope | None = None, *, users: int | None = None) -> int:

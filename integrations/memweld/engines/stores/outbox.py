@@ -11,10 +11,11 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import uuid
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...models import GraphState
 from ...scope import Scope
 from . import owners
 from .database import Database
@@ -121,9 +122,7 @@ class Outbox:
         if found is not None:
             return found
         with self._for_all(), self._database.writing() as connection:
-            if not isinstance(connection, sqlite3.Connection):
-                # Elsewhere others write meanwhile, who do not know yet that there is a graph: they are waited for.
-                connection.execute("LOCK TABLE items IN SHARE MODE")
+            _wait_for_writers(connection)
             row = connection.execute("SELECT value FROM meta WHERE key = 'graph'").fetchone()
             if row is not None:
                 return str(row[0])
@@ -139,6 +138,7 @@ class Outbox:
     def detach(self) -> int:
         """Say that there is no graph any more; how many changes it was not told of."""
         with self._for_all(), self._database.writing() as connection:
+            _wait_for_writers(connection)
             connection.execute("DELETE FROM meta WHERE key = 'graph'")
             connection.execute("DELETE FROM outbox_lease")
             return int(connection.execute("DELETE FROM outbox").rowcount)
@@ -177,6 +177,33 @@ class Outbox:
         """The owners that a scope contains; of a scope that is erased afterwards its changes can still be found."""
         with self._database.reading() as connection:
             return list(owners.contained(connection, scope))
+
+    def state_after(self, scope: Scope) -> Callable[[int], GraphState]:
+        """Asked before the scope is erased by one who tells no graph: whether a graph has to be told by others.
+
+        Returns:
+            What says it afterwards, given how many items were erased.
+        """
+        if self.store() is None:
+            return lambda _: "none"
+        if getattr(self._database, "is_secured", False):
+            return lambda _: "pending"  # this role may not see what waits
+        erased = self.owners_of(scope)
+        return lambda items: "pending" if items or self.pending(erased).count else "done"
+
+    def owners_erased(self) -> list[int]:
+        """The owners that are gone, and of whose items something waits."""
+        with self._for_all(), self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT owner FROM outbox WHERE owner <> 0 AND owner NOT IN (SELECT id FROM owners)"
+            ).fetchall()
+        return [int(row[0]) for row in rows]
+
+    def count(self) -> int:
+        """How many items there are."""
+        with self._for_all(), self._database.reading() as connection:
+            row = connection.execute(f"SELECT count(*) FROM items WHERE NOT {DEAD_RECORD}", (now(),)).fetchone()
+        return int(row[0])
 
     def pending(self, only: Sequence[int] | None = None, *, up_to: int | None = None) -> Pending:
         """What waits, of these owners or of all, not counting what is newer than the change ``up_to``."""
@@ -301,3 +328,9 @@ class Outbox:
                 "expires_at = ? WHERE holder = ?",
                 (problem, now(), now() + retry_in, now() + retry_in, holder),
             )
+
+
+def _wait_for_writers(connection: Any) -> None:
+    """On a server others write meanwhile, who do not know yet whether there is a graph: they are waited for."""
+    if not isinstance(connection, sqlite3.Connection):
+        connection.execute("LOCK TABLE items IN SHARE MODE")
