@@ -669,14 +669,54 @@ class TestRepair:
         for memory in (ana, bob):
             memory.add("Clara lives in Porto")
         assert settled(ana, bob)
-        # Entities are no part of the comparison; whoever changes the way they are found tells all again.
+        # Which entities a text has is no part of the comparison: who changes the way they are found tells all again.
+        assert backend.repair_graph() == 0
         ask("MATCH (e:Entity) WHERE e.space STARTS WITH $store DETACH DELETE e", store=store_of(file))
         assert ana.related("Clara") == []
-        assert backend.repair_graph() == 0
         assert backend.repair_graph(ana) == 1
         assert (len(ana.related("Clara")), len(bob.related("Clara"))) == (1, 0)
         assert backend.repair_graph(whole=True) == 2
         assert len(bob.related("Clara")) == 1
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "MATCH (m:Memory {id: $id}) SET m.text = 'evil'",
+            "MATCH (m:Memory {id: $id}) SET m.name = 'evil'",
+            "MATCH (m:Memory {id: $id}) SET m.space = 'evil'",
+            "MATCH (m:Memory {id: $id}) SET m.agent = 'evil'",
+            "MATCH (m:Memory {id: $id}) REMOVE m.session",
+            "MATCH (:Memory {id: $id})-[r:MENTIONS]->(:Entity {name: 'Porto'}) DELETE r",
+            "MATCH (:Memory {id: $id})-[r]-() DELETE r",
+            "MATCH (m:Memory {id: $id}) CREATE (m)-[:MENTIONS]->(:Entity {name: 'Evil', key: 'evil', space: m.space})",
+            "MATCH (m:Memory {id: $id}), (:Entity {name: 'Clara'})-[r:RELATED_TO {memory: m.memweld_id}]->() DELETE r",
+            "MATCH (m:Memory {id: $id}), (:Entity)-[r:RELATED_TO {memory: m.memweld_id}]->() SET r.name = 'hates'",
+            "MATCH (m:Memory {id: $id})-[:MENTIONS]->(e {name: 'Porto'}) SET e.name = 'Evil'",
+            "MATCH (m:Memory {id: $id})-[:MENTIONS]->(e {name: 'Porto'}) SET e.key = 'evil'",
+            "MATCH (m:Memory {id: $id})-[:MENTIONS]->(e {name: 'Porto'}) SET e.space = 'evil'",
+            "MATCH (m:Memory {id: $id})-[:SAID_IN]->(s) SET s.name = 'evil'",
+            "MATCH (m:Memory {id: $id})<-[:REMEMBERS]-(u) SET u.name = 'evil'",
+        ],
+    )
+    def test_whatever_was_changed_is_seen_and_put_right(
+        self, backend: Backend, ask: Ask, file: Path, change: str
+    ) -> None:
+        memory = backend.user("ana", agent_id="r")
+        (item,) = memory.add("Clara works at Acme in Porto", session_id="s")
+        memory.add("Porto is blue")
+        assert settled(memory)
+        dump = (
+            "MATCH (n) WHERE n.memweld_id STARTS WITH $store AND NOT n:MemweldStore OPTIONAL MATCH (n)-[r]->(m) "
+            "RETURN properties(n) AS n, type(r) AS r, r.name AS name, m.memweld_id AS m ORDER BY n.memweld_id, r, m"
+        )
+        before = ask(dump, store=store_of(file))
+        ask(change, id=item.id)
+        standing = backend.graph_standing()
+        assert standing is not None
+        assert (standing.agrees, standing.missing, standing.outdated > 0) == (False, 0, True)
+        assert backend.repair_graph() == standing.outdated
+        assert told(backend)
+        assert ask(dump, store=store_of(file)) == before
 
     def test_another_server_is_told_everything(self, connect: Connect, ask: Ask, file: Path) -> None:
         backend = connect()

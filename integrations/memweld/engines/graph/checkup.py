@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...errors import MemweldError
+from ...models import JSON
 from ...scope import Scope
 from ..stores.outbox import Outbox
 from . import cypher
 from .client import GraphClient
 from .naming import memory_id
+from .projection import properties_of
+from .ties import is_as_told, tie_of
 
 __all__ = ["Checkup", "Standing"]
 
-_PAGE = 2_000
+_PAGE = 500
 _SECONDS = 30.0
 
 
@@ -32,7 +35,8 @@ class Standing:
         problem: Why it cannot be told now, as far as is known.
         items: How many items there are.
         missing: How many the graph lacks, and knows of no pending change.
-        outdated: How many it knows with another text.
+        outdated: How many it knows otherwise: with another text, owner or session, or tied to other entities, or tied
+            otherwise, than it was told.
         orphans: How many of its memories are no items any more.
     """
 
@@ -77,12 +81,15 @@ class Checkup:
         after = ""
         while page := self._outbox.page(None, after=after, limit=_PAGE):
             after = page[-1][0]
-            count += len(page)
-            ids = [memory_id(store, item) for item, _ in page]
-            rows = self._client.read(cypher.NODES_OF, seconds=_SECONDS, ids=ids)
-            there = {row["item"]: row["hash"] for row in rows}
-            missing += [item for item, _ in page if item not in there]
-            outdated += [item for item, text_hash in page if there.get(item, text_hash) != text_hash]
+            entries = self._outbox.entries([item for item, _ in page])
+            count += len(entries)
+            there = self._there([memory_id(store, item) for item in entries])
+            for item, entry in entries.items():
+                node = there.get(memory_id(store, item))
+                if node is None:
+                    missing.append(item)
+                elif not is_as_told(properties_of(store, entry), *node):
+                    outdated.append(item)
         orphans = list[str]()
         place, prefix = "", memory_id(store, "")
         while rows := self._client.read(cypher.NODES, seconds=_SECONDS, after=place, prefix=prefix, limit=_PAGE):
@@ -90,6 +97,15 @@ class Checkup:
             held = self._outbox.exists([row["item"] for row in rows])
             orphans += [row["item"] for row in rows if row["item"] not in held]
         return count, missing, outdated, orphans
+
+    def _there(self, ids: Sequence[str]) -> dict[str, tuple[Mapping[str, JSON], list[list[str]]]]:
+        """What the nodes of memories say, and what they are tied to."""
+        rows = self._client.read(cypher.NODES_OF, seconds=_SECONDS, ids=ids)
+        nodes = {row["node"]: (row["properties"], [tie_of(*tie) for tie in row["ties"]]) for row in rows}
+        for row in self._client.read(cypher.RELATIONS_OF, seconds=_SECONDS, ids=ids):
+            if row["node"] in nodes:
+                nodes[row["node"]][1].append(["RELATED_TO", *(str(row[part]) for part in ("one", "name", "other"))])
+        return nodes
 
     def standing(self) -> Standing:
         """How the graph stands; of one that cannot be asked: what waits, since when and why."""

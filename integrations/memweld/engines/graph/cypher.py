@@ -15,6 +15,7 @@ __all__ = [
     "NODES_OF",
     "RELATE",
     "RELATED",
+    "RELATIONS_OF",
     "SIMILAR_NAMES",
     "TOLD",
     "UNTIE",
@@ -44,21 +45,22 @@ RETURN DISTINCT neighbours
 
 FORGET = "UNWIND $ids AS id MATCH (m:Memory {memweld_id: id}) DETACH DELETE m"
 
-# Each item stands in one row, and what tied it before is gone: so its ties are made, not merged.
+# Each item stands in one row, and what tied it before is gone: so its ties are made, not merged. What somebody has
+# changed in a neighbour is put right.
 TOLD = """
 UNWIND $rows AS row
 MERGE (m:Memory {memweld_id: row.properties.memweld_id})
 SET m = row.properties
 FOREACH (user IN row.users | MERGE (u:User {memweld_id: user.memweld_id})
-    ON CREATE SET u = user CREATE (u)-[:REMEMBERS]->(m))
+    SET u = user CREATE (u)-[:REMEMBERS]->(m))
 FOREACH (agent IN row.owning_agents | MERGE (a:Agent {memweld_id: agent.memweld_id})
-    ON CREATE SET a = agent CREATE (a)-[:REMEMBERS]->(m))
+    SET a = agent CREATE (a)-[:REMEMBERS]->(m))
 FOREACH (agent IN row.keeping_agents | MERGE (a:Agent {memweld_id: agent.memweld_id})
-    ON CREATE SET a = agent CREATE (a)-[:KEEPS]->(m))
+    SET a = agent CREATE (a)-[:KEEPS]->(m))
 FOREACH (session IN row.sessions | MERGE (s:Session {memweld_id: session.memweld_id})
-    ON CREATE SET s = session CREATE (m)-[:SAID_IN]->(s))
+    SET s = session CREATE (m)-[:SAID_IN]->(s))
 FOREACH (entity IN row.entities | MERGE (e:Entity {memweld_id: entity.memweld_id})
-    ON CREATE SET e = entity CREATE (m)-[:MENTIONS]->(e))
+    SET e = entity CREATE (m)-[:MENTIONS]->(e))
 """
 
 RELATE = """
@@ -133,9 +135,17 @@ RETURN sum(nodes) AS nodes
 
 NODES = """
 MATCH (m:Memory) WHERE m.memweld_id > $after AND m.memweld_id STARTS WITH $prefix
-RETURN m.memweld_id AS node, m.id AS item, m.hash AS hash ORDER BY m.memweld_id LIMIT $limit
+RETURN m.memweld_id AS node, m.id AS item ORDER BY m.memweld_id LIMIT $limit
 """
 
 NODES_OF = """
-UNWIND $ids AS id MATCH (m:Memory {memweld_id: id}) RETURN m.id AS item, m.hash AS hash
+UNWIND $ids AS id MATCH (m:Memory {memweld_id: id})
+RETURN m.memweld_id AS node, properties(m) AS properties,
+       [(m)-[tie:REMEMBERS|KEEPS|MENTIONS|SAID_IN]-(n) |
+        [type(tie), n {.memweld_id, .space, .key, .name}]] AS ties
+"""
+
+RELATIONS_OF = """
+MATCH (one)-[r:RELATED_TO]->(other) WHERE r.memory IN $ids
+RETURN r.memory AS node, one.memweld_id AS one, r.name AS name, other.memweld_id AS other
 """

@@ -21,16 +21,24 @@ from ...models import JSON
 from ..stores.outbox import Entry
 from . import cypher
 from .naming import entity_id, memory_id, space_of
+from .ties import digest_of
 from .words import key_of, words_of
 
 if TYPE_CHECKING:
     from neo4j import ManagedTransaction
 
-__all__ = ["Found", "OvertakenError", "deliver"]
+__all__ = ["Found", "OvertakenError", "deliver", "properties_of"]
 
 _CAPTION = 60
 # Ten things of which one memory speaks are 45 pairs; more pairs tell less.
 _MOST_PAIRED = 10
+_TIES = {
+    "users": "REMEMBERS",
+    "owning_agents": "REMEMBERS",
+    "keeping_agents": "KEEPS",
+    "sessions": "SAID_IN",
+    "entities": "MENTIONS",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,23 @@ def deliver(
         run(cypher.CLEAN, ids=neighbours)
 
 
+def properties_of(store: str, entry: Entry) -> dict[str, JSON]:
+    """What follows from an item for its node, and from nothing else; what is None is left out there."""
+    return {
+        "memweld_id": memory_id(store, entry.id),
+        "id": entry.id,
+        "name": entry.text if len(entry.text) <= _CAPTION else f"{entry.text[: _CAPTION - 1]}…",
+        "text": entry.text,
+        "hash": entry.hash,
+        "kind": entry.kind,
+        "key": entry.key,
+        "agent": entry.scope.agent_id,
+        "session": entry.session_id,
+        "created_at": entry.created_at,
+        "space": space_of(store, entry.scope),
+    }
+
+
 def _row(store: str, entry: Entry, found: Found) -> dict[str, JSON]:
     """The nodes of one item."""
     scope = entry.scope
@@ -112,22 +137,7 @@ def _row(store: str, entry: Entry, found: Found) -> dict[str, JSON]:
 
     agents = node("agent", scope.agent_id)
     session = None if entry.session_id is None else f"{scope.agent_id or ''}/{entry.session_id}"
-    return {
-        "properties": {
-            "memweld_id": memory_id(store, entry.id),
-            "id": entry.id,
-            "name": entry.text if len(entry.text) <= _CAPTION else f"{entry.text[: _CAPTION - 1]}…",
-            "text": entry.text,
-            "hash": entry.hash,
-            "kind": entry.kind,
-            "key": entry.key,
-            "agent": scope.agent_id,
-            "session": entry.session_id,
-            "created_at": entry.created_at,
-            "updated_at": entry.updated_at,
-            "entities_by": found.by,
-            "space": space,
-        },
+    neighbours: dict[str, list[dict[str, JSON]]] = {
         "users": node("user", scope.user_id),
         "owning_agents": agents if scope.user_id is None else [],
         "keeping_agents": agents if scope.user_id is not None else [],
@@ -137,6 +147,11 @@ def _row(store: str, entry: Entry, found: Found) -> dict[str, JSON]:
             for key, name in _keyed(found.names).items()
         ],
     }
+    ties = [[_TIES[part], each["memweld_id"]] for part, nodes in neighbours.items() for each in nodes]
+    related = [["RELATED_TO", each["one"], each["name"], each["other"]] for each in _relations(store, entry, found)]
+    properties = properties_of(store, entry)
+    told = {"updated_at": entry.updated_at, "entities_by": found.by, "ties": digest_of([*ties, *related])}
+    return {"properties": properties | told, **neighbours}
 
 
 def _keyed(names: Iterable[str]) -> dict[str, str]:
