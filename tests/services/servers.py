@@ -182,11 +182,14 @@ class PostgresServer(_Server):
 
 
 class Neo4jServer(_Server):
-    """The community server of Neo4j 5 on Java 17, from Maven Central; ``cache`` keeps its jars between runs."""
+    """The community server of Neo4j 5 on Java 17, from Maven Central; ``cache`` keeps its jars between runs.
+
+    With ``auth`` it wants a login: at first ``neo4j``, ``neo4j``, whose password has to be changed.
+    """
 
     name = "neo4j"
 
-    def __init__(self, cache: Path = _HERE.parent.parent / ".services") -> None:
+    def __init__(self, cache: Path = _HERE.parent.parent / ".services", *, auth: bool = False) -> None:
         java, maven = shutil.which("java"), shutil.which("mvn")
         if java is None:
             raise ServerMissingError("Neo4j: java is not installed (Java 17 or later)")
@@ -214,7 +217,7 @@ class Neo4jServer(_Server):
             f"server.bolt.advertised_address=127.0.0.1:{self.port}\n"
             "server.http.enabled=false\n"
             "server.https.enabled=false\n"
-            "dbms.security.auth_enabled=false\n"
+            f"dbms.security.auth_enabled={str(auth).lower()}\n"
             "server.memory.pagecache.size=64m\n"
             "dbms.usage_report.enabled=false\n"
         )
@@ -237,11 +240,13 @@ class Neo4jServer(_Server):
         if not _answers(self.port):
             return False
         import neo4j
-        from neo4j.exceptions import DriverError, Neo4jError
+        from neo4j.exceptions import AuthError, DriverError, Neo4jError
 
         with neo4j.GraphDatabase.driver(f"bolt://127.0.0.1:{self.port}") as driver:
             try:
                 driver.execute_query("RETURN 1")
+            except AuthError:
+                return True
             except (DriverError, Neo4jError):
                 return False
         return True

@@ -371,6 +371,59 @@ except memweld.MissingExtraError as error:
     assert done.stdout == "neo4j is not installed; run: pip install 'memweld[neo4j]'\n"
 
 
+@pytest.mark.parametrize(
+    ("code", "kind", "said"),
+    [
+        ("Security.Unauthorized", ConfigurationError, "refuses the login. Check"),
+        ("Security.AuthenticationRateLimit", ConfigurationError, "refuses the login for now"),
+        ("Security.CredentialsExpired", ConfigurationError, "refuses the login until the password is changed"),
+        ("Security.TokenExpired", ConfigurationError, "refuses the login"),
+        ("Security.Forbidden", ConfigurationError, "Give it the rights"),
+        ("Database.DatabaseNotFound", ConfigurationError, "no database 'd'"),
+        ("Statement.ArgumentError", memweld.BackendUnavailableError, "refuses what it was told: Neo.ClientError"),
+    ],
+)
+def test_what_a_server_refuses(code: str, kind: type[Exception], said: str) -> None:
+    from neo4j.exceptions import Neo4jError
+
+    from memweld.engines.graph.failures import translation
+
+    error = Neo4jError._hydrate_neo4j(code=f"Neo.ClientError.{code}", message="a secret")  # pyright: ignore[reportPrivateUsage]
+    ours = translation(error, address_of("neo4j://ana:secret@h?database=d"))
+    assert isinstance(ours, kind)
+    assert said in str(ours)
+    assert "secret" not in str(ours)
+
+
+def test_the_driver_says_nothing_of_an_outage(file: Path, nobody: str) -> None:
+    """Where logging is not set up, too; of other people's drivers in the same program it says what it says."""
+    code = """
+import sys, memweld, neo4j
+from memweld.testing import HashEmbedder
+url, graph = sys.argv[1:]
+with memweld.connect(url, graph=graph, embedder=HashEmbedder()) as backend:
+    ana = backend.user("ana")
+    ana.add("Clara lives in Porto")
+    try:
+        ana.related("Clara")
+    except memweld.BackendUnavailableError as error:
+        print(error)
+print("theirs", file=sys.stderr)
+with neo4j.GraphDatabase.driver(graph) as driver:
+    try:
+        driver.verify_connectivity()
+    except neo4j.exceptions.ServiceUnavailable:
+        pass
+"""
+    arguments = [sys.executable, "-c", code, f"sqlite:///{file}", nobody.replace("bolt:", "neo4j:")]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=True)
+    ours, _, theirs = done.stderr.partition("theirs")
+    assert "Neo4j at 127.0.0.1" in done.stdout
+    assert "routing" not in ours
+    assert "the graph is behind" in ours
+    assert "routing" in theirs
+
+
 # addresses
 
 
@@ -385,12 +438,29 @@ def test_an_address() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["http://ana:secret@host", "neo4j://", "neo4j://ana:secret@host:port", "secret", "neo4j://ana:secret@h?entities=x"],
+    ["http://ana:secret@host", "neo4j://", "neo4j://ana:secret@host:port", "secret", "neo4j://ana:secret@h?entities=x"]
+    + [f"neo4j://ana:7{mark}secret=x@host" for mark in "/?#"],
 )
 def test_what_is_no_address_is_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         address_of(url)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("neo4j://h?databse=z", r"databse= is no option.* Do you mean database=\?"),
+        ("bolt://h?databse=z", r"databse= is no option.* Do you mean database=\?"),
+        ("bolt://h?policy=eu", "policy= is no option"),
+        ("bolt://h?x=", "Its options: database=, entities="),
+        ("neo4j://h?database=a&database=b", "more than once"),
+        ("neo4j://h:7687/memories", r"named by \?database="),
+    ],
+)
+def test_an_option_that_is_none_is_named(url: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        address_of(url)
 
 
 def test_half_a_login_is_refused() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
@@ -16,6 +18,8 @@ Finder: TypeAlias = Literal["auto", "rule"]
 _SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 _FINDERS = ("auto", "rule")
 _OURS = ("database", "entities")
+# The routing context: a server that does not know a name in it says nothing, and `bolt://` has none.
+_ROUTING = ("policy", "region")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +57,17 @@ def address_of(url: str, *, user: str | None = None, password: str | None = None
         host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None
-    if parts.scheme not in _SCHEMES or not host:
+    # An @ behind the host is one of a password whose special characters cut the URL short: nothing of it is repeated.
+    behind = f"{parts.path}?{parts.query}#{parts.fragment}"
+    if parts.scheme not in _SCHEMES or not host or "@" in behind or parts.fragment:
         raise ConfigurationError(
             "graph= is not the URL of a graph store that memweld knows: write neo4j://user:password@host:7687 (or "
             "neo4j+s:// with TLS, bolt:// for one server), with special characters of the password percent-encoded."
         )
+    if parts.path.strip("/"):
+        raise ConfigurationError("The graph's URL has a path: a database is named by ?database=….")
     options = parse_qsl(parts.query, keep_blank_values=True)
+    _check([name for name, _ in options], (*_OURS, *(_ROUTING if parts.scheme.startswith("neo4j") else ())))
     ours = {name: value for name, value in options if name in _OURS}
     finder = ours.get("entities", "auto")
     if finder not in _FINDERS:
@@ -79,3 +88,14 @@ def address_of(url: str, *, user: str | None = None, password: str | None = None
         finder=finder,
         where=f"Neo4j at {host}:{port or 7687}",
     )
+
+
+def _check(names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f" Do you mean {close[0]}=?" if close else ""
+            options = ", ".join(f"{each}=" for each in known)
+            raise ConfigurationError(f"{name}= is no option of the graph's URL.{hint} Its options: {options}.")
+        if names.count(name) > 1:
+            raise ConfigurationError(f"{name}= stands more than once in the graph's URL: write it once.")

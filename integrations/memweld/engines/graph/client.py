@@ -10,13 +10,14 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from ...errors import BackendUnavailableError, ConfigurationError, MemweldError, missing_extra
+from ...errors import BackendUnavailableError, MemweldError, missing_extra
 from .address import Address
+from .failures import quiet, translation
 
 if TYPE_CHECKING:
     from neo4j import Driver, ManagedTransaction
 
-__all__ = ["GraphClient", "GraphRefusedError", "Row", "require_neo4j"]
+__all__ = ["GraphClient", "Row", "require_neo4j"]
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -199,25 +200,13 @@ class GraphClient:
     @contextlib.contextmanager
     def _translated(self) -> Any:
         require_neo4j()
-        from neo4j.exceptions import AuthError, ClientError, DriverError, Neo4jError
+        from neo4j.exceptions import DriverError, Neo4jError
 
-        where = self.address.where
         try:
-            yield
-        except AuthError as error:
-            raise ConfigurationError(f"{where} refuses the login. Check the user and password of graph=.") from error
-        except ClientError as error:
-            if error.code == "Neo.ClientError.Database.DatabaseNotFound":
-                raise ConfigurationError(f"{where} has no database {self.address.database!r}.") from error
-            raise GraphRefusedError(f"{where} refuses what it was told: {_line(error)}.") from error
+            with quiet():
+                yield
         except (DriverError, Neo4jError, OSError) as error:
-            raise BackendUnavailableError(
-                f"{where} cannot be used: {_line(error)}. Check that it runs and is at this address."
-            ) from error
-
-
-class GraphRefusedError(BackendUnavailableError):
-    """The server does not take this; to say it again in the same words is no use."""
+            raise translation(error, self.address) from error
 
 
 def require_neo4j() -> None:
@@ -230,12 +219,6 @@ def require_neo4j() -> None:
         import neo4j  # noqa: F401  # pyright: ignore[reportUnusedImport]
     except ModuleNotFoundError as error:
         raise missing_extra("neo4j", "neo4j") from error
-
-
-def _line(error: BaseException) -> str:
-    """What went wrong in a line; what the server quotes of a query may be somebody's memory."""
-    code = getattr(error, "code", None)
-    return str(code) if code else f"{type(error).__name__}"
 
 
 def _limited(work: Callable[[ManagedTransaction], T], seconds: float) -> Callable[[ManagedTransaction], T]:

@@ -10,9 +10,10 @@ import uuid
 import weakref
 from collections.abc import Callable, Generator, Sequence
 
-from ...errors import MemweldError
+from ...errors import ConfigurationError, MemweldError
 from ..stores.outbox import Change, Entry, Outbox
-from .client import GraphClient, GraphRefusedError
+from .client import GraphClient
+from .failures import GraphRefusedError
 from .finding import Finding
 from .projection import Found, OvertakenError, deliver
 
@@ -26,10 +27,16 @@ _LEASE_SECONDS = 9.0  # renewed while a batch is told: so long others wait for o
 _POLL_SECONDS = 2.0
 _OTHER_SECONDS = 0.1
 _RETRY_SECONDS = (0.25, 5.0)
+# A server that refuses a login locks its user out after some attempts, and with it other programs.
+_REFUSED_SECONDS = (5.0, 60.0)
 
 
 class Delivery:
     """Delivers the changes of one database. `wake` starts its thread, which ends with this object or with `stop`.
+
+    Attributes:
+        told: Notified after each attempt.
+        is_refused: Whether what went wrong last is for somebody to correct: the login, the database.
 
     Args:
         outbox: What waits.
@@ -66,6 +73,7 @@ class Delivery:
         self.told = threading.Condition()
         self._failed = 0
         self._failures = 0
+        self.is_refused = False
         self._found: dict[tuple[str, str], Found] = {}
 
     @property
@@ -123,7 +131,9 @@ class Delivery:
             self._outbox.overtake(self._holder, error.fence)
             return _OTHER_SECONDS
         except MemweldError as error:
-            wait = min(_RETRY_SECONDS[0] * 2**self._failures, _RETRY_SECONDS[1])
+            self.is_refused = isinstance(error, ConfigurationError)
+            first, longest = _REFUSED_SECONDS if self.is_refused else _RETRY_SECONDS
+            wait = min(first * 2**self._failures, longest)
             wait *= random.uniform(0.8, 1.2)  # noqa: S311 - no secret
             if not self._failures:
                 logger.warning("memweld: the graph is behind: %s", error)
@@ -231,11 +241,11 @@ class Delivery:
 def _run(
     reference: weakref.ref[Delivery], woken: threading.Event, urged: threading.Event, stopped: threading.Event
 ) -> None:
-    wait, failing = 0.0, False
+    wait, failing, refused = 0.0, False, False
     while True:
         if failing:
             # New changes are no reason to ask a server that is down more often; somebody who waits is.
-            urged.wait(wait)
+            (stopped if refused else urged).wait(wait)
         elif wait:
             woken.wait(wait)
         if stopped.is_set():
@@ -246,7 +256,7 @@ def _run(
         woken.clear()
         try:
             wait = delivery.turn()
-            failing = delivery.is_failing
+            failing, refused = delivery.is_failing, delivery.is_refused
         except MemweldError:
             # The memory itself cannot be read: its own callers hear of it.
             wait = _POLL_SECONDS
