@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from .words import key_of
 
@@ -30,6 +31,7 @@ _COMMON = frozenset(
     is are was were be been am do does did has have had can could will would should may might must let let's
     in on at by for from to of with without about after before since until during near over under as because although
     everyone everybody someone somebody nobody nothing something everything anyone each every all some any most many
+    one two three half part none few several both either neither another
     today yesterday tomorrow tonight now later recently currently last next
     monday tuesday wednesday thursday friday saturday sunday january february march april may june july august
     september october november december mr mrs ms dr user assistant
@@ -69,10 +71,11 @@ def _phrases(text: str) -> list[str]:
     said = {word for place, (word, _) in enumerate(tokens) if place and not _ENDS_SENTENCE.search(tokens[place - 1][1])}
     found: list[str] = []
     phrase: list[str] = []
-    starts = True
+    starts, lower, doubted = True, False, False
     for place, (word, gap) in enumerate(tokens):
         after = tokens[place + 1][0] if place + 1 < len(tokens) else None
-        ends = bool(_ENDS_SENTENCE.search(gap))
+        if starts:
+            lower = word.islower()
         if word.casefold() in _COMMON:
             named = False
         elif not starts or phrase or _mixed(word):
@@ -80,22 +83,42 @@ def _phrases(text: str) -> list[str]:
         else:
             leads = after is not None and not gap.strip() and _capital(after) and after.casefold() not in _COMMON
             named = _capital(word) and (leads or word in said or _is_subject(gap, after, word))
+            if not named and _capital(word):
+                named = doubted = _is_joined(tokens[place : place + 5])
         if named or (phrase and word in _JOINS and after is not None and _capital(after)):
             phrase.append(word)
         elif phrase:
-            found.append(_closed(phrase))
-            phrase = []
+            found += _closed(phrase, doubted=doubted)
+            phrase, doubted = [], False
         if phrase and (gap.strip(" ") or word.endswith(_OWNS)):
-            found.append(_closed(phrase))
-            phrase = []
-        starts = ends
-    return [*found, _closed(phrase)]
+            found += _closed(phrase, doubted=doubted)
+            phrase, doubted = [], False
+        # `city: Porto`: who begins small writes a capital after the colon because it is a name.
+        starts = bool(_ENDS_SENTENCE.search(gap)) and not (lower and gap.strip() == ":")
+    return [*found, *_closed(phrase, doubted=doubted)]
 
 
-def _closed(phrase: list[str]) -> str:
+def _is_joined(tokens: Sequence[tuple[str, str]]) -> bool:
+    """Whether the first of these words goes on over small ones to another with a capital: ``University of Porto``."""
+    for place, (word, gap) in enumerate(tokens):
+        if place and word not in _JOINS:
+            return place > 1 and _capital(word) and word.casefold() not in _COMMON
+        if gap.strip():
+            return False
+    return False
+
+
+def _closed(phrase: list[str], *, doubted: bool) -> list[str]:
+    """A phrase, and if its first word may be one of the language (``Photos of Clara``) what is joined to it, too."""
     while phrase and phrase[-1].casefold() in _JOINS:
         phrase = phrase[:-1]
-    return " ".join(phrase)
+    names = [phrase]
+    if doubted:
+        tail = phrase[1:]
+        while tail and tail[0] in _JOINS:
+            tail = tail[1:]
+        names.append(tail)
+    return [" ".join(name) for name in names]
 
 
 def by_rule(text: str) -> list[str]:
