@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import re
+import socket
 import subprocess
 import sys
 import textwrap
@@ -654,6 +655,22 @@ def test_connecting_loads_and_opens_nothing(tmp_path: Path) -> None:
     done = subprocess.run([*command, mem0], capture_output=True, text=True, timeout=120, check=False)
     assert (done.stdout.split("\n"), done.stderr) == (["[]", "[] 0 1", "False", ""], "")
     assert not (tmp_path / "qdrant").exists()
+
+
+def test_a_postgres_that_is_not_there_says_so_once(
+    connect: Callable[..., Backend], caplog: pytest.LogCaptureFixture
+) -> None:
+    """psycopg's pool would try for half a minute, and log each time."""
+    pytest.importorskip("psycopg_pool")
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        address = {"host": "127.0.0.1", "port": bound.getsockname()[1], "user": "ana", "password": "secret"}
+        store = {"vector_store": {"provider": "pgvector", "config": {"dbname": "memories", **address}}}
+        backend = connect(mem0=store)
+        with pytest.raises(BackendUnavailableError, match="refused") as caught:
+            backend.user("ana").search("tea")
+    assert "secret" not in f"{caught.value}{caplog.text}"
+    assert [record for record in caplog.records if record.name.startswith("psycopg")] == []
 
 
 def test_a_stores_log_tells_nothing(connect: Callable[..., Backend], caplog: pytest.LogCaptureFixture) -> None:

@@ -125,7 +125,6 @@ class Delivery:
         self._urged.clear()
         try:
             wait = self._deliver(urgent=urgent)
-            self._failures = 0
         except OvertakenError as error:
             # A newer holder is at it; or the memories come from a back-up that is older than the graph.
             self._outbox.overtake(self._holder, error.fence)
@@ -148,6 +147,7 @@ class Delivery:
     def _deliver(self, *, urgent: bool) -> float:
         limit = _SLOW_BATCH if self._finding.is_slow else _BATCH
         if not self._outbox.take(1):
+            self._failures = 0
             return _POLL_SECONDS
         fence = self._outbox.claim(self._holder, self._lease_seconds, urgent=urgent)
         if fence is None:
@@ -159,6 +159,7 @@ class Delivery:
                 self._tell(fence, told, gone)
             except GraphRefusedError:
                 self._tell_one_by_one(fence, changes, told, gone)
+        self._failures = 0
         self._found.clear()
         last = len(changes) < limit
         self._outbox.done(self._holder, changes, seconds=0.0 if last else self._lease_seconds)

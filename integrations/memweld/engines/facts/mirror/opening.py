@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ....errors import BackendUnavailableError, ConfigurationError, MemweldError, MissingExtraError
+from .reaching import reach
 
 try:
     import fcntl
@@ -173,6 +174,7 @@ def _made(provider: str, settings: Mapping[str, Any], where: str, dimensions: in
     from mem0.utils.factory import VectorStoreFactory
 
     try:
+        reach(provider, settings)
         store: Any = VectorStoreFactory.create(provider, dict(settings))
         if provider == "qdrant":
             # With fastembed installed and no network, mem0 2.2 tries for 40 s to download a model at the first write;
