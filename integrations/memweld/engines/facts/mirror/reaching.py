@@ -25,7 +25,7 @@ def reach(provider: str, settings: Mapping[str, Any]) -> None:
         import psycopg
     except ImportError:
         return  # mem0 says what is missing, or takes psycopg2, which connects at once
-    parts: dict[str, Any] = {name: settings[name] for name in _PARTS if settings.get(name) is not None}
-    if url := settings.get("connection_string"):
-        parts = {name: value for name, value in parts.items() if name == "sslmode"}
-    psycopg.connect(str(url or ""), **{"connect_timeout": _SECONDS, **parts}).close()
+    url = settings.get("connection_string")
+    names = ("sslmode",) if url else _PARTS
+    parts: dict[str, Any] = {name: settings[name] for name in names if settings.get(name) is not None}
+    psycopg.connect(str(url or ""), connect_timeout=_SECONDS, **parts).close()
