@@ -182,7 +182,9 @@ class Backend:
 
 
 def redacted(url: str) -> str:
-    """The URL without user, password and keys, for people to read."""
+    """The URL without user, password and keys, for people to read; nothing of what is no URL."""
+    if not re.match(r"(?i)([a-z][a-z0-9+.-]*://|stdio:)", url):
+        return "…"
     url = re.sub(rf"([?&](?:{'|'.join(SECRET_PARAMETERS)})=)[^&]*", r"\1…", url, flags=re.IGNORECASE)
     head, at, tail = url.rpartition("@")
     return f"{head.split('://')[0]}://…@{tail}" if at and "://" in head else url

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from .backend import Backend, redacted
+from .backend import Backend
 from .engine import Engine
 from .errors import ConfigurationError, missing_extra
 
@@ -62,10 +62,12 @@ def connect(
         options = {"mem0": mem0 or settings.mem0, "token": token, "durability": durability}
         return _connect_postgres(url, settings, options, llm=llm, embedder=embedder, graph=graph)
     if scheme != "sqlite" or "://" not in url:
+        # What cannot be read is not repeated: it may hold a password.
+        shown = f" {scheme}://…" if "://" in url and scheme.isalnum() else ""
         raise ConfigurationError(
-            f"Cannot connect to {redacted(url)!r}: this version keeps memory in an embedded file. "
-            "Pass sqlite:///path/to/memory.db, or nothing for the file in your data directory, or the http:// URL of "
-            "a memweld server."
+            f"Cannot connect: the URL{shown} is of no kind that is known here. Pass sqlite:///path/to/memory.db, or "
+            "nothing for the file in your data directory, or postgresql://user:password@host/database, or the http:// "
+            "URL of a memweld server."
         )
     if token is not None:
         raise ConfigurationError("token= is for a memweld server and does not go with an embedded file; leave it out.")

@@ -299,7 +299,9 @@ def test_row_level_security(url: str, connect: Connect) -> None:
     seer = url.replace("postgres@", "seer@")
     with (
         memweld.connect(f"{seer}?rls=1", embedder=HashEmbedder(NEW)) as backend,
-        pytest.raises(ConfigurationError, match=r"under row-level security .* run `memweld reindex` with the URL of"),
+        pytest.raises(
+            ConfigurationError, match=r"under row-level security .* change of the embedder is for all: use the URL of"
+        ),
     ):
         backend.reindex()
     assert connect(NEW).reindex() == 152

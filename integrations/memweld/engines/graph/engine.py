@@ -85,8 +85,8 @@ class GraphEngine:
             if self._name is None:
                 if getattr(self._database, "is_secured", False):
                     raise ConfigurationError(
-                        "A graph is told of all users' memories, and row-level security lets this role see one user "
-                        "at a time: give graph= to a process whose role sees all (a superuser, or BYPASSRLS); leave it "
+                        "A graph is told of all users' memories, and row-level security lets this role see one user at "
+                        "a time: give graph= to a process whose role sees all (the owner of the tables); leave it "
                         "out here."
                     )
                 self._name = self._outbox.attach()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Conninfo
 
 from ...errors import ConfigurationError
 
@@ -21,6 +24,8 @@ _MOST_CONNECTIONS = 1000
 _EXACT_BELOW = 20_000
 
 
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]*\]|[^\[\]:]*)(:\d*)?")
+_LOGIN_IN_QUERY = re.compile(r"@[^&]*/")
 _PLACE = {"host": "localhost", "port": "5432", "dbname": "the user's database"}
 
 
@@ -53,19 +58,23 @@ def address_of(url: str) -> Address:
     Raises:
         ConfigurationError: It cannot be read, or one of our options is not what it should be.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _check_login(parts)
+    except ValueError:
+        raise _unreadable() from None
     options = parse_qsl(parts.query, keep_blank_values=True)
+    _check_names([name for name, _ in options])
     ours = {name: value for name, value in options if name in _OURS}
     rest = urlencode([(name, value) for name, value in options if name not in _OURS], quote_via=quote)
     try:
-        named = conninfo_to_dict(urlunsplit(parts._replace(query=rest)))
+        named = conninfo_to_dict(f"postgresql://{parts.netloc}{parts.path}?{rest}")
     except psycopg.ProgrammingError:
         # libpq repeats what it could not read, which may be the password.
-        raise ConfigurationError(
-            "The Postgres URL cannot be read. Write postgresql://user:password@host:5432/database, with special "
-            "characters of the password percent-encoded, and options of libpq or memweld behind a question mark."
-        ) from None
+        raise _unreadable() from None
     host, port, database = (str(named.get(key) or default) for key, default in _PLACE.items())
+    if not re.fullmatch(r"\d*(,\d*)*", port):
+        raise _unreadable()
     return Address(
         conninfo=make_conninfo("", **{**_DEFAULTS, **named}),
         where=f"Postgres at {host}:{port}/{database}",
@@ -75,6 +84,40 @@ def address_of(url: str) -> Address:
         binding_key=_key(ours.get("binding_key")),
         exact_below=_number("exact_below", ours.get("exact_below", str(_EXACT_BELOW)), 0, 10_000_000),
     )
+
+
+def _unreadable() -> ConfigurationError:
+    return ConfigurationError(
+        "The Postgres URL cannot be read. Write postgresql://user:password@host:5432/database, with special "
+        "characters of the password percent-encoded (@ is %40, / is %2F, : is %3A, # is %23, ? is %3F), and options "
+        "of libpq or memweld behind a question mark."
+    )
+
+
+def _check_login(parts: SplitResult) -> None:
+    """A password with a character that ends it would be taken for a host, a port or a database, and shown as such.
+
+    Raises:
+        ValueError: There is one.
+    """
+    login, at, hosts = parts.netloc.rpartition("@")
+    name = parts.query.partition("=")[0]
+    if "@" in f"{login}{parts.path}{name}" or parts.fragment or (not at and _LOGIN_IN_QUERY.search(parts.query)):
+        raise ValueError
+    if not all(_HOST.fullmatch(host) for host in hosts.split(",")):
+        raise ValueError
+
+
+def _check_names(names: Sequence[str]) -> None:
+    known = {*_OURS, "ssl", *(each.keyword.decode() for each in Conninfo.get_defaults())}
+    for name in names:
+        if name not in known:
+            like = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {like[0]}?" if like else ""
+            raise ConfigurationError(
+                f"The Postgres URL has an option {name!r}, which neither libpq nor memweld knows.{hint} Those of "
+                f"memweld are {', '.join(_OURS)}."
+            )
 
 
 def _schema(name: str) -> str:

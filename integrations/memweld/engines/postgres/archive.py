@@ -36,8 +36,9 @@ _COLUMNS = "seq, owner, kind, session_id, created_at, text, vector"
 class PostgresArchive:
     """The memories of one root, within a transaction that reads."""
 
-    def __init__(self, connection: Connection, root: int, *, wide: bool, iterates: bool) -> None:
+    def __init__(self, connection: Connection, root: int, *, wide: bool, iterates: bool, home: str) -> None:
         self._connection = connection
+        self._home = home
         self._root = root
         self._wide = wide
         self._iterates = iterates
@@ -74,17 +75,18 @@ class PostgresArchive:
         ).fetchall()
 
     def _by_meaning(self, vector: bytes, wanted: Wanted) -> list[int]:
-        dimensions = len(vector) // 4
+        dimensions, home = len(vector) // 4, self._home
         if self._wide:
             # Without iteration a filter would be put to the first candidates of all users alone.
             iterated = ", set_config('hnsw.iterative_scan', 'relaxed_order', true)" if self._iterates else ""
             self._connection.execute(f"SELECT set_config('hnsw.ef_search', '{_LOOK}', true){iterated}")
         condition, variables = self._conditions(wanted)
         # The index's own condition.
-        indexed = f" AND wide AND vector_dims(vector) = {dimensions}" if self._wide else ""
+        indexed = f" AND wide AND {home}.vector_dims(vector) = {dimensions}" if self._wide else ""
         rows = self._connection.execute(
             f"SELECT seq FROM items WHERE {condition}{indexed} "
-            f"ORDER BY vector::vector({dimensions}) <=> ?::vector({dimensions}) LIMIT {_CANDIDATES}",
+            f"ORDER BY vector::{home}.vector({dimensions}) OPERATOR({home}.<=>) ?::{home}.vector({dimensions}) "
+            f"LIMIT {_CANDIDATES}",
             (*variables, vector),
         )
         return [row[0] for row in rows]

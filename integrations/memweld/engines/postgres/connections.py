@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import time
@@ -23,6 +24,26 @@ __all__ = ["PATIENCE_SECONDS", "Connections"]
 
 PATIENCE_SECONDS = 15.0
 """How long a call waits for a connection, and for a server that restarts, before it gives up."""
+
+_POOL = "memweld"
+_logger = logging.getLogger(__name__)
+
+
+class _Pooled(psycopg.Connection[tuple[Any, ...]]):
+    """A connection of a pool of ours, as the filter below knows it."""
+
+
+def _is_for_others(record: logging.LogRecord) -> bool:
+    """What a pool of ours meets in an outage is said by the calls that need it, as errors of ours."""
+    told = record.args if isinstance(record.args, tuple) else ()
+    if not any(each == _POOL or isinstance(each, _Pooled) for each in told):
+        return True
+    _logger.debug("%s", record.getMessage())
+    return False
+
+
+# psycopg_pool 3.3 warns at each attempt; where a program has set up no logging, that goes to stderr.
+logging.getLogger("psycopg.pool").addFilter(_is_for_others)
 
 _ALL: weakref.WeakSet[Connections] = weakref.WeakSet()
 _LEFT_TO_THE_PARENT: list[Any] = []
@@ -93,13 +114,14 @@ class Connections:
         # Transactions are begun by us, with their settings.
         return ConnectionPool(
             self.address.conninfo,
+            connection_class=_Pooled,
             kwargs={"autocommit": True, "prepare_threshold": None},
             min_size=1,
             max_size=self.address.pool_size,
             max_lifetime=1800,
             configure=configure,
             timeout=PATIENCE_SECONDS,
-            name="memweld",
+            name=_POOL,
             open=True,
         )
 

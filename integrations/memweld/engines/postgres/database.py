@@ -1,7 +1,8 @@
 """Transactions on Postgres as the stores know them: readers see one moment, the writers of one user take turns.
 
 A transaction carries all that it needs, because poolers in transaction mode keep nothing between two of them: where the
-tables are, whose rows may be seen, how long to wait, and the lock of that user. Whoever writes for a user waits for the
+tables are, whose rows may be seen, how long to wait, and the lock of that user. Where row-level security is in force,
+one that is not bound to its user is an error, for what it would see is nothing. Whoever writes for a user waits for the
 lock before the first statement, so that counters, orders and comparisons stay true. Users do not wait for each other:
 all writers share one more lock, which only a change of the embedder takes alone, after its own. So nobody waits in a
 circle.
@@ -12,13 +13,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from collections.abc import Generator, Sequence
+import weakref
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any, LiteralString, cast
 
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 
-from ...errors import AccessDeniedError, BackendUnavailableError
+from ...errors import AccessDeniedError, BackendUnavailableError, ConfigurationError
 from ...scope import Scope
 from ..stores import database as stores
 from .address import Address
@@ -26,12 +28,15 @@ from .archive import PostgresArchive, Widening
 from .connections import Connections
 from .dialect import Connection, PostgresConnection
 from .failures import translated
+from .proving import proof
 
 __all__ = ["PostgresDatabase", "lock_number"]
 
 LOCK_SECONDS = 30
 _IDLE_SECONDS = 120
-_STRIPES = 256
+_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+_WRITING = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
+_TURN = "pg_catalog.pg_advisory_xact_lock"
 
 
 def root_of(scope: Scope) -> tuple[str, str]:
@@ -45,10 +50,18 @@ def lock_number(*names: str) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
-def proof(key: bytes, user: str, agent: str) -> str:
-    """What shows that a transaction may be bound to this user, or agent; see ``is_bound`` in the migrations."""
-    inner = hashlib.sha256(key + f"{user}\n{agent}".encode()).digest()
-    return hashlib.sha256(key + inner).hexdigest()
+def _literal(statements: list[str]) -> list[LiteralString]:
+    """Statements of our own making, as psycopg wants to see them."""
+    return [cast("LiteralString", statement) for statement in statements]
+
+
+class _Turn:
+    """Whose turn it is to write for one user."""
+
+    __slots__ = ("__weakref__", "lock")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
 
 
 class _Here(threading.local):
@@ -56,7 +69,7 @@ class _Here(threading.local):
 
     in_unit = False
     scope: Scope | None = None
-    turn: threading.Lock | None = None
+    turn: _Turn | None = None
     writer: PostgresConnection | None = None
     reader: PostgresConnection | None = None
 
@@ -77,13 +90,26 @@ class PostgresDatabase:
     def _start(self) -> None:
         self._here = _Here()
         # Threads of one process that write for one user wait here, and keep no connections from others meanwhile.
-        self._turns = [threading.Lock() for _ in range(_STRIPES)]
+        self._turns: weakref.WeakValueDictionary[int, _Turn] = weakref.WeakValueDictionary()
+        self._turns_lock = threading.Lock()
 
     @property
     def is_secured(self) -> bool:
         """Whether row-level security is in force, under which nobody sees all users at once."""
         with translated(self.where):
             return self.connections.opened().secured
+
+    def check_all(self, what: str) -> None:
+        """Refuse what is for all users to a role that sees one at a time.
+
+        Raises:
+            ConfigurationError: Row-level security is in force for it.
+        """
+        if self.is_secured:
+            raise ConfigurationError(
+                f"{self.where}: under row-level security this role sees one user at a time, and {what} is for all: use "
+                "the URL of the owner of the tables, of a superuser, or of a role with BYPASSRLS."
+            )
 
     def __deepcopy__(self, memo: dict[int, object]) -> PostgresDatabase:
         # mem0 2.2 copies the configuration of its vector store; a copy must be the same database.
@@ -158,7 +184,8 @@ class PostgresDatabase:
         # The counter of changes is at least the number of memories, and costs nothing to look at.
         if row is None or row[0] <= self.address.exact_below:
             return None
-        archive = PostgresArchive(connection, root, wide=row[1], iterates=self.connections.opened().iterates)
+        opened = self.connections.opened()
+        archive = PostgresArchive(connection, root, wide=row[1], iterates=opened.iterates, home=opened.home)
         if archive.total <= self.address.exact_below:
             return None
         if not row[1]:
@@ -170,8 +197,8 @@ class PostgresDatabase:
         self.connections.close()
 
     def _begin(self) -> None:
-        turn = self._turns[lock_number(*self._root()) % _STRIPES]
-        if not turn.acquire(timeout=LOCK_SECONDS):
+        turn = self._turn()
+        if not turn.lock.acquire(timeout=LOCK_SECONDS):
             raise BackendUnavailableError(
                 f"{self.where}: others have been writing for the same user for {LOCK_SECONDS} s; try again."
             )
@@ -179,32 +206,57 @@ class PostgresDatabase:
             self._here.writer = PostgresConnection(self.connections.borrow(self._begin_writing))
             self._here.turn = turn
         except BaseException:
-            turn.release()
+            turn.lock.release()
             raise
+
+    def _turn(self) -> _Turn:
+        """What the threads of this process wait for that write for the same user; gone when none of them is left."""
+        number = lock_number(*self._root())
+        with self._turns_lock:
+            turn = self._turns.get(number)
+            if turn is None:
+                turn = self._turns[number] = _Turn()
+            return turn
 
     def _root(self) -> tuple[str, str]:
         scope = self._here.scope
         return ("", "") if scope is None else root_of(scope)
 
     def _begin_reading(self, connection: Connection) -> None:
-        self._run(connection, f"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SELECT {self._settings(connection)}")
+        self._start_transaction(connection, _READING)
 
     def _begin_writing(self, connection: Connection) -> None:
         if self._here.scope is None:
             raise AccessDeniedError("A write needs to be for somebody.")
         # The lock is a statement of its own: the next one sees what its holder before has committed.
         lock = lock_number(self.address.schema, *self._root())
-        self._run(
-            connection,
-            f"BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE; SELECT {self._settings(connection)}; "
-            f"SELECT pg_advisory_xact_lock({lock}); SELECT pg_advisory_xact_lock_shared({self._writers})",
-        )
+        self._start_transaction(connection, _WRITING, lock)
 
-    def _run(self, connection: Connection, script: str) -> None:
-        # Several statements in one message: a transaction costs no trip to the server for its settings.
-        connection.execute(cast("LiteralString", script))
+    def _start_transaction(self, connection: Connection, begin: str, lock: int | None = None) -> None:
+        """Begin it, with its settings, and wait for the lock, in one trip to the server.
 
-    def _settings(self, connection: Connection) -> str:
+        Raises:
+            ConfigurationError: Row-level security is in force, and this transaction is not bound to its user.
+        """
+        settings = self._settings()
+        script = [begin, self._setting(settings)]
+        if lock is not None:
+            script.append(f"SELECT {_TURN}({lock}), {_TURN}_shared({self._writers})")
+        if "memweld.proof" in settings:
+            # pg_stat_activity shows the statements of a role to all its sessions: a proof that is read there could be
+            # used again. What is sent beside a statement it does not show.
+            with connection.pipeline():
+                cursors = [connection.execute(each, settings if "%" in each else None) for each in _literal(script)]
+            row = cursors[1].fetchone()
+        else:
+            values = {name: sql.Literal(value).as_string(connection) for name, value in settings.items()}
+            cursor = connection.execute(*_literal(["; ".join(script) % values]))
+            cursor.nextset()
+            row = cursor.fetchone()
+        if row is None or not row[-1]:
+            raise self._unbound()
+
+    def _settings(self) -> dict[str, str]:
         user, agent = self._root()
         settings = {
             "search_path": self.connections.opened().search_path,
@@ -215,9 +267,24 @@ class PostgresDatabase:
         }
         if self.address.binding_key is not None:
             settings["memweld.proof"] = proof(self.address.binding_key, user, agent)
-        return ", ".join(
-            f"set_config('{name}', {sql.Literal(value).as_string(connection)}, true)"
-            for name, value in settings.items()
+        return settings
+
+    def _setting(self, settings: Iterable[str]) -> str:
+        """The statement that makes settings, of values by name, and then says whether the user's rows can be seen.
+
+        That is not left at what was found when the database was opened: somebody may put row-level security in force
+        meanwhile, or make another key.
+        """
+        made = ", ".join(f"pg_catalog.set_config('{name}', %({name})s, true)" for name in settings)
+        schema = f'"{self.address.schema}"'
+        active = f"pg_catalog.row_security_active('{schema}.owners')"
+        return f"SELECT {made}, CASE WHEN {active} THEN {schema}.is_bound() ELSE true END"
+
+    def _unbound(self) -> ConfigurationError:
+        given = "has no binding_key" if self.address.binding_key is None else "does not have the present binding_key"
+        return ConfigurationError(
+            f"{self.where}: row-level security shows nobody's rows, because the URL {given}. Give it the binding_key "
+            "that `memweld migrate --signed` showed last."
         )
 
     def _unbroken(self) -> PostgresConnection:
@@ -242,4 +309,4 @@ class PostgresDatabase:
                 self.connections.give_back(writer.raw)
         finally:
             if turn is not None:
-                turn.release()
+                turn.lock.release()

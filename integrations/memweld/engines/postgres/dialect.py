@@ -1,7 +1,7 @@
 """The SQL of the embedded file as Postgres takes it, and vectors as pgvector sends them.
 
-The stores write SQL that both understand but for three things: how variables are marked, ``LIMIT -1`` for no limit,
-and bytes, which in our tables are always vectors.
+The stores write SQL that both understand but for four things: how variables are marked, ``LIMIT -1`` for no limit, how
+a namespace is found in an index, and bytes, which in our tables are always vectors.
 """
 
 from __future__ import annotations
@@ -49,8 +49,10 @@ def adapt(connection: Connection, vector_type: int) -> None:
 
 @functools.lru_cache(maxsize=512)
 def _positional(sql: str) -> LiteralString:
-    translated = sql.replace("%", "%%").replace("LIMIT ?", "LIMIT nullif(?::bigint, -1)").replace("?", "%s")
-    return cast("LiteralString", translated)
+    translated = sql.replace("%", "%%").replace("LIMIT ?", "LIMIT nullif(?::bigint, -1)")
+    # The index has a digest of it: a long namespace and a long key are too much for an entry.
+    translated = translated.replace("namespace = ?", "in_namespace(digest, namespace, ?)")
+    return cast("LiteralString", translated.replace("?", "%s"))
 
 
 @functools.lru_cache(maxsize=64)

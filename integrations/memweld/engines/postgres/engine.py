@@ -27,6 +27,11 @@ __all__ = ["PostgresEngine"]
 
 _SWEEP_SECONDS = 60.0
 _SWEPT_USERS = 20
+_ENDED = (
+    "SELECT DISTINCT roots.user_id, roots.agent_id FROM state JOIN owners ON owners.id = state.owner "
+    "JOIN owners AS roots ON roots.id = owners.root WHERE state.expires_at <= ? LIMIT ?::bigint"
+)
+_ENDED_UNDER_POLICIES = "SELECT user_id, agent_id FROM ended(?, ?::bigint)"
 
 
 class PostgresEngine(LocalEngine):
@@ -75,18 +80,28 @@ class PostgresEngine(LocalEngine):
     def sweep_values(self, scope: Scope | None = None, *, users: int | None = None) -> int:
         """Delete what has expired, of a scope or of all users, one after the other.
 
-        Under row-level security nobody is "all users": this deletes nothing without a scope.
+        Under row-level security the database says who they are, and each is swept as that user.
         """
         if scope is not None:
             with self._database.acting_for(scope):
                 return super().sweep_values(scope)
         with self._database.reading() as connection:
-            roots = connection.execute(
-                "SELECT DISTINCT roots.user_id, roots.agent_id FROM state JOIN owners ON owners.id = state.owner "
-                "JOIN owners AS roots ON roots.id = owners.root WHERE state.expires_at <= ? LIMIT ?",
-                (now(), -1 if users is None else users),
-            ).fetchall()
+            ended = _ENDED_UNDER_POLICIES if self._database.is_secured else _ENDED
+            roots = connection.execute(ended, (now(), users)).fetchall()
         return sum(self.sweep_values(Scope.stored(user or None, agent or None)) for user, agent in roots)
+
+    def list_scopes(self, *, after: Scope | None, limit: int) -> list[Scope]:
+        """Who has memories here.
+
+        Raises:
+            ConfigurationError: Row-level security is in force, which shows nobody who else is there.
+        """
+        self._check_all("the list of users")
+        return super().list_scopes(after=after, limit=limit)
+
+    def _check_all(self, what: str) -> None:
+        with translated(self._database.where):
+            self._database.check_all(what)
 
     def sweep_sometimes(self) -> None:
         """Delete some of what has expired of other users; at most once a minute."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Generator
 
 import psycopg
@@ -23,6 +24,7 @@ _REMEDIES: tuple[tuple[tuple[type[psycopg.Error], ...], str], ...] = (
     ((errors.SerializationFailure, errors.DeadlockDetected), "Nothing was stored; try again."),
     ((errors.UndefinedTable, errors.UndefinedFunction), "Its tables are not complete: run `memweld migrate`."),
 )
+_WRONG_OPTION = re.compile(r"(invalid [\w \"]+ value\b|invalid integer value|bad value for).*")
 _NOT_OURS = (errors.InvalidPassword, errors.InvalidAuthorizationSpecification, errors.InvalidCatalogName)
 
 
@@ -40,8 +42,8 @@ def translation(error: Exception, where: str) -> MemweldError:
             f"{where}: no connection was free in time. Raise pool_size in the URL, or ask for less at once."
         )
     text = _first_line(error)
-    if isinstance(error, errors.InsufficientPrivilege):
-        return ConfigurationError(f"{where}: {text}. Give the role of the URL its rights (`memweld migrate --role`).")
+    if (settings := _of_settings(error, text)) is not None:
+        return ConfigurationError(f"{where}: {settings}")
     if isinstance(error, psycopg.DataError):
         return InvalidInputError(f"{where} cannot keep this value: {text}. Nothing was stored.")
     if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
@@ -50,6 +52,18 @@ def translation(error: Exception, where: str) -> MemweldError:
     return (ConfigurationError if isinstance(error, _NOT_OURS) else BackendUnavailableError)(
         f"{where} cannot be used: {text}. {remedy}"
     )
+
+
+def _of_settings(error: Exception, text: str) -> str | None:
+    """What is wrong with rights and options, and what to do about it."""
+    if isinstance(error, errors.InsufficientPrivilege):
+        return (
+            f"{text}. Run `memweld migrate` with the URL of the owner of the tables (for a new database, of its "
+            "owner); with --role it gives the role of an application its rights."
+        )
+    if isinstance(error, psycopg.Error) and error.sqlstate is None and (wrong := _WRONG_OPTION.search(text)):
+        return f"{wrong[0]}. Write this option of the URL as libpq knows it."
+    return None
 
 
 def _unreached(text: str, where: str) -> MemweldError:

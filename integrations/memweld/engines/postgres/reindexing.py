@@ -11,7 +11,6 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, cast
 
-from ...errors import ConfigurationError
 from ...scope import Scope
 from ..facts.claim import CHANGING
 from ..facts.reindexing import Progress, Reindexing
@@ -46,11 +45,7 @@ class PostgresReindexing(Reindexing):
         """
         database = cast("PostgresDatabase", self._database)
         target = self._claim.named(len(self._embedding.embed("memory")))
-        if database.is_secured:
-            raise ConfigurationError(
-                f"{database.where}: under row-level security this role sees one user at a time, and an embedder is "
-                "changed for all: run `memweld reindex` with the URL of a superuser, or of a role with BYPASSRLS."
-            )
+        database.check_all("a change of the embedder")
         with database.acting_for(Scope.stored(None, None)):
             if not self._begin(target):
                 return 0

@@ -19,12 +19,13 @@ __all__ = [
     "alembic_config",
     "connect",
     "inspect_schema",
+    "lacking_pgvector",
     "migrate",
     "open_schema",
     "revision_of",
 ]
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """The revisions that this memweld knows, oldest first; a test compares them with the migrations."""
 
 _OLDEST_SERVER = 140000
@@ -36,7 +37,8 @@ class Opened:
     """What is known of a database that was opened.
 
     Attributes:
-        search_path: The setting under which our tables and pgvector's operators are found.
+        search_path: The setting under which our tables are found, and nothing that others can create.
+        home: The schema of pgvector's types and operators, quoted.
         vector_type: The number of the type ``vector``.
         iterates: Whether pgvector can look further in an index until enough rows of one user are found.
         secured: Whether row-level security is in force for this role.
@@ -45,6 +47,7 @@ class Opened:
     """
 
     search_path: str
+    home: str
     vector_type: int
     iterates: bool
     secured: bool
@@ -67,17 +70,25 @@ def open_schema(connection: Connection, address: Address) -> Opened:
             for and is not in force.
     """
     opened = inspect_schema(connection, address)
+    if opened is None and address.secured:
+        # Whoever makes the tables owns them, and is not under the policies.
+        raise _unsecured(address)
     if opened is None:
         migrate(address)
         opened = inspect_schema(connection, address)
     if opened is None:
         raise BackendUnavailableError(f"{address.where}: the tables that were just made are gone.")
     if address.secured and not opened.secured:
-        raise ConfigurationError(
-            f"{address.where}: row-level security is not in force for this role. Run `memweld migrate --role ROLE` as "
-            "the owner of the tables, and connect as that role, which must be neither superuser nor BYPASSRLS."
-        )
+        raise _unsecured(address)
     return opened
+
+
+def _unsecured(address: Address) -> ConfigurationError:
+    return ConfigurationError(
+        f"{address.where}: row-level security is not in force for this role. Run `memweld migrate --role ROLE` as "
+        "the owner of the tables, and connect as that role, which must be neither their owner, nor a superuser, nor "
+        "BYPASSRLS."
+    )
 
 
 def inspect_schema(connection: Connection, address: Address) -> Opened | None:
@@ -103,7 +114,8 @@ def inspect_schema(connection: Connection, address: Address) -> Opened | None:
         )
     home, vector_type, version = _pgvector(connection, address)
     return Opened(
-        search_path=_search_path(address.schema, home),
+        search_path=_search_path(address.schema),
+        home=sql.Identifier(home).as_string(connection),
         vector_type=vector_type,
         iterates=_numbers(version) >= (0, 8),
         secured=_is_secured(connection, address),
@@ -147,14 +159,14 @@ def migrate(address: Address, *, to: str = "head", role: str | None = None, sign
     with engine.begin() as transaction:
         connection = cast("Connection", transaction.connection.dbapi_connection)
         # Scoped to the transaction: a pooler may give the next one another session.
-        connection.execute("SELECT pg_advisory_xact_lock(hashtext('memweld'), hashtext(%s))", (address.schema,))
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('memweld'), hashtext(%s::text))", (address.schema,))
         exists = connection.execute("SELECT to_regclass(%s)", (f"{address.schema}.alembic_version",)).fetchone()
         found = revision_of(connection, address) if exists and exists[0] else None
         if found is not None and found not in REVISIONS:
             raise newer(address, found)
         _make_place(connection, address)
-        home, _, _ = _pgvector(connection, address)
-        connection.execute("SELECT set_config('search_path', %s, true)", (_search_path(address.schema, home),))
+        _pgvector(connection, address)
+        connection.execute("SELECT set_config('search_path', %s, true)", (_search_path(address.schema),))
         _upgrade(transaction, address, to)
         if role is not None or address.secured:
             secure(connection, address, role)
@@ -179,14 +191,30 @@ def _make_place(connection: Connection, address: Address) -> None:
             with connection.transaction():
                 connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
         except psycopg.Error as error:
-            raise _without_pgvector(address) from error
+            raise _without_pgvector(connection, address) from error
 
 
-def _without_pgvector(address: Address) -> ConfigurationError:
-    return ConfigurationError(
-        f"{address.where} has no pgvector: install it on the server (Debian: postgresql-NN-pgvector), and run "
-        "`CREATE EXTENSION vector` in this database as a superuser."
+def lacking_pgvector(connection: Connection) -> str | None:
+    """Why the first use will find no pgvector, and what to do; None where it is there or can be made."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'vector'), count(*), "
+        "coalesce(bool_or(NOT superuser OR trusted AND has_database_privilege(current_database(), 'CREATE')), false) "
+        "OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) "
+        "FROM pg_available_extension_versions WHERE name = 'vector'"
+    ).fetchone()
+    there, offered, may = row or (False, 0, False)
+    if there or (offered and may):
+        return None
+    if offered:
+        return "not in this database, and this role may not make it: run `CREATE EXTENSION vector` there as a superuser"
+    return (
+        "not on this server: install it (Debian: postgresql-NN-pgvector), and run `CREATE EXTENSION vector` in this "
+        "database as a superuser"
     )
+
+
+def _without_pgvector(connection: Connection, address: Address) -> ConfigurationError:
+    return ConfigurationError(f"{address.where}: pgvector is {lacking_pgvector(connection) or 'missing'}.")
 
 
 def _pgvector(connection: Connection, address: Address) -> tuple[str, int, str]:
@@ -198,7 +226,7 @@ def _pgvector(connection: Connection, address: Address) -> tuple[str, int, str]:
         "WHERE e.extname = 'vector'"
     ).fetchone()
     if row is None:
-        raise _without_pgvector(address)
+        raise _without_pgvector(connection, address)
     if _numbers(str(row[2])) < _OLDEST_PGVECTOR:
         raise ConfigurationError(f"{address.where} has pgvector {row[2]}; memweld needs 0.5 or newer.")
     return str(row[0]), int(row[1]), str(row[2])
@@ -208,20 +236,20 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2])
 
 
-def _search_path(schema: str, home: str) -> str:
-    # Without being named, temporary tables come first: anybody's could take the place of ours.
-    return ", ".join([*dict.fromkeys([f'"{schema}"', f'"{home}"']), "pg_temp"])
+def _search_path(schema: str) -> str:
+    # Not the schema of pgvector, which is often `public`, where others may create functions that fit better than
+    # Postgres's own. Without being named, temporary tables come first: anybody's could take the place of ours.
+    return f'"{schema}", pg_temp'
 
 
 def _is_secured(connection: Connection, address: Address) -> bool:
-    """Whether every table of ours is under forced row-level security, and this role cannot go round it."""
-    role = connection.execute("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user").fetchone()
+    """Whether every table of ours is under row-level security for this role."""
     tables = connection.execute(
-        "SELECT bool_and(relrowsecurity AND relforcerowsecurity) FROM pg_class "
+        "SELECT bool_and(row_security_active(oid)) FROM pg_class "
         "WHERE relnamespace = to_regnamespace(%s) AND relkind IN ('r', 'p') AND relname <> ALL(%s)",
         (address.schema, ["alembic_version", "binding"]),
     ).fetchone()
-    return bool(role and not role[0] and tables and tables[0])
+    return bool(tables and tables[0])
 
 
 def _upgrade(connection: Any, address: Address, to: str) -> None:

@@ -37,7 +37,9 @@ def sign(connection: Connection) -> str:
 
 
 def secure(connection: Connection, address: Address, role: str | None) -> None:
-    """Put every table under row-level security, for the tables' owner too, and let the role work under it.
+    """Put every table under row-level security, and let the role work under it.
+
+    The tables' owner is not under it: it can switch it off anyway, and does what is for all users.
 
     Args:
         connection: In a transaction, as the owner of the tables.
@@ -45,29 +47,40 @@ def secure(connection: Connection, address: Address, role: str | None) -> None:
         role: The role of the application; None leaves rights as they are.
 
     Raises:
-        ConfigurationError: The role is above row-level security.
+        ConfigurationError: The role does not exist, or no policy applies to it.
     """
-    home = sql.Identifier(address.schema)
     if role is not None:
-        found = connection.execute(
-            "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = %s", (role,)
-        ).fetchone()
-        if found is None or found[0]:
-            problem = (
-                "does not exist" if found is None else "is a superuser or has BYPASSRLS, to whom no policy applies"
-            )
-            raise ConfigurationError(
-                f"{address.where}: the role {role!r} {problem}. Make one by `CREATE ROLE {role} LOGIN PASSWORD '…'`."
-            )
-        name = sql.Identifier(role)
-        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(home, name))
-        connection.execute(
-            sql.SQL("GRANT SELECT ON {} TO {}").format(sql.Identifier(address.schema, "alembic_version"), name)
-        )
+        _check_role(connection, address, role)
+        home, name = sql.Identifier(address.schema), sql.Identifier(role)
+        for grant in (
+            sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(home, name),
+            sql.SQL("GRANT SELECT ON {}.alembic_version TO {}").format(home, name),
+            sql.SQL("GRANT EXECUTE ON FUNCTION {}.ended(double precision, bigint) TO {}").format(home, name),
+        ):
+            connection.execute(grant)
     for table, rights in TABLES.items():
         place = sql.Identifier(address.schema, table)
         connection.execute(sql.SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY").format(place))
-        connection.execute(sql.SQL("ALTER TABLE {} FORCE ROW LEVEL SECURITY").format(place))
         if role is not None and rights:
             granted = sql.SQL(cast("LiteralString", rights))
             connection.execute(sql.SQL("GRANT {} ON {} TO {}").format(granted, place, sql.Identifier(role)))
+
+
+def _check_role(connection: Connection, address: Address, role: str) -> None:
+    """Policies must apply to it."""
+    name = sql.Identifier(role).as_string(connection)
+    found = connection.execute(
+        "SELECT rolsuper OR rolbypassrls, pg_has_role(oid, (SELECT relowner FROM pg_class WHERE oid = %s::regclass), "
+        "'USAGE') FROM pg_roles WHERE rolname = %s",
+        (f"{address.schema}.items", role),
+    ).fetchone()
+    if found is None:
+        raise ConfigurationError(
+            f"{address.where}: the role {role!r} does not exist. Make it by `CREATE ROLE {name} LOGIN PASSWORD '…'`."
+        )
+    if found[0] or found[1]:
+        problem = "is a superuser or has BYPASSRLS" if found[0] else "owns the tables, or is a member of who does"
+        raise ConfigurationError(
+            f"{address.where}: the role {role!r} {problem}: no policy applies to it. Name the role as which the "
+            "application connects, and which is nothing else (`CREATE ROLE … LOGIN PASSWORD '…'`)."
+        )

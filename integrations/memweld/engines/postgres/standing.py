@@ -11,7 +11,8 @@ from ...errors import MemweldError
 from .address import Address
 from .dialect import Connection
 from .failures import translated
-from .schema import REVISIONS, connect, inspect_schema
+from .proving import proof
+from .schema import REVISIONS, Opened, connect, inspect_schema, lacking_pgvector
 
 __all__ = ["standing"]
 
@@ -23,12 +24,11 @@ def standing(address: Address) -> Iterator[tuple[str, str, bool]]:
             yield "server", f"{address.where}, version {_version(connection)}", False
             found = inspect_schema(connection, address)
             if found is None:
-                yield "tables", f"none yet in the schema {address.schema}: made at the first use", False
+                yield from _before(connection, address)
                 return
             yield "tables", f"schema {address.schema}, revision {found.revision} of {REVISIONS[-1]}", False
             yield "pgvector", found.pgvector, False
-            text = "in force for this role" if found.secured else "not in force (see `memweld migrate --role`)"
-            yield "row security", text, False
+            yield _security(connection, address, found)
             if not found.secured:
                 yield _users(connection, address)
     except MemweldError as error:
@@ -38,6 +38,42 @@ def standing(address: Address) -> Iterator[tuple[str, str, bool]]:
 def _version(connection: Connection) -> str:
     number = connection.info.server_version
     return f"{number // 10_000}.{number % 10_000}"
+
+
+def _before(connection: Connection, address: Address) -> Iterator[tuple[str, str, bool]]:
+    """What is there where memweld was never used, and whether the first use can make the rest."""
+    lacking = lacking_pgvector(connection)
+    yield "pgvector", lacking or "ready for this database", lacking is not None
+    where = f"none yet in the schema {address.schema}"
+    creates = connection.execute("SELECT has_database_privilege(current_database(), 'CREATE')").fetchone()
+    has_schema = connection.execute("SELECT to_regnamespace(%s)", (address.schema,)).fetchone()
+    if address.secured:
+        yield "tables", f"{where}: run `memweld migrate --role` as their owner to be", True
+    elif has_schema == (None,) and creates != (True,):
+        yield "tables", f"{where}, and this role may not make it: run `memweld migrate` as the database's owner", True
+    else:
+        yield "tables", f"{where}: made {'then' if lacking else 'at the first use'}", False
+
+
+def _security(connection: Connection, address: Address, found: Opened) -> tuple[str, str, bool]:
+    """Row-level security, and whether the rows of a user can be seen under it."""
+    if not found.secured:
+        return "row security", "not in force for this role (see `memweld migrate --role`)", address.secured
+    key = address.binding_key
+    bound = sql.SQL("SELECT set_config('memweld.proof', %s, true), {}()").format(
+        sql.Identifier(address.schema, "is_bound")
+    )
+    # For this statement alone: a pooler may give the session to somebody else.
+    unsigned, opened = (
+        (connection.execute(bound, (value,)).fetchone() or (None, False))[1]
+        for value in ("", "" if key is None else proof(key, "", ""))
+    )
+    if not opened:
+        given = "the URL has no binding_key" if key is None else "the URL does not have the present binding_key"
+        return "row security", f"in force for this role, and {given}: nobody's rows can be seen", True
+    if unsigned:
+        return "row security", "in force for this role, which may bind itself to any user (see --signed)", False
+    return "row security", "in force for this role, with the present binding_key", False
 
 
 def _users(connection: Connection, address: Address) -> tuple[str, str, bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alembic import op
+from memweld.engines.postgres.migrations.scripts import run
 
 revision = "0001"
 down_revision = None
@@ -54,7 +54,7 @@ CREATE TABLE items (
     extra text NOT NULL,
     created_at text NOT NULL,
     updated_at text NOT NULL,
-    vector vector NOT NULL,
+    vector @vector@.vector NOT NULL,
     terms bytea,
     wide boolean NOT NULL DEFAULT false,
     words tsvector GENERATED ALWAYS AS (to_tsvector('english', left(text, 100000))) STORED
@@ -72,7 +72,7 @@ CREATE TABLE entities (
     id text COLLATE "C" PRIMARY KEY,
     owner bigint NOT NULL REFERENCES owners (id),
     payload text NOT NULL,
-    vector vector NOT NULL
+    vector @vector@.vector NOT NULL
 );
 CREATE INDEX entities_by_owner ON entities (owner);
 
@@ -219,4 +219,4 @@ CREATE POLICY meta_is_begun ON meta FOR INSERT WITH CHECK (key = 'embedder');
 def upgrade() -> None:
     """Make tables, functions, triggers and policies."""
     for script in (_TABLES, _FUNCTIONS, _TRIGGERS, _POLICIES):
-        op.get_bind().exec_driver_sql(script.replace("%", "%%"))
+        run(script)

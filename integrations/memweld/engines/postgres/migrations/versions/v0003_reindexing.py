@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alembic import op
+from memweld.engines.postgres.migrations.scripts import run
 
 revision = "0003"
 down_revision = "0002"
@@ -10,8 +10,8 @@ down_revision = "0002"
 # next_vector: what ``reindexing.py`` has made and not put in place yet. An erasure takes it along with its row; another
 # text drops it.
 _COLUMNS = """
-ALTER TABLE items ADD COLUMN next_vector vector;
-ALTER TABLE entities ADD COLUMN next_vector vector;
+ALTER TABLE items ADD COLUMN next_vector @vector@.vector;
+ALTER TABLE entities ADD COLUMN next_vector @vector@.vector;
 
 CREATE FUNCTION forget_next_vector() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -66,4 +66,4 @@ def upgrade() -> None:
         changes = ", ".join(f"ALTER COLUMN {column} SET STATISTICS 0" for column in columns.split())
         statements.append(f"ALTER TABLE {table} {changes}")
     for script in statements:
-        op.get_bind().exec_driver_sql(script.replace("%", "%%"))
+        run(script)
