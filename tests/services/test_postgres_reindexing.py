@@ -300,7 +300,7 @@ def test_row_level_security(url: str, connect: Connect) -> None:
     with (
         memweld.connect(f"{seer}?rls=1", embedder=HashEmbedder(NEW)) as backend,
         pytest.raises(
-            ConfigurationError, match=r"under row-level security .* change of the embedder is for all: use the URL of"
+            ConfigurationError, match=r"row-level security .* change of the embedder is for all: use the URL"
         ),
     ):
         backend.reindex()

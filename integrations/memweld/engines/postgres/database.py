@@ -84,6 +84,7 @@ class PostgresDatabase:
         self._start()
         self.after_fork = self.connections.after_fork
         self._writers = lock_number(address.schema, "writers")
+        self._active = f"pg_catalog.row_security_active('\"{address.schema}\".owners')"
         self._widening = Widening(self)
         self.after_fork += [self._start, self._widening.begin]
 
@@ -95,9 +96,9 @@ class PostgresDatabase:
 
     @property
     def is_secured(self) -> bool:
-        """Whether row-level security is in force, under which nobody sees all users at once."""
-        with translated(self.where):
-            return self.connections.opened().secured
+        """Whether row-level security is in force at this moment, under which nobody sees all users at once."""
+        with self.reading() as connection:
+            return bool(connection.execute(f"SELECT {self._active}").fetchone()[0])
 
     def check_all(self, what: str) -> None:
         """Refuse what is for all users to a role that sees one at a time.
@@ -276,9 +277,7 @@ class PostgresDatabase:
         meanwhile, or make another key.
         """
         made = ", ".join(f"pg_catalog.set_config('{name}', %({name})s, true)" for name in settings)
-        schema = f'"{self.address.schema}"'
-        active = f"pg_catalog.row_security_active('{schema}.owners')"
-        return f"SELECT {made}, CASE WHEN {active} THEN {schema}.is_bound() ELSE true END"
+        return f'SELECT {made}, CASE WHEN {self._active} THEN "{self.address.schema}".is_bound() ELSE true END'
 
     def _unbound(self) -> ConfigurationError:
         given = "has no binding_key" if self.address.binding_key is None else "does not have the present binding_key"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from ...checks import utc_now
+from ...errors import MemweldError
 from ...models import EraseReceipt
 from ...scope import Scope
 from ..local import LocalEngine
@@ -25,6 +27,7 @@ from .standing import standing
 
 __all__ = ["PostgresEngine"]
 
+_logger = logging.getLogger(__name__)
 _SWEEP_SECONDS = 60.0
 _SWEPT_USERS = 20
 _ENDED = (
@@ -51,6 +54,10 @@ class PostgresEngine(LocalEngine):
         super().__init__(url, llm=llm, llm_timeout=llm_timeout, embedder=embedder, cache_mb=cache_mb)
         self._values = PostgresValues(self._database)
         self._catalogue = PostgresCatalogue(self._database)
+        self._rest()
+        self._database.after_fork.append(self._rest)
+
+    def _rest(self) -> None:
         self._swept = time.monotonic()
         self._sweeping = threading.Lock()
 
@@ -96,22 +103,24 @@ class PostgresEngine(LocalEngine):
         Raises:
             ConfigurationError: Row-level security is in force, which shows nobody who else is there.
         """
-        self._check_all("the list of users")
+        self._database.check_all("the list of users")
         return super().list_scopes(after=after, limit=limit)
 
-    def _check_all(self, what: str) -> None:
-        with translated(self._database.where):
-            self._database.check_all(what)
-
     def sweep_sometimes(self) -> None:
-        """Delete some of what has expired of other users; at most once a minute."""
+        """Delete some of what has expired of other users; at most once a minute, and beside the write that is done."""
         if time.monotonic() - self._swept < _SWEEP_SECONDS or not self._sweeping.acquire(blocking=False):
             return
+        self._swept = time.monotonic()
+        threading.Thread(target=self._sweep_some, args=(self._sweeping,), name="memweld-sweep", daemon=True).start()
+
+    def _sweep_some(self, sweeping: threading.Lock) -> None:
         try:
-            self._swept = time.monotonic()
             self.sweep_values(users=_SWEPT_USERS)
+        except MemweldError as error:
+            if not self._database.connections.closed:
+                _logger.warning("What has expired of other users is not deleted yet: %s", error)
         finally:
-            self._sweeping.release()
+            sweeping.release()
 
     def migrate(self, role: str | None = None, *, signed: bool = False) -> str:
         """Bring the schema forward, and put a role under row-level security (see ``schema.migrate``)."""
