@@ -77,16 +77,18 @@ def test_more_clients_than_sessions(database: str) -> None:
             assert (memory.state("n")["count"], len(memory.all())) == (10 * writers, writers)
 
 
-def test_row_level_security_through_the_pooler(postgres: PostgresServer, pooler: PoolerServer) -> None:
+@pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed"])
+def test_row_level_security_through_the_pooler(postgres: PostgresServer, pooler: PoolerServer, signed: bool) -> None:
     """A session goes from user to user, and each transaction sees its own."""
     direct = postgres.make_database()
     with psycopg.connect(direct, autocommit=True) as connection:
         connection.execute("DROP ROLE IF EXISTS app")
         connection.execute("CREATE ROLE app LOGIN")
     with memweld.connect(direct) as backend:
-        backend.migrate(role="app")
+        key = str(backend.migrate(role="app", signed=signed)).partition(" ")[2]
     url = pooler.url_of(direct).replace("postgres@", "app@")
-    with memweld.connect(f"{url}?rls=1", embedder=HashEmbedder()) as backend:
+    url = f"{url}?rls=1&binding_key={key}" if signed else f"{url}?rls=1"
+    with memweld.connect(url, embedder=HashEmbedder()) as backend:
 
         def work(number: int) -> bool:
             memory = backend.user(f"user-{number}")

@@ -43,6 +43,53 @@ def test_secrets_are_not_shown() -> None:
     assert "secret" not in shown
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            f"postgresql://owner:{password}@host/db"
+            for password in ("sec/ret", "sec@ret", "sec#ret", "sec?ret", "sec[ret")
+        ),
+        *(
+            f"postgresql://owner:{password}@host/db"
+            for password in ("12/sec-ret", "12?sec=ret", "sec?a=ret", "sec%ret")
+        ),
+        "postgres:owner:sec-ret@host/db",
+        "postgresql://owner:x@host:sec-ret/db",
+        "postgresql://host/db?port=sec-ret",
+        "host=db user=owner password=sec-ret",
+        "owner:sec-ret@host/db",
+        "mysql://owner:sec-ret@host/db",
+    ],
+)
+def test_what_cannot_be_read_is_not_shown(url: str) -> None:
+    """A part of the password would else be taken for a host, a port or a database."""
+    with pytest.raises(ConfigurationError) as caught:
+        connect(url)
+    assert "sec" not in str(caught.value)
+    assert "ret" not in str(caught.value)
+    assert "sec" not in redacted(url).replace("host:sec-ret", "").replace("port=sec-ret", "")
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("postgresql://owner:a%2Fb%40c:d@host/db", "host:5432/db"),
+        ("postgresql://h1:1,h2:2/db?user=ana@corp", "h1,h2:1,2/db"),
+        ("postgresql://ana@[::1]:5433/db", "::1:5433/db"),
+        ("postgresql:///db?host=/run/postgresql", "/run/postgresql:5432/db"),
+        ("postgresql://host/db?ssl=true", "host:5432/db"),
+    ],
+)
+def test_what_can_be_read(url: str, where: str) -> None:
+    assert address_of(url).where == f"Postgres at {where}"
+
+
+def test_an_option_that_nobody_knows() -> None:
+    with pytest.raises(ConfigurationError, match=r"option 'shema', .*Did you mean schema\?"):
+        connect("postgresql://db/app?shema=foo")
+
+
 def test_connecting_opens_nothing() -> None:
     """Not even to a server that does not exist, and without loading what an open connection needs."""
     code = (
@@ -86,4 +133,5 @@ def test_the_lock_is_that_of_the_user() -> None:
 
 def test_sql_is_translated() -> None:
     assert _positional("a = ? AND b LIKE '%' LIMIT ?") == "a = %s AND b LIKE '%%' LIMIT nullif(%s::bigint, -1)"
+    assert _positional("namespace = ? AND key = ?") == "in_namespace(digest, namespace, %s) AND key = %s"
     assert _named("a = :owner AND b::text > :first") == "a = %(owner)s AND b::text > %(first)s"

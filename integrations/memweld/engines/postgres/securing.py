@@ -79,7 +79,7 @@ def _check_role(connection: Connection, address: Address, role: str) -> None:
             f"{address.where}: the role {role!r} does not exist. Make it by `CREATE ROLE {name} LOGIN PASSWORD '…'`."
         )
     if found[0] or found[1]:
-        problem = "is a superuser or has BYPASSRLS" if found[0] else "owns the tables, or is a member of who does"
+        problem = "is a superuser or has BYPASSRLS" if found[0] else "owns the tables, or is a member of their owner"
         raise ConfigurationError(
             f"{address.where}: the role {role!r} {problem}: no policy applies to it. Name the role as which the "
             "application connects, and which is nothing else (`CREATE ROLE … LOGIN PASSWORD '…'`)."
