@@ -382,6 +382,41 @@ def test_other_users_never_change_a_result(
     assert [(hit.id, hit.score) for hit in mine.search(query, limit=20)] == before
 
 
+@pytest.fixture(scope="module")
+def weighing() -> Iterator[memweld.Backend]:
+    with memweld.connect("sqlite://") as backend:
+        yield backend
+
+
+@quickly
+@given(texts=corpora, others=corpora, more=corpora, query=sentences, changes=st.integers(0, 3))
+def test_what_others_keep_of_the_user_never_changes_what_an_agent_finds(  # noqa: PLR0917 - so many worlds
+    weighing: memweld.Backend, texts: list[str], others: list[str], more: list[str], query: str, changes: int
+) -> None:
+    """Or the agent could guess the words of the others' memories, and see by its scores which guess is right."""
+    user, agent, another = (weighing.user("watched", agent_id=name) for name in (None, "shop", "therapist"))
+    user.clear()
+    say(another, *others[:2], session_id="s")
+    say(agent, *texts, session_id="s")
+    before = [(hit.id, pytest.approx(hit.score, abs=1e-6)) for hit in agent.search(query, limit=20)]
+    said = say(another, *more, session_id="s")
+    say(user, *others, session_id="s")
+    for place in said[:changes]:
+        another.delete(place)
+    assert [(hit.id, hit.score) for hit in agent.search(query, limit=20)] == before
+
+
+def test_a_word_is_as_rare_as_the_agent_s_own_memories_say(connect: Callable[..., memweld.Backend]) -> None:
+    def score(note: str) -> float:
+        backend = connect(embedder=HashEmbedder())
+        user = f"with {note}"
+        backend.user(user, agent_id="shop").add("Ana likes tea")
+        backend.user(user, agent_id="therapist").add(note)
+        return backend.user(user, agent_id="shop").search("divorce tea", limit=1)[0].score
+
+    assert score("Ana wants a divorce") == score("Ana wants a holiday")
+
+
 @quickly
 @given(texts=corpora, query=st.text(max_size=60))
 def test_no_query_fails(shared: memweld.Backend, texts: list[str], query: str) -> None:

@@ -1,6 +1,6 @@
 """A search for a user with too many memories to be read: candidates from the database, ranked as everybody's are.
 
-How common a word is, is counted over all of the user's memories, so that a score says the same as it does elsewhere.
+How common a word is, is counted over all memories of the scope, so that a score says the same as it does elsewhere.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _CountedLexicon(Lexicon):
         self._counts = counts
 
     def frequency(self, term: str) -> int:
-        """How many of the user's memories say the term."""
+        """How many of the scope's memories say the term."""
         # The database's dictionary may not know it: then the candidates are what there is to be counted.
         return self._counts.get(term) or super().frequency(term)
 
@@ -40,15 +40,15 @@ def excerpt(
 ) -> tuple[Snapshot, Vector, NDArray[np.bool_]] | None:
     """The candidates and their neighbours, the query's vector, and which rows may be found; None if there are none."""
     terms = sorted({term for word in query_words(query) for term in word.terms})
-    counts = archive.counts(terms)
-    nothing = _snapshot([], counts, archive.total, len(vector))
+    counts, total = archive.counts(terms, wanted.owner), archive.total(wanted.owner)
+    nothing = _snapshot([], counts, total, len(vector))
     weighted = embedding.for_query(query, vector, weights_in(nothing))
     says = {term for word in query_words(query) if not word.asks for term in word.terms}
     rows = archive.candidates({term: weight_of(nothing, term) for term in says}, as_bytes(weighted), wanted)
     if not rows:
         return None
     allowed = np.array([row[8] for row in rows], dtype=np.bool_)
-    return _snapshot(rows, counts, archive.total, len(vector)), weighted, allowed
+    return _snapshot(rows, counts, total, len(vector)), weighted, allowed
 
 
 def _snapshot(rows: Sequence[Any], counts: Mapping[str, int], total: int, dimensions: int) -> Snapshot:

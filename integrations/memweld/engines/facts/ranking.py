@@ -3,7 +3,8 @@
 The score of a memory, before it is mapped to the range from 0 to 1, is the sum of two parts of equal weight:
 
 - *words*: BM25 over the memory, divided by what a memory of average length scores that says every telling word of the
-  query once. Words are weighted by how rare they are among this user's memories, and among no other's.
+  query once. Words are weighted by how rare they are among the memories of the scope that searches, and among no
+  other's: a score that followed what another agent holds would tell its words to whoever tries some.
 - *meaning*: the cosine of the vectors, where it is positive.
 
 Each part also takes a share of what the neighbours in the same session score, because an answer often does not repeat
@@ -46,8 +47,8 @@ def weights_in(snapshot: Snapshot) -> Weigh:
 
     def weigh(word: QueryWord) -> float:
         seen = _TAKEN_FOR_GRANTED if word.asks else 0
-        rows = snapshot.size
-        return max((_rarity(rows + seen, _holding(snapshot, term) + seen / 2) for term in word.terms), default=0.0)
+        rows = snapshot.size + seen
+        return max((_rarity(rows, snapshot.frequency(term) + seen / 2) for term in word.terms), default=0.0)
 
     return weigh
 
@@ -85,13 +86,9 @@ def freshness(moments: NDArray[np.float64], half_life: float) -> Scores:
     return np.asarray(np.exp2(-ages / half_life))
 
 
-def _holding(snapshot: Snapshot, term: str) -> int:
-    return min(snapshot.lexicon.frequency(term), snapshot.size)
-
-
 def weight_of(snapshot: Snapshot, term: str) -> float:
     """What a term of the query weighs among the words: how rare it is."""
-    return _rarity(snapshot.size, _holding(snapshot, term))
+    return _rarity(snapshot.size, snapshot.frequency(term))
 
 
 def _rarity(rows: int, holding: float) -> float:
@@ -100,18 +97,15 @@ def _rarity(rows: int, holding: float) -> float:
 
 
 def _coverage(snapshot: Snapshot, query: str) -> Scores:
-    rows = len(snapshot.places)
-    covered = np.zeros(rows)
+    covered = np.zeros(len(snapshot.places))
     wanted = {term for word in query_words(query) if not word.asks for term in word.terms}
     weights = {term: weight_of(snapshot, term) for term in wanted}
     if not weights:
         return covered
     dampening = _SATURATION * (1 - _LENGTH + _LENGTH * snapshot.lengths / max(snapshot.mean_length, 1.0))
     rarest = sorted(weights, key=lambda term: (-weights[term], term))
-    for term in [each for each in rarest if snapshot.lexicon.frequency(each)][:_MOST_TERMS]:
-        at, times = snapshot.lexicon.find(term)
-        if len(at) and at.max() >= rows:  # written since the snapshot was taken
-            at, times = at[at < rows], times[at < rows]
+    for term in [each for each in rarest if snapshot.frequency(each)][:_MOST_TERMS]:
+        at, times = snapshot.find(term)
         covered[at] += weights[term] * times * (_SATURATION + 1) / (times + dampening[at])
     return covered / (sum(weights.values()) * min(1.0, _ENOUGH_WORDS / len(weights)))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,8 @@ from .embedders import Vector
 from .lexicon import Lexicon
 
 __all__ = ["KINDS", "Patches", "Snapshot", "as_bytes"]
+
+Found: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 KINDS = {"item": 0, "preference": 1, "task": 2, "record": 3}
 
@@ -45,6 +49,8 @@ class Snapshot:
         patches: What takes the place of some of the vectors.
         alive: Which rows are still there, shape (n,); None: all.
         gone: How many are not.
+        counted: Which rows say how rare a word is, shape (n,); None: all.
+        found: The answers of `find` so far.
     """
 
     places: NDArray[np.int64]
@@ -59,16 +65,51 @@ class Snapshot:
     patches: Patches | None = None
     alive: NDArray[np.bool_] | None = None
     gone: int = 0
+    counted: NDArray[np.bool_] | None = None
+    found: dict[str, Found] = field(default_factory=dict[str, Found])
 
     @property
     def size(self) -> int:
-        """How many rows the root has."""
-        return len(self.places) - self.gone if self.total is None else self.total
+        """How many rows there are to be counted."""
+        if self.total is not None:
+            return self.total
+        return len(self.places) - self.gone if self.counted is None else int(np.count_nonzero(self.counted))
 
     @property
     def mean_length(self) -> float:
         """How many terms a row has on average."""
-        return float(self.lengths.sum(dtype=np.float64)) / max(len(self.places) - self.gone, 1)
+        if self.counted is None:
+            return float(self.lengths.sum(dtype=np.float64)) / max(len(self.places) - self.gone, 1)
+        lengths = self.lengths[self.counted]
+        return float(lengths.sum(dtype=np.float64)) / max(len(lengths), 1)
+
+    def within(self, owner: int | None) -> Snapshot:
+        """The snapshot as somebody has it who sees this owner's rows alone, or all if it is None.
+
+        The others stand in it still, and are neither counted nor found by their words.
+        """
+        return self if owner is None else replace(self, counted=self.of_owner(owner), found={})
+
+    def frequency(self, term: str) -> int:
+        """How many of the rows that are counted say a term."""
+        if self.counted is not None:
+            return len(self.find(term)[0])
+        # The lexicon may know rows already that the snapshot does not have.
+        return min(self.lexicon.frequency(term), self.size)
+
+    def find(self, term: str) -> Found:
+        """The rows among those that are counted that say the term, in no order, and how often each does."""
+        known = self.found.get(term)
+        if known is not None:
+            return known
+        at, times = self.lexicon.find(term)
+        if len(at) and at.max() >= len(self.places):
+            at, times = at[at < len(self.places)], times[at < len(self.places)]
+        if self.counted is not None:
+            among = self.counted[at]
+            at, times = at[among], times[among]
+        self.found[term] = at, times
+        return at, times
 
     def cosines(self, vector: Vector) -> NDArray[np.float32]:
         """The cosine of each row's vector with a unit vector, 0 for a row that is gone, shape (n,)."""

@@ -127,7 +127,9 @@ class FactStore:
         snapshot = self._indexes.read(connection, owner.root)
         if snapshot is None:
             return None
-        allowed = snapshot.of_owner(None if owner.id == owner.root else owner.id)
+        mine = None if owner.id == owner.root else owner.id
+        snapshot = snapshot.within(mine)
+        allowed = snapshot.of_owner(mine)
         if kinds is not None:
             allowed &= snapshot.of_kinds(tuple(kinds))
         if dead := self.items.dead(owner.root):

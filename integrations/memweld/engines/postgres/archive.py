@@ -42,15 +42,20 @@ class PostgresArchive:
         self._root = root
         self._wide = wide
         self._iterates = iterates
-        self.total = int(connection.execute("SELECT count(*) FROM items WHERE root = ?", (root,)).fetchone()[0])
 
-    def counts(self, terms: Sequence[str]) -> Mapping[str, int]:
+    def total(self, owner: int | None) -> int:
+        """How many memories there are, of this owner or of all of the root."""
+        among, variables = self._among(owner)
+        return int(self._connection.execute(f"SELECT count(*) FROM items WHERE {among}", variables).fetchone()[0])
+
+    def counts(self, terms: Sequence[str], owner: int | None) -> Mapping[str, int]:
         """How many memories say each term, as far as Postgres's English dictionary agrees on what a term is."""
         known = [term for term in terms if _is_word(term)]
         if not known:
             return {}
-        counted = ", ".join("(SELECT count(*) FROM items WHERE root = ? AND words @@ ?::tsquery)" for _ in known)
-        variables = [each for term in known for each in (self._root, _lexeme(term))]
+        among, ids = self._among(owner)
+        counted = ", ".join(f"(SELECT count(*) FROM items WHERE {among} AND words @@ ?::tsquery)" for _ in known)
+        variables = [each for term in known for each in (*ids, _lexeme(term))]
         return dict(zip(known, self._connection.execute(f"SELECT {counted}", variables).fetchone(), strict=True))
 
     def candidates(self, weights: Mapping[str, float], vector: bytes, wanted: Wanted) -> list[tuple[Any, ...]]:
@@ -110,10 +115,11 @@ class PostgresArchive:
         return [row[0] for row in rows]
 
     def _conditions(self, wanted: Wanted) -> tuple[str, list[Any]]:
-        condition, variables = "root = ?", [self._root]
-        if wanted.owner is not None:
-            condition, variables = f"{condition} AND owner = ?", [*variables, wanted.owner]
+        condition, variables = self._among(wanted.owner)
         return f"{condition}{wanted.condition}", [*variables, *wanted.variables]
+
+    def _among(self, owner: int | None) -> tuple[str, list[Any]]:
+        return ("root = ?", [self._root]) if owner is None else ("root = ? AND owner = ?", [self._root, owner])
 
 
 def _is_word(term: str) -> bool:

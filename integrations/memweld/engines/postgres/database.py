@@ -187,7 +187,7 @@ class PostgresDatabase:
             return None
         opened = self.connections.opened()
         archive = PostgresArchive(connection, root, wide=row[1], iterates=opened.iterates, home=opened.home)
-        if archive.total <= self.address.exact_below:
+        if archive.total(None) <= self.address.exact_below:
             return None
         if not row[1]:
             self._widening.start(scope, root)

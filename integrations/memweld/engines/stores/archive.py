@@ -27,13 +27,12 @@ class Wanted:
 class Archive(Protocol):
     """The memories of one root."""
 
-    @property
-    def total(self) -> int:
-        """About how many there are."""
+    def total(self, owner: int | None) -> int:
+        """How many there are, of this owner or of all of the root."""
         ...
 
-    def counts(self, terms: Sequence[str]) -> Mapping[str, int]:
-        """How many memories say each term."""
+    def counts(self, terms: Sequence[str], owner: int | None) -> Mapping[str, int]:
+        """How many memories say each term, of this owner or of all of the root."""
         ...
 
     def candidates(self, weights: Mapping[str, float], vector: bytes, wanted: Wanted) -> list[tuple[Any, ...]]:

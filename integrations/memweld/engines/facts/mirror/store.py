@@ -84,6 +84,13 @@ class MirroredStore(FactStore):
                 break
             # What is filtered out here, and what others keep in the same collection, took the places.
             count = min(4 * count, _MOST)
+        if snapshot.counted is not None:
+            # How much was found besides depends on what others keep there.
+            mine = snapshot.counted[at]
+            at, found = at[mine], found[mine]
+            if wanted < int(allowed[at].sum()):
+                near_enough = found >= np.sort(found[allowed[at]])[-wanted]
+                at, found = at[near_enough], found[near_enough]
         if len(found) and more:
             # The next one further away is hardly further: to count it as strange would favour the last that is known.
             cosines[:] = max(float(found.min()), 0.0)
