@@ -296,6 +296,83 @@ def test_to_erase_a_user_drops_no_other_from_the_cache(connect: Connect) -> None
     assert cache.bytes == len(cache) == 0
 
 
+def in_the_middle_of_a_search(
+    monkeypatch: pytest.MonkeyPatch, backend: memweld.Backend, happens: Callable[[], object], *, times: int = 1
+) -> None:
+    """Let another thread do something after the next searches' transactions have begun, before they read the index."""
+    cache, left = cache_of(backend), [times]
+    read = cache.read
+
+    def outrun(*arguments: Any, **options: Any) -> Any:
+        if left[0]:
+            left[0] -= 1
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(happens).result(30)
+        return read(*arguments, **options)
+
+    monkeypatch.setattr(cache, "read", outrun)
+
+
+@pytest.mark.parametrize("times", [1, 20])
+def test_a_search_that_others_outrun_finds_all_the_same(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    backend = connect()
+    ana = backend.user("ana")
+    fill(ana, 30)
+    others = [0]
+
+    def add_and_search() -> None:
+        others[0] += 1
+        for number in range(5):
+            ana.add(f"tea tea tea {others[0]}.{number}")
+        with backend._engine._database.reading() as connection:  # type: ignore[attr-defined]
+            IndexCache.read(cache_of(backend), connection, 1)
+
+    in_the_middle_of_a_search(monkeypatch, backend, add_and_search, times=times)
+    assert len(ana.search("tea", limit=5)) == 5
+    assert len(ana.search("tea", limit=500)) >= 35
+    monkeypatch.undo()
+    assert hits(ana, "tea") == hits(connect().user("ana"), "tea")
+
+
+def test_a_search_meets_an_erasure(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It neither fails nor brings the erased back into RAM, and other users keep what is read of them."""
+    backend = connect()
+    ana, bob = backend.user("ana"), backend.user("bob")
+    fill(ana, 20)
+    fill(bob, 20)
+    for user in (ana, bob):
+        user.search("tea")
+    cache = cache_of(backend)
+    (bobs,) = list(cache._indexes.values())[1:]
+    in_the_middle_of_a_search(monkeypatch, backend, ana.erase)
+    # The rows of the moment at which it began.
+    assert {hit.text for hit in ana.search("tea", limit=50)} == {f"fact {number} about tea" for number in range(20)}
+    assert list(cache._indexes.values()) == [bobs]
+    assert cache.bytes == bobs.bytes
+
+
+def test_searches_among_erasures_never_fail(connect: Connect) -> None:
+    backend = connect()
+    users = [backend.user(f"user {number}") for number in range(4)]
+    for user in users:
+        fill(user, 5)
+    facts = backend._engine._facts  # type: ignore[attr-defined]
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            searches = [pool.submit(lambda user=user: [len(user.search("tea")) for _ in range(60)]) for user in users]
+            for root in range(1, 201):
+                facts.forget(1 + root % 4)
+            assert [set(each.result(60)) for each in searches] == [{5}] * 4
+    finally:
+        sys.setswitchinterval(switching)
+    cache = cache_of(backend)
+    assert cache.bytes == sum(index.bytes for index in cache._indexes.values())
+
+
 def test_users_without_memories_take_their_place_too(connect: Connect) -> None:
     backend = connect()
     backend.user("ana").add("tea")

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 
 from ..stores.database import Connection
 from .index import Index
 from .snapshot import Snapshot
 
-__all__ = ["IndexCache"]
+__all__ = ["IndexCache", "OutrunError"]
+
+# So many erasures during one search are known by their user; during more of them everything is dropped.
+_KNOWN_ERASURES = 256
+
+
+class OutrunError(Exception):
+    """The index knows rows that the transaction does not see: another that began later has read them in."""
 
 
 class IndexCache:
@@ -20,6 +27,7 @@ class IndexCache:
 
     Attributes:
         maximum_bytes: The same.
+        forgotten: How often something was forgotten.
     """
 
     def __init__(self, *, maximum_bytes: int = 512 * 1024 * 1024) -> None:
@@ -35,13 +43,31 @@ class IndexCache:
         """How many there are."""
         return len(self._indexes)
 
-    def read(self, connection: Connection, root: int) -> Snapshot | None:
-        """The root's rows as this connection's transaction sees them, or later; None if there are none."""
+    def read(self, connection: Connection, root: int, *, anew: bool = False) -> Snapshot | None:
+        """The root's rows as this connection's transaction sees them; None if there are none.
+
+        Args:
+            connection: In a transaction.
+            root: Whose.
+            anew: Whether to read them all, and to forget what is known of them.
+
+        Raises:
+            OutrunError: The transaction is older than what is known of the root; not with ``anew``.
+        """
+        if anew:
+            index = Index()
+            index.refresh(connection, root)
+            snapshot, size = index.snapshot(), index.bytes
+            with self._lock:
+                self._indexes[root] = index
+            self._account(root, index, size)
+            return snapshot
         with self._lock:
             index = self._indexes.setdefault(root, Index())
             self._indexes.move_to_end(root)
         with index.lock:
-            index.refresh(connection, root)
+            if not index.refresh(connection, root):
+                raise OutrunError
             snapshot, size = index.snapshot(), index.bytes
         self._account(root, index, size)
         return snapshot
@@ -49,8 +75,20 @@ class IndexCache:
     def forget(self, root: int) -> None:
         """Drop one root's index; the root's next search reads anew."""
         with self._lock:
-            self._indexes.pop(root, None)
-            self._bytes -= self._sizes.pop(root, 0)
+            self.forgotten += 1
+            self._last_forgotten.append(root)
+            self._drop(root)
+
+    def forget_again(self, since: int) -> None:
+        """Drop what was forgotten since ``forgotten`` said this: a search that began before may have read it anew."""
+        with self._lock:
+            count = self.forgotten - since
+            for root in list(self._last_forgotten)[-count:] if count <= _KNOWN_ERASURES else list(self._indexes):
+                self._drop(root)
+
+    def _drop(self, root: int) -> None:
+        self._indexes.pop(root, None)
+        self._bytes -= self._sizes.pop(root, 0)
 
     def begin(self) -> None:
         """Hold nothing, as at first: in a forked child, where no other thread runs."""
@@ -58,6 +96,8 @@ class IndexCache:
         self._indexes: OrderedDict[int, Index] = OrderedDict()
         self._sizes: dict[int, int] = {}
         self._bytes = 0
+        self.forgotten = 0
+        self._last_forgotten: deque[int] = deque(maxlen=_KNOWN_ERASURES)
 
     def _account(self, root: int, index: Index, size: int) -> None:
         with self._lock:

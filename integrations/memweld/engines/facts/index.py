@@ -87,15 +87,19 @@ class Index:
             total=None,
         )
 
-    def refresh(self, connection: Connection, root: int) -> None:
-        """Catch up with the table as this connection's transaction sees it."""
+    def refresh(self, connection: Connection, root: int) -> bool:
+        """Catch up with the table as this connection's transaction sees it.
+
+        Returns:
+            False if the index knows rows already that the transaction does not see: it began before them.
+        """
         counters = connection.execute("SELECT version, cleared FROM owners WHERE id = ?", (root,)).fetchone()
         if counters is None:
             self._begin()
-            return
+            return True
         version, cleared = counters
         if version <= self.version:
-            return
+            return version == self.version
         try:
             if self._count and not (self._remove(connection, root, cleared) and self._change(connection, root)):
                 self._begin()
@@ -108,6 +112,7 @@ class Index:
         self.version = version
         held = sum(array[: self._count].nbytes for array in self._arrays.values())
         self.bytes = _FIXED_BYTES + held + self._lexicon.bytes + _SESSION_BYTES * len(self._last)
+        return True
 
     def _fill(self, connection: Connection, root: int) -> None:
         """Read everything."""

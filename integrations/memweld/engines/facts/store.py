@@ -5,6 +5,7 @@ mem0 has nothing to do with it. Where mem0 is used, it gets this store through `
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from ...scope import Scope
 from ..stores import owners
 from ..stores.database import Connection, Database
 from ..stores.items import ItemRow, Items
-from .cache import IndexCache
+from .cache import IndexCache, OutrunError
 from .claim import EmbedderOfFile
 from .embedders import GuardedEmbedding, Vector
 from .excerpt import excerpt
@@ -26,6 +27,9 @@ from .snapshot import Snapshot, as_bytes
 from .words import forget_words, pack_terms
 
 __all__ = ["FactStore"]
+
+# So often a search begins again that others outrun, before it reads all rows anew.
+_TRIES = 4
 
 
 class FactStore:
@@ -93,6 +97,20 @@ class FactStore:
             conditions: ``kinds``, ``metadata`` and ``half_life`` (see ``Engine.search_items``).
         """
         self._guard.check(scope)
+        began = self._indexes.forgotten
+        try:
+            for _ in range(_TRIES):
+                # A new transaction sees what the index knows, unless it is outrun again.
+                with contextlib.suppress(OutrunError):
+                    return self._best(scope, query, vector, count, conditions)
+            return self._best(scope, query, vector, count, {**conditions, "anew": True})
+        finally:
+            if self._indexes.forgotten != began:
+                self._indexes.forget_again(began)
+
+    def _best(
+        self, scope: Scope, query: str, vector: Vector, count: int, conditions: Mapping[str, Any]
+    ) -> list[tuple[ItemRow, float]]:
         with self._database.reading() as connection:
             # First of all: vectors of another embedder are not even read.
             self._claim.check(connection, len(vector))
@@ -104,7 +122,7 @@ class FactStore:
             scores = as_score(fits(snapshot, query, vector))
             if conditions.get("half_life") is not None:
                 scores = scores * freshness(snapshot.moments, conditions["half_life"])
-            best = _best(np.where(allowed, scores, -1.0), count)
+            best = _highest(np.where(allowed, scores, -1.0), count)
             found = self.items.by_places(scope, [int(place) for place in snapshot.places[best]])
         hits = ((found.get(int(snapshot.places[at])), float(scores[at])) for at in best)
         return [(row, score) for row, score in hits if row is not None]
@@ -124,7 +142,7 @@ class FactStore:
         archive = self._database.archive(connection, owner.root, scope)
         if archive is not None:
             return excerpt(archive, self._embedding, query, vector, self.items.wanted(owner, kinds, metadata))
-        snapshot = self._indexes.read(connection, owner.root)
+        snapshot = self._indexes.read(connection, owner.root, anew=conditions.get("anew", False))
         if snapshot is None:
             return None
         mine = None if owner.id == owner.root else owner.id
@@ -149,7 +167,7 @@ class FactStore:
         forget_words()
 
 
-def _best(scores: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+def _highest(scores: NDArray[np.float64], count: int) -> NDArray[np.int64]:
     """Positions of the ``count`` highest scores that are not negative, highest first, older rows first among equals."""
     if len(scores) > count:
         candidates = np.argpartition(-scores, count - 1)[:count]
