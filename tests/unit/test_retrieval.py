@@ -390,7 +390,7 @@ def weighing() -> Iterator[memweld.Backend]:
 
 @quickly
 @given(texts=corpora, others=corpora, more=corpora, query=sentences, changes=st.integers(0, 3))
-def test_what_others_keep_of_the_user_never_changes_what_an_agent_finds(  # noqa: PLR0917 - so many worlds
+def test_what_others_keep_of_the_user_never_changes_what_an_agent_finds(
     weighing: memweld.Backend, texts: list[str], others: list[str], more: list[str], query: str, changes: int
 ) -> None:
     """Or the agent could guess the words of the others' memories, and see by its scores which guess is right."""
