@@ -56,3 +56,21 @@ def test_a_file_of_version_1(tmp_path: Path) -> None:
     assert connection.execute("PRAGMA user_version").fetchone()[0] == schema.SCHEMA_VERSION
     assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
     connection.close()
+
+
+def test_terms_of_version_4_are_made_anew_where_words_are_folded_in_another_way(tmp_path: Path) -> None:
+    file = tmp_path / "memory.db"
+    long = "long" * 11
+    texts = ["I love tea", "أحب القهوة", "שָׁלוֹם עולם", long, "long " * 20, "café"]
+    with memweld.connect(f"sqlite:///{file}", embedder=HashEmbedder()) as backend:
+        for text in texts:
+            backend.user("ana").add(text)
+    connection = sqlite3.connect(file, isolation_level=None)
+    connection.execute("UPDATE items SET terms = x'01020304'")
+    connection.execute("PRAGMA user_version = 4")
+    schema.migrate(connection, str(file))
+    known = connection.execute("SELECT terms IS NOT NULL FROM items ORDER BY seq").fetchall()
+    connection.close()
+    assert [bool(row[0]) for row in known] == [True, False, False, False, True, True]
+    with memweld.connect(f"sqlite:///{file}", embedder=HashEmbedder()) as backend:
+        assert backend.user("ana").search("قهوة", limit=1)[0].text == texts[1]

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import memweld
+from memweld.engines.facts.embedders import StaticEmbedder
 from memweld.engines.facts.lexicon import Lexicon
 from memweld.engines.facts.ranking import as_score
 from memweld.engines.facts.words import forget_words, pack_terms, query_words, split, terms
@@ -168,6 +169,64 @@ def test_words_are_folded_alike() -> None:
     assert of("running runs") == ["run"] * 2
     assert of("GPT4 v2 x_y") == ["gpt4", "v2", "x", "y"]
     assert of("\u200b … \x00") == []
+    assert of("القهوة قهوة والقهوة بالقهوة للقهوة وقهوة القهـــوة قَهْوَة") == [of("قهوه")[0]] * 8
+    assert of("على علی کتاب كتاب") == [of("علي")[0]] * 2 + [of("كتاب")[0]] * 2
+    assert of("שָׁלוֹם") == of("שלום") == ["שלום"]
+    # Of these there would hardly be anything left.
+    assert of("الا وقت ولد") == ["الا", "وقت", "ولد"]
+
+
+# What each says of a life, and a question about something else.
+UNRELATED = {
+    "Amharic": (["አዲስ አበባ እኖራለሁ", "ድመት አለኝ"], "የመዳብ ዋጋ"),
+    "Arabic": (["أختي تعيش في القاهرة", "أحب القهوة بدون سكر", "لدي قطة اسمها لولو"], "سعر النحاس"),
+    "Arabic 2": (["أختي تعيش في القاهرة", "أحب القهوة بدون سكر", "لدي قطة اسمها لولو"], "محرك الديزل"),
+    "Armenian": (["Քույրս ապրում է Երևանում", "Կատու ունեմ"], "պղնձի գինը"),
+    "Bengali": (["আমার বোন ঢাকায় থাকে", "আমি চা ভালোবাসি"], "তামার দাম"),
+    "Burmese": (["ကျွန်တော် ရန်ကုန်မှာ နေတယ်", "ကျွန်တော် ကြောင် မွေးတယ်"], "ကြေးနီ စျေးနှုန်း"),
+    "Chinese": (["我喜欢喝茶", "我妹妹住在上海"], "铜的价格"),
+    "English": (["My sister lives in Leeds", "I love tea"], "the price of copper"),
+    "Georgian": (["ჩემი და თბილისში ცხოვრობს", "კატა მყავს"], "სპილენძის ფასი"),
+    "Greek": (["Μένω στην Αθήνα", "Έχω γάτα"], "τιμή του χαλκού"),
+    "Hebrew": (["אחותי גרה בחיפה", "אני אוהב תה", "יש לי חתול"], "מחיר הנחושת"),
+    "Hindi": (["मुझे चाय पसंद है", "मेरी बहन दिल्ली में रहती है"], "तांबे की कीमत"),
+    "Japanese": (["私の妹は京都に住んでいます", "お茶が好きです"], "銅の値段"),
+    "Korean": (["나는 부산에 산다", "커피를 좋아해요"], "구리 가격"),
+    "Malayalam": (["എനിക്ക് ചായ ഇഷ്ടമാണ്", "എന്റെ പൂച്ച"], "ചെമ്പിന്റെ വില"),
+    "Persian": (["من در تهران زندگی می‌کنم", "گربه دارم"], "قیمت مس"),
+    "Russian": (["Я живу в Москве", "У меня есть кот"], "цена меди"),
+    "Tamil": (["நான் சென்னையில் வசிக்கிறேன்", "எனக்கு பூனை உள்ளது"], "செம்பு விலை"),
+    "Telugu": (["నేను హైదరాబాద్‌లో ఉంటాను", "నాకు పిల్లి ఉంది"], "రాగి ధర"),
+    "Thai": (["ฉันชอบกินข้าวผัด", "น้องสาวของฉันอยู่ที่เชียงใหม่"], "ราคาทองแดง"),
+}
+
+
+@pytest.mark.parametrize("language", UNRELATED)
+def test_a_score_of_0_4_divides_in_any_script(ana: memweld.Memory, language: str) -> None:
+    """The default model takes many scripts apart into letters and bytes, in which all texts are alike."""
+    texts, question = UNRELATED[language]
+    say(ana, *texts)
+    assert found(ana, question, min_score=0.4) == []
+    assert ana.recall(question, min_score=0.4) == ""
+    for text in texts:
+        assert found(ana, text, min_score=0.4, limit=1) == [text]
+
+
+def test_what_the_model_knows_of_a_query() -> None:
+    knows = StaticEmbedder().knows
+    for query in ("", "5 G", "?!", "\U0001f436", "café", "¿Dónde vive?", "где живёт сестра", "giá đồng", "我喜欢喝茶"):
+        assert knows(query) == 1, query
+    for query in ("τιμή του χαλκού", "تعيش", "तांबे की कीमत", "구리 가격", "የመዳብ ዋጋ"):
+        assert knows(query) < 0.4, query
+    assert knows("Go") > knows("Go أحب هذه") > knows("أحب هذه")
+
+
+def test_arabic_words_are_found_with_and_without_their_article(ana: memweld.Memory) -> None:
+    texts = ["أحب القهـــوة بدون سكر", "لدي قطة اسمها لولو", "سيارتي في المدينة", "الشاي والحليب"]
+    say(ana, *texts)
+    for question, text in {"قهوة": 0, "القهوة": 0, "القطة": 1, "مدينة": 2, "حليب": 3, "شاي": 3}.items():
+        (hit,) = ana.search(question, limit=1, min_score=0.4)
+        assert hit.text == texts[text], question
 
 
 def test_threads_do_not_mix_up_their_words() -> None:

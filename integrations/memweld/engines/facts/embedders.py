@@ -16,13 +16,17 @@ from numpy.typing import NDArray
 from ...errors import BackendUnavailableError, ConfigurationError, MemweldError
 from .tokens import WordTokens
 from .weights import map_weights
-from .words import QueryWord, query_words
+from .words import QueryWord, query_words, split
 
 __all__ = ["Embedder", "GuardedEmbedding", "StaticEmbedder", "Vector", "Weigh", "WeighingEmbedder"]
 
 T = TypeVar("T")
 
 Vector: TypeAlias = NDArray[np.float32]
+# What letters alone tell: forms of a word are alike in them, too.
+_LETTERS_TELL = 0.3
+_SPACE, _BYTE = "\u2581", "<0x"
+
 Weigh: TypeAlias = Callable[[QueryWord], float]
 """The weight of a query's word: near 0 where every memory says it, more the fewer do."""
 
@@ -51,6 +55,10 @@ class WeighingEmbedder(Protocol):
 
     def embed_weighted(self, query: str, weigh: Weigh) -> Vector:
         """The vector of a query in which each word counts by how rare it is among the memories."""
+        ...
+
+    def knows(self, query: str) -> float:
+        """How much of a query the model has words for, above 0 and at most 1."""
         ...
 
 
@@ -100,6 +108,21 @@ class StaticEmbedder:
             weights[first:last] = weigh(word)
         return self._mean(tokens.ids, weights if weights.any() else None)
 
+    def knows(self, query: str) -> float:
+        """How much of a query stands in tokens that mean something, at least 0.3; 1 where half of it does.
+
+        Scripts that its vocabulary hardly has are taken apart into single letters and bytes. Any two texts of such a
+        script are alike in these, whatever they say. An ideograph or an ASCII character alone is what it is.
+        """
+        if query.isascii():
+            return 1.0
+        query = query.lower()
+        letters = sum(map(len, split(query)))
+        pieces = [token.lstrip(_SPACE) for token in self._tokenizer.encode(query, add_special_tokens=False).tokens]
+        told = sum(len(piece) for piece in pieces if _says_something(piece))
+        known = min(1.0, 2 * told / letters) if letters else 1.0
+        return _LETTERS_TELL + (1 - _LETTERS_TELL) * known
+
     def forget(self) -> None:
         """Drop the words in RAM."""
         self._words.forget()
@@ -114,6 +137,12 @@ class StaticEmbedder:
 
     def _of(self, tokens: list[int]) -> Vector:
         return self._weights.take(tokens, axis=0).astype(np.float32)
+
+
+def _says_something(piece: str) -> bool:
+    if len(piece) == 1:
+        return piece.isalnum() and (piece.isascii() or "\u3400" <= piece <= "\u9fff")
+    return not piece.startswith(_BYTE) and any(map(str.isalnum, piece))
 
 
 def _version(packages: Path) -> str:
@@ -185,11 +214,15 @@ class GuardedEmbedding:
             self._embedder.forget()
 
     def for_query(self, query: str, plain: Vector, weigh: Weigh) -> Vector:
-        """The query's unit vector with its words weighted, where the model can do that; else the plain one."""
+        """The query's vector with its words weighted, where the model can do that; else the plain one.
+
+        Its length is what the model knows of the query, at most 1: all cosines become smaller where that is little.
+        """
         embedder = self._embedder
         if not isinstance(embedder, WeighingEmbedder):
             return plain
-        return self._unit(self._asked(lambda: embedder.embed_weighted(query, weigh)))
+        known = np.float32(embedder.knows(query))
+        return self._unit(self._asked(lambda: embedder.embed_weighted(query, weigh))) * known
 
     def _asked(self, ask: Callable[[], T]) -> T:
         try:

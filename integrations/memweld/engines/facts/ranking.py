@@ -5,7 +5,7 @@ The score of a memory, before it is mapped to the range from 0 to 1, is the sum 
 - *words*: BM25 over the memory, divided by what a memory of average length scores that says every telling word of the
   query once. Words are weighted by how rare they are among the memories of the scope that searches, and among no
   other's: a score that followed what another agent holds would tell its words to whoever tries some.
-- *meaning*: the cosine of the vectors, where it is positive.
+- *meaning*: the cosine of the vectors, where it is positive; less where the model hardly knows the query's script.
 
 Each part also takes a share of what the neighbours in the same session score, because an answer often does not repeat
 the words of its question. Nothing is normalised by the best hit, so a score says the same in every search.
@@ -59,7 +59,7 @@ def fits(snapshot: Snapshot, query: str, vector: NDArray[np.float32]) -> Scores:
     Args:
         snapshot: The rows.
         query: The text of the query.
-        vector: Its unit vector, shape (dimensions,).
+        vector: Its vector, as long as the model knows it, at most 1, shape (dimensions,).
 
     Returns:
         One number a row, shape (n,).

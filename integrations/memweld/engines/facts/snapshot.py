@@ -111,7 +111,7 @@ class Snapshot:
         return at, times
 
     def cosines(self, vector: Vector) -> NDArray[np.float32]:
-        """The cosine of each row's vector with a unit vector, 0 for a row that is gone, shape (n,)."""
+        """Each row's product with a vector, its cosine if that is of length 1; 0 for a row that is gone, shape (n,)."""
         # Not a matrix product: OpenBLAS spreads one over all cores, which gains little and takes
         # twenty times as long where others hold the cores (numpy 2.4, 10,000 rows, two busy cores).
         cosines = np.vecdot(self.vectors, vector)

@@ -1,4 +1,7 @@
-"""Words as search compares them: folded, English endings off, scripts without spaces in pairs of characters."""
+"""Words as search compares them: folded, English endings and Arabic articles off, other scripts in pairs of characters.
+
+Those are the scripts without spaces between words.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ __all__ = ["QueryWord", "forget_words", "number_of", "pack_terms", "query_words"
 # A word: letters and digits, with the marks that belong to them, which Python's \w leaves out: combining accents,
 # vowel signs of Hebrew, Arabic and the scripts of South and Southeast Asia (without the danda, which ends sentences).
 _MARKS = (
-    r"\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8"
+    r"\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8"
     r"\u0900-\u0963\u0966-\u0dff\u0e00-\u0eff\u0f71-\u0f84\u1000-\u109f\u1780-\u17ff\u3099\u309a"
 )
 _WORD = re.compile(rf"(?:[^\W_]|[{_MARKS}])+")
@@ -31,7 +34,16 @@ _UNSPACED = re.compile(
     r"([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
     r"\uf900-\ufaff\U00020000-\U0003ffff]+)"
 )
-_ACCENTS = re.compile(r"[\u0300-\u036f\u064b-\u065f\u0670]")
+_ACCENTS = re.compile(r"[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u064b-\u065f\u0670]")
+
+_ARABIC = re.compile(r"[\u0621-\u06ff]")
+# As Lucene folds Arabic and Persian: the stroke that stretches words, forms of yeh, kaf and teh marbuta.
+_ARABIC_FORMS = str.maketrans(
+    {"\u0640": "", "\u0649": "\u064a", "\u06cc": "\u064a", "\u06a9": "\u0643", "\u0629": "\u0647"}
+)
+# What is written together with the word after it, as the stemmer light10 takes it off (Larkey, Ballesteros, Connell
+# 2007): the article, also after "and", "with", "as", "then" and "to", if two letters are left; "and", if three are.
+_ARTICLE = re.compile(r"^(?:(?:[\u0648\u0628\u0643\u0641]?\u0627\u0644|\u0644\u0644)(?=..)|\u0648(?=...))")
 
 
 class _Stemmer(threading.local):
@@ -147,9 +159,13 @@ def _pack(terms: Iterable[str]) -> bytes:
 
 def _fold(word: str) -> str:
     plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", word.casefold()))
+    if _ARABIC.search(plain):
+        plain = plain.translate(_ARABIC_FORMS)
     return unicodedata.normalize("NFC", plain)
 
 
 def _stem(word: str) -> str:
     # Only what can be an English word; names of two or three letters, numbers and codes are what they are.
-    return _stemmer.stem(word) if len(word) > 3 and word.isascii() and word.isalpha() else word
+    if word.isascii():
+        return _stemmer.stem(word) if len(word) > 3 and word.isalpha() else word
+    return _ARTICLE.sub("", word)

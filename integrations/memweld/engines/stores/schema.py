@@ -9,7 +9,7 @@ from ...errors import BackendUnavailableError
 
 __all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "migrate"]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 APPLICATION_ID = 0x6D77656C
 """"mwel", by which a file says that it is ours."""
 
@@ -201,7 +201,14 @@ CREATE INDEX owners_by_root ON owners (root);
 ALTER TABLE items DROP COLUMN scope;
 """
 
-_STEPS = {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4}
+# items      terms: Arabic and pointed Hebrew are folded in another way; words of over 40 letters stand as they are.
+_LONG_WORD = f"*{'[A-Za-z]' * 41}*"
+_VERSION_5 = f"""
+UPDATE items SET terms = NULL
+WHERE text GLOB '*[\u0591-\u05c7\u0621-\u06ff\ufb50-\ufdff\ufe70-\ufefc]*' OR text GLOB '{_LONG_WORD}';
+"""
+
+_STEPS = {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4, 5: _VERSION_5}
 
 
 def migrate(connection: sqlite3.Connection, where: str, back_up: Callable[[int], object] | None = None) -> None:

@@ -51,6 +51,8 @@ class Mirror(Protocol):
     def near(self, scope: Scope, query: str, vector: Vector, count: int) -> tuple[dict[str, float], bool]:
         """The ids that are nearest among what the scope contains, each with its cosine, at most about ``count``.
 
+        The vector is as long as the model knows the query, and the cosines are to be multiplied by that.
+
         Returns:
             The ids, and whether there may be more of them. Ids that are not ours may be among them.
         """

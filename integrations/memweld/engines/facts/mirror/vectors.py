@@ -9,6 +9,8 @@ import contextlib
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ....errors import BackendUnavailableError, MemweldError
 from ....scope import Scope
 from ...stores.items import ItemRow
@@ -81,15 +83,16 @@ class VectorMirror:
         return ()
 
     def near(self, scope: Scope, query: str, vector: Vector, count: int) -> tuple[dict[str, float], bool]:
-        """The store's nearest rows of the scope."""
-        place = place_of(scope)
+        """The store's nearest rows of the scope, their cosines times the vector's length."""
+        place, known = place_of(scope), float(np.linalg.norm(vector))
         with self._asking() as opened:
-            found = opened.store.search(query=query, vectors=vector.tolist(), top_k=count, filters=dict(place))
+            unit = (vector / known).tolist() if known else vector.tolist()
+            found = opened.store.search(query=query, vectors=unit, top_k=count, filters=dict(place))
         cosines: dict[str, float] = {}
         for each in found:
             payload: Mapping[str, Any] = each.payload or {}
             if all(payload.get(name) == wanted for name, wanted in place.items()):
-                cosines.setdefault(str(each.id), self._cosine(float(each.score or 0.0)))
+                cosines.setdefault(str(each.id), known * self._cosine(float(each.score or 0.0)))
         return cosines, len(found) >= count or not self._filters_first
 
     def missing(self, ids: Sequence[str]) -> list[str]:
