@@ -21,6 +21,7 @@ __all__ = [
     "MAX_LIMIT",
     "MAX_TEXT_CHARACTERS",
     "MAX_VALUE_CHARACTERS",
+    "QUERY_CHARACTERS",
     "check_filters",
     "check_half_life",
     "check_json",
@@ -38,6 +39,8 @@ __all__ = [
 ]
 
 MAX_TEXT_CHARACTERS = 1_000_000
+QUERY_CHARACTERS = 4_000
+"""How much of a long query (its end) is searched for."""
 MAX_KEY_CHARACTERS = 512
 MAX_VALUE_CHARACTERS = 16_000_000
 MAX_METADATA_CHARACTERS = 65_536

@@ -145,7 +145,7 @@ class Engine(Protocol):
 
         Args:
             scope: Whose.
-            query: What to look for.
+            query: What to look for; of a long text its last 4,000 characters.
             limit: How many at most.
             kinds: Only these kinds; None: all.
             filters: What metadata must equal.

@@ -181,7 +181,7 @@ class Memory:
         """Find memories by meaning and by words, best first.
 
         Args:
-            query: A question or some words.
+            query: A question or some words; of a long text its last 4,000 characters.
             limit: How many at most, 1 to 10,000.
             kinds: Only these of ``item``, ``preference``, ``task``, ``record``; all if not given.
             filters: What metadata must equal, ``{key: value}``; no operators.

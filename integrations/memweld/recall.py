@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from .checks import QUERY_CHARACTERS
 from .errors import invalid
 from .models import Hit
 
@@ -23,9 +24,6 @@ __all__ = [
 
 DEFAULT_BUDGET = 4_000
 """Characters of memories that a recall may put before a model; about a thousand tokens of English."""
-
-QUERY_CHARACTERS = 4_000
-"""How much of a long message (its end) is searched for."""
 
 OPENING, CLOSING = "<memories>", "</memories>"
 NOTICE = (

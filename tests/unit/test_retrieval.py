@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import memweld
+from memweld.engines.facts import words
 from memweld.engines.facts.embedders import StaticEmbedder
 from memweld.engines.facts.lexicon import Lexicon
 from memweld.engines.facts.ranking import as_score
@@ -490,7 +491,60 @@ def test_no_query_fails(shared: memweld.Backend, texts: list[str], query: str) -
     assert all(0 <= hit.score <= 1 for hit in hits)
 
 
-def test_a_query_may_be_long(ana: memweld.Memory) -> None:
+LONG = {
+    "one word": "a" * 300_000,
+    "endings": "ing" * 100_000,
+    "distinct words": " ".join(f"w{number}" for number in range(50_000)),
+    "sentences": "the weather in the hills was grey and " * 8_000,
+    "without spaces": "".join(chr(0x4E00 + number % 20_000) for number in range(300_000)),
+}
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_of_a_long_query_the_end_is_searched_for(
+    ana: memweld.Memory, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A million characters took seconds, in which no other thread of the process could run."""
     say(ana, *LIFE)
-    long = "the weather in the hills was grey and " * 2_600
-    assert found(ana, long + LIFE[4], limit=6) != []
+    read: list[int] = []
+    monkeypatch.setattr("memweld.engines.facts.ranking.query_words", lambda text: read.append(len(text)) or [])
+    ana.search(LONG[kind])
+    monkeypatch.undo()
+    assert read == [4_000]
+    without, within = (
+        {hit.text: hit.score for hit in ana.search(query, limit=6)}[LIFE[4]]
+        for query in (LONG[kind], f"{LONG[kind]} {LIFE[4]}")
+    )
+    assert within > without
+
+
+def test_a_word_is_looked_up_once_however_often_a_query_says_it(
+    ana: memweld.Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(ana, *LIFE)
+    asked: list[str] = []
+    frequency = Lexicon.frequency
+    monkeypatch.setattr(Lexicon, "frequency", lambda self, term: asked.append(term) or frequency(self, term))
+    ana.search("hospital Leeds " * 200)
+    assert sorted(asked) == ["hospit", "leed"]
+
+
+def test_words_kept_in_ram_are_short() -> None:
+    forget_words()
+    texts = ["".join(chr(0x4E00 + (7 * at + part) % 20_000) for part in range(30)) for at in range(50)]
+    for text in [*texts, "x" * 33, "é" * 33, "ก" * 5, "Straßenbahn tea"]:
+        assert len(pack_terms(text)) > 0
+    assert words._kept.cache_info().currsize == 2
+    tokens = StaticEmbedder()._words
+    pieces = ["tea", "x" * 33, "é" * 17, "ก" * 40, "y" * 60, "é"]
+    assert [tokens.ids(piece) for piece in pieces] == [
+        tokens.ids(f"{piece} a")[: len(tokens.ids(piece))] for piece in pieces
+    ]
+    assert tokens._of_word.cache_info().currsize == 3
+    forget_words()
+    assert words._kept.cache_info().currsize == 0
+
+
+def test_words_longer_than_any_english_one_stand_as_they_are() -> None:
+    assert terms("walk" * 9 + "ing") == ("walk" * 9,)
+    assert terms("walk" * 10 + "ing") == ("walk" * 10 + "ing",)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ...checks import dump_json, utc_now
+from ...checks import QUERY_CHARACTERS, dump_json, utc_now
 from ...engine import ItemDraft, KeyedDraft
 from ...errors import BackendUnavailableError, MemoryNotFoundError, invalid
 from ...models import JSON, Extraction, Hit, Kind, MemoryItem
@@ -231,6 +231,7 @@ class Facts:
         half_life: float | None = None,
     ) -> list[Hit]:
         """The facts that fit best, best first (see ``Engine.search_items``)."""
+        query = query[-QUERY_CHARACTERS:].lstrip()
         conditions = {"kinds": kinds, "metadata": dict(filters), "half_life": half_life}
         find = self._mem0.find if finds_entities() else self._find
         return [_hit(row, score) for row, score in find(scope, query, limit, conditions) if scope.contains(row.scope)]

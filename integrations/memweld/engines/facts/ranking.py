@@ -44,11 +44,13 @@ def weights_in(snapshot: Snapshot) -> Weigh:
     A few memories do not show that a word is common: of words that ask it is taken for granted, as if some more
     memories had been seen of which every second says them.
     """
+    size = snapshot.size
 
     def weigh(word: QueryWord) -> float:
         seen = _TAKEN_FOR_GRANTED if word.asks else 0
-        rows = snapshot.size + seen
-        return max((_rarity(rows, snapshot.frequency(term) + seen / 2) for term in word.terms), default=0.0)
+        # The rarest of its terms weighs most.
+        said = min((snapshot.frequency(term) for term in word.terms), default=None)
+        return 0.0 if said is None else _rarity(size + seen, said + seen / 2)
 
     return weigh
 
@@ -99,7 +101,8 @@ def _rarity(rows: int, holding: float) -> float:
 def _coverage(snapshot: Snapshot, query: str) -> Scores:
     covered = np.zeros(len(snapshot.places))
     wanted = {term for word in query_words(query) if not word.asks for term in word.terms}
-    weights = {term: weight_of(snapshot, term) for term in wanted}
+    size = snapshot.size
+    weights = {term: _rarity(size, snapshot.frequency(term)) for term in wanted}
     if not weights:
         return covered
     dampening = _SATURATION * (1 - _LENGTH + _LENGTH * snapshot.lengths / max(snapshot.mean_length, 1.0))

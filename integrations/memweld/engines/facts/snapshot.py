@@ -50,6 +50,7 @@ class Snapshot:
         gone: How many are not.
         counted: Which rows say how rare a word is, shape (n,); None: all.
         found: The answers of `find` so far.
+        said: Those of `frequency`.
     """
 
     places: NDArray[np.int64]
@@ -66,6 +67,7 @@ class Snapshot:
     gone: int = 0
     counted: NDArray[np.bool_] | None = None
     found: dict[str, Found] = field(default_factory=dict[str, Found])
+    said: dict[str, int] = field(default_factory=dict[str, int])
 
     @property
     def size(self) -> int:
@@ -87,14 +89,16 @@ class Snapshot:
 
         The others stand in it still, and are neither counted nor found by their words.
         """
-        return self if owner is None else replace(self, counted=self.of_owner(owner), found={})
+        return self if owner is None else replace(self, counted=self.of_owner(owner), found={}, said={})
 
     def frequency(self, term: str) -> int:
         """How many of the rows that are counted say a term."""
-        if self.counted is not None:
-            return len(self.find(term)[0])
-        # The lexicon may know rows already that the snapshot does not have.
-        return min(self.lexicon.frequency(term), self.size)
+        said = self.said.get(term)
+        if said is None:
+            # The lexicon may know rows already that the snapshot does not have.
+            said = self.lexicon.frequency(term) if self.counted is None else len(self.find(term)[0])
+            self.said[term] = said = min(said, self.size)
+        return said
 
     def find(self, term: str) -> Found:
         """The rows among those that are counted that say the term, in no order, and how often each does."""

@@ -29,6 +29,11 @@ _WORD = re.compile(rf"(?:[^\W_]|[{_MARKS}])+")
 # The same in texts without other letters, in half the time.
 _ASCII_WORD = re.compile(r"[A-Za-z0-9]+")
 
+# So many words are kept folded, if they are not longer than this: about 10 MB.
+_WORDS_KEPT, _LONGEST_KEPT = 20_000, 32
+# No English word is longer.
+_LONGEST_STEMMED = 40
+
 # Written without spaces: Thai, Lao, Burmese, Khmer, Japanese, Chinese; and Korean, whose words carry particles.
 _UNSPACED = re.compile(
     r"([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
@@ -109,7 +114,9 @@ def pack_terms(text: str) -> bytes:
     They are made when the text is written, because splitting and stemming take most of the time in which memories are
     read. Whoever changes what a term is sets the column to NULL in a migration: then they are made while reading.
     """
-    return b"".join([_forms(word).packed for word in split(text)])
+    words = split(text)
+    forms = _kept if text.isascii() and len(max(words, key=len, default="")) <= _LONGEST_KEPT else _forms
+    return b"".join([forms(word).packed for word in words])
 
 
 def query_words(query: str) -> list[QueryWord]:
@@ -129,11 +136,16 @@ def query_words(query: str) -> list[QueryWord]:
 
 def forget_words() -> None:
     """Drop the words that are kept folded in RAM, which are those of users."""
-    _forms.cache_clear()
+    _kept.cache_clear()
 
 
-@lru_cache(maxsize=100_000)
 def _forms(word: str) -> _Forms:
+    # What is written without spaces hardly comes again, and would fill the RAM.
+    is_kept = len(word) <= _LONGEST_KEPT and (word.isascii() or not _UNSPACED.search(word))
+    return _kept(word) if is_kept else _take_apart(word)
+
+
+def _take_apart(word: str) -> _Forms:
     folded = word.lower() if word.isascii() else _fold(word)
     parts = [part for part in _UNSPACED.split(folded) if part]
     if len(parts) == 1 and not _UNSPACED.match(folded):
@@ -153,6 +165,9 @@ def _forms(word: str) -> _Forms:
     return _Forms(folded, tuple(in_memory), _pack(in_memory), tuple(in_query))
 
 
+_kept = lru_cache(maxsize=_WORDS_KEPT)(_take_apart)
+
+
 def _pack(terms: Iterable[str]) -> bytes:
     return b"".join([number_of(term).to_bytes(4, "little") for term in terms])
 
@@ -167,5 +182,5 @@ def _fold(word: str) -> str:
 def _stem(word: str) -> str:
     # Only what can be an English word; names of two or three letters, numbers and codes are what they are.
     if word.isascii():
-        return _stemmer.stem(word) if len(word) > 3 and word.isalpha() else word
+        return _stemmer.stem(word) if 3 < len(word) <= _LONGEST_STEMMED and word.isalpha() else word
     return _ARTICLE.sub("", word)
