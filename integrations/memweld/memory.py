@@ -185,7 +185,8 @@ class Memory:
             limit: How many at most, 1 to 10,000.
             kinds: Only these of ``item``, ``preference``, ``task``, ``record``; all if not given.
             filters: What metadata must equal, ``{key: value}``; no operators.
-            min_score: Only hits with at least this score, so that a question about nothing that is known finds nothing.
+            min_score: Only hits with at least this score, so that a question about nothing that is known finds nothing;
+                with ``recency`` the score that age leaves.
             recency: The age at which a memory counts half; age does not count if not given.
 
         Raises:

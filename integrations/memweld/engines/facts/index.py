@@ -40,7 +40,9 @@ _DEAD = 64
 _PARTS, _FEW, _MANY = 32, 256, 256
 
 # Terms are NULL where an older memweld wrote the row, or words are taken apart in another way by now.
-_COLUMNS = "seq, owner, kind, session_id, created_at, terms, vector, CASE WHEN terms IS NULL THEN text END"
+# What stands under a key was made when the key got it, not when the key was first set.
+_MOMENT = "CASE WHEN key IS NULL THEN created_at ELSE updated_at END"
+_COLUMNS = f"seq, owner, kind, session_id, {_MOMENT}, terms, vector, CASE WHEN terms IS NULL THEN text END"
 
 
 class Index:

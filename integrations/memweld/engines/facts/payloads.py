@@ -22,7 +22,7 @@ __all__ = ["ENVELOPE", "Envelope", "encode_scope", "envelope_of", "row_of", "sco
 ENVELOPE = "memweld"
 """The one payload key under which our own fields and the caller's metadata travel through mem0."""
 
-# What mem0 2.2 writes besides; text_lemmatized repeats the text, which full-text search stems itself.
+# What mem0 2.2 writes besides; text_lemmatized repeats the text, whose terms stand in a column of their own.
 _COLUMNS = frozenset(
     {ENVELOPE, "data", "hash", "created_at", "updated_at", "user_id", "agent_id", "role", "actor_id", "text_lemmatized"}
 )

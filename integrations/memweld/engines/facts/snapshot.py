@@ -40,7 +40,7 @@ class Snapshot:
         owners: The owner's id of each row, shape (n,).
         kinds: 0 item, 1 preference, 2 task, 3 record, shape (n,).
         previous: The position of the row before in the same session of the same owner, -1 without one, shape (n,).
-        moments: When each row was made, in seconds since 1970, shape (n,).
+        moments: When each row was made, or its key last set, in seconds since 1970, shape (n,).
         lengths: How many terms each row's text has, 0 for a row that is gone, shape (n,).
         vectors: Unit vectors, shape (n, dimensions).
         lexicon: Which rows say a term; it may know rows already that the snapshot does not have.

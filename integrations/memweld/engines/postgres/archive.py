@@ -30,7 +30,8 @@ _NEIGHBOURS = 3  # as far as ranking.py lends
 _MOST_TERMS = 16
 _LONGEST_WORD = 2_046
 _BATCH = 200
-_COLUMNS = "seq, owner, kind, session_id, created_at, text, vector"
+_MOMENT = "CASE WHEN key IS NULL THEN created_at ELSE updated_at END"  # as facts/index.py has it
+_COLUMNS = f"seq, owner, kind, session_id, {_MOMENT}, text, vector"
 
 
 class PostgresArchive:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -88,6 +88,26 @@ class SearchTests(BackendFixtures):
         aged = ana.search("the train", limit=10, kinds=["preference", "task"], recency=timedelta(days=30))
         assert [hit.id for hit in aged] == [hit.id for hit in plain]
         assert [hit.score for hit in aged] == pytest.approx([hit.score for hit in plain], rel=1e-3)
+
+    def test_a_key_is_as_old_as_what_it_was_set_to(self, ana: Memory) -> None:
+        """A preference that is set anew is new, however long there has been one."""
+        ana.preferences.set("train", "the window seat")
+        exported = ana.export()
+        month_ago = (datetime.now(timezone.utc) - timedelta(days=30)).isoformat()
+        items = cast("list[dict[str, Any]]", exported["items"])
+        exported["items"] = [{**item, "created_at": month_ago, "updated_at": month_ago} for item in items]
+        ana.erase()
+        ana.restore(exported)
+
+        def left() -> float:
+            (plain,), (aged,) = (
+                ana.search("which seat", kinds="preference", recency=recency) for recency in (None, timedelta(days=30))
+            )
+            return aged.score / plain.score
+
+        assert left() == pytest.approx(0.5, rel=1e-3)
+        ana.preferences.set("train", "the seat by the door")
+        assert left() == pytest.approx(1, rel=1e-3)
 
     @pytest.mark.parametrize("recency", [timedelta(0), timedelta(days=-1), 30, "a month"])
     def test_what_is_no_time_is_refused(self, ana: Memory, recency: Any) -> None:
