@@ -66,8 +66,8 @@ class Snapshot:
     alive: NDArray[np.bool_] | None = None
     gone: int = 0
     counted: NDArray[np.bool_] | None = None
-    found: dict[str, Found] = field(default_factory=dict[str, Found])
-    said: dict[str, int] = field(default_factory=dict[str, int])
+    found: dict[str, Found] = field(default_factory=dict[str, Found], init=False)
+    said: dict[str, int] = field(default_factory=dict[str, int], init=False)
 
     @property
     def size(self) -> int:
@@ -89,7 +89,7 @@ class Snapshot:
 
         The others stand in it still, and are neither counted nor found by their words.
         """
-        return self if owner is None else replace(self, counted=self.of_owner(owner), found={}, said={})
+        return self if owner is None else replace(self, counted=self.of_owner(owner))
 
     def frequency(self, term: str) -> int:
         """How many of the rows that are counted say a term."""
