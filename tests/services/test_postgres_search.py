@@ -177,3 +177,18 @@ def test_what_is_half_indexed_is_found(postgres: PostgresServer) -> None:
         assert isinstance(engine, PostgresEngine)
         for word in ("tea", "doctor", "violin"):
             assert memory.search(word)[0].text.startswith(word)
+
+
+def test_what_others_keep_of_the_user_changes_no_score_of_an_agent(postgres: PostgresServer) -> None:
+    with connect(f"{postgres.make_database()}?exact_below=5", embedder=embedder()) as backend:
+        shop, therapist = (backend.user("ana", agent_id=name) for name in ("shop", "therapist"))
+        for number in range(10):
+            therapist.add(f"note {number} about the garden")
+        shop.add("Ana likes tea", session_id="s")
+        shop.add("Ana has a red bicycle", session_id="s")
+        before = {hit.text: hit.score for hit in shop.search("divorce tea bicycle")}
+        for number in range(5):
+            therapist.add(f"Ana wants a divorce {number}", session_id="s")
+            therapist.add(f"tea with the divorce lawyer {number}", session_id="s")
+        assert {hit.text: hit.score for hit in shop.search("divorce tea bicycle")} == pytest.approx(before, abs=1e-6)
+        assert len(before) == 2
