@@ -234,3 +234,132 @@ with connect() as backend:
 def test_a_child_does_not_lean_on_its_parents_locks(tmp_path: Path) -> None:
     assert run(FORK, tmp_path / "memory.db") == [0, ["1", "2", "3"], 2]
     check_file(tmp_path / "memory.db")
+
+
+BUSY_FORKS = """
+import threading, time, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # of a fork among threads, which is what this is about
+backend = connect()
+ana = backend.user("ana")
+ana.add("before the fork")
+for number in range(300):
+    ana.history("h").append(f"message {number}")
+stop, written = threading.Event(), []
+
+def read():
+    while not stop.is_set():
+        ana.history("h").messages()
+
+def write():
+    while not stop.is_set():
+        ana.state("parent")[str(len(written))] = 1
+        written.append(str(len(written)))
+
+threads = [threading.Thread(target=each) for each in (read, read, write)]
+for thread in threads:
+    thread.start()
+children = []
+for child in range(8):
+    read_end, write_end = os.pipe()
+    process = os.fork()
+    if not process:
+        try:
+            for number in range(25):
+                ana.state(f"child {child}")[str(number)] = number
+                time.sleep(0.002)
+            os.write(write_end, b"done")
+        finally:
+            os._exit(0)
+    os.close(write_end)
+    children.append((process, read_end))
+    backend.user("bob").state("n")[str(child)] = 1
+said = [os.read(read_end, 4) for _, read_end in children]
+statuses = [os.waitpid(process, 0)[1] for process, _ in children]
+stop.set()
+for thread in threads:
+    thread.join()
+backend.close()
+with connect() as backend:
+    ana = backend.user("ana")
+    print(json.dumps([
+        statuses,
+        [each.decode() for each in said],
+        [len(ana.state(f"child {child}")) for child in range(8)],
+        sorted(ana.state("parent")) == sorted(written) and len(written) > 8,
+    ]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_fork_among_threads_that_read_and_write(tmp_path: Path) -> None:
+    """What parent and children acknowledge is there: the fork waits for the moment in which nobody uses the file."""
+    answer = run(BUSY_FORKS, tmp_path / "memory.db", "timeout", "100")
+    assert answer == [[0] * 8, ["done"] * 8, [25] * 8, True]
+    check_file(tmp_path / "memory.db")
+
+
+LONG_READ_FORK = """
+import subprocess, threading, warnings
+from memweld.engines.stores import forking
+warnings.simplefilter("ignore", DeprecationWarning)
+forking.FORK_SECONDS = 0.2
+backend = connect()
+ana = backend.user("ana")
+ana.state("n")["0"] = 0
+reads, ends = threading.Event(), threading.Event()
+
+def read():
+    with backend._engine.database.reading() as connection:
+        connection.execute("SELECT * FROM state").fetchall()
+        reads.set()
+        ends.wait(60)
+
+thread = threading.Thread(target=read)
+thread.start()
+reads.wait(60)
+read_end, write_end = os.pipe()
+again_end, may_end = os.pipe()
+child = os.fork()
+if not child:
+    try:
+        first = attempt(lambda: ana.state("n").set("1", 1))
+        os.write(write_end, b"x")
+        os.read(again_end, 1)  # meanwhile the parent has closed the file
+        again = attempt(lambda: connect().user("ana").state("n").set("2", 2))
+        other = attempt(lambda: memweld.connect("sqlite:///" + file + ".other").user("ana").state("n").set("1", 1))
+        os.write(write_end, json.dumps([first, again, other]).encode())
+    finally:
+        os._exit(0)
+os.read(read_end, 1)
+ana.state("n")["3"] = 3
+ends.set()
+thread.join()
+backend.close()
+os.write(may_end, b"x")
+answers = json.loads(os.read(read_end, 4000))
+os.waitpid(child, 0)
+# A child that is forked when nobody reads any more may use the file.
+backend = connect()
+backend.user("ana").state("n")["4"] = 4
+child = os.fork()
+if not child:
+    try:
+        backend.user("ana").state("n")["5"] = 5
+    finally:
+        os._exit(0)
+os.waitpid(child, 0)
+print(json.dumps([answers, sorted(backend.user("ana").state("n"))]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_fork_in_the_middle_of_a_long_read(tmp_path: Path) -> None:
+    """The child is told that it cannot use the file; every other file it can."""
+    (first, again, other), kept = run(LONG_READ_FORK, tmp_path / "memory.db", "timeout", "100")
+    assert first.startswith("BackendUnavailableError")
+    assert again.startswith("BackendUnavailableError")
+    assert "fork" in first
+    assert "fork" in again
+    assert other == "done"
+    assert kept == ["0", "3", "4", "5"]
+    check_file(tmp_path / "memory.db")

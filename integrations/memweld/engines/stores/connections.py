@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 
 from ...errors import BackendUnavailableError, ConfigurationError
 from .backups import back_up
+from .forking import gate, on_fork
 from .matching import fits, value_fits
 from .schema import APPLICATION_ID, migrate
 
@@ -34,14 +35,17 @@ _DURABLE: Mapping[Durability, tuple[str, ...]] = {
 _IDLE_READERS = 8
 _OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 
-_CREATING = threading.Lock()
 _ALL: weakref.WeakSet[Connections] = weakref.WeakSet()
 _LEFT_TO_THE_PARENT: list[list[sqlite3.Connection]] = []
+# The files (device and inode) that this process must not open, and those of which its next child must not.
+_LOST: set[tuple[int, int]] = set()
+_IN_USE: set[tuple[int, int]] = set()
 
 
-def _forget_the_parents() -> None:
-    for connections in list(_ALL):
-        connections.forget()
+class _Creating:
+    """Who makes a file; a lock that a fork renews."""
+
+    lock = threading.Lock()
 
 
 def _rest_all() -> None:
@@ -50,11 +54,23 @@ def _rest_all() -> None:
             rest()
 
 
-if hasattr(os, "register_at_fork"):
-    # SQLite connections and held locks must not cross a fork. Of a file that is open at the fork SQLite believes in the
-    # child that its locks are held, which they are not: another process could delete the log under it. So what nobody
-    # uses is closed before. What follows in the child runs before any thread of it exists.
-    os.register_at_fork(before=_rest_all, after_in_child=_forget_the_parents)
+def _stay() -> None:
+    _IN_USE.clear()
+
+
+def _forget_the_parents() -> None:
+    _LOST.update(_IN_USE)
+    _IN_USE.clear()
+    _Creating.lock = threading.Lock()
+    for connections in list(_ALL):
+        connections.forget()
+
+
+# SQLite connections and held locks must not cross a fork. Of a file that is open at the fork SQLite believes in the
+# child that its locks are held, which they are not: another process could delete the log under it. So all that is open
+# is closed before; what is still in use then is not opened in the child. What follows in the child runs before any
+# thread of it exists.
+on_fork(rest=_rest_all, parent=_stay, child=_forget_the_parents)
 
 
 def _close_all(connections: list[sqlite3.Connection]) -> None:
@@ -116,26 +132,34 @@ class Connections:
 
     def borrow_reader(self) -> sqlite3.Connection:
         """A connection for reading, for one thread until it is given back."""
-        with self._lock:
-            self._check_open()
-            if self._readers:
-                return self._readers.pop()
-        self.writer()
-        return self._connect()
+        gate.enter()
+        try:
+            with self._lock:
+                self._check_open()
+                if self._readers:
+                    return self._readers.pop()
+            self.writer()
+            return self._connect()
+        except BaseException:
+            gate.leave()
+            raise
 
     def give_back(self, connection: sqlite3.Connection) -> None:
         """Take a reader's connection back into the pool."""
         try:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            self._discard(connection)
-            return
-        with self._lock:
-            if self.closed or len(self._readers) >= _IDLE_READERS:
+            try:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            except sqlite3.Error:
                 self._discard(connection)
-            else:
-                self._readers.append(connection)
+                return
+            with self._lock:
+                if self.closed or len(self._readers) >= _IDLE_READERS:
+                    self._discard(connection)
+                else:
+                    self._readers.append(connection)
+        finally:
+            gate.leave()
 
     def close(self) -> None:
         """Close what nobody uses; a reader that is still at work closes its own when it gives it back."""
@@ -147,19 +171,32 @@ class Connections:
             self._readers.clear()
             self._writer = None
 
-    def rest(self) -> None:
-        """Close what nobody uses until it is needed again; whoever calls makes sure that nobody is writing."""
-        # Whoever holds the lock is opening a connection, and the fork does not wait for it.
+    def rest(self, *, is_writing: bool) -> None:
+        """Before a fork: close what nobody uses until it is needed again, and note a file that is still in use.
+
+        Args:
+            is_writing: Whether somebody uses the writer's connection.
+        """
+        # Who holds the lock now has not come to an end for seconds: the fork goes ahead.
         if self.path is None or not self._lock.acquire(blocking=False):
+            self._note_use()
             return
         try:
             idle, self._readers = self._readers, []
-            for connection in (*idle, self._writer):
-                if connection is not None:
-                    self._discard(connection)
-            self._writer = None
+            if self._writer is not None and not is_writing:
+                idle.append(self._writer)
+                self._writer = None
+            for connection in idle:
+                self._discard(connection)
+            if self._open:
+                self._note_use()
         finally:
             self._lock.release()
+
+    def _note_use(self) -> None:
+        place = None if self.path is None else _place(self.path)
+        if place is not None:
+            _IN_USE.add(place)
 
     def _check_open(self) -> None:
         if self.closed:
@@ -184,15 +221,23 @@ class Connections:
             Path(self.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Never open a file that is there: closing it again takes away the locks that SQLite holds on it for other
             # connections of this process, and another process then deletes the log under them (POSIX locks).
-            with _CREATING, contextlib.suppress(FileExistsError):
+            with _Creating.lock, contextlib.suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except OSError as error:
             raise BackendUnavailableError(f"{self.where} cannot be opened: {error.strerror or error}.") from error
 
     def _connect(self) -> sqlite3.Connection:
+        if _LOST and self.path is not None and _place(self.path) in _LOST:
+            raise BackendUnavailableError(
+                f"{self.where} was in use by another thread when this process was forked, and cannot be opened here "
+                "any more: fork while nobody reads or writes, or start the process by 'spawn' or 'forkserver'."
+            )
         connection = sqlite3.connect(
             self.path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
+        # Known from its first lock on, to be seen by a fork.
+        with self._lock:
+            self._open.append(connection)
         try:
             self._refuse_strangers(connection)
             _use_log(connection)
@@ -202,10 +247,8 @@ class Connections:
             connection.create_function("metadata_fits", 2, fits, deterministic=True)
             connection.create_function("value_fits", 2, value_fits, deterministic=True)
         except BaseException:
-            connection.close()
+            self._discard(connection)
             raise
-        with self._lock:
-            self._open.append(connection)
         return connection
 
     def _refuse_strangers(self, connection: sqlite3.Connection) -> None:
@@ -217,6 +260,15 @@ class Connections:
             raise BackendUnavailableError(
                 f"{self.where} is a database of another program, which memweld will not change; name another file."
             )
+
+
+def _place(path: str) -> tuple[int, int] | None:
+    """The file behind a name; None where there is none."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _use_log(connection: sqlite3.Connection) -> None:

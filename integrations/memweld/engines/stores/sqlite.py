@@ -17,6 +17,7 @@ from ...errors import BackendUnavailableError, ConfigurationError
 from ...scope import Scope
 from .blocks import Block
 from .connections import BUSY_SECONDS, Connections, Durability
+from .forking import gate
 
 __all__ = ["SqliteDatabase", "path_of"]
 
@@ -70,11 +71,12 @@ class SqliteDatabase:
         self._owes_checkpoint = False
 
     def _rest(self) -> None:
-        """Before a fork: close what is open, unless somebody is writing."""
-        if self._here.in_unit or not self._writing.acquire(blocking=False):
+        """Before a fork: close what is open and not in use."""
+        if self._here.writer is not None or not self._writing.acquire(blocking=False):
+            self._connections.rest(is_writing=True)
             return
         try:
-            self._connections.rest()
+            self._connections.rest(is_writing=False)
         finally:
             self._writing.release()
 
@@ -135,8 +137,12 @@ class SqliteDatabase:
 
     def close(self) -> None:
         """Close all connections; whoever is still writing is waited for."""
-        with self._writing:
-            self._connections.close()
+        gate.enter()
+        try:
+            with self._writing:
+                self._connections.close()
+        finally:
+            gate.leave()
 
     def _enter_reading(self) -> tuple[sqlite3.Connection, bool]:
         here = self._here
@@ -146,6 +152,7 @@ class SqliteDatabase:
             return here.reader, False
         try:
             if self.path is None:
+                gate.enter()
                 self._writing.acquire()
                 here.reader = self._connections.writer()
             else:
@@ -163,6 +170,7 @@ class SqliteDatabase:
             connection, here.reader = here.reader, None
             if self.path is None:
                 self._writing.release()
+                gate.leave()
             elif connection is not None:
                 self._connections.give_back(connection)
         if isinstance(error, sqlite3.Error):
@@ -206,15 +214,24 @@ class SqliteDatabase:
                 self.checkpoint(patience=0.0)
 
     def _begin(self) -> None:
-        if not self._writing.acquire(timeout=BUSY_SECONDS):
-            raise BackendUnavailableError(f"{self.where} is being written to for {BUSY_SECONDS:.0f} s; try again.")
+        gate.enter()
+        held = False
+        connection = None
         try:
+            held = self._writing.acquire(timeout=BUSY_SECONDS)
+            if not held:
+                raise BackendUnavailableError(f"{self.where} is being written to for {BUSY_SECONDS:.0f} s; try again.")
             connection = self._connections.writer()
             connection.execute("BEGIN IMMEDIATE")
+            self._here.writer = connection
         except BaseException:
-            self._writing.release()
+            self._here.writer = None
+            if connection is not None and connection.in_transaction:  # interrupted by a signal
+                connection.execute("ROLLBACK")
+            if held:
+                self._writing.release()
+            gate.leave()
             raise
-        self._here.writer = connection
 
     def _unbroken(self) -> sqlite3.Connection:
         """The unit's connection, if its transaction still stands.
@@ -238,6 +255,7 @@ class SqliteDatabase:
                 connection.execute("ROLLBACK")
         finally:
             self._writing.release()
+            gate.leave()
 
     @contextlib.contextmanager
     def _translated(self) -> Generator[None]:
