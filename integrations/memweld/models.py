@@ -225,8 +225,9 @@ class EraseReceipt:
         agent_id: The agent whose data it was, if the scope had one.
         counts: Rows erased in each store, e.g. ``{"items": 3, "values": 1, "messages": 8, "sessions": 2}``.
         erased_at: When (UTC).
-        overwritten: Whether the place where they stood is overwritten already; False while somebody else was reading
-            an older state of the file, then it happens soon after; always False on Postgres (docs/postgres.md).
+        overwritten: Whether the place where they stood is overwritten already; False where somebody else was reading
+            an older state of the file, or the disk is full, then it happens soon after; always False on Postgres
+            (docs/postgres.md).
         graph: ``none`` where there is none; ``done``: nothing of it is left there either; ``pending``: it was not told
             yet, and will be by a process with ``graph=`` as soon as it can be reached.
     """

@@ -17,6 +17,7 @@ from ...errors import BackendUnavailableError, ConfigurationError
 from .backups import back_up
 from .forking import gate, on_fork
 from .matching import fits, value_fits
+from .overwriting import settle
 from .schema import APPLICATION_ID, migrate
 
 __all__ = ["BUSY_SECONDS", "Connections", "Durability"]
@@ -124,6 +125,9 @@ class Connections:
                 try:
                     copy = None if self.path is None else functools.partial(back_up, self.path)
                     migrate(connection, self.where, copy)
+                    # Of an erasure whose process was killed. What cannot be done now is done by a later write.
+                    with contextlib.suppress(sqlite3.Error):
+                        settle(connection, 0.0)
                 except BaseException:
                     self._discard(connection)
                     raise

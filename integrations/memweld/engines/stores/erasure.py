@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import NamedTuple
 
 from ...scope import Scope
@@ -39,11 +38,13 @@ def erase(database: SqliteDatabase, scope: Scope) -> tuple[Removed, bool]:
     """Remove all rows that the scope contains, in one transaction, and the scope's own name; then overwrite them.
 
     Returns:
-        What was removed, and whether nothing of it is left in the file. It is left in the log while somebody else reads
-        an older state for longer than some seconds, and goes with the next checkpoint.
+        What was removed, and whether nothing of it is left in the file. It is left while somebody else reads an older
+        state for longer than some seconds, or where there is no room to rewrite the file: then later writes try again.
     """
     with database.writing() as connection:
         removed = remove_all(connection, scope)
+        if removed.root is not None:
+            database.owe_overwriting(connection)
     return removed, _overwrite(database)
 
 
@@ -65,10 +66,4 @@ def remove_all(connection: Connection, scope: Scope) -> Removed:
 
 
 def _overwrite(database: SqliteDatabase) -> bool:
-    """Deleted rows are zeroed as they go (``secure_delete``); the write-ahead log keeps old pages until it is cut."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not database.checkpoint():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+    return database.overwrite(_PATIENCE_SECONDS)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ...errors import BackendUnavailableError
 
-__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "migrate"]
+__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "check_version", "migrate"]
 
 SCHEMA_VERSION = 5
 APPLICATION_ID = 0x6D77656C
@@ -225,12 +225,7 @@ def migrate(connection: sqlite3.Connection, where: str, back_up: Callable[[int],
     if _version(connection) != SCHEMA_VERSION:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            found = _version(connection)
-            if found > SCHEMA_VERSION:
-                raise BackendUnavailableError(
-                    f"{where} was written by a newer memweld (schema {found}, this one reads up to {SCHEMA_VERSION}); "
-                    "upgrade memweld."
-                )
+            found = check_version(connection, where)
             if back_up is not None and 0 < found < SCHEMA_VERSION and _holds_anything(connection):
                 back_up(found)
             for version in range(found + 1, SCHEMA_VERSION + 1):
@@ -242,6 +237,21 @@ def migrate(connection: sqlite3.Connection, where: str, back_up: Callable[[int],
         except BaseException:
             connection.execute("ROLLBACK")
             raise
+
+
+def check_version(connection: sqlite3.Connection, where: str) -> int:
+    """The schema of the file.
+
+    Raises:
+        BackendUnavailableError: A newer memweld wrote it.
+    """
+    found = _version(connection)
+    if found > SCHEMA_VERSION:
+        raise BackendUnavailableError(
+            f"{where} was written by a newer memweld (schema {found}, this one reads up to {SCHEMA_VERSION}); "
+            "upgrade memweld."
+        )
+    return found
 
 
 def _holds_anything(connection: sqlite3.Connection) -> bool:

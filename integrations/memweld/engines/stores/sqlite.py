@@ -10,6 +10,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Generator, Sequence
 from typing import Any
 
@@ -17,9 +18,16 @@ from ...errors import BackendUnavailableError, ConfigurationError
 from ...scope import Scope
 from .blocks import Block
 from .connections import BUSY_SECONDS, Connections, Durability
+from .database import Connection
 from .forking import gate
+from .overwriting import Owed, owe, owed, settle
+from .schema import check_version
 
 __all__ = ["SqliteDatabase", "path_of"]
+
+# For how long an erasure holds up other writers at once, and when what fails for want of room is tried again.
+_STEP_SECONDS = 0.25
+_RETRY_SECONDS = 60.0
 
 
 def path_of(url: str) -> str | None:
@@ -68,7 +76,9 @@ class SqliteDatabase:
     def _start(self) -> None:
         self._here = _Here()
         self._writing = threading.RLock()
-        self._owes_checkpoint = False
+        self._owes: Owed | None = None
+        self._retry_at = 0.0
+        self._seen: tuple[sqlite3.Connection, int] | None = None
 
     def _rest(self) -> None:
         """Before a fork: close what is open and not in use."""
@@ -114,26 +124,52 @@ class SqliteDatabase:
     def archive(self, connection: object, root: int, scope: Scope) -> None:
         """A file is read, however many memories a user has."""
 
-    def checkpoint(self, *, patience: float = 0.25) -> bool:
-        """Write the log into the file and truncate it; False where somebody is reading what the log holds.
+    def owe_overwriting(self, connection: Connection) -> None:
+        """In the transaction of an erasure: remember, in the file, that it is to be rewritten."""
+        if self.path is not None:
+            owe(connection)
 
-        Then each later write of this process tries it again.
+    def overwrite(self, patience: float) -> bool:
+        """Leave nothing in the file of what was erased; False if that must wait, for later writes or the next opening.
 
         Args:
-            patience: Seconds to wait for readers at most; writers wait along.
+            patience: Seconds to wait for whoever reads an older state, or writes in another process.
         """
         if self.path is None:
             return True
-        with self._translated():
-            connection = self._connections.borrow_reader()
-            try:
-                connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
-                done = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
-                self._owes_checkpoint = not done
+        if self._here.in_unit:
+            self._owes = "rewrite"
+            return False
+        deadline = time.monotonic() + patience
+        while not self._settle(min(patience, _STEP_SECONDS)):
+            if time.monotonic() >= deadline or time.monotonic() < self._retry_at:
+                return False
+            time.sleep(_STEP_SECONDS / 5)
+        return True
+
+    def _settle(self, patience: float) -> bool:
+        """Do what is owed, in the turn of a writer; whether it is done."""
+        gate.enter()
+        try:
+            with self._writing:
+                connection = self._connections.writer()
+                try:
+                    done = settle(connection, patience)
+                except sqlite3.Error:
+                    # A full disk: not at every write.
+                    self._owes, self._retry_at = "rewrite", time.monotonic() + _RETRY_SECONDS
+                    return False
+                self._owes = None if done else owed(connection)
                 return done
-            finally:
-                connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
-                self._connections.give_back(connection)
+        finally:
+            gate.leave()
+
+    def _settle_by_the_way(self) -> None:
+        """After a write, do what an erasure could not, or another process that was killed."""
+        if time.monotonic() < self._retry_at:
+            return
+        if not self._settle(0.0) and self._owes == "rewrite":
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
 
     def close(self) -> None:
         """Close all connections; whoever is still writing is waited for."""
@@ -209,9 +245,9 @@ class SqliteDatabase:
             self._end()
         if isinstance(error, sqlite3.Error):
             raise self._failure(error) from error
-        if wrote and self._owes_checkpoint:
+        if wrote and self._owes is not None:
             with contextlib.suppress(BackendUnavailableError):
-                self.checkpoint(patience=0.0)
+                self._settle_by_the_way()
 
     def _begin(self) -> None:
         gate.enter()
@@ -223,6 +259,7 @@ class SqliteDatabase:
                 raise BackendUnavailableError(f"{self.where} is being written to for {BUSY_SECONDS:.0f} s; try again.")
             connection = self._connections.writer()
             connection.execute("BEGIN IMMEDIATE")
+            self._look(connection)
             self._here.writer = connection
         except BaseException:
             self._here.writer = None
@@ -232,6 +269,16 @@ class SqliteDatabase:
                 self._writing.release()
             gate.leave()
             raise
+
+    def _look(self, connection: sqlite3.Connection) -> None:
+        """Notice what other processes have done to the whole file since this one's last write."""
+        number: int = connection.execute("PRAGMA data_version").fetchone()[0]
+        seen = self._seen
+        if seen is not None and seen[0] is connection and seen[1] == number:
+            return
+        check_version(connection, self.where)
+        self._owes = owed(connection)
+        self._seen = (connection, number)
 
     def _unbroken(self) -> sqlite3.Connection:
         """The unit's connection, if its transaction still stands.
