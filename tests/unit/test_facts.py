@@ -440,3 +440,19 @@ def test_a_full_disk_in_the_middle_of_extracted_facts_leaves_none_of_them(tmp_pa
     command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "m.db")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_restoration_writes_no_vectors_of_another_embedder(connect: Callable[..., memweld.Backend]) -> None:
+    """Also not over those that are there already, where nothing is added."""
+    ana = connect().user("ana")
+    ana.add("I love Python")
+    ana.preferences.set("theme", "dark")
+    later = ana.export()
+    for item in later["items"]:
+        item["updated_at"] = "2099-01-01T00:00:00+00:00"
+    other = connect(embedder=HashEmbedder(16))
+    with pytest.raises(memweld.ConfigurationError, match="another|embedder"):
+        other.user("ana").restore(later)
+    assert [hit.text for hit in ana.search("Python", limit=1)] == ["I love Python"]
+    assert ana.restore(later)["items"] == 2
+    assert [hit.text for hit in ana.search("Python", limit=1)] == ["I love Python"]

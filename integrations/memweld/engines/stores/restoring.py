@@ -138,6 +138,7 @@ class _Restoration:
                 self._insert(item)
         elif datetime.fromisoformat(held.updated_at) < item.updated_at and (same is None or same.id == held.id):
             row = replace(self._row(item), id=held.id)
+            self._claim()
             self._items.rewrite(row, *self._packed.texts[item.text][1:])
             self.counts["items"] += 1
 
@@ -146,12 +147,16 @@ class _Restoration:
         row = self._row(item)
         if self._connection.execute("SELECT 1 FROM items WHERE id = ?", (item.id,)).fetchone() is not None:
             row = replace(row, id=str(uuid.uuid4()))
-        if not self._claimed:
-            self._packed.claim(self._connection)
-            self._claimed = True
+        self._claim()
         self._items.insert(row, *self._packed.texts[item.text][1:])
         self.counts["items"] += 1
         return row.id
+
+    def _claim(self) -> None:
+        """Before a vector is written: they must all be of one embedder."""
+        if not self._claimed:
+            self._packed.claim(self._connection)
+            self._claimed = True
 
     def _row(self, item: MemoryItem) -> ItemRow:
         return ItemRow(
