@@ -1,5 +1,6 @@
 """mem0, guarded: its traps, the extraction, embedders, and the index that follows the table."""
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -154,6 +155,24 @@ def test_changes_and_searches_through_mem0_are_those_without_it(
     bare = use("ana")
     monkeypatch.setattr("memweld.engines.facts.facts.finds_entities", lambda: True)
     assert use("bob") == bare
+
+
+@pytest.mark.parametrize("through_mem0", [False, True])
+def test_the_names_of_an_agents_memory_go_when_the_user_changes_it(
+    connect: Callable[..., memweld.Backend], monkeypatch: pytest.MonkeyPatch, *, through_mem0: bool
+) -> None:
+    backend = connect()
+    agent = backend.user("ana", agent_id="research")
+    (item,) = agent.add("Ana is treated by Dr Strange")
+    with backend._engine.database.writing() as connection:  # type: ignore[attr-defined]
+        owner = connection.execute("SELECT id FROM owners WHERE agent_id = 'research'").fetchone()[0]
+        payload = json.dumps({"user_id": "ana", "data": "Dr Strange", "linked_memory_ids": [item.id]})
+        connection.execute("INSERT INTO entities VALUES ('e', ?, ?, ?)", (owner, payload, b"\0" * 4 * 64))
+    monkeypatch.setattr("memweld.engines.facts.facts.finds_entities", lambda: through_mem0)
+    assert backend.user("ana").update(item.id, "Ana is healthy").agent_id == "research"
+    with backend._engine.database.reading() as connection:  # type: ignore[attr-defined]
+        assert connection.execute("SELECT payload FROM entities").fetchall() == []
+    assert [hit.text for hit in agent.search("healthy")] == ["Ana is healthy"]
 
 
 def test_logging_of_the_program_is_left_alone() -> None:

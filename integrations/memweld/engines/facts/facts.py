@@ -246,7 +246,7 @@ class Facts:
     def update(self, scope: Scope, memory_id: str, text: str, metadata: Mapping[str, JSON] | None) -> MemoryItem:
         """Replace the text of a free fact (see ``Engine.update_item``)."""
         self._ready_to_change()
-        with self._embedding.prepared([text]), self._database.writing(), self._guard.acting_for(scope):
+        with self._embedding.prepared([text]), self._database.writing():
             row = self._items.get(scope, memory_id)
             if row is None:
                 raise MemoryNotFoundError(memory_id)
@@ -257,7 +257,9 @@ class Facts:
                 remedy = f"Delete this memory and keep {same.id}."
                 raise invalid("text", text, "another memory of the same scope says exactly this", remedy)
             said = row.metadata if metadata is None else dump_json(metadata)
-            self._change(row, replace(row, text=text, metadata=said))
+            # mem0 names the owner of the row, which may be an agent of the user who asks.
+            with self._guard.acting_for(row.scope):
+                self._change(row, replace(row, text=text, metadata=said))
             changed = self._items.get(scope, memory_id)
         if changed is None:
             raise MemoryNotFoundError(memory_id)
@@ -280,14 +282,14 @@ class Facts:
             extraction_error=None,
             updated_at=utc_now().isoformat(),
         )
+        if row.text != held.text:
+            # A process with spaCy may have linked it; and mem0 2.2 unlinks nothing before it has linked something.
+            with self._database.writing() as connection:
+                unlink(connection, row.scope, row.id)
         if finds_entities():
             self._mem0.change(row)
             return
         self._store.change(row, self._embedding.embed(row.text))
-        if row.text != held.text:
-            # A process with spaCy may have linked it.
-            with self._database.writing() as connection:
-                unlink(connection, row.scope, row.id)
 
 
 def _remedy(row: ItemRow) -> str:
