@@ -166,7 +166,10 @@ class Engine(Protocol):
         kinds: Sequence[Kind] | None,
         filters: Mapping[str, JSON],
     ) -> list[MemoryItem]:
-        """Items in the order in which they were stored, oldest first, from behind the id ``after``."""
+        """Items in the order in which they were stored, oldest first, from behind the id ``after``.
+
+        A page that ended with ``after`` is followed by the next one although that item is gone meanwhile.
+        """
         ...
 
     def update_item(self, scope: Scope, memory_id: str, text: str, metadata: Mapping[str, JSON] | None) -> MemoryItem:

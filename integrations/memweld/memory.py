@@ -223,12 +223,12 @@ class Memory:
 
         Args:
             limit: The size of the page, 1 to 10,000.
-            after: The id of the last memory of the page before.
+            after: The id of the last memory of the page before, which may be deleted meanwhile.
             kinds: Only these kinds; all if not given.
             filters: What metadata must equal.
 
         Raises:
-            MemoryNotFoundError: ``after`` is no memory of this scope.
+            MemoryNotFoundError: ``after`` is no memory of this scope, and was the last of none of its latest pages.
         """
         return self._engine.list_items(
             self.scope,

@@ -23,6 +23,7 @@ from .stores.items import Items
 from .stores.linked import unlink, unlink_all
 from .stores.outbox import Outbox
 from .stores.paging import export_page, list_scopes
+from .stores.places import PageEnds
 from .stores.restoring import Packed, restore
 from .stores.sqlite import SqliteDatabase, path_of
 from .stores.values import Keep, Values
@@ -69,8 +70,9 @@ class LocalEngine:
             "cache_mb": cache_mb,
         }
         self._loaded: Facts | None = None
+        self._ends = PageEnds()
         self._reset_lock()
-        self._database.after_fork.append(self._reset_lock)
+        self._database.after_fork += [self._reset_lock, self._ends.begin]
 
     def _open(self, url: str, durability: Durability) -> Any:
         return SqliteDatabase(path_of(url), durability=durability)
@@ -182,14 +184,19 @@ class LocalEngine:
         filters: Mapping[str, JSON],
     ) -> list[MemoryItem]:
         """Items in the order in which they were stored."""
-        place = 0
-        if after is not None:
-            row = self._items.get(scope, after)
-            if row is None:
-                raise MemoryNotFoundError(after)
-            place = row.seq
+        place = 0 if after is None else self._place(scope, after)
         rows = self._items.page(scope, limit=limit, after=place, kinds=kinds, filters=filters)
+        if rows:
+            self._ends.note(scope, rows[-1].id, rows[-1].seq)
         return [row.item() for row in rows]
+
+    def _place(self, scope: Scope, memory_id: str) -> int:
+        row = self._items.get(scope, memory_id)
+        # Who reads page after page may delete, and so may others meanwhile.
+        place = self._ends.find(scope, memory_id) if row is None else row.seq
+        if place is None:
+            raise MemoryNotFoundError(memory_id)
+        return place
 
     def update_item(self, scope: Scope, memory_id: str, text: str, metadata: Mapping[str, JSON] | None) -> MemoryItem:
         """Replace the text, and the metadata unless it is None."""
@@ -373,6 +380,7 @@ class LocalEngine:
         """Remove all that the scope contains, and overwrite where it stood."""
         graph = Outbox(self._database).state_after(scope)
         removed, overwritten = erase(self._database, scope)
+        self._ends.forget(scope)
         if self._loaded is not None:
             self._loaded.forget(removed.root)
         return EraseReceipt(

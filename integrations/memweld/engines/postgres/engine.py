@@ -73,6 +73,7 @@ class PostgresEngine(LocalEngine):
         graph = Outbox(self._database).state_after(scope)
         with self._database.writing() as connection:
             removed = remove_all(connection, scope)
+        self._ends.forget(scope)
         if self._loaded is not None:
             self._loaded.forget(removed.root)
         return EraseReceipt(

@@ -150,6 +150,26 @@ class ItemTests(BackendFixtures):
         with pytest.raises(MemoryNotFoundError):
             ana.all(after="nothing")
 
+    def test_a_page_behind_one_that_is_deleted(self, ana: Memory, bob: Memory) -> None:
+        """Whoever reads page after page may delete what was read; nothing is skipped, and nobody else's is a place."""
+        for number in range(9):
+            ana.add(f"fact {number}")
+        seen: list[str] = []
+        page = ana.all(limit=3)
+        last = page[-1].id
+        while page:
+            seen += [item.text for item in page]
+            last = page[-1].id
+            for item in page:
+                ana.delete(item.id)
+            with pytest.raises(MemoryNotFoundError):
+                bob.all(after=last)
+            page = ana.all(limit=3, after=last)
+        assert seen == [f"fact {number}" for number in range(9)]
+        ana.erase()
+        with pytest.raises(MemoryNotFoundError):
+            ana.all(after=last)
+
     def test_update(self, ana: Memory) -> None:
         """The text changes, its time is told, the search follows, metadata stays unless given."""
         (item,) = ana.add("I live in Lisbon", metadata={"a": 1})
