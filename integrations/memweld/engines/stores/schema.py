@@ -9,7 +9,7 @@ from ...errors import BackendUnavailableError
 
 __all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "check_version", "migrate"]
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 APPLICATION_ID = 0x6D77656C
 """"mwel", by which a file says that it is ours."""
 
@@ -208,7 +208,24 @@ UPDATE items SET terms = NULL
 WHERE text GLOB '*[\u0591-\u05c7\u0621-\u06ff\ufb50-\ufdff\ufe70-\ufefc]*' OR text GLOB '{_LONG_WORD}';
 """
 
-_STEPS = {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4, 5: _VERSION_5}
+# sessions   ids are never used twice, because an export in pages goes on behind the session where it was: it left out the
+#            messages of a new one with the id of one that was cleared.
+_VERSION_6 = """
+CREATE TABLE sessions_6 (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner INTEGER NOT NULL REFERENCES owners (id),
+    session_id TEXT NOT NULL,
+    messages INTEGER NOT NULL,
+    started_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    UNIQUE (owner, session_id)
+);
+INSERT INTO sessions_6 SELECT id, owner, session_id, messages, started_at, updated_at FROM sessions;
+DROP TABLE sessions;
+ALTER TABLE sessions_6 RENAME TO sessions;
+"""
+
+_STEPS = {1: _VERSION_1, 2: _VERSION_2, 3: _VERSION_3, 4: _VERSION_4, 5: _VERSION_5, 6: _VERSION_6}
 
 
 def migrate(connection: sqlite3.Connection, where: str, back_up: Callable[[int], object] | None = None) -> None:
@@ -223,6 +240,9 @@ def migrate(connection: sqlite3.Connection, where: str, back_up: Callable[[int],
         BackendUnavailableError: A newer memweld wrote the file, or it could not be backed up; it is left as it is.
     """
     if _version(connection) != SCHEMA_VERSION:
+        enforced = connection.execute("PRAGMA foreign_keys").fetchone()[0]
+        # Else a table that is dropped takes along what refers to it. Nothing changes it inside a transaction.
+        connection.execute("PRAGMA foreign_keys=OFF")
         connection.execute("BEGIN IMMEDIATE")
         try:
             found = check_version(connection, where)
@@ -237,6 +257,8 @@ def migrate(connection: sqlite3.Connection, where: str, back_up: Callable[[int],
         except BaseException:
             connection.execute("ROLLBACK")
             raise
+        finally:
+            connection.execute(f"PRAGMA foreign_keys={enforced}")
 
 
 def check_version(connection: sqlite3.Connection, where: str) -> int:

@@ -73,6 +73,22 @@ class MovingTests(BackendFixtures):
         with pytest.raises(InvalidInputError):
             engine.export_page(Scope("ana"), after="items:1:2", limit=50)
 
+    def test_a_session_begun_between_two_pages(self, backend: Backend, ana: Memory) -> None:
+        """It is exported whole, also where the one before was cleared when half of it was exported."""
+        for number in range(10):
+            ana.history("old").append(f"old {number}")
+        engine = engine_of(backend)
+        place = engine.export_page(Scope("ana"), after=None, limit=5).next
+        ana.history("old").clear()
+        for number in range(4):
+            ana.history("new").append(f"new {number}")
+        said = [
+            message.text
+            for session in engine.export_page(Scope("ana"), after=place, limit=50).kept.sessions
+            for message in session.messages
+        ]
+        assert said == [f"new {number}" for number in range(4)]
+
     def test_scopes_are_listed_or_refused(self, backend: Backend, ana: Memory) -> None:
         """Never a list with somebody left out."""
         ana.state("n")["k"] = 1
