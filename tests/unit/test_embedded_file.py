@@ -15,6 +15,7 @@ import pytest
 
 import memweld
 from memweld.engines.stores.sqlite import path_of
+from memweld.models import ValueWrite
 from memweld.testing import HashEmbedder
 
 
@@ -88,6 +89,25 @@ def test_it_survives_a_restart(file: Path) -> None:
             assert len(ana.search("fact number")) == expected
 
 
+def test_a_url_has_no_options(tmp_path: Path) -> None:
+    """Not a file that is named after them."""
+    with pytest.raises(memweld.ConfigurationError, match="no options"):
+        memweld.connect(f"sqlite:///{tmp_path / 'memory.db'}?mode=ro").user("ana").state("n").set("k", 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_link_points_to_is_for_its_owner_alone(tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(tmp_path / "real.db")
+    before = os.umask(0o022)
+    try:
+        with memweld.connect(f"sqlite:///{tmp_path / 'link.db'}", embedder=HashEmbedder()) as backend:
+            backend.user("ana").state("n")["k"] = 1
+            modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(("link.db", "real.db", "real.db-wal", "real.db-shm"), 0o600)
+
+
 def test_not_a_database(file: Path) -> None:
     file.write_bytes(b"something else entirely" * 100)
     with (
@@ -107,6 +127,50 @@ def test_written_by_a_newer_version(file: Path) -> None:
         pytest.raises(memweld.BackendUnavailableError, match="upgrade memweld"),
     ):
         backend.user("ana").sessions()
+
+
+def test_migrated_by_a_newer_version_while_it_is_open(file: Path, backend: memweld.Backend) -> None:
+    state = backend.user("ana").state("n")
+    state["k"] = 1
+    connection = sqlite3.connect(file)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(memweld.BackendUnavailableError, match="upgrade memweld"):
+        state["k"] = 2
+    assert state["k"] == 1
+
+
+def test_who_stores_nothing_is_not_known(backend: memweld.Backend) -> None:
+    """Neither by a condition that fails nor by deleting what is not there."""
+    engine = backend._engine
+    eve = memweld.Scope("eve")
+    assert engine.put_value(eve, "n", "k", 1, if_version=7) is None
+    engine.write_values(eve, [ValueWrite(namespace="n", key="k", delete=True)])
+    assert engine.list_scopes(after=None, limit=9) == []
+    assert engine.put_value(eve, "n", "k", 1, if_version=0)
+    assert engine.list_scopes(after=None, limit=9) == [eve]
+
+
+def test_an_interrupted_beginning_keeps_nobody_out(
+    file: Path, backend: memweld.Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the moment after a transaction began."""
+    state = backend.user("ana").state("n")
+    state["k"] = 1
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    database = backend._engine._database  # type: ignore[attr-defined]
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "_look", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            state["k"] = 2
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(state.set, "k", 3).result(10)
+    with memweld.connect(f"sqlite:///{file}") as other:
+        other.user("ana").state("n")["other"] = 1
+    assert state["k"] == 3
 
 
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:

@@ -314,6 +314,27 @@ def test_writes_meanwhile_are_neither_lost_nor_mixed(connect: Callable[..., memw
             assert np.allclose(np.frombuffer(vector, dtype="<f4"), wanted, atol=1e-6), text
 
 
+def test_nobody_waits_for_the_new_embedder(connect: Callable[..., memweld.Backend]) -> None:
+    """What is written while the last vectors are made is embedded without a transaction, too."""
+    old = connect()
+    fill(old)
+    ana = old.user("ana")
+
+    class Meddled(Asymmetric):
+        calls = 0
+
+        def embed_documents(self, texts: list[str]) -> list[list[float]]:
+            Meddled.calls += 1
+            assert not new._engine._database._here.in_unit, "others wait"  # type: ignore[attr-defined]
+            if Meddled.calls < 12:
+                ana.add(f"written during call {Meddled.calls}")
+            return super().embed_documents(texts)
+
+    new = connect(embedder=Meddled())
+    assert new.reindex() >= 150 + 11
+    assert Meddled.calls >= 12
+
+
 def test_erased_while_reindexing_is_erased_there_too(connect: Callable[..., memweld.Backend]) -> None:
     old = connect()
     fill(old)

@@ -167,7 +167,8 @@ def test_the_names_of_an_agents_memory_go_when_the_user_changes_it(
     with backend._engine.database.writing() as connection:  # type: ignore[attr-defined]
         owner = connection.execute("SELECT id FROM owners WHERE agent_id = 'research'").fetchone()[0]
         payload = json.dumps({"user_id": "ana", "data": "Dr Strange", "linked_memory_ids": [item.id]})
-        connection.execute("INSERT INTO entities VALUES ('e', ?, ?, ?)", (owner, payload, b"\0" * 4 * 64))
+        row = ("e", owner, payload, b"\0" * 4 * 64)
+        connection.execute("INSERT INTO entities (id, owner, payload, vector) VALUES (?, ?, ?, ?)", row)
     monkeypatch.setattr("memweld.engines.facts.facts.finds_entities", lambda: through_mem0)
     assert backend.user("ana").update(item.id, "Ana is healthy").agent_id == "research"
     with backend._engine.database.reading() as connection:  # type: ignore[attr-defined]
@@ -182,6 +183,24 @@ def test_logging_of_the_program_is_left_alone() -> None:
         print(logging.getLogger().handlers, logging.getLogger().level == logging.WARNING)
     """
     assert fresh(code) == "[] True"
+
+
+def test_backends_that_are_closed_leave_nothing_on_mem0s_logger() -> None:
+    code = """
+        import logging, memweld
+        from memweld.testing import HashEmbedder, ScriptedExtractor, facts
+        for _ in range(3):
+            with memweld.connect("sqlite://", llm=ScriptedExtractor([facts("x")]), embedder=HashEmbedder()) as backend:
+                backend.user("ana").add("I love tea")
+        print(len(logging.getLogger("mem0.memory.main").filters))
+    """
+    assert fresh(code) == "1"
+
+
+def test_what_was_extracted_does_not_stay_in_ram(connect: Callable[..., memweld.Backend]) -> None:
+    backend = connect(llm=ScriptedExtractor([facts("Ana prays to Quetzalcoatl")]))
+    assert backend.user("ana").add("I pray")[0].extraction == "extracted"
+    assert backend._engine._facts._mem0._llm.facts == []  # type: ignore[attr-defined]
 
 
 def test_bare_mem0_has_the_holes_that_the_guard_closes(connect: Callable[..., memweld.Backend]) -> None:

@@ -579,7 +579,9 @@ def test_the_names_that_mem0_has_linked_come_first(database: SqliteDatabase, out
     entry = outbox.entries([item.id])[item.id]
     payload = json.dumps({"data": "sister Clara", "linked_memory_ids": [item.id]})
     with database.writing() as connection:
-        connection.execute("INSERT INTO entities VALUES ('e', ?, ?, x'00')", (entry.owner, payload))
+        connection.execute(
+            "INSERT INTO entities (id, owner, payload, vector) VALUES ('e', ?, ?, x'00')", (entry.owner, payload)
+        )
     said = Finding(database, lambda _: {"entities": []})(entry)
     assert (list(said.names), said.by) == (["sister Clara"], "mem0")
 

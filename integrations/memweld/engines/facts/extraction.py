@@ -135,6 +135,11 @@ class GuardedLLM:
         """The texts of the last good answer."""
         return list(self._result.texts or ())
 
+    def take_facts(self) -> list[str]:
+        """`facts`, which are kept no longer: nothing that somebody said stays in RAM behind a call."""
+        facts, self._result.texts = self.facts, None
+        return facts
+
     def generate_response(
         self,
         messages: Sequence[Mapping[str, str]],

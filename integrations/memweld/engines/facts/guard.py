@@ -14,7 +14,21 @@ from collections.abc import Generator, Sequence
 from ...errors import AccessDeniedError
 from ...scope import Scope
 
-__all__ = ["Guard"]
+__all__ = ["Guard", "in_a_call"]
+
+
+class _Calls(threading.local):
+    """How many calls, one inside another, the current thread is in, of whichever guard."""
+
+    open = 0
+
+
+_calls = _Calls()
+
+
+def in_a_call() -> bool:
+    """Whether the current thread works for a memory of ours."""
+    return _calls.open > 0
 
 
 class Guard(threading.local):
@@ -76,6 +90,7 @@ class Guard(threading.local):
         """
         before = self._scope, self.earlier, self.extracting, self.wanted, self.refused
         self._scope, self.earlier, self.extracting, self.wanted, self.refused = scope, earlier, extracting, wanted, None
+        _calls.open += 1
         try:
             yield
             if self.refused is not None:
@@ -86,6 +101,7 @@ class Guard(threading.local):
             raise
         finally:
             self._scope, self.earlier, self.extracting, self.wanted, self.refused = before
+            _calls.open -= 1
 
     @contextlib.contextmanager
     def keeping_errors(self) -> Generator[None]:

@@ -24,6 +24,8 @@ Progress: TypeAlias = Callable[[int, int], object]
 """Told after each batch how many vectors there are and how many there will be."""
 
 _BATCH = 64
+# Others do not wait for the embedder, unless they write so often that there is always a vector missing.
+_ROUNDS = 20
 # Tables with vectors: their rows' place, and what of them is embedded. mem0 2.2 keeps the text of an entity as "data".
 _TABLES = {"items": ("seq", "text", "text"), "entities": ("rowid", "payload", "json_extract(payload, '$.data')")}
 _TRIGGERS = [f"reindexed_{table}_{event}" for table in _TABLES for event in ("deleted", "changed")]
@@ -58,10 +60,12 @@ class Reindexing:
                 _clean(connection)
                 return 0
             _begin(connection, target)
+        rounds = 0
         while True:
             for table in _TABLES:
                 self._sweep(table, target, progress)
-            done = self._finish(target)
+            rounds += 1
+            done = self._finish(target, waits=rounds > _ROUNDS)
             if done is not None:
                 return done
 
@@ -84,15 +88,21 @@ class Reindexing:
             if progress is not None:
                 progress(min(vectors + len(rows), total), total)
 
-    def _finish(self, target: str) -> int | None:
-        """Put the new vectors in the place of the old; None if too many are missing to make them meanwhile."""
+    def _finish(self, target: str, *, waits: bool) -> int | None:
+        """Put the new vectors in the place of the old; None if some are missing.
+
+        Args:
+            target: The new embedder.
+            waits: Make a few that are missing while other writers wait.
+        """
         with self._database.writing() as connection:
             self._check(connection, target)
             for table in _TABLES:
                 rows = _missing(connection, table, -1)
-                if len(rows) == _BATCH:
+                if len(rows) == _BATCH or (rows and not waits):
                     return None
-                _store(connection, table, rows, self._packed(rows))
+                if rows:
+                    _store(connection, table, rows, self._packed(rows))
             for table, (key, _, _) in _TABLES.items():
                 connection.execute(
                     f"UPDATE {table} SET vector = (SELECT vector FROM reindexed AS made "

@@ -223,10 +223,12 @@ class Connections:
             return
         try:
             Path(self.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # What a link points to is made here, too: SQLite would make it readable for others.
+            file = os.path.realpath(self.path)
             # Never open a file that is there: closing it again takes away the locks that SQLite holds on it for other
             # connections of this process, and another process then deletes the log under them (POSIX locks).
             with _Creating.lock, contextlib.suppress(FileExistsError):
-                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+                os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except OSError as error:
             raise BackendUnavailableError(f"{self.where} cannot be opened: {error.strerror or error}.") from error
 

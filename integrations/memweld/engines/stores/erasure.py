@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ...scope import Scope
 from . import owners
 from .database import Connection
+from .matching import forget_filters
 from .sqlite import SqliteDatabase
 
 __all__ = ["Removed", "erase", "remove_all"]
@@ -45,6 +46,7 @@ def erase(database: SqliteDatabase, scope: Scope) -> tuple[Removed, bool]:
         removed = remove_all(connection, scope)
         if removed.root is not None:
             database.owe_overwriting(connection)
+    forget_filters()
     return removed, _overwrite(database)
 
 

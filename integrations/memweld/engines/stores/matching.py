@@ -13,12 +13,17 @@ from typing import Any
 from ...conditions import fits_conditions
 from ...models import JSON
 
-__all__ = ["fits", "value_fits"]
+__all__ = ["fits", "forget_filters", "value_fits"]
 
 
 @functools.lru_cache(maxsize=64)
 def _wanted(filters: str) -> Mapping[str, JSON]:
     return json.loads(filters)
+
+
+def forget_filters() -> None:
+    """Keep no filters in RAM, which may say something of whoever was erased."""
+    _wanted.cache_clear()
 
 
 def _equal(one: Any, other: Any) -> bool:

@@ -208,9 +208,27 @@ UPDATE items SET terms = NULL
 WHERE text GLOB '*[\u0591-\u05c7\u0621-\u06ff\ufb50-\ufdff\ufe70-\ufefc]*' OR text GLOB '{_LONG_WORD}';
 """
 
-# sessions   ids are never used twice, because an export in pages goes on behind the session where it was: it left out the
+# entities   place: rows keep it when the file is rewritten, which SQLite does not promise where no column has it. An
+#            interrupted change of the embedder, which counts on these numbers, begins anew.
+# sessions   ids are never used twice, because an export in pages goes on behind the session where it was: it left out
 #            messages of a new one with the id of one that was cleared.
 _VERSION_6 = """
+DELETE FROM meta WHERE key = 'reindex';
+DROP TABLE IF EXISTS reindexed;
+DROP TRIGGER IF EXISTS reindexed_items_deleted;
+DROP TRIGGER IF EXISTS reindexed_items_changed;
+CREATE TABLE entities_6 (
+    place INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    owner INTEGER NOT NULL REFERENCES owners (id),
+    payload TEXT NOT NULL,
+    vector BLOB NOT NULL
+);
+INSERT INTO entities_6 (id, owner, payload, vector) SELECT id, owner, payload, vector FROM entities ORDER BY rowid;
+DROP TABLE entities;
+ALTER TABLE entities_6 RENAME TO entities;
+CREATE INDEX entities_by_owner ON entities (owner);
+
 CREATE TABLE sessions_6 (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     owner INTEGER NOT NULL REFERENCES owners (id),

@@ -36,9 +36,14 @@ def path_of(url: str) -> str | None:
     ``sqlite:///team.db`` is relative to the working directory, ``sqlite:////data/team.db`` absolute.
 
     Raises:
-        ConfigurationError: The URL names a host.
+        ConfigurationError: The URL names a host, or has a query.
     """
     rest = url.partition("://")[2]
+    if "?" in rest:
+        raise ConfigurationError(
+            f"Cannot connect to {url!r}: a sqlite:// URL names a file and takes no options behind a '?'. Leave "
+            "them out: what can be chosen are arguments of memweld.connect."
+        )
     if rest in ("", "/", "/:memory:"):
         return None
     if not rest.startswith("/"):

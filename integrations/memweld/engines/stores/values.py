@@ -58,6 +58,8 @@ class Values:
             self.sweep_along(connection, scope)
             version = _replace(connection, scope, write, if_version)
             if version is None:
+                if if_version and owners.find(connection, scope) is None:
+                    return None
                 version = _put(connection, owners.claim(connection, scope).id, write, keep, if_version)
             return version
 
@@ -65,12 +67,16 @@ class Values:
         """Store and delete values in one transaction."""
         with self._database.writing() as connection:
             self.sweep_along(connection, scope)
-            owner = owners.claim(connection, scope).id
+            # Nobody becomes known by deleting.
+            claim = owners.find if all(write.delete for write in writes) else owners.claim
+            owner = claim(connection, scope)
+            if owner is None:
+                return
             for write in writes:
                 if write.delete:
-                    _delete(connection, owner, write.namespace, write.key)
+                    _delete(connection, owner.id, write.namespace, write.key)
                 else:
-                    _put(connection, owner, write, keep, None)
+                    _put(connection, owner.id, write, keep, None)
 
     def delete(self, scope: Scope, namespace: str, key: str) -> bool:
         """Remove the key and its record; whether it was there."""

@@ -71,7 +71,7 @@ class Mem0Calls:
             if isinstance(cause := _cause(error, ExtractionFailedError), ExtractionFailedError):
                 raise cause from error
             raise BackendUnavailableError(f"mem0 could not store the facts: {error}") from error
-        return self._llm.facts
+        return self._llm.take_facts()
 
     def find(self, scope: Scope, query: str, limit: int, conditions: Mapping[str, Any]) -> list[tuple[ItemRow, float]]:
         """What mem0 makes of more rows of our store and of the entities that it has linked to them."""

@@ -20,7 +20,7 @@ from ...stores.database import Database
 from ..embedders import GuardedEmbedding
 from ..environment import finds_entities
 from ..extraction import GuardedLLM
-from ..guard import Guard
+from ..guard import Guard, in_a_call
 from ..store import FactStore
 from .journal import Journal
 from .vector_store import StoreConfig, open_collection
@@ -41,13 +41,13 @@ def _close_spacy_trap() -> None:
 class _Discreet(logging.Filter):
     """mem0 2.2 logs the texts that it stores, at INFO and DEBUG; logs outlive an erasure."""
 
-    def __init__(self, guard: Guard) -> None:
-        super().__init__()
-        self._guard = guard
-
     def filter(self, record: logging.LogRecord) -> bool:
         """Let warnings through, and whatever a mem0 of the program's own logs."""
-        return record.levelno >= logging.WARNING or not self._guard.is_acting
+        return record.levelno >= logging.WARNING or not in_a_call()
+
+
+# One for all backends: a logger keeps its filters, and with them what they know, as long as the program runs.
+_DISCREET = _Discreet()
 
 
 class NoLLM:
@@ -71,7 +71,7 @@ def make_mem0(database: Database, guard: Guard, store: FactStore, embedding: Gua
     """
     config = StoreConfig(collection_name=_PROVIDER, database=database, guard=guard, store=store)
     _close_spacy_trap()
-    logging.getLogger(main.__name__).addFilter(_Discreet(guard))
+    logging.getLogger(main.__name__).addFilter(_DISCREET)
     VectorStoreFactory.provider_to_class[_PROVIDER] = f"{open_collection.__module__}.{open_collection.__name__}"
     EmbedderFactory.provider_to_class[_PROVIDER] = f"{__name__}.NoEmbedding"
     LlmFactory.register_provider(_PROVIDER, f"{__name__}.NoLLM")
