@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from threading import get_ident
 
 __all__ = ["FORK_SECONDS", "Gate", "gate", "on_fork"]
 
@@ -24,38 +25,45 @@ class Gate:
         self._inside: dict[int, int] = {}
         self._closed = 0
 
+    # Each read and write passes here: no lock is taken while nobody forks. A thread changes its own entry alone, and
+    # looks whether the gate is closed after it has said that it is inside; who closes it looks in the other order.
+
     def enter(self) -> None:
         """Begin to use SQLite; may be nested."""
-        me = threading.get_ident()
-        with self._changed:
-            inside = self._inside
-            if me in inside:
-                inside[me] += 1
-                return
-            while self._closed:
-                self._changed.wait()
+        me = get_ident()
+        inside = self._inside
+        if me in inside:
+            inside[me] += 1
+            return
+        inside[me] = 1
+        while self._closed:
+            del inside[me]
+            with self._changed:
+                self._changed.notify_all()
+                while self._closed:
+                    self._changed.wait()
             inside[me] = 1
 
     def leave(self) -> None:
         """End what `enter` began."""
-        me = threading.get_ident()
-        with self._changed:
-            inside = self._inside
-            # In a child that was forked inside there is nothing to end.
-            left = inside.pop(me, 1) - 1
-            if left:
-                inside[me] = left
-            elif self._closed:
+        me = get_ident()
+        inside = self._inside
+        # In a child that was forked inside there is nothing to end.
+        left = inside.pop(me, 1) - 1
+        if left:
+            inside[me] = left
+        elif self._closed:
+            with self._changed:
                 self._changed.notify_all()
 
     def close(self) -> None:
         """Let nobody in, and wait until everybody else is out, for some seconds at most."""
         deadline = time.monotonic() + FORK_SECONDS
-        me = threading.get_ident()
+        me = get_ident()
         with self._changed:
             self._closed += 1
-            while self._inside.keys() - {me} and time.monotonic() < deadline:
-                self._changed.wait(max(deadline - time.monotonic(), 0.0))
+            while any(each != me for each in list(self._inside)) and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)
 
     def open(self) -> None:
         """Let others in again."""
