@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar
 
 import anyio.to_thread
 from anyio import CapacityLimiter
@@ -43,23 +43,23 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-# Threads of our own beside those of the program's web framework, and apart: answers of LLMs must not keep a look-up
-# waiting. A limiter belongs to an event loop.
-_QUICK, _SLOW = 40, 16
-_limiters: RunVar[tuple[CapacityLimiter, CapacityLimiter]] = RunVar("memweld_limiters")
+# Threads of our own beside those of the program's web framework, and apart by what they may wait for: answers of LLMs
+# must not keep a look-up waiting. A limiter belongs to an event loop.
+_Pace: TypeAlias = Literal["quick", "llm", "queue", "flush"]
+_THREADS: Mapping[_Pace, int] = {"quick": 40, "llm": 16, "queue": 16, "flush": 16}
+_limiters: RunVar[dict[_Pace, CapacityLimiter]] = RunVar("memweld_limiters")
 
 
-def _limiter(*, slow: bool) -> CapacityLimiter:
+def _limiter(pace: _Pace) -> CapacityLimiter:
     try:
-        return _limiters.get()[slow]
+        return _limiters.get()[pace]
     except LookupError:
-        _limiters.set((CapacityLimiter(_QUICK), CapacityLimiter(_SLOW)))
-        return _limiters.get()[slow]
+        _limiters.set({name: CapacityLimiter(threads) for name, threads in _THREADS.items()})
+        return _limiters.get()[pace]
 
 
 async def _run(method: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    slow = method.__name__ in ("add", "capture", "flush")
-    return await in_thread(functools.partial(method, *args, **kwargs), slow=slow)
+    return await _in_thread(functools.partial(method, *args, **kwargs), "quick")
 
 
 async def in_thread(work: Callable[[], T], *, slow: bool = False) -> T:
@@ -69,8 +69,12 @@ async def in_thread(work: Callable[[], T], *, slow: bool = False) -> T:
         work: What to do.
         slow: Whether it may wait for an LLM; such work has threads of its own.
     """
+    return await _in_thread(work, "llm" if slow else "quick")
+
+
+async def _in_thread(work: Callable[[], T], pace: _Pace) -> T:
     # Cancelling the caller does not stop the thread: a write that was begun is finished, never left half done.
-    return await anyio.to_thread.run_sync(work, limiter=_limiter(slow=slow))
+    return await anyio.to_thread.run_sync(work, limiter=_limiter(pace))
 
 
 class AsyncPreferences:
@@ -230,8 +234,10 @@ class AsyncMemory:
         session_id: str | None = None,
         created_at: datetime | str | None = None,
     ) -> list[MemoryItem]:
-        add = self._sync.add
-        return await _run(add, messages, metadata=metadata, infer=infer, session_id=session_id, created_at=created_at)
+        work = functools.partial(
+            self._sync.add, messages, metadata=metadata, infer=infer, session_id=session_id, created_at=created_at
+        )
+        return await _in_thread(work, "quick" if infer is False else "llm")
 
     async def search(
         self,
@@ -310,7 +316,7 @@ class AsyncMemory:
         keep: Captured = "turn",
         background: bool = False,
     ) -> list[MemoryItem]:
-        return await _run(
+        work = functools.partial(
             self._sync.capture,
             messages,
             session_id=session_id,
@@ -319,9 +325,11 @@ class AsyncMemory:
             keep=keep,
             background=background,
         )
+        waits_for_nobody = infer is False or keep == "history"
+        return await _in_thread(work, "queue" if background else "quick" if waits_for_nobody else "llm")
 
     async def flush(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - as the synchronous one
-        return await _run(self._sync.flush, timeout)
+        return await _in_thread(functools.partial(self._sync.flush, timeout), "flush")
 
     async def export(self) -> dict[str, JSON]:
         return await _run(self._sync.export)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from .background import background_of
+from .background import GRACE_SECONDS, background_of
 from .engine import Engine
 from .errors import ConfigurationError
 from .memory import Memory
@@ -164,9 +164,14 @@ class Backend:
         standing = getattr(self._engine, "standing", None)
         return [] if standing is None else standing()
 
-    def close(self) -> None:
-        """Release files and connections, after what was captured in the background is kept."""
-        background_of(self._engine).flush()
+    def close(self, *, grace: float = GRACE_SECONDS) -> None:
+        """Release files and connections, after what was captured in the background is kept.
+
+        Args:
+            grace: Seconds to wait for LLMs. What they have not answered then is kept as it was said; to wait for them
+                as long as it takes, `flush` before.
+        """
+        background_of(self._engine).finish(grace)
         self._engine.close()
 
     def __enter__(self) -> Backend:

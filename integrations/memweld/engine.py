@@ -114,13 +114,21 @@ class Engine(Protocol):
         metadata: Mapping[str, JSON],
         session_id: str | None,
         created_at: datetime | None,
+        epoch: int | None = None,
     ) -> list[MemoryItem]:
         """Store the drafts, or what the LLM makes of them; an equal text in the same scope is stored once.
 
+        An erasure also ends what waits for the LLM: nothing is stored of it. With ``epoch`` nothing is stored if the
+        scope was erased after `get_epoch` has answered that.
+
         Returns:
             The stored items in order; for a text that was there already, the item that holds it. Empty only if the
-            LLM answered, well-formed, that there is nothing to keep.
+            LLM answered, well-formed, that there is nothing to keep, or if the scope was erased meanwhile.
         """
+        ...
+
+    def get_epoch(self, scope: Scope) -> int:
+        """A number that is another one after each erasure of the scope."""
         ...
 
     def put_keyed(self, scope: Scope, draft: KeyedDraft) -> MemoryItem:
@@ -177,7 +185,7 @@ class Engine(Protocol):
         ...
 
     def delete_item(self, scope: Scope, memory_id: str) -> None:
-        """Delete the item, its vector, its keywords and its past texts; of a record its value, too."""
+        """Delete the item, its vector and its keywords; of a record its value, too."""
         ...
 
     def clear_items(self, scope: Scope) -> int:
@@ -373,7 +381,7 @@ class Engine(Protocol):
         ...
 
     def erase(self, scope: Scope) -> EraseReceipt:
-        """Remove all that the scope contains, texts of the past included."""
+        """Remove all that the scope contains, and what waits to be added to it."""
         ...
 
     # the store: for those who run it, and never for a model or a `Memory`

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from .background import background_of
 from .checks import (
@@ -21,7 +22,7 @@ from .checks import (
     check_time,
 )
 from .engine import Engine, ItemDraft
-from .errors import ConfigurationError, invalid
+from .errors import ConfigurationError, InvalidInputError, invalid
 from .facets import History, Preferences, State, Tasks
 from .messages import MessagesLike, to_messages
 from .models import JSON, Captured, ChatMessage, EraseReceipt, Hit, Kind, MemoryItem, Related, Session
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from .aio import AsyncMemory
 
 __all__ = ["Memory"]
+
+logger = logging.getLogger("memweld.memory")
 
 _MOST_RELATED = 1_000
 
@@ -134,7 +137,8 @@ class Memory:
             created_at: When it was said, for imports; now, if not given.
 
         Returns:
-            The items that hold it, in order, also those that were there already.
+            The items that hold it, in order, also those that were there already. Empty only if the scope was erased
+            while the LLM was asked: what was said before goes with the rest.
 
         Raises:
             InvalidInputError: An argument breaks a rule; nothing was written.
@@ -147,6 +151,7 @@ class Memory:
         checked_metadata = check_metadata(metadata)
         checked_session = None if session_id is None else check_key("session_id", session_id)
         checked_time = check_time("created_at", created_at)
+        epoch = self._engine.get_epoch(self.scope) if wanted else None
         for extract in (True, False) if wanted else (False,):
             items = self._engine.add_items(
                 self.scope,
@@ -155,6 +160,7 @@ class Memory:
                 metadata=checked_metadata,
                 session_id=checked_session,
                 created_at=checked_time,
+                epoch=epoch,
             )
             # An LLM that finds nothing worth keeping does not overrule a caller who said: remember this.
             if items:
@@ -374,27 +380,39 @@ class Memory:
             infer: Whether the LLM extracts; None means if there is one.
             keep: ``turn``: both; or ``history`` or ``facts`` alone.
             background: Do not wait for the facts: the history is written, and they follow, in order within the
-                session. What goes wrong with them is logged. `flush`, `Backend.close` and the end of the program wait.
+                session. What goes wrong with them is logged. `flush` waits for them; `Backend.close` and the end of
+                the program wait for a while. Where too many wait already (1,000), or at the end, for the LLM, what was
+                said is kept as it is. `erase` ends what waits.
 
         Returns:
             The memories that hold the facts; empty where nothing was worth keeping, and in the background.
 
         Raises:
-            InvalidInputError: An argument breaks a rule; nothing was written.
+            InvalidInputError: An argument breaks a rule, and nothing was written. Or a message can be kept in a
+                history and is no fact (it holds a NUL character, or over a million): then the history is written.
             ConfigurationError: ``infer=True`` without an LLM.
         """
         if keep not in ("turn", "history", "facts"):
             raise invalid("keep", keep, "it is turn, history or facts", "Choose one.")
         turn = to_messages(messages)
         wanted = self._wants_extraction(infer)
-        drafts = _drafts(turn, ("user", "assistant") if wanted else ("user",))
-        if not wanted:
-            drafts = _stated(drafts)
         checked_metadata = check_metadata(metadata)
         checked_session = None if session_id is None else check_key("session_id", session_id)
-        if checked_session is not None and keep != "facts":
+        keeps_history = checked_session is not None and keep != "facts"
+        epoch = self._engine.get_epoch(self.scope) if keep != "history" and (wanted or background) else None
+        if keeps_history:
             self.history(checked_session).append(turn)
-        if not drafts or keep == "history":
+        if keep == "history":
+            return []
+        try:
+            drafts = _drafts(turn, ("user", "assistant") if wanted else ("user",))
+        except InvalidInputError as error:
+            if not (background and keeps_history):
+                raise
+            logger.warning("memweld: a turn is kept in its session, and no facts of it: %s", error)
+            return []
+        drafts = drafts if wanted else _stated(drafts)
+        if not drafts:
             return []
         add = functools.partial(
             self._engine.add_items,
@@ -404,10 +422,12 @@ class Memory:
             metadata=checked_metadata,
             session_id=checked_session,
             created_at=None,
+            epoch=epoch,
         )
         if not background:
             return add()
-        background_of(self._engine).submit((self.scope, checked_session), add)
+        verbatim = functools.partial(add, infer=False)
+        background_of(self._engine).submit((self.scope, checked_session), add, instead=verbatim)
         return []
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -420,6 +440,10 @@ class Memory:
             Whether it is.
         """
         return background_of(self._engine).flush(timeout)
+
+    def _is_mine(self, key: Hashable) -> bool:
+        """Whether what waits under this key is of a scope that this one contains."""
+        return isinstance(key, tuple) and self.scope.contains(cast("tuple[Scope, str | None]", key)[0])
 
     # everything
 
@@ -445,9 +469,12 @@ class Memory:
         return self._engine.restore(self.scope, read_export(self.scope, export))
 
     def erase(self) -> EraseReceipt:
-        """Remove everything of this scope: memories, past texts, state, histories. It cannot be undone.
+        """Remove everything of this scope: memories, state, histories. It cannot be undone.
+
+        What was captured before, and still waits for the LLM, is not kept.
 
         Returns:
             A receipt with the rows erased in each store.
         """
+        background_of(self._engine).drop(self._is_mine)
         return self._engine.erase(self.scope)

@@ -1,16 +1,19 @@
 """Work in the background: in order within a session, within bounds, and done before the program ends."""
 
+import asyncio
 import logging
 import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from memweld import connect
+from memweld import Backend, connect
 from memweld.background import Background
+from memweld.hurry import hurried
 from memweld.models import Hit
 from memweld.recall import not_shown, recall_query
 from memweld.testing import HashEmbedder
@@ -82,6 +85,144 @@ def test_no_thread_is_left_without_work() -> None:
         time.sleep(0.01)
 
 
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of threads that the system refuses to start."""
+    refused: list[str] = []
+    start = threading.Thread.start
+
+    def start_or_refuse(thread: threading.Thread) -> None:
+        if thread.name in refused:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_or_refuse)
+    return refused
+
+
+def test_without_a_thread_the_work_is_done_by_who_submits_it(no_threads: list[str]) -> None:
+    background = Background(workers=2)
+    done: list[object] = []
+    no_threads.append("memweld-background")
+    background.submit("a", lambda: done.append(threading.current_thread()))
+    assert done == [threading.current_thread()]
+    no_threads.clear()
+    background.submit("a", lambda: done.append(threading.current_thread()))
+    assert background.flush(10)
+    assert done[1] is not threading.current_thread()
+    # One thread that there is does the work of those that there are not.
+    gate = threading.Event()
+    background.submit("a", lambda: gate.wait(10))
+    no_threads.append("memweld-background")
+    background.submit("b", lambda: done.append("b"))
+    assert len(done) == 2
+    gate.set()
+    assert background.flush(10)
+    assert done[2] == "b"
+
+
+def test_without_a_thread_for_the_llm_the_text_is_kept(no_threads: list[str]) -> None:
+    with connect("sqlite://", llm=ScriptedExtractor([facts("Likes tea")]), embedder=HashEmbedder()) as backend:
+        no_threads.append("memweld-extraction")
+        for number in range(70):  # more than may wait at once
+            (item,) = backend.user("ana").add(f"I like tea {number}")
+            assert (item.text, item.extraction) == (f"I like tea {number}", "failed")
+            assert "no thread" in str(item.extraction_error)
+        no_threads.clear()
+        assert backend.user("ana").add("I like tea!")[0].text == "Likes tea"
+
+
+def test_who_finds_no_room_in_time_does_it_the_quick_way(caplog: pytest.LogCaptureFixture) -> None:
+    background = Background(workers=1, capacity=2, patience=0.05)
+    gate = threading.Event()
+    done: list[str] = []
+    for number in range(4):
+        background.submit(number, lambda: gate.wait(10), instead=lambda: done.append("quick"))
+    assert done == ["quick", "quick"]
+    assert "kept as it is" in caplog.text
+    gate.set()
+    assert background.flush(10)
+    background.submit("a", lambda: done.append("slow"), instead=lambda: done.append("quick"))
+    assert background.flush(10)
+    assert done == ["quick", "quick", "slow"]
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_at_the_end_nobody_waits_for_what_hangs(is_told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memweld.background._STUCK_SECONDS", 0.1)
+    background = Background(workers=1)
+    gate = threading.Event()
+    done: list[str] = []
+
+    def hang() -> None:
+        with hurried(gate.set) if is_told else nullcontext():
+            gate.wait(30)
+        done.append("held")
+
+    background.submit("a", hang, instead=lambda: done.append("quick 1"))
+    background.submit("a", lambda: done.append("slow"), instead=lambda: done.append("quick 2"))
+    background.submit("b", lambda: done.append("no other way"))
+    background.finish(0.1)
+    assert done[0] == ("held" if is_told else "quick 1")
+    assert sorted(done[1:]) == ["no other way", "quick 2"]
+    gate.set()
+    assert background.flush(10)
+    background.submit("a", lambda: done.append("slow"), instead=lambda: done.append("later"))
+    background.finish(10)
+    assert done[-1] == "later"
+
+
+def test_what_is_dropped_is_not_done() -> None:
+    background = Background(workers=1)
+    gate = threading.Event()
+    done: list[str] = []
+    background.submit("a", lambda: gate.wait(10))
+    for key in ("a", "b", "a", "c"):
+        background.submit(key, lambda key=key: done.append(key))
+    background.drop(lambda key: key in ("a", "b"))
+    gate.set()
+    assert background.flush(10)
+    background.submit("a", lambda: done.append("anew"))
+    assert background.flush(10)
+    assert done == ["c", "anew"]
+
+
+def test_an_llm_that_hangs_keeps_no_other_call_waiting() -> None:
+    """Neither what asks no LLM, nor a capture in the background, nor the end."""
+    gate = threading.Event()
+    llm = ScriptedExtractor([lambda _: gate.wait(60)])
+
+    async def scenario(backend: Backend) -> None:
+        held = [asyncio.create_task(backend.user("ana").aio.add(f"Thing {number}")) for number in range(20)]
+        await asyncio.sleep(0.3)
+        bob = backend.user("bob").aio
+        await asyncio.wait_for(bob.add("I like tea", infer=False), 20)
+        await asyncio.wait_for(bob.capture("I like trams", session_id="s", background=True), 20)
+        assert not await bob.flush(0.1)
+        assert [item.text for item in await bob.all()] == ["I like tea"]
+        gate.set()
+        await asyncio.gather(*held)
+
+    with connect("sqlite://", llm=llm, embedder=HashEmbedder()) as backend:
+        backend.user("ana").search("what is loaded first")
+        asyncio.run(scenario(backend))
+
+
+def test_closing_does_not_wait_for_an_llm_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+    url = f"sqlite:///{tmp_path / 'memory.db'}"
+    backend = connect(url, llm=ScriptedExtractor([lambda _: gate.wait(60)]), embedder=HashEmbedder())
+    ana = backend.user("ana")
+    for number in range(3):
+        ana.capture(f"I say {number}", session_id="s", background=True)
+    monkeypatch.setenv("MEMWELD_LLM_TIMEOUT", "60")
+    backend.close(grace=0.2)
+    gate.set()
+    with connect(url, embedder=HashEmbedder()) as again:
+        kept = [(item.text, item.extraction) for item in again.user("ana").all()]
+    assert kept == [("I say 0", "failed"), ("I say 1", "verbatim"), ("I say 2", "verbatim")]
+
+
 def test_closing_waits_for_what_was_captured(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'memory.db'}"
     extractor = ScriptedExtractor([facts(f"Fact {number}") for number in range(3)], delay=0.1)
@@ -133,6 +274,39 @@ print([[item.text for item in backend.user(user).all()] for user in ("ana", "bob
 """
 
 
+HANGS = """
+import sys, time, memweld, memweld.background
+from memweld.testing import HashEmbedder
+memweld.background.GRACE_SECONDS = 0.5
+class Hanging:
+    def invoke(self, _):
+        time.sleep(1_000)
+ana = memweld.connect(sys.argv[1], llm=Hanging(), embedder=HashEmbedder()).user("ana")
+for number in range(6):
+    ana.capture(f"I say {number}", session_id="s", background=True)
+"""
+FORK_LLM = """
+import os, sys, threading, memweld
+from memweld.testing import HashEmbedder
+from memweld.testing.llm import ScriptedExtractor, facts
+gate = threading.Event()
+llm = ScriptedExtractor([lambda _: gate.wait(60)] * 64 + [facts("Likes tea")])
+backend = memweld.connect(sys.argv[1], llm=llm, embedder=HashEmbedder())
+backend.user("ana").search("what is loaded first")
+threads = [threading.Thread(target=backend.user("ana").add, args=(f"Thing {each}",)) for each in range(64)]
+for thread in threads:
+    thread.start()
+while len(llm.prompts) < 64:
+    pass
+child = os.fork()
+if child == 0:
+    print([item.text for item in backend.user("bob").add("I like tea")], flush=True)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+gate.set()
+"""
+
+
 def run(code: str, url: str) -> str:
     command = [sys.executable, "-W", "ignore", "-c", code, url]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -146,6 +320,26 @@ def test_the_end_of_the_program_waits_too(tmp_path: Path) -> None:
     assert run(EXIT, url) == "0", "nothing was there when the last line ran"
     with connect(url, embedder=HashEmbedder()) as backend:
         assert [item.text for item in backend.user("ana").all()] == ["Lives in Porto", "Has a cat"]
+
+
+def test_the_end_of_the_program_does_not_wait_for_an_llm_that_hangs(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'memory.db'}"
+    done = subprocess.run([sys.executable, "-c", HANGS, url], capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0
+    with connect(url, embedder=HashEmbedder()) as backend:
+        assert [item.text for item in backend.user("ana").all()] == [f"I say {number}" for number in range(6)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_a_fork_waits_for_no_answer_of_the_parents(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK_LLM, f"sqlite:///{tmp_path / 'memory.db'}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "['Likes tea']"), done.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")

@@ -118,6 +118,7 @@ kept = st.builds(
 pages = st.builds(ExportPage, kept, optional)
 ANSWERS: dict[str, st.SearchStrategy[Any]] = {
     "add_items": st.lists(items, max_size=3),
+    "get_epoch": counts,
     "put_keyed": items,
     "get_keyed": st.none() | items,
     "search_items": st.lists(hits, max_size=3),
@@ -162,6 +163,7 @@ ARGUMENTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "metadata": objects,
             "session_id": optional,
             "created_at": st.none() | times,
+            "epoch": st.none() | counts,
         }
     ),
     "put_keyed": st.fixed_dictionaries({"draft": keyed}),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
@@ -14,6 +13,8 @@ from ..engine import ExportPage, ItemDraft, Kept, KeyedDraft, StoredValue
 from ..errors import ConfigurationError, MemoryNotFoundError
 from ..models import JSON, ChatMessage, EraseReceipt, Hit, Kind, MemoryItem, Related, Session, ValueEntry, ValueWrite
 from ..scope import Scope
+from .loading import Loading
+from .stores import owners
 from .stores.catalogue import Catalogue
 from .stores.chat import Chat
 from .stores.connections import Durability
@@ -71,14 +72,11 @@ class LocalEngine:
         }
         self._loaded: Facts | None = None
         self._ends = PageEnds()
-        self._reset_lock()
-        self._database.after_fork += [self._reset_lock, self._ends.begin]
+        self._database.after_fork.append(self._ends.begin)
+        self._loading = Loading()
 
     def _open(self, url: str, durability: Durability) -> Any:
         return SqliteDatabase(path_of(url), durability=durability)
-
-    def _reset_lock(self) -> None:
-        self._loading = threading.Lock()
 
     @property
     def in_ram(self) -> bool:
@@ -120,8 +118,11 @@ class LocalEngine:
         metadata: Mapping[str, JSON],
         session_id: str | None,
         created_at: datetime | None,
+        epoch: int | None = None,
     ) -> list[MemoryItem]:
         """Store drafts, verbatim or as the facts that the LLM finds in them."""
+        if infer and epoch is None:
+            epoch = self.get_epoch(scope)
         earlier = self._earlier(scope, session_id, drafts) if infer and session_id is not None else []
         return self._facts.add(
             scope,
@@ -131,7 +132,17 @@ class LocalEngine:
             session_id=session_id,
             created_at=created_at,
             earlier=earlier,
+            epoch=epoch,
         )
+
+    def get_epoch(self, scope: Scope) -> int:
+        """The number of the scope's row, which is never used again: an erasure removes it."""
+        with self._database.reading() as connection:
+            owner = owners.find(connection, scope)
+        if owner is None:
+            with self._database.writing() as connection:
+                owner = owners.claim(connection, scope)
+        return owner.id
 
     def _earlier(self, scope: Scope, session_id: str, drafts: Sequence[ItemDraft]) -> list[dict[str, str]]:
         """The session before this turn, whose own messages may stand in the history already."""

@@ -83,9 +83,9 @@ def _wanted(wanted: Sequence[tuple[str, str]]) -> None:
         check_key("key", key)
 
 
-def _version(version: int) -> None:
+def _version(version: int, name: str = "if_version") -> None:
     if not 0 <= version <= _MAX_VERSION:
-        raise invalid("if_version", version, f"a version is 0 to {_MAX_VERSION}", "Pass the version that you read.")
+        raise invalid(name, version, f"a version is 0 to {_MAX_VERSION}", "Pass the version that you read.")
 
 
 # The rules that the caller's own memweld has applied, for callers that are something else. Nothing is changed here:
@@ -100,6 +100,7 @@ _RULES: Mapping[str, Callable[[Any], object]] = {
     "text": lambda text: check_text("text", text),
     "value": lambda value: check_json("value", value),
     "if_version": _version,
+    "epoch": lambda number: _version(number, name="epoch"),
     "ttl": check_ttl,
     "half_life": _half_life,
     "timeout": _timeout,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import json
+import os
 import queue
 import re
 import sys
@@ -18,6 +19,7 @@ from typing import Any, TypeAlias, cast
 
 from ...checks import check_text
 from ...errors import ConfigurationError, InvalidInputError
+from ...hurry import hurried
 
 __all__ = ["ExtractionFailedError", "GuardedLLM", "load_llm"]
 
@@ -26,12 +28,26 @@ Ask: TypeAlias = "Callable[[list[dict[str, str]], Any], object]"
 _THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 # An LLM that never answers leaves a thread behind for each call: so many at most.
 _MOST_WAITING = 64
-_WAITING = threading.BoundedSemaphore(_MOST_WAITING)
+_waiting = threading.BoundedSemaphore(_MOST_WAITING)
 _FENCE = re.compile(r"^```[a-zA-Z0-9]*\s*\n(.*?)\n?```$", re.DOTALL)
+
+
+def _forget_the_parents() -> None:
+    # The threads that would give these back are the parent's.
+    global _waiting  # noqa: PLW0603 - all extractions of the process share it
+    _waiting = threading.BoundedSemaphore(_MOST_WAITING)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_the_parents)
 
 
 class ExtractionFailedError(Exception):
     """The LLM failed, or its answer is no list of facts. The message is one line for the item that is kept instead."""
+
+
+class _Hurried(Exception):  # noqa: N818 - a sign, which nobody raises
+    """Put in the place of an answer that is no longer waited for."""
 
 
 def load_llm(llm: Any) -> Ask | None:
@@ -176,7 +192,8 @@ class GuardedLLM:
         if self._ask is None:
             raise ExtractionFailedError("no LLM is configured")
         ask = self._ask
-        if not _WAITING.acquire(blocking=False):
+        waiting = _waiting
+        if not waiting.acquire(blocking=False):
             raise ExtractionFailedError(f"{_MOST_WAITING} answers of the LLM are still waited for")
         answers: queue.SimpleQueue[tuple[object, BaseException | None]] = queue.SimpleQueue()
 
@@ -187,15 +204,22 @@ class GuardedLLM:
             except BaseException as error:  # noqa: BLE001 - SystemExit too: whatever a model's client raises
                 answers.put((None, error))
             finally:
-                _WAITING.release()
+                waiting.release()
 
         # A daemon thread: an LLM that never answers must keep neither the caller nor the program's end waiting.
         context = contextvars.copy_context()
-        threading.Thread(target=context.run, args=(work,), name="memweld-extraction", daemon=True).start()
         try:
-            answer, error = answers.get(timeout=self._timeout)
+            threading.Thread(target=context.run, args=(work,), name="memweld-extraction", daemon=True).start()
+        except (RuntimeError, MemoryError) as error:  # the system has no more threads
+            waiting.release()
+            raise ExtractionFailedError("no thread could be started to ask the LLM") from error
+        try:
+            with hurried(lambda: answers.put((None, _Hurried()))):
+                answer, error = answers.get(timeout=self._timeout)
         except queue.Empty:
             raise ExtractionFailedError(f"the LLM did not answer within {self._timeout:g} s") from None
+        if isinstance(error, _Hurried):
+            raise ExtractionFailedError("the program ended before the LLM answered")
         if error is not None:
             # The exception's text may quote the prompt or a key; its type says what to look for in the logs.
             raise ExtractionFailedError(f"the LLM raised {type(error).__name__}") from error

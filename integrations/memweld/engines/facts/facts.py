@@ -7,7 +7,6 @@ text or searches.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -18,6 +17,8 @@ from ...engine import ItemDraft, KeyedDraft
 from ...errors import BackendUnavailableError, MemoryNotFoundError, invalid
 from ...models import JSON, Extraction, Hit, Kind, MemoryItem
 from ...scope import Scope
+from ..loading import Loading
+from ..stores import owners
 from ..stores.database import Database
 from ..stores.items import ItemRow, Items
 from ..stores.linked import unlink
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
     from .mirror.pending import Delivery
 
 __all__ = ["Facts"]
+
+
+class _ErasedError(Exception):
+    """The scope was erased since the call began."""
 
 
 class Facts:
@@ -79,8 +84,7 @@ class Facts:
         self._store = self._make_store(mirror, 1_000_000 * cache_mb)
         self._llm = llm, llm_timeout
         self._made: Mem0Calls | None = None
-        self._reset_lock()
-        database.after_fork.append(self._reset_lock)
+        self._loading = Loading()
 
     def _make_store(self, mirror: Mem0Configuration | None, cache_bytes: int) -> FactStore:
         parts = (self._database, self._guard, self._claim, self._embedding)
@@ -91,9 +95,6 @@ class Facts:
 
         self.delivery = make_delivery(mirror, self._database, self._embedding, self._claim)
         return MirroredStore(self.delivery.mirror, *parts, cache_bytes=cache_bytes)
-
-    def _reset_lock(self) -> None:
-        self._loading = threading.Lock()
 
     @property
     def _mem0(self) -> Mem0Calls:
@@ -138,16 +139,29 @@ class Facts:
         session_id: str | None,
         created_at: datetime | None,
         earlier: Sequence[dict[str, str]],
+        epoch: int | None,
     ) -> list[MemoryItem]:
         """Store the drafts, or the facts that the LLM finds in them (see ``Engine.add_items``)."""
         envelope = Envelope(session_id=session_id, metadata=dump_json(metadata) if metadata else "{}")
-        if not infer:
-            return self._add_verbatim(scope, drafts, envelope, created_at)
         try:
-            return self._add_extracted(scope, drafts, envelope, created_at, earlier)
-        except ExtractionFailedError as error:
-            failed = self._envelope(envelope, "failed", str(error))
-            return self._add_verbatim(scope, drafts, failed, created_at)
+            if not infer:
+                return self._add_verbatim(scope, drafts, envelope, created_at, epoch)
+            try:
+                return self._add_extracted(scope, drafts, envelope, created_at, earlier=earlier, epoch=epoch)
+            except ExtractionFailedError as error:
+                failed = self._envelope(envelope, "failed", str(error))
+                return self._add_verbatim(scope, drafts, failed, created_at, epoch)
+        except _ErasedError:
+            return []
+
+    def _check_epoch(self, scope: Scope, epoch: int | None) -> None:
+        """Make sure, in the transaction that writes, that the scope was not erased since the epoch was asked for."""
+        if epoch is None:
+            return
+        with self._database.reading() as connection:
+            owner = owners.find(connection, scope)
+        if owner is None or owner.id != epoch:
+            raise _ErasedError
 
     def put_keyed(self, scope: Scope, draft: KeyedDraft) -> MemoryItem:
         """Store a fact under its key, replacing what the key held in exactly this scope."""
@@ -165,13 +179,19 @@ class Facts:
         return stored.item()
 
     def _add_verbatim(
-        self, scope: Scope, drafts: Sequence[ItemDraft], envelope: Envelope, created_at: datetime | None
+        self,
+        scope: Scope,
+        drafts: Sequence[ItemDraft],
+        envelope: Envelope,
+        created_at: datetime | None,
+        epoch: int | None,
     ) -> list[MemoryItem]:
         with (
             self._embedding.prepared([draft.text for draft in drafts]),
             self._database.writing(),
             self._guard.acting_for(scope),
         ):
+            self._check_epoch(scope, epoch)
             rows = self._store_drafts(scope, drafts, envelope, created_at or utc_now())
             stored = [
                 self._held(scope, draft.text) if row is None else row.item()
@@ -197,13 +217,19 @@ class Facts:
         drafts: Sequence[ItemDraft],
         envelope: Envelope,
         created_at: datetime | None,
+        *,
         earlier: Sequence[dict[str, str]],
+        epoch: int | None,
     ) -> list[MemoryItem]:
+        # Whoever was erased is not told to the LLM any more.
+        self._check_epoch(scope, epoch)
         extracted = self._envelope(envelope, "extracted", None)
         mem0 = self._mem0
         # The unit's transaction begins with mem0's first write, which comes after the LLM's answer.
         with self._database.unit():
             texts = mem0.extract(scope, drafts, extracted, created_at, earlier)
+            # Where somebody erases the scope now, this transaction is before it, and what it wrote goes along.
+            self._check_epoch(scope, epoch)
             return _once([self._held(scope, text) for text in texts])
 
     def _held(self, scope: Scope, text: str) -> MemoryItem:

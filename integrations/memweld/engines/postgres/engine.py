@@ -159,9 +159,10 @@ def _with_sweeping(plain: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _SCOPED = (
-    "add_items put_keyed get_keyed search_items get_item list_items update_item delete_item clear_items get_value "
-    "put_value write_values delete_value list_keys list_namespaces read_values scan_values find_values append_messages "
-    "read_messages clear_messages list_sessions related_items settle_graph export export_page restore erase"
+    "add_items get_epoch put_keyed get_keyed search_items get_item list_items update_item delete_item clear_items "
+    "get_value put_value write_values delete_value list_keys list_namespaces read_values scan_values find_values "
+    "append_messages read_messages clear_messages list_sessions related_items settle_graph export export_page restore "
+    "erase"
 ).split()
 
 # Whose a transaction is, is decided in one place for all primitives; a test finds one that is forgotten here.

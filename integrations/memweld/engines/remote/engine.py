@@ -126,6 +126,7 @@ class RemoteEngine:
         metadata: Mapping[str, JSON],
         session_id: str | None,
         created_at: datetime | None,
+        epoch: int | None = None,
     ) -> list[MemoryItem]:
         """Store drafts, verbatim or as the facts that the server's LLM finds in them."""
         return self._ask(
@@ -136,7 +137,12 @@ class RemoteEngine:
             metadata=metadata,
             session_id=session_id,
             created_at=created_at,
+            epoch=epoch,
         )
+
+    def get_epoch(self, scope: Scope) -> int:
+        """What changes when the scope is erased."""
+        return self._ask("get_epoch", scope)
 
     def put_keyed(self, scope: Scope, draft: KeyedDraft) -> MemoryItem:
         """Store a preference or task outcome under its key."""

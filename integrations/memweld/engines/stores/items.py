@@ -154,7 +154,7 @@ class Items:
             connection.execute(_REWRITE, (stamp, vector, _packed(terms), *_values(row)[1:], row.id, owner.id))
 
     def remove(self, scope: Scope, memory_id: str) -> bool:
-        """Delete the row and its past texts; whether the scope contained it."""
+        """Delete the row; whether the scope contained it."""
         with self.database.writing() as connection:
             owner = owners.find(connection, scope)
             if owner is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -113,6 +115,42 @@ class TurnTests(BackendFixtures):
         assert await ana.aio.capture("I like tea", session_id="s", background=True) == []
         assert await ana.aio.flush(60)
         assert [item.text for item in await ana.aio.all()] == ["I like tea"]
+
+    def test_an_erasure_ends_what_waits_for_the_llm(self, make: Callable[..., Backend]) -> None:
+        """In the background and in the foreground, here and in another connection; other users' facts are kept."""
+        backend = make(llm=ScriptedExtractor([facts("The password is hunter2")], delay=1.5))
+        other = make()
+        ana, bob = backend.user("ana"), backend.user("bob")
+        for place in (ana, other.user("ana")):
+            place.add("Loads what it needs", infer=False)
+            with ThreadPoolExecutor() as pool:
+                for agent in (None, "a"):
+                    memory = backend.user("ana", agent_id=agent)
+                    for _ in range(2):
+                        memory.capture("My password is hunter2", session_id="s", background=True)
+                added = pool.submit(ana.add, "My password is hunter2")
+                bob.capture("I have one, too", session_id="s", background=True)
+                time.sleep(0.5)
+                place.erase()
+                assert added.result(60) == []
+            assert backend.flush(60)
+            assert (ana.all(), ana.sessions()) == ([], [])
+        assert [item.text for item in bob.all()] == ["The password is hunter2"]
+        assert ana.add("My password is hunter3")[0].text == "The password is hunter2"
+
+    def test_the_history_is_kept_of_what_is_no_fact(self, ana: Memory) -> None:
+        """What a history takes and a fact may not hold is kept there, and refused or logged after that."""
+        for number, content in enumerate(("pasted\x00text", "x" * 1_000_001)):
+            turn = [{"role": "user", "content": content}, {"role": "assistant", "content": "Noted."}]
+            session = f"s{number}"
+            with pytest.raises(InvalidInputError):
+                ana.capture(turn, session_id=session)
+            assert ana.capture(turn, session_id=session, keep="history") == []
+            assert ana.capture(turn, session_id=session, background=True) == []
+            assert [message.text for message in ana.history(session).messages()] == [content, "Noted."] * 3
+            with pytest.raises(InvalidInputError):
+                ana.capture(turn, background=True)
+        assert ana.all() == []
 
     def test_extraction(self, make: Callable[..., Backend]) -> None:
         """With an LLM the facts are stored, marked, once, with everything else as given."""
