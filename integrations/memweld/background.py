@@ -33,7 +33,7 @@ GRACE_SECONDS = 10.0
 _WORKERS = 4
 _CAPACITY = 1_000
 _PATIENCE_SECONDS = 2.0
-_STUCK_SECONDS = 5.0
+_STUCK_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
