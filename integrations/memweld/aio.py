@@ -145,6 +145,27 @@ class AsyncState:
     async def entries(self, prefix: str = "") -> list[ValueEntry]:
         return await _run(lambda: list(self._sync.entries(prefix)))
 
+    async def keys(self) -> list[str]:
+        return await _run(self._sync.list_keys)
+
+    async def values(self) -> list[JSON]:
+        return await _run(lambda: list(self._sync.values()))
+
+    async def items(self) -> list[tuple[str, JSON]]:
+        return await _run(lambda: list(self._sync.items()))
+
+    async def pop(self, key: str, *default: JSON) -> JSON:
+        return await _run(self._sync.pop, key, *default)
+
+    async def popitem(self) -> tuple[str, JSON]:
+        return await _run(self._sync.popitem)
+
+    async def setdefault(self, key: str, default: JSON = None) -> JSON:
+        return await _run(self._sync.setdefault, key, default)
+
+    async def clear(self) -> None:
+        return await _run(self._sync.clear)
+
     async def update(
         self, key: Any = (), fn: Callable[[JSON], JSON] | None = None, /, *, default: JSON = None, **values: JSON
     ) -> JSON:

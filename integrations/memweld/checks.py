@@ -30,6 +30,7 @@ __all__ = [
     "check_kinds",
     "check_limit",
     "check_metadata",
+    "check_prefix",
     "check_score",
     "check_text",
     "check_time",
@@ -45,6 +46,7 @@ MAX_KEY_CHARACTERS = 512
 MAX_VALUE_CHARACTERS = 16_000_000
 MAX_METADATA_CHARACTERS = 65_536
 MAX_LIMIT = 10_000
+MAX_FILTERS = 100  # each that is a text is a term of one SQL expression, of which SQLite takes 1,000
 MAX_TTL_SECONDS = 100 * 366 * 86_400
 MAX_DEPTH = 64
 MAX_INTEGER_BITS = 8_192  # Python itself refuses to read decimals of more than 4,300 digits
@@ -98,6 +100,17 @@ def check_key(name: str, value: object) -> str:
     return value
 
 
+def check_prefix(name: str, value: object) -> str:
+    """How keys or namespaces begin: a string of at most 512 characters, which may be empty."""
+    if not isinstance(value, str):
+        raise invalid(name, value, f"it must be a string, not {type(value).__name__}", "Leave it out for all.")
+    _check_characters(name, value)
+    if len(value) > MAX_KEY_CHARACTERS:
+        rule = f"it has {len(value):,} characters, at most {MAX_KEY_CHARACTERS}"
+        raise invalid(name, value, rule, "Pass a short one.")
+    return value
+
+
 def _check_number(name: str, value: float) -> None:
     if isinstance(value, int):
         if value.bit_length() > MAX_INTEGER_BITS:
@@ -108,7 +121,7 @@ def _check_number(name: str, value: float) -> None:
 
 def _check_json(name: str, value: object, depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise invalid(name, "…", f"it is nested more than {MAX_DEPTH} levels deep", "Flatten it.")
+        raise invalid(name, "…", f"with what it is kept in it nests more than {MAX_DEPTH} levels deep", "Flatten it.")
     if value is None or isinstance(value, bool):
         return
     if isinstance(value, (int, float)):
@@ -139,9 +152,16 @@ def dump_json(value: JSON) -> str:
     return _encode(value)
 
 
-def check_json(name: str, value: JSON, *, maximum: int = MAX_VALUE_CHARACTERS) -> str:
-    """Any JSON value, returned as its JSON text. Tuples become lists, mappings objects."""
-    _check_json(name, value, 0)
+def check_json(name: str, value: JSON, *, maximum: int = MAX_VALUE_CHARACTERS, inside: int = 0) -> str:
+    """Any JSON value, returned as its JSON text. Tuples become lists, mappings objects.
+
+    Args:
+        name: What the value is, for the error.
+        value: The value.
+        maximum: How many characters its text may have.
+        inside: How many levels it is kept inside of.
+    """
+    _check_json(name, value, inside)
     text = dump_json(value)
     if len(text) > maximum:
         raise invalid(name, "…", f"its JSON has {len(text):,} characters, at most {maximum:,}", "Split it.")
@@ -178,6 +198,9 @@ def check_filters(value: object) -> dict[str, JSON]:
     if not isinstance(value, Mapping):
         raise invalid("filters", value, rule, remedy)
     filters: dict[str, JSON] = {}
+    if len(cast("Mapping[Any, JSON]", value)) > MAX_FILTERS:
+        rule = f"there are {len(cast('Mapping[Any, JSON]', value)):,} of them, at most {MAX_FILTERS}"
+        raise invalid("filters", "…", rule, remedy)
     for key, wanted in cast("Mapping[Any, JSON]", value).items():
         if wanted is not None and not isinstance(wanted, (str, bool, int, float)):
             raise invalid("filters", {key: wanted}, rule, remedy)

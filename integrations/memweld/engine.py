@@ -258,8 +258,8 @@ class Engine(Protocol):
         """Do all writes in order, or none of them."""
         ...
 
-    def delete_value(self, scope: Scope, namespace: str, key: str) -> bool:
-        """Delete the value; whether there was one."""
+    def delete_value(self, scope: Scope, namespace: str, key: str, *, if_version: int | None = None) -> bool:
+        """Delete the value; with ``if_version`` only if the stored version is that one. Whether it was deleted."""
         ...
 
     def list_keys(self, scope: Scope, namespace: str) -> list[str]:

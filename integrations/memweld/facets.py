@@ -7,7 +7,16 @@ import time
 from collections.abc import Callable, ItemsView, Iterator, Mapping, MutableMapping, ValuesView
 from typing import Any
 
-from .checks import check_json, check_key, check_kinds, check_limit, check_metadata, check_text, check_ttl
+from .checks import (
+    check_json,
+    check_key,
+    check_kinds,
+    check_limit,
+    check_metadata,
+    check_prefix,
+    check_text,
+    check_ttl,
+)
 from .engine import Engine, KeyedDraft
 from .errors import BackendUnavailableError, InvalidInputError, invalid
 from .messages import MessagesLike, to_messages
@@ -44,13 +53,13 @@ class Preferences:
 
         Args:
             key: 1 to 512 characters, e.g. ``"theme"``.
-            value: Any JSON value.
+            value: Any JSON value, nested at most 63 levels.
 
         Raises:
             InvalidInputError: The key or value breaks a rule.
         """
         key = check_key("key", key)
-        written = check_json("value", value, maximum=65_536)
+        written = check_json("value", value, maximum=65_536, inside=1)
         text = check_text("preference", f"{key}: {value if isinstance(value, str) else written}")
         return self._engine.put_keyed(
             self._scope, KeyedDraft(kind="preference", key=key, text=text, metadata={"value": value})
@@ -131,7 +140,7 @@ class Tasks:
         draft = KeyedDraft(
             kind="task",
             key=task_id,
-            text=f"{task_id}: {outcome}{verdict}",
+            text=check_text("task", f"{task_id}: {outcome}{verdict}"),
             metadata={**own, "outcome": outcome, "success": success},
         )
         return _outcome(self._engine.put_keyed(self._scope, draft), score=1.0)
@@ -236,30 +245,72 @@ class State(MutableMapping[str, JSON]):
             super().update(key, **values)
             return None
         key = check_key("key", key)
-        for attempt in range(_MAX_CONFLICTS):
+        value = None
+        for _ in self._attempts(key):
             stored = self._engine.get_value(self._scope, self.namespace, key)
             value = fn(default if stored is None else stored.value)
             check_json("value", value)
             version = 0 if stored is None else stored.version
             if self._engine.put_value(self._scope, self.namespace, key, value, if_version=version) is not None:
-                return value
-            time.sleep(random.uniform(0, min(0.0005 * (attempt + 1), 0.02)))  # noqa: S311 - jitter, not a secret
-        raise BackendUnavailableError(
-            f"The state {key!r} in {self.namespace!r} changed {_MAX_CONFLICTS} times under an update; try again later."
-        )
+                break
+        return value
 
     def pop(self, key: str, *default: JSON) -> JSON:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Remove the key and return its value; of several that pop at once, one gets it.
+        """Remove the key and return its value, atomically: of several that pop at once one gets it, and none is lost.
 
         Raises:
             KeyError: There is none, and no default was given.
         """
-        stored = self._engine.get_value(self._scope, self.namespace, check_key("key", key))
-        if stored is not None and self.delete(key):
-            return stored.value
+        key = check_key("key", key)
+        for _ in self._attempts(key):
+            stored = self._engine.get_value(self._scope, self.namespace, key)
+            if stored is None:
+                break
+            if self._engine.delete_value(self._scope, self.namespace, key, if_version=stored.version):
+                return stored.value
         if default:
             return default[0]
         raise KeyError(key)
+
+    def popitem(self) -> tuple[str, JSON]:
+        """Remove the first key and return it with its value, atomically as `pop`.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for _ in self._attempts("the first"):
+            page = self._engine.scan_values(self._scope, self.namespace, limit=1)
+            if not page:
+                break
+            (first,) = page
+            if self._engine.delete_value(self._scope, self.namespace, first.key, if_version=first.version):
+                return first.key, first.value
+        raise KeyError("there is no key")
+
+    def setdefault(self, key: str, default: JSON = None) -> JSON:
+        """The value of the key, or ``default``, which is stored then: of several at once one stores, and all get that.
+
+        Raises:
+            InvalidInputError: The key or value breaks a rule.
+        """
+        key = check_key("key", key)
+        check_json("value", default)
+        for _ in self._attempts(key):
+            stored = self._engine.get_value(self._scope, self.namespace, key)
+            if stored is not None:
+                return stored.value
+            if self._engine.put_value(self._scope, self.namespace, key, default, if_version=0) is not None:
+                break
+        return default
+
+    def _attempts(self, key: str) -> Iterator[None]:
+        """As many as are worth while, some time apart, to change what others change at the same time."""
+        for attempt in range(_MAX_CONFLICTS):
+            yield
+            time.sleep(random.uniform(0, min(0.0005 * (attempt + 1), 0.02)))  # noqa: S311 - jitter, not a secret
+        raise BackendUnavailableError(
+            f"The state {key!r} in {self.namespace!r} changed {_MAX_CONFLICTS} times under an update; try again later."
+        )
 
     def clear(self) -> None:
         """Remove all keys."""
@@ -268,7 +319,14 @@ class State(MutableMapping[str, JSON]):
             self._engine.write_values(self._scope, gone)
 
     def entries(self, prefix: str = "") -> Iterator[ValueEntry]:
-        """Values with their keys and times, sorted by key; only keys that begin with ``prefix``."""
+        """Values with their keys and times, sorted by key; only keys that begin with ``prefix``.
+
+        Raises:
+            InvalidInputError: The prefix can begin no key.
+        """
+        return self._pages(check_prefix("prefix", prefix))
+
+    def _pages(self, prefix: str) -> Iterator[ValueEntry]:
         after: str | None = None
         while True:
             page = self._engine.scan_values(self._scope, self.namespace, prefix=prefix, after=after, limit=_ENTRIES)

@@ -11,7 +11,7 @@ from .engine import Kept, KeptSession, KeptValue
 from .errors import InvalidInputError, invalid
 from .messages import to_message
 from .models import JSON, MemoryItem
-from .scope import Scope
+from .scope import Scope, validate_identity
 
 __all__ = ["check_kept", "read_export"]
 
@@ -83,6 +83,10 @@ def _check_item(item: MemoryItem) -> None:
         if given is not None:
             # The key of a record holds a namespace and a key.
             check_text(name, given, maximum=8_192) if item.kind == "record" else check_key(name, given)
+    if item.extraction_error is not None:
+        check_text("extraction_error", item.extraction_error)
+    if not isinstance(item.metadata, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise invalid("metadata", item.metadata, "it must be a JSON object", _REMEDY)
     if item.role not in (None, "user", "assistant"):
         raise invalid("role", item.role, "facts come from the user or the assistant", _REMEDY)
     if item.kind == "item":
@@ -111,13 +115,18 @@ def _time(row: Mapping[str, Any], name: str) -> datetime:
     return moment
 
 
+def _agent(row: Mapping[str, Any]) -> str | None:
+    agent_id = row.get("agent_id")
+    return None if agent_id is None else validate_identity("agent_id", agent_id)
+
+
 def _item(row: Mapping[str, Any]) -> MemoryItem:
     return MemoryItem(
         id=check_key("id", row.get("id")),
         text=check_text("text", row.get("text")),
         created_at=_time(row, "created_at"),
         updated_at=_time(row, "updated_at"),
-        agent_id=row.get("agent_id"),
+        agent_id=_agent(row),
         kind=row.get("kind", "item"),
         key=row.get("key"),
         session_id=row.get("session_id"),
@@ -125,7 +134,7 @@ def _item(row: Mapping[str, Any]) -> MemoryItem:
         name=row.get("name"),
         metadata=row.get("metadata", {}),
         extraction=row.get("extraction", "verbatim"),
-        extraction_error=None if row.get("extraction_error") is None else str(row["extraction_error"]),
+        extraction_error=row.get("extraction_error"),
     )
 
 
@@ -136,7 +145,7 @@ def _value(row: Mapping[str, Any]) -> KeptValue:
         value=row.get("value"),
         created_at=_time(row, "created_at"),
         updated_at=_time(row, "updated_at"),
-        agent_id=row.get("agent_id"),
+        agent_id=_agent(row),
         ttl=row.get("ttl"),
         expires_at=check_time("expires_at", row.get("expires_at")),
     )
@@ -146,7 +155,7 @@ def _sessions(export: Mapping[str, JSON]) -> Iterator[KeptSession]:
     """The messages by session, in the order of the export."""
 
     def place_of(row: Mapping[str, Any]) -> tuple[str | None, str]:
-        return row.get("agent_id"), check_key("session_id", row.get("session_id"))
+        return _agent(row), check_key("session_id", row.get("session_id"))
 
     spoken: dict[tuple[str | None, str], list[Any]] = {}
     read = _each(export, "messages", lambda row: (place_of(row), to_message({k: row[k] for k in _MESSAGE if k in row})))

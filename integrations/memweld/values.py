@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from .checks import check_json, check_key, check_limit, check_text, check_ttl
+from .checks import check_json, check_key, check_limit, check_prefix, check_text, check_ttl
 from .conditions import check_conditions
 from .engine import Engine
 from .models import JSON, ValueEntry, ValueWrite
@@ -15,13 +16,12 @@ __all__ = ["Values"]
 _MOST = 1_000_000
 
 
-def _check_write(write: ValueWrite) -> None:
+def _checked(write: ValueWrite) -> ValueWrite:
     check_key("namespace", write.namespace)
     check_key("key", write.key)
     check_json("value", write.value)
-    check_ttl(write.ttl)
-    if write.text is not None:
-        check_text("text", write.text)
+    text = None if write.text is None else check_text("text", write.text)
+    return replace(write, text=text, ttl=check_ttl(write.ttl))
 
 
 class Values:
@@ -50,10 +50,9 @@ class Values:
         Raises:
             InvalidInputError: A write breaks a rule; nothing was written.
         """
-        for write in writes:
-            _check_write(write)
-        if writes:
-            self._engine.write_values(self._scope, writes)
+        checked = [_checked(write) for write in writes]
+        if checked:
+            self._engine.write_values(self._scope, checked)
 
     def find(
         self,
@@ -78,7 +77,7 @@ class Values:
         """
         return self._engine.find_values(
             self._scope,
-            under=under and check_key("under", under),
+            under=check_prefix("under", under),
             where=check_conditions(where),
             offset=check_limit(offset, name="offset", minimum=0, maximum=_MOST),
             limit=None if limit is None else check_limit(limit, maximum=_MOST),
@@ -87,8 +86,11 @@ class Values:
 
     def namespaces(self, under: str = "") -> list[str]:
         """The namespaces that hold values, in the order of the oldest value of each."""
-        return self._engine.list_namespaces(self._scope, under=under and check_key("under", under))
+        return self._engine.list_namespaces(self._scope, under=check_prefix("under", under))
 
     def sweep(self) -> int:
-        """Delete what has expired of this scope; how many values. Only the room that they take depends on it."""
+        """Delete what has expired of this scope; how many values.
+
+        What has expired is absent from every answer anyway: this only frees its room, sooner than writes do.
+        """
         return self._engine.sweep_values(self._scope)

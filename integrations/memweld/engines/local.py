@@ -298,9 +298,9 @@ class LocalEngine:
             return nullcontext(_keep_nothing)
         return self._facts.records.keeping(scope, writes)
 
-    def delete_value(self, scope: Scope, namespace: str, key: str) -> bool:
+    def delete_value(self, scope: Scope, namespace: str, key: str, *, if_version: int | None = None) -> bool:
         """Delete the value."""
-        return self._values.delete(scope, namespace, key)
+        return self._values.delete(scope, namespace, key, if_version=if_version)
 
     def list_keys(self, scope: Scope, namespace: str) -> list[str]:
         """The keys of the namespace."""

@@ -20,7 +20,16 @@ from fastmcp.tools import Tool, ToolResult
 from pydantic import PrivateAttr
 
 from ..backend import Backend
-from ..checks import check_filters, check_json, check_key, check_limit, check_metadata, check_text, check_ttl
+from ..checks import (
+    check_filters,
+    check_json,
+    check_key,
+    check_limit,
+    check_metadata,
+    check_prefix,
+    check_text,
+    check_ttl,
+)
 from ..codec import PRIMITIVES, decode_arguments, encode_answer
 from ..conditions import check_conditions
 from ..engine import Engine, ItemDraft, KeyedDraft
@@ -40,9 +49,14 @@ _MAX_VERSION = 2**63 - 1
 _MOST_SECONDS = 60
 
 
+def _final_text(name: str, text: str) -> None:
+    if check_text(name, text) != text:
+        raise invalid(name, text, "it is not in the form in which texts are kept", "Strip and NFC-normalise it.")
+
+
 def _drafts(drafts: Sequence[ItemDraft]) -> None:
     for draft in drafts:
-        check_text("message", draft.text)
+        _final_text("message", draft.text)
         if draft.role not in ("user", "assistant"):
             raise invalid("role", draft.role, "facts come from the user or the assistant", "Leave the message out.")
         if draft.name is not None:
@@ -51,7 +65,7 @@ def _drafts(drafts: Sequence[ItemDraft]) -> None:
 
 def _draft(draft: KeyedDraft) -> None:
     check_key("key", draft.key)
-    check_text("text", draft.text)
+    _final_text("text", draft.text)
     check_json("metadata", draft.metadata)
     if draft.kind not in ("preference", "task"):
         raise invalid("kind", draft.kind, "it is stored in another way", "Store a preference or a task.")
@@ -74,7 +88,7 @@ def _writes(writes: Sequence[ValueWrite]) -> None:
         check_json("value", write.value)
         check_ttl(write.ttl)
         if write.text is not None:
-            check_text("text", write.text)
+            _final_text("text", write.text)
 
 
 def _wanted(wanted: Sequence[tuple[str, str]]) -> None:
@@ -97,7 +111,7 @@ _RULES: Mapping[str, Callable[[Any], object]] = {
     "filters": check_filters,
     "limit": lambda limit: check_limit(limit, maximum=_MAX_LIMIT),
     "query": lambda text: check_text("query", text),
-    "text": lambda text: check_text("text", text),
+    "text": lambda text: _final_text("text", text),
     "value": lambda value: check_json("value", value),
     "if_version": _version,
     "epoch": lambda number: _version(number, name="epoch"),
@@ -109,7 +123,7 @@ _RULES: Mapping[str, Callable[[Any], object]] = {
     "where": check_conditions,
     "kept": check_kept,
     "offset": lambda offset: check_limit(offset, name="offset", minimum=0, maximum=_MAX_LIMIT),
-    **{name: lambda text, name=name: text and check_key(name, text) for name in ("under", "prefix")},
+    **{name: lambda text, name=name: check_prefix(name, text) for name in ("under", "prefix")},
     **{
         name: lambda key, name=name: check_key(name, key)
         for name in ("session_id", "memory_id", "about", "after", "before", "namespace", "key")

@@ -245,9 +245,12 @@ class RemoteEngine:
         """Do all writes in order, or none of them."""
         self._ask("write_values", scope, writes=writes)
 
-    def delete_value(self, scope: Scope, namespace: str, key: str) -> bool:
+    def delete_value(self, scope: Scope, namespace: str, key: str, *, if_version: int | None = None) -> bool:
         """Delete the value."""
-        return self._ask("delete_value", scope, namespace=namespace, key=key)
+        repeatable = if_version is None
+        return self._ask(
+            "delete_value", scope, repeatable=repeatable, namespace=namespace, key=key, if_version=if_version
+        )
 
     def list_keys(self, scope: Scope, namespace: str) -> list[str]:
         """The keys of the namespace."""

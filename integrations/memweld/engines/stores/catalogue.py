@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ...checks import dump_json
+from ...checks import MAX_KEY_CHARACTERS, dump_json
 from ...models import JSON, ValueEntry
 from ...scope import Scope
 from . import owners
@@ -46,7 +46,7 @@ SELECT name, oldest FROM (SELECT name, (
 ) AS oldest FROM names) AS each
 WHERE oldest IS NOT NULL
 """
-_END = "\U0010ffff" * 2
+_END = "\U0010ffff" * (MAX_KEY_CHARACTERS + 1)  # behind every namespace
 
 
 class Catalogue:
@@ -75,20 +75,20 @@ class Catalogue:
 
     def read(self, scope: Scope, wanted: Sequence[tuple[str, str]], *, refresh: bool) -> list[ValueEntry | None]:
         """The values at these places, in this order."""
-        with self._database.reading() as connection:
+
+        def read(connection: Connection) -> list[Any]:
             owner = owners.find(connection, scope)
             if owner is None:
                 return [None] * len(wanted)
-            rows = [
+            return [
                 connection.execute(
                     f"SELECT {COLUMNS} FROM state WHERE owner = ? AND namespace = ? AND key = ? AND {ALIVE}",
                     (owner.id, *place, now()),
                 ).fetchone()
                 for place in wanted
             ]
-        if refresh:
-            rows = self._refreshed(rows)
-        return [None if row is None else _entry(row) for row in rows]
+
+        return [None if row is None else _entry(row) for row in self._rows(read, refresh=refresh)]
 
     def scan(self, scope: Scope, namespace: str, *, prefix: str, after: str | None, limit: int) -> list[ValueEntry]:
         """The values of a namespace whose keys begin with the prefix, sorted, from behind the key ``after``."""
@@ -114,22 +114,36 @@ class Catalogue:
         refresh: bool,
     ) -> list[ValueEntry]:
         """The values of the namespaces under ``under`` that fit, in order."""
-        rows: list[Any] = []
-        with self._database.reading() as connection:
+
+        def find(connection: Connection) -> list[Any]:
             owner = owners.find(connection, scope)
-            names = [] if owner is None else self._lying(connection, owner.id, under)
-            for place in [(owner.id, name) for name in names if owner is not None]:
-                room = -1 if limit is None else limit - len(rows)
-                if not room:
-                    break
-                found = self._fitting(connection, place, where, offset, room)
-                if where:
-                    rows += found[offset:]
-                    offset = max(offset - len(found), 0)
-                else:
-                    rows += found
-                    offset -= min(offset, self._count(connection, place)) if offset else 0
-        return [_entry(row) for row in (self._refreshed(rows) if refresh else rows)]
+            return [] if owner is None else self._found(connection, owner.id, under, where, offset, limit)
+
+        return [_entry(row) for row in self._rows(find, refresh=refresh)]
+
+    def _found(  # noqa: PLR0917 - as `find` has them
+        self,
+        connection: Connection,
+        owner: int,
+        under: str,
+        where: Mapping[str, JSON] | None,
+        offset: int,
+        limit: int | None,
+    ) -> list[Any]:
+        rows: list[Any] = []
+        for name in self._lying(connection, owner, under):
+            place = (owner, name)
+            room = -1 if limit is None else limit - len(rows)
+            if not room:
+                break
+            found = self._fitting(connection, place, where, offset, room)
+            if where:
+                rows += found[offset:]
+                offset = max(offset - len(found), 0)
+            else:
+                rows += found
+                offset -= min(offset, self._count(connection, place)) if offset else 0
+        return rows
 
     def _fitting(
         self,
@@ -166,15 +180,16 @@ class Catalogue:
             found += [(oldest, name) for name, oldest in rows]
         return [name for _, name in sorted(found)]
 
-    def _refreshed(self, rows: list[Any]) -> list[Any]:
-        """The rows after those that expire, if they still live, were given their whole time again."""
-        start = now()
-        ends = {row[8]: start + row[7] for row in rows if row is not None and row[7] is not None}
-        if not ends:
+    def _rows(self, read: Callable[[Connection], list[Any]], *, refresh: bool) -> list[Any]:
+        """What ``read`` reads. To refresh is to read it again and write in one transaction, if something expires."""
+        with self._database.reading() as connection:
+            rows = read(connection)
+        if not refresh or all(row is None or row[7] is None for row in rows):
             return rows
         with self._database.writing() as connection:
+            rows, start = read(connection), now()
+            ends = {row[8]: start + row[7] for row in rows if row is not None and row[7] is not None}
             connection.executemany(
-                "UPDATE state SET expires_at = ? WHERE seq = ? AND expires_at > ?",
-                [(end, seq, start) for seq, end in ends.items()],
+                "UPDATE state SET expires_at = ? WHERE seq = ?", [(end, seq) for seq, end in ends.items()]
             )
         return [(*row[:6], ends[row[8]], *row[7:]) if row is not None and row[8] in ends else row for row in rows]

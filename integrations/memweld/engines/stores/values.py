@@ -78,11 +78,11 @@ class Values:
                 else:
                     _put(connection, owner.id, write, keep, None)
 
-    def delete(self, scope: Scope, namespace: str, key: str) -> bool:
-        """Remove the key and its record; whether it was there."""
+    def delete(self, scope: Scope, namespace: str, key: str, *, if_version: int | None = None) -> bool:
+        """Remove the key and its record, where the version is not another one; whether it was there."""
         with self._database.writing() as connection:
             owner = owners.find(connection, scope)
-            return owner is not None and _delete(connection, owner.id, namespace, key)
+            return owner is not None and _delete(connection, owner.id, namespace, key, if_version)
 
     def delete_record(self, connection: Connection, record: str) -> None:
         """Delete the value whose record this item was."""
@@ -185,10 +185,11 @@ def _put(connection: Connection, owner: int, write: ValueWrite, keep: Keep, if_v
     return int(held[1]) + 1
 
 
-def _delete(connection: Connection, owner: int, namespace: str, key: str) -> bool:
+def _delete(connection: Connection, owner: int, namespace: str, key: str, if_version: int | None = None) -> bool:
+    unchanged, version = ("", ()) if if_version is None else (" AND version = ?", (if_version,))
     gone = connection.execute(
-        f"DELETE FROM state WHERE owner = ? AND namespace = ? AND key = ? RETURNING record, {ALIVE}",
-        (owner, namespace, key, now()),
+        f"DELETE FROM state WHERE owner = ? AND namespace = ? AND key = ?{unchanged} RETURNING record, {ALIVE}",
+        (owner, namespace, key, *version, now()),
     ).fetchall()
     drop_records(connection, [(owner, row[0]) for row in gone if row[0] is not None])
     return any(row[1] for row in gone)

@@ -204,3 +204,13 @@ class ItemTests(BackendFixtures):
         assert len(bob.all()) == 1
         (again,) = ana.add("fact number one")
         assert [hit.id for hit in ana.search("fact")] == [again.id]
+
+    def test_too_many_filters_are_refused(self, ana: Memory) -> None:
+        """A hundred are answered, more are an error of ours."""
+        metadata = {f"k{number}": "v" for number in range(100)}
+        (item,) = ana.add("I like tea", metadata=metadata)
+        assert [found.id for found in ana.all(filters=metadata)] == [item.id]
+        assert [hit.id for hit in ana.search("tea", filters=metadata)] == [item.id]
+        for ask in (ana.all, lambda **options: ana.search("tea", **options)):  # pyright: ignore[reportUnknownLambdaType]
+            with pytest.raises(InvalidInputError, match="at most 100"):
+                ask(filters={f"k{number}": "v" for number in range(101)})

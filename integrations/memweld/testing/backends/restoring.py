@@ -12,6 +12,8 @@ import pytest
 from ... import Backend, Memory
 from ...checks import utc_now
 from ...errors import InvalidInputError
+from ...models import ValueWrite
+from ...transfer import check_kept
 from .base import BackendFixtures
 
 __all__ = ["RestoringTests", "fill", "same_export"]
@@ -215,6 +217,51 @@ _BAD_ITEMS: list[dict[str, Any]] = [
     {"agent_id": 7},
     {"name": 7},
 ]
+
+    def test_whatever_was_taken_is_taken_again(self, backend: Backend) -> None:
+        """Every text is kept in the form in which it is taken back, however it came to be."""
+        ana = backend.user("ana")
+        ana.tasks.record(" cafe\u0301 ", outcome=" Came late ")
+        ana.state("n").set("a", 1, text=" cafe\u0301\n")
+        ana.values.write([ValueWrite(namespace="n", key="b", value=1, text=" the ficus\u0301 ", ttl=3600)])
+        deep: Any = 1
+        for _ in range(63):
+            deep = [deep]
+        ana.preferences.set(" deep ", deep)
+        with pytest.raises(InvalidInputError, match="nests"):
+            ana.preferences.set("deeper", [deep])
+        with pytest.raises(InvalidInputError, match="task"):
+            ana.tasks.record("long", outcome="x" * 1_000_000)
+        exported = json.loads(json.dumps(ana.export()))
+        check_kept(ana._engine.export_page(ana.scope, after=None, limit=100).kept)  # noqa: SLF001
+        ana.erase()
+        assert ana.restore(exported) == {"items": 4, "values": 2, "sessions": 0, "messages": 0}
+        assert same_export(ana.export(), exported)
+
+    @pytest.mark.parametrize(
+        ("part", "field", "value"),
+        [
+            ("items", "metadata", [1]),
+            ("items", "metadata", None),
+            ("items", "extraction_error", "\ud800"),
+            ("items", "extraction_error", ["x"]),
+            ("items", "agent_id", ["x"]),
+            ("items", "agent_id", 7),
+            ("state", "agent_id", ["x"]),
+            ("sessions", "agent_id", ["x"]),
+            ("messages", "agent_id", {"x": 1}),
+        ],
+    )
+    def test_what_was_tampered_with_is_refused(self, backend: Backend, part: str, field: str, value: Any) -> None:
+        """With an error of ours; nothing is written."""
+        fill(backend, "ana")
+        ana = backend.user("ana")
+        exported = json.loads(json.dumps(ana.export()))
+        ana.erase()
+        exported[part][0][field] = value
+        with pytest.raises(InvalidInputError, match=field):
+            ana.restore(exported)
+        assert (ana.all(), ana.values.find(), ana.sessions()) == ([], [], [])
 
 
 def _times(item: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,6 +18,21 @@ from .base import BackendFixtures
 __all__ = ["StateTests"]
 
 NOT_JSON: list[Any] = [{1, 2}, 10**5000, object(), float("nan"), {1: 2}, b"x", "\ud800", [[[]], {"a": float("inf")}]]
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, memory: Memory, primitive: str, change: Callable[[], object]) -> None:
+    """Have somebody change something, once, behind what the memory asks its engine."""
+    engine = memory._engine  # noqa: SLF001
+    plain = getattr(engine, primitive)
+    changes = [change]
+
+    def ask(*args: Any, **options: Any) -> Any:
+        answer = plain(*args, **options)
+        if changes:
+            changes.pop()()
+        return answer
+
+    monkeypatch.setattr(engine, primitive, ask)
 
 
 class StateTests(BackendFixtures):
@@ -66,3 +82,83 @@ class StateTests(BackendFixtures):
         with pytest.raises(InvalidInputError):
             state["k"] = value
         assert state["k"] == 1
+
+    def test_what_another_writes_meanwhile_is_not_lost(
+        self, make: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """To pop gives what is removed, and setdefault what is stored, whoever writes in between."""
+        ana, other = make().user("ana"), make().user("ana").state("n")
+        state = ana.state("n")
+        state["k"] = "old"
+        meanwhile(monkeypatch, ana, "get_value", lambda: other.set("k", "new"))
+        assert (state.pop("k"), state.pop("k", None)) == ("new", None)
+        meanwhile(monkeypatch, ana, "get_value", lambda: other.set("k", "theirs"))
+        assert (state.setdefault("k", "mine"), other["k"], state.setdefault("k")) == ("theirs", "theirs", "theirs")
+        meanwhile(monkeypatch, ana, "scan_values", lambda: other.set("k", "newer"))
+        assert state.popitem() == ("k", "newer")
+        state["k"] = "old"
+        meanwhile(monkeypatch, ana, "get_value", lambda: other.delete("k"))
+        assert state.pop("k", "none") == "none"
+        with pytest.raises(KeyError):
+            state.popitem()
+        assert (state.setdefault("a"), state.setdefault("b", [1]), other.get("b")) == (None, [1], [1])
+        with pytest.raises(InvalidInputError):
+            state.setdefault("c", object())
+        assert sorted(state) == ["a", "b"]
+
+    def test_many_pass_values_on_through_one_key(self, make: Callable[..., Backend]) -> None:
+        """What is put where nothing is, is popped by one, and once."""
+        backends = [make(), make()]
+        each, values = 12, range(2)
+
+        def put(number: int) -> None:
+            slot = backends[number].user("ana").state("n")
+            for place in range(each):
+                while slot.setdefault("slot", [number, place]) != [number, place]:
+                    time.sleep(0.002)
+
+        def take(number: int) -> list[Any]:
+            slot, taken = backends[number].user("ana").state("n"), list[Any]()
+            deadline = time.monotonic() + 60
+            while len(taken) < each and time.monotonic() < deadline:
+                found = slot.pop("slot", None)
+                taken += [] if found is None else [found]
+            return taken
+
+        with ThreadPoolExecutor(4) as pool:
+            putting = [pool.submit(put, number) for number in values]
+            taken = [one for each in list(pool.map(take, values)) for one in each]
+            for each_put in putting:
+                each_put.result()
+        assert sorted(taken) == [[number, place] for number in values for place in range(each)]
+
+    def test_what_begins_no_key_is_refused(self, ana: Memory) -> None:
+        """A prefix is text; the last namespace that there can be is listed like any other."""
+        state = ana.state("\U0010ffff" * 512)
+        state[" k"] = 1
+        assert [entry.key for entry in state.entries(" ")] == [" k"]
+        for wrong in (None, "\ud800", "x" * 513, 7):
+            with pytest.raises(InvalidInputError, match="prefix"):
+                list(state.entries(wrong))  # pyright: ignore[reportArgumentType]
+        assert ana.values.namespaces() == [state.namespace]
+        assert [entry.key for entry in ana.values.find()] == [" k"]
+
+    async def test_async_state_is_the_same(self, ana: Memory) -> None:
+        """What a mapping has beside its operators."""
+        state = ana.aio.state("n")
+        assert [await state.setdefault("a", 1), await state.setdefault("b", 2), await state.setdefault("a", 3)] == [
+            1,
+            2,
+            1,
+        ]
+        assert (await state.keys(), await state.values(), await state.items()) == (
+            ["a", "b"],
+            [1, 2],
+            [("a", 1), ("b", 2)],
+        )
+        assert (await state.popitem(), await state.pop("b"), await state.pop("b", None)) == (("a", 1), 2, None)
+        with pytest.raises(KeyError):
+            await state.pop("b")
+        await state.set("c", 1)
+        await state.clear()
+        assert await state.keys() == []
