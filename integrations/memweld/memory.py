@@ -398,16 +398,15 @@ class Memory:
         wanted = self._wants_extraction(infer)
         checked_metadata = check_metadata(metadata)
         checked_session = None if session_id is None else check_key("session_id", session_id)
-        keeps_history = checked_session is not None and keep != "facts"
         epoch = self._engine.get_epoch(self.scope) if keep != "history" and (wanted or background) else None
-        if keeps_history:
+        if checked_session is not None and keep != "facts":
             self.history(checked_session).append(turn)
         if keep == "history":
             return []
         try:
             drafts = _drafts(turn, ("user", "assistant") if wanted else ("user",))
         except InvalidInputError as error:
-            if not (background and keeps_history):
+            if not background or checked_session is None or keep == "facts":
                 raise
             logger.warning("memweld: a turn is kept in its session, and no facts of it: %s", error)
             return []

@@ -197,27 +197,6 @@ class RestoringTests(BackendFixtures):
         ana.restore(exported)
         assert [hit.text for hit in other.search("tea")] == ["I love tea"]
 
-
-_BAD_ITEMS: list[dict[str, Any]] = [
-    {"id": ""},
-    {"id": None},
-    {"text": " "},
-    {"text": "\x00"},
-    {"text": 7},
-    {"kind": "god"},
-    {"kind": "preference"},
-    {"key": "k"},
-    {"role": "system"},
-    {"metadata": []},
-    {"metadata": {"": 1}},
-    {"created_at": None},
-    {"updated_at": "yesterday"},
-    {"extraction": "perfect"},
-    {"agent_id": "*"},
-    {"agent_id": 7},
-    {"name": 7},
-]
-
     def test_whatever_was_taken_is_taken_again(self, backend: Backend) -> None:
         """Every text is kept in the form in which it is taken back, however it came to be."""
         ana = backend.user("ana")
@@ -233,7 +212,7 @@ _BAD_ITEMS: list[dict[str, Any]] = [
         with pytest.raises(InvalidInputError, match="task"):
             ana.tasks.record("long", outcome="x" * 1_000_000)
         exported = json.loads(json.dumps(ana.export()))
-        check_kept(ana._engine.export_page(ana.scope, after=None, limit=100).kept)  # noqa: SLF001
+        check_kept(ana._engine.export_page(ana.scope, after=None, limit=100).kept)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         ana.erase()
         assert ana.restore(exported) == {"items": 4, "values": 2, "sessions": 0, "messages": 0}
         assert same_export(ana.export(), exported)
@@ -262,6 +241,27 @@ _BAD_ITEMS: list[dict[str, Any]] = [
         with pytest.raises(InvalidInputError, match=field):
             ana.restore(exported)
         assert (ana.all(), ana.values.find(), ana.sessions()) == ([], [], [])
+
+
+_BAD_ITEMS: list[dict[str, Any]] = [
+    {"id": ""},
+    {"id": None},
+    {"text": " "},
+    {"text": "\x00"},
+    {"text": 7},
+    {"kind": "god"},
+    {"kind": "preference"},
+    {"key": "k"},
+    {"role": "system"},
+    {"metadata": []},
+    {"metadata": {"": 1}},
+    {"created_at": None},
+    {"updated_at": "yesterday"},
+    {"extraction": "perfect"},
+    {"agent_id": "*"},
+    {"agent_id": 7},
+    {"name": 7},
+]
 
 
 def _times(item: Any) -> dict[str, Any]:

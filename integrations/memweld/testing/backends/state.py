@@ -22,7 +22,7 @@ NOT_JSON: list[Any] = [{1, 2}, 10**5000, object(), float("nan"), {1: 2}, b"x", "
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, memory: Memory, primitive: str, change: Callable[[], object]) -> None:
     """Have somebody change something, once, behind what the memory asks its engine."""
-    engine = memory._engine  # noqa: SLF001
+    engine = memory._engine  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     plain = getattr(engine, primitive)
     changes = [change]
 
