@@ -138,7 +138,6 @@ class Delivery:
                 logger.warning("memweld: the graph is behind: %s", error)
             self._failures = min(self._failures + 1, 10)
             self._failed += 1
-            self._client.prepare_again()
             self._outbox.failed(self._holder, str(error), retry_in=wait)
         with self.told:
             self.told.notify_all()
@@ -213,9 +212,9 @@ class Delivery:
 
     def _begin_anew(self) -> None:
         """Another server, or one that lost its data, needs all; where nobody has come so far yet, all waits anyway."""
+        self._client.prepare_again()
         if self._outbox.fill(missing=True):
             logger.warning("memweld: the graph is new: it is told of all memories")
-            self._client.prepare_again()
 
     def _tell_one_by_one(
         self, fence: int, changes: Sequence[Change], told: Sequence[tuple[Entry, Found]], gone: Sequence[str]
