@@ -212,7 +212,9 @@ WHERE text GLOB '*[\u0591-\u05c7\u0621-\u06ff\ufb50-\ufdff\ufe70-\ufefc]*' OR te
 #            interrupted change of the embedder, which counts on these numbers, begins anew.
 # sessions   ids are never used twice, because an export in pages goes on behind the session where it was: it left out
 #            messages of a new one with the id of one that was cleared.
+# meta       overwrite: the file is rewritten once (``overwriting.py``), because earlier erasures left copies.
 _VERSION_6 = """
+INSERT OR REPLACE INTO meta SELECT 'overwrite', 'rewrite' WHERE EXISTS (SELECT 1 FROM owners);
 DELETE FROM meta WHERE key = 'reindex';
 DROP TABLE IF EXISTS reindexed;
 DROP TRIGGER IF EXISTS reindexed_items_deleted;
