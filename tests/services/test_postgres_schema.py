@@ -98,6 +98,19 @@ def test_a_database_of_the_first_revision_is_brought_forward(url: str) -> None:
         assert [hit.text for hit in backend.user("ana").search("fact")] == ["fact"]
 
 
+def test_terms_are_made_anew_where_words_are_folded_in_another_way(url: str) -> None:
+    texts = ("I love tea", "أحب القهوة", "שָׁלוֹם עולם", "long" * 11, "long " * 20, "café")
+    for text in texts:
+        keep(url, "ana", text)
+    run(url, "UPDATE memweld.items SET terms = '\\x01020304'")
+    run(url, "UPDATE memweld.alembic_version SET version_num = '0006'")
+    with connect(url, embedder=HashEmbedder()) as backend:
+        assert backend.migrate() == REVISIONS[-1]
+        known = run(url, "SELECT terms IS NOT NULL FROM memweld.items ORDER BY seq")
+        assert [row[0] for row in known] == [True, False, False, False, True, True]
+        assert backend.user("ana").search("قهوة", limit=1)[0].text == texts[1]
+
+
 def test_migrate(url: str) -> None:
     """It makes the tables, and does nothing the second time; an embedded file needs it not."""
     for _ in range(2):
