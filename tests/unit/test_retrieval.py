@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import memweld
@@ -395,6 +395,7 @@ def shared() -> Iterator[memweld.Backend]:
 
 
 @quickly
+@example(texts=["tea tea tea tea tea tea cat the", "tea tea tea tea cat"], at=0)
 @given(texts=corpora, at=st.integers(0, 11))
 def test_a_query_that_is_a_memory_finds_it_first(shared: memweld.Backend, texts: list[str], at: int) -> None:
     """Unless another has the very same words in another order, or says them more often."""
@@ -404,7 +405,9 @@ def test_a_query_that_is_a_memory_finds_it_first(shared: memweld.Backend, texts:
     wanted = texts[at % len(texts)]
     best = memory.search(wanted, limit=1)[0]
     scores = {hit.text: hit.score for hit in memory.search(wanted, limit=20)}
-    if set(best.text.split()) >= set(wanted.split()):
+    words = set(wanted.split())
+    # What asks is left out, unless nothing else is said.
+    if set(best.text.split()) >= (words - {"the", "is", "what"} or words):
         assert scores[wanted] >= 0.6
     else:
         assert best.text == wanted
