@@ -635,6 +635,11 @@ class TestHiddenTools:
             ("engine_put_value", {"namespace": "n", "key": "k", "value": 1, "if_version": 2**70}),
             ("engine_put_keyed", {"draft": {"kind": "item", "key": "k", "text": "t"}}),
             ("engine_put_keyed", {"draft": {"kind": "task", "key": "", "text": "t"}}),
+            ("engine_put_keyed", {"draft": {"kind": "task", "key": "k", "text": " t"}}),
+            ("engine_put_value", {"namespace": "n", "key": "k", "value": 1, "text": "cafe\u0301"}),
+            ("engine_write_values", {"writes": [{"namespace": "n", "key": "k", "value": 1, "text": "t "}]}),
+            ("engine_delete_value", {"namespace": "n", "key": "k", "if_version": -1}),
+            ("engine_scan_values", {"namespace": "n", "prefix": "a\x00", "limit": 5}),
             ("engine_append_messages", {"session_id": "s", "messages": []}),
             ("engine_append_messages", {"session_id": "s", "messages": [{"role": "user", "content": "x", "id": " "}]}),
             (
