@@ -51,7 +51,7 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         recall_budget: How many characters of memories at most.
         capture: Whether turns are kept, and who waits for it. ``True`` or ``awaited``: the run does. ``background``: it
             waits for the history alone; facts follow, in order within the session, and what goes wrong with them is
-            logged. `flush`, ``backend.close()`` and the end of the program wait for them.
+            logged. `flush` waits for them; ``backend.close()`` and the end of the program do for a while.
         keep: What is kept. ``turn``: the turn's messages as history, and its facts; ``user``: of both only what the
             user said; ``history`` or ``facts``: one of the two.
         message_filter: What may be stored: a function (or a Runnable, as `langchain_core.messages.filter_messages`
