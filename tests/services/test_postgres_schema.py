@@ -89,6 +89,7 @@ def test_a_database_of_the_first_revision_is_brought_forward(url: str) -> None:
     run(url, "DROP FUNCTION memweld.forget_next_vector CASCADE", "DROP FUNCTION memweld.ended")
     run(url, "ALTER TABLE memweld.state DROP COLUMN digest", "DROP FUNCTION memweld.in_namespace, memweld.digest_of")
     run(url, "ALTER TABLE memweld.state ADD UNIQUE (owner, namespace, key)")
+    run(url, "ALTER TABLE memweld.items DROP COLUMN beginning", "DROP FUNCTION memweld.key_within")
     run(url, "ALTER TABLE memweld.items ADD COLUMN scope text NOT NULL DEFAULT 'scope1x'")
     run(url, "UPDATE memweld.alembic_version SET version_num = '0001'")
     with connect(url, embedder=HashEmbedder()) as backend:

@@ -20,6 +20,7 @@ import memweld
 from memweld import Backend, ConfigurationError
 from memweld.cli import app
 from memweld.engines.postgres.address import address_of
+from memweld.engines.postgres.dialect import _positional
 from memweld.engines.postgres.schema import migrate
 from memweld.moving import copy
 from memweld.scope import Scope
@@ -366,6 +367,42 @@ def test_long_namespaces_and_keys(place: Place) -> None:
         assert [entry and entry.value for entry in values.read([(namespace, keys[3]), ("n", keys[3])])] == [3, None]
         assert state.delete(keys[1])
         assert len(state.list_keys()) == 19
+
+
+def test_texts_under_long_namespaces_and_keys(place: Place) -> None:
+    """Each has a memory item whose key is both of them, found by its namespace alone."""
+    import random
+
+    pick = random.Random(3)
+    word = lambda length: "".join(chr(pick.randint(0x20000, 0x2A000)) for _ in range(length))  # noqa: E731
+    start = word(511)
+    spaces = [f"{start}a", f"{start}b", "n"]
+    keys = sorted(word(512) for _ in range(3))
+    with memweld.connect("sqlite://", embedder=HashEmbedder()) as source, connect(place.member) as target:
+        for space in spaces:
+            for number, key in enumerate(keys):
+                source.user("ana").state(space).set(key, number, text=f"text {number}")
+        assert [report.equal for report in copy(source, target, everybody=True)] == [True]
+        ana = target.user("ana")
+        for space in spaces:
+            ana.state(space).set(keys[0], "again", text="another text")
+            found = ana.search("text", limit=50, kinds="record", filters={"namespace": space})
+            assert sorted(hit.text for hit in found) == ["another text", "text 1", "text 2"]
+        assert ana.preferences.set("theme", "dark").id == ana.preferences.set("theme", "light").id
+    # So few rows are read by any index: without the others it is seen which fit.
+    with psycopg.connect(place.superuser) as connection:
+        connection.execute("DROP INDEX memweld.items_of_owner, memweld.items_in_session")
+        connection.execute("SET LOCAL ROLE member")
+        connection.execute("SET LOCAL search_path = memweld, pg_temp")
+        connection.execute("SET LOCAL enable_seqscan = off")
+        for condition, values, index in (
+            ("owner = ? AND key >= ? AND key < ?", (1, '["n",', '["n-'), "items_by_beginning"),
+            ("owner = ? AND kind = ? AND key = ?", (1, "preference", "theme"), "items_by_key"),
+        ):
+            plan = connection.execute(_positional(f"EXPLAIN SELECT seq FROM items WHERE {condition}"), values)
+            text = "\n".join(row[0] for row in plan)
+            assert index in text, text
+        connection.rollback()
 
 
 def test_a_value_is_found_by_the_index(place: Place) -> None:

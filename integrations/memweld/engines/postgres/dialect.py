@@ -50,8 +50,9 @@ def adapt(connection: Connection, vector_type: int) -> None:
 @functools.lru_cache(maxsize=512)
 def _positional(sql: str) -> LiteralString:
     translated = sql.replace("%", "%%").replace("LIMIT ?", "LIMIT nullif(?::bigint, -1)")
-    # The index has a digest of it: a long namespace and a long key are too much for an entry.
+    # Indexes have a digest of the one and the beginning of the other: a long namespace and a long key are too much.
     translated = translated.replace("namespace = ?", "in_namespace(digest, namespace, ?)")
+    translated = translated.replace("key >= ? AND key < ?", "key_within(beginning, key, ?, ?)")
     return cast("LiteralString", translated.replace("?", "%s"))
 
 
