@@ -200,6 +200,23 @@ class TestProjection:
         assert TOOLS["delete_all_memories"](ana, {}).text == "Deleted 1 memories for user ana"
         assert ask("MATCH (m:Memory {id: $id}) RETURN m", id=two.id) == []
 
+    def test_an_agents_scores_do_not_tell_what_others_mention(self, backend: Backend) -> None:
+        ana, agent = backend.user("ana"), backend.user("ana", agent_id="r")
+        for text in ("Clara lives in Porto", "Clara met Bob", "Bob plays chess"):
+            agent.add(text)
+        assert settled(ana)
+
+        def seen() -> list[Any]:
+            related = [(found.id, found.score) for found in agent.related("Clara")]
+            return [*related, *[(hit.id, hit.score) for hit in agent.search("Where does Clara live?")]]
+
+        seen()  # A search does not wait long for the graph, which has to plan what it is asked for the first time.
+        before = seen()
+        for number in range(40):
+            ana.add(f"Clara and Bob were seen with Dora{number}")
+        assert settled(ana)
+        assert seen() == before
+
     def test_an_erasure_leaves_nothing_and_counts_it(self, backend: Backend, ask: Ask, file: Path) -> None:
         ana, agent, bob = backend.user("ana"), backend.user("ana", agent_id="r"), backend.user("bob")
         for memory in (ana, agent, bob):

@@ -5,6 +5,8 @@ Every read names the space (see ``naming.py``) whose memories it may see, and th
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "CLEAN",
     "COUNT_SPACE",
@@ -19,6 +21,7 @@ __all__ = [
     "SIMILAR_NAMES",
     "TOLD",
     "UNTIE",
+    "for_agent",
 ]
 
 # The number of a lease that was overtaken is smaller. Setting the property locks the node until the transaction ends,
@@ -121,6 +124,18 @@ RETURN found.id AS item, found.hash AS hash, e.name AS name, mentions,
        via.id AS via, via.hash AS via_hash, over.name AS over, further
 ORDER BY further LIMIT $rows
 """
+
+_MENTIONS = re.compile(r"COUNT \{ \((\w)\)<-\[:MENTIONS\]-\(\) \}")
+
+
+def for_agent(query: str) -> str:
+    """The query as an agent asks it: how often something is mentioned is counted among its own memories.
+
+    Otherwise the scores would tell what other agents keep. The count of all mentions is a number that Neo4j has at
+    hand, which is why there are two queries.
+    """
+    return _MENTIONS.sub(r"COUNT { (\1)<-[:MENTIONS]-(own:Memory) WHERE own.agent = $agent }", query)
+
 
 COUNT_SPACE = """
 CALL {

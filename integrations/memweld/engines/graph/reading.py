@@ -57,7 +57,7 @@ class GraphReading:
         if not entities:
             return []
         rows = self._client.read(
-            cypher.RELATED,
+            _asked(cypher.RELATED, scope),
             seconds=_RELATED_SECONDS,
             entities=entities,
             space=space,
@@ -75,7 +75,9 @@ class GraphReading:
         return [_related(held[each], *found[each]) for each in best]
 
     def _entities_of(self, scope: Scope, item: ItemRow) -> list[str]:
-        rows = self._client.read(cypher.MENTIONED, seconds=_RELATED_SECONDS, **self._mentioned_by(scope, [item.id]))
+        rows = self._client.read(
+            _asked(cypher.MENTIONED, scope), seconds=_RELATED_SECONDS, **self._mentioned_by(scope, [item.id])
+        )
         return sorted({row["entity"] for row in rows if row["hash"] == item.hash})
 
     def _named(self, space: str, name: str) -> list[str]:
@@ -101,13 +103,19 @@ class GraphReading:
             BackendUnavailableError: The graph does not answer soon enough for a search.
         """
         mentioned_by = self._mentioned_by(scope, [hit.id for hit in hits])
-        return raised(query, hits, self._client.glance(cypher.MENTIONED, seconds=_BOOST_SECONDS, **mentioned_by))
+        return raised(
+            query, hits, self._client.glance(_asked(cypher.MENTIONED, scope), seconds=_BOOST_SECONDS, **mentioned_by)
+        )
 
     def count(self, scope: Scope) -> int:
         """How many nodes there are of the scope's user (or of an agent's own memory)."""
         space = space_of(self._store(), scope)
         rows = self._client.read(cypher.COUNT_SPACE, seconds=_RELATED_SECONDS, space=space)
         return int(rows[0]["nodes"])
+
+
+def _asked(query: str, scope: Scope) -> str:
+    return query if _agent(scope) is None else cypher.for_agent(query)
 
 
 def _agent(scope: Scope) -> str | None:
