@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import pytest
@@ -158,8 +159,12 @@ def test_every_batch_has_the_same_results(
     ana = backend.user(f"user-{next(users)}")
     store = MemweldStore(ana) if indexed else MemweldStore(ana, index=None)
     reference, now = Reference(), START
+
+    def clock() -> float:
+        return now.timestamp()
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lifetimes, "utc_now", lambda: now)
+        patch.setattr(lifetimes, "time", SimpleNamespace(time=clock))
         for ops, awaited, passed in steps:
             now += timedelta(minutes=passed)
             expected = reference.batch(ops, now)

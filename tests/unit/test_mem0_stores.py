@@ -686,6 +686,7 @@ def test_a_stores_log_tells_nothing(connect: Callable[..., Backend], caplog: pyt
 def test_every_primitive_is_known_to_write_or_not() -> None:
     """A new primitive that changes items must deliver: put it into the engine's list, or into the one here."""
     reading = "get_keyed search_items get_item list_items get_value list_keys list_namespaces read_values scan_values"
+    reading += " get_epoch"
     elsewhere = "find_values append_messages read_messages clear_messages list_sessions export reindex close in_ram"
     elsewhere += " database related_items settle_graph export_page list_scopes graph_waiting forget_graph"
     known = {"has_graph", "can_extract", *reading.split(), *elsewhere.split()}
