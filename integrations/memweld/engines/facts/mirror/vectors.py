@@ -111,8 +111,9 @@ class VectorMirror:
 
     def _cosine(self, score: float) -> float:
         if self._by_distance:
-            # Of unit vectors the squared distance is 2 - 2 · cosine.
-            return 1.0 - (1.0 / max(score, 1e-9) - 1.0) / 2.0
+            # Of unit vectors the squared distance is 2 - 2 · cosine; behind six digits of it there is single-precision
+            # noise, which would put equal memories into another order each time they are stored.
+            return round(1.0 - (1.0 / max(score, 1e-9) - 1.0) / 2.0, 6)
         return score
 
     @contextlib.contextmanager
