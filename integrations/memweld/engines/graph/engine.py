@@ -138,11 +138,21 @@ class GraphEngine:
         # What a process that was killed has left behind is told, too, where nobody writes any more.
         self._delivery.begin()
         try:
-            near = self._reading.raise_hits(scope, query, hits[:_MOST_RAISED])
+            near = self._raised(scope, query, hits[:_MOST_RAISED], half_life)
         except MemweldError as error:
             logger.debug("memweld: searched without the graph: %s", error)
             return hits[:limit]
         return sorted([*near, *hits[_MOST_RAISED:]], key=lambda hit: -hit.score)[:limit]
+
+    def _raised(self, scope: Scope, query: str, hits: Sequence[Hit], half_life: float | None) -> list[Hit]:
+        """The hits as the graph raises them; what age takes is taken of the raised score."""
+        if half_life is None:
+            return self._reading.raise_hits(scope, query, hits)
+        left = {hit.id: _left_by_age(hit, half_life) for hit in hits}
+        new = [dataclasses.replace(hit, score=min(hit.score / left[hit.id], 1.0)) for hit in hits]
+        new.sort(key=lambda hit: -hit.score)
+        raised = self._reading.raise_hits(scope, query, new)
+        return [dataclasses.replace(hit, score=hit.score * left[hit.id]) for hit in raised]
 
     def related_items(self, scope: Scope, about: str, *, limit: int) -> list[Related]:
         """What the graph links to an entity or to an item."""
@@ -293,3 +303,9 @@ def _asking(llm: Any, timeout: float) -> AskJson:
         return GuardedLLM(load_llm(llm), timeout=timeout)
 
     return lambda messages: guarded().ask_json(messages)
+
+
+def _left_by_age(hit: Hit, half_life: float) -> float:
+    """What age leaves of a score, never nothing; what stands under a key is as old as what it was set to."""
+    made = hit.created_at if hit.kind == "item" else hit.updated_at
+    return max(0.5 ** (max(time.time() - made.timestamp(), 0.0) / half_life), 1e-300)

@@ -54,7 +54,10 @@ class SearchTests(BackendFixtures):
         texts = [f"The train to Porto leaves at {hour}" for hour in ("one", "two", "three", "four")]
         for age, text, owner in zip(ages, texts, (ana, helper, ana, helper), strict=True):
             owner.add(text, created_at=now - timedelta(days=age))
+        # Where there is a graph that answers, it raises scores from the moment on at which it was told.
+        ana.settle_graph(20)
         for memory in (ana, helper):
+            memory.search(_QUERY)
             plain = {hit.text: hit.score for hit in memory.search(_QUERY, limit=10)}
             aged = {hit.text: hit.score for hit in memory.search(_QUERY, limit=10, recency=timedelta(days=30))}
             assert set(aged) == set(plain) == set(texts if memory is ana else texts[1::2])
