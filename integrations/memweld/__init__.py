@@ -12,8 +12,7 @@
 The import is light: no framework, no mem0 and no numpy is loaded before it is used.
 """
 
-from .backend import Backend
-from .connecting import connect
+from .connect import connect
 from .errors import (
     AccessDeniedError,
     BackendUnavailableError,
@@ -23,7 +22,8 @@ from .errors import (
     MemweldError,
     MissingExtraError,
 )
-from .memory import Memory
+from .memory.backend import Backend
+from .memory.memory import Memory
 from .models import ChatMessage, EraseReceipt, Hit, MemoryItem, Related, Session, TaskOutcome, ToolCall
 from .scope import Scope, user_scope
 

@@ -92,7 +92,7 @@ def measure_searches(size: int, users: int, names: Sequence[str], calls: int, sh
 
 def measure_ranking(backend: Any, questions: Sequence[tuple[str, str, Any]]) -> dict[str, float]:
     """The vector part, the whole ranking, and numpy's scan of the same matrix."""
-    from memweld.engines.facts.ranking import fits
+    from memweld.engine.search.ranking import fits
 
     store = backend._engine._facts._store
     scans: dict[str, list[float]] = {"numpy matmul": [], "numpy scan": [], "vector part": [], "ranking": []}

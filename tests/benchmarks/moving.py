@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from memweld import connect
-from memweld.moving import copy
+from memweld.transfer import copy
 
 AT = "2025-03-01T09:00:00+00:00"
 WORDS = "the tram to Foz leaves from the river at noon and takes a quarter of an hour".split()

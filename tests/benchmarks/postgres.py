@@ -41,8 +41,8 @@ from rich.table import Table
 
 import memweld
 from memweld import Backend, Memory
-from memweld.engines.facts.words import pack_terms
-from memweld.engines.postgres.dialect import adapt
+from memweld.engine.postgres.dialect import adapt
+from memweld.engine.search.tokenizer import pack_terms
 
 DIMENSIONS = 256
 CHUNK = 5_000

@@ -128,7 +128,7 @@ class TimedConnection:
 @contextmanager
 def parts_timed(backend: Any, took: dict[str, list[float]]) -> Iterator[None]:
     """Have the parts of each add say how long they took."""
-    from memweld.engines.facts import store
+    from memweld.engine.search import item_store as store
 
     def watched(owner: Any, name: str, part: str) -> Any:
         call = getattr(owner, name)

@@ -125,7 +125,7 @@ def test_processes_over_one_server_agree(chroma_port: int, tmp_path: Path) -> No
 
 DIES = """
 import json, os, sys, memweld
-from memweld.engines.facts.mirror import bringing
+from memweld.engine.projections.mem0_store import bringing
 from memweld.testing import HashEmbedder
 
 bringing._SECONDS = 4.0

@@ -60,9 +60,9 @@ from memweld.ag2 import (
     memory_tools,
     session_stream,
 )
-from memweld.ag2.dumps import dump_event, load_event
+from memweld.ag2.content import text_of
 from memweld.ag2.messages import to_events, to_neutral
-from memweld.ag2.parts import text_of
+from memweld.ag2.serialization import dump_event, load_event
 from memweld.testing import AdapterSuite, BrokenMemory, HashEmbedder, Mode, ToolReply, Turn, facts
 from memweld.testing.ag2 import ScriptedConfig, tool_call
 

@@ -861,7 +861,7 @@ class TestComponents:
         assert (await workbench.call_tool("get_preferences")).is_error
 
     def test_a_config_holds_no_secret(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        from memweld.reference import without_secrets
+        from memweld.adapters.saved_config import without_secrets
 
         assert without_secrets("postgresql://app:s3cret@db:5432/m?sslmode=require&password=s3cret") == (
             "postgresql://app@db:5432/m?sslmode=require"

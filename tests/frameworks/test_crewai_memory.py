@@ -33,7 +33,7 @@ from memweld import (
     connect,
 )
 from memweld.crewai import MemweldMemory
-from memweld.crewai.failures import stopping
+from memweld.crewai.errors import stopping
 from memweld.testing import HashEmbedder
 from memweld.testing.crewai import ModelCall, Response, ScriptedLLM, tool_call
 from memweld.testing.llm import ScriptedExtractor, facts

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from memweld import InvalidInputError
-from memweld.demo.conversation import load_conversation
+from memweld.cli.demo.conversation import load_conversation
 
 CONVERSATION = [
     {"role": "user", "name": "Inês", "content": "I am researching tide mills.", "created_at": "2023-05-08T13:56:00"},

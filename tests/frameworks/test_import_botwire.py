@@ -23,10 +23,10 @@ from memweld.cli import app
 from memweld.errors import AccessDeniedError, BackendUnavailableError, InvalidInputError
 from memweld.langchain import MemweldChatMessageHistory
 from memweld.mcp import create_app
-from memweld.moving import read_botwire
 from memweld.scope import Scope
 from memweld.testing import HashEmbedder
 from memweld.testing.serving import serving
+from memweld.transfer import read_botwire
 
 ANA = Scope("ana")
 

@@ -29,8 +29,8 @@ from memweld.cli import app
 from memweld.errors import InvalidInputError
 from memweld.langchain import MemweldChatMessageHistory
 from memweld.langchain.messages import to_neutral
-from memweld.moving import read_langchain, read_langchain_file
 from memweld.scope import Scope
+from memweld.transfer import read_langchain, read_langchain_file
 
 with warnings.catch_warnings():
     # The package says of itself that it is no longer maintained: its files are what people come from.

@@ -15,9 +15,9 @@ from typer.testing import CliRunner, Result
 from memweld import connect
 from memweld.cli import app
 from memweld.errors import InvalidInputError
-from memweld.moving import read_mem0
 from memweld.scope import Scope
 from memweld.testing import HashEmbedder
+from memweld.transfer import read_mem0
 
 
 class Hashes(HashEmbedder, Embeddings):

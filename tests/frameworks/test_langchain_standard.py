@@ -17,8 +17,8 @@ from langchain_tests.unit_tests import ToolsUnitTests
 
 import memweld
 from memweld import Backend, Memory
+from memweld.adapters.binding import MemorySource
 from memweld.langchain import MemweldRetriever, memory_tools
-from memweld.source import MemorySource
 from memweld.tools import TOOLS, TOOLSETS
 
 

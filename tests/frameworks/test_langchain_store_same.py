@@ -17,7 +17,7 @@ from langgraph.store.base import GetOp, Item, ListNamespacesOp, MatchCondition, 
 from langgraph.store.memory import InMemoryStore
 
 from memweld import Backend, connect
-from memweld.engines.stores import lifetimes
+from memweld.engine.sql import ttl as lifetimes
 from memweld.langchain import MemweldStore
 from memweld.testing import HashEmbedder
 

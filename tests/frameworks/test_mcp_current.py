@@ -163,7 +163,7 @@ class TestInThisProcess:
 
     def test_a_background_task_is_nobody(self, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MEMWELD_USER_ID", "operator")
-        monkeypatch.setattr("memweld.mcp.current.get_task_context", lambda: TaskContextInfo("t1", None))
+        monkeypatch.setattr("memweld.mcp.dependency.get_task_context", lambda: TaskContextInfo("t1", None))
         with pytest.raises(ToolError, match="background task"):
             asked(bound(backend), "count")
 

@@ -19,11 +19,11 @@ from memweld import Backend, Memory, connect
 from memweld.errors import AccessDeniedError, MemweldError
 from memweld.mcp import create_server
 from memweld.models import JSON, ValueWrite
-from memweld.moving import Copied, copy
-from memweld.moving.copying import engine_of, scopes_of
 from memweld.scope import Scope
 from memweld.testing import HashEmbedder
 from memweld.testing.serving import serving
+from memweld.transfer import Copied, copy
+from memweld.transfer.copier import engine_of, scopes_of
 
 TOKENS = {
     "service": ("service", ["memory:any-user", "memory:agents"]),

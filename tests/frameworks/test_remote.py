@@ -34,9 +34,9 @@ from memweld import (
     MemoryNotFoundError,
     MissingExtraError,
 )
-from memweld.codec import PRIMITIVES
-from memweld.engines.remote import RemoteEngine
-from memweld.link.link import PAUSES, THREAD
+from memweld.engine.codec import PRIMITIVES
+from memweld.engine.remote import RemoteEngine
+from memweld.engine.remote.mcp_client.client import PAUSES, THREAD
 from memweld.mcp import create_server
 from memweld.testing import HashEmbedder, ScriptedExtractor, facts
 from memweld.testing.serving import free_port, serving
@@ -147,7 +147,7 @@ class TestConnecting:
             backend.user("ana").all()
 
     def test_the_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("memweld.engines.remote.engine.find_spec", lambda name: None)
+        monkeypatch.setattr("memweld.engine.remote.engine.find_spec", lambda name: None)
         with pytest.raises(MissingExtraError, match=r"pip install 'memweld\[mcp\]'"):
             memweld.connect("http://host/mcp")
 

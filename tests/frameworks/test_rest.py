@@ -23,7 +23,7 @@ from starlette.routing import Mount
 
 from memweld import Backend, InvalidInputError, Memory, connect
 from memweld.mcp import create_app
-from memweld.mcp.identity import Caller
+from memweld.mcp.principal import Caller
 from memweld.mcp.rest import rest_routes
 from memweld.testing import HashEmbedder
 from memweld.testing.serving import serving

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from memweld.engines.facts.words import pack_terms
+from memweld.engine.search.tokenizer import pack_terms
 
 DIMENSIONS = 16
 

@@ -14,7 +14,7 @@ import writer
 from sound import check_file
 
 import memweld
-from memweld.engines.stores.sqlite import SqliteDatabase
+from memweld.engine.sqlite.transactions import SqliteDatabase
 
 PREAMBLE = """
 import json, os, resource, sys, memweld
@@ -300,7 +300,7 @@ def test_a_fork_among_threads_that_read_and_write(tmp_path: Path) -> None:
 
 LONG_READ_FORK = """
 import subprocess, threading, warnings
-from memweld.engines.stores import forking
+from memweld.engine.sql import forking
 warnings.simplefilter("ignore", DeprecationWarning)
 forking.FORK_SECONDS = 0.2
 backend = connect()

@@ -24,10 +24,10 @@ from places import Place
 from sound import DIMENSIONS
 
 import memweld
-from memweld.engines.stores import erasure
-from memweld.engines.stores.sqlite import SqliteDatabase
+from memweld.engine.sql import erase as erasure
+from memweld.engine.sqlite.transactions import SqliteDatabase
 from memweld.testing import HashEmbedder, ScriptedExtractor, facts
-from memweld.testing.backends.restoring import same_export
+from memweld.testing.backends.restore import same_export
 
 pytestmark = pytest.mark.enable_socket  # multiprocessing forks its processes through a Unix socket
 
@@ -222,7 +222,7 @@ def test_a_part_of_a_user(place: Place) -> None:
 
 def test_while_somebody_reads(make_place: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that began before keeps its view; the receipt says so, and the next checkpoint overwrites."""
-    monkeypatch.setattr("memweld.engines.stores.erasure._PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("memweld.engine.sql.erase._PATIENCE_SECONDS", 0.1)
     place = make_place("file")
     with connect(place) as backend:
         ana = secret(backend)
@@ -307,7 +307,7 @@ def test_no_room_to_overwrite(make_place: Callable[[str], Any], monkeypatch: pyt
         server.user("bob").state("n")["k"] = 1
         crowd(backend, 1, 300)
         with monkeypatch.context() as patch:
-            patch.setattr("memweld.engines.stores.overwriting._rewrite", full)
+            patch.setattr("memweld.engine.sqlite.vacuum._rewrite", full)
             assert not backend.user(USER).erase().overwritten
             assert backend.user(USER).all() == []
             server.user("bob").state("n")["k"] = 2
@@ -369,7 +369,7 @@ def watched(backend: memweld.Backend, statements: int, act: Callable[[], object]
         yield seen
         database._connections.writer().set_trace_callback(None)
         return
-    from memweld.engines.postgres.dialect import PostgresConnection
+    from memweld.engine.postgres.dialect import PostgresConnection
 
     plain = PostgresConnection.execute
 

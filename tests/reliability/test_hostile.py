@@ -22,7 +22,7 @@ from places import Place
 import memweld
 from memweld import InvalidInputError, Memory, Scope
 from memweld.mcp import create_app
-from memweld.recall import CLOSING, NOTICE, OPENING
+from memweld.memory.recall import CLOSING, NOTICE, OPENING
 from memweld.tools import TOOLS, TOOLSETS
 
 MARKS = [

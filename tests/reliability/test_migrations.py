@@ -15,8 +15,8 @@ import writer
 from sound import DIMENSIONS, check_file
 
 import memweld
-from memweld.engines.facts.payloads import text_hash
-from memweld.engines.stores import schema
+from memweld.engine.extraction.mem0.payloads import text_hash
+from memweld.engine.sqlite import schema
 from memweld.testing import HashEmbedder
 
 pytestmark = pytest.mark.enable_socket  # multiprocessing forks its processes through a Unix socket

@@ -17,7 +17,7 @@ from memweld.testing import HashEmbedder
 CONTEXT = multiprocessing.get_context("forkserver")
 # What takes long to import is imported once, in the process from which the others are forked. It finds installed
 # packages only: before 3.12 it does not know the path of this directory.
-CONTEXT.set_forkserver_preload(["memweld.engines.local", "memweld.engines.facts.facts", "memweld.testing.embedding"])
+CONTEXT.set_forkserver_preload(["memweld.engine.sql_engine", "memweld.engine.facts", "memweld.testing.embedding"])
 
 
 def connect(file: str, **options: Any) -> memweld.Backend:

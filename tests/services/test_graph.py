@@ -22,8 +22,8 @@ from typer.testing import CliRunner
 import memweld
 from memweld import Backend, Memory
 from memweld.cli import app
-from memweld.engines.stores.outbox import Outbox
-from memweld.engines.stores.sqlite import SqliteDatabase
+from memweld.engine.sql.outbox import Outbox
+from memweld.engine.sqlite.transactions import SqliteDatabase
 from memweld.testing import HashEmbedder
 from memweld.testing.serving import serving
 from memweld.tools import TOOLS
@@ -593,8 +593,8 @@ class TestFailures:
 
     def test_one_that_was_overtaken_does_no_harm(self, connect: Connect, ask: Ask, file: Path) -> None:
         """A delivery that hangs longer than its lease comes too late: the graph refuses it."""
-        from memweld.engines.graph.client import GraphClient
-        from memweld.engines.graph.projection import Found, OvertakenError, deliver
+        from memweld.engine.projections.neo4j.client import GraphClient
+        from memweld.engine.projections.neo4j.projection import Found, OvertakenError, deliver
 
         backend = connect()
         ana = backend.user("ana")

@@ -13,9 +13,9 @@ import pytest
 from servers import PostgresServer
 
 from memweld import Backend, connect
-from memweld.moving import copy
 from memweld.testing import HashEmbedder
-from memweld.testing.backends.restoring import fill, same_export
+from memweld.testing.backends.restore import fill, same_export
+from memweld.transfer import copy
 
 pytestmark = pytest.mark.services
 

@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 import memweld
 from memweld import BackendUnavailableError, ConfigurationError, connect
 from memweld.cli import app
-from memweld.engine import Engine
-from memweld.engines.postgres.engine import _SCOPED
-from memweld.engines.postgres.proving import proof
-from memweld.engines.postgres.schema import REVISIONS, alembic_config
-from memweld.engines.postgres.securing import TABLES
+from memweld.engine.postgres.engine import _SCOPED
+from memweld.engine.postgres.rls_proof import proof
+from memweld.engine.postgres.rls_setup import TABLES
+from memweld.engine.postgres.schema import REVISIONS, alembic_config
+from memweld.engine.protocol import Engine
 from memweld.scope import Scope
 from memweld.testing import HashEmbedder
 

@@ -12,7 +12,7 @@ import pytest
 from servers import PostgresServer
 
 from memweld import Backend, connect
-from memweld.engines.postgres.engine import PostgresEngine
+from memweld.engine.postgres.engine import PostgresEngine
 
 pytestmark = pytest.mark.services
 

@@ -19,12 +19,12 @@ from typer.testing import CliRunner
 import memweld
 from memweld import Backend, ConfigurationError
 from memweld.cli import app
-from memweld.engines.postgres.address import address_of
-from memweld.engines.postgres.dialect import _positional
-from memweld.engines.postgres.schema import migrate
-from memweld.moving import copy
+from memweld.engine.postgres.dialect import _positional
+from memweld.engine.postgres.schema import migrate
+from memweld.engine.postgres.url import address_of
 from memweld.scope import Scope
 from memweld.testing import HashEmbedder
+from memweld.transfer import copy
 
 pytestmark = pytest.mark.services
 
@@ -429,7 +429,7 @@ def test_a_value_is_found_by_the_index(place: Place) -> None:
 
 def test_users_do_not_wait_for_each_other(place: Place) -> None:
     """Another server holds the lock of one user: of a thousand others in this process nobody is held up."""
-    from memweld.engines.postgres.database import lock_number
+    from memweld.engine.postgres.transactions import lock_number
 
     with connect(place.owner) as backend, psycopg.connect(place.owner) as other:
         backend.user("held").state("n")["k"] = 0
@@ -456,7 +456,7 @@ def test_users_do_not_wait_for_each_other(place: Place) -> None:
 
 
 def test_a_write_does_not_wait_for_what_has_expired_of_others(place: Place) -> None:
-    from memweld.engines.postgres.database import lock_number
+    from memweld.engine.postgres.transactions import lock_number
 
     with connect(place.member) as backend, psycopg.connect(place.owner) as other:
         backend.user("held").state("n").set("ends", 1, ttl=0.01)

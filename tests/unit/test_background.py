@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from memweld import Backend, connect
-from memweld.background import Background
-from memweld.hurry import hurried
+from memweld.engine.cancellation import hurried
+from memweld.memory.capture_queue import Background
+from memweld.memory.recall import not_shown, recall_query
 from memweld.models import Hit
-from memweld.recall import not_shown, recall_query
 from memweld.testing import HashEmbedder
 from memweld.testing.llm import ScriptedExtractor, facts
 
@@ -352,7 +352,7 @@ def test_a_fork_begins_with_an_empty_queue(tmp_path: Path) -> None:
 
 
 def hit(text: str, session_id: str | None) -> Hit:
-    from memweld.checks import utc_now
+    from memweld.validation import utc_now
 
     return Hit(id=text, text=text, session_id=session_id, created_at=utc_now(), updated_at=utc_now(), score=1.0)
 

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memweld.checks import dump_json
-from memweld.codec import PRIMITIVES, decode_answer, decode_arguments, encode_answer, encode_arguments
-from memweld.engine import Engine, ExportPage, ItemDraft, Kept, KeptSession, KeptValue, KeyedDraft, StoredValue
+from memweld.engine.codec import PRIMITIVES, decode_answer, decode_arguments, encode_answer, encode_arguments
+from memweld.engine.protocol import Engine, ExportPage, ItemDraft, Kept, KeptSession, KeptValue, KeyedDraft, StoredValue
 from memweld.errors import InvalidInputError
 from memweld.models import (
     ChatMessage,
@@ -24,6 +23,7 @@ from memweld.models import (
     ValueEntry,
     ValueWrite,
 )
+from memweld.validation import dump_json
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 optional = st.none() | texts

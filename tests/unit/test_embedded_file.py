@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import memweld
-from memweld.engines.stores.sqlite import path_of
+from memweld.engine.sqlite.transactions import path_of
 from memweld.models import ValueWrite
 from memweld.testing import HashEmbedder
 
@@ -389,7 +389,7 @@ def test_of_several_that_pop_one_gets_the_value(backend: memweld.Backend) -> Non
 def test_an_erasure_says_when_somebody_still_reads_what_is_gone(
     file: Path, backend: memweld.Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("memweld.engines.stores.erasure._PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("memweld.engine.sql.erase._PATIENCE_SECONDS", 0.1)
     ana = backend.user("ana")
     ana.add("I was born in Zanzibar")
     reader = sqlite3.connect(file, isolation_level=None)

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 import memweld
 from memweld.cli import app
-from memweld.engines.facts.embedders import GuardedEmbedding, StaticEmbedder
-from memweld.engines.facts.words import query_words
+from memweld.engine.search.embedders import GuardedEmbedding, StaticEmbedder
+from memweld.engine.search.tokenizer import query_words
 from memweld.testing import HashEmbedder
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import memweld
-from memweld.engines.facts.cache import IndexCache
+from memweld.engine.search.cache import IndexCache
 from memweld.testing import HashEmbedder, ScriptedExtractor, facts
 
 
@@ -87,7 +87,7 @@ def test_mem0_imported_first_is_left_alone_until_it_is_needed() -> None:
 
 def test_telemetry_that_is_asked_for_stays_on() -> None:
     code = """
-        from memweld.engines.facts.environment import load_mem0
+        from memweld.engine.extraction.mem0.environment import load_mem0
         load_mem0()
         from mem0.memory import main, telemetry
         print(telemetry.MEM0_TELEMETRY, main.MEM0_TELEMETRY)
@@ -153,7 +153,7 @@ def test_changes_and_searches_through_mem0_are_those_without_it(
         return [rows, data, hits, ana.preferences.get("theme")]
 
     bare = use("ana")
-    monkeypatch.setattr("memweld.engines.facts.facts.finds_entities", lambda: True)
+    monkeypatch.setattr("memweld.engine.facts.finds_entities", lambda: True)
     assert use("bob") == bare
 
 
@@ -169,7 +169,7 @@ def test_the_names_of_an_agents_memory_go_when_the_user_changes_it(
         payload = json.dumps({"user_id": "ana", "data": "Dr Strange", "linked_memory_ids": [item.id]})
         row = ("e", owner, payload, b"\0" * 4 * 64)
         connection.execute("INSERT INTO entities (id, owner, payload, vector) VALUES (?, ?, ?, ?)", row)
-    monkeypatch.setattr("memweld.engines.facts.facts.finds_entities", lambda: through_mem0)
+    monkeypatch.setattr("memweld.engine.facts.finds_entities", lambda: through_mem0)
     assert backend.user("ana").update(item.id, "Ana is healthy").agent_id == "research"
     with backend._engine.database.reading() as connection:  # type: ignore[attr-defined]
         assert connection.execute("SELECT payload FROM entities").fetchall() == []

@@ -17,14 +17,14 @@ import pytest
 
 import memweld
 from memweld import Backend, ConfigurationError, Hit
-from memweld.engines.graph.address import address_of
-from memweld.engines.graph.delivery import Delivery
-from memweld.engines.graph.finding import Finding
-from memweld.engines.graph.reading import DIRECT, LINKED, MOST, raised
-from memweld.engines.graph.rule import MOST_ENTITIES, by_rule
-from memweld.engines.graph.words import is_in, key_of, words_of
-from memweld.engines.stores.outbox import Outbox
-from memweld.engines.stores.sqlite import SqliteDatabase
+from memweld.engine.projections.neo4j.delivery import Delivery
+from memweld.engine.projections.neo4j.entity_extraction import Finding
+from memweld.engine.projections.neo4j.entity_names import is_in, key_of, words_of
+from memweld.engine.projections.neo4j.entity_rules import MOST_ENTITIES, by_rule
+from memweld.engine.projections.neo4j.queries import DIRECT, LINKED, MOST, raised
+from memweld.engine.projections.neo4j.url import address_of
+from memweld.engine.sql.outbox import Outbox
+from memweld.engine.sqlite.transactions import SqliteDatabase
 from memweld.testing import HashEmbedder
 from memweld.tools import TOOLS
 
@@ -199,7 +199,7 @@ def test_a_new_graph_is_told_what_does_not_wait_already(backend: Backend, outbox
 def test_a_graph_is_forgotten(backend: Backend, outbox: Outbox, file: Path) -> None:
     outbox.attach()
     backend.user("ana").add("I love tea")
-    from memweld.doctor import forget_graph
+    from memweld.cli.doctor import forget_graph
 
     assert forget_graph(f"sqlite:///{file}") == 1
     backend.user("ana").add("I love coffee")
@@ -209,7 +209,7 @@ def test_a_graph_is_forgotten(backend: Backend, outbox: Outbox, file: Path) -> N
 def test_the_doctor_says_what_waits_and_what_it_cannot_repair(
     backend: Backend, outbox: Outbox, file: Path, nobody: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from memweld.doctor import Repair, examine, forget_graph
+    from memweld.cli.doctor import Repair, examine, forget_graph
 
     url = f"sqlite:///{file}"
     backend.user("ana").add("I love tea")
@@ -258,7 +258,7 @@ def test_an_erasure_beside_a_graph_that_others_tell(backend: Backend, outbox: Ou
 
 
 def test_a_file_of_version_2_gets_its_outbox(tmp_path: Path) -> None:
-    from memweld.engines.stores import schema
+    from memweld.engine.sqlite import schema
 
     path, before = tmp_path / "old.db", schema.SCHEMA_VERSION
     connection = sqlite3.connect(path, isolation_level=None)
@@ -386,7 +386,7 @@ except memweld.MissingExtraError as error:
 def test_what_a_server_refuses(code: str, kind: type[Exception], said: str) -> None:
     from neo4j.exceptions import Neo4jError
 
-    from memweld.engines.graph.failures import translation
+    from memweld.engine.projections.neo4j.errors import translation
 
     error = Neo4jError._hydrate_neo4j(code=f"Neo.ClientError.{code}", message="a secret")  # pyright: ignore[reportPrivateUsage]
     ours = translation(error, address_of("neo4j://ana:secret@h?database=d"))

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import memweld
-from memweld.engines.facts import index as index_module
-from memweld.engines.facts.cache import IndexCache
-from memweld.engines.facts.index import Index
-from memweld.engines.facts.words import pack_terms
+from memweld.engine.search import vector_index as index_module
+from memweld.engine.search.cache import IndexCache
+from memweld.engine.search.tokenizer import pack_terms
+from memweld.engine.search.vector_index import Index
 from memweld.testing import HashEmbedder
 
 Connect = Callable[..., memweld.Backend]
@@ -416,7 +416,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index_module, "_PARTS", 3)
     monkeypatch.setattr(index_module, "_FEW", 2)
     monkeypatch.setattr(index_module, "_MANY", 4)
-    monkeypatch.setattr("memweld.engines.facts.lexicon._TAIL_ROWS", 4)
+    monkeypatch.setattr("memweld.engine.search.inverted_index._TAIL_ROWS", 4)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

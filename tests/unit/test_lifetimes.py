@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from memweld import Memory, connect
-from memweld.checks import utc_now
 from memweld.models import ValueEntry
+from memweld.validation import utc_now
 
 
 def read(memory: Memory) -> ValueEntry | None:

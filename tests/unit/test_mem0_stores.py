@@ -20,8 +20,8 @@ from langchain_core.embeddings import Embeddings
 
 import memweld
 from memweld import Backend, BackendUnavailableError, ConfigurationError, InvalidInputError, MissingExtraError
-from memweld.engines.local import LocalEngine
-from memweld.engines.mem0 import Mem0Engine
+from memweld.engine.projections.mem0_store.engine import Mem0Engine
+from memweld.engine.sql_engine import LocalEngine
 from memweld.models import ValueWrite
 from memweld.testing import HashEmbedder
 
@@ -50,7 +50,7 @@ def connect(tmp_path: Path) -> Iterator[Callable[..., Backend]]:
 
 def bare_mem0(place: Path) -> Any:
     """mem0 2.2 as it is, on a local Qdrant."""
-    from memweld.engines.facts.environment import load_mem0
+    from memweld.engine.extraction.mem0.environment import load_mem0
 
     load_mem0()
     import mem0
@@ -697,7 +697,7 @@ def test_every_primitive_is_known_to_write_or_not() -> None:
 def test_the_doctor_shows_what_waits_and_brings_it(
     connect: Callable[..., Backend], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from memweld.doctor import Repair, examine
+    from memweld.cli.doctor import Repair, examine
 
     url = f"sqlite:///{tmp_path / 'memory.db'}"
 

@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 
 import memweld
-from memweld.engines.stores import schema
+from memweld.engine.sqlite import schema
 from memweld.testing import HashEmbedder
 
 

@@ -17,13 +17,13 @@ from typer.testing import CliRunner, Result
 
 from memweld import Backend, ChatMessage, Memory, connect
 from memweld.cli import app
-from memweld.engine import Engine, Kept
+from memweld.engine.protocol import Engine, Kept
 from memweld.errors import ConfigurationError, InvalidInputError
 from memweld.models import ValueWrite
-from memweld.moving import Copied, copy
-from memweld.moving.copying import engine_of, scopes_of
 from memweld.scope import Scope
 from memweld.testing import HashEmbedder
+from memweld.transfer import Copied, copy
+from memweld.transfer.copier import engine_of, scopes_of
 
 LONG_AGO = datetime(2024, 2, 29, 12, 0, 0, 5, tzinfo=timezone.utc)
 
@@ -395,7 +395,7 @@ def write_many(file: Path, count: int) -> str:
 GROWTH = """
 import re, sys
 from memweld import connect
-from memweld.moving import copy
+from memweld.transfer import copy
 from memweld.testing import HashEmbedder
 source, target, whole = sys.argv[1:]
 def peak():

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from memweld import Backend, BackendUnavailableError, connect
-from memweld.engine import Engine, Kept
-from memweld.moving import read_langchain, read_mem0
-from memweld.moving.copying import engine_of
+from memweld.engine.protocol import Engine, Kept
 from memweld.scope import Scope
 from memweld.testing import HashEmbedder
+from memweld.transfer import read_langchain, read_mem0
+from memweld.transfer.copier import engine_of
 
 
 class Failing:

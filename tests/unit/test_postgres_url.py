@@ -8,10 +8,10 @@ import sys
 import pytest
 
 from memweld import ConfigurationError, connect
-from memweld.backend import redacted
-from memweld.engines.postgres.address import address_of
-from memweld.engines.postgres.database import lock_number, root_of
-from memweld.engines.postgres.dialect import _named, _positional
+from memweld.engine.postgres.dialect import _named, _positional
+from memweld.engine.postgres.transactions import lock_number, root_of
+from memweld.engine.postgres.url import address_of
+from memweld.memory.backend import redacted
 from memweld.scope import Scope
 
 

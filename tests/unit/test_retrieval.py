@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import memweld
-from memweld.engines.facts import words
-from memweld.engines.facts.embedders import StaticEmbedder
-from memweld.engines.facts.lexicon import Lexicon
-from memweld.engines.facts.ranking import as_score
-from memweld.engines.facts.words import forget_words, pack_terms, query_words, split, terms
+from memweld.engine.search import tokenizer as words
+from memweld.engine.search.embedders import StaticEmbedder
+from memweld.engine.search.inverted_index import Lexicon
+from memweld.engine.search.ranking import as_score
+from memweld.engine.search.tokenizer import forget_words, pack_terms, query_words, split, terms
 from memweld.testing import HashEmbedder
 
 
@@ -510,7 +510,7 @@ def test_of_a_long_query_the_end_is_searched_for(
     """A million characters took seconds, in which no other thread of the process could run."""
     say(ana, *LIFE)
     read: list[int] = []
-    monkeypatch.setattr("memweld.engines.facts.ranking.query_words", lambda text: read.append(len(text)) or [])
+    monkeypatch.setattr("memweld.engine.search.ranking.query_words", lambda text: read.append(len(text)) or [])
     ana.search(LONG[kind])
     monkeypatch.undo()
     assert read == [4_000]

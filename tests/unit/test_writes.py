@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from snowballstemmer.english_stemmer import EnglishStemmer  # pyright: ignore[reportMissingTypeStubs]
 
 import memweld
-from memweld.engines.facts.embedders import GuardedEmbedding, StaticEmbedder
-from memweld.engines.facts.tokens import WordTokens
-from memweld.engines.stores.sqlite import SqliteDatabase
+from memweld.engine.search.embedders import GuardedEmbedding, StaticEmbedder
+from memweld.engine.search.token_cache import WordTokens
+from memweld.engine.sqlite.transactions import SqliteDatabase
 from memweld.errors import BackendUnavailableError
 from memweld.testing import HashEmbedder
 

@@ -11,12 +11,12 @@ from ag2.events import BaseEvent, ModelRequest, ModelResponse, ToolResultsEvent
 from ag2.middleware import BaseMiddleware
 from ag2.middleware.base import AgentTurn
 
-from ..checks import check_key
+from ..adapters.binding import MemorySource, OnError, check_on_error, check_source, named_for, tolerate
 from ..errors import AccessDeniedError, MemweldError, invalid
-from ..memory import Memory
+from ..memory.memory import Memory
 from ..models import ChatMessage
-from ..source import MemorySource, OnError, check_on_error, check_source, named_for, tolerate
-from .identity import USER_VARIABLE, memory_of_turn
+from ..validation import check_key
+from .binding import USER_VARIABLE, memory_of_turn
 from .messages import to_neutral
 from .storage import MemweldStorage
 

@@ -22,11 +22,11 @@ from ag2.events import (
     UnknownEvent,
 )
 
-from ..checks import MAX_KEY_CHARACTERS
-from ..messages import new_id, storable, to_message
+from ..memory.messages import new_id, storable, to_message
 from ..models import JSON, ChatMessage
-from .dumps import dump_event, load_event
-from .parts import content_of, inputs_of, text_of
+from ..validation import MAX_KEY_CHARACTERS
+from .content import content_of, inputs_of, text_of
+from .serialization import dump_event, load_event
 
 __all__ = ["FRAMEWORK", "answered", "to_events", "to_messages", "to_neutral", "with_events"]
 

@@ -7,11 +7,11 @@ from typing import Literal
 
 from ag2 import Plugin
 
-from ..checks import check_limit
-from ..recall import DEFAULT_BUDGET
-from ..source import MemorySource, OnError, check_source
+from ..adapters.binding import MemorySource, OnError, check_source
+from ..memory.recall import DEFAULT_BUDGET
+from ..validation import check_limit
+from .binding import USER_VARIABLE
 from .capture import MemweldCapture
-from .identity import USER_VARIABLE
 from .recall import MemweldRecall
 from .tools import memory_tools
 

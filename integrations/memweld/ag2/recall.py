@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from ag2.context import ConversationContext, StreamId
 from ag2.events import BaseEvent, ModelRequest, ModelResponse, ToolResultsEvent
 
-from ..checks import MAX_LIMIT, check_limit
+from ..adapters.binding import MemorySource, OnError, check_on_error, check_source, tolerate
 from ..errors import MemweldError
-from ..memory import Memory
+from ..memory.memory import Memory
+from ..memory.recall import DEFAULT_BUDGET, not_shown, recall_block, recall_query
 from ..models import Hit
-from ..recall import DEFAULT_BUDGET, not_shown, recall_block, recall_query
-from ..source import MemorySource, OnError, check_on_error, check_source, tolerate
-from .identity import USER_VARIABLE, memory_of_turn
-from .parts import text_of
+from ..validation import MAX_LIMIT, check_limit
+from .binding import USER_VARIABLE, memory_of_turn
+from .content import text_of
 from .storage import MemweldStorage
 
 __all__ = ["MemweldRecall"]

@@ -15,10 +15,10 @@ from ag2.context import StreamId
 from ag2.events import BaseEvent
 from ag2.history import Storage
 
-from ..checks import check_key, dump_json
-from ..memory import Memory
-from ..source import MemorySource, check_source, memory_now
-from .identity import USER_VARIABLE, memory_of_turn
+from ..adapters.binding import MemorySource, check_source, memory_now
+from ..memory.memory import Memory
+from ..validation import check_key, dump_json
+from .binding import USER_VARIABLE, memory_of_turn
 from .messages import answered, to_events, to_messages, to_neutral, with_events
 
 __all__ = ["MemweldStorage", "session_stream"]

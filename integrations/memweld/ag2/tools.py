@@ -14,10 +14,10 @@ from ag2.events import ToolCallEvent, ToolErrorEvent, ToolResultEvent
 from ag2.tools.final import FunctionTool
 from typing_extensions import Self
 
+from ..adapters.binding import MemorySource, check_source
 from ..errors import InvalidInputError, MemweldError
-from ..source import MemorySource, check_source
 from ..tools import MemoryTool, select_tools
-from .identity import USER_VARIABLE, memory_of_turn
+from .binding import USER_VARIABLE, memory_of_turn
 
 __all__ = ["MemweldTool", "memory_tools"]
 

@@ -9,14 +9,14 @@ from typing import Any, Literal
 from agent_framework import AgentSession, ContextProvider, Message, SessionContext, SupportsAgentRun
 from typing_extensions import override
 
-from ..checks import MAX_LIMIT, check_key, check_limit
+from ..adapters.binding import MemorySource, OnError, check_on_error, check_source, tolerate
 from ..errors import MemweldError, invalid
-from ..memory import Memory
+from ..memory.memory import Memory
+from ..memory.recall import DEFAULT_BUDGET, not_shown, recall_block, recall_query
 from ..models import Captured, Hit
-from ..recall import DEFAULT_BUDGET, not_shown, recall_block, recall_query
-from ..source import MemorySource, OnError, check_on_error, check_source, tolerate
+from ..validation import MAX_LIMIT, check_key, check_limit
+from .binding import USER_KEY, memory_of_session
 from .history import MemweldHistoryProvider
-from .identity import USER_KEY, memory_of_session
 from .messages import to_neutral
 from .tools import memory_tools
 

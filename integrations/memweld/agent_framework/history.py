@@ -11,11 +11,11 @@ import anyio.to_thread
 from agent_framework import AgentSession, HistoryProvider, Message, SessionContext, SupportsAgentRun
 from typing_extensions import override
 
-from ..checks import check_key, check_limit
+from ..adapters.binding import MemorySource, check_source, memory_now, named_for
 from ..errors import invalid
-from ..memory import Memory
-from ..source import MemorySource, check_source, memory_now, named_for
-from .identity import USER_KEY, memory_of_session
+from ..memory.memory import Memory
+from ..validation import check_key, check_limit
+from .binding import USER_KEY, memory_of_session
 from .messages import answered, fresh, to_agent_framework, to_neutral
 
 __all__ = ["MemweldHistoryProvider"]

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 from agent_framework import Content, Message
 
-from ..checks import MAX_KEY_CHARACTERS
-from ..messages import new_id, storable, to_message
+from ..memory.messages import new_id, storable, to_message
 from ..models import JSON, ChatMessage, Role
+from ..validation import MAX_KEY_CHARACTERS
 
 __all__ = ["FRAMEWORK", "answered", "fresh", "to_agent_framework", "to_neutral"]
 

@@ -9,10 +9,10 @@ import anyio.to_thread
 from agent_framework import Content, FunctionInvocationContext, FunctionTool
 from pydantic import BaseModel, ConfigDict
 
+from ..adapters.binding import MemorySource, check_source
 from ..errors import MemweldError
-from ..source import MemorySource, check_source
 from ..tools import MemoryTool, select_tools
-from .identity import USER_KEY, memory_of_session
+from .binding import USER_KEY, memory_of_session
 
 __all__ = ["MemweldTool", "memory_tools"]
 

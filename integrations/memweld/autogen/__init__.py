@@ -19,9 +19,9 @@ try:
 except ImportError as error:
     raise missing_extra("autogen", "autogen-core") from error
 
-from ..reference import loading_with
+from ..adapters.saved_config import loading_with
 from .context import MemweldChatCompletionContext
-from .mem0_shape import Mem0Memory
+from .mem0_compat import Mem0Memory
 from .memory import MemweldMemory
 from .tools import MemweldTool, MemweldToolAnswer, memory_tools, memory_workbench
 

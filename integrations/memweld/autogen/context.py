@@ -15,15 +15,15 @@ from autogen_core.model_context import ChatCompletionContext
 from autogen_core.models import AssistantMessage, LLMMessage, SystemMessage
 from typing_extensions import Self
 
-from ..backend import Backend
-from ..checks import check_key
-from ..memory import Memory
-from ..recall import DEFAULT_BUDGET
-from ..source import OnError, check_source, memory_now
-from .recalling import USER_NAMES, Recalled, Recaller
+from ..adapters.binding import OnError, check_source, memory_now
+from ..memory.backend import Backend
+from ..memory.memory import Memory
+from ..memory.recall import DEFAULT_BUDGET
+from ..validation import check_key
+from .recall import USER_NAMES, Recalled, Recaller
+from .saved_config import SourceConfig, config_of, load_source
 from .session import KeptSession
-from .shared import SharedSession
-from .source import SourceConfig, config_of, load_source
+from .team_session import SharedSession
 
 __all__ = ["MemweldChatCompletionContext"]
 

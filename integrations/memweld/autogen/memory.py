@@ -11,19 +11,19 @@ from autogen_core.memory import MemoryContent, MemoryMimeType, MemoryQueryResult
 from autogen_core.model_context import ChatCompletionContext
 from typing_extensions import Self
 
-from ..backend import Backend
-from ..checks import dump_json
+from ..adapters.binding import OnError, check_source, memory_now
 from ..errors import ConfigurationError, invalid
-from ..memory import Memory
+from ..memory.backend import Backend
+from ..memory.memory import Memory
+from ..memory.recall import DEFAULT_BUDGET
 from ..models import Hit
-from ..recall import DEFAULT_BUDGET
 from ..scope import Scope
-from ..source import OnError, check_source, memory_now
 from ..tools import item_data
-from .cancelling import awaited
+from ..validation import dump_json
+from .cancellation import awaited
 from .context import MemweldChatCompletionContext
-from .recalling import USER_NAMES, Recaller, last_said, show_recall
-from .source import SourceConfig, config_of, load_source
+from .recall import USER_NAMES, Recaller, last_said, show_recall
+from .saved_config import SourceConfig, config_of, load_source
 
 __all__ = ["MemweldMemory"]
 

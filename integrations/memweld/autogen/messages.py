@@ -18,9 +18,9 @@ from autogen_core.models import (
 )
 from pydantic import TypeAdapter, ValidationError
 
-from ..checks import check_json
 from ..errors import InvalidInputError
 from ..models import JSON, ChatMessage, ToolCall
+from ..validation import check_json
 
 __all__ = ["FRAMEWORK", "answered", "to_autogen", "to_neutral"]
 

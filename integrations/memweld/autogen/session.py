@@ -12,13 +12,13 @@ from autogen_core.model_context import ChatCompletionContextState
 from autogen_core.models import LLMMessage, UserMessage
 from pydantic import BaseModel
 
+from ..adapters.binding import OnError, tolerate
 from ..errors import AccessDeniedError, MemweldError
-from ..memory import Memory
-from ..messages import to_message
+from ..memory.memory import Memory
+from ..memory.messages import to_message
 from ..models import JSON, ChatMessage
 from ..scope import Scope
-from ..source import OnError, tolerate
-from .capturing import capture_once
+from .capture import capture_once
 from .messages import answered, to_autogen, to_neutral
 
 __all__ = ["KeptSession", "Told"]

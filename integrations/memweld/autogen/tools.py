@@ -13,14 +13,14 @@ from autogen_core.tools import BaseTool, StaticWorkbench
 from pydantic import BaseModel, ValidationError
 from typing_extensions import Self
 
-from ..backend import Backend
+from ..adapters.binding import check_source, memory_now
 from ..errors import MemweldError
-from ..memory import Memory
+from ..memory.backend import Backend
+from ..memory.memory import Memory
 from ..models import JSON
-from ..source import check_source, memory_now
 from ..tools import MemoryTool, arguments_error, select_tools
-from .cancelling import awaited
-from .source import SourceConfig, config_of, load_source
+from .cancellation import awaited
+from .saved_config import SourceConfig, config_of, load_source
 
 __all__ = ["MemweldTool", "MemweldToolAnswer", "memory_tools", "memory_workbench"]
 

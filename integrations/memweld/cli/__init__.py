@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-from .group import Group
+from .admin import doctor_command, migrate_command, reindex_command
+from .demo_command import demo_command
+from .errors import Group
 from .memories import add_command, erase_command, export_command, restore_command, search_command
-from .moving import copy_command, import_command
-from .playing import demo_command
-from .serving import serve_command
-from .upkeep import doctor_command, migrate_command, reindex_command
+from .serve import serve_command
+from .transfer import copy_command, import_command
 
 __all__ = ["app"]
 

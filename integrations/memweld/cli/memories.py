@@ -85,7 +85,7 @@ def erase_command(
     url: Url = None,
 ) -> None:
     """Remove all that is kept of a user. It cannot be undone."""
-    from ..backend import redacted
+    from ..memory.backend import redacted
 
     with connected(url) as backend:
         memory = backend.user(user)

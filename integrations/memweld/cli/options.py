@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ..backend import Backend
+    from ..memory.backend import Backend
 
 __all__ = ["Url", "User", "connected", "words"]
 
@@ -27,7 +27,7 @@ User = Annotated[
 
 def connected(url: str | None, token: str | None = None) -> Backend:
     """The backend of a URL, or of the settings."""
-    from ..connecting import connect
+    from ..connect import connect
 
     return connect(url, token=token)
 

@@ -18,7 +18,7 @@ try:
 except ImportError as error:
     raise missing_extra("crewai", "crewai") from error
 
-from ..reference import loading_with
+from ..adapters.saved_config import loading_with
 from .flows import MemweldFlowPersistence
 from .memory import MemweldMemory
 from .tools import memory_tools

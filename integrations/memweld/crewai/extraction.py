@@ -9,7 +9,7 @@ from crewai.hooks.dispatch import HookAborted
 from crewai.llms.base_llm import BaseLLM
 from crewai.memory.analyze import extract_memories_from_content
 
-from .turns import Turn
+from .task_parser import Turn
 
 __all__ = ["extracted"]
 

@@ -10,15 +10,15 @@ from crewai.flow.async_feedback.types import PendingFeedbackContext
 from crewai.flow.persistence import FlowPersistence
 from pydantic import BaseModel, Field, PrivateAttr, field_serializer
 
-from ..checks import check_key
+from ..adapters.binding import MemorySource, check_source
+from ..adapters.saved_config import Reference
 from ..errors import invalid
-from ..facets import History, State
+from ..memory.facets import History, State
 from ..models import JSON
-from ..reference import Reference
-from ..source import MemorySource, check_source
-from .chat import View, keep_messages, read_messages
+from ..validation import check_key
+from .binding import Whose
+from .conversation import View, keep_messages, read_messages
 from .messages import is_chat, to_json
-from .whose import Whose
 
 __all__ = ["MemweldFlowPersistence"]
 

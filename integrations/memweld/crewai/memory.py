@@ -13,20 +13,20 @@ from crewai.memory.unified_memory import Memory as CrewMemory
 from crewai.memory.utils import join_scope_paths
 from pydantic import PrivateAttr
 
-from ..backend import Backend
+from ..adapters.binding import OnError, check_on_error
 from ..errors import MemoryNotFoundError
-from ..memory import Memory
+from ..memory.backend import Backend
+from ..memory.memory import Memory
+from ..memory.recall import DEFAULT_BUDGET
 from ..models import JSON, Kind
-from ..recall import DEFAULT_BUDGET
-from ..source import OnError, check_on_error
-from .dumps import UNDUMPABLE, kept_in_dumps, quieten
+from .binding import Whose
+from .checkpointing import UNDUMPABLE, kept_in_dumps, quieten
+from .errors import stopping_errors
 from .events import announced_query, announced_save
-from .failures import stopping_errors
 from .records import Labels, inside
 from .storage import MemweldStorage, not_ours
 from .store import Said
-from .turns import Turn
-from .whose import Whose
+from .task_parser import Turn
 
 __all__ = ["MemweldMemory"]
 

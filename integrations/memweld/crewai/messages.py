@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from ..errors import InvalidInputError
-from ..messages import to_message
+from ..memory.messages import to_message
 from ..models import JSON, ChatMessage, ToolCall
 
 __all__ = ["FRAMEWORK", "fields_of", "is_chat", "readable", "said_the_same", "to_crewai", "to_json", "to_neutral"]

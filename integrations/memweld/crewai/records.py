@@ -12,8 +12,8 @@ from crewai.memory.utils import normalize_scope_path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from ..errors import invalid
+from ..memory.recall import CLOSING, OPENING, memory_line, recall_block
 from ..models import JSON, Hit, MemoryItem
-from ..recall import CLOSING, OPENING, memory_line, recall_block
 from ..tools import arguments_error
 
 __all__ = ["Labels", "RecalledMatch", "as_record", "inside", "labels_of", "marked_matches", "naive_utc"]

@@ -12,7 +12,7 @@ from crewai.memory.types import MemoryRecord, ScopeInfo
 from crewai.memory.utils import normalize_scope_path
 
 from ..errors import ConfigurationError, MemweldError
-from .failures import stopping
+from .errors import stopping
 from .records import inside, naive_utc
 from .store import UserStore, has_category
 

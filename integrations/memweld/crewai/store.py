@@ -11,16 +11,16 @@ from crewai.llms.base_llm import BaseLLM
 from crewai.memory.types import MemoryRecord
 from typing_extensions import Self
 
-from ..checks import MAX_LIMIT, check_kinds, check_limit
+from ..adapters.saved_config import Reference
 from ..errors import MemoryNotFoundError
-from ..memory import Memory
+from ..memory.memory import Memory
+from ..memory.recall import DEFAULT_BUDGET, QUERY_CHARACTERS
 from ..models import JSON, Hit, Kind, MemoryItem
-from ..recall import DEFAULT_BUDGET, QUERY_CHARACTERS
-from ..reference import Reference
+from ..validation import MAX_LIMIT, check_kinds, check_limit
+from .binding import Whose
 from .extraction import extracted
 from .records import Labels, RecalledMatch, as_record, inside, labels_of, marked_matches
-from .turns import Turn, parse_turn, without_history
-from .whose import Whose
+from .task_parser import Turn, parse_turn, without_history
 
 __all__ = ["Said", "UserStore"]
 

@@ -10,13 +10,13 @@ from typing import Annotated, Any, TypeAlias
 from crewai.tools import BaseTool, ToolFailure, ToolFailureReason
 from pydantic import BaseModel, Field, JsonValue, PrivateAttr, WithJsonSchema, field_serializer
 
-from ..backend import Backend
+from ..adapters.saved_config import Reference
 from ..errors import BackendUnavailableError, ConfigurationError, InvalidInputError, MemweldError
-from ..memory import Memory
+from ..memory.backend import Backend
+from ..memory.memory import Memory
 from ..models import JSON
-from ..reference import Reference
 from ..tools import TOOLS, MemoryTool, SetPreference, SetState, select_tools
-from .whose import Whose
+from .binding import Whose
 
 __all__ = ["MemweldTool", "memory_tools", "never_cache"]
 

@@ -20,7 +20,7 @@ from ..errors import missing_extra
 
 if TYPE_CHECKING:
     from .history import MemweldChatMessageHistory
-    from .mcp import mcp_tools
+    from .mcp_tools import mcp_tools
     from .middleware import MemweldMiddleware
     from .retriever import MemweldRetriever
     from .store import MemweldStore
@@ -50,7 +50,7 @@ _MODULES = {
     "MemweldMiddleware": ".middleware",
     "MemweldRetriever": ".retriever",
     "MemweldStore": ".store",
-    "mcp_tools": ".mcp",
+    "mcp_tools": ".mcp_tools",
     "memory_tools": ".tools",
 }
 

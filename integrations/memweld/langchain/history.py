@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import BaseMessage
 
-from ..aio import AsyncHistory
-from ..checks import check_key, check_limit
-from ..facets import History
-from ..source import MemorySource, check_source
-from .identity import memory_of_run
+from ..adapters.binding import MemorySource, check_source
+from ..memory.asynchronous import AsyncHistory
+from ..memory.facets import History
+from ..validation import check_key, check_limit
+from .binding import memory_of_run
 from .messages import to_langchain, to_neutral
 
 __all__ = ["MemweldChatMessageHistory"]

@@ -11,7 +11,7 @@ from mcp.types import Tool
 
 from ..errors import ConfigurationError
 from ..scope import Scope, validate_identity
-from .identity import runtime_of, scope_of_run
+from .binding import runtime_of, scope_of_run
 
 __all__ = ["IDENTITIES", "Caller", "Identities", "identities_of", "shown_schema"]
 

@@ -13,10 +13,10 @@ from mcp.shared.exceptions import McpError
 from mcp.types import CallToolResult, Tool
 from pydantic import PrivateAttr
 
+from ..engine.remote.mcp_client.client import Reply
 from ..errors import MemweldError
-from ..link.link import Reply
+from .mcp_connection import McpServer
 from .mcp_identity import IDENTITIES, Caller, Identities, identities_of, shown_schema
-from .mcp_server import McpServer
 
 __all__ = ["McpTool"]
 

@@ -19,7 +19,7 @@ from langchain_core.messages import ChatMessage as RoleMessage
 from langchain_core.messages import ToolCall as LangChainToolCall
 
 from ..errors import invalid
-from ..messages import storable
+from ..memory.messages import storable
 from ..models import JSON, ChatMessage, Role, ToolCall
 
 __all__ = ["FRAMEWORK", "neutral_text", "to_langchain", "to_neutral"]

@@ -16,15 +16,15 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 from typing_extensions import TypeVarTuple, Unpack
 
-from ..aio import in_thread
-from ..checks import check_key, check_limit
+from ..adapters.binding import MemorySource, check_source
 from ..errors import invalid
-from ..recall import DEFAULT_BUDGET
-from ..source import MemorySource, check_source
-from .keeper import Keep, Keeper, MessageFilter
-from .reader import Reader, logger
+from ..memory.asynchronous import in_thread
+from ..memory.recall import DEFAULT_BUDGET
+from ..validation import check_key, check_limit
+from .capture import Keep, Keeper, MessageFilter
+from .recall import Reader, logger
 from .state import MemweldState, Turn, turn_of
-from .turns import injected
+from .transcript import injected
 
 __all__ = ["MemweldMiddleware"]
 

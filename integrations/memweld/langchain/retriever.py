@@ -12,15 +12,15 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig, ensure_config
 from pydantic import Field
 
-from ..backend import Backend
-from ..checks import check_filters, check_half_life, check_kinds, check_limit, check_score
+from ..adapters.binding import MemorySource, check_source
 from ..errors import invalid
-from ..memory import Memory
+from ..memory.backend import Backend
+from ..memory.memory import Memory
+from ..memory.recall import QUERY_CHARACTERS
 from ..models import JSON, Hit, Kind
-from ..recall import QUERY_CHARACTERS
-from ..source import MemorySource, check_source
 from ..tools import as_utc
-from .identity import memory_of_run
+from ..validation import check_filters, check_half_life, check_kinds, check_limit, check_score
+from .binding import memory_of_run
 
 __all__ = ["MemweldRetriever"]
 

@@ -11,9 +11,9 @@ from langchain_core.messages import BaseMessage
 from langgraph.channels import UntrackedValue  # pyright: ignore[reportMissingTypeStubs]
 from typing_extensions import NotRequired, Self
 
-from ..memory import Memory
+from ..memory.memory import Memory
 from ..models import Hit
-from .turns import is_spoken
+from .transcript import is_spoken
 
 __all__ = ["MemweldState", "Turn", "turn_of"]
 

@@ -23,14 +23,14 @@ from langgraph.store.base import (
     validate_op_namespace,
 )
 
-from ..aio import in_thread
-from ..checks import check_json, check_limit
-from ..conditions import check_conditions
+from ..adapters.binding import MemorySource, check_source
+from ..engine.filters import check_conditions
 from ..errors import invalid
-from ..memory import Memory
+from ..memory.asynchronous import in_thread
+from ..memory.memory import Memory
 from ..models import JSON, ValueEntry, ValueWrite
-from ..source import MemorySource, check_source
-from .identity import memory_of_run
+from ..validation import check_json, check_limit
+from .binding import memory_of_run
 from .store_places import decode_key, decode_namespace, encode_key, encode_namespace
 from .store_search import Found, search_records
 from .store_sweeper import Sweeper

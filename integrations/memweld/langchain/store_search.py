@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..checks import MAX_LIMIT
-from ..conditions import fits_conditions
-from ..memory import Memory
+from ..engine.filters import fits_conditions
+from ..memory.memory import Memory
 from ..models import JSON, ValueEntry
+from ..validation import MAX_LIMIT
 
 __all__ = ["Found", "search_records"]
 

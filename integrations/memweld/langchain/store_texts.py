@@ -7,9 +7,9 @@ from typing import Any, Literal, cast
 
 from langgraph.store.base import get_text_at_path
 
-from ..checks import MAX_TEXT_CHARACTERS, dump_json
 from ..errors import invalid
 from ..models import JSON
+from ..validation import MAX_TEXT_CHARACTERS, dump_json
 
 __all__ = ["check_fields", "item_text"]
 

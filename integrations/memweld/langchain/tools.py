@@ -10,11 +10,11 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, ToolException
 from pydantic import PrivateAttr, ValidationError
 
+from ..adapters.binding import MemorySource, check_source
 from ..errors import MemweldError
 from ..models import JSON
-from ..source import MemorySource, check_source
 from ..tools import MemoryTool, arguments_error, select_tools
-from .identity import memory_of_run
+from .binding import memory_of_run
 
 __all__ = ["MemweldTool", "memory_tools"]
 

@@ -21,8 +21,8 @@ except ImportError as error:
 
 from .app import create_app
 from .auth import jwt_auth, token_file_auth
-from .current import current_memory, use_backend
-from .identity import AGENTS_SCOPE, ANY_USER_SCOPE
+from .dependency import current_memory, use_backend
+from .principal import AGENTS_SCOPE, ANY_USER_SCOPE
 from .server import create_server
 
 __all__ = [

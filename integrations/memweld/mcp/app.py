@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from fastmcp.server.auth import AuthProvider
 from fastmcp.server.http import StarletteWithLifespan
 
-from ..backend import Backend
-from ..memory import Memory
+from ..memory.backend import Backend
+from ..memory.memory import Memory
 from .errors import ErrorMode
 from .server import ExtraRoutes, create_server
 

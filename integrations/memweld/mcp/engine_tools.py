@@ -19,8 +19,17 @@ from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import Tool, ToolResult
 from pydantic import PrivateAttr
 
-from ..backend import Backend
-from ..checks import (
+from ..engine.codec import PRIMITIVES, decode_arguments, encode_answer
+from ..engine.filters import check_conditions
+from ..engine.protocol import Engine, ItemDraft, KeyedDraft
+from ..errors import MemweldError, invalid
+from ..memory.backend import Backend
+from ..memory.export_format import check_kept
+from ..memory.memory import Memory
+from ..memory.messages import to_messages
+from ..models import ValueWrite
+from ..scope import Scope
+from ..validation import (
     check_filters,
     check_json,
     check_key,
@@ -30,16 +39,7 @@ from ..checks import (
     check_text,
     check_ttl,
 )
-from ..codec import PRIMITIVES, decode_arguments, encode_answer
-from ..conditions import check_conditions
-from ..engine import Engine, ItemDraft, KeyedDraft
-from ..errors import MemweldError, invalid
-from ..memory import Memory
-from ..messages import to_messages
-from ..models import ValueWrite
-from ..scope import Scope
-from ..transfer import check_kept
-from .identity import Access, Caller
+from .principal import Access, Caller
 
 __all__ = ["EngineTool", "add_engine_tools"]
 

@@ -14,7 +14,6 @@ from fastmcp.tools import ToolResult
 from mcp.shared.exceptions import McpError, UrlElicitationRequiredError
 from pydantic import ValidationError
 
-from ..checks import dump_json
 from ..errors import (
     AccessDeniedError,
     BackendUnavailableError,
@@ -25,6 +24,7 @@ from ..errors import (
     MissingExtraError,
 )
 from ..tools import arguments_error
+from ..validation import dump_json
 
 __all__ = [
     "ErrorMode",

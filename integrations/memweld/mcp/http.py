@@ -25,8 +25,8 @@ from .. import __version__
 from ..errors import InvalidInputError
 from .auth import is_loopback
 from .errors import invalid_request, transport_error
-from .identity import TRUSTED, subject_of, token_of
-from .wire import NOT_INITIALIZED, UnusableMessageError, error_message, read
+from .jsonrpc import NOT_INITIALIZED, UnusableMessageError, error_message, read
+from .principal import TRUSTED, subject_of, token_of
 
 __all__ = ["MESSAGES_PATH", "SSE_PATH", "Traffic", "build_app"]
 

@@ -9,9 +9,9 @@ from datetime import date, datetime, time, timedelta, timezone
 
 from starlette.requests import Request
 
-from ..checks import utc_now
 from ..errors import InvalidInputError
 from ..scope import Scope
+from ..validation import utc_now
 
 __all__ = ["DailyWrites", "RefusedError", "read_body"]
 

@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
-from ..checks import check_key
+from ..adapters.binding import MemorySource
 from ..errors import (
     AccessDeniedError,
     BackendUnavailableError,
@@ -28,13 +28,13 @@ from ..errors import (
     MemweldError,
     invalid,
 )
-from ..memory import Memory
+from ..memory.memory import Memory
 from ..models import JSON
 from ..scope import Scope
-from ..source import MemorySource
-from .identity import Caller
+from ..validation import check_key
 from .limits import DailyWrites, RefusedError, read_body
-from .source import opener
+from .principal import Caller
+from .served_memory import opener
 
 __all__ = ["MAX_BODY_BYTES", "rest_routes"]
 

@@ -24,21 +24,21 @@ from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute
 
 from .. import __version__
-from ..backend import Backend
 from ..errors import AccessDeniedError, ConfigurationError, invalid
-from ..memory import Memory
+from ..memory.backend import Backend
+from ..memory.memory import Memory
 from ..tools import select_tools
-from .current import MemoryMiddleware
+from .dependency import MemoryMiddleware
 from .engine_tools import add_engine_tools
 from .errors import ErrorMode, ErrorsMiddleware
 from .http import SSE_PATH, build_app
-from .identity import Access, Caller, new_session
+from .http_server import HttpServer, LastResort, listen, require_loopback
+from .jsonrpc import METHODS, CheckedReader, CountingWriter
+from .principal import Access, Caller, new_session
 from .rest import rest_routes
-from .running import HttpServer, LastResort, listen, require_loopback
-from .served import ServedTool, serve_tool
-from .source import opener
+from .served_memory import opener
 from .stdio import stdio_streams
-from .wire import METHODS, CheckedReader, CountingWriter
+from .tools import ServedTool, serve_tool
 
 __all__ = ["ExtraRoutes", "MemweldServer", "create_server"]
 

@@ -23,7 +23,7 @@ from agent_framework import (
 )
 from typing_extensions import override
 
-from ..messages import new_id
+from ..memory.messages import new_id
 from .script import reader
 
 __all__ = ["ModelCall", "Response", "ScriptedChatClient", "tool_call"]

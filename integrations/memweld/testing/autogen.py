@@ -25,7 +25,7 @@ from pydantic import BaseModel
 from typing_extensions import Self, override
 
 from ..errors import ConfigurationError
-from ..messages import new_id
+from ..memory.messages import new_id
 
 __all__ = ["ModelCall", "Response", "ScriptedChatCompletionClient", "tool_call"]
 

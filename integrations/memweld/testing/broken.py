@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import BackendUnavailableError
-from ..memory import Memory
+from ..memory.memory import Memory
 
 __all__ = ["BrokenMemory"]
 

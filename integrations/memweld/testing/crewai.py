@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, cast
 from crewai.llms.base_llm import BaseLLM
 from pydantic import PrivateAttr
 
-from ..messages import new_id
+from ..memory.messages import new_id
 from ..models import ToolCall
 from .script import reader
 

@@ -17,7 +17,7 @@ from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import PrivateAttr
 
-from ..messages import new_id
+from ..memory.messages import new_id
 from .script import reader
 
 __all__ = ["ModelCall", "Response", "ScriptedChatModel", "tool_call"]

@@ -10,9 +10,9 @@ from __future__ import annotations
 from .answers import as_utc, item_data
 from .functions import memory_functions
 from .preferences import SetPreference
-from .selection import DEFAULT_TOOLSETS, TOOLS, TOOLSETS, select_tools
+from .registry import DEFAULT_TOOLSETS, TOOLS, TOOLSETS, select_tools
+from .run import Answer, MemoryTool, Toolset, arguments_error
 from .state import SetState
-from .tool import Answer, MemoryTool, Toolset, arguments_error
 
 __all__ = [
     "DEFAULT_TOOLSETS",

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Iterable
 from datetime import datetime
 
-from ..checks import dump_json
 from ..models import JSON, Hit, MemoryItem
+from ..validation import dump_json
 
 __all__ = ["as_utc", "item_data", "numbered", "shown"]
 

@@ -11,10 +11,10 @@ import anyio.to_thread
 from pydantic import BaseModel, JsonValue, WithJsonSchema
 from pydantic.fields import FieldInfo
 
+from ..adapters.binding import MemorySource, check_source, memory_now
 from ..errors import MemweldError, invalid
-from ..source import MemorySource, check_source, memory_now
-from .selection import select_tools
-from .tool import MemoryTool
+from .registry import select_tools
+from .run import MemoryTool
 
 __all__ = ["Errors", "memory_functions"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ..memory import Memory
+from ..memory.memory import Memory
 from ..models import JSON, ChatMessage
 from .answers import as_utc, numbered
-from .tool import Answer, Arguments, Message, tool
+from .run import Answer, Arguments, Message, tool
 
 __all__ = ["HISTORY_TOOLS"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field, JsonValue
 
-from ..memory import Memory
+from ..memory.memory import Memory
 from .answers import shown
-from .tool import Answer, Arguments, tool
+from .run import Answer, Arguments, tool
 
 __all__ = ["PREFERENCES_TOOLS", "SetPreference"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from ..memory import Memory
+from ..memory.memory import Memory
 from ..models import JSON, TaskOutcome
 from .answers import as_utc, numbered
-from .memories import MAX_SEARCH_LIMIT
-from .tool import Answer, Arguments, tool
+from .memory import MAX_SEARCH_LIMIT
+from .run import Answer, Arguments, tool
 
 __all__ = ["TASKS_TOOLS"]
 

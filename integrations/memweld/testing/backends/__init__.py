@@ -10,12 +10,12 @@ A new backend subclasses it as ``Test…`` and says how to connect; nothing else
 from .history import HistoryTests
 from .items import ItemTests
 from .keyed import KeyedTests
-from .moving import MovingTests
-from .restoring import RestoringTests
+from .recall_and_capture import TurnTests
+from .restore import RestoringTests
 from .scopes import ScopeTests
-from .searching import SearchTests
+from .search import SearchTests
 from .state import StateTests
-from .turns import TurnTests
+from .transfer import MovingTests
 from .values import ValueTests
 from .whole import WholeTests
 

@@ -1,0 +1,1 @@
+"""The core of all framework adapters: the user of a run, saved configurations."""

@@ -1,0 +1,149 @@
+"""What a saved configuration or checkpoint says of a memory, without a secret, and how it is found again from that."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import contextvars
+import threading
+import weakref
+from collections.abc import Callable, Generator
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from pydantic import BaseModel
+
+from ..connect import connect
+from ..engine.protocol import Engine
+from ..errors import ConfigurationError
+from ..memory.backend import SECRET_PARAMETERS, Backend
+from ..memory.memory import Memory
+from ..memory.messages import new_id
+from ..scope import Scope
+from ..settings import load_settings
+from .binding import MemorySource
+
+__all__ = ["Reference", "given_backend", "kept_open", "loading_with", "opened", "without_secrets"]
+
+_IN_MEMORY = ("sqlite:", "sqlite:///:memory:")
+
+_WITH: contextvars.ContextVar[Backend | None] = contextvars.ContextVar("memweld_loading_with", default=None)
+_GUARD = threading.Lock()
+_OPENING = threading.Lock()
+_OPENED: dict[str, Backend] = {}
+# The stores of this process by a name that no other process has: a memory in RAM is found again too, and exactly it.
+_STORES: weakref.WeakValueDictionary[str, Engine] = weakref.WeakValueDictionary()
+
+
+@contextlib.contextmanager
+def loading_with(backend: Backend) -> Generator[None, None, None]:
+    """Give what is loaded or restored inside the ``with`` block this backend, whatever was saved of the place.
+
+    The user stays the one that was saved. Without it the store is opened again: the file that was saved, or the server
+    that ``MEMWELD_URL`` names. A checkpoint of this very process finds its store as it is.
+    """
+    token = _WITH.set(backend)
+    try:
+        yield
+    finally:
+        _WITH.reset(token)
+
+
+def given_backend() -> Backend | None:
+    """The backend of the surrounding `loading_with`, if there is one."""
+    return _WITH.get()
+
+
+class Reference(BaseModel):
+    """Where a memory is and whose. It holds no password, no token and nothing that is remembered.
+
+    Attributes:
+        url: Where memory is kept, without its secrets.
+        store: The open store in the process that wrote this.
+        user_id: The user it is bound to; None where the user is asked for at each call.
+        agent_id: The agent it is bound to, if any.
+    """
+
+    url: str | None = None
+    store: str | None = None
+    user_id: str | None = None
+    agent_id: str | None = None
+
+    @classmethod
+    def to(cls, source: MemorySource) -> Reference:
+        """The reference to a memory or a backend."""
+        scope = source.scope if isinstance(source, Memory) else None
+        return cls(
+            url=without_secrets(source.url) if source.url else None,
+            store=_name(source._engine),  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
+            user_id=None if scope is None else scope.user_id,
+            agent_id=None if scope is None else scope.agent_id,
+        )
+
+    def find(self, backend: Backend | None = None) -> MemorySource:
+        """The memory or backend that it refers to, on ``backend`` if one is given.
+
+        Raises:
+            ConfigurationError: It does not lead to a store.
+        """
+        backend = backend or self._open_store() or opened(self.url)
+        if self.user_id is None and self.agent_id is None:
+            return backend
+        return backend.scoped(Scope(user_id=self.user_id, agent_id=self.agent_id))
+
+    def _open_store(self) -> Backend | None:
+        engine = None if self.store is None else _STORES.get(self.store)
+        return None if engine is None else Backend(engine, url=self.url or "")
+
+
+def _name(engine: Engine) -> str:
+    with _GUARD:
+        for name, store in _STORES.items():
+            if store is engine:
+                return name
+        name = new_id()
+        _STORES[name] = engine
+        return name
+
+
+def without_secrets(url: str) -> str:
+    """The URL as it may be saved: without password and token."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    shown = [(key, value) for key, value in query if key.lower() not in SECRET_PARAMETERS]
+    if ":" not in user and shown == query:
+        return url
+    return urlunsplit(parts._replace(netloc=user.partition(":")[0] + at + host, query=urlencode(shown)))
+
+
+def opened(url: str | None) -> Backend:
+    """The backend at a URL that was saved; ``MEMWELD_URL`` has the secrets that were left out of it.
+
+    Raises:
+        ConfigurationError: It leads to no store, or to a server or command that ``MEMWELD_URL`` does not name.
+    """
+    known = load_settings().url
+    if url is None or (known is not None and without_secrets(known) == url):
+        url = known
+    elif not url.lower().startswith("sqlite:"):
+        # Whoever can write the file that was saved must not choose what is started, or who is sent the token.
+        raise ConfigurationError(
+            f"What was saved names the store {url!r}, which is opened only if MEMWELD_URL names it too: set it, "
+            "or load inside `with loading_with(backend):`."
+        )
+    if url is None or url.rstrip("/") in _IN_MEMORY:
+        raise ConfigurationError(
+            "What was saved does not lead to a store, because that was in RAM, or is not named: "
+            "load inside `with loading_with(backend):`, or set MEMWELD_URL."
+        )
+    return kept_open(url, lambda: connect(url))
+
+
+def kept_open(key: str, make: Callable[[], Backend]) -> Backend:
+    """The backend of this key: what is loaded refers to it many times, and shares one, open until the program ends."""
+    with _OPENING:
+        if key not in _OPENED:
+            backend = make()
+            atexit.register(backend.close)
+            _OPENED[key] = backend
+        return _OPENED[key]

@@ -1,0 +1,105 @@
+"""The commands for whoever runs a memory: reindex, migrate, doctor."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from .options import Url, connected
+
+__all__ = ["doctor_command", "migrate_command", "reindex_command"]
+
+
+def reindex_command(
+    *,
+    url: Url = None,
+    embedder: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MEMWELD_EMBEDDER",
+            help="The new embedder: static, fastembed, fastembed:MODEL, or a mem0 configuration as JSON.",
+        ),
+    ] = None,
+) -> None:
+    """Embed all memories again after a change of the embedder. Interrupted, it continues where it was."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from ..connect import connect
+
+    chosen = _embedder(embedder)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with connect(url, embedder=chosen) as backend, Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("Embedding", total=None)
+        done = backend.reindex(lambda made, total: bar.update(task, completed=made, total=total))
+        bar.update(task, completed=done, total=done)
+    typer.echo(f"Embedded {done} memories again." if done else "Nothing to do: all memories are of this embedder.")
+
+
+def _embedder(text: str | None) -> Any:
+    """What `connect` takes, from what the command line or the environment says."""
+    from ..errors import ConfigurationError
+
+    if text is None or not text.lstrip().startswith("{"):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError(f"--embedder is not the JSON that it should be: {error}") from error
+
+
+def migrate_command(
+    *,
+    url: Url = None,
+    role: Annotated[
+        str | None,
+        typer.Option(help="Postgres: the role of the application, for which row-level security is put in force."),
+    ] = None,
+    signed: Annotated[
+        bool, typer.Option("--signed", help="Postgres: make a new key, without which SQL cannot choose another user.")
+    ] = False,
+) -> None:
+    """Bring the tables of a database server to what this version works with."""
+    with connected(url) as backend:
+        revision = backend.migrate(role=role, signed=signed)
+    if revision is None:
+        typer.echo("Nothing to do: this memory needs no migration by hand.")
+    else:
+        secured = f", with row-level security for the role {role}" if role else ""
+        revision, _, key = revision.partition(" ")
+        typer.echo(f"The tables are at revision {revision}{secured}.")
+        if key:
+            typer.echo(f"Add this to the URL of the application: binding_key={key}")
+
+
+def doctor_command(
+    *,
+    url: Url = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Tell the graph, or the mem0 store, again what it has wrong.")
+    ] = False,
+    repair_user: Annotated[
+        str | None, typer.Option(help="Tell the graph all of this user again.", show_default=False)
+    ] = None,
+    repair_all: Annotated[bool, typer.Option("--repair-all", help="Tell the graph all of everybody again.")] = False,
+    forget_graph: Annotated[
+        bool, typer.Option("--forget-graph", help="There is no graph any more: keep no changes for it.")
+    ] = False,
+) -> None:
+    """Show versions, settings and extras, and what is wrong with them."""
+    from .doctor import Repair, examine
+    from .doctor import forget_graph as forget
+
+    if forget_graph:
+        typer.echo(f"{forget(url)} changes wait for a graph no more.")
+    wanted = Repair(repair_user, repair_all) if repair or repair_all or repair_user is not None else None
+    findings = examine(url, repair=wanted)
+    width = max(len(finding.label) for finding in findings)
+    for finding in findings:
+        typer.secho(f"{finding.label:<{width}}  {finding.text}", fg="red" if finding.problem else None)
+    problems = sum(finding.problem for finding in findings)
+    typer.echo(f"\n{problems} problem(s) found." if problems else "\nAll is well.")
+    if problems:
+        raise typer.Exit(1)

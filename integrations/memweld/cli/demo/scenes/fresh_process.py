@@ -1,0 +1,16 @@
+"""A program that knows no framework at all, started after every other process has ended."""
+
+from __future__ import annotations
+
+from .... import Backend
+
+__all__ = ["play"]
+
+
+def play(backend: Backend, user_id: str, said: str) -> list[tuple[str, str]]:
+    """It searches, and lists what is kept."""
+    memory = backend.user(user_id)
+    found = [(f"found, score {hit.score:.2f}", hit.text) for hit in memory.search(said, limit=2)]
+    sessions = [(f"session {session.session_id}", f"{session.messages} messages") for session in memory.sessions()]
+    preferences = [(f"preference {key}", str(value)) for key, value in memory.preferences.all().items()]
+    return [(user_id, said), *found, *preferences, *sessions]

@@ -1,0 +1,312 @@
+"""What ``memweld doctor`` finds: versions, settings, the file, the graph, the embedder, the extras: what is wrong."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import __version__
+from ..connect import connect
+from ..errors import ConfigurationError, MemweldError
+from ..memory.backend import Backend, redacted
+from ..settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from ..engine.projections.neo4j.consistency import Standing
+    from ..engine.sql.projection_backlog import Waiting
+
+__all__ = ["Finding", "Repair", "examine", "forget_graph"]
+
+_PACKAGES = ("mem0ai", "pydantic", "numpy")
+_EXTRAS = {
+    "langchain": "langchain",
+    "crewai": "crewai",
+    "autogen": "autogen-agentchat",
+    "mcp": "fastmcp",
+    "postgres": "psycopg",
+    "neo4j": "neo4j",
+    "ag2": "ag2",
+    "agent-framework": "agent-framework-core",
+    "fastembed": "fastembed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        label: What was looked at.
+        text: What was found.
+        problem: Whether it is wrong.
+    """
+
+    label: str
+    text: str
+    problem: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What is told again: a mem0 store what waits, and a graph what is out of step; all of a user; or all there is."""
+
+    user: str | None = None
+    whole: bool = False
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _provider(config: dict[str, object] | str | None) -> str | None:
+    if config is None or isinstance(config, str):
+        return config
+    return str(config.get("provider", "without a provider"))
+
+
+def _tried(label: str, attempt: Callable[[], str]) -> Finding:
+    try:
+        return Finding(label, attempt())
+    except MemweldError as error:
+        return Finding(label, " ".join(str(error).split()), problem=True)
+
+
+def _path(url: str) -> Path | None:
+    from ..engine.sqlite.transactions import path_of
+
+    found = path_of(url) if url.lower().startswith("sqlite://") else None
+    return None if found is None else Path(found)
+
+
+def _round_trip() -> str:
+    """Add and find a memory in RAM, with the configured embedder: the user's own file is not touched."""
+    started = time.perf_counter()
+    with connect("sqlite://") as backend:
+        memory = backend.user("memweld-doctor")
+        item = memory.add("The doctor looks in", infer=False)[0]
+        found = memory.search("doctor")
+    took = time.perf_counter() - started
+    if [hit.id for hit in found] != [item.id]:
+        raise MemweldError("A memory that was just added is not found again.")
+    return f"a memory is added and found again ({took:.1f} s with loading)"
+
+
+def _llm(settings: Settings) -> str:
+    """The LLM's provider; made here, because memory makes it when facts are first extracted."""
+    if settings.llm is None:
+        return "none: texts are kept as they are said"
+    from ..engine.extraction.llm import load_llm
+
+    load_llm(settings.llm)
+    return _provider(settings.llm) or ""
+
+
+def _settings(settings: Settings, url: str) -> Iterator[Finding]:
+    yield Finding("url", redacted(url))
+    embedder = _provider(settings.embedder)
+    yield Finding("embedder", embedder or "static, from the wordllama wheel (no key, no server, no download)")
+    yield _tried("llm", lambda: _llm(settings))
+    if settings.lock_user and settings.user_id is None:
+        yield Finding("user", "MEMWELD_LOCK_USER is set without MEMWELD_USER_ID: give both or neither", problem=True)
+    else:
+        locked = ", the only one (MEMWELD_LOCK_USER)" if settings.lock_user else ""
+        yield Finding("user", f"{settings.user_id or 'no default (MEMWELD_USER_ID is not set)'}{locked}")
+
+
+def _store(url: str) -> Iterator[Finding]:
+    with connect(url) as backend:
+        server = [Finding(*found) for found in backend.standing()]
+    yield from server
+    # Reading would make the tables of a database that has none.
+    if any(found.problem or found.text.startswith("none yet") for found in server):
+        return
+    path = _path(url)
+    if path is not None and not path.exists():
+        home = next(parent for parent in path.parents if parent.exists())
+        writable = os.access(home, os.W_OK)
+        text = "made at the first use" if writable else f"cannot be made: {home} is not writable"
+        yield Finding("file", f"{path} ({text})", problem=not writable)
+        return
+    if path is not None:
+        writable = os.access(path, os.W_OK)
+        text = f"{path.stat().st_size / 1e6:.1f} MB{'' if writable else ', not writable'}"
+        yield Finding("file", f"{path} ({text})", problem=not writable)
+
+    def read() -> str:
+        with connect(url) as backend:
+            backend.user("memweld-doctor").all(limit=1)
+        return "can be read"
+
+    yield _tried("store", read)
+
+
+def _graph(url: str, settings: Settings, repair: Repair | None) -> Iterator[Finding]:
+    remote = url.partition(":")[0].lower() in ("http", "https", "stdio")
+    if remote or settings.graph is None:
+        # A store of mem0's is repaired, too.
+        if repair is not None and (settings.mem0 is None or repair.user is not None or repair.whole):
+            where = "the server's: repair it there" if remote else "none to tell: set MEMWELD_GRAPH"
+            yield Finding("graph repaired", f"nothing; the graph is {where}", problem=True)
+        if not remote:
+            yield _without_graph(url)
+        return
+    yield Finding("graph", redacted(settings.graph))
+    path = _path(url)
+    if path is not None and not path.exists():
+        return
+    try:
+        with connect(url) as backend:
+            if repair is not None:
+                yield _repaired(backend, repair)
+            standing = backend.graph_standing()
+    except MemweldError as error:
+        yield Finding("graph store", " ".join(str(error).split()), problem=True)
+        return
+    if standing is None or not standing.begun:
+        yield Finding("graph store", "was not told anything yet: the first change of a memory begins it")
+    elif standing.agrees:
+        yield Finding("graph store", f"agrees with all {standing.items} memories")
+    else:
+        yield Finding("graph store", _disagreement(standing), problem=True)
+
+
+def _repaired(backend: Backend, repair: Repair) -> Finding:
+    memory = None if repair.user is None else backend.user(repair.user)
+    try:
+        count = backend.repair_graph(memory, whole=repair.whole)
+    except MemweldError as error:
+        return Finding("graph repaired", f"not all of it: {' '.join(str(error).split())}", problem=True)
+    return Finding("graph repaired", f"{count} memories told again")
+
+
+def _disagreement(standing: Standing) -> str:
+    counts = {"missing": standing.missing, "outdated": standing.outdated, "of deleted memories": standing.orphans}
+    parts = [f"{count} {what}" for what, count in counts.items() if count]
+    if standing.pending:
+        since = f", the oldest for {time.time() - standing.oldest:.0f} s" if standing.oldest is not None else ""
+        parts.append(f"{standing.pending} changes wait to be told{since}")
+    if standing.problem:
+        parts.append(standing.problem.rstrip("."))
+    if not standing.compared:
+        return f"cannot be compared with {standing.items} memories: {', '.join(parts)}"
+    advice = "" if standing.pending else ". Run `memweld doctor --repair`"
+    return f"out of step with {standing.items} memories: {', '.join(parts)}{advice}"
+
+
+def _mem0(url: str, settings: Settings, repair: Repair | None) -> Iterator[Finding]:
+    """What waits to be brought to the place of the vectors, where they are not in the file."""
+    path = _path(url)
+    if path is None or not path.exists():
+        return
+    waiting = _waiting(path)
+    if waiting is not None and repair is not None and settings.mem0 is not None:
+        try:
+            with connect(url) as backend:
+                count = backend.deliver()
+        except MemweldError as error:
+            yield Finding("mem0 store", " ".join(str(error).split()), problem=True)
+        else:
+            yield Finding("mem0 repaired", f"{count} memories brought")
+        waiting = _waiting(path)
+    if waiting is None:
+        return
+    if not waiting.count:
+        if settings.mem0 is not None:
+            yield Finding("mem0 store", "was told of all memories")
+        return
+    text = f"{waiting.count} changes wait to be brought"
+    if settings.mem0 is None:
+        advice = "set MEMWELD_MEM0, or run `memweld reindex` to take the vectors into the file"
+        yield Finding("mem0 store", f"{text}, and it is not named: {advice}", problem=True)
+        return
+    if waiting.since is not None:
+        text += f"; for {time.time() - waiting.since:.0f} s nobody could: {(waiting.problem or '').rstrip('.')}"
+    yield Finding("mem0 store", f"{text}. Run `memweld doctor --repair`", problem=True)
+
+
+def _waiting(path: Path) -> Waiting | None:
+    from ..engine.sql.projection_backlog import read_waiting
+    from ..engine.sqlite.transactions import SqliteDatabase
+
+    database = SqliteDatabase(str(path))
+    try:
+        return read_waiting(database)
+    except MemweldError:
+        return None  # the store's own line says what is wrong
+    finally:
+        database.close()
+
+
+def _without_graph(url: str) -> Finding:
+    try:
+        with connect(url) as backend:
+            waiting = backend.graph_waiting() if _is_made(url, backend) else None
+    except MemweldError:
+        waiting = None  # the store's own line says what is wrong
+    if waiting:
+        advice = "set MEMWELD_GRAPH, or run `memweld doctor --forget-graph` if there is none any more"
+        return Finding("graph", f"none, but {waiting} changes wait to be told to one: {advice}", problem=True)
+    return Finding("graph", "none (MEMWELD_GRAPH is not set)")
+
+
+def _is_made(url: str, backend: Backend) -> bool:
+    """Whether there are tables already, which to read would make."""
+    if url.lower().startswith("sqlite:"):
+        path = _path(url)
+        return path is not None and path.exists()
+    return not any(text.startswith("none yet") for _, text, _ in backend.standing())
+
+
+def forget_graph(url: str | None = None) -> int:
+    """Keep no changes for a graph any more; how many waited.
+
+    Raises:
+        ConfigurationError: Nothing is kept there, or the graph is a server's.
+    """
+    from ..settings import default_file
+
+    place = url or load_settings().url or f"sqlite:///{default_file()}"
+    with connect(place) as backend:
+        if not _is_made(place, backend):
+            raise ConfigurationError(f"{redacted(place)} keeps no memories that could wait for a graph.")
+        return backend.forget_graph()
+
+
+def examine(url: str | None = None, *, repair: Repair | None = None) -> list[Finding]:
+    """Look at everything that memory depends on. Nothing is written to the store that the URL names.
+
+    Args:
+        url: Where memory is kept; as the settings say if None.
+        repair: What a graph and a mem0 store are told again, if that is wanted.
+    """
+    from ..settings import default_file
+
+    installed = ", ".join(f"{package} {_version(package) or 'missing'}" for package in _PACKAGES)
+    findings = [
+        Finding("memweld", f"{__version__}, with {installed}"),
+        Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
+    ]
+    try:
+        settings = load_settings()
+        place = url or settings.url or f"sqlite:///{default_file()}"
+        findings += _settings(settings, place)
+        findings += _store(place)
+        findings += _mem0(place, settings, repair)
+        findings += _graph(place, settings, repair)
+        findings.append(_tried("embedded memory", _round_trip))
+    except MemweldError as error:
+        findings.append(Finding("settings", " ".join(str(error).split()), problem=True))
+    for extra, package in _EXTRAS.items():
+        found = _version(package)
+        text = f"{package} {found}" if found else f"not installed; for it: pip install 'memweld[{extra}]'"
+        findings.append(Finding(f"extra {extra}", text))
+    return findings

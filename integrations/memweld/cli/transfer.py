@@ -1,0 +1,238 @@
+"""The commands ``memweld copy`` and ``memweld import``. Each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import connected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ..scope import Scope
+    from ..transfer.copier import Copied
+    from ..transfer.import_plan import Plan
+
+__all__ = ["copy_command", "import_command"]
+
+
+class Origin(str, Enum):
+    """Where memories come from that are imported."""
+
+    MEM0 = "mem0"
+    BOTWIRE = "botwire"
+    LANGCHAIN = "langchain"
+
+
+def copy_command(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The URL of the backend to read.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="The URL of the backend to write.")],
+    *,
+    user: Annotated[
+        str | None, typer.Option("--user", help="Copy this user, with what agents keep of the user.")
+    ] = None,
+    agent: Annotated[
+        str | None, typer.Option("--agent", help="Copy this agent's own memory; with --user, its part of the user's.")
+    ] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Copy all users and agents.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be copied, and write nothing.")] = False,
+    from_token: Annotated[
+        str | None,
+        typer.Option(envvar="MEMWELD_FROM_TOKEN", help="The token for FROM, if it is a server.", show_default=False),
+    ] = None,
+    to_token: Annotated[
+        str | None,
+        typer.Option(envvar="MEMWELD_TO_TOKEN", help="The token for TO, if it is a server.", show_default=False),
+    ] = None,
+) -> None:
+    """Copy memories from one backend to another and compare both. Interrupted, it continues where it was."""
+    from ..errors import InvalidInputError
+    from ..transfer.copier import copy
+
+    if everybody == (user is not None or agent is not None):
+        raise InvalidInputError("Say whom to copy: --user ID, --agent ID (or both), or --all.")
+    _must_be_there(source)
+    with (
+        connected(source, from_token) as old,
+        connected(target, to_token) as new,
+        _bar("Copying") as tell,
+    ):
+        done = different = kept = 0
+        for report in copy(
+            old,
+            new,
+            user_id=user,
+            agent_id=agent,
+            everybody=everybody,
+            dry_run=dry_run,
+            progress=lambda report: tell(f"{report.scope}", sum(report.source.counts.values())),
+        ):
+            done += 1
+            kept += not report.source.is_empty
+            different += not (dry_run or report.equal)
+            # Where nothing was ever kept there is nothing to say, unless somebody has asked for exactly that.
+            if not everybody or not report.source.is_empty or not (dry_run or report.equal):
+                _show_copied(report, dry_run=dry_run)
+    if not kept and not different:
+        # A name that was mistyped must not look like a copy that is done.
+        typer.secho("Nothing was copied: FROM keeps nothing of whom you have named.", err=True, fg="red")
+        raise typer.Exit(1)
+    if dry_run:
+        typer.echo(f"Dry run: nothing was written. {done} scope(s) would be copied.")
+    elif different:
+        typer.echo(f"{different} of {done} scope(s) differ; see above.")
+        raise typer.Exit(1)
+    else:
+        typer.echo(f"{done} scope(s) copied; both sides are equal.")
+
+
+def _must_be_there(url: str) -> None:
+    """A file that is not there would be made, and copied with success."""
+    from ..engine.sqlite.transactions import path_of
+    from ..errors import InvalidInputError
+
+    path = path_of(url) if url.lower().startswith("sqlite://") else None
+    if path is not None and not Path(path).exists():
+        raise InvalidInputError(f"There is no file {path} to copy from.")
+
+
+def _show_copied(report: Copied, *, dry_run: bool) -> None:
+    typer.echo(f"{report.scope}: {_counted(report.source.counts)}")
+    if report.problem is not None:
+        typer.secho(f"  {' '.join(report.problem.split())}", fg="red")
+    elif report.target is not None and not dry_run:
+        typer.echo(f"  new or changed: {_counted(report.stored)}")
+        if report.equal:
+            typer.echo(f"  equal: {report.source.digest[:16]} on both sides")
+        else:
+            text = (
+                f"  different: {report.source.digest[:16]} here, {report.target.digest[:16]} there, which has "
+                f"{_counted(report.target.counts)}. It held something else or later before, or the source was "
+                "written to meanwhile: then run it again."
+            )
+            typer.secho(text, fg="red")
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    from ..transfer.reader import STORES
+
+    return ", ".join(f"{counts[store]} {store}" for store in STORES if counts.get(store)) or "nothing"
+
+
+def import_command(
+    source: Annotated[str, typer.Argument(metavar="FILE_OR_URL", help="A file; for botwire the URL of its server.")],
+    *,
+    origin: Annotated[Origin, typer.Option("--from", help="What it is from.", show_default=False)],
+    user: Annotated[
+        str | None, typer.Option("--user", envvar="MEMWELD_USER_ID", help="Whose memory it becomes.")
+    ] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help="The agent that keeps it, or whose own it is.")] = None,
+    all_users: Annotated[
+        bool, typer.Option("--all-users", help="mem0: every row for the user or agent that it names.")
+    ] = False,
+    session: Annotated[
+        str | None,
+        typer.Option(
+            "--session", help="langchain: the session that a dump becomes. mem0: that of rows without a run_id."
+        ),
+    ] = None,
+    namespace: Annotated[
+        list[str] | None, typer.Option("--namespace", help="botwire: what to read; may be given several times.")
+    ] = None,
+    as_state: Annotated[
+        bool, typer.Option("--as-state", help="botwire: keep chat histories as values instead of sessions.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="botwire: replace values that are there and differ.")
+    ] = False,
+    table: Annotated[str, typer.Option(help="langchain: the table of a SQLChatMessageHistory.")] = "message_store",
+    source_token: Annotated[
+        str | None,
+        typer.Option(envvar="MEMWELD_SOURCE_TOKEN", help="botwire: the token of its server.", show_default=False),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be stored, and write nothing.")] = False,
+    url: Annotated[
+        str | None, typer.Option("--url", envvar="MEMWELD_URL", help="Where memory is kept.", show_default=False)
+    ] = None,
+) -> None:
+    """Take over what mem0, a botwire server or LangChain has kept. To do it again stores nothing twice."""
+    from ..transfer.importers.botwire import read_botwire
+    from ..transfer.importers.files import changed_at, load
+    from ..transfer.importers.langchain import read_langchain_file
+    from ..transfer.importers.mem0 import read_mem0
+
+    scope = _whose(origin, user, agent, all_users=all_users)
+    with _bar("Reading") as tell:
+        if origin is Origin.MEM0:
+            file = Path(source)
+            plan = read_mem0(load(file), scope=scope, session_id=session, at=changed_at(file))
+        elif origin is Origin.LANGCHAIN:
+            plan = read_langchain_file(Path(source), scope=_known(scope), session_id=session, table=table)
+        else:
+            plan = read_botwire(
+                source,
+                namespace or [],
+                scope=_known(scope),
+                token=source_token,
+                sessions=not as_state,
+                progress=lambda name, done, total: tell(f"{name}, of {total:,} keys", done),
+            )
+    _show_plan(plan)
+    if dry_run:
+        typer.echo("Dry run: nothing was written.")
+        return
+    with connected(url) as backend, _bar("Storing") as tell:
+        plan.store(backend, overwrite=overwrite, progress=lambda done, total: tell(f"for {total:,} scope(s)", done))
+    _show_stored(plan)
+
+
+def _whose(origin: Origin, user: str | None, agent: str | None, *, all_users: bool) -> Scope | None:
+    from ..errors import InvalidInputError
+    from ..scope import Scope
+
+    if all_users:
+        if origin is not Origin.MEM0:
+            raise InvalidInputError(f"--all-users is for mem0, whose rows name their users; {origin.value} has none.")
+        return None
+    if user is None and agent is None:
+        raise InvalidInputError("Say whose memory it becomes: --user ID, --agent ID or both.")
+    return Scope(user_id=user, agent_id=agent)
+
+
+def _known(scope: Scope | None) -> Scope:
+    assert scope is not None  # noqa: S101 - --all-users was refused
+    return scope
+
+
+def _show_plan(plan: Plan) -> None:
+    for scope, parts in sorted(plan.parts.items(), key=lambda pair: str(pair[0])):
+        typer.echo(f"{scope}: {_counted(plan.counts_of(parts))}")
+    if not plan.parts:
+        typer.echo("There is nothing to import.")
+    for reason, count in plan.skipped.items():
+        typer.echo(f"Skipped: {count} {reason}")
+
+
+def _show_stored(plan: Plan) -> None:
+    typer.echo(f"New or changed: {_counted(plan.stored)}")
+    if plan.left:
+        typer.echo(f"Left as they are: {plan.left} values that differ; --overwrite replaces them.")
+
+
+@contextmanager
+def _bar(what: str) -> Generator[Callable[[str, int], object]]:
+    """A line on stderr, where that is a terminal, that says what is done."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda where, count: bar.update(task, description=f"{what} {where}: {count:,}")

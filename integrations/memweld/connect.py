@@ -1,0 +1,153 @@
+"""Where memory is kept: `connect` finds the engine for a URL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from .engine.protocol import Engine
+from .errors import ConfigurationError, missing_extra
+from .memory.backend import Backend
+
+if TYPE_CHECKING:
+    from .settings import Settings
+
+__all__ = ["connect"]
+
+
+def connect(
+    url: str | None = None,
+    *,
+    llm: Mapping[str, Any] | Any | None = None,
+    embedder: Mapping[str, Any] | str | Any | None = None,
+    graph: str | None = None,
+    mem0: Mapping[str, Any] | str | None = None,
+    token: str | None = None,
+    durability: Literal["normal", "full"] | None = None,
+) -> Backend:
+    """Find the backend for a URL. Nothing is opened or loaded before the first use.
+
+    Every argument may come from the environment instead (``MEMWELD_URL``, ``MEMWELD_LLM`` …); an argument wins.
+
+    Args:
+        url: ``sqlite:///team.db`` (a relative path), ``sqlite:////data/team.db`` (an absolute one), ``sqlite://`` (in
+            memory, for tests). ``postgresql://user:password@host/app``: a Postgres database.
+            ``http://host:8710/mcp`` (or ``https``): a memweld server; ``stdio:memweld serve …``: one that this
+            command starts. None: a file in the user's data directory.
+        llm: What extracts facts: a mem0 LLM configuration ``{"provider": …, "config": {…}}`` or a LangChain chat
+            model. None: texts are kept verbatim.
+        embedder: What turns text into vectors: a mem0 embedder configuration, a LangChain ``Embeddings``,
+            ``"fastembed"`` or ``"fastembed:MODEL"`` (a transformer). None or ``"static"``: the static embeddings of the
+            wordllama wheel, which need no key, no server and no download.
+        graph: The URL of a Neo4j server, ``neo4j://user:password@host:7687``, which is told what memories mention and
+            how they hang together. None: no graph.
+        mem0: Where the vectors are, if not in the file: a mem0 configuration ``{"vector_store": {"provider": …,
+            "config": {…}}, "llm": …, "embedder": …}``, or ``"platform"`` for mem0's hosted service.
+        token: The bearer token for a memweld server.
+        durability: What an acknowledged write to the embedded file survives: ``normal`` (if None), the end of the
+            process, kill -9 included; ``full``, also a power loss, at the price of a sync for each write.
+
+    Raises:
+        ConfigurationError: The URL or a combination of arguments is not supported.
+    """
+    from .settings import default_file, load_settings
+
+    settings = load_settings()
+    url = url or settings.url or f"sqlite:///{default_file()}"
+    scheme = url.partition(":")[0].lower()
+    if scheme in ("http", "https", "stdio"):
+        options = {"llm": llm, "embedder": embedder, "graph": graph, "mem0": mem0, "durability": durability}
+        return _connect_remote(url, settings, token, options)
+    if scheme in ("postgresql", "postgres"):
+        options = {"mem0": mem0 or settings.mem0, "token": token, "durability": durability}
+        return _connect_postgres(url, settings, options, llm=llm, embedder=embedder, graph=graph)
+    if scheme != "sqlite" or "://" not in url:
+        # What cannot be read is not repeated: it may hold a password.
+        shown = f" {scheme}://…" if "://" in url and scheme.isalnum() else ""
+        raise ConfigurationError(
+            f"Cannot connect: the URL{shown} is of no kind that is known here. Pass sqlite:///path/to/memory.db, or "
+            "nothing for the file in your data directory, or postgresql://user:password@host/database, or the http:// "
+            "URL of a memweld server."
+        )
+    if token is not None:
+        raise ConfigurationError("token= is for a memweld server and does not go with an embedded file; leave it out.")
+    chosen = durability or settings.durability or "normal"
+    if chosen not in ("normal", "full"):
+        raise ConfigurationError(f"durability={chosen!r} is not known: it is normal or full.")
+    engine = _make_embedded(url, settings, mem0, {"llm": llm, "embedder": embedder, "durability": chosen})
+    return Backend(_with_graph(engine, graph, settings, llm), url=url)
+
+
+def _make_embedded(url: str, settings: Settings, mem0: Any, options: Mapping[str, Any]) -> Any:
+    """The engine on a file, with its vectors in it or in a store of mem0's."""
+    from .engine.sqlite.transactions import path_of
+
+    if mem0 is None and path_of(url) is not None:
+        # A database in RAM is for trying something, and not what the environment is about.
+        mem0 = settings.mem0
+    defaults: dict[str, Any] = {"llm": settings.llm, "embedder": settings.embedder, "cache_mb": settings.cache_mb}
+    if isinstance(mem0, Mapping):
+        given = cast("Mapping[str, Any]", mem0)
+        defaults |= {name: given.get(name) or defaults[name] for name in ("llm", "embedder")}
+    for name, value in options.items():
+        if value is not None:
+            defaults[name] = value
+    if mem0 is None:
+        from .engine.sql_engine import LocalEngine
+
+        return LocalEngine(url, llm_timeout=settings.llm_timeout, **defaults)
+    from .engine.projections.mem0_store.engine import Mem0Engine
+
+    return Mem0Engine(url, mem0=mem0, llm_timeout=settings.llm_timeout, **defaults)
+
+
+def _with_graph(engine: Any, graph: str | None, settings: Settings, llm: Any) -> Engine:
+    """The engine, with a graph beside it where one is wanted."""
+    url = graph or (None if engine.in_ram else settings.graph)
+    if url is None:
+        return engine
+    from .engine.projections.neo4j import address_of, with_graph
+
+    return with_graph(
+        engine,
+        address_of(url, user=settings.graph_user, password=settings.graph_password),
+        llm=llm if llm is not None else settings.llm,
+        llm_timeout=settings.llm_timeout,
+    )
+
+
+def _connect_postgres(
+    url: str, settings: Settings, options: Mapping[str, Any], *, llm: Any, embedder: Any, graph: str | None
+) -> Backend:
+    for name, value in options.items():
+        if value is not None:
+            reason = ", which keeps the vectors itself (pgvector)" if name == "mem0" else ""
+            raise ConfigurationError(f"{name}= does not go with Postgres{reason}; leave it out.")
+    try:
+        from .engine.postgres import PostgresEngine
+    except ModuleNotFoundError as error:
+        if error.name not in ("psycopg", "psycopg_pool"):
+            raise
+        raise missing_extra("postgres", error.name) from error
+    engine = PostgresEngine(
+        url,
+        llm=llm if llm is not None else settings.llm,
+        llm_timeout=settings.llm_timeout,
+        cache_mb=settings.cache_mb,
+        embedder=embedder if embedder is not None else settings.embedder,
+    )
+    return Backend(_with_graph(engine, graph, settings, llm), url=url)
+
+
+def _connect_remote(url: str, settings: Settings, token: str | None, options: Mapping[str, Any]) -> Backend:
+    for name, value in options.items():
+        if value is not None:
+            raise ConfigurationError(
+                f"{name}= is for the server to decide; give it to the server and leave it out here."
+            )
+    from .engine.remote import RemoteEngine
+
+    if token is None and not url.lower().startswith("stdio:"):
+        token = settings.token
+    # A call may wait for an extraction, and for the server's own work.
+    return Backend(RemoteEngine(url, token=token, timeout=settings.llm_timeout + 30), url=url)

@@ -1,0 +1,1 @@
+"""Extraction of facts by an LLM, through mem0."""

@@ -1,0 +1,336 @@
+"""Facts of all scopes: added, searched and changed, each call with its scope, in one transaction, checked on return.
+
+mem0 is loaded by the first call that needs it: one that extracts facts, and where it finds entities any that changes a
+text or searches.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BackendUnavailableError, MemoryNotFoundError, invalid
+from ..models import JSON, Extraction, Hit, Kind, MemoryItem
+from ..scope import Scope
+from ..validation import QUERY_CHARACTERS, dump_json, utc_now
+from .extraction.llm import ExtractionFailedError, GuardedLLM, load_llm
+from .extraction.mem0.environment import finds_entities
+from .extraction.mem0.payloads import Envelope, text_hash
+from .extraction.mem0.scope_guard import Guard
+from .lazy_lock import Loading
+from .protocol import ItemDraft, KeyedDraft
+from .search.batch_embed import pack
+from .search.embedder_check import EmbedderOfFile
+from .search.embedder_factory import load_embedder
+from .search.embedders import GuardedEmbedding
+from .search.item_store import FactStore
+from .search.reindex import Progress, Reindexing
+from .search.state_texts import Records
+from .sql import owners
+from .sql.database import Database
+from .sql.items import ItemRow, Items
+from .sql.mem0_entities import unlink
+from .sql.restore import Packed
+
+if TYPE_CHECKING:
+    from .extraction.mem0.calls import Mem0Calls
+    from .projections.mem0_store.configuration import Mem0Configuration
+    from .projections.mem0_store.delivery import Delivery
+
+__all__ = ["Facts"]
+
+
+class _ErasedError(Exception):
+    """The scope was erased since the call began."""
+
+
+class Facts:
+    """Memory items on our tables. Thread-safe; making one loads the embedder.
+
+    Args:
+        database: The file.
+        llm: What extracts facts, as `connect` takes it.
+        llm_timeout: Seconds to wait for its answer.
+        embedder: What makes vectors, as `connect` takes it.
+        mirror: Where the vectors are, if not in the file.
+        cache_mb: How much RAM the indexes of the users that searched last may take, in millions of bytes.
+
+    Raises:
+        ConfigurationError: The embedder or the place of the vectors cannot be made. An LLM that cannot be made shows
+            when it is first needed.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        llm: Any,
+        llm_timeout: float,
+        embedder: Any,
+        mirror: Mem0Configuration | None = None,
+        cache_mb: int = 512,
+    ) -> None:
+        self._database = database
+        self._guard = Guard()
+        self._embedding = GuardedEmbedding(load_embedder(embedder))
+        place = "" if mirror is None else f" in {mirror.name}"
+        self._claim = claim = EmbedderOfFile(database, self._embedding.fingerprint + place)
+        self.delivery: Delivery | None = None
+        self.records = Records(database, self._embedding, claim)
+        self._items = Items(database)
+        self._store = self._make_store(mirror, 1_000_000 * cache_mb)
+        self._llm = llm, llm_timeout
+        self._made: Mem0Calls | None = None
+        self._loading = Loading()
+
+    def _make_store(self, mirror: Mem0Configuration | None, cache_bytes: int) -> FactStore:
+        parts = (self._database, self._guard, self._claim, self._embedding)
+        if mirror is None:
+            return FactStore(*parts, cache_bytes=cache_bytes)
+        from .projections.mem0_store.factory import make_delivery
+        from .projections.mem0_store.item_store import MirroredStore
+
+        self.delivery = make_delivery(mirror, self._database, self._embedding, self._claim)
+        return MirroredStore(self.delivery.mirror, *parts, cache_bytes=cache_bytes)
+
+    @property
+    def _mem0(self) -> Mem0Calls:
+        """mem0, loaded when it is first needed.
+
+        Raises:
+            ConfigurationError: The LLM cannot be made.
+        """
+        with self._loading:
+            if self._made is None:
+                from .extraction.mem0.calls import Mem0Calls
+
+                llm, timeout = self._llm
+                guarded = GuardedLLM(load_llm(llm), timeout=timeout)
+                self._made = Mem0Calls(self._database, self._guard, self._store, self._embedding, guarded)
+            return self._made
+
+    def forget(self, root: int | None) -> None:
+        """Drop the vectors in RAM of the user with this root owner, and words, which may be anybody's."""
+        self._store.forget(root)
+        self._embedding.forget()
+
+    def reindex(self, progress: Progress | None = None, *, by: type[Reindexing] = Reindexing) -> int:
+        """Give all vectors to this embedder, in the way of the database (see ``Reindexing.run``)."""
+        if self.delivery is not None:
+            return self.delivery.rebuild(progress)
+        return by(self._database, self._embedding, self._claim).run(progress)
+
+    def pack(self, texts: Sequence[str]) -> Packed:
+        """Embed texts that are to be restored."""
+        return pack(texts, self._embedding, self._claim)
+
+    # adding
+
+    def add(
+        self,
+        scope: Scope,
+        drafts: Sequence[ItemDraft],
+        *,
+        infer: bool,
+        metadata: Mapping[str, JSON],
+        session_id: str | None,
+        created_at: datetime | None,
+        earlier: Sequence[dict[str, str]],
+        epoch: int | None,
+    ) -> list[MemoryItem]:
+        """Store the drafts, or the facts that the LLM finds in them (see ``Engine.add_items``)."""
+        envelope = Envelope(session_id=session_id, metadata=dump_json(metadata) if metadata else "{}")
+        try:
+            if not infer:
+                return self._add_verbatim(scope, drafts, envelope, created_at, epoch)
+            try:
+                return self._add_extracted(scope, drafts, envelope, created_at, earlier=earlier, epoch=epoch)
+            except ExtractionFailedError as error:
+                failed = self._envelope(envelope, "failed", str(error))
+                return self._add_verbatim(scope, drafts, failed, created_at, epoch)
+        except _ErasedError:
+            return []
+
+    def _check_epoch(self, scope: Scope, epoch: int | None) -> None:
+        """Make sure, in the transaction that writes, that the scope was not erased since the epoch was asked for."""
+        if epoch is None:
+            return
+        with self._database.reading() as connection:
+            owner = owners.find(connection, scope)
+        if owner is None or owner.id != epoch:
+            raise _ErasedError
+
+    def put_keyed(self, scope: Scope, draft: KeyedDraft) -> MemoryItem:
+        """Store a fact under its key, replacing what the key held in exactly this scope."""
+        envelope = Envelope(kind=draft.kind, key=draft.key, metadata=dump_json(draft.metadata))
+        self._ready_to_change()
+        with self._embedding.prepared([draft.text]), self._database.writing(), self._guard.acting_for(scope):
+            held = self._items.by_key(scope, draft.kind, draft.key)
+            if held is None:
+                self._store_drafts(scope, [ItemDraft(text=draft.text)], envelope, utc_now())
+            else:
+                self._change(held, replace(held, text=draft.text, metadata=envelope.metadata))
+            stored = self._items.by_key(scope, draft.kind, draft.key)
+        if stored is None:
+            raise BackendUnavailableError(f"The {draft.kind} {draft.key!r} cannot be read back.")
+        return stored.item()
+
+    def _add_verbatim(
+        self,
+        scope: Scope,
+        drafts: Sequence[ItemDraft],
+        envelope: Envelope,
+        created_at: datetime | None,
+        epoch: int | None,
+    ) -> list[MemoryItem]:
+        with (
+            self._embedding.prepared([draft.text for draft in drafts]),
+            self._database.writing(),
+            self._guard.acting_for(scope),
+        ):
+            self._check_epoch(scope, epoch)
+            rows = self._store_drafts(scope, drafts, envelope, created_at or utc_now())
+            stored = [
+                self._held(scope, draft.text) if row is None else row.item()
+                for draft, row in zip(drafts, rows, strict=True)
+            ]
+        return _once(stored)
+
+    def _store_drafts(
+        self, scope: Scope, drafts: Sequence[ItemDraft], envelope: Envelope, moment: datetime
+    ) -> list[ItemRow | None]:
+        """Store texts as they stand; the row of each, None for one that is there already.
+
+        Not through mem0, which would add nothing: what it writes without an LLM is the text, its hash and its vector.
+        """
+        at = moment.isoformat()
+        rows = [envelope.row(scope, draft, at) for draft in drafts]
+        stored = self._store.store(rows, [self._embedding.embed(draft.text) for draft in drafts])
+        return [row if is_new else None for row, is_new in zip(rows, stored, strict=True)]
+
+    def _add_extracted(
+        self,
+        scope: Scope,
+        drafts: Sequence[ItemDraft],
+        envelope: Envelope,
+        created_at: datetime | None,
+        *,
+        earlier: Sequence[dict[str, str]],
+        epoch: int | None,
+    ) -> list[MemoryItem]:
+        # Whoever was erased is not told to the LLM any more.
+        self._check_epoch(scope, epoch)
+        extracted = self._envelope(envelope, "extracted", None)
+        mem0 = self._mem0
+        # The unit's transaction begins with mem0's first write, which comes after the LLM's answer.
+        with self._database.unit():
+            texts = mem0.extract(scope, drafts, extracted, created_at, earlier)
+            # Where somebody erases the scope now, this transaction is before it, and what it wrote goes along.
+            self._check_epoch(scope, epoch)
+            return _once([self._held(scope, text) for text in texts])
+
+    def _held(self, scope: Scope, text: str) -> MemoryItem:
+        row = self._items.by_hash(scope, text_hash(text))
+        if row is None:
+            raise BackendUnavailableError("A memory that mem0 reported as stored cannot be read back.")
+        return row.item()
+
+    @staticmethod
+    def _envelope(envelope: Envelope, extraction: Extraction, error: str | None) -> Envelope:
+        return Envelope(
+            session_id=envelope.session_id, metadata=envelope.metadata, extraction=extraction, extraction_error=error
+        )
+
+    # reading
+
+    def search(
+        self,
+        scope: Scope,
+        query: str,
+        *,
+        limit: int,
+        kinds: Sequence[Kind] | None,
+        filters: Mapping[str, JSON],
+        half_life: float | None = None,
+    ) -> list[Hit]:
+        """The facts that fit best, best first (see ``Engine.search_items``)."""
+        query = query[-QUERY_CHARACTERS:].lstrip()
+        conditions = {"kinds": kinds, "metadata": dict(filters), "half_life": half_life}
+        find = self._mem0.find if finds_entities() else self._find
+        return [_hit(row, score) for row, score in find(scope, query, limit, conditions) if scope.contains(row.scope)]
+
+    def _find(self, scope: Scope, query: str, limit: int, conditions: Mapping[str, Any]) -> list[tuple[ItemRow, float]]:
+        """What our store ranks best, which is all that mem0 would answer where it knows no entities."""
+        with self._guard.acting_for(scope, wanted=limit):
+            return self._store.best(scope, query, self._embedding.embed(query, "search"), limit, conditions)
+
+    # changing
+
+    def update(self, scope: Scope, memory_id: str, text: str, metadata: Mapping[str, JSON] | None) -> MemoryItem:
+        """Replace the text of a free fact (see ``Engine.update_item``)."""
+        self._ready_to_change()
+        with self._embedding.prepared([text]), self._database.writing():
+            row = self._items.get(scope, memory_id)
+            if row is None:
+                raise MemoryNotFoundError(memory_id)
+            if row.key is not None:
+                raise invalid("memory_id", memory_id, f"it is a {row.kind}", _remedy(row))
+            same = self._items.by_hash(row.scope, text_hash(text))
+            if same is not None and same.id != memory_id:
+                remedy = f"Delete this memory and keep {same.id}."
+                raise invalid("text", text, "another memory of the same scope says exactly this", remedy)
+            said = row.metadata if metadata is None else dump_json(metadata)
+            # mem0 names the owner of the row, which may be an agent of the user who asks.
+            with self._guard.acting_for(row.scope):
+                self._change(row, replace(row, text=text, metadata=said))
+            changed = self._items.get(scope, memory_id)
+        if changed is None:
+            raise MemoryNotFoundError(memory_id)
+        return changed.item()
+
+    def _ready_to_change(self) -> None:
+        # Not while a transaction keeps other writers waiting.
+        if finds_entities():
+            _ = self._mem0
+
+    def _change(self, held: ItemRow, row: ItemRow) -> None:
+        """Write a row with another text or metadata.
+
+        Through mem0 only where it links the text to entities: it would write the same else.
+        """
+        row = replace(
+            row,
+            hash=text_hash(row.text),
+            extraction="verbatim",
+            extraction_error=None,
+            updated_at=utc_now().isoformat(),
+        )
+        if row.text != held.text:
+            # A process with spaCy may have linked it; and mem0 2.2 unlinks nothing before it has linked something.
+            with self._database.writing() as connection:
+                unlink(connection, row.scope, row.id)
+        if finds_entities():
+            self._mem0.change(row)
+            return
+        self._store.change(row, self._embedding.embed(row.text))
+
+
+def _remedy(row: ItemRow) -> str:
+    if row.kind == "record":
+        value = json.loads(row.metadata)
+        return f"Change it by its key: state({value['namespace']!r}).set({value['key']!r}, …, text=…)."
+    facet = "preferences.set" if row.kind == "preference" else "tasks.record"
+    return f"Change it by its key: {facet}({row.key!r}, …)."
+
+
+def _hit(row: ItemRow, score: float) -> Hit:
+    item = row.item()
+    fields = {name: getattr(item, name) for name in MemoryItem.__dataclass_fields__}
+    return Hit(**fields, score=min(max(score, 0.0), 1.0))
+
+
+def _once(items: Sequence[MemoryItem]) -> list[MemoryItem]:
+    return list({item.id: item for item in items}.values())

@@ -1,0 +1,86 @@
+"""Row-level security: switched on for every table, with the rights of the application's role."""
+
+from __future__ import annotations
+
+import secrets
+from typing import LiteralString, cast
+
+from psycopg import sql
+
+from ...errors import ConfigurationError
+from .dialect import Connection
+from .url import Address
+
+__all__ = ["TABLES", "secure", "sign"]
+
+_ALL = "SELECT, INSERT, UPDATE, DELETE"
+TABLES = {
+    "meta": "SELECT, INSERT",
+    "owners": _ALL,
+    "items": _ALL,
+    "entities": _ALL,
+    "state": _ALL,
+    "sessions": _ALL,
+    "messages": _ALL,
+    "outbox": "INSERT",
+    "outbox_lease": "",
+}
+"""Our tables, and what a role under row-level security may do there with the rows of its user."""
+
+
+def sign(connection: Connection) -> str:
+    """Make a new key for binding transactions to users, in the place of the one before; as hexadecimal digits."""
+    key = secrets.token_bytes(32)
+    connection.execute("DELETE FROM binding")
+    connection.execute("INSERT INTO binding (key) VALUES (decode(%s, 'hex'))", (key.hex(),))
+    return key.hex()
+
+
+def secure(connection: Connection, address: Address, role: str | None) -> None:
+    """Put every table under row-level security, and let the role work under it.
+
+    The tables' owner is not under it: it can switch it off anyway, and does what is for all users.
+
+    Args:
+        connection: In a transaction, as the owner of the tables.
+        address: Where.
+        role: The role of the application; None leaves rights as they are.
+
+    Raises:
+        ConfigurationError: The role does not exist, or no policy applies to it.
+    """
+    if role is not None:
+        _check_role(connection, address, role)
+        home, name = sql.Identifier(address.schema), sql.Identifier(role)
+        for grant in (
+            sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(home, name),
+            sql.SQL("GRANT SELECT ON {}.alembic_version TO {}").format(home, name),
+            sql.SQL("GRANT EXECUTE ON FUNCTION {}.ended(double precision, bigint) TO {}").format(home, name),
+        ):
+            connection.execute(grant)
+    for table, rights in TABLES.items():
+        place = sql.Identifier(address.schema, table)
+        connection.execute(sql.SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY").format(place))
+        if role is not None and rights:
+            granted = sql.SQL(cast("LiteralString", rights))
+            connection.execute(sql.SQL("GRANT {} ON {} TO {}").format(granted, place, sql.Identifier(role)))
+
+
+def _check_role(connection: Connection, address: Address, role: str) -> None:
+    """Policies must apply to it."""
+    name = sql.Identifier(role).as_string(connection)
+    found = connection.execute(
+        "SELECT rolsuper OR rolbypassrls, pg_has_role(oid, (SELECT relowner FROM pg_class WHERE oid = %s::regclass), "
+        "'USAGE') FROM pg_roles WHERE rolname = %s",
+        (f"{address.schema}.items", role),
+    ).fetchone()
+    if found is None:
+        raise ConfigurationError(
+            f"{address.where}: the role {role!r} does not exist. Make it by `CREATE ROLE {name} LOGIN PASSWORD '…'`."
+        )
+    if found[0] or found[1]:
+        problem = "is a superuser or has BYPASSRLS" if found[0] else "owns the tables, or is a member of their owner"
+        raise ConfigurationError(
+            f"{address.where}: the role {role!r} {problem}: no policy applies to it. Name the role as which the "
+            "application connects, and which is nothing else (`CREATE ROLE … LOGIN PASSWORD '…'`)."
+        )

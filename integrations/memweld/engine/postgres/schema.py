@@ -1,0 +1,270 @@
+"""The schema of our tables: found, made in an empty database, refused when it is newer, brought forward by Alembic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import psycopg
+from psycopg import errors, sql
+
+from ...errors import BackendUnavailableError, ConfigurationError
+from .dialect import Connection
+from .url import Address
+
+__all__ = [
+    "REVISIONS",
+    "Opened",
+    "alembic_config",
+    "connect",
+    "inspect_schema",
+    "lacking_pgvector",
+    "migrate",
+    "open_schema",
+    "revision_of",
+]
+
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+"""The revisions that this memweld knows, oldest first; a test compares them with the migrations."""
+
+_OLDEST_SERVER = 140000
+_OLDEST_PGVECTOR = (0, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What is known of a database that was opened.
+
+    Attributes:
+        search_path: The setting under which our tables are found, and nothing that others can create.
+        home: The schema of pgvector's types and operators, quoted.
+        vector_type: The number of the type ``vector``.
+        iterates: Whether pgvector can look further in an index until enough rows of one user are found.
+        secured: Whether row-level security is in force for this role.
+        revision: Of our schema.
+        pgvector: The version of the extension.
+    """
+
+    search_path: str
+    home: str
+    vector_type: int
+    iterates: bool
+    secured: bool
+    revision: str
+    pgvector: str
+
+
+def connect(address: Address, *, autocommit: bool = False) -> Connection:
+    """A connection of its own, outside of any pool."""
+    # Poolers in transaction mode know no prepared statements.
+    return psycopg.connect(address.conninfo, autocommit=autocommit, prepare_threshold=None)
+
+
+def open_schema(connection: Connection, address: Address) -> Opened:
+    """Check the server and our schema in it; an empty database is set up.
+
+    Raises:
+        BackendUnavailableError: A newer memweld wrote the schema.
+        ConfigurationError: The server is too old, has no pgvector, the schema is older, or row-level security was asked
+            for and is not in force.
+    """
+    opened = inspect_schema(connection, address)
+    if opened is None and address.secured:
+        # Whoever makes the tables owns them, and is not under the policies.
+        raise _unsecured(address)
+    if opened is None:
+        migrate(address)
+        opened = inspect_schema(connection, address)
+    if opened is None:
+        raise BackendUnavailableError(f"{address.where}: the tables that were just made are gone.")
+    if address.secured and not opened.secured:
+        raise _unsecured(address)
+    return opened
+
+
+def _unsecured(address: Address) -> ConfigurationError:
+    return ConfigurationError(
+        f"{address.where}: row-level security is not in force for this role. Run `memweld migrate --role ROLE` as "
+        "the owner of the tables, and connect as that role, which must be neither their owner, nor a superuser, nor "
+        "BYPASSRLS."
+    )
+
+
+def inspect_schema(connection: Connection, address: Address) -> Opened | None:
+    """What a database is like; None where there are no tables of ours yet. Changes nothing.
+
+    Raises:
+        BackendUnavailableError: A newer memweld wrote the schema.
+        ConfigurationError: The server is too old, has no pgvector, or the schema is older.
+    """
+    if connection.info.server_version < _OLDEST_SERVER:
+        raise ConfigurationError(
+            f"{address.where} runs version {connection.info.server_version // 10000}; memweld needs 14 or newer."
+        )
+    found = revision_of(connection, address)
+    if found is None:
+        return None
+    if found not in REVISIONS:
+        raise newer(address, found)
+    if found != REVISIONS[-1]:
+        raise ConfigurationError(
+            f"{address.where} holds the older schema {found} of memweld: run `memweld migrate`, which brings it to "
+            f"{REVISIONS[-1]}."
+        )
+    home, vector_type, version = _pgvector(connection, address)
+    return Opened(
+        search_path=_search_path(address.schema),
+        home=sql.Identifier(home).as_string(connection),
+        vector_type=vector_type,
+        iterates=_numbers(version) >= (0, 8),
+        secured=_is_secured(connection, address),
+        revision=found,
+        pgvector=version,
+    )
+
+
+def revision_of(connection: Connection, address: Address) -> str | None:
+    """The revision of our schema, None where there is none yet."""
+    table = sql.Identifier(address.schema, "alembic_version")
+    try:
+        row = connection.execute(sql.SQL("SELECT version_num FROM {}").format(table)).fetchone()
+    except (errors.UndefinedTable, errors.InvalidSchemaName):
+        return None
+    return None if row is None else str(row[0])
+
+
+def migrate(address: Address, *, to: str = "head", role: str | None = None, signed: bool = False) -> str:
+    """Bring our schema forward, in one transaction; servers that do it at once wait for each other.
+
+    Args:
+        address: Where, as a role that may create tables.
+        to: The revision to stop at.
+        role: The role of the application, which gets its rights, and for which row-level security is in force.
+        signed: Make a new key without which nobody can bind a transaction to a user.
+
+    Returns:
+        The revision that the schema has now; behind a blank the new key.
+
+    Raises:
+        BackendUnavailableError: A newer memweld wrote it.
+        ConfigurationError: The database or the role is not fit for it.
+    """
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    from .rls_setup import secure, sign
+
+    engine = create_engine("postgresql+psycopg://", creator=lambda: connect(address), poolclass=NullPool)
+    with engine.begin() as transaction:
+        connection = cast("Connection", transaction.connection.dbapi_connection)
+        # Scoped to the transaction: a pooler may give the next one another session.
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('memweld'), hashtext(%s::text))", (address.schema,))
+        exists = connection.execute("SELECT to_regclass(%s)", (f"{address.schema}.alembic_version",)).fetchone()
+        found = revision_of(connection, address) if exists and exists[0] else None
+        if found is not None and found not in REVISIONS:
+            raise newer(address, found)
+        _make_place(connection, address)
+        _pgvector(connection, address)
+        connection.execute("SELECT set_config('search_path', %s, true)", (_search_path(address.schema),))
+        _upgrade(transaction, address, to)
+        if role is not None or address.secured:
+            secure(connection, address, role)
+        key = f" {sign(connection)}" if signed else ""
+        return f"{revision_of(connection, address) or ''}{key}"
+
+
+def newer(address: Address, found: str) -> BackendUnavailableError:
+    """The error for a schema that this memweld does not know."""
+    return BackendUnavailableError(
+        f"{address.where} was written by a newer memweld (schema {found}, this one reads up to {REVISIONS[-1]}); "
+        "upgrade memweld."
+    )
+
+
+def _make_place(connection: Connection, address: Address) -> None:
+    """The schema and the extension."""
+    if connection.execute("SELECT to_regnamespace(%s)", (address.schema,)).fetchone() == (None,):
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(address.schema)))
+    if connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'vector'").fetchone() is None:
+        try:
+            with connection.transaction():
+                connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        except psycopg.Error as error:
+            raise _without_pgvector(connection, address) from error
+
+
+def lacking_pgvector(connection: Connection) -> str | None:
+    """Why the first use will find no pgvector, and what to do; None where it is there or can be made."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'vector'), count(*), "
+        "coalesce(bool_or(NOT superuser OR trusted AND has_database_privilege(current_database(), 'CREATE')), false) "
+        "OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) "
+        "FROM pg_available_extension_versions WHERE name = 'vector'"
+    ).fetchone()
+    there, offered, may = row or (False, 0, False)
+    if there or (offered and may):
+        return None
+    if offered:
+        return "not in this database, and this role may not make it: run `CREATE EXTENSION vector` there as a superuser"
+    return (
+        "not on this server: install it (Debian: postgresql-NN-pgvector), and run `CREATE EXTENSION vector` in this "
+        "database as a superuser"
+    )
+
+
+def _without_pgvector(connection: Connection, address: Address) -> ConfigurationError:
+    return ConfigurationError(f"{address.where}: pgvector is {lacking_pgvector(connection) or 'missing'}.")
+
+
+def _pgvector(connection: Connection, address: Address) -> tuple[str, int, str]:
+    """Where pgvector's operators are, the number of its type, and its version."""
+    row = connection.execute(
+        "SELECT n.nspname, t.oid::bigint, e.extversion FROM pg_extension e "
+        "JOIN pg_namespace n ON n.oid = e.extnamespace "
+        "JOIN pg_type t ON t.typnamespace = n.oid AND t.typname = 'vector' "
+        "WHERE e.extname = 'vector'"
+    ).fetchone()
+    if row is None:
+        raise _without_pgvector(connection, address)
+    if _numbers(str(row[2])) < _OLDEST_PGVECTOR:
+        raise ConfigurationError(f"{address.where} has pgvector {row[2]}; memweld needs 0.5 or newer.")
+    return str(row[0]), int(row[1]), str(row[2])
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2])
+
+
+def _search_path(schema: str) -> str:
+    # Not the schema of pgvector, which is often `public`, where others may create functions that fit better than
+    # Postgres's own. Without being named, temporary tables come first: anybody's could take the place of ours.
+    return f'"{schema}", pg_temp'
+
+
+def _is_secured(connection: Connection, address: Address) -> bool:
+    """Whether every table of ours is under row-level security for this role."""
+    tables = connection.execute(
+        "SELECT bool_and(row_security_active(oid)) FROM pg_class "
+        "WHERE relnamespace = to_regnamespace(%s) AND relkind IN ('r', 'p') AND relname <> ALL(%s)",
+        (address.schema, ["alembic_version", "binding"]),
+    ).fetchone()
+    return bool(tables and tables[0])
+
+
+def _upgrade(connection: Any, address: Address, to: str) -> None:
+    from alembic import command
+
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    config.attributes["schema"] = address.schema
+    command.upgrade(config, to)
+
+
+def alembic_config() -> Any:
+    """Alembic's configuration, which needs no file."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    return config

@@ -1,0 +1,1 @@
+"""Copies of memory items in other stores: a Neo4j graph, a vector store of mem0."""

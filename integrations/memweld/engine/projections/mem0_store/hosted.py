@@ -1,0 +1,211 @@
+"""mem0's hosted service as a place of vectors: it gets the texts and says which of them are near.
+
+The service gives memories ids of its own and takes them up some time after it has answered, so each is sent with our
+id as metadata and found by it again. What was sent is noted first: what cannot be found yet is changed later.
+"""
+
+# mem0 2.2 has no type stubs.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, cast
+
+from ....errors import BackendUnavailableError, ConfigurationError, MemweldError
+from ....scope import Scope
+from ...search.embedders import Vector
+from ...sql.database import Database
+from ...sql.ttl import now
+from .protocol import Mirrored, place_of
+from .store_registry import one_line
+
+__all__ = ["HostedMirror"]
+
+_HOST = "https://api.mem0.ai"
+_TIMEOUT_SECONDS = 30.0
+_SETTLED_SECONDS = 600.0
+_PAGE, _MOST = 100, 100
+_ID = "memweld_id"
+
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS mem0_sent (item TEXT PRIMARY KEY, place TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID"
+)
+
+
+class HostedMirror:
+    """mem0's service, through mem0's own ``MemoryClient``.
+
+    Args:
+        details: ``api_key``, and ``host`` if it is not mem0's own.
+        database: Where is noted what was sent.
+
+    Raises:
+        ConfigurationError: The service refuses the key.
+        BackendUnavailableError: It does not answer.
+    """
+
+    keeps_copies = True
+    alone = False
+
+    def __init__(self, details: Mapping[str, Any], database: Database) -> None:
+        import httpx
+        from mem0 import MemoryClient
+
+        host = str(details.get("host") or _HOST)
+        self.where = f"mem0's service at {host}"
+        self.delivering = threading.Lock()
+        self._database = database
+        with database.writing() as connection:
+            connection.execute(_TABLE)
+        self._http = httpx.Client(timeout=_TIMEOUT_SECONDS)
+        try:
+            self._client: Any = MemoryClient(api_key=details["api_key"], host=host, client=self._http)
+        except Exception as error:
+            self._http.close()
+            response = getattr(error.__context__, "response", None)
+            if getattr(response, "status_code", None) in (401, 403):
+                raise ConfigurationError(f"{self.where} refuses the API key: {one_line(error)}") from error
+            raise BackendUnavailableError(f"{self.where} does not answer: {one_line(error)}") from error
+
+    def put(self, rows: Sequence[Mirrored]) -> set[str]:
+        """Send texts; those that were sent before, and cannot be found there yet, must wait."""
+        early: set[str] = set()
+        for each in rows:
+            row, place = each.row, place_of(each.row.scope)["user_id"]
+            metadata = {_ID: row.id, "memweld_kind": row.kind}
+            sent = self._sent(row.id)
+            if sent is not None:
+                found = self._found(row.id, sent[0])
+                for remote in found:
+                    with self._asking():
+                        self._client.update(remote, text=row.text, metadata=metadata)
+                if found:
+                    continue
+                if sent[1] > now() - _SETTLED_SECONDS:
+                    early.add(row.id)
+                    continue
+            self._note(row.id, place)
+            try:
+                with self._asking():
+                    messages = [{"role": "user", "content": row.text}]
+                    self._client.add(messages, user_id=place, infer=False, metadata=metadata)
+            except BackendUnavailableError as error:
+                if getattr(error.__cause__, "error_code", None) != "NET_TIMEOUT":
+                    # It was not taken; of what took too long nobody knows.
+                    self._forget(row.id)
+                raise
+        return early
+
+    def drop(self, ids: Sequence[str]) -> set[str]:
+        """Delete what was sent; what cannot be found there yet must wait."""
+        early: set[str] = set()
+        for item in ids:
+            sent = self._sent(item)
+            if sent is None:
+                continue
+            found = self._found(item, sent[0])
+            for remote in found:
+                self._delete(remote)
+            if found or sent[1] <= now() - _SETTLED_SECONDS:
+                self._forget(item)
+            else:
+                early.add(item)
+        return early
+
+    def near(self, scope: Scope, query: str, vector: Vector, count: int) -> tuple[dict[str, float], bool]:
+        """What the service finds for the text of the query; it has an embedder of its own."""
+        place = place_of(scope)["user_id"]
+        asked = min(count, _MOST)
+        with self._asking():
+            answer = self._client.search(query, filters={"user_id": place}, top_k=asked, threshold=0.0)
+        near: dict[str, float] = {}
+        results = _results(answer)
+        for result in results:
+            item = _our_id(result)
+            if item is not None and result.get("user_id", place) == place:
+                near.setdefault(item, min(max(float(result.get("score") or 0.0), 0.0), 1.0))
+        return near, len(results) >= asked and asked < _MOST
+
+    def missing(self, ids: Sequence[str]) -> list[str]:
+        """Which of these were not sent, or not taken up in ten minutes."""
+        sent = {item: self._sent(item) for item in ids}
+        there: set[str] = set()
+        for place in {note[0] for note in sent.values() if note is not None}:
+            there |= {item for result in self._all({"user_id": place}) if (item := _our_id(result)) is not None}
+        settled = now() - _SETTLED_SECONDS
+        lost = [item for item, note in sent.items() if note is None or (item not in there and note[1] <= settled)]
+        for item in lost:
+            self._forget(item)
+        return lost
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _found(self, item: str, place: str) -> list[str]:
+        """The service's ids of a memory."""
+        wanted = {"AND": [{"user_id": place}, {"metadata": {_ID: item}}]}
+        return [str(result["id"]) for result in self._all(wanted) if _our_id(result) == item]
+
+    def _all(self, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        page = 1
+        while True:
+            with self._asking():
+                answer = self._client.get_all(filters=dict(filters), page=page, page_size=_PAGE)
+            results = _results(answer)
+            found += results
+            if not results or not isinstance(answer, Mapping) or not answer.get("next"):
+                return found
+            page += 1
+
+    def _delete(self, remote: str) -> None:
+        try:
+            with self._asking():
+                self._client.delete(remote)
+        except BackendUnavailableError as error:
+            if type(error.__cause__).__name__ != "MemoryNotFoundError":
+                raise
+
+    # what was sent
+
+    def _sent(self, item: str) -> tuple[str, float] | None:
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT place, at FROM mem0_sent WHERE item = ?", (item,)).fetchone()
+        return None if row is None else (str(row[0]), float(row[1]))
+
+    def _note(self, item: str, place: str) -> None:
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO mem0_sent (item, place, at) VALUES (?, ?, ?)", (item, place, now())
+            )
+
+    def _forget(self, item: str) -> None:
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM mem0_sent WHERE item = ?", (item,))
+
+    @contextlib.contextmanager
+    def _asking(self) -> Generator[None]:
+        try:
+            yield
+        except MemweldError:
+            raise
+        except Exception as error:
+            raise BackendUnavailableError(f"{self.where} failed: {type(error).__name__}: {one_line(error)}") from error
+
+
+def _results(answer: Any) -> list[dict[str, Any]]:
+    """The memories of an answer, which is a list or has one."""
+    listed = cast("Mapping[str, Any]", answer).get("results") if isinstance(answer, Mapping) else answer
+    if not isinstance(listed, list):
+        raise BackendUnavailableError("mem0's service gave an answer without results.")
+    return [cast("dict[str, Any]", each) for each in cast("list[object]", listed) if isinstance(each, dict)]
+
+
+def _our_id(result: Mapping[str, Any]) -> str | None:
+    metadata = result.get("metadata")
+    item = cast("Mapping[str, Any]", metadata).get(_ID) if isinstance(metadata, Mapping) else None
+    return item if isinstance(item, str) else None

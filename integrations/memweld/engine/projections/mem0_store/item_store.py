@@ -1,0 +1,134 @@
+"""The items whose vectors are in another place."""
+
+# mem0 2.2 has no type stubs, and its base classes declare None where they mean a result.
+# pyright: reportMissingTypeStubs=false, reportIncompatibleMethodOverride=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ....scope import Scope
+from ...search.embedders import Vector
+from ...search.item_store import FactStore
+from ...search.snapshot import Snapshot
+from ...sql.database import Connection
+from ...sql.owners import Owner
+from .protocol import Mirror
+
+__all__ = ["MirroredStore"]
+
+_LEAST, _MOST = 120, 10_000
+_CHUNK = 900
+_ONE: Vector = np.ones(1, dtype=np.float32)
+
+
+class _Question(NamedTuple):
+    scope: Scope
+    text: str
+    vector: Vector
+
+
+class MirroredStore(FactStore):
+    """The items table, searched through the place of its vectors.
+
+    Words are ranked in the tables as everywhere; of the vectors only the nearest to the query are known, and the others
+    count as the last of these.
+    """
+
+    def __init__(self, mirror: Mirror, *arguments: Any, cache_bytes: int) -> None:
+        super().__init__(*arguments, cache_bytes=cache_bytes)
+        self._mirror = mirror
+
+    def _look(  # noqa: PLR0917 - as its base has it
+        self,
+        connection: Connection,
+        scope: Scope,
+        owner: Owner,
+        query: str,
+        vectors: Any,
+        conditions: Mapping[str, Any],
+    ) -> tuple[Snapshot, Vector, NDArray[np.bool_]] | None:
+        look = super()._look(connection, scope, owner, query, vectors, conditions)
+        if look is None:
+            return None
+        snapshot, vector, allowed = look
+        with self._guard.keeping_errors():
+            cosines = self._cosines(connection, owner, _Question(scope, query, vector), snapshot, allowed)
+        return dataclasses.replace(snapshot, vectors=cosines[:, np.newaxis], patches=None), _ONE, allowed
+
+    def _cosines(
+        self,
+        connection: Connection,
+        owner: Owner,
+        question: _Question,
+        snapshot: Snapshot,
+        allowed: NDArray[np.bool_],
+    ) -> NDArray[np.float32]:
+        """The cosine of each row that is known to be near, of the others at most that of the last, shape (n,)."""
+        cosines = np.zeros(len(snapshot.places), dtype=np.float32)
+        possible = int(allowed.sum())
+        if not possible:
+            return cosines
+        wanted = min(possible, max(_LEAST, 4 * (self._guard.wanted or 0)))
+        count = max(_LEAST, wanted)
+        while True:
+            near, more = self._mirror.near(question.scope, question.text, question.vector, count)
+            at, found = self._places(connection, owner, snapshot, near)
+            if not more or count >= _MOST or int(allowed[at].sum()) >= wanted:
+                break
+            # What is filtered out here, and what others keep in the same collection, took the places.
+            count = min(4 * count, _MOST)
+        if snapshot.counted is not None:
+            # How much was found besides depends on what others keep there.
+            mine = snapshot.counted[at]
+            at, found = at[mine], found[mine]
+            if wanted < int(allowed[at].sum()):
+                near_enough = found >= np.sort(found[allowed[at]])[-wanted]
+                at, found = at[near_enough], found[near_enough]
+        if len(found) and more:
+            # The next one further away is hardly further: to count it as strange would favour the last that is known.
+            cosines[:] = max(float(found.min()), 0.0)
+        cosines[at] = found
+        at, found = self._waiting(connection, owner, snapshot, question.vector)
+        cosines[at] = found
+        return cosines
+
+    def _places(
+        self, connection: Connection, owner: Owner, snapshot: Snapshot, near: Mapping[str, float]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Where the snapshot has these ids, leaving out those that it does not have."""
+        rows: list[tuple[int, float]] = []
+        ids = list(near)
+        for start in range(0, len(ids), _CHUNK):
+            chunk = ids[start : start + _CHUNK]
+            marks = ", ".join("?" * len(chunk))
+            found = connection.execute(
+                f"SELECT seq, id FROM items WHERE root = ? AND id IN ({marks})", (owner.root, *chunk)
+            )
+            rows += [(row[0], near[row[1]]) for row in found]
+        return _known(snapshot, rows)
+
+    def _waiting(
+        self, connection: Connection, owner: Owner, snapshot: Snapshot, vector: Vector
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The cosines of rows that the place has not been told of yet."""
+        found = connection.execute(
+            "SELECT items.seq, waiting.vector FROM mem0_pending AS waiting CROSS JOIN items "
+            "WHERE items.id = waiting.item AND items.root = ? AND length(waiting.vector) = ?",
+            (owner.root, vector.nbytes),
+        )
+        return _known(snapshot, [(row[0], float(np.frombuffer(row[1], dtype="<f4") @ vector)) for row in found])
+
+
+def _known(snapshot: Snapshot, rows: Sequence[tuple[int, float]]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    places = np.array([row[0] for row in rows], dtype=np.int64)
+    values = np.array([row[1] for row in rows], dtype=np.float32)
+    at = np.searchsorted(snapshot.places, places)
+    inside = at < len(snapshot.places)
+    inside[inside] &= snapshot.places[at[inside]] == places[inside]
+    return at[inside], values[inside]

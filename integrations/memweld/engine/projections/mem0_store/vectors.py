@@ -1,0 +1,136 @@
+"""Vectors in one of mem0's vector stores, by the few methods that all of them have."""
+
+# mem0 2.2 has no type stubs, and its base classes declare None where they mean a result.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ....errors import BackendUnavailableError, MemweldError
+from ....scope import Scope
+from ...extraction.mem0.payloads import to_payload
+from ...search.embedders import Vector
+from ...sql.items import ItemRow
+from .protocol import Mirrored, place_of
+from .store_registry import OpenStore, close_store, one_line, open_store
+
+__all__ = ["VectorMirror"]
+
+# These look at a filter while they search; the others may find fewer than there are.
+_FILTER_FIRST = ("qdrant", "chroma", "pgvector")
+# These answer 1 / (1 + the squared distance) as a score, the others a cosine.
+_BY_DISTANCE = ("chroma", "faiss")
+
+
+class VectorMirror:
+    """A vector store as a place of vectors.
+
+    Args:
+        provider: The store's name in mem0.
+        details: Its configuration.
+        dimensions: The length of the vectors.
+
+    Raises:
+        ConfigurationError: The configuration is wrong, or for vectors of another length.
+        MissingExtraError: A package is not installed.
+        BackendUnavailableError: The store does not answer.
+    """
+
+    def __init__(self, provider: str, details: Mapping[str, Any], dimensions: int) -> None:
+        if provider == "faiss" and "distance_strategy" not in details:
+            details = {**details, "distance_strategy": "cosine"}
+        self._opened: OpenStore | None = open_store(provider, details, dimensions)
+        self.where = self._opened.where
+        self.delivering = self._opened.delivering
+        self.alone = self._opened.alone
+        self.keeps_copies = not self._opened.overwrites
+        strategy = details.get("distance_strategy")
+        self._by_distance = provider in _BY_DISTANCE and strategy not in ("cosine", "inner_product")
+        self._filters_first = provider in _FILTER_FIRST
+
+    def put(self, rows: Sequence[Mirrored]) -> tuple[str, ...]:
+        """Store rows with their vectors."""
+        ids = [each.row.id for each in rows]
+        vectors = [each.vector.tolist() for each in rows]
+        payloads = [_payload(each.row) for each in rows]
+        with self._asking() as opened:
+            store = opened.store
+            if opened.provider == "chroma":
+                # mem0's insert leaves what is there under an id as it is, without a word.
+                store.collection.upsert(ids=ids, embeddings=vectors, metadatas=payloads)
+                return ()
+            if opened.provider != "qdrant":  # whose insert replaces
+                for each in ids:
+                    if store.get(each) is not None:
+                        store.delete(each)
+            store.insert(vectors=vectors, payloads=payloads, ids=ids)
+        return ()
+
+    def drop(self, ids: Sequence[str]) -> tuple[str, ...]:
+        """Delete rows."""
+        with self._asking() as opened:
+            if opened.provider == "chroma":
+                opened.store.collection.delete(ids=list(ids))
+                return ()
+            for each in ids:
+                if opened.provider == "qdrant" or opened.store.get(each) is not None:
+                    opened.store.delete(each)
+        return ()
+
+    def near(self, scope: Scope, query: str, vector: Vector, count: int) -> tuple[dict[str, float], bool]:
+        """The store's nearest rows of the scope, their cosines times the vector's length."""
+        place, known = place_of(scope), float(np.linalg.norm(vector))
+        with self._asking() as opened:
+            unit = (vector / known).tolist() if known else vector.tolist()
+            found = opened.store.search(query=query, vectors=unit, top_k=count, filters=dict(place))
+        cosines: dict[str, float] = {}
+        for each in found:
+            payload: Mapping[str, Any] = each.payload or {}
+            if all(payload.get(name) == wanted for name, wanted in place.items()):
+                cosines.setdefault(str(each.id), known * self._cosine(float(each.score or 0.0)))
+        return cosines, len(found) >= count or not self._filters_first
+
+    def missing(self, ids: Sequence[str]) -> list[str]:
+        """Which of these the store does not have."""
+        with self._asking() as opened:
+            if opened.provider == "chroma":
+                held = set(opened.store.collection.get(ids=list(ids), include=[])["ids"])
+                return [each for each in ids if each not in held]
+            return [each for each in ids if opened.store.get(each) is None]
+
+    def close(self) -> None:
+        """Close the store, unless others in this process use it."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            close_store(opened)
+
+    def _cosine(self, score: float) -> float:
+        if self._by_distance:
+            # Of unit vectors the squared distance is 2 - 2 · cosine; behind six digits of it there is single-precision
+            # noise, which would put equal memories into another order each time they are stored.
+            return round(1.0 - (1.0 / max(score, 1e-9) - 1.0) / 2.0, 6)
+        return score
+
+    @contextlib.contextmanager
+    def _asking(self) -> Generator[OpenStore]:
+        opened = self._opened
+        if opened is None:
+            raise BackendUnavailableError(f"{self.where} is closed; connect again.")
+        try:
+            with opened.lock:
+                yield opened
+        except MemweldError:
+            raise
+        except Exception as error:
+            raise BackendUnavailableError(f"{self.where} failed: {type(error).__name__}: {one_line(error)}") from error
+
+
+def _payload(row: ItemRow) -> dict[str, Any]:
+    """What mem0 itself would keep of the row; some stores take nothing but texts and numbers."""
+    payload: dict[str, Any] = {**to_payload(row), **place_of(row.scope)}
+    return {name: value for name, value in payload.items() if isinstance(value, (str, int, float, bool))}

@@ -1,0 +1,232 @@
+"""The Neo4j driver, guarded: made at the first use, bounded in time, left alone at a fork, its errors translated."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from ....errors import BackendUnavailableError, MemweldError, missing_extra
+from .errors import quiet, translation
+from .url import Address
+
+if TYPE_CHECKING:
+    from neo4j import Driver, ManagedTransaction
+
+__all__ = ["GraphClient", "Row", "require_neo4j"]
+
+T = TypeVar("T")
+Row = Mapping[str, Any]
+_LEFT_TO_THE_PARENT: list[Any] = []
+
+_CONNECT_SECONDS = 3.0
+_WRITE_SECONDS = 60.0
+# After a glance that failed or took too long, the next ones leave the server alone for a while: longer each time.
+_REST_SECONDS = (1.0, 30.0)
+_MOST_READERS = 16
+
+# Made once. The property is ours by name, because the database may hold other people's users, too.
+_SCHEMA = (
+    *(
+        f"CREATE CONSTRAINT memweld_{label.lower()} IF NOT EXISTS FOR (n:{label}) REQUIRE n.memweld_id IS UNIQUE"
+        for label in ("User", "Agent", "Memory", "Entity", "Session", "MemweldStore")
+    ),
+    *(
+        f"CREATE INDEX memweld_space_of_{label.lower()} IF NOT EXISTS FOR (n:{label}) ON (n.space)"
+        for label in ("Memory", "Entity", "Agent", "Session", "User")
+    ),
+    "CREATE INDEX memweld_relation IF NOT EXISTS FOR ()-[r:RELATED_TO]-() ON (r.memory)",
+)
+
+
+class GraphClient:
+    """One server. Thread-safe; nothing is connected before the first use.
+
+    Args:
+        address: Where it is.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._closed = False
+        self._start()
+
+    def _start(self) -> None:
+        self._lock = threading.Lock()
+        self._readers = threading.BoundedSemaphore(_MOST_READERS)
+        self._driver: Driver | None = None
+        self._finalizer: weakref.finalize[..., GraphClient] | None = None
+        self._prepared = False
+        self._rest, self._resting_until = 0.0, 0.0
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+        return self._closed
+
+    def forget(self) -> None:
+        """In a forked child: leave the parent's sockets alone, neither used nor closed."""
+        if self._finalizer is not None:
+            self._finalizer.detach()
+            _LEFT_TO_THE_PARENT.append(self._driver)
+        self._start()
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            self._closed = True
+            driver, self._driver = self._driver, None
+            if self._finalizer is not None:
+                self._finalizer.detach()
+        if driver is not None:
+            driver.close()
+
+    def write(self, work: Callable[[ManagedTransaction], T]) -> T:
+        """Do the work in one transaction.
+
+        Raises:
+            BackendUnavailableError: The server cannot be reached, or refuses the work.
+            ConfigurationError: It refuses the login or does not know the database.
+        """
+        with self._translated(), self._session() as session:
+            self._prepare(session)
+            return session.execute_write(_limited(work, _WRITE_SECONDS))
+
+    def read(self, query: str, *, seconds: float, **parameters: Any) -> list[Row]:
+        """The answer of a query, awaited for so many seconds at most.
+
+        Raises:
+            BackendUnavailableError: It cannot be reached, or does not answer in time.
+            ConfigurationError: It refuses the login or does not know the database.
+        """
+        return self._within(lambda: self._read(query, parameters, seconds), seconds)
+
+    def glance(self, query: str, *, seconds: float, **parameters: Any) -> list[Row]:
+        """As `read`, for somebody who can do without: after a failure the server is left alone for a while.
+
+        Raises:
+            BackendUnavailableError: It does not answer in time, or did not a moment ago.
+            ConfigurationError: It refuses the login or does not know the database.
+        """
+        if time.monotonic() < self._resting_until:
+            raise BackendUnavailableError(f"{self.address.where} did not answer a moment ago; it is tried again soon.")
+        try:
+            rows = self.read(query, seconds=seconds, **parameters)
+        except MemweldError:
+            self._rest = min(max(self._rest * 2, _REST_SECONDS[0]), _REST_SECONDS[1])
+            self._resting_until = time.monotonic() + self._rest
+            raise
+        self._rest = 0.0
+        return rows
+
+    def _read(self, query: str, parameters: Mapping[str, Any], seconds: float) -> list[Row]:
+        from neo4j import READ_ACCESS, Query
+
+        # One trip to the server, where a transaction of its own would be three.
+        with self._translated(), self._session(default_access_mode=READ_ACCESS) as session:
+            answer = session.run(Query(_constant(query), timeout=seconds), dict(parameters))
+            return [record.data() for record in answer]
+
+    def _within(self, work: Callable[[], T], seconds: float) -> T:
+        """Do it in a thread that is left alone if it takes too long: a server that hangs answers nobody, ever."""
+        if not self._readers.acquire(blocking=False):
+            raise BackendUnavailableError(f"{self.address.where} leaves {_MOST_READERS} queries without an answer.")
+        answers: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+        readers = self._readers
+
+        def run() -> None:
+            try:
+                answers.put((work(), None))
+            except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+                answers.put((None, error))
+            finally:
+                readers.release()
+
+        threading.Thread(target=run, name="memweld-graph-read", daemon=True).start()
+        try:
+            answer, error = answers.get(timeout=seconds)
+        except queue.Empty:
+            raise BackendUnavailableError(f"{self.address.where} did not answer within {seconds:g} s.") from None
+        if error is not None:
+            raise error
+        return answer  # pyright: ignore[reportReturnType] - there is one where there is no error
+
+    @contextlib.contextmanager
+    def _session(self, **options: Any) -> Any:
+        driver: Any = self._opened()
+        with driver.session(database=self.address.database, **options) as session:
+            yield session
+
+    def _opened(self) -> Driver:
+        with self._lock:
+            if self._closed:
+                raise BackendUnavailableError("The backend is closed: connect anew.")
+            if self._driver is None:
+                require_neo4j()
+                from neo4j import GraphDatabase
+
+                make = cast("Any", GraphDatabase).driver
+                self._driver = cast(
+                    "Driver",
+                    make(
+                        self.address.uri,
+                        auth=self.address.auth,
+                        connection_timeout=_CONNECT_SECONDS,
+                        connection_acquisition_timeout=2 * _CONNECT_SECONDS,
+                        max_transaction_retry_time=0.0,  # the outbox tries again, and a search does not wait
+                        liveness_check_timeout=5.0,
+                        notifications_min_severity="OFF",
+                        user_agent="memweld",
+                    ),
+                )
+                self._finalizer = weakref.finalize(self, self._driver.close)
+            return self._driver
+
+    def _prepare(self, session: Any) -> None:
+        if not self._prepared:
+            for statement in _SCHEMA:
+                session.run(statement).consume()
+            session.run("CALL db.awaitIndexes(30)").consume()
+            self._prepared = True
+
+    def prepare_again(self) -> None:
+        """Make constraints and indexes anew with the next write: the database may be another one."""
+        self._prepared = False
+
+    @contextlib.contextmanager
+    def _translated(self) -> Any:
+        require_neo4j()
+        from neo4j.exceptions import DriverError, Neo4jError
+
+        try:
+            with quiet():
+                yield
+        except (DriverError, Neo4jError, OSError) as error:
+            raise translation(error, self.address) from error
+
+
+def require_neo4j() -> None:
+    """Say what to install where the driver is missing.
+
+    Raises:
+        MissingExtraError: It is.
+    """
+    try:
+        import neo4j  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    except ModuleNotFoundError as error:
+        raise missing_extra("neo4j", "neo4j") from error
+
+
+def _limited(work: Callable[[ManagedTransaction], T], seconds: float) -> Callable[[ManagedTransaction], T]:
+    from neo4j import unit_of_work
+
+    return unit_of_work(timeout=seconds)(work)
+
+
+def _constant(query: str) -> Any:
+    # The driver's types want literal strings, lest something be put into a query that is no parameter.
+    return query

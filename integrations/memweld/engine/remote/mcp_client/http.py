@@ -1,0 +1,139 @@
+"""The HTTP transport: mcp's, made to answer every request.
+
+In mcp 1.30 a request that cannot be sent, or that is answered with a status of failure, ends the session for all others
+as well; one whose stream of events breaks off is waited for without end. Here each of these becomes a JSON-RPC error in
+the place of the answer, which says what is known of the call; the session lives on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import anyio
+import httpx
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.client.streamable_http import MCP_SESSION_ID, streamable_http_client
+from mcp.shared.message import SessionMessage
+from mcp.types import JSONRPCError
+
+from ....errors import BackendUnavailableError
+from .delivery import UnansweredError, http_failure
+from .url import Address
+
+__all__ = ["Streams", "http_streams"]
+
+Streams = tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
+"""What a session reads from and writes to."""
+
+CONNECT_SECONDS = 10.0
+GOODBYE_SECONDS = 2.0
+
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
+
+
+def _request_id(request: httpx.Request) -> str | int | None:
+    """The id of the JSON-RPC request in the body; None for a notification."""
+    body: Any = json.loads(request.content)
+    return body.get("id") if "method" in body else None
+
+
+class _WatchedStream(httpx.AsyncByteStream):
+    """A stream of events that should hold an answer and, where it breaks off before, ends with an error instead.
+
+    Whoever reads it stops at the answer, so its end is never seen unless there was none.
+    """
+
+    def __init__(self, stream: httpx.AsyncByteStream, error: bytes) -> None:
+        self._stream = stream
+        self._error = error
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        whole = True
+        with suppress(httpx.TransportError):
+            async for chunk in self._stream:
+                whole = chunk.endswith((b"\n\n", b"\r\n\r\n"))
+                yield chunk
+        # Half an event is marked as one of a kind that mcp passes over.
+        yield b"" if whole else b"\nevent: broken\n\n"
+        yield b"event: message\ndata: " + self._error + b"\n\n"
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+        await self._stream.aclose()
+
+
+class _AnsweringClient(httpx.AsyncClient):
+    """A client whose POSTs are always answered: with an error of our own where the server gives no answer."""
+
+    def __init__(self, address: Address, timeout: float) -> None:
+        bearer = {} if address.token is None else {"Authorization": f"Bearer {address.token}"}
+        super().__init__(headers={**address.headers, **bearer}, timeout=httpx.Timeout(timeout, connect=CONNECT_SECONDS))
+        self._address = address
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        """Send the request."""
+        if request.method != "POST":
+            return await super().send(request, **options)
+        try:
+            response = await super().send(request, **options)
+        except httpx.TransportError as error:
+            fate = "unsent" if isinstance(error, _UNSENT) else "unknown"
+            return self._unanswered(request, UnansweredError(fate, self._unreachable(error)))
+        failure = http_failure(response.status_code, self._address, in_session=MCP_SESSION_ID in request.headers)
+        if failure is not None:
+            await response.aclose()
+            return self._unanswered(request, failure)
+        return await self._watched(request, response)
+
+    async def _watched(self, request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        broken = UnansweredError("unknown", BackendUnavailableError(f"{self._address.name} broke off its answer."))
+        if response.headers.get("content-type", "").startswith("text/event-stream"):
+            assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - an asynchronous client's
+            response.stream = _WatchedStream(response.stream, self._error(request, broken))
+            return response
+        try:
+            await response.aread()
+        except httpx.TransportError:
+            return self._unanswered(request, broken)
+        return response
+
+    def _unreachable(self, error: Exception) -> BackendUnavailableError:
+        found = BackendUnavailableError(f"{self._address.name} cannot be reached ({type(error).__name__}).")
+        found.__cause__ = error
+        return found
+
+    def _error(self, request: httpx.Request, failure: UnansweredError) -> bytes:
+        identity = _request_id(request)
+        error = JSONRPCError(jsonrpc="2.0", id=-1 if identity is None else identity, error=failure.data())
+        return error.model_dump_json(exclude_none=True).encode()
+
+    def _unanswered(self, request: httpx.Request, failure: UnansweredError) -> httpx.Response:
+        if _request_id(request) is None:
+            return httpx.Response(202, request=request)
+        headers = {"content-type": "application/json"}
+        return httpx.Response(200, headers=headers, content=self._error(request, failure), request=request)
+
+
+@asynccontextmanager
+async def http_streams(address: Address, *, seconds: float) -> AsyncGenerator[Streams]:
+    """Open a session's streams to the endpoint; ends the session there when the block ends.
+
+    Args:
+        address: The server.
+        seconds: How long an answer is waited for.
+    """
+    async with (
+        _AnsweringClient(address, seconds) as client,
+        # mcp's own goodbye complains to the user's screen about a server that has gone before.
+        streamable_http_client(address.url, http_client=client, terminate_on_close=False) as (read, write, session_id),
+    ):
+        try:
+            yield read, write
+        finally:
+            with anyio.move_on_after(GOODBYE_SECONDS, shield=True), suppress(httpx.HTTPError, RuntimeError):
+                named = session_id()
+                if named is not None:
+                    await client.delete(address.url, headers={MCP_SESSION_ID: named})

@@ -1,0 +1,78 @@
+"""Where the server is: a URL of HTTP, or the command of a process that serves MCP on its stdio."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit, urlunsplit
+
+from ....errors import ConfigurationError
+
+__all__ = ["Address", "read_address"]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """How to reach a server.
+
+    Attributes:
+        name: The server in words, without secrets, for errors.
+        url: The endpoint, for HTTP.
+        command: The words of the command, for stdio.
+        token: The bearer token, for HTTP.
+        headers: Further headers, for HTTP.
+    """
+
+    name: str
+    url: str = ""
+    command: tuple[str, ...] = ()
+    token: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+
+def _words(command: str) -> tuple[str, ...]:
+    if os.name == "nt":  # A backslash there is part of a path.
+        return tuple(word.strip('"') for word in shlex.split(command, posix=False))
+    return tuple(shlex.split(command))
+
+
+def read_address(
+    url: str, token: str | None, *, headers: Mapping[str, str] | None = None, kind: str = "memweld"
+) -> Address:
+    """Read what was given to ``connect``, or as the address of another MCP server.
+
+    Args:
+        url: ``http://…``, ``https://…`` or ``stdio:COMMAND``. A URL without a path means ``/mcp``.
+        token: The bearer token.
+        headers: Further headers for HTTP.
+        kind: What sort of server it is, for errors.
+
+    Raises:
+        ConfigurationError: There is no host or no command, or a token or headers are given for a process.
+    """
+    scheme, _, rest = url.partition(":")
+    if scheme.lower() == "stdio":
+        if token is not None or headers:
+            given = "headers=" if token is None else "token="
+            raise ConfigurationError(f"{given} goes with a server over HTTP; a process of your own needs none.")
+        try:
+            command = _words(rest)
+        except ValueError as error:
+            raise ConfigurationError(f"The command behind stdio: cannot be read: {error}.") from error
+        if not command:
+            raise ConfigurationError("Name the command behind stdio:, for example stdio:memweld serve.")
+        return Address(f"The {kind} server of the command {command[0]!r}", command=command)
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"The URL of the {kind} server cannot be read: {error}.") from error
+    if not host:
+        raise ConfigurationError("The URL of a server over HTTP names a host: http://host:8710/mcp.")
+    path = parts.path if parts.path.strip("/") else "/mcp"
+    named = f"[{host}]" if ":" in host else host
+    shown = f"{parts.scheme}://{named}{f':{port}' if port else ''}{path}"
+    full = urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
+    return Address(f"The {kind} server at {shown}", url=full, token=token, headers=dict(headers or {}))

@@ -1,0 +1,200 @@
+"""An export in pages, so that what a scope contains never has to fit into memory; and the list of all scopes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from ...errors import invalid
+from ...models import ChatMessage, Kind, MemoryItem
+from ...scope import Scope
+from ..protocol import ExportPage, Kept, KeptSession, KeptValue
+from . import owners
+from .database import Connection, Database
+from .items import Items
+from .sessions import COLUMNS, read_message
+from .ttl import ALIVE, moment, now
+
+__all__ = ["PAGE_CHARACTERS", "export_page", "list_scopes"]
+
+PAGE_CHARACTERS = 500_000
+"""How large a page may become; a single row that is larger is a page. It passes in one message over the wire."""
+
+_PLACE = re.compile(r"(items|values|messages):(\d{1,18}):(\d{1,18}):(\d{1,18})")
+_PARTS = ("items", "values", "messages")
+_FACTS: tuple[Kind, ...] = ("item", "preference", "task")
+_STEP = 20  # rows that are fetched at once, each as large as it likes
+
+
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """A message with the times of its session."""
+
+    agent_id: str | None
+    session_id: str
+    started_at: str
+    updated_at: str
+    message: ChatMessage
+
+
+@dataclass(frozen=True, slots=True)
+class _Valued:
+    """A value with its record, if it has one."""
+
+    value: KeptValue
+    record: MemoryItem | None
+
+
+_Row: TypeAlias = "MemoryItem | _Valued | _Spoken"
+# Where the row stands (part, owner, session, number), the row, and its characters.
+_Placed: TypeAlias = "tuple[tuple[str, int, int, int], _Row, int]"
+
+
+def export_page(database: Database, scope: Scope, *, after: str | None, limit: int) -> ExportPage:
+    """The next rows of an export (see ``Engine.export_page``)."""
+    rows: list[_Row] = []
+    room = PAGE_CHARACTERS
+    last: tuple[str, int, int, int] | None = None
+    with database.reading() as connection:
+        # One more of each than a page takes, so that a full page knows whether another follows.
+        reader = _Reader(connection, database, scope, limit + 2)
+        for place, row, characters in reader.rows(_read_place(after)):
+            if last is not None and (len(rows) == limit or room < characters):
+                return ExportPage(_kept(rows), ":".join(map(str, last)))
+            rows.append(row)
+            room -= characters
+            last = place
+    return ExportPage(_kept(rows))
+
+
+def list_scopes(database: Database, *, after: Scope | None, limit: int) -> list[Scope]:
+    """The scopes of the store, by user and agent (see ``Engine.list_scopes``)."""
+    place = ("", "") if after is None else (after.user_id or "", after.agent_id or "")
+    with database.reading() as connection:
+        rows = connection.execute(
+            "SELECT user_id, agent_id FROM owners WHERE (user_id, agent_id) > (?, ?) "
+            "ORDER BY user_id, agent_id LIMIT ?",
+            (*place, limit),
+        ).fetchall()
+    return [Scope.stored(user_id or None, agent_id or None) for user_id, agent_id in rows]
+
+
+def _read_place(after: str | None) -> tuple[str, int, int, int]:
+    if after is None:
+        return ("items", 0, 0, 0)
+    found = _PLACE.fullmatch(after)
+    if found is None:
+        raise invalid("after", after, "it is of no page of an export", "Pass the next of the page before.")
+    part, *numbers = found.groups()
+    owner, session, number = map(int, numbers)
+    return part, owner, session, number
+
+
+def _kept(rows: list[_Row]) -> Kept:
+    items = [row for row in rows if isinstance(row, MemoryItem)]
+    values = [row for row in rows if isinstance(row, _Valued)]
+    sessions: dict[tuple[str | None, str, str, str], list[ChatMessage]] = {}
+    for row in rows:
+        if isinstance(row, _Spoken):
+            sessions.setdefault((row.agent_id, row.session_id, row.started_at, row.updated_at), []).append(row.message)
+    return Kept(
+        items=(*items, *(row.record for row in values if row.record is not None)),
+        values=tuple(row.value for row in values),
+        sessions=tuple(
+            KeptSession(
+                agent_id=agent_id,
+                session_id=session_id,
+                started_at=datetime.fromisoformat(started_at),
+                updated_at=datetime.fromisoformat(updated_at),
+                messages=tuple(messages),
+            )
+            for (agent_id, session_id, started_at, updated_at), messages in sessions.items()
+        ),
+    )
+
+
+class _Reader:
+    """The rows of one scope from a place on, fetched as they are asked for; of each owner ``most`` values at most."""
+
+    def __init__(self, connection: Connection, database: Database, scope: Scope, most: int) -> None:
+        self._connection = connection
+        self._items = Items(database)
+        self._scope = scope
+        self._most = most
+        self._owners = sorted(owners.contained(connection, scope).items())
+
+    def rows(self, begin: tuple[str, int, int, int]) -> Iterator[_Placed]:
+        """Everything behind ``begin``, part after part."""
+        part, owner, session, number = begin
+        if part == "items":
+            yield from self._facts(number)
+            owner = number = 0
+        if part != "messages":
+            for each, agent_id in self._owners:
+                if each >= owner:
+                    yield from self._values(each, agent_id, number if each == owner else 0)
+            owner = session = number = 0
+        for each, agent_id in self._owners:
+            if each >= owner:
+                yield from self._messages(each, agent_id, *((session, number) if each == owner else (0, 0)))
+
+    def _facts(self, number: int) -> Iterator[_Placed]:
+        while rows := self._items.page(self._scope, limit=_STEP, after=number, kinds=_FACTS, filters={}):
+            for row in rows:
+                number = row.seq
+                yield ("items", 0, 0, number), row.item(), len(row.text) + len(row.metadata)
+
+    def _values(self, owner: int, agent_id: str | None, number: int) -> Iterator[_Placed]:
+        # The plus keeps SQLite from going through all owners' rows: an index has the numbers of this one's.
+        rows = self._connection.execute(
+            f"SELECT seq FROM state WHERE owner = ? AND +seq > ? AND {ALIVE} ORDER BY seq LIMIT ?",
+            (owner, number, now(), self._most),
+        ).fetchall()
+        numbers = [seq for (seq,) in rows]
+        for start in range(0, len(numbers), _STEP):
+            chunk = numbers[start : start + _STEP]
+            rows = self._connection.execute(
+                "SELECT seq, namespace, key, value, created_at, updated_at, ttl, expires_at, record FROM state "
+                f"WHERE seq IN ({', '.join('?' * len(chunk))}) ORDER BY seq",
+                chunk,
+            ).fetchall()
+            for seq, *row in rows:
+                valued, characters = self._valued(agent_id, row)
+                yield ("values", owner, 0, seq), valued, characters
+
+    def _valued(self, agent_id: str | None, row: Sequence[Any]) -> tuple[_Valued, int]:
+        namespace, key, value, created_at, updated_at, ttl, ends, record = row
+        held = None if record is None else self._items.get(self._scope, record)
+        kept = KeptValue(
+            agent_id=agent_id,
+            namespace=namespace,
+            key=key,
+            value=json.loads(value),
+            created_at=datetime.fromisoformat(created_at),
+            updated_at=datetime.fromisoformat(updated_at),
+            ttl=ttl,
+            expires_at=moment(ends),
+        )
+        characters = len(value) + (0 if held is None else len(held.text) + len(held.metadata))
+        return _Valued(kept, None if held is None else held.item()), characters
+
+    def _messages(self, owner: int, agent_id: str | None, session: int, number: int) -> Iterator[_Placed]:
+        sessions = self._connection.execute(
+            "SELECT id, session_id, started_at, updated_at FROM sessions "
+            "WHERE owner = ? AND +id >= ? AND messages > 0 ORDER BY id LIMIT ?",
+            (owner, session, self._most),
+        ).fetchall()
+        for place, session_id, started_at, updated_at in sessions:
+            last = number if place == session else 0
+            while rows := self._connection.execute(
+                f"SELECT seq, {COLUMNS} FROM messages WHERE session = ? AND seq > ? ORDER BY seq LIMIT ?",
+                (place, last, _STEP),
+            ).fetchall():
+                for seq, *row in rows:
+                    last = seq
+                    spoken = _Spoken(agent_id, session_id, started_at, updated_at, read_message(tuple(row)))
+                    yield ("messages", owner, place, seq), spoken, sum(len(text) for text in row if text is not None)

@@ -1,0 +1,274 @@
+"""Memory items as rows: written, found, paged and removed, always by owner."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ...models import JSON, Extraction, Kind, MemoryItem
+from ...scope import Scope
+from ...validation import dump_json
+from . import owners
+from .candidates import Wanted
+from .database import Connection, Database
+from .ttl import DEAD_RECORD, now
+
+__all__ = ["ItemRow", "Items"]
+
+_COLUMNS = (
+    "id, kind, key, session_id, role, name, text, hash, metadata, extraction, extraction_error, extra, "
+    "created_at, updated_at"
+)
+_WRITTEN = len(_COLUMNS.split(", "))
+_SELECTED = ", ".join(f"items.{column}" for column in _COLUMNS.split(", "))
+_INSERT = (
+    f"INSERT INTO items (owner, root, stamp, vector, terms, {_COLUMNS}) "
+    f"VALUES ({', '.join('?' * (5 + _WRITTEN))}) ON CONFLICT DO NOTHING"
+)
+_REWRITE = (
+    "UPDATE items SET stamp = ?, vector = coalesce(?, vector), terms = ?, "
+    f"{', '.join(f'{name} = ?' for name in _COLUMNS.split(', ')[1:])} WHERE id = ? AND owner = ?"
+)
+# SQLite's default limit of variables in a statement was 999 before 3.32.
+_CHUNK = 900
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRow:
+    """One row of ``items`` with the scope that owns it; ``extra`` is what mem0 adds and we have no column for."""
+
+    scope: Scope
+    id: str
+    kind: Kind
+    key: str | None
+    session_id: str | None
+    role: str | None
+    name: str | None
+    text: str
+    hash: str
+    metadata: str
+    extraction: Extraction
+    extraction_error: str | None
+    extra: Mapping[str, JSON]
+    created_at: str
+    updated_at: str
+    seq: int = 0
+
+    def item(self) -> MemoryItem:
+        """The row as users see it."""
+        return MemoryItem(
+            id=self.id,
+            text=self.text,
+            user_id=self.scope.user_id,
+            agent_id=self.scope.agent_id,
+            kind=self.kind,
+            key=self.key,
+            session_id=self.session_id,
+            role=self.role,
+            name=self.name,
+            metadata=json.loads(self.metadata) if self.metadata != "{}" else {},
+            created_at=datetime.fromisoformat(self.created_at),
+            updated_at=datetime.fromisoformat(self.updated_at),
+            extraction=self.extraction,
+            extraction_error=self.extraction_error,
+        )
+
+
+def _values(row: ItemRow) -> tuple[Any, ...]:
+    return (
+        row.id,
+        row.kind,
+        row.key,
+        row.session_id,
+        row.role,
+        row.name,
+        row.text,
+        row.hash,
+        row.metadata,
+        row.extraction,
+        row.extraction_error,
+        dump_json(row.extra) if row.extra else "{}",
+        row.created_at,
+        row.updated_at,
+    )
+
+
+def _packed(terms: bytes | None) -> bytearray | None:
+    # Postgres takes bytes for vectors.
+    return None if terms is None else bytearray(terms)
+
+
+def _row(values: Sequence[Any], scope: Scope) -> ItemRow:
+    names = _COLUMNS.split(", ")
+    fields = dict(zip(names, values[:_WRITTEN], strict=True))
+    fields["extra"] = json.loads(fields["extra"])
+    return ItemRow(**fields, scope=scope, seq=values[_WRITTEN])
+
+
+def _matching(kinds: Sequence[Kind] | None, filters: Mapping[str, JSON]) -> tuple[str, list[Any]]:
+    """The SQL for kinds and for equality on metadata, with its variables."""
+    sql, variables = "", list[Any]()
+    if kinds is not None:
+        sql += f" AND kind IN ({', '.join('?' * len(kinds))})"
+        variables += kinds
+    for key, wanted in filters.items():
+        # What holds a text holds it letter by letter; most rows are ruled out without being parsed.
+        if isinstance(wanted, str):
+            sql += " AND instr(metadata, ?)"
+            variables.append(dump_json({key: wanted})[1:-1])
+    if filters:
+        sql += " AND metadata_fits(metadata, ?)"
+        variables.append(dump_json(filters))
+    return sql, variables
+
+
+class Items:
+    """The memory items of all scopes. Every method looks at nothing but the rows that the scope contains."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def insert(self, row: ItemRow, vector: bytes, terms: bytes | None = None) -> bool:
+        """Store a row unless the owner has its key, or an equal text without a key; whether it was stored.
+
+        Args:
+            row: What it says.
+            vector: Its vector.
+            terms: The terms of its text (``facts.words.pack_terms``); None: they are made whenever it is read.
+        """
+        with self.database.writing() as connection:
+            owner, stamp = owners.stamp(connection, row.scope)
+            cursor = connection.execute(
+                _INSERT,
+                (owner.id, owner.root, stamp, vector, _packed(terms), *_values(row)),
+            )
+            return cursor.rowcount > 0
+
+    def rewrite(self, row: ItemRow, vector: bytes | None, terms: bytes | None = None) -> None:
+        """Replace what the row with this id says; its owner, its id and its place in the order stay."""
+        with self.database.writing() as connection:
+            owner, stamp = owners.stamp(connection, row.scope)
+            connection.execute(_REWRITE, (stamp, vector, _packed(terms), *_values(row)[1:], row.id, owner.id))
+
+    def remove(self, scope: Scope, memory_id: str) -> bool:
+        """Delete the row; whether the scope contained it."""
+        with self.database.writing() as connection:
+            owner = owners.find(connection, scope)
+            if owner is None:
+                return False
+            seen, variable = owners.seen_by(owner)
+            gone = connection.execute(f"DELETE FROM items WHERE id = ? AND {seen}", (memory_id, variable)).rowcount
+            if gone:
+                self._cleared(connection, owner.root)
+            return gone > 0
+
+    def clear(self, scope: Scope) -> int:
+        """Delete every row that the scope contains; how many."""
+        with self.database.writing() as connection:
+            owner = owners.find(connection, scope)
+            if owner is None:
+                return 0
+            seen, variable = owners.seen_by(owner)
+            gone = connection.execute(f"DELETE FROM items WHERE {seen}", (variable,)).rowcount
+            if gone:
+                self._cleared(connection, owner.root)
+            return gone
+
+    def get(self, scope: Scope, memory_id: str) -> ItemRow | None:
+        """The row with this id, if the scope contains it."""
+        return self._first(scope, " AND items.id = ?", [memory_id])
+
+    def by_hash(self, scope: Scope, text_hash: str) -> ItemRow | None:
+        """The free fact of exactly this scope whose text has this hash."""
+        return self._first(scope, " AND kind = 'item' AND key IS NULL AND hash = ?", [text_hash], exact=True)
+
+    def by_key(self, scope: Scope, kind: Kind, key: str) -> ItemRow | None:
+        """The keyed fact of exactly this scope."""
+        return self._first(scope, " AND kind = ? AND key = ?", [kind, key], exact=True)
+
+    def page(
+        self, scope: Scope, *, limit: int, after: int, kinds: Sequence[Kind] | None, filters: Mapping[str, JSON]
+    ) -> list[ItemRow]:
+        """Rows in the order in which they were stored, from behind the place ``after``."""
+        extra, variables = _matching(kinds, filters)
+        return self._select(scope, f" AND seq > ?{extra} ORDER BY seq LIMIT ?", [after, *variables, limit])
+
+    def by_places(self, scope: Scope, places: Iterable[int]) -> dict[int, ItemRow]:
+        """The rows at these places that the scope contains, by place."""
+        found: dict[int, ItemRow] = {}
+        wanted = list(places)
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            rows = self._select(scope, f" AND seq IN ({', '.join('?' * len(chunk))})", chunk)
+            found |= {row.seq: row for row in rows}
+        return found
+
+    def of_anyone(self, ids: Sequence[str]) -> list[tuple[ItemRow, int]]:
+        """The rows with these ids, whosever they are, each with its stamp: for what keeps copies of them."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {_SELECTED}, seq, user_id, agent_id, stamp FROM items JOIN owners ON owners.id = items.owner "
+                f"WHERE items.id IN ({', '.join('?' * len(ids))})",
+                list(ids),
+            ).fetchall()
+        return [(_row(row, Scope.stored(row[-3] or None, row[-2] or None)), row[-1]) for row in rows]
+
+    def dead(self, root: int) -> list[int]:
+        """The places of the root's records whose values have expired."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT items.seq FROM state CROSS JOIN items "
+                "WHERE items.id = state.record AND state.expires_at <= ? AND items.root = ?",
+                (now(), root),
+            )
+            return [row[0] for row in rows]
+
+    def wanted(self, owner: owners.Owner, kinds: Sequence[Kind] | None, filters: Mapping[str, JSON]) -> Wanted:
+        """The conditions of a search in an archive."""
+        extra, variables = _matching(kinds, filters)
+        return Wanted(
+            owner=None if owner.id == owner.root else owner.id,
+            condition=f"{extra} AND NOT {DEAD_RECORD}",
+            variables=[*variables, now()],
+        )
+
+    def matching(self, scope: Scope, filters: Mapping[str, JSON], *, kinds: Sequence[Kind] | None = None) -> list[int]:
+        """The places of the rows of these kinds whose metadata fits the filters."""
+        extra, variables = _matching(kinds, filters)
+        namespace = filters.get("namespace")
+        with self.database.reading() as connection:
+            owner = owners.find(connection, scope)
+            if owner is None:
+                return []
+            seen, variable = owners.seen_by(owner)
+            if kinds is not None and list(kinds) == ["record"] and isinstance(namespace, str):
+                # A record's key begins with its namespace and has an index; the plus keeps SQLite from another one.
+                first = f"[{dump_json(namespace)},"
+                seen = f"+{seen} AND owner IN (SELECT id FROM owners WHERE id = ? OR root = ?) AND key >= ? AND key < ?"
+                variables = [owner.id, owner.id, first, f"{first[:-1]}-", *variables]
+            rows = connection.execute(f"SELECT seq FROM items WHERE {seen}{extra}", [variable, *variables])
+            return [row[0] for row in rows]
+
+    def _first(self, scope: Scope, condition: str, variables: list[Any], *, exact: bool = False) -> ItemRow | None:
+        rows = self._select(scope, f"{condition} LIMIT 1", variables, exact=exact)
+        return rows[0] if rows else None
+
+    def _select(self, scope: Scope, conditions: str, variables: Sequence[Any], *, exact: bool = False) -> list[ItemRow]:
+        """Rows that the scope contains (or, exactly, owns), with the agent that keeps each."""
+        with self.database.reading() as connection:
+            owner = owners.find(connection, scope)
+            if owner is None:
+                return []
+            seen, variable = ("owner = ?", owner.id) if exact else owners.seen_by(owner)
+            rows = connection.execute(
+                f"SELECT {_SELECTED}, seq, agent_id FROM items JOIN owners ON owners.id = items.owner "
+                f"WHERE items.{seen} AND NOT {DEAD_RECORD}{conditions}",
+                [variable, now(), *variables],
+            ).fetchall()
+        return [_row(row, Scope.stored(scope.user_id, row[-1] or None)) for row in rows]
+
+    def _cleared(self, connection: Connection, root: int) -> None:
+        connection.execute("UPDATE owners SET version = version + 1, cleared = version + 1 WHERE id = ?", (root,))

@@ -1,0 +1,42 @@
+"""Entities that mem0 links to items: the links of an item that goes are taken away."""
+
+from __future__ import annotations
+
+import json
+
+from ...scope import Scope
+from ...validation import dump_json
+from . import owners
+from .database import Connection
+
+__all__ = ["linked_names", "unlink", "unlink_all"]
+
+
+def unlink(connection: Connection, scope: Scope, memory_id: str) -> None:
+    """Take an item out of the scope's entities; an entity that is linked to nothing else goes."""
+    for owner in owners.contained(connection, scope):
+        rows = connection.execute("SELECT id, payload FROM entities WHERE owner = ?", (owner,)).fetchall()
+        for entity, text in rows:
+            payload = json.loads(text)
+            linked = payload.get("linked_memory_ids", [])
+            rest = [other for other in linked if other != memory_id]
+            if not rest:
+                connection.execute("DELETE FROM entities WHERE id = ?", (entity,))
+            elif rest != linked:
+                payload["linked_memory_ids"] = rest
+                connection.execute("UPDATE entities SET payload = ? WHERE id = ?", (dump_json(payload), entity))
+
+
+def unlink_all(connection: Connection, scope: Scope) -> None:
+    """Delete the scope's entities."""
+    for owner in owners.contained(connection, scope):
+        connection.execute("DELETE FROM entities WHERE owner = ?", (owner,))
+
+
+def linked_names(connection: Connection, owner: int, memory_id: str) -> list[str]:
+    """The names of the entities that mem0 has linked to an item of this owner."""
+    rows = connection.execute("SELECT payload FROM entities WHERE owner = ? AND instr(payload, ?)", (owner, memory_id))
+    payloads = [json.loads(row[0]) for row in rows]
+    return [
+        str(each["data"]) for each in payloads if memory_id in each.get("linked_memory_ids", []) and each.get("data")
+    ]

@@ -1,0 +1,217 @@
+"""History: the messages of sessions, in the order in which they were appended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from ...errors import MemoryNotFoundError
+from ...models import JSON, ChatMessage, Session, ToolCall
+from ...scope import Scope
+from ...validation import dump_json, utc_now
+from . import owners
+from .database import Connection, Database
+
+__all__ = ["COLUMNS", "Chat", "insert_messages", "read_message"]
+
+_END = 2**63 - 1
+COLUMNS = "id, role, content, name, tool_calls, tool_call_id, native, created_at"
+
+_INSERT = (
+    f"INSERT INTO messages (session, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (session, id) DO NOTHING"
+)
+_COUNT = (
+    f"UPDATE sessions SET messages = messages + ?, updated_at = ? WHERE owner = {owners.OWNER} "
+    "AND session_id = ? RETURNING id"
+)
+
+
+def _row(message: ChatMessage) -> tuple[Any, ...]:
+    calls = [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in message.tool_calls]
+    assert message.created_at is not None  # noqa: S101 - messages.py gave it one
+    return (
+        message.id,
+        message.role,
+        dump_json(message.content),
+        message.name,
+        dump_json(calls) if calls else None,
+        message.tool_call_id,
+        None if message.native is None else dump_json(message.native),
+        message.created_at.isoformat(),
+    )
+
+
+def read_message(row: tuple[Any, ...]) -> ChatMessage:
+    """The message that a row of `COLUMNS` holds."""
+    identity, role, content, name, calls, call_id, native, created_at = row
+    return ChatMessage(
+        id=identity,
+        role=role,
+        content=json.loads(content),
+        name=name,
+        tool_calls=tuple(ToolCall(**call) for call in json.loads(calls)) if calls else (),
+        tool_call_id=call_id,
+        native=json.loads(native) if native else None,
+        created_at=datetime.fromisoformat(created_at),
+    )
+
+
+def insert_messages(connection: Connection, session: int, messages: Sequence[ChatMessage]) -> int:
+    """Append the messages whose ids the session does not have; how many."""
+    if len(messages) == 1:
+        return connection.execute(_INSERT, (session, *_row(messages[0]))).rowcount
+    before = connection.total_changes
+    connection.executemany(_INSERT, [(session, *_row(message)) for message in messages])
+    return connection.total_changes - before
+
+
+class Chat:
+    """The sessions of all scopes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(self, scope: Scope, session_id: str, messages: Sequence[ChatMessage]) -> None:
+        """Append, at a cost that does not grow with the session; a known id replaces that message in place."""
+        now = utc_now().isoformat()
+        count = len(messages)
+        with self._database.writing() as connection:
+            session = self._count(connection, scope, session_id, count, now)
+            if session is None:
+                self._make_session(connection, scope, session_id, now)
+                session = self._count(connection, scope, session_id, count, now)
+            assert session is not None  # noqa: S101 - made above, in this transaction
+            added = insert_messages(connection, session, messages)
+            if added < count:
+                self._replace(connection, session, messages)
+                connection.execute("UPDATE sessions SET messages = messages - ? WHERE id = ?", (count - added, session))
+
+    def _count(self, connection: Connection, scope: Scope, session_id: str, count: int, now: str) -> int | None:
+        """Count so many messages more; the session, or None where there is none yet."""
+        variables = (count, now, *owners.columns(scope), session_id)
+        found = connection.execute(_COUNT, variables).fetchone()
+        return None if found is None else int(found[0])
+
+    def _make_session(self, connection: Connection, scope: Scope, session_id: str, now: str) -> None:
+        connection.execute(
+            "INSERT INTO sessions (owner, session_id, messages, started_at, updated_at) VALUES (?, ?, 0, ?, ?)",
+            (owners.claim(connection, scope).id, session_id, now, now),
+        )
+
+    def _replace(self, connection: Connection, session: int, messages: Sequence[ChatMessage]) -> None:
+        # The time of the first append stays: a retry is not a new message.
+        for message in messages:
+            row = _row(message)
+            connection.execute(
+                "UPDATE messages SET role = ?, content = ?, name = ?, tool_calls = ?, tool_call_id = ?, native = ? "
+                "WHERE session = ? AND id = ?",
+                (*row[1:7], session, row[0]),
+            )
+
+    def read(self, scope: Scope, session_id: str, *, limit: int | None, before: str | None = None) -> list[ChatMessage]:
+        """The last messages (of those before the message ``before``), oldest first."""
+        with self._database.reading() as connection:
+            session = self._session(connection, scope, session_id)
+            place = _END if before is None else self._place(connection, session, before)
+            rows = connection.execute(
+                f"SELECT {COLUMNS} FROM messages WHERE session = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+                (session, place, -1 if limit is None else limit),
+            ).fetchall()
+        return [read_message(row) for row in reversed(rows)]
+
+    def _session(self, connection: Connection, scope: Scope, session_id: str) -> int | None:
+        owner = owners.find(connection, scope)
+        if owner is None:
+            return None
+        found = connection.execute(
+            "SELECT id FROM sessions WHERE owner = ? AND session_id = ?", (owner.id, session_id)
+        ).fetchone()
+        return None if found is None else int(found[0])
+
+    def _place(self, connection: Connection, session: int | None, message_id: str) -> int:
+        found = connection.execute(
+            "SELECT seq FROM messages WHERE session = ? AND id = ?", (session, message_id)
+        ).fetchone()
+        if found is None:
+            raise MemoryNotFoundError(message_id)
+        return int(found[0])
+
+    def clear(self, scope: Scope, session_id: str) -> int:
+        """Delete the session; how many messages it had."""
+        with self._database.writing() as connection:
+            owner = owners.find(connection, scope)
+            if owner is None:
+                return 0
+            gone = connection.execute(
+                "DELETE FROM sessions WHERE owner = ? AND session_id = ? RETURNING messages", (owner.id, session_id)
+            ).fetchall()
+            return sum(row[0] for row in gone)
+
+    def sessions(self, scope: Scope) -> list[Session]:
+        """The sessions of exactly this scope, the latest used first."""
+        with self._database.reading() as connection:
+            owner = owners.find(connection, scope)
+            if owner is None:
+                return []
+            rows = connection.execute(
+                "SELECT session_id, messages, started_at, updated_at FROM sessions WHERE owner = ? AND messages > 0 "
+                "ORDER BY updated_at DESC, id DESC",
+                (owner.id,),
+            ).fetchall()
+        return [
+            Session(
+                session_id=session_id,
+                messages=messages,
+                started_at=datetime.fromisoformat(started_at),
+                updated_at=datetime.fromisoformat(updated_at),
+            )
+            for session_id, messages, started_at, updated_at in rows
+        ]
+
+    def export(self, scope: Scope) -> list[dict[str, JSON]]:
+        """Every message that the scope contains, by session, in order."""
+        exported: list[dict[str, JSON]] = []
+        with self._database.reading() as connection:
+            for owner, agent_id in owners.contained(connection, scope).items():
+                rows = connection.execute(
+                    f"SELECT s.session_id, {', '.join(f'm.{c}' for c in COLUMNS.split(', '))} "
+                    "FROM messages m JOIN sessions s ON s.id = m.session WHERE s.owner = ? ORDER BY s.id, m.seq",
+                    (owner,),
+                )
+                for session_id, identity, role, content, name, calls, call_id, native, created_at in rows:
+                    fields = {
+                        "agent_id": agent_id,
+                        "session_id": session_id,
+                        "id": identity,
+                        "role": role,
+                        "content": json.loads(content),
+                        "name": name,
+                        "tool_calls": json.loads(calls) if calls else None,
+                        "tool_call_id": call_id,
+                        "native": json.loads(native) if native else None,
+                        "created_at": created_at,
+                    }
+                    exported.append({field: value for field, value in fields.items() if value is not None})
+        return exported
+
+    def export_sessions(self, scope: Scope) -> list[dict[str, JSON]]:
+        """When each session that the scope contains began and was last used."""
+        exported: list[dict[str, JSON]] = []
+        with self._database.reading() as connection:
+            for owner, agent_id in owners.contained(connection, scope).items():
+                rows = connection.execute(
+                    "SELECT session_id, started_at, updated_at FROM sessions "
+                    "WHERE owner = ? AND messages > 0 ORDER BY id",
+                    (owner,),
+                )
+                for session_id, started_at, updated_at in rows:
+                    fields = {
+                        "agent_id": agent_id,
+                        "session_id": session_id,
+                        "started_at": started_at,
+                        "updated_at": updated_at,
+                    }
+                    exported.append({field: value for field, value in fields.items() if value is not None})
+        return exported

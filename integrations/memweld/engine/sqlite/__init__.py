@@ -1,0 +1,1 @@
+"""SQLite: pooled connections, transactions and the tables of one file."""

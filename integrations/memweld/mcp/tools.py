@@ -1,0 +1,114 @@
+"""The shared tools as FastMCP tools: the schema with the identities that the contract has, the call in a thread."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import Any, cast
+
+import anyio.to_thread
+from fastmcp.exceptions import ToolError
+from fastmcp.tools import Tool, ToolResult
+from mcp.types import ToolAnnotations
+from pydantic import PrivateAttr, ValidationError
+
+from ..errors import MemoryNotFoundError, MemweldError
+from ..memory.memory import Memory
+from ..tools import Answer, MemoryTool, arguments_error
+from .principal import Access
+
+__all__ = ["IDENTITIES", "ServedTool", "serve_tool"]
+
+IDENTITIES: dict[str, dict[str, Any]] = {
+    "user_id": {"type": "string", "description": "Whose memory it is."},
+    "agent_id": {"type": "string", "description": "The agent that keeps it."},
+}
+
+UNDERSTOOD = {"memweld": {"identities": list(IDENTITIES)}}
+"""What a tool says of itself to programs: these arguments are understood, also where the schema does not show them."""
+
+
+def _by_id(tool: MemoryTool) -> bool:
+    return "memory_id" in tool.arguments.model_fields
+
+
+def _without_titles(schema: Any) -> Any:
+    """The schema without pydantic's titles, which repeat the names: a model pays for each word."""
+    if isinstance(schema, dict):
+        pairs = cast("dict[str, Any]", schema).items()
+        return {key: _without_titles(value) for key, value in pairs if not (key == "title" and isinstance(value, str))}
+    if isinstance(schema, list):
+        return [_without_titles(element) for element in cast("list[Any]", schema)]
+    return schema
+
+
+def _parameters(tool: MemoryTool, *, show_identities: bool) -> dict[str, Any]:
+    schema = cast("dict[str, Any]", _without_titles(tool.arguments.model_json_schema()))
+    schema.pop("description", None)
+    properties = schema.setdefault("properties", {})
+    if show_identities and not _by_id(tool):
+        properties.update(IDENTITIES)
+    return schema
+
+
+class ServedTool(Tool):
+    """One shared tool over the memories that the caller may touch."""
+
+    _tool: MemoryTool = PrivateAttr()
+    _access: Access = PrivateAttr()
+
+    async def run(self, arguments: dict[str, Any]) -> ToolResult:
+        """Answer a call; the event loop stays free meanwhile.
+
+        Raises:
+            ToolError: The call failed; the cause is what went wrong.
+        """
+        own = dict(arguments)
+        named = own.pop("user_id", None), own.pop("agent_id", None)
+        try:
+            memories = self._access.memories(*named) if _by_id(self._tool) else [self._access.memory(*named)]
+            answer = await anyio.to_thread.run_sync(_answer, self._tool, memories, own)
+        except MemweldError as error:
+            # FastMCP logs any other exception with its traceback, and a memory that is not there is no event.
+            raise ToolError(str(error), log_level=logging.DEBUG) from error
+        return ToolResult(content=answer.text, structured_content=answer.data)
+
+
+def _answer(tool: MemoryTool, memories: list[Memory], arguments: dict[str, Any]) -> Answer:
+    """Run the tool on its one memory, or on the first that knows the id."""
+    try:
+        checked = tool.arguments.model_validate(arguments)
+    except ValidationError as error:
+        raise arguments_error(tool.name, error) from error
+    if not _by_id(tool):
+        return tool.run(memories[0], checked)
+    for memory in memories:
+        with contextlib.suppress(MemoryNotFoundError):
+            return tool.run(memory, checked)
+    raise MemoryNotFoundError(arguments["memory_id"])
+
+
+def serve_tool(tool: MemoryTool, access: Access, *, show_identities: bool) -> ServedTool:
+    """Make the FastMCP tool.
+
+    Args:
+        tool: The shared tool.
+        access: Whose memory its calls may touch.
+        show_identities: Whether ``user_id`` and ``agent_id`` are in the schema. They are not where a caller has
+            nothing to choose.
+    """
+    served = ServedTool(
+        name=tool.name,
+        description=tool.description,
+        parameters=_parameters(tool, show_identities=show_identities),
+        meta=UNDERSTOOD,
+        annotations=ToolAnnotations(
+            readOnlyHint=tool.read_only,
+            destructiveHint=tool.destructive,
+            idempotentHint=tool.idempotent,
+            openWorldHint=False,
+        ),
+    )
+    served._tool = tool  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    served._access = access  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return served

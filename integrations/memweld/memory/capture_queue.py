@@ -1,0 +1,243 @@
+"""Work that nobody waits for: done in order within a session, within bounds, and finished before the program ends.
+
+One `Background` belongs to each engine. What is submitted is done by daemon threads that live while there is work;
+`memweld.Backend.close` and the end of the program wait for what was begun, for a while: then what is left is done
+without what is slow in it. A killed process loses what was not done.
+"""
+
+from __future__ import annotations
+
+import atexit
+import collections
+import concurrent.futures.thread  # noqa: F401  # pyright: ignore[reportUnusedImport]
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+from ..engine.cancellation import Hurry
+from ..engine.protocol import Engine
+
+__all__ = ["GRACE_SECONDS", "Background", "background_of"]
+
+Work = Callable[[], object]
+
+logger = logging.getLogger("memweld.background")
+
+GRACE_SECONDS = 10.0
+"""How long the end of the program waits for LLMs."""
+
+_WORKERS = 4
+_CAPACITY = 1_000
+_PATIENCE_SECONDS = 2.0
+_STUCK_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Task:
+    work: Work
+    instead: Work | None
+
+
+class Background:
+    """A bounded queue with threads of its own. Thread-safe.
+
+    Args:
+        workers: How many threads at most.
+        capacity: How much work may be pending; who submits more waits until there is room.
+        patience: Seconds for which who submits waits, where the work can be done in a quicker way.
+    """
+
+    def __init__(
+        self, *, workers: int = _WORKERS, capacity: int = _CAPACITY, patience: float = _PATIENCE_SECONDS
+    ) -> None:
+        self._most_workers = workers
+        self._capacity = capacity
+        self._patience = patience
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew: with nothing pending, no thread, and locks that nobody holds."""
+        self._changed = threading.Condition()
+        self._queues: dict[Hashable, collections.deque[int]] = {}
+        # Keys that have work and none in progress, so that the work of one key is never done by two threads.
+        self._ready: collections.deque[Hashable] = collections.deque()
+        self._pending: dict[int, _Task] = {}
+        self._workers = 0
+        self._last = 0
+        self._is_stalled = False
+        self._hurry = Hurry()
+
+    def submit(self, key: Hashable, work: Work, *, instead: Work | None = None) -> None:
+        """Have ``work`` done soon, after all that was submitted under the same key. An error in it is logged.
+
+        Blocks while as much as ``capacity`` is pending; or if no thread can be started, until it is done.
+
+        Args:
+            key: What is submitted under one key is done in order.
+            work: What to do.
+            instead: A quicker way to do it, which waits for nobody. It is taken where the work could only be begun
+                after ``patience``, here and now; and at the end.
+        """
+        with self._changed:
+            has_room = self._wait_for_room(instead)
+            works_here = has_room and not self._begin(key, _Task(work, instead))
+        if not has_room and instead is not None:
+            logger.warning("memweld: %d captures wait for an LLM: this one is kept as it is", self._capacity)
+            _done(instead)
+        if works_here:
+            self._run()
+
+    def _wait_for_room(self, instead: Work | None) -> bool:
+        def has_room() -> bool:
+            return len(self._pending) < self._capacity
+
+        if instead is None:
+            return self._changed.wait_for(has_room)
+        # Where one has waited in vain and nothing was done since, the next need not wait as long.
+        found = self._changed.wait_for(has_room, 0 if self._is_stalled else self._patience)
+        self._is_stalled = not found
+        return found
+
+    def _begin(self, key: Hashable, task: _Task) -> bool:
+        """Put the task in its queue; whether there is a thread for it. If not, the caller counts as one."""
+        self._last += 1
+        self._pending[self._last] = task
+        waiting = self._queues.get(key)
+        if waiting is None:
+            waiting = self._queues[key] = collections.deque()
+            self._ready.append(key)
+        waiting.append(self._last)
+        if self._workers >= min(self._most_workers, len(self._queues)):
+            return True
+        self._workers += 1
+        try:
+            threading.Thread(target=self._run, name="memweld-background", daemon=True).start()
+        except (RuntimeError, MemoryError) as error:  # the system has no more threads
+            logger.warning("memweld: no thread can be started for work in the background: %s", error)
+            if self._workers == 1:
+                return False
+            self._workers -= 1
+        return True
+
+    def drop(self, concerns: Callable[[Hashable], bool]) -> None:
+        """Forget what was submitted under keys that ``concerns`` says yes to, and is not in progress."""
+        with self._changed:
+            for key in [key for key in self._queues if concerns(key)]:
+                for number in self._queues[key]:
+                    del self._pending[number]
+                self._queues[key].clear()
+                if key in self._ready:
+                    self._ready.remove(key)
+                    del self._queues[key]
+            self._changed.notify_all()
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until all that was submitted before is done.
+
+        Args:
+            timeout: Seconds to wait at most; None for as long as it takes.
+
+        Returns:
+            Whether it is done.
+        """
+        with self._changed:
+            last = self._last
+            return self._changed.wait_for(lambda: min(self._pending, default=last + 1) > last, timeout)
+
+    def finish(self, grace: float = GRACE_SECONDS) -> None:
+        """Have all done that was submitted: in ``grace`` seconds as it should be, then in the quicker way."""
+        if self.flush(grace):
+            return
+        with self._changed:
+            logger.warning("memweld: %d captures are kept as they are, without the LLM", len(self._pending))
+        self._hurry.give()
+        while left := len(self._pending):
+            with self._changed:
+                if self._changed.wait_for(lambda: len(self._pending) < left, _STUCK_SECONDS):
+                    continue
+                # Whatever it is that holds the threads: it is not waited for.
+                tasks, self._pending, self._queues = list(self._pending.values()), {}, {}
+                self._ready.clear()
+                self._changed.notify_all()
+            _do_quickly(tasks)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if not self._ready:
+                    self._workers -= 1
+                    return
+                key = self._ready.popleft()
+                waiting = self._queues[key]
+                number = waiting.popleft()
+                task = self._pending[number]
+            with self._hurry.reaching_here():
+                _done(task.instead if self._hurry.is_given and task.instead is not None else task.work)
+            # Not kept alive until the next work comes: it holds the engine.
+            del task
+            with self._changed:
+                self._pending.pop(number, None)
+                self._is_stalled = False
+                # What was taken out of these hands may have begun anew under the same key.
+                if self._queues.get(key) is waiting:
+                    if waiting:
+                        self._ready.append(key)
+                    else:
+                        del self._queues[key]
+                self._changed.notify_all()
+
+
+def _done(work: Work) -> bool:
+    try:
+        work()
+    except BaseException:  # SystemExit too: the thread goes on with what others have submitted
+        logger.warning("memweld: work in the background failed", exc_info=True)
+        return False
+    return True
+
+
+def _do_quickly(tasks: Sequence[_Task]) -> None:
+    for place, task in enumerate(tasks):
+        begun = time.monotonic()
+        if not _done(task.instead or task.work) and time.monotonic() - begun > _STUCK_SECONDS:
+            logger.error("memweld: %d captures are lost, because the backend does not answer", len(tasks) - place)
+            return
+
+
+_lock = threading.Lock()
+_of_engines: weakref.WeakKeyDictionary[Engine, Background] = weakref.WeakKeyDictionary()
+_running: weakref.WeakSet[Background] = weakref.WeakSet()
+
+
+def background_of(engine: Engine) -> Background:
+    """The engine's background; made when first asked for."""
+    with _lock:
+        found = _of_engines.get(engine)
+        if found is None:
+            found = _of_engines[engine] = Background()
+            _running.add(found)
+        return found
+
+
+def _finish_all() -> None:
+    deadline = time.monotonic() + GRACE_SECONDS
+    for background in list(_running):
+        background.finish(max(deadline - time.monotonic(), 0.0))
+
+
+def _forget_the_parents() -> None:
+    global _lock  # noqa: PLW0603 - a lock that the parent held at the fork stays locked in the child
+    _lock = threading.Lock()
+    for background in list(_running):
+        background.reset()
+
+
+# What is registered last is done first: this before concurrent.futures shuts down, whose threads mem0 2.2 and the
+# clients of LLMs use, and which is therefore imported above. `atexit` comes too late.
+getattr(threading, "_register_atexit", atexit.register)(_finish_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_the_parents)

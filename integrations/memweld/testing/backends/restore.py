@@ -1,0 +1,268 @@
+"""An export put back: everything of it, in any backend, as often as one likes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ... import Backend, Memory
+from ...errors import InvalidInputError
+from ...memory.export_format import check_kept
+from ...models import ValueWrite
+from ...validation import utc_now
+from .base import BackendFixtures
+
+__all__ = ["RestoringTests", "fill", "same_export"]
+
+
+def fill(backend: Backend, user_id: str) -> None:
+    """Give a user something of everything, with an agent's part."""
+    ana = backend.user(user_id)
+    (item,) = ana.add("I was born in Porto", metadata={"a": [1, None, {"b": "ü"}]}, session_id="s 1")
+    spoken = {"role": "assistant", "content": "You keep bees", "name": "guide"}
+    ana.add([spoken], created_at="2020-02-03T04:05:06+01:00")
+    ana.update(item.id, "I was born in Faro")
+    ana.preferences.set("theme", {"dark": True})
+    ana.tasks.record("ship-42", outcome="Came late", success=False, metadata={"by": "boat"})
+    ana.state("z").set("first", [1, 2.5, "x", None])
+    ana.state("a/b").set("text", {"water": "Mondays"}, text="The ficus gets water on Mondays")
+    ana.state("a/b").set("ends", "soon", ttl=3600)
+    ana.state("a/b").set("both", 1, ttl=3600, text="The key is under the mat")
+    ana.history("s 1").append(
+        [
+            {"id": "m1", "role": "user", "content": "Which trams?"},
+            {"id": "m2", "role": "assistant", "tool_calls": [{"id": "c", "name": "trams", "arguments": {"to": "Foz"}}]},
+            {"id": "m3", "role": "tool", "content": "18", "tool_call_id": "c", "name": "trams"},
+            {"id": "m4", "role": "assistant", "content": [{"type": "text", "text": "The 18"}], "refusal": None},
+        ]
+    )
+    agent = backend.user(user_id, agent_id="researcher")
+    agent.add("I was born in Faro")
+    agent.preferences.set("theme", "light")
+    agent.state("z").set("first", "the agent's", text="The agent's own ficus")
+    agent.history("s 1").append("of the agent")
+
+
+def same_export(one: Any, other: Any) -> bool:
+    """Whether two exports hold the same, leaving aside when each was made."""
+    return {**one, "exported_at": ""} == {**other, "exported_at": ""}
+
+
+class RestoringTests(BackendFixtures):
+    """An export put back."""
+
+    def test_what_was_exported_and_erased_comes_back_whole(self, backend: Backend, bob: Memory) -> None:
+        """Ids, times, order, kinds, keys, records, ends, sessions and agents' parts: the next export is the same."""
+        fill(backend, "ana")
+        bob.add("I was born in Faro")
+        ana = backend.user("ana")
+        exported = json.loads(json.dumps(ana.export()))
+        sessions, found = ana.sessions(), [hit.id for hit in ana.search("born in Faro", limit=50)]
+        assert len(exported["items"]) == 9
+        ana.erase()
+        counts = ana.restore(exported)
+        assert counts == {"items": 9, "values": 5, "sessions": 2, "messages": 5}
+        assert same_export(ana.export(), exported)
+        assert ana.sessions() == sessions
+        assert [hit.id for hit in ana.search("born in Faro", limit=50)] == found
+        assert backend.user("ana", agent_id="researcher").preferences.get("theme") == "light"
+        assert [item.text for item in bob.all()] == ["I was born in Faro"]
+
+    def test_to_restore_again_changes_nothing(self, backend: Backend) -> None:
+        """Over the same data, and over what is left of it."""
+        fill(backend, "ana")
+        ana = backend.user("ana")
+        exported = ana.export()
+        for _ in range(2):
+            assert ana.restore(exported) == {"items": 0, "values": 0, "sessions": 0, "messages": 0}
+            assert same_export(ana.export(), exported)
+        gone = ana.search("Faro", kinds="item")[0]
+        ana.delete(gone.id)
+        ana.state("a/b").delete("text")
+        ana.history("s 1").clear()
+        assert ana.restore(exported) == {"items": 2, "values": 1, "sessions": 1, "messages": 4}
+        assert ana.get(gone.id).text == gone.text
+        assert ana.search("ficus water", kinds="record")[0].metadata == {"namespace": "a/b", "key": "text"}
+
+    def test_values_and_their_records_stay_together(self, backend: Backend) -> None:
+        """What comes back is one thing again: it is deleted, changed and expires together."""
+        fill(backend, "ana")
+        ana = backend.user("ana")
+        exported = ana.export()
+        ana.erase()
+        ana.restore(exported)
+        state = ana.state("a/b")
+        assert state.delete("text")
+        assert [hit.metadata["key"] for hit in ana.search("ficus mat", kinds="record") if not hit.agent_id] == ["both"]
+        (entry,) = [entry for entry in state.entries() if entry.key == "ends"]
+        assert entry.expires_at is not None
+        assert timedelta(minutes=50) < entry.expires_at - utc_now() <= timedelta(hours=1)
+        (refreshed,) = ana.values.read([("a/b", "ends")], refresh=True)
+        assert refreshed is not None
+        assert refreshed.expires_at is not None
+        assert refreshed.expires_at >= entry.expires_at
+
+    def test_what_was_changed_last_stays(self, backend: Backend) -> None:
+        """A restoration never takes back what was written after the export."""
+        fill(backend, "ana")
+        ana = backend.user("ana")
+        exported = ana.export()
+        item = ana.search("Faro", kinds="item")[0]
+        backend.user("ana", agent_id=item.agent_id).update(item.id, "I was born in Braga")
+        ana.preferences.set("theme", "new")
+        ana.state("z")["first"] = "new"
+        ana.state("a/b").set("text", 1, text="A new text")
+        assert ana.restore(exported)["items"] == 0
+        assert ana.get(item.id).text == "I was born in Braga"
+        assert (ana.preferences.get("theme"), ana.state("z")["first"], ana.state("a/b")["text"]) == ("new", "new", 1)
+        assert ana.search("new text", kinds="record", limit=1)[0].text == "A new text"
+
+    def test_another_users_export_and_ids(self, backend: Backend, ana: Memory, bob: Memory) -> None:
+        """An export is its user's own. Under a new name its items get new ids, and the old user keeps theirs."""
+        fill(backend, "ana")
+        exported = ana.export()
+        with pytest.raises(InvalidInputError, match="another user"):
+            bob.restore(exported)
+        assert bob.export()["items"] == []
+        renamed = {**exported, "user_id": "bob"}
+        for _ in range(2):
+            bob.restore(renamed)
+            assert [item.text for item in bob.all()] == [item.text for item in ana.all()]
+        assert {item.id for item in bob.all()}.isdisjoint(item.id for item in ana.all())
+        assert {item.user_id for item in bob.all()} == {"bob"}
+        assert same_export(ana.export(), exported)
+        bob.erase()
+        assert same_export(ana.export(), exported)
+
+    def test_parts_of_agents(self, backend: Backend) -> None:
+        """An agent's part is restored for the whole user or for itself, a user's never into an agent's."""
+        fill(backend, "ana")
+        part, ana = backend.user("ana", agent_id="researcher"), backend.user("ana")
+        exported, whole = part.export(), ana.export()
+        part.erase()
+        with pytest.raises(InvalidInputError, match="does not contain"):
+            part.restore(whole)
+        part.restore(exported)
+        assert same_export(part.export(), exported)
+        robot = backend.agent("robot")
+        robot.add("I am a robot")
+        robot.state("n")["k"] = 1
+        exported = robot.export()
+        robot.erase()
+        robot.restore(exported)
+        assert same_export(robot.export(), exported)
+
+    def test_what_is_no_export_is_refused_whole(self, ana: Memory) -> None:
+        """Each refusal names the place, and nothing is written."""
+        ana.add("kept")
+        good = ana.export()
+        item: Any = good["items"][0]
+        message = {"session_id": "s", "id": "m", "role": "user", "content": "x", "created_at": item["created_at"]}
+        bad: list[Any] = [
+            None,
+            [],
+            {},
+            {**good, "format": "other"},
+            {**good, "version": 2},
+            {**good, "items": {}},
+            {**good, "items": [7]},
+            *({**good, "items": [{**item, "id": "n"}, {**item, **change}]} for change in _BAD_ITEMS),
+            {**good, "state": [{"namespace": "n", "key": "k", "value": 1}]},
+            {**good, "state": [{"namespace": "n", "key": "", "value": 1, **_times(item)}]},
+            {**good, "state": [{"namespace": "n", "key": "k", "value": "\ud800", **_times(item)}]},
+            {**good, "state": [{"namespace": "n", "key": "k", "ttl": -1, **_times(item)}]},
+            {**good, "messages": [{**message, "role": "god"}]},
+            {**good, "messages": [{**message, "session_id": " "}]},
+            {**good, "messages": [{**message, "content": 7}]},
+            {**good, "sessions": [{"session_id": "s"}]},
+        ]
+        for number, export in enumerate(bad):
+            with pytest.raises(InvalidInputError) as caught:
+                ana.restore(export)
+            assert len(str(caught.value)) > 20, number
+        assert same_export(ana.export(), good)
+
+    def test_one_backend_to_another(self, make: Callable[..., Backend], ana: Memory) -> None:
+        """A second connection to the same place sees what the first restored, in its next search."""
+        other = make().user("ana")
+        ana.add("I love tea")
+        exported = ana.export()
+        assert len(other.search("tea")) == 1
+        ana.erase()
+        assert other.search("tea") == []
+        ana.restore(exported)
+        assert [hit.text for hit in other.search("tea")] == ["I love tea"]
+
+    def test_whatever_was_taken_is_taken_again(self, backend: Backend) -> None:
+        """Every text is kept in the form in which it is taken back, however it came to be."""
+        ana = backend.user("ana")
+        ana.tasks.record(" cafe\u0301 ", outcome=" Came late ")
+        ana.state("n").set("a", 1, text=" cafe\u0301\n")
+        ana.values.write([ValueWrite(namespace="n", key="b", value=1, text=" the ficus\u0301 ", ttl=3600)])
+        deep: Any = 1
+        for _ in range(63):
+            deep = [deep]
+        ana.preferences.set(" deep ", deep)
+        with pytest.raises(InvalidInputError, match="nests"):
+            ana.preferences.set("deeper", [deep])
+        with pytest.raises(InvalidInputError, match="task"):
+            ana.tasks.record("long", outcome="x" * 1_000_000)
+        exported = json.loads(json.dumps(ana.export()))
+        check_kept(ana._engine.export_page(ana.scope, after=None, limit=100).kept)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        ana.erase()
+        assert ana.restore(exported) == {"items": 4, "values": 2, "sessions": 0, "messages": 0}
+        assert same_export(ana.export(), exported)
+
+    @pytest.mark.parametrize(
+        ("part", "field", "value"),
+        [
+            ("items", "metadata", [1]),
+            ("items", "metadata", None),
+            ("items", "extraction_error", "\ud800"),
+            ("items", "extraction_error", ["x"]),
+            ("items", "agent_id", ["x"]),
+            ("items", "agent_id", 7),
+            ("state", "agent_id", ["x"]),
+            ("sessions", "agent_id", ["x"]),
+            ("messages", "agent_id", {"x": 1}),
+        ],
+    )
+    def test_what_was_tampered_with_is_refused(self, backend: Backend, part: str, field: str, value: Any) -> None:
+        """With an error of ours; nothing is written."""
+        fill(backend, "ana")
+        ana = backend.user("ana")
+        exported = json.loads(json.dumps(ana.export()))
+        ana.erase()
+        exported[part][0][field] = value
+        with pytest.raises(InvalidInputError, match=field):
+            ana.restore(exported)
+        assert (ana.all(), ana.values.find(), ana.sessions()) == ([], [], [])
+
+
+_BAD_ITEMS: list[dict[str, Any]] = [
+    {"id": ""},
+    {"id": None},
+    {"text": " "},
+    {"text": "\x00"},
+    {"text": 7},
+    {"kind": "god"},
+    {"kind": "preference"},
+    {"key": "k"},
+    {"role": "system"},
+    {"metadata": []},
+    {"metadata": {"": 1}},
+    {"created_at": None},
+    {"updated_at": "yesterday"},
+    {"extraction": "perfect"},
+    {"agent_id": "*"},
+    {"agent_id": 7},
+    {"name": 7},
+]
+
+
+def _times(item: Any) -> dict[str, Any]:
+    return {"created_at": item["created_at"], "updated_at": item["updated_at"]}

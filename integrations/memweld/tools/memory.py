@@ -1,0 +1,155 @@
+"""The toolset ``memory``: the seven tools over what is found again by meaning."""
+
+from __future__ import annotations
+
+from pydantic import Field, JsonValue
+
+from ..memory.memory import Memory
+from ..models import MemoryItem
+from .answers import as_utc, item_data, numbered
+from .run import Answer, Arguments, Message, tool
+
+__all__ = ["MAX_SEARCH_LIMIT", "MEMORY_TOOLS"]
+
+MAX_SEARCH_LIMIT = 50
+LISTED = 1_000
+_LATER = "; the graph store follows when it can be reached again"
+
+
+class AddMemory(Arguments):
+    """Arguments of ``add_memory``."""
+
+    messages: list[Message] = Field(min_length=1, description="What was said, oldest first.")
+    metadata: dict[str, JsonValue] | None = Field(default=None, description="Data to keep with the memories.")
+
+
+class SearchMemories(Arguments):
+    """Arguments of ``search_memories``."""
+
+    query: str = Field(description="A question or some words.")
+    limit: int = Field(default=10, ge=1, le=MAX_SEARCH_LIMIT, description="How many memories at most.")
+
+
+class OneMemory(Arguments):
+    """Arguments of the tools that take one memory."""
+
+    memory_id: str = Field(description="The memory's ID, as other tools' answers name it.")
+
+
+class NoArguments(Arguments):
+    """A tool without arguments."""
+
+
+class UpdateMemory(OneMemory):
+    """Arguments of ``update_memory``."""
+
+    data: str = Field(description="The new text.")
+
+
+def _found(count: int, whose: str = "") -> str:
+    return f"Found {count} memories{whose}{':' if count else ''}"
+
+
+def _add_memory(memory: Memory, arguments: AddMemory) -> Answer:
+    messages = [message.model_dump(exclude_none=True) for message in arguments.messages]
+    items = memory.add(messages, metadata=arguments.metadata)
+    text = f"Added {len(items)} memories for {memory.scope}"
+    return Answer(text, {"memories": [item_data(item) for item in items]})
+
+
+def _search_memories(memory: Memory, arguments: SearchMemories) -> Answer:
+    hits = memory.search(arguments.query, limit=arguments.limit)
+    lines = (f"ID: {hit.id} - {hit.text} (score: {hit.score:.2f})" for hit in hits)
+    return Answer(_found(len(hits)) + numbered(lines), {"memories": [item_data(hit) for hit in hits]})
+
+
+def _get_memory(memory: Memory, arguments: OneMemory) -> Answer:
+    item = memory.get(arguments.memory_id)
+    owner = f"User: {item.user_id}" if item.user_id is not None else f"Agent: {item.agent_id}"
+    text = f"Memory: {item.text}\nCreated: {as_utc(item.created_at)}\n{owner}"
+    return Answer(text, {"memory": item_data(item)})
+
+
+def _get_all_memories(memory: Memory, _arguments: NoArguments) -> Answer:
+    items: list[MemoryItem] = []
+    while page := memory.all(limit=LISTED, after=items[-1].id if items else None):
+        items += page
+        if len(page) < LISTED:
+            break
+    lines = (f"ID: {item.id} - {item.text}" for item in items)
+    text = _found(len(items), f" for {memory.scope}") + numbered(lines)
+    return Answer(text, {"memories": [item_data(item) for item in items]})
+
+
+def _update_memory(memory: Memory, arguments: UpdateMemory) -> Answer:
+    item = memory.update(arguments.memory_id, arguments.data)
+    return Answer(f"Memory {item.id} updated successfully", {"memory": item_data(item)})
+
+
+def _delete_memory(memory: Memory, arguments: OneMemory) -> Answer:
+    memory.delete(arguments.memory_id)
+    text = f"Memory {arguments.memory_id} deleted successfully from {_stores(memory)}"
+    return Answer(text, {"deleted": arguments.memory_id})
+
+
+def _stores(memory: Memory) -> str:
+    """Where something is gone: what a graph that is down still holds is not said to be deleted."""
+    if not memory.has_graph:
+        return "the vector store"
+    if memory.settle_graph():
+        return "both vector and graph stores"
+    return f"the vector store{_LATER}"
+
+
+def _delete_all_memories(memory: Memory, _arguments: NoArguments) -> Answer:
+    count = memory.clear()
+    later = "" if memory.settle_graph() else _LATER
+    return Answer(f"Deleted {count} memories for {memory.scope}{later}", {"deleted": count})
+
+
+MEMORY_TOOLS = (
+    tool(
+        _add_memory,
+        AddMemory,
+        "memory",
+        "Remember facts about the user for later conversations: who they are, what they like, own, plan or "
+        "decided. Pass the messages that say so. A fact that is known already is not stored twice.",
+    ),
+    tool(
+        _search_memories,
+        SearchMemories,
+        "memory",
+        "Look up what is remembered about the user, by meaning and by words. Use it before you answer anything "
+        "that may depend on earlier conversations. Returns the memories that fit best, with ID and score.",
+        read_only=True,
+    ),
+    tool(_get_memory, OneMemory, "memory", "Read one memory by its ID.", read_only=True),
+    tool(
+        _get_all_memories,
+        NoArguments,
+        "memory",
+        "List everything that is remembered, oldest first. It can be long: prefer search_memories for a question.",
+        read_only=True,
+    ),
+    tool(
+        _update_memory,
+        UpdateMemory,
+        "memory",
+        "Correct a memory that is no longer true: replaces its text. Find its ID with search_memories.",
+        destructive=True,
+    ),
+    tool(
+        _delete_memory,
+        OneMemory,
+        "memory",
+        "Forget one memory by its ID, when the user asks to or it is wrong. It cannot be undone.",
+        destructive=True,
+    ),
+    tool(
+        _delete_all_memories,
+        NoArguments,
+        "memory",
+        "Forget every memory. Only when the user plainly asks for it. It cannot be undone.",
+        destructive=True,
+    ),
+)

@@ -1,0 +1,123 @@
+"""What a tool is: its name, description, arguments and function, and how its arguments are checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import InvalidInputError
+from ..memory.memory import Memory
+from ..models import JSON
+
+__all__ = ["Answer", "Arguments", "MemoryTool", "Message", "Toolset", "arguments_error", "tool"]
+
+Toolset: TypeAlias = Literal["memory", "preferences", "tasks", "state", "history"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a tool answers: text for a model to read, and the same as data."""
+
+    text: str
+    data: dict[str, JSON]
+
+
+A = TypeVar("A", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryTool:
+    """One tool.
+
+    Attributes:
+        name: Its name, the same in every framework.
+        description: When a model should use it, and what comes back.
+        arguments: The pydantic model of its arguments; unknown ones are refused.
+        toolset: The set by which it is chosen.
+        read_only: It changes nothing.
+        destructive: What it removes cannot be had back.
+        idempotent: Calling it again with the same arguments changes nothing more.
+        run: The function over a memory and its checked arguments.
+    """
+
+    name: str
+    description: str
+    arguments: type[BaseModel]
+    toolset: Toolset
+    read_only: bool
+    destructive: bool
+    idempotent: bool
+    run: Callable[[Memory, Any], Answer]
+
+    def __call__(self, memory: Memory, arguments: Mapping[str, Any]) -> Answer:
+        """Check the arguments and run the tool on this memory.
+
+        Raises:
+            InvalidInputError: An argument is missing, unknown or breaks a rule.
+            MemweldError: What the memory raises.
+        """
+        try:
+            checked = self.arguments.model_validate(dict(arguments))
+        except ValidationError as error:
+            raise arguments_error(self.name, error) from error
+        return self.run(memory, checked)
+
+
+def arguments_error(tool: str, error: ValidationError) -> InvalidInputError:
+    """Say in one line what is wrong with the arguments of a call."""
+    places = [
+        f"{'.'.join(map(str, problem['loc'])) or 'arguments'}: {problem['msg']}"
+        for problem in error.errors(include_url=False)
+    ]
+    return InvalidInputError(f"Invalid arguments for {tool}: {'; '.join(places)}")
+
+
+class Arguments(BaseModel):
+    """The arguments of a tool; unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Message(Arguments):
+    """A message as tools take it."""
+
+    role: str = Field(description="Who said it: user, assistant, system or tool.")
+    content: str = Field(description="What was said.")
+    name: str | None = Field(default=None, description="The speaker's name, if known.")
+
+
+def tool(
+    run: Callable[[Memory, A], Answer],
+    arguments: type[A],
+    toolset: Toolset,
+    description: str,
+    *,
+    read_only: bool = False,
+    destructive: bool = False,
+    idempotent: bool = True,
+) -> MemoryTool:
+    """Make a tool of a function, whose name is the tool's.
+
+    Args:
+        run: The function, named as the tool with an underscore before it.
+        arguments: The model of its arguments.
+        toolset: The set by which it is chosen.
+        description: When a model should use it, and what comes back.
+        read_only: It changes nothing.
+        destructive: What it removes or replaces cannot be had back.
+        idempotent: Calling it again changes nothing more. Most are: an equal text is stored once, what has a key is
+            replaced, and deleting twice deletes once.
+    """
+    return MemoryTool(
+        name=run.__name__.removeprefix("_"),
+        description=description,
+        arguments=arguments,
+        toolset=toolset,
+        read_only=read_only,
+        destructive=destructive,
+        idempotent=idempotent,
+        run=cast("Callable[[Memory, Any], Answer]", run),
+    )

@@ -1,0 +1,185 @@
+"""Key-value memory of a botwire server, read over its HTTP API as its client reads it (botwire 0.2.1)."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from http.client import HTTPException
+from typing import Any, cast
+from urllib.parse import quote, urlsplit
+
+from ...engine.protocol import KeptValue
+from ...errors import AccessDeniedError, BackendUnavailableError, InvalidInputError, invalid
+from ...models import JSON
+from ...scope import Scope
+from ...validation import check_key, utc_now
+from ..import_plan import Plan, checked
+from .langchain import is_history, plan_session
+
+__all__ = ["CHATS", "read_botwire"]
+
+CHATS = "langchain-sessions"
+"""Where ``BotWireChatHistory`` keeps sessions if it is told nothing else: their ids are the keys."""
+
+_TIMEOUT = 30.0
+_TRIES = 5  # of a request that comes too soon after the others
+_MOST_SECONDS = 60
+
+
+def read_botwire(
+    url: str,
+    namespaces: Sequence[str],
+    *,
+    scope: Scope,
+    token: str | None = None,
+    sessions: bool = True,
+    progress: Callable[[str, int, int], object] | None = None,
+) -> Plan:
+    """Plan to store the values of namespaces as state, and the chat histories among them as sessions.
+
+    A botwire server lists the keys of a namespace, but not its namespaces. Values are as its client reads them:
+    objects and lists come back as such, everything else is the text that it has become.
+
+    Args:
+        url: The server, e.g. ``https://botwire.dev``, or ``http://host:8710/users/ana`` of a memweld server.
+        namespaces: Which namespaces.
+        scope: Whose memory they become.
+        token: The bearer token, if the server wants one.
+        sessions: Whether a chat history of LangChain becomes a session. Its id is the key, after the namespace and a
+            slash if that is another one than botwire's own. Otherwise it is kept as the value that it is.
+        progress: Called with the namespace and the numbers of keys that are read, and of all.
+
+    Raises:
+        AccessDeniedError: The server refuses the token, or wants one.
+        BackendUnavailableError: The server cannot be reached, or answers what a botwire server does not.
+        InvalidInputError: A value breaks a rule (its place is named); or no namespace is named.
+    """
+    if not namespaces:
+        raise invalid("namespaces", namespaces, "a botwire server does not list them", "Name at least one.")
+    server = _Server(url, token)
+    plan = Plan()
+    for namespace in dict.fromkeys(namespaces):
+        if "/" in check_key("namespace", namespace):
+            raise invalid("namespace", namespace, "botwire's have no slashes", "Name it as its client does.")
+        keys = server.keys(namespace)
+        for number, key in enumerate(keys):
+            if progress is not None:
+                progress(namespace, number, len(keys))
+            _read(server, plan, namespace, key, scope, sessions=sessions)
+    return plan
+
+
+def _read(server: _Server, plan: Plan, namespace: str, key: str, scope: Scope, *, sessions: bool) -> None:
+    found = server.value(namespace, key)
+    place = f"Key {key!a} of namespace {namespace!a}"
+    if not found:
+        plan.skipped["keys that are gone meanwhile"] += 1
+        return
+    value = _decoded(found[0])
+    if sessions and is_history(value):
+        session_id = key if namespace == CHATS else f"{namespace}/{key}"
+        checked(place, lambda: plan_session(plan, cast("list[object]", value), scope=scope, session_id=session_id))
+        return
+    now = utc_now()
+    kept = checked(place, lambda: KeptValue(namespace=namespace, key=key, value=value, created_at=now, updated_at=now))
+    plan.add(scope, kept)
+
+
+def _decoded(value: JSON) -> JSON:
+    """The value as botwire's ``Memory.get`` returns it: its ``set`` writes all but strings as JSON."""
+    if isinstance(value, str) and value[:1] in ("[", "{"):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+class _BusyError(BackendUnavailableError):
+    """The server wants to be asked later."""
+
+    def __init__(self, text: str, seconds: int) -> None:
+        super().__init__(text)
+        self.seconds = seconds
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A token goes to the server that was named, and to no other."""
+
+    def redirect_request(  # noqa: PLR0917 - as it is called
+        self,
+        req: Any,
+        fp: Any,
+        code: int,
+        msg: str,
+        headers: Any,
+        newurl: str,
+    ) -> None:
+        """Follow nothing."""
+
+
+class _Server:
+    """A botwire server."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise invalid("url", url, "it must be an http:// or https:// URL", "Pass what the client has as base_url.")
+        self._base = url.rstrip("/")
+        self._headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        self._opener = urllib.request.build_opener(_NoRedirect)
+
+    def keys(self, namespace: str) -> list[str]:
+        """The keys of a namespace, as the server lists them."""
+        answer = self._get(f"/memory/{quote(namespace, safe='')}")
+        keys: object = [] if answer is None else answer.get("keys", [])
+        if not isinstance(keys, list) or not all(isinstance(key, str) for key in cast("list[object]", keys)):
+            raise BackendUnavailableError(f"{self._base} does not list keys as a botwire server does.")
+        return cast("list[str]", keys)
+
+    def value(self, namespace: str, key: str) -> tuple[JSON] | None:
+        """The value of a key; None where there is none."""
+        answer = self._get(f"/memory/{quote(namespace, safe='')}/{quote(key, safe='/')}")
+        return None if answer is None else (answer.get("value"),)
+
+    def _get(self, path: str) -> Mapping[str, Any] | None:
+        for _ in range(_TRIES - 1):
+            try:
+                return self._once(path)
+            except _BusyError as busy:
+                time.sleep(busy.seconds)
+        return self._once(path)
+
+    def _once(self, path: str) -> Mapping[str, Any] | None:
+        request = urllib.request.Request(self._base + path, headers=self._headers)  # noqa: S310 - http(s) was checked
+        try:
+            with self._opener.open(request, timeout=_TIMEOUT) as response:
+                answer: object = json.loads(response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return self._failed(error)
+        except (OSError, HTTPException) as error:
+            reason = getattr(error, "reason", error)
+            raise BackendUnavailableError(f"{self._base} cannot be reached: {reason}") from error
+        except (ValueError, RecursionError) as error:
+            raise BackendUnavailableError(f"{self._base} does not answer in JSON, as a botwire server does.") from error
+        if not isinstance(answer, Mapping):
+            raise BackendUnavailableError(f"{self._base} does not answer with an object, as a botwire server does.")
+        return cast("Mapping[str, Any]", answer)
+
+    def _failed(self, error: urllib.error.HTTPError) -> None:
+        if error.code == 404:
+            return
+        if error.code in (401, 403):
+            raise AccessDeniedError(f"{self._base} refuses to show its memory (HTTP {error.code}): it wants a token.")
+        if error.code == 400:
+            text = error.read(500).decode("utf-8", "replace")
+            raise InvalidInputError(f"{self._base} refuses the request: {text}")
+        text = f"{self._base} answers with HTTP {error.code}."
+        if error.code == 429:
+            wait = error.headers.get("Retry-After", "")
+            raise _BusyError(text, min(int(wait), _MOST_SECONDS) if wait.isdigit() else 1)
+        raise BackendUnavailableError(text)
