@@ -22,13 +22,13 @@ __all__ = ["FRAMEWORKS", "driver_of", "page", "pairs"]
 HERE = Path(__file__).parent
 
 FRAMEWORKS = {
-    "LangChain": ("test_langchain", "LangChainDriver", "langchain.md"),
-    "CrewAI": ("test_crewai", "CrewAIDriver", "crewai.md"),
-    "AutoGen": ("test_autogen", "AutoGenDriver", "autogen.md"),
-    "AG2": ("test_ag2", "AG2Driver", "ag2.md"),
-    "AG2 Classic": ("test_ag2_classic", "ClassicDriver", "ag2.md"),
-    "Agent Framework": ("test_agent_framework", "AgentFrameworkDriver", "agent-framework.md"),
-    "MCP": ("test_mcp", "McpDriver", "mcp.md"),
+    "LangChain": ("langchain/test_adapter", "LangChainDriver", "langchain.md"),
+    "CrewAI": ("crewai/test_tools", "CrewAIDriver", "crewai.md"),
+    "AutoGen": ("autogen/test_agents", "AutoGenDriver", "autogen.md"),
+    "AG2": ("ag2/test_ag2", "AG2Driver", "ag2.md"),
+    "AG2 Classic": ("ag2/test_classic", "ClassicDriver", "ag2.md"),
+    "Agent Framework": ("agent_framework/test_agent_framework", "AgentFrameworkDriver", "agent-framework.md"),
+    "MCP": ("mcp/test_server", "McpDriver", "mcp.md"),
 }
 """Each framework by name: the module with its driver, the driver, and its page."""
 

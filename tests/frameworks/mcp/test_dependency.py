@@ -25,7 +25,7 @@ from memweld.testing import HashEmbedder
 from memweld.testing.serving import serving
 
 T = TypeVar("T")
-EXAMPLE = Path(__file__).parents[2] / "examples" / "mcp_preference_server.py"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "mcp_preference_server.py"
 
 
 @pytest.fixture
