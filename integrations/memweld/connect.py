@@ -93,9 +93,9 @@ def _make_embedded(url: str, settings: Settings, mem0: Any, options: Mapping[str
         if value is not None:
             defaults[name] = value
     if mem0 is None:
-        from .engine.sql_engine import LocalEngine
+        from .engine.sql_engine import SqlEngine
 
-        return LocalEngine(url, llm_timeout=settings.llm_timeout, **defaults)
+        return SqlEngine(url, llm_timeout=settings.llm_timeout, **defaults)
     from .engine.projections.mem0_store.engine import Mem0Engine
 
     return Mem0Engine(url, mem0=mem0, llm_timeout=settings.llm_timeout, **defaults)

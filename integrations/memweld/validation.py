@@ -22,21 +22,21 @@ __all__ = [
     "MAX_TEXT_CHARACTERS",
     "MAX_VALUE_CHARACTERS",
     "QUERY_CHARACTERS",
-    "check_filters",
-    "check_half_life",
-    "check_json",
-    "check_json_text",
-    "check_key",
-    "check_kinds",
-    "check_limit",
-    "check_metadata",
-    "check_prefix",
-    "check_score",
-    "check_text",
-    "check_time",
-    "check_ttl",
     "dump_json",
     "utc_now",
+    "validate_filters",
+    "validate_half_life",
+    "validate_json",
+    "validate_json_text",
+    "validate_key",
+    "validate_kinds",
+    "validate_limit",
+    "validate_metadata",
+    "validate_prefix",
+    "validate_score",
+    "validate_text",
+    "validate_time",
+    "validate_ttl",
 ]
 
 MAX_TEXT_CHARACTERS = 1_000_000
@@ -74,7 +74,7 @@ def _check_characters(name: str, value: str) -> None:
         raise invalid(name, value, rule, "Decode the text properly, or replace it.") from error
 
 
-def check_text(name: str, value: object, *, maximum: int = MAX_TEXT_CHARACTERS) -> str:
+def validate_text(name: str, value: object, *, maximum: int = MAX_TEXT_CHARACTERS) -> str:
     """A text that says something: NFC-normalised, stripped of white space at its ends, not empty."""
     if not isinstance(value, str):
         raise invalid(name, value, f"it must be a string, not {type(value).__name__}", "Pass text.")
@@ -87,7 +87,7 @@ def check_text(name: str, value: object, *, maximum: int = MAX_TEXT_CHARACTERS) 
     return text
 
 
-def check_key(name: str, value: object) -> str:
+def validate_key(name: str, value: object) -> str:
     """A key, namespace or session id: a string of 1 to 512 characters, kept exactly as given."""
     remedy = "Pass a short name."
     if not isinstance(value, str):
@@ -100,7 +100,7 @@ def check_key(name: str, value: object) -> str:
     return value
 
 
-def check_prefix(name: str, value: object) -> str:
+def validate_prefix(name: str, value: object) -> str:
     """How keys or namespaces begin: a string of at most 512 characters, which may be empty."""
     if not isinstance(value, str):
         raise invalid(name, value, f"it must be a string, not {type(value).__name__}", "Leave it out for all.")
@@ -152,7 +152,7 @@ def dump_json(value: JSON) -> str:
     return _encode(value)
 
 
-def check_json(name: str, value: JSON, *, maximum: int = MAX_VALUE_CHARACTERS, inside: int = 0) -> str:
+def validate_json(name: str, value: JSON, *, maximum: int = MAX_VALUE_CHARACTERS, inside: int = 0) -> str:
     """Any JSON value, returned as its JSON text. Tuples become lists, mappings objects.
 
     Args:
@@ -168,16 +168,16 @@ def check_json(name: str, value: JSON, *, maximum: int = MAX_VALUE_CHARACTERS, i
     return text
 
 
-def check_json_text(name: str, value: str) -> str:
+def validate_json_text(name: str, value: str) -> str:
     """A string as a JSON value, returned as it is."""
     _check_json(name, value, 0)
     # No character takes more than six in JSON: what is short enough need not be written to be counted.
     if 6 * len(value) + 2 > MAX_VALUE_CHARACTERS:
-        check_json(name, value)
+        validate_json(name, value)
     return value
 
 
-def check_metadata(value: object) -> dict[str, JSON]:
+def validate_metadata(value: object) -> dict[str, JSON]:
     """The caller's own data on a memory: a JSON object of at most 64 Ki characters, kept apart from our fields."""
     if value is None or (isinstance(value, dict) and not value):
         return {}
@@ -185,11 +185,11 @@ def check_metadata(value: object) -> dict[str, JSON]:
         raise invalid("metadata", value, f"it must be a JSON object, not {type(value).__name__}", "Pass a dict.")
     metadata = cast("Mapping[Any, JSON]", value)
     for key in metadata:
-        check_key("metadata key", key)
-    return cast("dict[str, JSON]", json.loads(check_json("metadata", metadata, maximum=MAX_METADATA_CHARACTERS)))
+        validate_key("metadata key", key)
+    return cast("dict[str, JSON]", json.loads(validate_json("metadata", metadata, maximum=MAX_METADATA_CHARACTERS)))
 
 
-def check_filters(value: object) -> dict[str, JSON]:
+def validate_filters(value: object) -> dict[str, JSON]:
     """What metadata must equal: key to string, number, boolean or null. There are no operators."""
     if value is None:
         return {}
@@ -204,12 +204,12 @@ def check_filters(value: object) -> dict[str, JSON]:
     for key, wanted in cast("Mapping[Any, JSON]", value).items():
         if wanted is not None and not isinstance(wanted, (str, bool, int, float)):
             raise invalid("filters", {key: wanted}, rule, remedy)
-        check_json("filters", wanted, maximum=MAX_METADATA_CHARACTERS)
-        filters[check_key("filters key", key)] = wanted
+        validate_json("filters", wanted, maximum=MAX_METADATA_CHARACTERS)
+        filters[validate_key("filters key", key)] = wanted
     return filters
 
 
-def check_limit(value: object, *, name: str = "limit", minimum: int = 1, maximum: int = MAX_LIMIT) -> int:
+def validate_limit(value: object, *, name: str = "limit", minimum: int = 1, maximum: int = MAX_LIMIT) -> int:
     """How many at most: a whole number from ``minimum`` to ``maximum``."""
     if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
         rule = f"it must be a whole number from {minimum} to {maximum:,}"
@@ -217,7 +217,7 @@ def check_limit(value: object, *, name: str = "limit", minimum: int = 1, maximum
     return value
 
 
-def check_ttl(value: object) -> float | None:
+def validate_ttl(value: object) -> float | None:
     """How long a value is kept: seconds, more than none and at most a century; None for ever."""
     if value is None:
         return None
@@ -227,7 +227,7 @@ def check_ttl(value: object) -> float | None:
     return float(value)
 
 
-def check_score(name: str, value: object) -> float | None:
+def validate_score(name: str, value: object) -> float | None:
     """A score: a number from 0 to 1; None for no limit."""
     if value is None:
         return None
@@ -236,7 +236,7 @@ def check_score(name: str, value: object) -> float | None:
     return float(value)
 
 
-def check_half_life(value: object) -> float | None:
+def validate_half_life(value: object) -> float | None:
     """The age at which a memory counts half, as a timedelta; in seconds, or None where age does not count."""
     if value is None:
         return None
@@ -246,7 +246,7 @@ def check_half_life(value: object) -> float | None:
     return value.total_seconds()
 
 
-def check_kinds(value: object) -> tuple[Kind, ...] | None:
+def validate_kinds(value: object) -> tuple[Kind, ...] | None:
     """Which kinds of memory to look at; None means all."""
     if value is None:
         return None
@@ -261,7 +261,7 @@ def check_kinds(value: object) -> tuple[Kind, ...] | None:
     return cast("tuple[Kind, ...]", kinds)
 
 
-def check_time(name: str, value: object) -> datetime | None:
+def validate_time(name: str, value: object) -> datetime | None:
     """A time given by the caller: an aware datetime or ISO 8601 text; times without a zone are taken as UTC."""
     if value is None:
         return None

@@ -15,7 +15,7 @@ from ..adapters.binding import MemorySource, OnError, check_on_error, check_sour
 from ..errors import AccessDeniedError, MemweldError, invalid
 from ..memory.memory import Memory
 from ..models import ChatMessage
-from ..validation import check_key
+from ..validation import validate_key
 from .binding import USER_VARIABLE, memory_of_turn
 from .messages import to_neutral
 from .storage import MemweldStorage
@@ -66,7 +66,7 @@ class MemweldCapture:
         self._captures = capture is not False
         self._background = capture == "background"
         self._infer = infer
-        self._session_id = None if session_id is None else check_key("session_id", session_id)
+        self._session_id = None if session_id is None else validate_key("session_id", session_id)
         self._on_error: OnError = check_on_error(on_error)
 
     def __call__(self, event: BaseEvent, context: ConversationContext) -> BaseMiddleware:
@@ -129,7 +129,7 @@ class MemweldCapture:
         if isinstance(storage, MemweldStorage):
             return storage.session_of(context.stream.id), True
         named = context.variables.get(_SESSION_VARIABLE)
-        return (self._session_id if named is None else check_key("session_id", named)), False
+        return (self._session_id if named is None else validate_key("session_id", named)), False
 
 
 class _Turn(BaseMiddleware):

@@ -9,7 +9,7 @@ from ag2 import Plugin
 
 from ..adapters.binding import MemorySource, OnError, check_source
 from ..memory.recall import DEFAULT_BUDGET
-from ..validation import check_limit
+from ..validation import validate_limit
 from .binding import USER_VARIABLE
 from .capture import MemweldCapture
 from .recall import MemweldRecall
@@ -66,7 +66,7 @@ class MemweldPlugin(Plugin):
             on_error=on_error,
         )
         super().__init__(tools=memory_tools(source, tools, user_variable=user_variable), middleware=[kept])
-        if check_limit(recall_limit, name="recall_limit", minimum=0):
+        if validate_limit(recall_limit, name="recall_limit", minimum=0):
             self.add_policy(
                 MemweldRecall(
                     source,

@@ -12,9 +12,9 @@ from ag2.events import BaseEvent, ModelRequest, ModelResponse, ToolResultsEvent
 from ..adapters.binding import MemorySource, OnError, check_on_error, check_source, tolerate
 from ..errors import MemweldError
 from ..memory.memory import Memory
-from ..memory.recall import DEFAULT_BUDGET, not_shown, recall_block, recall_query
+from ..memory.recall import DEFAULT_BUDGET, drop_already_shown, recall_block, recall_query
 from ..models import Hit
-from ..validation import MAX_LIMIT, check_limit
+from ..validation import MAX_LIMIT, validate_limit
 from .binding import USER_VARIABLE, memory_of_turn
 from .content import text_of
 from .storage import MemweldStorage
@@ -57,8 +57,8 @@ class MemweldRecall:
         on_error: OnError = "warn",
     ) -> None:
         self._source = check_source(memory)
-        self._limit = check_limit(recall_limit, name="recall_limit")
-        self._budget = check_limit(recall_budget, name="recall_budget", maximum=10_000_000)
+        self._limit = validate_limit(recall_limit, name="recall_limit")
+        self._budget = validate_limit(recall_budget, name="recall_budget", maximum=10_000_000)
         self._variable = user_variable
         self._on_error: OnError = check_on_error(on_error)
         self._found: dict[StreamId, tuple[object, str]] = {}
@@ -96,7 +96,7 @@ class MemweldRecall:
         except MemweldError as error:
             tolerate(error, "Nothing was recalled for this turn", self._on_error, _logger)
         if session_id is not None:
-            hits = not_shown(hits, session_id=session_id, shown=shown)
+            hits = drop_already_shown(hits, session_id=session_id, shown=shown)
         return recall_block(hits[: self._limit], budget=self._budget)
 
     def _remember(self, stream_id: StreamId, turn: object, block: str) -> None:

@@ -17,7 +17,7 @@ from ag2.history import Storage
 
 from ..adapters.binding import MemorySource, check_source, memory_now
 from ..memory.memory import Memory
-from ..validation import check_key, dump_json
+from ..validation import dump_json, validate_key
 from .binding import USER_VARIABLE, memory_of_turn
 from .messages import answered, to_events, to_messages, to_neutral, with_events
 
@@ -49,7 +49,7 @@ class MemweldStorage(Storage):
         self, memory: MemorySource, session_id: str | None = None, *, user_variable: str | None = USER_VARIABLE
     ) -> None:
         self._source = check_source(memory)
-        self._session_id = None if session_id is None else check_key("session_id", session_id)
+        self._session_id = None if session_id is None else validate_key("session_id", session_id)
         self._variable = user_variable
         # Tools run side by side, and each of their results is saved behind the same message.
         self._writing = threading.Lock()
@@ -138,7 +138,7 @@ def session_stream(memory: MemorySource, session_id: str) -> MemoryStream:
         InvalidInputError: An argument breaks a rule.
     """
     bound = memory_now(check_source(memory))
-    name = dump_json([bound.url, bound.user_id, bound.agent_id, check_key("session_id", session_id)])
+    name = dump_json([bound.url, bound.user_id, bound.agent_id, validate_key("session_id", session_id)])
     return MemoryStream(MemweldStorage(bound, session_id), id=uuid.uuid5(_STREAMS, name))
 
 

@@ -12,9 +12,9 @@ from typing_extensions import override
 from ..adapters.binding import MemorySource, OnError, check_on_error, check_source, tolerate
 from ..errors import MemweldError, invalid
 from ..memory.memory import Memory
-from ..memory.recall import DEFAULT_BUDGET, not_shown, recall_block, recall_query
+from ..memory.recall import DEFAULT_BUDGET, drop_already_shown, recall_block, recall_query
 from ..models import Captured, Hit
-from ..validation import MAX_LIMIT, check_key, check_limit
+from ..validation import MAX_LIMIT, validate_key, validate_limit
 from .binding import USER_KEY, memory_of_session
 from .history import MemweldHistoryProvider
 from .messages import to_neutral
@@ -77,12 +77,12 @@ class MemweldContextProvider(ContextProvider):
             raise invalid("capture", capture, "it is true, false, awaited or background", "Choose one.")
         self._source = check_source(memory)
         self._tools = memory_tools(self._source, tools, user_key=user_key)
-        self._limit = check_limit(recall_limit, name="recall_limit", minimum=0)
-        self._budget = check_limit(recall_budget, name="recall_budget", maximum=10_000_000)
+        self._limit = validate_limit(recall_limit, name="recall_limit", minimum=0)
+        self._budget = validate_limit(recall_budget, name="recall_budget", maximum=10_000_000)
         self._captures = capture is not False
         self._background = capture == "background"
         self._infer = infer
-        self._session_id = None if session_id is None else check_key("session_id", session_id)
+        self._session_id = None if session_id is None else validate_key("session_id", session_id)
         self._user_names = frozenset(user_names)
         self._key = user_key
         self._on_error: OnError = check_on_error(on_error)
@@ -151,7 +151,7 @@ class MemweldContextProvider(ContextProvider):
             hits = await memory.aio.search(query, limit=limit)
         except MemweldError as error:
             tolerate(error, "Nothing was recalled for this run", self._on_error, _logger)
-        hits = not_shown(hits, session_id=self._session_of(_history_of(agent), context), shown=shown)
+        hits = drop_already_shown(hits, session_id=self._session_of(_history_of(agent), context), shown=shown)
         return recall_block(hits[: self._limit], budget=self._budget)
 
 

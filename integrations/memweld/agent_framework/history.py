@@ -14,7 +14,7 @@ from typing_extensions import override
 from ..adapters.binding import MemorySource, check_source, memory_now, named_for
 from ..errors import invalid
 from ..memory.memory import Memory
-from ..validation import check_key, check_limit
+from ..validation import validate_key, validate_limit
 from .binding import USER_KEY, memory_of_session
 from .messages import answered, fresh, to_agent_framework, to_neutral
 
@@ -73,8 +73,8 @@ class MemweldHistoryProvider(HistoryProvider):
             store_outputs=store_outputs,
         )
         self._source = check_source(memory)
-        self._session_id = None if session_id is None else check_key("session_id", session_id)
-        self._limit = None if history_limit is None else check_limit(history_limit, name="history_limit")
+        self._session_id = None if session_id is None else validate_key("session_id", session_id)
+        self._limit = None if history_limit is None else validate_limit(history_limit, name="history_limit")
         self._key = user_key
 
     def session_of(self, session_id: str | None) -> str:
@@ -86,7 +86,7 @@ class MemweldHistoryProvider(HistoryProvider):
         named = self._session_id or session_id
         if named is None:
             raise invalid("session_id", session_id, "a history belongs to a session", "Pass session= to the run.")
-        return check_key("session_id", named)
+        return validate_key("session_id", named)
 
     @override
     async def get_messages(

@@ -19,10 +19,10 @@ from ..adapters.binding import OnError, check_source, memory_now
 from ..memory.backend import Backend
 from ..memory.memory import Memory
 from ..memory.recall import DEFAULT_BUDGET
-from ..validation import check_key
+from ..validation import validate_key
 from .recall import USER_NAMES, Recalled, Recaller
 from .saved_config import SourceConfig, config_of, load_source
-from .session import KeptSession
+from .session import ExportedSession
 from .team_session import SharedSession
 
 __all__ = ["MemweldChatCompletionContext"]
@@ -98,11 +98,11 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
     ) -> None:
         super().__init__()
         self._source = check_source(memory)
-        session_id, self._agent_name = check_key("session_id", session_id), agent_name
+        session_id, self._agent_name = validate_key("session_id", session_id), agent_name
         if agent_name is None:
-            self._session = KeptSession(session_id, user_names)
+            self._session = ExportedSession(session_id, user_names)
         else:
-            self._session = SharedSession(session_id, user_names, check_key("agent_name", agent_name))
+            self._session = SharedSession(session_id, user_names, validate_key("agent_name", agent_name))
         self._inner = inner
         self._recaller = Recaller(limit=limit, budget=budget, on_error=on_error)
         self._recall, self._capture, self._keep_on_clear = recall, capture, keep_on_clear

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..errors import InvalidInputError
 from ..models import JSON, ChatMessage, ToolCall
-from ..validation import check_json
+from ..validation import validate_json
 
 __all__ = ["FRAMEWORK", "answered", "to_autogen", "to_neutral"]
 
@@ -129,7 +129,7 @@ def _tool_call(call: FunctionCall) -> ToolCall:
     # A model's arguments may be any text: what is no JSON object is kept raw, as everywhere in memweld.
     try:
         arguments: JSON = json.loads(call.arguments) if call.arguments else {}
-        check_json("arguments", arguments)
+        validate_json("arguments", arguments)
     except (ValueError, RecursionError):
         arguments = {"__raw__": call.arguments}
     if not isinstance(arguments, dict):

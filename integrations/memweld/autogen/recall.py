@@ -17,7 +17,7 @@ from ..memory.memory import Memory
 from ..memory.recall import QUERY_CHARACTERS, recall_block
 from ..models import Hit
 from ..scope import Scope
-from ..validation import MAX_LIMIT, check_limit
+from ..validation import MAX_LIMIT, validate_limit
 
 __all__ = ["USER_NAMES", "Recalled", "Recaller", "last_said", "show_recall", "text_of"]
 
@@ -47,8 +47,8 @@ class Recaller:
     """
 
     def __init__(self, *, limit: int, budget: int, on_error: OnError) -> None:
-        self.limit = check_limit(limit)
-        self.budget = check_limit(budget, name="budget", maximum=10_000_000)
+        self.limit = validate_limit(limit)
+        self.budget = validate_limit(budget, name="budget", maximum=10_000_000)
         self.on_error: OnError = check_on_error(on_error)
         self._latest: dict[Scope, tuple[object, Recalled]] = {}
         self._lock = threading.Lock()

@@ -21,7 +21,7 @@ from ..scope import Scope
 from .capture import capture_once
 from .messages import answered, to_autogen, to_neutral
 
-__all__ = ["KeptSession", "Told"]
+__all__ = ["ExportedSession", "Told"]
 
 _TAIL = 50
 _SCOPES_KEPT = 1_024
@@ -51,7 +51,7 @@ class _State(BaseModel):
     told: Told | None = None
 
 
-class KeptSession:
+class ExportedSession:
     """A session of whichever memory it is given.
 
     Args:

@@ -16,7 +16,7 @@ from ..memory.memory import Memory
 from ..models import ChatMessage
 from ..scope import Scope
 from .messages import FRAMEWORK, to_neutral
-from .session import KeptSession, Told
+from .session import ExportedSession, Told
 
 __all__ = ["SharedSession"]
 
@@ -28,7 +28,7 @@ _guard = threading.Lock()
 _turns: weakref.WeakValueDictionary[tuple[Scope, str], threading.Lock] = weakref.WeakValueDictionary()
 
 
-class SharedSession(KeptSession):
+class SharedSession(ExportedSession):
     """The session of a team as one of its agents writes and reads it.
 
     AutoGen tells each agent what the others and the user said, and the messages it tells carry no id. So what is told

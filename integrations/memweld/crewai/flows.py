@@ -15,7 +15,7 @@ from ..adapters.saved_config import Reference
 from ..errors import invalid
 from ..memory.facets import History, State
 from ..models import JSON
-from ..validation import check_key
+from ..validation import validate_key
 from .binding import Whose
 from .conversation import View, keep_messages, read_messages
 from .messages import is_chat, to_json
@@ -58,7 +58,7 @@ class MemweldFlowPersistence(FlowPersistence):
         **fields: Any,
     ) -> None:
         # Pydantic calls this with the fields of a checkpoint: a reference instead of a memory.
-        fields |= {"namespace": check_key("namespace", namespace), "history": history}
+        fields |= {"namespace": validate_key("namespace", namespace), "history": history}
         super().__init__(**fields, **({"source": source} if memory is None else {}))
         self._whose = Whose(check_source(memory)) if self.source is None else Whose.referred(self.source)
 

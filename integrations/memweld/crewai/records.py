@@ -12,7 +12,7 @@ from crewai.memory.utils import normalize_scope_path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from ..errors import invalid
-from ..memory.recall import CLOSING, OPENING, memory_line, recall_block
+from ..memory.recall import CLOSING, OPENING, format_memory, recall_block
 from ..models import JSON, Hit, MemoryItem
 from ..tools import arguments_error
 
@@ -129,7 +129,7 @@ def marked_matches(hits: Sequence[Hit], *, budget: int) -> list[RecalledMatch]:
     matches: list[RecalledMatch] = []
     room = budget
     for hit in hits:
-        line = memory_line(hit)
+        line = format_memory(hit)
         if matches and len(line) >= room:
             break
         shown = "\n".join([OPENING, line, CLOSING]) if matches else recall_block([hit], budget=room)

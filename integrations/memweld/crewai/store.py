@@ -16,7 +16,7 @@ from ..errors import MemoryNotFoundError
 from ..memory.memory import Memory
 from ..memory.recall import DEFAULT_BUDGET, QUERY_CHARACTERS
 from ..models import JSON, Hit, Kind, MemoryItem
-from ..validation import MAX_LIMIT, check_kinds, check_limit
+from ..validation import MAX_LIMIT, validate_kinds, validate_limit
 from .binding import Whose
 from .extraction import extracted
 from .records import Labels, RecalledMatch, as_record, inside, labels_of, marked_matches
@@ -60,8 +60,8 @@ class UserStore:
         self._llm = llm
         self._said = said or without_history
         self._capture = capture
-        self._budget = check_limit(budget, name="budget", maximum=10_000_000)
-        self._kinds = check_kinds(kinds)
+        self._budget = validate_limit(budget, name="budget", maximum=10_000_000)
+        self._kinds = validate_kinds(kinds)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._whose!r}>"
@@ -110,7 +110,7 @@ class UserStore:
     ) -> list[RecalledMatch]:
         """The memories that fit, best first, marked as data; at most ``limit``, and no more than the budget holds."""
         memory = self._whose.memory()
-        limit = check_limit(limit)
+        limit = validate_limit(limit)
         text = (self._said(query) or query).strip()[-QUERY_CHARACTERS:]
         if not text:
             return []

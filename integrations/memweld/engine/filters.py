@@ -11,9 +11,9 @@ from typing import Any, cast
 
 from ..errors import invalid
 from ..models import JSON
-from ..validation import check_json
+from ..validation import validate_json
 
-__all__ = ["check_conditions", "fits_conditions"]
+__all__ = ["fits_conditions", "validate_conditions"]
 
 _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "$gt": operator.gt,
@@ -24,7 +24,7 @@ _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
 _OPERATORS = ("$eq", "$ne", *_COMPARISONS)
 
 
-def check_conditions(value: object) -> dict[str, JSON] | None:
+def validate_conditions(value: object) -> dict[str, JSON] | None:
     """What a value's fields must be: field to value, to operators and their operands, or to conditions of its own.
 
     Raises:
@@ -34,7 +34,7 @@ def check_conditions(value: object) -> dict[str, JSON] | None:
         return None
     if not isinstance(value, Mapping):
         raise invalid("filter", value, f"it must be a JSON object, not {type(value).__name__}", "Pass a dict.")
-    check_json("filter", value)
+    validate_json("filter", value)
     conditions = cast("Mapping[str, JSON]", value)
     for wanted in conditions.values():
         _check(wanted)

@@ -14,7 +14,16 @@ from typing import Protocol
 from ..models import JSON, ChatMessage, EraseReceipt, Hit, Kind, MemoryItem, Related, Session, ValueEntry, ValueWrite
 from ..scope import Scope
 
-__all__ = ["Engine", "ExportPage", "ItemDraft", "Kept", "KeptSession", "KeptValue", "KeyedDraft", "StoredValue"]
+__all__ = [
+    "Engine",
+    "ExportData",
+    "ExportPage",
+    "ExportedSession",
+    "ExportedValue",
+    "ItemDraft",
+    "KeyedDraft",
+    "StoredValue",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +54,7 @@ class StoredValue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptValue:
+class ExportedValue:
     """A state value as an export has it. Its record, if it has one, is among the items."""
 
     namespace: str
@@ -59,7 +68,7 @@ class KeptValue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptSession:
+class ExportedSession:
     """A session as an export has it; its messages have ids and times."""
 
     session_id: str
@@ -70,19 +79,19 @@ class KeptSession:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class ExportData:
     """What an export holds, to be restored. Whose each part is, within the scope, says its ``agent_id`` alone."""
 
     items: tuple[MemoryItem, ...] = ()
-    values: tuple[KeptValue, ...] = ()
-    sessions: tuple[KeptSession, ...] = ()
+    values: tuple[ExportedValue, ...] = ()
+    sessions: tuple[ExportedSession, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ExportPage:
     """Some of an export, in the form in which `Engine.restore` takes it; ``next`` is None on the last page."""
 
-    kept: Kept
+    kept: ExportData
     next: str | None = None
 
 
@@ -365,7 +374,7 @@ class Engine(Protocol):
         """
         ...
 
-    def restore(self, scope: Scope, kept: Kept) -> dict[str, int]:
+    def restore(self, scope: Scope, kept: ExportData) -> dict[str, int]:
         """Store what an export holds, with its ids and times, all of it or nothing; to do it again changes nothing.
 
         Where the scope has something under the same id, key or place, the one that was changed last stays. A free fact

@@ -13,7 +13,7 @@ from ..models import JSON, ChatMessage, EraseReceipt, Hit, Kind, MemoryItem, Rel
 from ..scope import Scope
 from ..validation import utc_now
 from .lazy_lock import Loading
-from .protocol import ExportPage, ItemDraft, Kept, KeyedDraft, StoredValue
+from .protocol import ExportData, ExportPage, ItemDraft, KeyedDraft, StoredValue
 from .sql import owners
 from .sql.database import Database
 from .sql.erase import erase
@@ -32,12 +32,12 @@ from .sqlite.transactions import SqliteDatabase, path_of
 if TYPE_CHECKING:
     from .facts import Facts
 
-__all__ = ["LocalEngine"]
+__all__ = ["SqlEngine"]
 
 _EARLIER = 10
 
 
-class LocalEngine:
+class SqlEngine:
     """Memory in one SQLite file. Opens the file, mem0 and the embedder when each is first needed.
 
     Args:
@@ -381,7 +381,7 @@ class LocalEngine:
         """Some of all that the scope contains."""
         return export_page(self._database, scope, after=after, limit=limit)
 
-    def restore(self, scope: Scope, kept: Kept) -> dict[str, int]:
+    def restore(self, scope: Scope, kept: ExportData) -> dict[str, int]:
         """Store what an export holds, all of it or nothing."""
         # Only memories need an embedder.
         packed = self._facts.pack([item.text for item in kept.items]) if kept.items else Packed()

@@ -10,7 +10,7 @@ from langchain_core.messages import BaseMessage
 from ..adapters.binding import MemorySource, check_source
 from ..memory.asynchronous import AsyncHistory
 from ..memory.facets import History
-from ..validation import check_key, check_limit
+from ..validation import validate_key, validate_limit
 from .binding import memory_of_run
 from .messages import to_langchain, to_neutral
 
@@ -36,8 +36,8 @@ class MemweldChatMessageHistory(BaseChatMessageHistory):
     def __init__(self, memory: MemorySource, session_id: str, *, limit: int | None = None) -> None:
         super().__init__()
         self._source = check_source(memory)
-        self.session_id = check_key("session_id", session_id)
-        self._limit = None if limit is None else check_limit(limit, maximum=1_000_000)
+        self.session_id = validate_key("session_id", session_id)
+        self._limit = None if limit is None else validate_limit(limit, maximum=1_000_000)
 
     @property
     def _history(self) -> History:

@@ -20,7 +20,7 @@ from ..adapters.binding import MemorySource, check_source
 from ..errors import invalid
 from ..memory.asynchronous import in_thread
 from ..memory.recall import DEFAULT_BUDGET
-from ..validation import check_key, check_limit
+from ..validation import validate_key, validate_limit
 from .capture import Keep, Keeper, MessageFilter
 from .recall import Reader, logger
 from .state import MemweldState, Turn, turn_of
@@ -98,12 +98,12 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         self._keeper = Keeper(keep=keep, background=capture == "background", infer=infer, message_filter=message_filter)
         self._reader = Reader(
             source=check_source(memory),
-            recall_limit=check_limit(recall_limit, name="recall_limit", minimum=0),
-            recall_budget=check_limit(recall_budget, name="recall_budget", maximum=10_000_000),
-            session_id=None if session_id is None else check_key("session_id", session_id),
+            recall_limit=validate_limit(recall_limit, name="recall_limit", minimum=0),
+            recall_budget=validate_limit(recall_budget, name="recall_budget", maximum=10_000_000),
+            session_id=None if session_id is None else validate_key("session_id", session_id),
             capture=self._captures,
             load_history=load_history,
-            history_limit=check_limit(history_limit, name="history_limit"),
+            history_limit=validate_limit(history_limit, name="history_limit"),
             raises=on_error == "raise",
         )
 

@@ -14,7 +14,7 @@ from langgraph.runtime import Runtime
 
 from ..adapters.binding import TOLERATED, MemorySource
 from ..memory.memory import Memory
-from ..memory.recall import not_shown, recall_block, recall_query
+from ..memory.recall import drop_already_shown, recall_block, recall_query
 from ..models import ChatMessage, Hit
 from ..validation import MAX_LIMIT
 from .binding import memory_of_run, thread_of_run
@@ -105,7 +105,7 @@ class Reader:
         """What is recalled, without what only repeats a message of the session that the model is shown anyway."""
         hits = turn.hits
         if any(hit.session_id == turn.session_id for hit in hits):
-            hits = not_shown(hits, session_id=turn.session_id, shown=shown_texts((*turn.earlier, *shown)))
+            hits = drop_already_shown(hits, session_id=turn.session_id, shown=shown_texts((*turn.earlier, *shown)))
         return recall_block(hits[: self.recall_limit], budget=self.recall_budget)
 
     def _recalled(
@@ -123,7 +123,7 @@ class Reader:
         hits = memory.search(query, limit=few)
         if few == all_spare or len(hits) < few:
             return hits
-        enough = len(not_shown(hits, session_id=session_id, shown=shown)) >= self.recall_limit
+        enough = len(drop_already_shown(hits, session_id=session_id, shown=shown)) >= self.recall_limit
         return hits if enough else memory.search(query, limit=all_spare)
 
     def _past(

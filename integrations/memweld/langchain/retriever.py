@@ -19,7 +19,7 @@ from ..memory.memory import Memory
 from ..memory.recall import QUERY_CHARACTERS
 from ..models import JSON, Hit, Kind
 from ..tools import as_utc
-from ..validation import check_filters, check_half_life, check_kinds, check_limit, check_score
+from ..validation import validate_filters, validate_half_life, validate_kinds, validate_limit, validate_score
 from .binding import memory_of_run
 
 __all__ = ["MemweldRetriever"]
@@ -75,7 +75,13 @@ class MemweldRetriever(BaseRetriever):
         recency: timedelta | None = None,
         **fields: Any,
     ) -> None:
-        search = {"k": k, "kinds": check_kinds(kinds), "filters": filters, "min_score": min_score, "recency": recency}
+        search = {
+            "k": k,
+            "kinds": validate_kinds(kinds),
+            "filters": filters,
+            "min_score": min_score,
+            "recency": recency,
+        }
         # The rules here and not in pydantic's validators, whose error would be another than everywhere else.
         _check(search)
         super().__init__(memory=check_source(memory), **search, **fields)  # pyright: ignore[reportCallIssue]
@@ -136,11 +142,11 @@ class MemweldRetriever(BaseRetriever):
 def _check(search: Mapping[str, Any]) -> None:
     if unknown := search.keys() - set(_SEARCH):
         raise invalid("keyword", min(unknown), f"a search takes {', '.join(_SEARCH)}", "Leave it out.")
-    check_limit(search["k"], name="k")
-    check_kinds(search["kinds"])
-    check_filters(search["filters"])
-    check_score("min_score", search["min_score"])
-    check_half_life(search["recency"])
+    validate_limit(search["k"], name="k")
+    validate_kinds(search["kinds"])
+    validate_filters(search["filters"])
+    validate_score("min_score", search["min_score"])
+    validate_half_life(search["recency"])
 
 
 def _searchable(query: object) -> str:

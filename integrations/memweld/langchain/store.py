@@ -24,12 +24,12 @@ from langgraph.store.base import (
 )
 
 from ..adapters.binding import MemorySource, check_source
-from ..engine.filters import check_conditions
+from ..engine.filters import validate_conditions
 from ..errors import invalid
 from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
 from ..models import JSON, ValueEntry, ValueWrite
-from ..validation import check_json, check_limit
+from ..validation import validate_json, validate_limit
 from .binding import memory_of_run
 from .store_places import decode_key, decode_namespace, encode_key, encode_namespace
 from .store_search import Found, search_records
@@ -141,7 +141,7 @@ class MemweldStore(BaseStore):
             raise invalid("value", op.value, f"it must be a dict, not {type(op.value).__name__}", "Wrap it in one.")
         ttl = None if op.ttl is None else op.ttl * 60
         value = dict(op.value)
-        check_json("value", value)
+        validate_json("value", value)
         text = None if self._fields is None else item_text(value, op.index, self._fields)
         return ValueWrite(namespace=namespace, key=key, value=value, text=text, ttl=ttl)
 
@@ -162,7 +162,7 @@ class MemweldStore(BaseStore):
         return None
 
     def _search(self, memory: Memory, op: SearchOp) -> list[SearchItem]:
-        under, where = encode_namespace(op.namespace_prefix), check_conditions(op.filter)
+        under, where = encode_namespace(op.namespace_prefix), validate_conditions(op.filter)
         offset, limit = _page(op)
         if not limit:
             return []
@@ -197,8 +197,8 @@ def _place(op: GetOp | PutOp) -> tuple[str, str]:
 
 
 def _page(op: SearchOp | ListNamespacesOp) -> tuple[int, int]:
-    offset = check_limit(op.offset, name="offset", minimum=0, maximum=_MOST)
-    return offset, check_limit(op.limit, minimum=0, maximum=_MOST)
+    offset = validate_limit(op.offset, name="offset", minimum=0, maximum=_MOST)
+    return offset, validate_limit(op.limit, minimum=0, maximum=_MOST)
 
 
 def _query(query: str | None) -> str:

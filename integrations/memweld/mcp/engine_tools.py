@@ -20,24 +20,24 @@ from fastmcp.tools import Tool, ToolResult
 from pydantic import PrivateAttr
 
 from ..engine.codec import PRIMITIVES, decode_arguments, encode_answer
-from ..engine.filters import check_conditions
+from ..engine.filters import validate_conditions
 from ..engine.protocol import Engine, ItemDraft, KeyedDraft
 from ..errors import MemweldError, invalid
 from ..memory.backend import Backend
-from ..memory.export_format import check_kept
+from ..memory.export_format import validate_export_data
 from ..memory.memory import Memory
 from ..memory.messages import to_messages
 from ..models import ValueWrite
 from ..scope import Scope
 from ..validation import (
-    check_filters,
-    check_json,
-    check_key,
-    check_limit,
-    check_metadata,
-    check_prefix,
-    check_text,
-    check_ttl,
+    validate_filters,
+    validate_json,
+    validate_key,
+    validate_limit,
+    validate_metadata,
+    validate_prefix,
+    validate_text,
+    validate_ttl,
 )
 from .principal import Access, Caller
 
@@ -50,7 +50,7 @@ _MOST_SECONDS = 60
 
 
 def _final_text(name: str, text: str) -> None:
-    if check_text(name, text) != text:
+    if validate_text(name, text) != text:
         raise invalid(name, text, "it is not in the form in which texts are kept", "Strip and NFC-normalise it.")
 
 
@@ -60,13 +60,13 @@ def _drafts(drafts: Sequence[ItemDraft]) -> None:
         if draft.role not in ("user", "assistant"):
             raise invalid("role", draft.role, "facts come from the user or the assistant", "Leave the message out.")
         if draft.name is not None:
-            check_key("message name", draft.name)
+            validate_key("message name", draft.name)
 
 
 def _draft(draft: KeyedDraft) -> None:
-    check_key("key", draft.key)
+    validate_key("key", draft.key)
     _final_text("text", draft.text)
-    check_json("metadata", draft.metadata)
+    validate_json("metadata", draft.metadata)
     if draft.kind not in ("preference", "task"):
         raise invalid("kind", draft.kind, "it is stored in another way", "Store a preference or a task.")
 
@@ -83,18 +83,18 @@ def _timeout(seconds: float) -> None:
 
 def _writes(writes: Sequence[ValueWrite]) -> None:
     for write in writes:
-        check_key("namespace", write.namespace)
-        check_key("key", write.key)
-        check_json("value", write.value)
-        check_ttl(write.ttl)
+        validate_key("namespace", write.namespace)
+        validate_key("key", write.key)
+        validate_json("value", write.value)
+        validate_ttl(write.ttl)
         if write.text is not None:
             _final_text("text", write.text)
 
 
 def _wanted(wanted: Sequence[tuple[str, str]]) -> None:
     for namespace, key in wanted:
-        check_key("namespace", namespace)
-        check_key("key", key)
+        validate_key("namespace", namespace)
+        validate_key("key", key)
 
 
 def _version(version: int, name: str = "if_version") -> None:
@@ -107,25 +107,25 @@ def _version(version: int, name: str = "if_version") -> None:
 _RULES: Mapping[str, Callable[[Any], object]] = {
     "drafts": _drafts,
     "draft": _draft,
-    "metadata": check_metadata,
-    "filters": check_filters,
-    "limit": lambda limit: check_limit(limit, maximum=_MAX_LIMIT),
-    "query": lambda text: check_text("query", text),
+    "metadata": validate_metadata,
+    "filters": validate_filters,
+    "limit": lambda limit: validate_limit(limit, maximum=_MAX_LIMIT),
+    "query": lambda text: validate_text("query", text),
     "text": lambda text: _final_text("text", text),
-    "value": lambda value: check_json("value", value),
+    "value": lambda value: validate_json("value", value),
     "if_version": _version,
     "epoch": lambda number: _version(number, name="epoch"),
-    "ttl": check_ttl,
+    "ttl": validate_ttl,
     "half_life": _half_life,
     "timeout": _timeout,
     "writes": _writes,
     "wanted": _wanted,
-    "where": check_conditions,
-    "kept": check_kept,
-    "offset": lambda offset: check_limit(offset, name="offset", minimum=0, maximum=_MAX_LIMIT),
-    **{name: lambda text, name=name: check_prefix(name, text) for name in ("under", "prefix")},
+    "where": validate_conditions,
+    "kept": validate_export_data,
+    "offset": lambda offset: validate_limit(offset, name="offset", minimum=0, maximum=_MAX_LIMIT),
+    **{name: lambda text, name=name: validate_prefix(name, text) for name in ("under", "prefix")},
     **{
-        name: lambda key, name=name: check_key(name, key)
+        name: lambda key, name=name: validate_key(name, key)
         for name in ("session_id", "memory_id", "about", "after", "before", "namespace", "key")
     },
 }
@@ -180,7 +180,7 @@ class EngineTool(Tool):
         place = data.get("after")
         if place is not None and not (isinstance(place, list) and len(cast("list[Any]", place)) == 2):
             raise invalid("after", place, "it is a pair of user_id and agent_id", "Pass the last of the page before.")
-        limit = check_limit(data.get("limit"), maximum=_MAX_LIMIT)
+        limit = validate_limit(data.get("limit"), maximum=_MAX_LIMIT)
         after = None if place is None else Scope(*cast("list[Any]", place))
         while listed := self._engine.list_scopes(after=after, limit=limit):
             allowed = [scope for scope in listed if caller.agents or scope.user_id is not None]

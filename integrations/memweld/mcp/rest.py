@@ -31,7 +31,7 @@ from ..errors import (
 from ..memory.memory import Memory
 from ..models import JSON
 from ..scope import Scope
-from ..validation import check_key
+from ..validation import validate_key
 from .limits import DailyWrites, RefusedError, read_body
 from .principal import Caller
 from .served_memory import opener
@@ -204,10 +204,10 @@ class _KeyValue:
         if request.scope["query_string"]:
             # A client that does not encode its keys would read and write another key than it says.
             raise InvalidInputError("The path takes no query: write a ? within a key as %3F.")
-        check_key("namespace", namespace)
+        validate_key("namespace", namespace)
         if key is None:
             return await anyio.to_thread.run_sync(_list, memory, namespace)
-        check_key("key", key)
+        validate_key("key", key)
         if request.method != "PUT":
             return await anyio.to_thread.run_sync(
                 _delete if request.method == "DELETE" else _get, memory, namespace, key

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..engine.protocol import Engine
 from ..errors import ConfigurationError
 from ..scope import Scope
-from .capture_queue import GRACE_SECONDS, background_of
+from .capture_queue import GRACE_SECONDS, capture_queue_of
 from .memory import Memory
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Backend:
         Returns:
             Whether it is.
         """
-        return background_of(self._engine).flush(timeout)
+        return capture_queue_of(self._engine).flush(timeout)
 
     def sweep(self) -> int:
         """Delete all users' state values whose time has come; how many. A server sweeps by itself: 0."""
@@ -171,7 +171,7 @@ class Backend:
             grace: Seconds to wait for LLMs. What they have not answered then is kept as it was said; to wait for them
                 as long as it takes, `flush` before.
         """
-        background_of(self._engine).finish(grace)
+        capture_queue_of(self._engine).finish(grace)
         self._engine.close()
 
     def __enter__(self) -> Backend:

@@ -1,6 +1,6 @@
 """Work that nobody waits for: done in order within a session, within bounds, and finished before the program ends.
 
-One `Background` belongs to each engine. What is submitted is done by daemon threads that live while there is work;
+One `CaptureQueue` belongs to each engine. What is submitted is done by daemon threads that live while there is work;
 `memweld.Backend.close` and the end of the program wait for what was begun, for a while: then what is left is done
 without what is slow in it. A killed process loses what was not done.
 """
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from ..engine.cancellation import Hurry
 from ..engine.protocol import Engine
 
-__all__ = ["GRACE_SECONDS", "Background", "background_of"]
+__all__ = ["GRACE_SECONDS", "CaptureQueue", "capture_queue_of"]
 
 Work = Callable[[], object]
 
@@ -42,7 +42,7 @@ class _Task:
     instead: Work | None
 
 
-class Background:
+class CaptureQueue:
     """A bounded queue with threads of its own. Thread-safe.
 
     Args:
@@ -209,16 +209,16 @@ def _do_quickly(tasks: Sequence[_Task]) -> None:
 
 
 _lock = threading.Lock()
-_of_engines: weakref.WeakKeyDictionary[Engine, Background] = weakref.WeakKeyDictionary()
-_running: weakref.WeakSet[Background] = weakref.WeakSet()
+_of_engines: weakref.WeakKeyDictionary[Engine, CaptureQueue] = weakref.WeakKeyDictionary()
+_running: weakref.WeakSet[CaptureQueue] = weakref.WeakSet()
 
 
-def background_of(engine: Engine) -> Background:
+def capture_queue_of(engine: Engine) -> CaptureQueue:
     """The engine's background; made when first asked for."""
     with _lock:
         found = _of_engines.get(engine)
         if found is None:
-            found = _of_engines[engine] = Background()
+            found = _of_engines[engine] = CaptureQueue()
             _running.add(found)
         return found
 

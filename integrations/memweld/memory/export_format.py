@@ -6,14 +6,22 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
-from ..engine.protocol import Kept, KeptSession, KeptValue
+from ..engine.protocol import ExportData, ExportedSession, ExportedValue
 from ..errors import InvalidInputError, invalid
 from ..models import JSON, MemoryItem
 from ..scope import Scope, validate_identity
-from ..validation import MAX_VALUE_CHARACTERS, check_json, check_key, check_metadata, check_text, check_time, check_ttl
+from ..validation import (
+    MAX_VALUE_CHARACTERS,
+    validate_json,
+    validate_key,
+    validate_metadata,
+    validate_text,
+    validate_time,
+    validate_ttl,
+)
 from .messages import to_message
 
-__all__ = ["check_kept", "read_export"]
+__all__ = ["read_export", "validate_export_data"]
 
 T = TypeVar("T")
 
@@ -22,7 +30,7 @@ _REMEDY = "Pass what Memory.export() returned, or the file that `memweld export`
 _MESSAGE = ("id", "role", "content", "name", "tool_calls", "tool_call_id", "native", "created_at")
 
 
-def read_export(scope: Scope, data: object) -> Kept:
+def read_export(scope: Scope, data: object) -> ExportData:
     """The parts of an export that is to be restored for this scope.
 
     Raises:
@@ -38,16 +46,16 @@ def read_export(scope: Scope, data: object) -> Kept:
     if export.get("user_id") != scope.user_id:
         remedy = "Restore it for that user; if the user has another id now, write that id into the export's user_id."
         raise invalid("export", export.get("user_id"), f"it is of another user than the memory of {scope}", remedy)
-    kept = Kept(
+    kept = ExportData(
         items=tuple(_each(export, "items", _item)),
         values=tuple(_each(export, "state", _value)),
         sessions=tuple(_sessions(export)),
     )
-    check_kept(kept)
+    validate_export_data(kept)
     return kept
 
 
-def check_kept(kept: Kept) -> None:
+def validate_export_data(kept: ExportData) -> None:
     """Apply the rules for input to what is to be restored.
 
     Raises:
@@ -56,12 +64,12 @@ def check_kept(kept: Kept) -> None:
     for item in kept.items:
         _check_item(item)
     for value in kept.values:
-        check_key("namespace", value.namespace)
-        check_key("key", value.key)
-        check_json("value", value.value)
-        check_ttl(value.ttl)
+        validate_key("namespace", value.namespace)
+        validate_key("key", value.key)
+        validate_json("value", value.value)
+        validate_ttl(value.ttl)
     for session in kept.sessions:
-        check_key("session_id", session.session_id)
+        validate_key("session_id", session.session_id)
         for message in session.messages:
             if message.id is None or message.created_at is None:
                 raise invalid("message", message.id, "a message that is restored has an id and a time", _REMEDY)
@@ -69,8 +77,8 @@ def check_kept(kept: Kept) -> None:
 
 
 def _check_item(item: MemoryItem) -> None:
-    check_key("memory_id", item.id)
-    if check_text("text", item.text) != item.text:
+    validate_key("memory_id", item.id)
+    if validate_text("text", item.text) != item.text:
         raise invalid("text", item.text, "it is not in the form in which texts are kept", _REMEDY)
     if item.kind not in ("item", "preference", "task", "record"):
         raise invalid("kind", item.kind, "there is no such kind", _REMEDY)
@@ -82,17 +90,17 @@ def _check_item(item: MemoryItem) -> None:
         given = getattr(item, name)
         if given is not None:
             # The key of a record holds a namespace and a key.
-            check_text(name, given, maximum=8_192) if item.kind == "record" else check_key(name, given)
+            validate_text(name, given, maximum=8_192) if item.kind == "record" else validate_key(name, given)
     if item.extraction_error is not None:
-        check_text("extraction_error", item.extraction_error)
+        validate_text("extraction_error", item.extraction_error)
     if not isinstance(item.metadata, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise invalid("metadata", item.metadata, "it must be a JSON object", _REMEDY)
     if item.role not in (None, "user", "assistant"):
         raise invalid("role", item.role, "facts come from the user or the assistant", _REMEDY)
     if item.kind == "item":
-        check_metadata(item.metadata)
+        validate_metadata(item.metadata)
     else:
-        check_json("metadata", item.metadata, maximum=MAX_VALUE_CHARACTERS)
+        validate_json("metadata", item.metadata, maximum=MAX_VALUE_CHARACTERS)
 
 
 def _each(export: Mapping[str, JSON], part: str, read: Callable[[Mapping[str, Any]], T]) -> Iterator[T]:
@@ -109,7 +117,7 @@ def _each(export: Mapping[str, JSON], part: str, read: Callable[[Mapping[str, An
 
 
 def _time(row: Mapping[str, Any], name: str) -> datetime:
-    moment = check_time(name, row.get(name))
+    moment = validate_time(name, row.get(name))
     if moment is None:
         raise invalid(name, None, "it is missing", _REMEDY)
     return moment
@@ -122,8 +130,8 @@ def _agent(row: Mapping[str, Any]) -> str | None:
 
 def _item(row: Mapping[str, Any]) -> MemoryItem:
     return MemoryItem(
-        id=check_key("id", row.get("id")),
-        text=check_text("text", row.get("text")),
+        id=validate_key("id", row.get("id")),
+        text=validate_text("text", row.get("text")),
         created_at=_time(row, "created_at"),
         updated_at=_time(row, "updated_at"),
         agent_id=_agent(row),
@@ -138,24 +146,24 @@ def _item(row: Mapping[str, Any]) -> MemoryItem:
     )
 
 
-def _value(row: Mapping[str, Any]) -> KeptValue:
-    return KeptValue(
-        namespace=check_key("namespace", row.get("namespace")),
-        key=check_key("key", row.get("key")),
+def _value(row: Mapping[str, Any]) -> ExportedValue:
+    return ExportedValue(
+        namespace=validate_key("namespace", row.get("namespace")),
+        key=validate_key("key", row.get("key")),
         value=row.get("value"),
         created_at=_time(row, "created_at"),
         updated_at=_time(row, "updated_at"),
         agent_id=_agent(row),
         ttl=row.get("ttl"),
-        expires_at=check_time("expires_at", row.get("expires_at")),
+        expires_at=validate_time("expires_at", row.get("expires_at")),
     )
 
 
-def _sessions(export: Mapping[str, JSON]) -> Iterator[KeptSession]:
+def _sessions(export: Mapping[str, JSON]) -> Iterator[ExportedSession]:
     """The messages by session, in the order of the export."""
 
     def place_of(row: Mapping[str, Any]) -> tuple[str | None, str]:
-        return _agent(row), check_key("session_id", row.get("session_id"))
+        return _agent(row), validate_key("session_id", row.get("session_id"))
 
     spoken: dict[tuple[str | None, str], list[Any]] = {}
     read = _each(export, "messages", lambda row: (place_of(row), to_message({k: row[k] for k in _MESSAGE if k in row})))
@@ -168,7 +176,7 @@ def _sessions(export: Mapping[str, JSON]) -> Iterator[KeptSession]:
         # Exports of the first version have no sessions.
         said = (messages[0].created_at, messages[-1].created_at)
         started_at, updated_at = times.get((agent_id, session_id), said)
-        yield KeptSession(
+        yield ExportedSession(
             session_id=session_id,
             started_at=started_at,
             updated_at=updated_at,

@@ -12,14 +12,14 @@ from ..errors import BackendUnavailableError, InvalidInputError, invalid
 from ..models import JSON, ChatMessage, Hit, MemoryItem, TaskOutcome, ValueEntry, ValueWrite
 from ..scope import Scope
 from ..validation import (
-    check_json,
-    check_key,
-    check_kinds,
-    check_limit,
-    check_metadata,
-    check_prefix,
-    check_text,
-    check_ttl,
+    validate_json,
+    validate_key,
+    validate_kinds,
+    validate_limit,
+    validate_metadata,
+    validate_prefix,
+    validate_text,
+    validate_ttl,
 )
 from .messages import MessagesLike, to_messages
 
@@ -34,7 +34,7 @@ def _keyed(engine: Engine, scope: Scope, kind: str) -> Iterator[MemoryItem]:
     """All items of one kind that are kept in exactly this scope."""
     after: str | None = None
     while True:
-        page = engine.list_items(scope, limit=_PAGE, after=after, kinds=check_kinds(kind), filters={})
+        page = engine.list_items(scope, limit=_PAGE, after=after, kinds=validate_kinds(kind), filters={})
         yield from (item for item in page if item.agent_id == scope.agent_id)
         if len(page) < _PAGE:
             return
@@ -58,16 +58,16 @@ class Preferences:
         Raises:
             InvalidInputError: The key or value breaks a rule.
         """
-        key = check_key("key", key)
-        written = check_json("value", value, maximum=65_536, inside=1)
-        text = check_text("preference", f"{key}: {value if isinstance(value, str) else written}")
+        key = validate_key("key", key)
+        written = validate_json("value", value, maximum=65_536, inside=1)
+        text = validate_text("preference", f"{key}: {value if isinstance(value, str) else written}")
         return self._engine.put_keyed(
             self._scope, KeyedDraft(kind="preference", key=key, text=text, metadata={"value": value})
         )
 
     def get(self, key: str, default: JSON = None) -> JSON:
         """The preference's value, or ``default`` where none is set."""
-        item = self._engine.get_keyed(self._scope, "preference", check_key("key", key))
+        item = self._engine.get_keyed(self._scope, "preference", validate_key("key", key))
         return default if item is None else item.metadata.get("value")
 
     def all(self) -> dict[str, JSON]:
@@ -77,13 +77,13 @@ class Preferences:
 
     def search(self, query: str, *, limit: int = 5) -> list[Hit]:
         """The preferences that fit a question, best first."""
-        query = check_text("query", query)
-        kinds = check_kinds("preference")
-        return self._engine.search_items(self._scope, query, limit=check_limit(limit), kinds=kinds, filters={})
+        query = validate_text("query", query)
+        kinds = validate_kinds("preference")
+        return self._engine.search_items(self._scope, query, limit=validate_limit(limit), kinds=kinds, filters={})
 
     def delete(self, key: str) -> bool:
         """Forget the preference; whether there was one."""
-        item = self._engine.get_keyed(self._scope, "preference", check_key("key", key))
+        item = self._engine.get_keyed(self._scope, "preference", validate_key("key", key))
         if item is not None:
             self._engine.delete_item(self._scope, item.id)
         return item is not None
@@ -129,18 +129,18 @@ class Tasks:
         Raises:
             InvalidInputError: An argument breaks a rule.
         """
-        task_id = check_key("task_id", task_id)
-        outcome = check_text("outcome", outcome)
+        task_id = validate_key("task_id", task_id)
+        outcome = validate_text("outcome", outcome)
         if success is not None and not isinstance(success, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise invalid("success", success, "it must be true, false or null", "Say whether the task went well.")
-        own = check_metadata(metadata)
+        own = validate_metadata(metadata)
         if taken := {"outcome", "success"} & set(own):
             raise invalid("metadata", own, f"the key {min(taken)!r} is taken", "Rename it.")
         verdict = {True: " (succeeded)", False: " (failed)", None: ""}[success]
         draft = KeyedDraft(
             kind="task",
             key=task_id,
-            text=check_text("task", f"{task_id}: {outcome}{verdict}"),
+            text=validate_text("task", f"{task_id}: {outcome}{verdict}"),
             metadata={**own, "outcome": outcome, "success": success},
         )
         return _outcome(self._engine.put_keyed(self._scope, draft), score=1.0)
@@ -152,12 +152,12 @@ class Tasks:
             task_id: The id of a recorded task, or a description of a new one.
             limit: How many outcomes at most.
         """
-        task_id = check_key("task_id", task_id)
-        limit = check_limit(limit)
+        task_id = validate_key("task_id", task_id)
+        limit = validate_limit(limit)
         own = self._engine.get_keyed(self._scope, "task", task_id)
         outcomes = [] if own is None else [_outcome(own, score=1.0)]
         query = task_id if own is None else own.text
-        kinds = check_kinds("task")
+        kinds = validate_kinds("task")
         hits = self._engine.search_items(self._scope, query, limit=limit + 1, kinds=kinds, filters={})
         similar = (hit for hit in hits if own is None or hit.id != own.id)
         outcomes += [_outcome(hit, score=hit.score) for hit in similar]
@@ -195,7 +195,7 @@ class State(MutableMapping[str, JSON]):
     def __init__(self, engine: Engine, scope: Scope, namespace: str) -> None:
         self._engine = engine
         self._scope = scope
-        self.namespace = check_key("namespace", namespace)
+        self.namespace = validate_key("namespace", namespace)
 
     def set(self, key: str, value: JSON, *, ttl: float | None = None, text: str | None = None) -> None:
         """Store a value, replacing what the key held together with its end and its text.
@@ -210,19 +210,19 @@ class State(MutableMapping[str, JSON]):
         Raises:
             InvalidInputError: An argument breaks a rule.
         """
-        check_json("value", value)
-        checked = None if text is None else check_text("text", text)
-        key = check_key("key", key)
-        self._engine.put_value(self._scope, self.namespace, key, value, text=checked, ttl=check_ttl(ttl))
+        validate_json("value", value)
+        checked = None if text is None else validate_text("text", text)
+        key = validate_key("key", key)
+        self._engine.put_value(self._scope, self.namespace, key, value, text=checked, ttl=validate_ttl(ttl))
 
     def get(self, key: str, default: JSON = None) -> JSON:
         """The value, or ``default`` where the key holds none."""
-        stored = self._engine.get_value(self._scope, self.namespace, check_key("key", key))
+        stored = self._engine.get_value(self._scope, self.namespace, validate_key("key", key))
         return default if stored is None else stored.value
 
     def delete(self, key: str) -> bool:
         """Remove the key; whether it was there."""
-        return self._engine.delete_value(self._scope, self.namespace, check_key("key", key))
+        return self._engine.delete_value(self._scope, self.namespace, validate_key("key", key))
 
     def list_keys(self) -> list[str]:
         """All keys, sorted."""
@@ -244,12 +244,12 @@ class State(MutableMapping[str, JSON]):
         if fn is None:
             super().update(key, **values)
             return None
-        key = check_key("key", key)
+        key = validate_key("key", key)
         value = None
         for _ in self._attempts(key):
             stored = self._engine.get_value(self._scope, self.namespace, key)
             value = fn(default if stored is None else stored.value)
-            check_json("value", value)
+            validate_json("value", value)
             version = 0 if stored is None else stored.version
             if self._engine.put_value(self._scope, self.namespace, key, value, if_version=version) is not None:
                 break
@@ -261,7 +261,7 @@ class State(MutableMapping[str, JSON]):
         Raises:
             KeyError: There is none, and no default was given.
         """
-        key = check_key("key", key)
+        key = validate_key("key", key)
         for _ in self._attempts(key):
             stored = self._engine.get_value(self._scope, self.namespace, key)
             if stored is None:
@@ -293,8 +293,8 @@ class State(MutableMapping[str, JSON]):
         Raises:
             InvalidInputError: The key or value breaks a rule.
         """
-        key = check_key("key", key)
-        check_json("value", default)
+        key = validate_key("key", key)
+        validate_json("value", default)
         for _ in self._attempts(key):
             stored = self._engine.get_value(self._scope, self.namespace, key)
             if stored is not None:
@@ -324,7 +324,7 @@ class State(MutableMapping[str, JSON]):
         Raises:
             InvalidInputError: The prefix can begin no key.
         """
-        return self._pages(check_prefix("prefix", prefix))
+        return self._pages(validate_prefix("prefix", prefix))
 
     def _pages(self, prefix: str) -> Iterator[ValueEntry]:
         after: str | None = None
@@ -344,7 +344,7 @@ class State(MutableMapping[str, JSON]):
         return _Values(self)
 
     def __getitem__(self, key: str) -> JSON:
-        stored = self._engine.get_value(self._scope, self.namespace, check_key("key", key))
+        stored = self._engine.get_value(self._scope, self.namespace, validate_key("key", key))
         if stored is None:
             raise KeyError(key)
         return stored.value
@@ -360,7 +360,7 @@ class State(MutableMapping[str, JSON]):
         if not isinstance(key, str):
             return False
         try:
-            return self._engine.get_value(self._scope, self.namespace, check_key("key", key)) is not None
+            return self._engine.get_value(self._scope, self.namespace, validate_key("key", key)) is not None
         except InvalidInputError:
             return False
 
@@ -380,7 +380,7 @@ class History:
     def __init__(self, engine: Engine, scope: Scope, session_id: str) -> None:
         self._engine = engine
         self._scope = scope
-        self.session_id = check_key("session_id", session_id)
+        self.session_id = validate_key("session_id", session_id)
 
     def append(self, messages: MessagesLike) -> list[ChatMessage]:
         """Append one message or several, all or none.
@@ -417,8 +417,8 @@ class History:
         Raises:
             MemoryNotFoundError: The session has no message with the id ``before``.
         """
-        checked = None if limit is None else check_limit(limit, maximum=1_000_000)
-        place = None if before is None else check_key("before", before)
+        checked = None if limit is None else validate_limit(limit, maximum=1_000_000)
+        place = None if before is None else validate_key("before", before)
         return self._engine.read_messages(self._scope, self.session_id, limit=checked, before=place)
 
     def clear(self) -> int:

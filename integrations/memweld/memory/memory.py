@@ -14,17 +14,17 @@ from ..errors import ConfigurationError, InvalidInputError, invalid
 from ..models import JSON, Captured, ChatMessage, EraseReceipt, Hit, Kind, MemoryItem, Related, Session
 from ..scope import Scope
 from ..validation import (
-    check_filters,
-    check_half_life,
-    check_key,
-    check_kinds,
-    check_limit,
-    check_metadata,
-    check_score,
-    check_text,
-    check_time,
+    validate_filters,
+    validate_half_life,
+    validate_key,
+    validate_kinds,
+    validate_limit,
+    validate_metadata,
+    validate_score,
+    validate_text,
+    validate_time,
 )
-from .capture_queue import background_of
+from .capture_queue import capture_queue_of
 from .export_format import read_export
 from .facets import History, Preferences, State, Tasks
 from .messages import MessagesLike, to_messages
@@ -47,7 +47,7 @@ _ASKED = re.compile(r"[^.!。！?？؟;；,，،…\n]*[?？؟]+\s*")
 def _drafts(messages: Sequence[ChatMessage], roles: Sequence[str]) -> list[ItemDraft]:
     spoken = ((message, message.text.strip()) for message in messages if message.role in roles)
     return [
-        ItemDraft(text=check_text("message", text), role=message.role, name=message.name)
+        ItemDraft(text=validate_text("message", text), role=message.role, name=message.name)
         for message, text in spoken
         if text
     ]
@@ -148,9 +148,9 @@ class Memory:
         if not drafts:
             raise invalid("messages", messages, "no message of the user or assistant has text", "Add what was said.")
         wanted = self._wants_extraction(infer)
-        checked_metadata = check_metadata(metadata)
-        checked_session = None if session_id is None else check_key("session_id", session_id)
-        checked_time = check_time("created_at", created_at)
+        checked_metadata = validate_metadata(metadata)
+        checked_session = None if session_id is None else validate_key("session_id", session_id)
+        checked_time = validate_time("created_at", created_at)
         epoch = self._engine.get_epoch(self.scope) if wanted else None
         for extract in (True, False) if wanted else (False,):
             items = self._engine.add_items(
@@ -198,14 +198,14 @@ class Memory:
         Raises:
             InvalidInputError: An argument breaks a rule.
         """
-        least = check_score("min_score", min_score)
+        least = validate_score("min_score", min_score)
         hits = self._engine.search_items(
             self.scope,
-            check_text("query", query),
-            limit=check_limit(limit),
-            kinds=check_kinds(kinds),
-            filters=check_filters(filters),
-            half_life=check_half_life(recency),
+            validate_text("query", query),
+            limit=validate_limit(limit),
+            kinds=validate_kinds(kinds),
+            filters=validate_filters(filters),
+            half_life=validate_half_life(recency),
         )
         return hits if least is None else [hit for hit in hits if hit.score >= least]
 
@@ -215,7 +215,7 @@ class Memory:
         Raises:
             MemoryNotFoundError: There is none in this scope.
         """
-        return self._engine.get_item(self.scope, check_key("memory_id", memory_id))
+        return self._engine.get_item(self.scope, validate_key("memory_id", memory_id))
 
     def all(
         self,
@@ -238,10 +238,10 @@ class Memory:
         """
         return self._engine.list_items(
             self.scope,
-            limit=check_limit(limit),
-            after=None if after is None else check_key("after", after),
-            kinds=check_kinds(kinds),
-            filters=check_filters(filters),
+            limit=validate_limit(limit),
+            after=None if after is None else validate_key("after", after),
+            kinds=validate_kinds(kinds),
+            filters=validate_filters(filters),
         )
 
     def update(self, memory_id: str, text: str, *, metadata: Mapping[str, JSON] | None = None) -> MemoryItem:
@@ -252,9 +252,9 @@ class Memory:
             InvalidInputError: The text breaks a rule, another memory says the same, or the memory is a preference, a
                 task's outcome or a record, which are changed by their key.
         """
-        checked = None if metadata is None else check_metadata(metadata)
+        checked = None if metadata is None else validate_metadata(metadata)
         return self._engine.update_item(
-            self.scope, check_key("memory_id", memory_id), check_text("text", text), checked
+            self.scope, validate_key("memory_id", memory_id), validate_text("text", text), checked
         )
 
     def delete(self, memory_id: str) -> None:
@@ -263,7 +263,7 @@ class Memory:
         Raises:
             MemoryNotFoundError: There is none in this scope.
         """
-        self._engine.delete_item(self.scope, check_key("memory_id", memory_id))
+        self._engine.delete_item(self.scope, validate_key("memory_id", memory_id))
 
     def clear(self) -> int:
         """Delete all memories of the scope: items, preferences, tasks and records. State and history stay.
@@ -294,7 +294,7 @@ class Memory:
             InvalidInputError: An argument breaks a rule.
         """
         return self._engine.related_items(
-            self.scope, check_key("about", about), limit=check_limit(limit, maximum=_MOST_RELATED)
+            self.scope, validate_key("about", about), limit=validate_limit(limit, maximum=_MOST_RELATED)
         )
 
     def settle_graph(self, timeout: float | None = None) -> bool:
@@ -349,8 +349,8 @@ class Memory:
         Returns:
             A block of text, or an empty string where nothing is remembered or the query is blank.
         """
-        limit = check_limit(limit)
-        budget = check_limit(budget, name="budget", maximum=10_000_000)
+        limit = validate_limit(limit)
+        budget = validate_limit(budget, name="budget", maximum=10_000_000)
         wanted = recall_query(query)
         if not wanted:
             return ""
@@ -396,8 +396,8 @@ class Memory:
             raise invalid("keep", keep, "it is turn, history or facts", "Choose one.")
         turn = to_messages(messages)
         wanted = self._wants_extraction(infer)
-        checked_metadata = check_metadata(metadata)
-        checked_session = None if session_id is None else check_key("session_id", session_id)
+        checked_metadata = validate_metadata(metadata)
+        checked_session = None if session_id is None else validate_key("session_id", session_id)
         epoch = self._engine.get_epoch(self.scope) if keep != "history" and (wanted or background) else None
         if checked_session is not None and keep != "facts":
             self.history(checked_session).append(turn)
@@ -426,7 +426,7 @@ class Memory:
         if not background:
             return add()
         verbatim = functools.partial(add, infer=False)
-        background_of(self._engine).submit((self.scope, checked_session), add, instead=verbatim)
+        capture_queue_of(self._engine).submit((self.scope, checked_session), add, instead=verbatim)
         return []
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -438,7 +438,7 @@ class Memory:
         Returns:
             Whether it is.
         """
-        return background_of(self._engine).flush(timeout)
+        return capture_queue_of(self._engine).flush(timeout)
 
     def _is_mine(self, key: Hashable) -> bool:
         """Whether what waits under this key is of a scope that this one contains."""
@@ -475,5 +475,5 @@ class Memory:
         Returns:
             A receipt with the rows erased in each store.
         """
-        background_of(self._engine).drop(self._is_mine)
+        capture_queue_of(self._engine).drop(self._is_mine)
         return self._engine.erase(self.scope)

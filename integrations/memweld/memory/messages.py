@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from ..errors import InvalidInputError, invalid
 from ..models import JSON, ChatMessage, Role, ToolCall
-from ..validation import check_json, check_json_text, check_key, check_text, check_time, utc_now
+from ..validation import utc_now, validate_json, validate_json_text, validate_key, validate_text, validate_time
 
 if TYPE_CHECKING:
     from ulid import ULID
@@ -78,7 +78,7 @@ def _content(value: object) -> str | list[dict[str, JSON]]:
     if value is None:
         return ""
     if isinstance(value, str):
-        return check_json_text("content", value)
+        return validate_json_text("content", value)
     if not isinstance(value, (list, tuple)):
         rule = f"it must be text or a list of content parts, not {type(value).__name__}"
         raise invalid("content", value, rule, "Pass the text that was said.")
@@ -90,7 +90,7 @@ def _content(value: object) -> str | list[dict[str, JSON]]:
             parts.append(dict(cast("Mapping[str, JSON]", part)))
         else:
             raise invalid("content part", part, "a part is text or an object with a type", "Convert it.")
-    return cast("list[dict[str, JSON]]", json.loads(check_json("content", parts)))
+    return cast("list[dict[str, JSON]]", json.loads(validate_json("content", parts)))
 
 
 def _arguments(value: object) -> dict[str, JSON]:
@@ -100,10 +100,10 @@ def _arguments(value: object) -> dict[str, JSON]:
     if isinstance(value, str):
         with contextlib.suppress(ValueError, RecursionError):
             parsed = json.loads(value)
-            check_json("tool call arguments", parsed)
+            validate_json("tool call arguments", parsed)
     # What a model wrote that is no object is part of what was said: kept as it was, not refused.
     arguments = cast("JSON", parsed if isinstance(parsed, Mapping) else {"__raw__": value})
-    return cast("dict[str, JSON]", json.loads(check_json("tool call arguments", arguments)))
+    return cast("dict[str, JSON]", json.loads(validate_json("tool call arguments", arguments)))
 
 
 def _tool_call(value: object) -> ToolCall:
@@ -117,8 +117,8 @@ def _tool_call(value: object) -> ToolCall:
         raise invalid("tool call", dict(call), "its function must be an object with name and arguments", "Convert it.")
     function = cast("Mapping[str, Any]", function)
     arguments = function.get("arguments", function.get("args"))
-    name = check_key("tool call name", function.get("name"))
-    identity = check_key("tool call id", call.get("id") or new_id())
+    name = validate_key("tool call name", function.get("name"))
+    identity = validate_key("tool call id", call.get("id") or new_id())
     return ToolCall(id=identity, name=name, arguments=_arguments(arguments))
 
 
@@ -137,7 +137,7 @@ def _from_mapping(value: Mapping[str, Any], *, named: bool) -> ChatMessage:
     if native is None and set(value) - _FIELDS:
         # Fields that we have no word for stay readable in the form in which they came.
         native = {"framework": "openai", "message": {key: val for key, val in value.items() if key != "created_at"}}
-    identity, created_at = value.get("id"), check_time("created_at", value.get("created_at"))
+    identity, created_at = value.get("id"), validate_time("created_at", value.get("created_at"))
     return ChatMessage(
         role=_role(value["role"]),
         content=_content(value.get("content")),
@@ -162,7 +162,7 @@ def to_message(value: object) -> ChatMessage:
 def _checked(value: object, *, named: bool) -> ChatMessage:
     """One message, checked; where it is to be named, with an id and a time."""
     if isinstance(value, ChatMessage):
-        created_at = check_time("created_at", value.created_at)
+        created_at = validate_time("created_at", value.created_at)
         message = dataclasses.replace(
             value,
             role=_role(value.role),
@@ -179,9 +179,9 @@ def _checked(value: object, *, named: bool) -> ChatMessage:
     for name in ("id", "name", "tool_call_id"):
         given = getattr(message, name)
         if given is not None:
-            check_key(f"message {name}", given)
+            validate_key(f"message {name}", given)
     if message.native is not None:
-        check_json("native message", message.native)
+        validate_json("native message", message.native)
     return message
 
 
@@ -203,7 +203,7 @@ def to_messages(values: MessagesLike, *, named: bool = True) -> list[ChatMessage
         InvalidInputError: Nothing was given, or a message breaks a rule (its position is named).
     """
     if isinstance(values, str):
-        return [_checked({"role": "user", "content": check_text("message", values)}, named=named)]
+        return [_checked({"role": "user", "content": validate_text("message", values)}, named=named)]
     if isinstance(values, (ChatMessage, Mapping)):
         return [_checked(values, named=named)]
     if not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without types

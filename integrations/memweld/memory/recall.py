@@ -16,8 +16,8 @@ __all__ = [
     "NOTICE",
     "OPENING",
     "QUERY_CHARACTERS",
-    "memory_line",
-    "not_shown",
+    "drop_already_shown",
+    "format_memory",
     "recall_block",
     "recall_query",
 ]
@@ -47,7 +47,7 @@ def recall_query(said: str) -> str:
     return said.encode(errors="replace").decode().replace("\x00", " ").strip()[-QUERY_CHARACTERS:].strip()
 
 
-def not_shown(hits: Iterable[Hit], *, session_id: str | None, shown: Iterable[str]) -> list[Hit]:
+def drop_already_shown(hits: Iterable[Hit], *, session_id: str | None, shown: Iterable[str]) -> list[Hit]:
     """The hits without those that only repeat a message of this session that the model is shown anyway.
 
     What is remembered of other sessions stays, and what was said in a part of this one that is not shown.
@@ -68,7 +68,7 @@ def _unveiled(text: str) -> str:
     return " ".join(plain.split()) if _MARKER.search(plain) else text
 
 
-def memory_line(hit: Hit) -> str:
+def format_memory(hit: Hit) -> str:
     """A memory as one line with its date: line breaks folded, what looks like the block's markers escaped."""
     text = _MARKER.sub("&lt;", _unveiled(" ".join(hit.text.split())))
     return f"- [{hit.created_at:%Y-%m-%d}] {text}"
@@ -77,7 +77,7 @@ def memory_line(hit: Hit) -> str:
 def recall_block(hits: Sequence[Hit], *, budget: int = DEFAULT_BUDGET) -> str:
     """Write the hits, best first, as a block that a model reads as data. It does not say whose they are.
 
-    No memory can end the block (see `memory_line`). Memories that do not fit into ``budget`` characters are left out;
+    No memory can end the block (see `format_memory`). Memories that do not fit into ``budget`` characters are left out;
     the first is cut.
 
     Returns:
@@ -86,7 +86,7 @@ def recall_block(hits: Sequence[Hit], *, budget: int = DEFAULT_BUDGET) -> str:
     lines: list[str] = []
     room = budget
     for hit in hits:
-        line = memory_line(hit)
+        line = format_memory(hit)
         if lines and len(line) >= room:
             break
         lines.append(line if len(line) < room else f"{line[: max(room - 2, 0)]}…")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..engine.filters import check_conditions
+from ..engine.filters import validate_conditions
 from ..engine.protocol import Engine
 from ..models import JSON, ValueEntry, ValueWrite
 from ..scope import Scope
-from ..validation import check_json, check_key, check_limit, check_prefix, check_text, check_ttl
+from ..validation import validate_json, validate_key, validate_limit, validate_prefix, validate_text, validate_ttl
 
 __all__ = ["Values"]
 
@@ -17,11 +17,11 @@ _MOST = 1_000_000
 
 
 def _checked(write: ValueWrite) -> ValueWrite:
-    check_key("namespace", write.namespace)
-    check_key("key", write.key)
-    check_json("value", write.value)
-    text = None if write.text is None else check_text("text", write.text)
-    return replace(write, text=text, ttl=check_ttl(write.ttl))
+    validate_key("namespace", write.namespace)
+    validate_key("key", write.key)
+    validate_json("value", write.value)
+    text = None if write.text is None else validate_text("text", write.text)
+    return replace(write, text=text, ttl=validate_ttl(write.ttl))
 
 
 class Values:
@@ -41,7 +41,7 @@ class Values:
         Returns:
             An entry for each place, in order; None where there is no value.
         """
-        wanted = [(check_key("namespace", namespace), check_key("key", key)) for namespace, key in places]
+        wanted = [(validate_key("namespace", namespace), validate_key("key", key)) for namespace, key in places]
         return self._engine.read_values(self._scope, wanted, refresh=refresh) if wanted else []
 
     def write(self, writes: Sequence[ValueWrite]) -> None:
@@ -77,16 +77,16 @@ class Values:
         """
         return self._engine.find_values(
             self._scope,
-            under=check_prefix("under", under),
-            where=check_conditions(where),
-            offset=check_limit(offset, name="offset", minimum=0, maximum=_MOST),
-            limit=None if limit is None else check_limit(limit, maximum=_MOST),
+            under=validate_prefix("under", under),
+            where=validate_conditions(where),
+            offset=validate_limit(offset, name="offset", minimum=0, maximum=_MOST),
+            limit=None if limit is None else validate_limit(limit, maximum=_MOST),
             refresh=refresh,
         )
 
     def namespaces(self, under: str = "") -> list[str]:
         """The namespaces that hold values, in the order of the oldest value of each."""
-        return self._engine.list_namespaces(self._scope, under=check_prefix("under", under))
+        return self._engine.list_namespaces(self._scope, under=validate_prefix("under", under))
 
     def sweep(self) -> int:
         """Delete what has expired of this scope; how many values.

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from ..engine.protocol import Engine, Kept, KeptSession, KeptValue
+from ..engine.protocol import Engine, ExportData, ExportedSession, ExportedValue
 from ..errors import BackendUnavailableError, InvalidInputError, MemoryNotFoundError
 from ..memory.backend import Backend
-from ..memory.export_format import check_kept
+from ..memory.export_format import validate_export_data
 from ..models import ChatMessage, MemoryItem
 from ..scope import Scope
 from .copier import engine_of
@@ -18,7 +18,7 @@ from .copier import engine_of
 __all__ = ["Part", "Plan", "checked"]
 
 T = TypeVar("T")
-Part = MemoryItem | KeptValue | KeptSession
+Part = MemoryItem | ExportedValue | ExportedSession
 
 _BATCH = 200
 
@@ -32,9 +32,9 @@ def checked(place: str, part: Callable[[], T]) -> T:
     try:
         made = part()
         if isinstance(made, MemoryItem):
-            check_kept(Kept(items=(made,)))
-        elif isinstance(made, KeptValue):
-            check_kept(Kept(values=(made,)))
+            validate_export_data(ExportData(items=(made,)))
+        elif isinstance(made, ExportedValue):
+            validate_export_data(ExportData(values=(made,)))
     except InvalidInputError as error:
         raise InvalidInputError(f"{place}: {error}") from error
     return made
@@ -72,7 +72,7 @@ class Plan:
         """How many items, values, sessions and messages these parts are."""
         found: Counter[str] = Counter()
         for part in parts:
-            if isinstance(part, KeptSession):
+            if isinstance(part, ExportedSession):
                 found.update(sessions=1, messages=len(part.messages))
             else:
                 found.update(["items" if isinstance(part, MemoryItem) else "values"])
@@ -113,21 +113,21 @@ class Plan:
     def _store(self, engine: Engine, scope: Scope, parts: Sequence[Part], overwrite: bool) -> None:
         facts = [part for part in parts if isinstance(part, MemoryItem)]
         for items in _batches([item for item in facts if item.id not in self.undated or not _has(engine, scope, item)]):
-            self._restore(engine, scope, Kept(items=items))
-        for values in _batches([part for part in parts if isinstance(part, KeptValue)]):
-            self._restore(engine, scope, Kept(values=self._wanted(engine, scope, values, overwrite)))
-        for session in (part for part in parts if isinstance(part, KeptSession)):
+            self._restore(engine, scope, ExportData(items=items))
+        for values in _batches([part for part in parts if isinstance(part, ExportedValue)]):
+            self._restore(engine, scope, ExportData(values=self._wanted(engine, scope, values, overwrite)))
+        for session in (part for part in parts if isinstance(part, ExportedSession)):
             held = _ids(engine, scope, session.session_id)
             for messages in _batches([message for message in session.messages if message.id not in held]):
-                self._restore(engine, scope, Kept(sessions=(replace(session, messages=messages),)))
+                self._restore(engine, scope, ExportData(sessions=(replace(session, messages=messages),)))
 
-    def _restore(self, engine: Engine, scope: Scope, kept: Kept) -> None:
+    def _restore(self, engine: Engine, scope: Scope, kept: ExportData) -> None:
         counts = engine.restore(scope, kept)
         self.stored.update({store: counts[store] for store in ("items", "values", "messages")})
 
     def _wanted(
-        self, engine: Engine, scope: Scope, values: Sequence[KeptValue], overwrite: bool
-    ) -> tuple[KeptValue, ...]:
+        self, engine: Engine, scope: Scope, values: Sequence[ExportedValue], overwrite: bool
+    ) -> tuple[ExportedValue, ...]:
         """The values whose places are empty, or hold another one that is to give way."""
         held = engine.read_values(scope, [(value.namespace, value.key) for value in values])
         differing = [(value, there) for value, there in zip(values, held, strict=True) if there is not None]

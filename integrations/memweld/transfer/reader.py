@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from typing import Any
 
-from ..engine.protocol import Engine, Kept, KeptSession, KeptValue
+from ..engine.protocol import Engine, ExportData, ExportedSession, ExportedValue
 from ..models import ChatMessage, MemoryItem, ToolCall
 from ..scope import Scope
 
@@ -64,7 +64,7 @@ def _plain(value: object) -> object:
     raise TypeError(type(value).__name__)
 
 
-def _fields(row: MemoryItem | KeptValue | ChatMessage | ToolCall) -> dict[str, Any]:
+def _fields(row: MemoryItem | ExportedValue | ChatMessage | ToolCall) -> dict[str, Any]:
     return {each.name: getattr(row, each.name) for each in fields(row)}
 
 
@@ -85,7 +85,7 @@ class Walk:
         self._session: tuple[str | None, str] | None = None
         self._said = 0
 
-    def pages(self) -> Iterator[tuple[Kept, list[bytes]]]:
+    def pages(self) -> Iterator[tuple[ExportData, list[bytes]]]:
         """Each page and the hashes of its rows, in order."""
         after: str | None = None
         while True:
@@ -102,7 +102,7 @@ class Walk:
         for _, digests in self.pages():
             yield from digests
 
-    def _rows(self, kept: Kept) -> Iterator[bytes]:
+    def _rows(self, kept: ExportData) -> Iterator[bytes]:
         records = {(item.agent_id, item.key): item for item in kept.items if item.kind == "record"}
         for item in kept.items:
             if item.kind != "record":
@@ -114,7 +114,7 @@ class Walk:
         for session in kept.sessions:
             yield from self._messages(session)
 
-    def _messages(self, session: KeptSession) -> Iterator[bytes]:
+    def _messages(self, session: ExportedSession) -> Iterator[bytes]:
         place = session.agent_id, session.session_id
         if place != self._session:
             self._session, self._said = place, 0

@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memweld.engine.codec import PRIMITIVES, decode_answer, decode_arguments, encode_answer, encode_arguments
-from memweld.engine.protocol import Engine, ExportPage, ItemDraft, Kept, KeptSession, KeptValue, KeyedDraft, StoredValue
+from memweld.engine.protocol import (
+    Engine,
+    ExportData,
+    ExportedSession,
+    ExportedValue,
+    ExportPage,
+    ItemDraft,
+    KeyedDraft,
+    StoredValue,
+)
 from memweld.errors import InvalidInputError
 from memweld.models import (
     ChatMessage,
@@ -91,7 +100,7 @@ receipts = st.builds(
 )
 lasting = st.none() | st.floats(0.001, 1e9)
 kept_values = st.builds(
-    KeptValue,
+    ExportedValue,
     namespace=texts,
     key=texts,
     value=values,
@@ -102,7 +111,7 @@ kept_values = st.builds(
     expires_at=st.none() | times,
 )
 kept_sessions = st.builds(
-    KeptSession,
+    ExportedSession,
     session_id=texts,
     started_at=times,
     updated_at=times,
@@ -110,7 +119,7 @@ kept_sessions = st.builds(
     agent_id=optional,
 )
 kept = st.builds(
-    Kept,
+    ExportData,
     items=st.lists(items, max_size=2).map(tuple),
     values=st.lists(kept_values, max_size=2).map(tuple),
     sessions=st.lists(kept_sessions, max_size=2).map(tuple),

@@ -13,15 +13,15 @@ import pytest
 
 from memweld import Backend, connect
 from memweld.engine.cancellation import hurried
-from memweld.memory.capture_queue import Background
-from memweld.memory.recall import not_shown, recall_query
+from memweld.memory.capture_queue import CaptureQueue
+from memweld.memory.recall import drop_already_shown, recall_query
 from memweld.models import Hit
 from memweld.testing import HashEmbedder
 from memweld.testing.llm import ScriptedExtractor, facts
 
 
 def test_order_is_kept_within_a_key_and_keys_do_not_wait_for_each_other() -> None:
-    background = Background(workers=4)
+    background = CaptureQueue(workers=4)
     done: list[tuple[str, int]] = []
     gate = threading.Event()
     background.submit("held", lambda: gate.wait(10))
@@ -39,7 +39,7 @@ def test_order_is_kept_within_a_key_and_keys_do_not_wait_for_each_other() -> Non
 
 
 def test_who_submits_too_much_waits() -> None:
-    background = Background(workers=1, capacity=2)
+    background = CaptureQueue(workers=1, capacity=2)
     gate = threading.Event()
     submitted: list[int] = []
 
@@ -60,7 +60,7 @@ def test_who_submits_too_much_waits() -> None:
 
 @pytest.mark.parametrize("error", [ValueError("broken"), SystemExit(1)])
 def test_an_error_is_logged_and_the_rest_is_done(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
-    background = Background(workers=1)
+    background = CaptureQueue(workers=1)
     done: list[str] = []
 
     def fail() -> None:
@@ -75,7 +75,7 @@ def test_an_error_is_logged_and_the_rest_is_done(error: BaseException, caplog: p
 
 
 def test_no_thread_is_left_without_work() -> None:
-    background = Background()
+    background = CaptureQueue()
     for number in range(20):
         background.submit(number, lambda: None)
     background.flush()
@@ -101,7 +101,7 @@ def no_threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_without_a_thread_the_work_is_done_by_who_submits_it(no_threads: list[str]) -> None:
-    background = Background(workers=2)
+    background = CaptureQueue(workers=2)
     done: list[object] = []
     no_threads.append("memweld-background")
     background.submit("a", lambda: done.append(threading.current_thread()))
@@ -133,7 +133,7 @@ def test_without_a_thread_for_the_llm_the_text_is_kept(no_threads: list[str]) ->
 
 
 def test_who_finds_no_room_in_time_does_it_the_quick_way(caplog: pytest.LogCaptureFixture) -> None:
-    background = Background(workers=1, capacity=2, patience=0.05)
+    background = CaptureQueue(workers=1, capacity=2, patience=0.05)
     gate = threading.Event()
     done: list[str] = []
     for number in range(4):
@@ -150,7 +150,7 @@ def test_who_finds_no_room_in_time_does_it_the_quick_way(caplog: pytest.LogCaptu
 @pytest.mark.parametrize("is_told", [True, False])
 def test_at_the_end_nobody_waits_for_what_hangs(is_told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("memweld.background._STUCK_SECONDS", 0.1)
-    background = Background(workers=1)
+    background = CaptureQueue(workers=1)
     gate = threading.Event()
     done: list[str] = []
 
@@ -173,7 +173,7 @@ def test_at_the_end_nobody_waits_for_what_hangs(is_told: bool, monkeypatch: pyte
 
 
 def test_what_is_dropped_is_not_done() -> None:
-    background = Background(workers=1)
+    background = CaptureQueue(workers=1)
     gate = threading.Event()
     done: list[str] = []
     background.submit("a", lambda: gate.wait(10))
@@ -359,9 +359,9 @@ def hit(text: str, session_id: str | None) -> Hit:
 
 def test_what_is_shown_is_not_recalled() -> None:
     hits = [hit("I like tea", "s"), hit("I like tea", "other"), hit("I like trams", "s"), hit("Café", "s")]
-    left = not_shown(hits, session_id="s", shown=["  I like tea\n", "Cafe\u0301", "I"])
+    left = drop_already_shown(hits, session_id="s", shown=["  I like tea\n", "Cafe\u0301", "I"])
     assert [(each.text, each.session_id) for each in left] == [("I like tea", "other"), ("I like trams", "s")]
-    assert not_shown([hit("tea", None)], session_id=None, shown=["tea"]) == []
+    assert drop_already_shown([hit("tea", None)], session_id=None, shown=["tea"]) == []
 
 
 def test_what_is_searched_for() -> None:

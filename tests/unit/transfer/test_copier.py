@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from memweld import Backend, ChatMessage, Memory, connect
 from memweld.cli import app
-from memweld.engine.protocol import Engine, Kept
+from memweld.engine.protocol import Engine, ExportData
 from memweld.errors import ConfigurationError, InvalidInputError
 from memweld.models import ValueWrite
 from memweld.scope import Scope
@@ -155,7 +155,7 @@ def test_pages_and_export_say_the_same(old: Backend) -> None:
     export: Any = old.user("ana").export()
     facts = [item for item in export["items"] if item["kind"] != "record"]
     assert ids == [row["id"] for row in (*facts, *export["messages"])]
-    assert engine.export_page(Scope("nobody"), after=None, limit=5).kept == Kept()
+    assert engine.export_page(Scope("nobody"), after=None, limit=5).kept == ExportData()
     for wrong in ("x", "items:1", "items:1:2:3; DROP TABLE owners", "values:-1:0:0", "notes:1:2:3"):
         with pytest.raises(InvalidInputError, match="of no page"):
             engine.export_page(scope, after=wrong, limit=5)
@@ -324,7 +324,7 @@ class Refusing:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def restore(self, scope: Scope, kept: Kept) -> dict[str, int]:
+    def restore(self, scope: Scope, kept: ExportData) -> dict[str, int]:
         if scope.user_id == "ana":
             raise InvalidInputError("Invalid text: it is not to our taste.")
         return self._engine.restore(scope, kept)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from memweld import Backend, BackendUnavailableError, connect
-from memweld.engine.protocol import Engine, Kept
+from memweld.engine.protocol import Engine, ExportData
 from memweld.scope import Scope
 from memweld.testing import HashEmbedder
 from memweld.transfer import read_langchain, read_mem0
@@ -21,7 +21,7 @@ class Failing:
         self._engine = engine
         self.left = calls
 
-    def restore(self, scope: Scope, kept: Kept) -> dict[str, int]:
+    def restore(self, scope: Scope, kept: ExportData) -> dict[str, int]:
         if not self.left:
             raise BackendUnavailableError("The server is gone.")
         self.left -= 1

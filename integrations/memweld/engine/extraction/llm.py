@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 from ...errors import ConfigurationError, InvalidInputError
-from ...validation import check_text
+from ...validation import validate_text
 from ..cancellation import hurried
 
 __all__ = ["ExtractionFailedError", "GuardedLLM", "load_llm"]
@@ -121,7 +121,7 @@ def _facts(parsed: object) -> list[dict[str, str]]:
     for entry in cast("list[object]", listed):
         fact = cast("dict[str, object]", entry if isinstance(entry, dict) else {})
         try:
-            text = check_text("fact", fact.get("text"))
+            text = validate_text("fact", fact.get("text"))
         except InvalidInputError as error:
             raise ExtractionFailedError("the LLM listed a fact without a usable text") from error
         facts.append({"text": text})

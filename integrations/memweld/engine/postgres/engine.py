@@ -16,7 +16,7 @@ from ...validation import utc_now
 from ..sql.erase import remove_all
 from ..sql.outbox import Outbox
 from ..sql.ttl import now
-from ..sql_engine import LocalEngine
+from ..sql_engine import SqlEngine
 from ..sqlite.pool import Durability
 from .errors import translated
 from .health import standing
@@ -37,7 +37,7 @@ _ENDED = (
 _ENDED_UNDER_POLICIES = "SELECT user_id, agent_id FROM ended(?, ?::bigint)"
 
 
-class PostgresEngine(LocalEngine):
+class PostgresEngine(SqlEngine):
     """Memory in one Postgres database, shared by many processes. Connects when it is first needed.
 
     Args:

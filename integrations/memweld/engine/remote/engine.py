@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ...errors import BackendUnavailableError, InvalidInputError, MemoryNotFoundError, missing_extra
 from ...models import JSON, ChatMessage, EraseReceipt, Hit, Kind, MemoryItem, Related, Session, ValueEntry, ValueWrite
 from ...scope import Scope
-from ..protocol import ExportPage, ItemDraft, Kept, KeyedDraft, StoredValue
+from ..protocol import ExportData, ExportPage, ItemDraft, KeyedDraft, StoredValue
 
 if TYPE_CHECKING:
     from .mcp_client.client import Link
@@ -319,7 +319,7 @@ class RemoteEngine:
         """Some of all that the scope contains."""
         return self._ask("export_page", scope, after=after, limit=limit)
 
-    def restore(self, scope: Scope, kept: Kept) -> dict[str, int]:
+    def restore(self, scope: Scope, kept: ExportData) -> dict[str, int]:
         """Store what an export holds, all of it or nothing."""
         return self._ask("restore", scope, kept=kept)
 

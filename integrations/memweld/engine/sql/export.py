@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from ...errors import invalid
 from ...models import ChatMessage, Kind, MemoryItem
 from ...scope import Scope
-from ..protocol import ExportPage, Kept, KeptSession, KeptValue
+from ..protocol import ExportData, ExportedSession, ExportedValue, ExportPage
 from . import owners
 from .database import Connection, Database
 from .items import Items
@@ -45,7 +45,7 @@ class _Spoken:
 class _Valued:
     """A value with its record, if it has one."""
 
-    value: KeptValue
+    value: ExportedValue
     record: MemoryItem | None
 
 
@@ -94,18 +94,18 @@ def _read_place(after: str | None) -> tuple[str, int, int, int]:
     return part, owner, session, number
 
 
-def _kept(rows: list[_Row]) -> Kept:
+def _kept(rows: list[_Row]) -> ExportData:
     items = [row for row in rows if isinstance(row, MemoryItem)]
     values = [row for row in rows if isinstance(row, _Valued)]
     sessions: dict[tuple[str | None, str, str, str], list[ChatMessage]] = {}
     for row in rows:
         if isinstance(row, _Spoken):
             sessions.setdefault((row.agent_id, row.session_id, row.started_at, row.updated_at), []).append(row.message)
-    return Kept(
+    return ExportData(
         items=(*items, *(row.record for row in values if row.record is not None)),
         values=tuple(row.value for row in values),
         sessions=tuple(
-            KeptSession(
+            ExportedSession(
                 agent_id=agent_id,
                 session_id=session_id,
                 started_at=datetime.fromisoformat(started_at),
@@ -169,7 +169,7 @@ class _Reader:
     def _valued(self, agent_id: str | None, row: Sequence[Any]) -> tuple[_Valued, int]:
         namespace, key, value, created_at, updated_at, ttl, ends, record = row
         held = None if record is None else self._items.get(self._scope, record)
-        kept = KeptValue(
+        kept = ExportedValue(
             agent_id=agent_id,
             namespace=namespace,
             key=key,

@@ -12,7 +12,7 @@ from ...errors import invalid
 from ...models import MemoryItem
 from ...scope import Scope
 from ...validation import dump_json
-from ..protocol import Kept, KeptSession, KeptValue
+from ..protocol import ExportData, ExportedSession, ExportedValue
 from . import owners
 from .database import Connection, Database
 from .items import ItemRow, Items
@@ -37,7 +37,7 @@ class Packed:
     claim: Callable[[Connection], None] = lambda _: None
 
 
-def restore(database: Database, scope: Scope, kept: Kept, packed: Packed) -> dict[str, int]:
+def restore(database: Database, scope: Scope, kept: ExportData, packed: Packed) -> dict[str, int]:
     """Put back what the scope does not have, or has in an older state (see ``Engine.restore``)."""
     for part in (*kept.items, *kept.values, *kept.sessions):
         _owner(scope, part.agent_id)
@@ -70,7 +70,7 @@ class _Restoration:
         self._claimed = False
         self.counts: dict[str, int] = dict.fromkeys(map(str, _STORES), 0)
 
-    def values(self, kept: Kept) -> None:
+    def values(self, kept: ExportData) -> None:
         """Items in their order, and values with those of them that are their records."""
         wanted = {_place(value): value for value in kept.values if self._gives_way(value)}
         records: dict[tuple[str | None, str], str] = {}
@@ -83,7 +83,7 @@ class _Restoration:
         for place, value in wanted.items():
             self._value(value, records.get(place))
 
-    def _gives_way(self, value: KeptValue) -> bool:
+    def _gives_way(self, value: ExportedValue) -> bool:
         """Whether the value is to be written; then what stands at its place is gone."""
         if value.expires_at is not None and value.expires_at.timestamp() <= now():
             return False
@@ -104,7 +104,7 @@ class _Restoration:
             drop_records(self._connection, [(owner.id, held[1])])
         return True
 
-    def _value(self, value: KeptValue, record: str | None) -> None:
+    def _value(self, value: ExportedValue, record: str | None) -> None:
         owner = owners.claim(self._connection, _owner(self._scope, value.agent_id)).id
         self._connection.execute(
             "INSERT INTO state (owner, namespace, key, value, version, created_at, updated_at, ttl, expires_at, record)"
@@ -177,7 +177,7 @@ class _Restoration:
             updated_at=item.updated_at.isoformat(),
         )
 
-    def session(self, session: KeptSession) -> None:
+    def session(self, session: ExportedSession) -> None:
         """The session's messages behind those that it has."""
         owner = owners.claim(self._connection, _owner(self._scope, session.agent_id)).id
         started_at, updated_at = session.started_at.isoformat(), session.updated_at.isoformat()
@@ -200,6 +200,6 @@ class _Restoration:
         self.counts["messages"] += added
 
 
-def _place(value: KeptValue) -> tuple[str | None, str]:
+def _place(value: ExportedValue) -> tuple[str | None, str]:
     """The agent and the key that the value's record has."""
     return value.agent_id, dump_json([value.namespace, value.key])

@@ -11,7 +11,7 @@ import pytest
 
 from ... import Backend, Memory
 from ...errors import InvalidInputError
-from ...memory.export_format import check_kept
+from ...memory.export_format import validate_export_data
 from ...models import ValueWrite
 from ...validation import utc_now
 from .base import BackendFixtures
@@ -212,7 +212,7 @@ class RestoringTests(BackendFixtures):
         with pytest.raises(InvalidInputError, match="task"):
             ana.tasks.record("long", outcome="x" * 1_000_000)
         exported = json.loads(json.dumps(ana.export()))
-        check_kept(ana._engine.export_page(ana.scope, after=None, limit=100).kept)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        validate_export_data(ana._engine.export_page(ana.scope, after=None, limit=100).kept)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         ana.erase()
         assert ana.restore(exported) == {"items": 4, "values": 2, "sessions": 0, "messages": 0}
         assert same_export(ana.export(), exported)

@@ -11,11 +11,11 @@ from http.client import HTTPException
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
-from ...engine.protocol import KeptValue
+from ...engine.protocol import ExportedValue
 from ...errors import AccessDeniedError, BackendUnavailableError, InvalidInputError, invalid
 from ...models import JSON
 from ...scope import Scope
-from ...validation import check_key, utc_now
+from ...validation import utc_now, validate_key
 from ..import_plan import Plan, checked
 from .langchain import is_history, plan_session
 
@@ -62,7 +62,7 @@ def read_botwire(
     server = _Server(url, token)
     plan = Plan()
     for namespace in dict.fromkeys(namespaces):
-        if "/" in check_key("namespace", namespace):
+        if "/" in validate_key("namespace", namespace):
             raise invalid("namespace", namespace, "botwire's have no slashes", "Name it as its client does.")
         keys = server.keys(namespace)
         for number, key in enumerate(keys):
@@ -84,7 +84,9 @@ def _read(server: _Server, plan: Plan, namespace: str, key: str, scope: Scope, *
         checked(place, lambda: plan_session(plan, cast("list[object]", value), scope=scope, session_id=session_id))
         return
     now = utc_now()
-    kept = checked(place, lambda: KeptValue(namespace=namespace, key=key, value=value, created_at=now, updated_at=now))
+    kept = checked(
+        place, lambda: ExportedValue(namespace=namespace, key=key, value=value, created_at=now, updated_at=now)
+    )
     plan.add(scope, kept)
 
 

@@ -17,12 +17,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from ...engine.protocol import KeptSession
+from ...engine.protocol import ExportedSession
 from ...errors import BackendUnavailableError, InvalidInputError, invalid
 from ...memory.messages import storable, to_message
 from ...models import JSON, ChatMessage, Role, ToolCall
 from ...scope import Scope
-from ...validation import check_key, utc_now
+from ...validation import utc_now, validate_key
 from ..import_plan import Plan, checked
 from .files import changed_at, load, objects
 
@@ -124,7 +124,7 @@ def plan_session(
     Raises:
         InvalidInputError: A row is no message or breaks a rule.
     """
-    check_key("session_id", session_id)
+    validate_key("session_id", session_id)
     moment = at or utc_now()
     taken: set[str] = set()
     seen: Counter[str] = Counter()
@@ -147,7 +147,7 @@ def plan_session(
     if messages:
         plan.add(
             scope,
-            KeptSession(session_id=session_id, started_at=moment, updated_at=moment, messages=tuple(messages)),
+            ExportedSession(session_id=session_id, started_at=moment, updated_at=moment, messages=tuple(messages)),
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 from ...errors import InvalidInputError
 from ...models import JSON, MemoryItem
 from ...scope import Scope
-from ...validation import check_text, check_time, utc_now
+from ...validation import utc_now, validate_text, validate_time
 from ..import_plan import Plan, checked
 from .files import objects
 
@@ -86,9 +86,9 @@ def _owner(row: Mapping[str, Any], wanted: Scope | None) -> Scope | None:
 
 
 def _item(row: Mapping[str, Any], owner: Scope, session_id: str | None, at: datetime) -> MemoryItem:
-    text = check_text("memory", row.get("memory"))
-    updated_at = check_time("updated_at", row.get("updated_at"))
-    created_at = check_time("created_at", row.get("created_at")) or updated_at or at
+    text = validate_text("memory", row.get("memory"))
+    updated_at = validate_time("updated_at", row.get("updated_at"))
+    created_at = validate_time("created_at", row.get("created_at")) or updated_at or at
     role, name = row.get("role"), row.get("actor_id")
     extra = {key: value for key, value in row.items() if key not in _PLACED and value is not None}
     if role is not None and role not in ("user", "assistant"):

@@ -21,7 +21,7 @@ from langchain_core.embeddings import Embeddings
 import memweld
 from memweld import Backend, BackendUnavailableError, ConfigurationError, InvalidInputError, MissingExtraError
 from memweld.engine.projections.mem0_store.engine import Mem0Engine
-from memweld.engine.sql_engine import LocalEngine
+from memweld.engine.sql_engine import SqlEngine
 from memweld.models import ValueWrite
 from memweld.testing import HashEmbedder
 
@@ -690,7 +690,7 @@ def test_every_primitive_is_known_to_write_or_not() -> None:
     elsewhere = "find_values append_messages read_messages clear_messages list_sessions export reindex close in_ram"
     elsewhere += " database related_items settle_graph export_page list_scopes graph_waiting forget_graph"
     known = {"has_graph", "can_extract", *reading.split(), *elsewhere.split()}
-    plain = {name for name in vars(LocalEngine) if not name.startswith("_") and name not in vars(Mem0Engine)}
+    plain = {name for name in vars(SqlEngine) if not name.startswith("_") and name not in vars(Mem0Engine)}
     assert plain <= known
 
 

@@ -16,7 +16,7 @@ from ....errors import BackendUnavailableError, MemweldError
 from ....models import EraseReceipt
 from ....scope import Scope
 from ...sql.projection_backlog import anything_waits
-from ...sql_engine import LocalEngine
+from ...sql_engine import SqlEngine
 from ...sqlite.pool import Durability
 from .configuration import read_configuration
 
@@ -27,7 +27,7 @@ logger = logging.getLogger("memweld.mem0")
 _left_to_the_parent: list[object] = []
 
 
-class Mem0Engine(LocalEngine):
+class Mem0Engine(SqlEngine):
     """Memory in one SQLite file, with its vectors in a store of mem0's or in mem0's hosted service.
 
     Args:

@@ -29,7 +29,7 @@ from .queries import GraphReading
 from .url import Address
 
 if TYPE_CHECKING:
-    from ...sql_engine import LocalEngine
+    from ...sql_engine import SqlEngine
 
 __all__ = ["GraphEngine", "with_graph"]
 
@@ -57,7 +57,7 @@ class GraphEngine:
         ask: How to ask an LLM; None where there is none.
     """
 
-    def __init__(self, engine: LocalEngine, address: Address, ask: AskJson | None) -> None:
+    def __init__(self, engine: SqlEngine, address: Address, ask: AskJson | None) -> None:
         self._engine = engine
         self._database = engine.database
         self._outbox = Outbox(self._database)
@@ -272,7 +272,7 @@ class GraphEngine:
             logger.debug("memweld: what waits for the graph is told later", exc_info=True)
 
 
-def with_graph(engine: LocalEngine, address: Address, *, llm: Any, llm_timeout: float) -> Engine:
+def with_graph(engine: SqlEngine, address: Address, *, llm: Any, llm_timeout: float) -> Engine:
     """The engine with a graph beside it.
 
     Args:
