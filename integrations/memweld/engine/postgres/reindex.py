@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["PostgresReindexing"]
 
 # Tables with vectors: their rows' place, and what of them is embedded.
-_TABLES = {"items": ("seq", "text"), "entities": ("rowid", "payload")}
+_TABLES = {"items": ("seq", "text"), "entities": ("place", "payload")}
 _BATCH = 64
 _MOVED = 500
 _OWNERS = 1_000

@@ -25,7 +25,7 @@ _BATCH = 64
 # Others do not wait for the embedder, unless they write so often that there is always a vector missing.
 _ROUNDS = 20
 # Tables with vectors: their rows' place, and what of them is embedded. mem0 2.2 keeps the text of an entity as "data".
-_TABLES = {"items": ("seq", "text", "text"), "entities": ("rowid", "payload", "json_extract(payload, '$.data')")}
+_TABLES = {"items": ("seq", "text", "text"), "entities": ("place", "payload", "json_extract(payload, '$.data')")}
 _TRIGGERS = [f"reindexed_{table}_{event}" for table in _TABLES for event in ("deleted", "changed")]
 
 _Row: TypeAlias = tuple[int, str, str]

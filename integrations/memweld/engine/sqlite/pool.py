@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import sqlite3
 import threading
@@ -14,10 +13,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ...errors import BackendUnavailableError, ConfigurationError
-from .backups import back_up
 from .fork import gate, on_fork
 from .functions import fits, value_fits
-from .schema import APPLICATION_ID, migrate
+from .schema import APPLICATION_ID, create_schema
 from .vacuum import settle
 
 __all__ = ["BUSY_SECONDS", "Connections", "Durability"]
@@ -116,15 +114,14 @@ class Connections:
             reset()
 
     def writer(self) -> sqlite3.Connection:
-        """The one connection that writes. The first call creates and migrates the file."""
+        """The one connection that writes. The first call creates the file."""
         with self._lock:
             self._check_open()
             if self._writer is None:
                 self._make_file()
                 connection = self._connect()
                 try:
-                    copy = None if self.path is None else functools.partial(back_up, self.path)
-                    migrate(connection, self.where, copy)
+                    create_schema(connection, self.where)
                     # Of an erasure whose process was killed. What cannot be done now is done by a later write.
                     with contextlib.suppress(sqlite3.Error):
                         settle(connection, 0.0)

@@ -20,7 +20,7 @@ from ..sql.database import Connection
 from ..sql.transaction_block import Block
 from .fork import gate
 from .pool import BUSY_SECONDS, Connections, Durability
-from .schema import check_version
+from .schema import validate_version
 from .vacuum import Owed, owe, owed, settle
 
 __all__ = ["SqliteDatabase", "path_of"]
@@ -281,7 +281,7 @@ class SqliteDatabase:
         seen = self._seen
         if seen is not None and seen[0] is connection and seen[1] == number:
             return
-        check_version(connection, self.where)
+        validate_version(connection, self.where)
         self._owes = owed(connection)
         self._seen = (connection, number)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
@@ -255,25 +254,6 @@ def test_an_erasure_beside_a_graph_that_others_tell(backend: Backend, outbox: Ou
     (item,) = ana.add("I love tea")
     ana.delete(item.id)
     assert ana.erase().graph == "pending", "what was deleted before is not told yet"
-
-
-def test_a_file_of_version_2_gets_its_outbox(tmp_path: Path) -> None:
-    from memweld.engine.sqlite import schema
-
-    path, before = tmp_path / "old.db", schema.SCHEMA_VERSION
-    connection = sqlite3.connect(path, isolation_level=None)
-    try:
-        schema.SCHEMA_VERSION = 2
-        schema.migrate(connection, str(path))
-    finally:
-        schema.SCHEMA_VERSION = before
-    connection.close()
-    with memweld.connect(f"sqlite:///{path}", embedder=HashEmbedder()) as backend:
-        backend.user("ana").add("I love tea")
-    database = SqliteDatabase(str(path))
-    Outbox(database).attach()
-    assert Outbox(database).pending().count == 1
-    database.close()
 
 
 # a graph that is down

@@ -124,5 +124,5 @@ class EntityStore(VectorStoreBase):
             if owner is None:
                 return []
             return connection.execute(
-                "SELECT id, payload, vector FROM entities WHERE owner = ? ORDER BY rowid", (owner.id,)
+                "SELECT id, payload, vector FROM entities WHERE owner = ? ORDER BY place", (owner.id,)
             ).fetchall()

@@ -1,139 +1,110 @@
-"""The first tables: those of the embedded file, with vectors by pgvector and words as a tsvector."""
+"""The first schema: the tables of every database, and what only Postgres has.
+
+The search path of a migration names our schema alone. Objects in ``public``, where on many servers anybody may create
+functions, so take no part in what is created here. A function that runs with its owner's rights names every schema: an
+overload elsewhere in the path that fits an argument better would run with those rights.
+"""
 
 from __future__ import annotations
 
-from memweld.engine.postgres.migrations.scripts import run
+from typing import LiteralString, cast
+
+from alembic import op
+
+from memweld.engine.postgres.dialect import Connection
+from memweld.engine.sql.schema import ColumnTypes, tables
 
 revision = "0001"
 down_revision = None
 
-# Texts are compared byte by byte, as the embedded file does, whatever the database's own collation.
-#
-# owners     whose rows these are; an empty string stands for "none". root: the row of the user (or of the agent, for an
-#            agent's own memory) with the counters by which indexes in RAM learn that they are out of date.
-# items      scope: unused, gone in 0004. vector: of the one embedder that meta names. terms: see ``facts/words.py``.
-#            words: for finding candidates among very many memories; the beginning of a text, because a tsvector holds
-#            a megabyte at most. wide: of a user with so many memories that the vectors are in the HNSW index, which
-#            holds nobody else's: each insert into it takes milliseconds.
-# state      version: for conditional writes. ttl: seconds; expires_at: seconds since 1970. record: its text's item.
-_TABLES = """
-CREATE TABLE meta (
-    key text COLLATE "C" PRIMARY KEY,
-    value text NOT NULL
-);
 
-CREATE TABLE owners (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    user_id text COLLATE "C" NOT NULL,
-    agent_id text COLLATE "C" NOT NULL,
-    root bigint NOT NULL,
-    version bigint NOT NULL DEFAULT 0,
-    cleared bigint NOT NULL DEFAULT 0,
-    wide boolean NOT NULL DEFAULT false,
-    UNIQUE (user_id, agent_id)
-) WITH (fillfactor = 80);
-CREATE INDEX owners_by_root ON owners (root);
+def upgrade() -> None:
+    """Create tables, functions, triggers and policies."""
+    connection = cast("Connection", op.get_bind().connection.dbapi_connection)
+    schema, home = connection.execute(
+        "SELECT quote_ident(current_schema()), quote_ident(n.nspname) FROM pg_extension AS e "
+        "JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'vector'"
+    ).fetchone() or ("", "")
+    scripts = (_tables(home), _columns(schema, home), _FUNCTIONS, _TRIGGERS, _vector_index(schema, home))
+    for script in (*scripts, _binding(schema), _expired_owners(schema), _POLICIES, *_unsampled()):
+        connection.execute(cast("LiteralString", script))
 
-CREATE TABLE items (
-    seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    id text COLLATE "C" NOT NULL UNIQUE,
-    owner bigint NOT NULL REFERENCES owners (id),
-    root bigint NOT NULL,
-    scope text NOT NULL,
-    stamp bigint NOT NULL,
-    kind text COLLATE "C" NOT NULL,
-    key text COLLATE "C",
-    session_id text COLLATE "C",
-    role text,
-    name text,
-    text text NOT NULL,
-    hash text COLLATE "C" NOT NULL,
-    metadata text NOT NULL,
-    extraction text NOT NULL,
-    extraction_error text,
-    extra text NOT NULL,
-    created_at text NOT NULL,
-    updated_at text NOT NULL,
-    vector @vector@.vector NOT NULL,
-    terms bytea,
-    wide boolean NOT NULL DEFAULT false,
-    words tsvector GENERATED ALWAYS AS (to_tsvector('english', left(text, 100000))) STORED
-);
-CREATE UNIQUE INDEX items_once ON items (owner, kind, hash) WHERE key IS NULL;
-CREATE UNIQUE INDEX items_by_key ON items (owner, kind, key) WHERE key IS NOT NULL;
-CREATE INDEX items_by_stamp ON items (root, stamp);
-CREATE INDEX items_in_order ON items (root, seq);
-CREATE INDEX items_of_owner ON items (owner, seq);
-CREATE INDEX items_in_session ON items (owner, session_id, seq) WHERE session_id IS NOT NULL;
+
+def _tables(home: str) -> str:
+    # Texts are compared byte by byte, as SQLite does, whatever the database's own collation.
+    identity = "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
+    return tables(
+        ColumnTypes(
+            identity=identity,
+            serial=identity,
+            integer="bigint",
+            real="double precision",
+            text='text COLLATE "C"',
+            blob="bytea",
+            vector=f"{home}.vector",
+        )
+    )
+
+
+def _columns(schema: str, home: str) -> str:
+    """Columns that serve Postgres's indexes.
+
+    wide
+        The user has so many memories that the vectors are in the HNSW index. The index holds nobody else's vectors:
+        each insert into it takes milliseconds.
+    words
+        Finds candidates among very many memories. It covers the beginning of a text: a tsvector holds 1 MB at most.
+    next_vector
+        The new embedder's vector until it takes its place (``reindex.py``).
+    digest
+        A B-tree entry has 2,704 bytes at most, and a name of 512 characters up to 2,048. The digest stands for the
+        namespace, so that keys stay in order within theirs. ``in_namespace`` compares, and the planner sees through it.
+        The digest is a column and no expression: row-level security lets an index look for no function of a column.
+    beginning
+        The same for items of state values, whose keys hold a namespace and a key. Such a key is unique because its
+        place in ``state`` is. Other keys have 512 characters at most.
+    """
+    return f"""
+ALTER TABLE owners SET (fillfactor = 80);
+ALTER TABLE state SET (fillfactor = 80);
+ALTER TABLE sessions SET (fillfactor = 80);
+ALTER TABLE owners ADD COLUMN wide boolean NOT NULL DEFAULT false;
+ALTER TABLE entities ADD COLUMN next_vector {home}.vector;
+
+ALTER TABLE items
+    ADD COLUMN wide boolean NOT NULL DEFAULT false,
+    ADD COLUMN words tsvector GENERATED ALWAYS AS (to_tsvector('english', left(text, 100000))) STORED,
+    ADD COLUMN beginning text COLLATE "C"
+        GENERATED ALWAYS AS (CASE WHEN kind = 'record' THEN left(key, 600) END) STORED,
+    ADD COLUMN next_vector {home}.vector;
 CREATE INDEX items_by_words ON items USING gin (words);
+CREATE INDEX items_in_session ON items (owner, session_id, seq) WHERE session_id IS NOT NULL;
+CREATE INDEX items_by_beginning ON items (owner, beginning) WHERE beginning IS NOT NULL;
+CREATE UNIQUE INDEX items_by_key ON items (owner, kind, key) WHERE key IS NOT NULL AND kind <> 'record';
 
-CREATE TABLE entities (
-    rowid bigint GENERATED ALWAYS AS IDENTITY,
-    id text COLLATE "C" PRIMARY KEY,
-    owner bigint NOT NULL REFERENCES owners (id),
-    payload text NOT NULL,
-    vector @vector@.vector NOT NULL
-);
-CREATE INDEX entities_by_owner ON entities (owner);
+CREATE FUNCTION digest_of(name text) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$ SELECT pg_catalog.sha256(pg_catalog.convert_to(name, 'UTF8'::pg_catalog.name)) $$;
+ALTER TABLE state ADD COLUMN digest bytea GENERATED ALWAYS AS ({schema}.digest_of(namespace)) STORED;
+ALTER TABLE state ADD CONSTRAINT state_once UNIQUE (owner, digest, key);
 
-CREATE TABLE state (
-    seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    owner bigint NOT NULL REFERENCES owners (id),
-    namespace text COLLATE "C" NOT NULL,
-    key text COLLATE "C" NOT NULL,
-    value text NOT NULL,
-    version bigint NOT NULL,
-    created_at text NOT NULL,
-    updated_at text NOT NULL,
-    ttl double precision,
-    expires_at double precision,
-    record text COLLATE "C",
-    UNIQUE (owner, namespace, key)
-) WITH (fillfactor = 80);
-CREATE INDEX state_in_order ON state (owner, namespace, seq, expires_at);
-CREATE INDEX state_by_end ON state (expires_at) WHERE expires_at IS NOT NULL;
-CREATE UNIQUE INDEX state_by_record ON state (record) WHERE record IS NOT NULL;
+CREATE FUNCTION in_namespace(digest bytea, held text, wanted text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT digest = {schema}.digest_of(wanted) AND held = wanted $$;
 
-CREATE TABLE sessions (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    owner bigint NOT NULL REFERENCES owners (id),
-    session_id text COLLATE "C" NOT NULL,
-    messages bigint NOT NULL,
-    started_at text COLLATE "C" NOT NULL,
-    updated_at text COLLATE "C" NOT NULL,
-    UNIQUE (owner, session_id)
-) WITH (fillfactor = 80);
-
-CREATE TABLE messages (
-    seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    session bigint NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
-    id text COLLATE "C" NOT NULL,
-    role text NOT NULL,
-    content text NOT NULL,
-    name text,
-    tool_calls text,
-    tool_call_id text,
-    native text,
-    created_at text NOT NULL,
-    UNIQUE (session, id)
-);
-CREATE INDEX messages_in_order ON messages (session, seq);
+CREATE FUNCTION key_within(beginning text, held text, first text, behind text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+        SELECT beginning >= pg_catalog.left(first, 600) AND beginning <= pg_catalog.left(behind, 600)
+            AND held >= first AND held < behind
+    $$;
 """
 
-# What the embedded file's SQL calls, by SQLite's names; metadata_fits decides filters on metadata. jsonb compares
-# numbers by value and tells true from 1; it refuses NUL, which a rare character takes the place of on both sides.
+
+# SQLite's functions, by its names. jsonb compares numbers by value and tells true from 1; it refuses NUL, which a rare
+# character replaces on both sides.
 _FUNCTIONS = r"""
 CREATE FUNCTION instr(held text, wanted text) RETURNS boolean
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$ SELECT strpos(held, wanted) > 0 $$;
-
-CREATE FUNCTION min(one text, other text) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    AS $$ SELECT least(one COLLATE "C", other COLLATE "C") $$;
-
-CREATE FUNCTION max(one text, other text) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    AS $$ SELECT greatest(one COLLATE "C", other COLLATE "C") $$;
 
 CREATE FUNCTION metadata_fits(held text, filters text) RETURNS boolean
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -143,9 +114,7 @@ CREATE FUNCTION metadata_fits(held text, filters text) RETURNS boolean
     $$;
 """
 
-# The HNSW index needs the number of dimensions, which the first vector brings: it is made, empty, when meta learns the
-# embedder. SECURITY DEFINER, because the application's role need not own the table.
-_TRIGGERS = r"""
+_TRIGGERS = """
 CREATE FUNCTION item_is_wide() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.wide := (SELECT owners.wide FROM owners WHERE owners.id = NEW.root);
@@ -154,52 +123,125 @@ END
 $$;
 CREATE TRIGGER items_wide BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION item_is_wide();
 
-CREATE FUNCTION index_vectors() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+CREATE FUNCTION forget_next_vector() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.next_vector := NULL;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER items_next_vector BEFORE UPDATE OF text ON items FOR EACH ROW
+    WHEN (NEW.next_vector IS NOT NULL AND NEW.text IS DISTINCT FROM OLD.text) EXECUTE FUNCTION forget_next_vector();
+CREATE TRIGGER entities_next_vector BEFORE UPDATE OF payload ON entities FOR EACH ROW
+    WHEN (NEW.next_vector IS NOT NULL AND NEW.payload IS DISTINCT FROM OLD.payload)
+    EXECUTE FUNCTION forget_next_vector();
+
+CREATE FUNCTION item_to_outbox() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM meta WHERE key = 'graph') THEN
+        IF TG_OP = 'DELETE' THEN
+            INSERT INTO outbox (item, owner, made_at)
+                VALUES (OLD.id, OLD.owner, floor(extract(epoch FROM now())));
+        ELSE
+            INSERT INTO outbox (item, owner, made_at)
+                VALUES (NEW.id, NEW.owner, floor(extract(epoch FROM now())));
+        END IF;
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER items_outbox AFTER INSERT OR DELETE OR UPDATE OF text, kind, key, session_id, owner ON items
+    FOR EACH ROW EXECUTE FUNCTION item_to_outbox();
+"""
+
+
+def _vector_index(schema: str, home: str) -> str:
+    """The HNSW index, created empty when meta learns the embedder: it needs the number of dimensions.
+
+    It leaves out vectors of another length, because it covers dead rows that somebody still sees. While meta names no
+    number, there is no index. SECURITY DEFINER: the application's role need not own the table.
+    """
+    return rf"""
+CREATE FUNCTION index_vectors() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     dimensions integer := substring(NEW.value FROM '\((\d+) dimensions\)$');
 BEGIN
     IF TG_OP = 'UPDATE' THEN
-        DROP INDEX IF EXISTS items_by_vector;
+        DROP INDEX IF EXISTS {schema}.items_by_vector;
     END IF;
     IF dimensions <= 2000 THEN
         EXECUTE format(
-            'CREATE INDEX IF NOT EXISTS items_by_vector ON items '
-            'USING hnsw ((vector::vector(%s)) vector_cosine_ops) WHERE wide',
-            dimensions
+            'CREATE INDEX IF NOT EXISTS items_by_vector ON {schema}.items '
+            'USING hnsw ((vector::{home}.vector(%s)) {home}.vector_cosine_ops) '
+            'WHERE wide AND {home}.vector_dims(vector) = %s',
+            dimensions, dimensions
         );
     END IF;
     RETURN NEW;
 END
 $$;
+REVOKE EXECUTE ON FUNCTION index_vectors() FROM PUBLIC;
 CREATE TRIGGER meta_embedder AFTER INSERT OR UPDATE ON meta FOR EACH ROW WHEN (NEW.key = 'embedder')
     EXECUTE FUNCTION index_vectors();
 """
 
-# Inert until row-level security is switched on (`memweld migrate --role`). A transaction is bound to a user, or to an
-# agent's own memory, by its settings; one that is bound to nobody sees nothing. Where there is a key, a binding counts
-# only with its proof, so that whoever has the connection but not the key cannot make one; the key is read by these
-# functions alone, which are their owner's.
-_POLICIES = r"""
+
+def _binding(schema: str) -> str:
+    """Whether the transaction's binding to a user counts.
+
+    Where there is a key, a binding counts only with its proof: a client that has the connection but not the key cannot
+    make one. These functions alone read the key, and they are their owner's.
+    """
+    return rf"""
 CREATE TABLE binding (
     key bytea NOT NULL
 );
 REVOKE ALL ON binding FROM PUBLIC;
 
-CREATE FUNCTION is_bound() RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+CREATE FUNCTION is_bound() RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(
         bool_and(
             encode(
                 sha256(key || sha256(key || convert_to(
                     coalesce(current_setting('memweld.user_id', true), '') || E'\n'
-                    || coalesce(current_setting('memweld.agent_id', true), ''), 'UTF8'
+                    || coalesce(current_setting('memweld.agent_id', true), ''), 'UTF8'::name
                 ))),
                 'hex'
             ) = current_setting('memweld.proof', true)
         ),
-        NOT EXISTS (SELECT 1 FROM binding)
-    ) FROM binding
+        NOT EXISTS (SELECT 1 FROM {schema}.binding)
+    ) FROM {schema}.binding
 $$;
+"""
 
+
+def _expired_owners(schema: str) -> str:
+    """The users with expired state, for a role under row-level security that sees only the user it is bound to.
+
+    It answers a transaction that is bound to nobody, with the proof of that where there is a key.
+    `memweld migrate --role` grants it.
+    """
+    return f"""
+CREATE FUNCTION ended(at double precision, most bigint) RETURNS TABLE (user_id text, agent_id text)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT DISTINCT roots.user_id, roots.agent_id FROM {schema}.state AS state
+        JOIN {schema}.owners AS owners ON owners.id = state.owner
+        JOIN {schema}.owners AS roots ON roots.id = owners.root
+    WHERE state.expires_at <= least(at, extract(epoch FROM clock_timestamp())::double precision)
+        AND coalesce(current_setting('memweld.user_id', true), '') = ''
+        AND coalesce(current_setting('memweld.agent_id', true), '') = ''
+        AND (SELECT {schema}.is_bound())
+    LIMIT most
+$$;
+REVOKE EXECUTE ON FUNCTION ended(double precision, bigint) FROM PUBLIC;
+"""
+
+
+# Inert until row-level security is switched on (`memweld migrate --role`). A transaction's settings bind it to a user,
+# or to an agent's own memory; a transaction that is bound to nobody sees nothing. The tables' owner is not under the
+# policies: it could switch them off anyway, and has to see all users to purge, to deliver to a graph, to reindex.
+_POLICIES = """
 CREATE POLICY owners_of_user ON owners
     USING (
         (SELECT is_bound())
@@ -211,12 +253,23 @@ CREATE POLICY entities_of_user ON entities USING (owner IN (SELECT id FROM owner
 CREATE POLICY state_of_user ON state USING (owner IN (SELECT id FROM owners));
 CREATE POLICY sessions_of_user ON sessions USING (owner IN (SELECT id FROM owners));
 CREATE POLICY messages_of_user ON messages USING (session IN (SELECT id FROM sessions));
+CREATE POLICY outbox_is_fed ON outbox FOR INSERT WITH CHECK (owner IN (SELECT id FROM owners));
 CREATE POLICY meta_is_read ON meta FOR SELECT USING (true);
 CREATE POLICY meta_is_begun ON meta FOR INSERT WITH CHECK (key = 'embedder');
 """
 
+# The planner's statistics keep samples of a column's values, also of erased users, until the next ANALYZE. Columns that
+# no condition compares need none.
+_UNSAMPLED = {
+    "items": "text metadata extra extraction_error name vector next_vector terms",
+    "entities": "payload vector next_vector",
+    "state": "value",
+    "messages": "content name tool_calls tool_call_id native",
+}
 
-def upgrade() -> None:
-    """Make tables, functions, triggers and policies."""
-    for script in (_TABLES, _FUNCTIONS, _TRIGGERS, _POLICIES):
-        run(script)
+
+def _unsampled() -> list[str]:
+    return [
+        f"ALTER TABLE {table} " + ", ".join(f"ALTER COLUMN {column} SET STATISTICS 0" for column in columns.split())
+        for table, columns in _UNSAMPLED.items()
+    ]

@@ -1,0 +1,172 @@
+"""The tables of every database, written once and rendered with the column types of each.
+
+Each database adds what it alone needs: its triggers, its indexes on long keys, its policies.
+
+owners
+    A scope; an empty string stands for "none", because NULLs never equal each other in an index. ``root``: the row of
+    the user (or of the agent, for an agent's own memory) that carries the counters of the whole memory. ``version``
+    counts changes of items, ``cleared`` is the version of the last removal: indexes in RAM compare both. Ids are never
+    used twice, so that an index of an erased user cannot serve the next one.
+items
+    ``stamp``: the root's version when the row was written. ``extra``: mem0's fields that have no column. ``terms``: the
+    numbers of the text's terms (``search/tokenizer.py``); NULL: readers make them. A full-text index in their place
+    would weigh words by how common they are among all users, and keep deleted ones.
+state
+    ``version``: for conditional writes; begins at a random number, so that a key that was deleted and set again never
+    looks unchanged. ``seq``: the order in which keys were first set. ``ttl``: seconds; ``expires_at``: seconds since
+    1970; ``record``: the item that holds the value's text.
+sessions
+    Ids are never used twice, because a paged export continues behind the id where it stopped.
+outbox
+    Changes that a graph has not received yet (``outbox.py``): neither texts nor names, because nothing of an erased
+    user may wait here. Triggers fill it while meta names a graph. ``made_at``: seconds since 1970.
+outbox_lease
+    The process that delivers, in one row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["ColumnTypes", "tables"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnTypes:
+    """How a database declares its columns.
+
+    Attributes:
+        identity: A primary key that the database numbers, in order, and never uses twice.
+        serial: A primary key that the database numbers in order.
+        integer: 64 bits.
+        real: A double.
+        text: Compared byte by byte.
+        blob: Bytes.
+        vector: A vector of float32 in any number of dimensions.
+    """
+
+    identity: str
+    serial: str
+    integer: str
+    real: str
+    text: str
+    blob: str
+    vector: str
+
+
+def tables(types: ColumnTypes) -> str:
+    """The script that creates all tables, and the indexes that are the same everywhere."""
+    integer, real, text = types.integer, types.real, types.text
+    return f"""
+CREATE TABLE meta (
+    key {text} NOT NULL PRIMARY KEY,
+    value {text} NOT NULL
+);
+
+CREATE TABLE owners (
+    id {types.identity},
+    user_id {text} NOT NULL,
+    agent_id {text} NOT NULL,
+    root {integer} NOT NULL,
+    version {integer} NOT NULL DEFAULT 0,
+    cleared {integer} NOT NULL DEFAULT 0,
+    UNIQUE (user_id, agent_id)
+);
+CREATE INDEX owners_by_root ON owners (root);
+
+CREATE TABLE items (
+    seq {types.identity},
+    id {text} NOT NULL UNIQUE,
+    owner {integer} NOT NULL REFERENCES owners (id),
+    root {integer} NOT NULL,
+    stamp {integer} NOT NULL,
+    kind {text} NOT NULL,
+    key {text},
+    session_id {text},
+    role {text},
+    name {text},
+    text {text} NOT NULL,
+    hash {text} NOT NULL,
+    metadata {text} NOT NULL,
+    extraction {text} NOT NULL,
+    extraction_error {text},
+    extra {text} NOT NULL,
+    created_at {text} NOT NULL,
+    updated_at {text} NOT NULL,
+    vector {types.vector} NOT NULL,
+    terms {types.blob}
+);
+CREATE UNIQUE INDEX items_once ON items (owner, kind, hash) WHERE key IS NULL;
+CREATE INDEX items_by_stamp ON items (root, stamp);
+CREATE INDEX items_in_order ON items (root, seq);
+CREATE INDEX items_of_owner ON items (owner, seq);
+
+CREATE TABLE entities (
+    place {types.identity},
+    id {text} NOT NULL UNIQUE,
+    owner {integer} NOT NULL REFERENCES owners (id),
+    payload {text} NOT NULL,
+    vector {types.vector} NOT NULL
+);
+CREATE INDEX entities_by_owner ON entities (owner);
+
+CREATE TABLE state (
+    seq {types.identity},
+    owner {integer} NOT NULL REFERENCES owners (id),
+    namespace {text} NOT NULL,
+    key {text} NOT NULL,
+    value {text} NOT NULL,
+    version {integer} NOT NULL,
+    created_at {text} NOT NULL,
+    updated_at {text} NOT NULL,
+    ttl {real},
+    expires_at {real},
+    record {text}
+);
+CREATE INDEX state_in_order ON state (owner, namespace, seq, expires_at);
+CREATE INDEX state_by_end ON state (expires_at) WHERE expires_at IS NOT NULL;
+CREATE UNIQUE INDEX state_by_record ON state (record) WHERE record IS NOT NULL;
+
+CREATE TABLE sessions (
+    id {types.identity},
+    owner {integer} NOT NULL REFERENCES owners (id),
+    session_id {text} NOT NULL,
+    messages {integer} NOT NULL,
+    started_at {text} NOT NULL,
+    updated_at {text} NOT NULL,
+    UNIQUE (owner, session_id)
+);
+
+CREATE TABLE messages (
+    seq {types.serial},
+    session {integer} NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+    id {text} NOT NULL,
+    role {text} NOT NULL,
+    content {text} NOT NULL,
+    name {text},
+    tool_calls {text},
+    tool_call_id {text},
+    native {text},
+    created_at {text} NOT NULL,
+    UNIQUE (session, id)
+);
+CREATE INDEX messages_in_order ON messages (session, seq);
+
+CREATE TABLE outbox (
+    version {types.identity},
+    item {text} NOT NULL,
+    owner {integer} NOT NULL,
+    made_at {real} NOT NULL
+);
+CREATE INDEX outbox_of_owner ON outbox (owner, version);
+
+CREATE TABLE outbox_lease (
+    id {integer} NOT NULL PRIMARY KEY CHECK (id = 1),
+    holder {text} NOT NULL,
+    fence {integer} NOT NULL,
+    expires_at {real} NOT NULL,
+    problem {text},
+    failing_since {real},
+    retry_at {real} NOT NULL
+);
+"""
