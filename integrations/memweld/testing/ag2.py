@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -25,11 +23,13 @@ from ag2.events import (
 from ag2.tools.schemas import ToolSchema
 from typing_extensions import Self
 
-from .script import reader
+from .script import Script, ScriptedModel, split_words
 
 __all__ = ["ModelCall", "Response", "ScriptedConfig", "tool_call"]
 
-Response: TypeAlias = "str | ToolCallEvent | Sequence[ToolCallEvent] | ModelResponse | Exception"
+Answer: TypeAlias = "str | ToolCallEvent | Sequence[ToolCallEvent] | ModelResponse"
+
+Response: TypeAlias = "Answer | Exception"
 """What the model answers: text, one tool call or several at once, AG2's own response, or an error that it raises."""
 
 
@@ -58,7 +58,7 @@ class ModelCall:
         return "\n".join([*self.prompt, *filter(None, map(_text, self.messages))])
 
 
-class ScriptedConfig(ModelConfig):
+class ScriptedConfig(ScriptedModel[ModelCall], ModelConfig):
     """A model for AG2's agents that needs no key, no server and no download. Streams word by word.
 
     Args:
@@ -70,22 +70,7 @@ class ScriptedConfig(ModelConfig):
     """
 
     def __init__(self, responses: Iterable[Response] | Callable[[ModelCall], Response] = ()) -> None:
-        self._script: Callable[[ModelCall], Response] = (
-            responses if callable(responses) else reader(responses, lambda call: _text(call.messages[-1]))
-        )
-        self._calls: list[ModelCall] = []
-        self._lock = threading.Lock()
-
-    @property
-    def calls(self) -> list[ModelCall]:
-        """What each call showed to the model, oldest first."""
-        with self._lock:
-            return list(self._calls)
-
-    @property
-    def seen(self) -> str:
-        """All text that the model was given, in one string."""
-        return "\n".join(call.text for call in self.calls)
+        self._script = Script[ModelCall, Answer](responses, lambda call: _text(call.messages[-1]))
 
     @property
     def provider(self) -> ModelProvider:
@@ -109,11 +94,9 @@ class ScriptedConfig(ModelConfig):
         """There are no files."""
         raise NotImplementedError("A scripted model has no files.")
 
-    def answer(self, call: ModelCall) -> Response:
+    def answer(self, call: ModelCall) -> Answer:
         """The next answer."""
-        with self._lock:
-            self._calls.append(call)
-            return self._script(call)
+        return self._script.answer(call)
 
 
 class _Client(LLMClient):
@@ -129,12 +112,10 @@ class _Client(LLMClient):
         **_options: Any,
     ) -> ModelResponse:
         response = self._config.answer(ModelCall(tuple(context.prompt), tuple(messages), tuple(tools)))
-        if isinstance(response, Exception):
-            raise response
         if isinstance(response, ModelResponse):
             return response
         if isinstance(response, str):
-            for word in re.findall(r"\S*\s*", response)[:-1]:
+            for word in split_words(response):
                 await context.send(ModelMessageChunk(word))
             message = ModelMessage(response)
             await context.send(message)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import re
-import threading
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -24,11 +22,13 @@ from agent_framework import (
 from typing_extensions import override
 
 from ..memory.messages import new_id
-from .script import reader
+from .script import Script, ScriptedModel, split_words
 
 __all__ = ["ModelCall", "Response", "ScriptedChatClient", "tool_call"]
 
-Response: TypeAlias = "str | Content | Sequence[Content] | Exception"
+Answer: TypeAlias = "str | Content | Sequence[Content]"
+
+Response: TypeAlias = "Answer | Exception"
 """What the model answers: text, one tool call or several at once, any contents, or an error that it raises."""
 
 
@@ -57,7 +57,9 @@ class ModelCall:
         return "\n".join([self.instructions, *map(_text, self.messages)])
 
 
-class ScriptedChatClient(FunctionInvocationLayer[Any], ChatMiddlewareLayer[Any], BaseChatClient[Any]):
+class ScriptedChatClient(
+    ScriptedModel[ModelCall], FunctionInvocationLayer[Any], ChatMiddlewareLayer[Any], BaseChatClient[Any]
+):
     """A model for Agent Framework's agents that needs no key, no server and no download. Streams word by word.
 
     Args:
@@ -69,22 +71,7 @@ class ScriptedChatClient(FunctionInvocationLayer[Any], ChatMiddlewareLayer[Any],
 
     def __init__(self, responses: Iterable[Response] | Callable[[ModelCall], Response] = ()) -> None:
         super().__init__()
-        self._script: Callable[[ModelCall], Response] = (
-            responses if callable(responses) else reader(responses, lambda call: _text(call.messages[-1]))
-        )
-        self._calls: list[ModelCall] = []
-        self._lock = threading.Lock()
-
-    @property
-    def calls(self) -> list[ModelCall]:
-        """What each call showed to the model, oldest first."""
-        with self._lock:
-            return list(self._calls)
-
-    @property
-    def seen(self) -> str:
-        """All text that the model was given, in one string."""
-        return "\n".join(call.text for call in self.calls)
+        self._script = Script[ModelCall, Answer](responses, lambda call: _text(call.messages[-1]))
 
     @override
     def _inner_get_response(
@@ -99,7 +86,7 @@ class ScriptedChatClient(FunctionInvocationLayer[Any], ChatMiddlewareLayer[Any],
 
     async def _stream(self, messages: Sequence[Message], options: Mapping[str, Any]) -> AsyncIterable[Any]:
         for content in self._answer(messages, options):
-            words = re.findall(r"\S*\s*", content.text or "")[:-1] if content.type == "text" else []
+            words = split_words(content.text or "") if content.type == "text" else []
             for piece in [Content.from_text(word) for word in words] or [content]:
                 yield ChatResponseUpdate(role="assistant", contents=[piece])
 
@@ -111,11 +98,7 @@ class ScriptedChatClient(FunctionInvocationLayer[Any], ChatMiddlewareLayer[Any],
             tuple(copy.deepcopy(list(messages))),
             tuple(tool.to_json_schema_spec() for tool in tools),
         )
-        with self._lock:
-            self._calls.append(call)
-            response = self._script(call)
-        if isinstance(response, Exception):
-            raise response
+        response = self._script.answer(call)
         if isinstance(response, str):
             return [Content.from_text(response)]
         return [response] if isinstance(response, Content) else list(response)

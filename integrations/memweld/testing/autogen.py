@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
-import threading
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
-from autogen_core import CancellationToken, Component, FunctionCall
+from autogen_core import Component, FunctionCall
 from autogen_core.models import (
     ChatCompletionClient,
     CreateResult,
@@ -26,10 +24,13 @@ from typing_extensions import Self, override
 
 from ..errors import ConfigurationError
 from ..memory.messages import new_id
+from .script import Script, ScriptedModel, split_words
 
 __all__ = ["ModelCall", "Response", "ScriptedChatCompletionClient", "tool_call"]
 
-Response: TypeAlias = "str | FunctionCall | Sequence[FunctionCall] | CreateResult | Exception"
+Answer: TypeAlias = "str | FunctionCall | Sequence[FunctionCall] | CreateResult"
+
+Response: TypeAlias = "Answer | Exception"
 """What the model answers: text, one tool call or several at once, AutoGen's own result, or an error that it raises."""
 
 
@@ -62,7 +63,7 @@ class ScriptConfig(BaseModel):
     responses: list[str]
 
 
-class ScriptedChatCompletionClient(ChatCompletionClient, Component[ScriptConfig]):
+class ScriptedChatCompletionClient(ScriptedModel[ModelCall], ChatCompletionClient, Component[ScriptConfig]):
     """A model for AutoGen's agents that needs no key, no server and no download. Streams word by word.
 
     Args:
@@ -78,29 +79,7 @@ class ScriptedChatCompletionClient(ChatCompletionClient, Component[ScriptConfig]
     component_provider_override = "memweld.testing.autogen.ScriptedChatCompletionClient"
 
     def __init__(self, responses: Iterable[Response] | Callable[[ModelCall], Response] = ()) -> None:
-        self._responses: list[Response] = [] if callable(responses) else list(responses)
-        self._script = responses if callable(responses) else self._next
-        self._read = 0
-        self._calls: list[ModelCall] = []
-        self._lock = threading.Lock()
-
-    @property
-    def calls(self) -> list[ModelCall]:
-        """What each call showed to the model, oldest first."""
-        with self._lock:
-            return list(self._calls)
-
-    @property
-    def seen(self) -> str:
-        """All text that the model was given, in one string."""
-        return "\n".join(call.text for call in self.calls)
-
-    def _next(self, _call: ModelCall) -> Response:
-        with self._lock:
-            if self._read == len(self._responses):
-                raise RuntimeError(f"The script is at its end: it has {self._read} responses. Give the model more.")
-            self._read += 1
-            return self._responses[self._read - 1]
+        self._script = Script[ModelCall, Answer](responses, lambda call: _text(call.messages[-1]))
 
     @override
     async def create(
@@ -108,18 +87,13 @@ class ScriptedChatCompletionClient(ChatCompletionClient, Component[ScriptConfig]
         messages: Sequence[LLMMessage],
         *,
         tools: Sequence[Tool | ToolSchema] = (),
-        tool_choice: Tool | Literal["auto", "required", "none"] = "auto",
-        json_output: bool | type[BaseModel] | None = None,
-        extra_create_args: Mapping[str, Any] | None = None,
-        cancellation_token: CancellationToken | None = None,
+        **_: Any,
     ) -> CreateResult:
         """The next answer of the script."""
         # Copies: what a run does to its messages afterwards does not change what was seen.
         shown = [message.model_copy(deep=True) for message in messages]
         call = ModelCall(shown, [tool.schema if isinstance(tool, Tool) else tool for tool in tools])
-        with self._lock:
-            self._calls.append(call)
-        return _result(self._script(call))
+        return _result(self._script.answer(call))
 
     @override
     async def create_stream(
@@ -127,15 +101,12 @@ class ScriptedChatCompletionClient(ChatCompletionClient, Component[ScriptConfig]
         messages: Sequence[LLMMessage],
         *,
         tools: Sequence[Tool | ToolSchema] = (),
-        tool_choice: Tool | Literal["auto", "required", "none"] = "auto",
-        json_output: bool | type[BaseModel] | None = None,
-        extra_create_args: Mapping[str, Any] | None = None,
-        cancellation_token: CancellationToken | None = None,
+        **_: Any,
     ) -> AsyncGenerator[str | CreateResult, None]:
         """The next answer of the script, word by word, then as a whole."""
         result = await self.create(messages, tools=tools)
         if isinstance(result.content, str):
-            for word in re.findall(r"\S*\s*", result.content)[:-1]:
+            for word in split_words(result.content):
                 yield word
         yield result
 
@@ -173,8 +144,9 @@ class ScriptedChatCompletionClient(ChatCompletionClient, Component[ScriptConfig]
         )
 
     def _to_config(self) -> ScriptConfig:
-        texts = [response for response in self._responses if isinstance(response, str)]
-        if self._script != self._next or len(texts) < len(self._responses):
+        responses = self._script.responses
+        texts = [response for response in responses or () if isinstance(response, str)]
+        if responses is None or len(texts) < len(responses):
             raise ConfigurationError("Only a script of texts can be dumped as a component.")
         return ScriptConfig(responses=texts)
 
@@ -183,9 +155,7 @@ class ScriptedChatCompletionClient(ChatCompletionClient, Component[ScriptConfig]
         return cls(config.responses)
 
 
-def _result(response: Response) -> CreateResult:
-    if isinstance(response, Exception):
-        raise response
+def _result(response: Answer) -> CreateResult:
     if isinstance(response, CreateResult):
         return response
     usage = RequestUsage(prompt_tokens=0, completion_tokens=0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
@@ -14,12 +13,14 @@ from pydantic import PrivateAttr
 
 from ..memory.messages import new_id
 from ..models import ToolCall
-from .script import reader
+from .script import Script, ScriptedModel
 
 __all__ = ["ModelCall", "Response", "ScriptedLLM", "tool_call"]
 
-Response: TypeAlias = "str | ToolCall | Sequence[ToolCall]"
-"""What the model answers: text, a tool call, or several at once."""
+Answer: TypeAlias = "str | ToolCall | Sequence[ToolCall]"
+
+Response: TypeAlias = "Answer | Exception"
+"""What the model answers: text, a tool call, several at once, or an error that it raises."""
 
 
 def tool_call(name: str, arguments: Mapping[str, Any] | None = None) -> ToolCall:
@@ -45,7 +46,7 @@ class ModelCall:
         return "\n".join(str(message.get("content") or "") for message in self.messages)
 
 
-class ScriptedLLM(BaseLLM):
+class ScriptedLLM(BaseLLM, ScriptedModel[ModelCall]):
     """A model for `crewai.Agent` that needs no key, no server and no download.
 
     Thread-safe; copies (as `Crew.copy` makes them) share the script and the record.
@@ -59,10 +60,8 @@ class ScriptedLLM(BaseLLM):
         RuntimeError: On a call, when the script is at its end.
     """
 
-    _script: Callable[[ModelCall], Response] = PrivateAttr()
-    _calls: list[ModelCall] = PrivateAttr(default_factory=list[ModelCall])
+    _script: Script[ModelCall, Answer] = PrivateAttr()
     _function_calling: bool = PrivateAttr(default=True)
-    _lock: Any = PrivateAttr(default_factory=threading.Lock)
 
     def __init__(
         self,
@@ -73,26 +72,13 @@ class ScriptedLLM(BaseLLM):
     ) -> None:
         super().__init__(model=model, provider="memweld")
         self._function_calling = function_calling
-        self._script = responses if callable(responses) else reader(responses, _last_text)
-
-    @property
-    def calls(self) -> list[ModelCall]:
-        """What each call showed to the model, oldest first."""
-        with self._lock:
-            return list(self._calls)
-
-    @property
-    def seen(self) -> str:
-        """All text that the model was given, in one string."""
-        return "\n".join(call.text for call in self.calls)
+        self._script = Script(responses, _last_text)
 
     def call(self, messages: str | list[Any], tools: list[Any] | None = None, *_: Any, **__: Any) -> str | Any:
         """Answer the next response of the script."""
         shown = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
         given = ModelCall(messages=copy.deepcopy(shown), tools=copy.deepcopy(tools or []))
-        with self._lock:
-            self._calls.append(given)
-            response = self._script(given)
+        response = self._script.answer(given)
         if isinstance(response, str):
             return response
         return [_openai(each) for each in ([response] if isinstance(response, ToolCall) else response)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -18,11 +17,13 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import PrivateAttr
 
 from ..memory.messages import new_id
-from .script import reader
+from .script import Script, ScriptedModel
 
 __all__ = ["ModelCall", "Response", "ScriptedChatModel", "tool_call"]
 
-Response: TypeAlias = "str | AIMessage | Exception"
+Answer: TypeAlias = "str | AIMessage"
+
+Response: TypeAlias = "Answer | Exception"
 """What the model answers: text, a message (see `tool_call`), or an error that it raises."""
 
 
@@ -50,7 +51,7 @@ class ModelCall:
         return "\n".join(str(message.text) for message in self.messages)
 
 
-class ScriptedChatModel(BaseChatModel):
+class ScriptedChatModel(BaseChatModel, ScriptedModel[ModelCall]):
     """A chat model that needs no key, no server and no download. Thread-safe, sync and async.
 
     Args:
@@ -60,24 +61,11 @@ class ScriptedChatModel(BaseChatModel):
         RuntimeError: On a call, when the script is at its end.
     """
 
-    _script: Callable[[ModelCall], Response] = PrivateAttr()
-    _calls: list[ModelCall] = PrivateAttr(default_factory=list[ModelCall])
-    _lock: Any = PrivateAttr(default_factory=threading.Lock)
+    _script: Script[ModelCall, Answer] = PrivateAttr()
 
     def __init__(self, responses: Iterable[Response] | Callable[[ModelCall], Response] = (), **fields: Any) -> None:
         super().__init__(**fields)
-        self._script = responses if callable(responses) else reader(responses, _last_text)
-
-    @property
-    def calls(self) -> list[ModelCall]:
-        """What each call showed to the model, oldest first."""
-        with self._lock:
-            return list(self._calls)
-
-    @property
-    def seen(self) -> str:
-        """All text that the model was given, in one string."""
-        return "\n".join(call.text for call in self.calls)
+        self._script = Script(responses, _last_text)
 
     @property
     def _llm_type(self) -> str:
@@ -97,11 +85,7 @@ class ScriptedChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         call = ModelCall(messages=[message.model_copy() for message in messages], tools=kwargs.get("tools") or [])
-        with self._lock:
-            self._calls.append(call)
-            response = self._script(call)
-        if isinstance(response, Exception):
-            raise response
+        response = self._script.answer(call)
         # A copy: LangChain writes an id into the message that it is given.
         answer = AIMessage(content=response) if isinstance(response, str) else response.model_copy()
         return ChatResult(generations=[ChatGeneration(message=answer)])
