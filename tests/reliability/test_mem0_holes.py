@@ -15,7 +15,7 @@ import pytest
 from langchain_core.embeddings import Embeddings
 
 import memweld
-from memweld.engine.extraction.mem0.environment import prepare_mem0
+from memweld.engine.extraction.mem0.side_effects import prepare_mem0
 from memweld.testing import HashEmbedder
 from memweld.testing.langchain import ScriptedChatModel
 

@@ -76,6 +76,53 @@ def test_nothing_but_extraction_loads_mem0(tmp_path: Path) -> None:
     assert loaded.isdisjoint({"pydantic", "pydantic_settings", "asyncio", "rich", "typer"})
 
 
+WITHOUT = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"mem0", "openai", "qdrant_client", "posthog", "sqlalchemy", "httpx"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Missing())
+import memweld
+from memweld.testing import HashEmbedder, ScriptedExtractor, facts
+"""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "llm=ScriptedExtractor([facts('x')])",
+        "llm={'provider': 'openai', 'config': {}}",
+        "embedder={'provider': 'openai', 'config': {}}",
+        "mem0={'vector_store': {'provider': 'qdrant', 'config': {'path': 'x'}}}",
+        "mem0={'platform': {'api_key': 'x'}}",
+    ],
+)
+def test_without_mem0_the_remedy_is_named_where_mem0_is_needed(tmp_path: Path, options: str) -> None:
+    code = f"""{WITHOUT}
+try:
+    memweld.connect("sqlite:///" + sys.argv[1], {options}).user("ana").add("I love tea")
+except memweld.MissingExtraError as error:
+    print(error)
+"""
+    assert run(code, str(tmp_path / "m.db")) == "mem0ai is not installed; run: pip install 'memweld[mem0]'\n"
+
+
+def test_without_mem0_memory_works(tmp_path: Path) -> None:
+    """Also the command line, and a verbatim add where an LLM is configured."""
+    code = f"""{WITHOUT}
+from typer.testing import CliRunner
+from memweld.cli import app
+ana = memweld.connect("sqlite:///" + sys.argv[1], embedder=HashEmbedder(), llm=ScriptedExtractor([facts("x")])).user("ana")
+(item,) = ana.add("I love tea", infer=False)
+ana.update(item.id, "I love coffee")
+print(ana.search("coffee", limit=1)[0].text)
+result = CliRunner().invoke(app, ["doctor", "--url", "sqlite:///" + sys.argv[1]], catch_exceptions=False)
+print(result.exit_code)
+"""
+    assert run(code, str(tmp_path / "m.db")).split("\n") == ["I love coffee", "0", ""]
+
+
 def test_exported_members() -> None:
     assert sorted(memweld.__all__) == [
         "AccessDeniedError",

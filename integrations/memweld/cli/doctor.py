@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "Repair", "examine", "forget_graph"]
 
-_PACKAGES = ("mem0ai", "pydantic", "numpy")
+_PACKAGES = ("pydantic", "numpy")
 _EXTRAS = {
+    "mem0": "mem0ai",
     "langchain": "langchain",
     "crewai": "crewai",
     "autogen": "autogen-agentchat",

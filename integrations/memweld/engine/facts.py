@@ -17,26 +17,24 @@ from ..models import JSON, Extraction, Hit, Kind, MemoryItem
 from ..scope import Scope
 from ..validation import QUERY_CHARACTERS, dump_json, utc_now
 from .extraction.llm import ExtractionFailedError, GuardedLLM, load_llm
-from .extraction.mem0.environment import finds_entities
-from .extraction.mem0.payloads import Envelope, text_hash
-from .extraction.mem0.scope_guard import Guard
+from .extraction.mem0.side_effects import finds_entities
 from .lazy_lock import Loading
 from .protocol import ItemDraft, KeyedDraft
 from .search.batch_embed import pack
 from .search.embedder_check import EmbedderOfFile
 from .search.embedder_factory import load_embedder
 from .search.embedders import GuardedEmbedding
-from .search.item_store import FactStore
+from .search.item_store import ItemStore
 from .search.reindex import Progress, Reindexing
 from .search.state_texts import Records
 from .sql import owners
 from .sql.database import Database
-from .sql.items import ItemRow, Items
+from .sql.items import ItemRow, Items, RowTemplate, text_hash
 from .sql.mem0_entities import unlink
 from .sql.restore import Packed
 
 if TYPE_CHECKING:
-    from .extraction.mem0.calls import Mem0Calls
+    from .extraction.mem0.memory import Mem0Memory
     from .projections.mem0_store.configuration import Mem0Configuration
     from .projections.mem0_store.delivery import Delivery
 
@@ -74,7 +72,6 @@ class Facts:
         cache_mb: int = 512,
     ) -> None:
         self._database = database
-        self._guard = Guard()
         self._embedding = GuardedEmbedding(load_embedder(embedder))
         place = "" if mirror is None else f" in {mirror.name}"
         self._claim = claim = EmbedderOfFile(database, self._embedding.fingerprint + place)
@@ -83,13 +80,13 @@ class Facts:
         self._items = Items(database)
         self._store = self._make_store(mirror, 1_000_000 * cache_mb)
         self._llm = llm, llm_timeout
-        self._made: Mem0Calls | None = None
+        self._made: Mem0Memory | None = None
         self._loading = Loading()
 
-    def _make_store(self, mirror: Mem0Configuration | None, cache_bytes: int) -> FactStore:
-        parts = (self._database, self._guard, self._claim, self._embedding)
+    def _make_store(self, mirror: Mem0Configuration | None, cache_bytes: int) -> ItemStore:
+        parts = (self._database, self._claim, self._embedding)
         if mirror is None:
-            return FactStore(*parts, cache_bytes=cache_bytes)
+            return ItemStore(*parts, cache_bytes=cache_bytes)
         from .projections.mem0_store.factory import make_delivery
         from .projections.mem0_store.item_store import MirroredStore
 
@@ -97,19 +94,20 @@ class Facts:
         return MirroredStore(self.delivery.mirror, *parts, cache_bytes=cache_bytes)
 
     @property
-    def _mem0(self) -> Mem0Calls:
+    def _mem0(self) -> Mem0Memory:
         """mem0, loaded when it is first needed.
 
         Raises:
             ConfigurationError: The LLM cannot be made.
+            MissingExtraError: mem0 is not installed.
         """
         with self._loading:
             if self._made is None:
-                from .extraction.mem0.calls import Mem0Calls
+                from .extraction.mem0.memory import Mem0Memory
 
                 llm, timeout = self._llm
                 guarded = GuardedLLM(load_llm(llm), timeout=timeout)
-                self._made = Mem0Calls(self._database, self._guard, self._store, self._embedding, guarded)
+                self._made = Mem0Memory(self._database, self._store, self._embedding, guarded)
             return self._made
 
     def forget(self, root: int | None) -> None:
@@ -142,14 +140,14 @@ class Facts:
         epoch: int | None,
     ) -> list[MemoryItem]:
         """Store the drafts, or the facts that the LLM finds in them (see ``Engine.add_items``)."""
-        envelope = Envelope(session_id=session_id, metadata=dump_json(metadata) if metadata else "{}")
+        template = RowTemplate(session_id=session_id, metadata=dump_json(metadata) if metadata else "{}")
         try:
             if not infer:
-                return self._add_verbatim(scope, drafts, envelope, created_at, epoch)
+                return self._add_verbatim(scope, drafts, template, created_at, epoch)
             try:
-                return self._add_extracted(scope, drafts, envelope, created_at, earlier=earlier, epoch=epoch)
+                return self._add_extracted(scope, drafts, template, created_at, earlier=earlier, epoch=epoch)
             except ExtractionFailedError as error:
-                failed = self._envelope(envelope, "failed", str(error))
+                failed = _marked(template, "failed", str(error))
                 return self._add_verbatim(scope, drafts, failed, created_at, epoch)
         except _ErasedError:
             return []
@@ -165,14 +163,14 @@ class Facts:
 
     def put_keyed(self, scope: Scope, draft: KeyedDraft) -> MemoryItem:
         """Store a fact under its key, replacing what the key held in exactly this scope."""
-        envelope = Envelope(kind=draft.kind, key=draft.key, metadata=dump_json(draft.metadata))
+        template = RowTemplate(kind=draft.kind, key=draft.key, metadata=dump_json(draft.metadata))
         self._ready_to_change()
-        with self._embedding.prepared([draft.text]), self._database.writing(), self._guard.acting_for(scope):
+        with self._embedding.prepared([draft.text]), self._database.writing():
             held = self._items.by_key(scope, draft.kind, draft.key)
             if held is None:
-                self._store_drafts(scope, [ItemDraft(text=draft.text)], envelope, utc_now())
+                self._store_drafts(scope, [ItemDraft(text=draft.text)], template, utc_now())
             else:
-                self._change(held, replace(held, text=draft.text, metadata=envelope.metadata))
+                self._change(held, replace(held, text=draft.text, metadata=template.metadata))
             stored = self._items.by_key(scope, draft.kind, draft.key)
         if stored is None:
             raise BackendUnavailableError(f"The {draft.kind} {draft.key!r} cannot be read back.")
@@ -182,17 +180,13 @@ class Facts:
         self,
         scope: Scope,
         drafts: Sequence[ItemDraft],
-        envelope: Envelope,
+        template: RowTemplate,
         created_at: datetime | None,
         epoch: int | None,
     ) -> list[MemoryItem]:
-        with (
-            self._embedding.prepared([draft.text for draft in drafts]),
-            self._database.writing(),
-            self._guard.acting_for(scope),
-        ):
+        with self._embedding.prepared([draft.text for draft in drafts]), self._database.writing():
             self._check_epoch(scope, epoch)
-            rows = self._store_drafts(scope, drafts, envelope, created_at or utc_now())
+            rows = self._store_drafts(scope, drafts, template, created_at or utc_now())
             stored = [
                 self._held(scope, draft.text) if row is None else row.item()
                 for draft, row in zip(drafts, rows, strict=True)
@@ -200,14 +194,14 @@ class Facts:
         return _once(stored)
 
     def _store_drafts(
-        self, scope: Scope, drafts: Sequence[ItemDraft], envelope: Envelope, moment: datetime
+        self, scope: Scope, drafts: Sequence[ItemDraft], template: RowTemplate, moment: datetime
     ) -> list[ItemRow | None]:
         """Store texts as they stand; the row of each, None for one that is there already.
 
         Not through mem0, which would add nothing: what it writes without an LLM is the text, its hash and its vector.
         """
         at = moment.isoformat()
-        rows = [envelope.row(scope, draft, at) for draft in drafts]
+        rows = [template.row(scope, draft.text, at, role=draft.role, name=draft.name) for draft in drafts]
         stored = self._store.store(rows, [self._embedding.embed(draft.text) for draft in drafts])
         return [row if is_new else None for row, is_new in zip(rows, stored, strict=True)]
 
@@ -215,7 +209,7 @@ class Facts:
         self,
         scope: Scope,
         drafts: Sequence[ItemDraft],
-        envelope: Envelope,
+        template: RowTemplate,
         created_at: datetime | None,
         *,
         earlier: Sequence[dict[str, str]],
@@ -223,7 +217,7 @@ class Facts:
     ) -> list[MemoryItem]:
         # Whoever was erased is not told to the LLM any more.
         self._check_epoch(scope, epoch)
-        extracted = self._envelope(envelope, "extracted", None)
+        extracted = _marked(template, "extracted", None)
         mem0 = self._mem0
         # The unit's transaction begins with mem0's first write, which comes after the LLM's answer.
         with self._database.unit():
@@ -237,12 +231,6 @@ class Facts:
         if row is None:
             raise BackendUnavailableError("A memory that mem0 reported as stored cannot be read back.")
         return row.item()
-
-    @staticmethod
-    def _envelope(envelope: Envelope, extraction: Extraction, error: str | None) -> Envelope:
-        return Envelope(
-            session_id=envelope.session_id, metadata=envelope.metadata, extraction=extraction, extraction_error=error
-        )
 
     # reading
 
@@ -264,8 +252,7 @@ class Facts:
 
     def _find(self, scope: Scope, query: str, limit: int, conditions: Mapping[str, Any]) -> list[tuple[ItemRow, float]]:
         """What our store ranks best, which is all that mem0 would answer where it knows no entities."""
-        with self._guard.acting_for(scope, wanted=limit):
-            return self._store.best(scope, query, self._embedding.embed(query, "search"), limit, conditions)
+        return self._store.best(scope, query, self._embedding.embed(query, "search"), limit, conditions)
 
     # changing
 
@@ -283,9 +270,7 @@ class Facts:
                 remedy = f"Delete this memory and keep {same.id}."
                 raise invalid("text", text, "another memory of the same scope says exactly this", remedy)
             said = row.metadata if metadata is None else dump_json(metadata)
-            # mem0 names the owner of the row, which may be an agent of the user who asks.
-            with self._guard.acting_for(row.scope):
-                self._change(row, replace(row, text=text, metadata=said))
+            self._change(row, replace(row, text=text, metadata=said))
             changed = self._items.get(scope, memory_id)
         if changed is None:
             raise MemoryNotFoundError(memory_id)
@@ -316,6 +301,10 @@ class Facts:
             self._mem0.change(row)
             return
         self._store.change(row, self._embedding.embed(row.text))
+
+
+def _marked(template: RowTemplate, extraction: Extraction, error: str | None) -> RowTemplate:
+    return replace(template, extraction=extraction, extraction_error=error)
 
 
 def _remedy(row: ItemRow) -> str:

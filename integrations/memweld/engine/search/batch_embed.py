@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..extraction.mem0.payloads import text_hash
 from ..sql.database import Connection
+from ..sql.items import text_hash
 from ..sql.restore import Packed
 from .embedder_check import EmbedderOfFile
 from .embedders import GuardedEmbedding

@@ -37,7 +37,7 @@ def load_embedder(embedder: Any) -> Embedder:
 
     Raises:
         ConfigurationError: It is none of these, or cannot be made.
-        MissingExtraError: It is fastembed's, which is not installed.
+        MissingExtraError: It is fastembed's or mem0's, which is not installed.
     """
     if embedder is None or embedder == "static":
         return StaticEmbedder()

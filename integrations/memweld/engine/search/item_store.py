@@ -1,6 +1,6 @@
 """The items with their vectors: stored, changed, and found by exact search over a scope's own vectors and words.
 
-mem0 has nothing to do with it. Where mem0 is used, it gets this store through ``mem0/vector_store.py``.
+mem0 has nothing to do with it. Where mem0 is used, it reaches this store through ``extraction/mem0/stores.py``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from ...models import JSON, Kind
 from ...scope import Scope
-from ..extraction.mem0.scope_guard import Guard
 from ..sql import owners
 from ..sql.database import Connection, Database
 from ..sql.items import ItemRow, Items
@@ -26,18 +25,17 @@ from .ranking import as_score, fits, freshness, weights_in
 from .snapshot import Snapshot, as_bytes
 from .tokenizer import forget_words, pack_terms
 
-__all__ = ["FactStore"]
+__all__ = ["ItemStore"]
 
 # So often a search begins again that others outrun, before it reads all rows anew.
 _TRIES = 4
 
 
-class FactStore:
-    """The items table of all scopes. Every method serves the scope of the call that its guard knows.
+class ItemStore:
+    """The items table of all scopes.
 
     Args:
         database: The file.
-        guard: Whose call it is.
         claim: Says which embedder the file's vectors are of.
         embedding: What makes vectors.
         cache_bytes: How much RAM the indexes of the users that searched last may take.
@@ -46,7 +44,6 @@ class FactStore:
     def __init__(
         self,
         database: Database,
-        guard: Guard,
         claim: EmbedderOfFile,
         embedding: GuardedEmbedding,
         *,
@@ -54,31 +51,25 @@ class FactStore:
     ) -> None:
         self.items = Items(database)
         self._database = database
-        self._guard = guard
         self._claim = claim
         self._embedding = embedding
         self._indexes = IndexCache(maximum_bytes=cache_bytes)
         database.after_fork.append(self._indexes.begin)
 
-    def __deepcopy__(self, memo: dict[int, object]) -> FactStore:
-        # mem0 2.2 copies the configuration of its vector store.
-        return self
-
     def store(self, rows: Sequence[ItemRow], vectors: Sequence[Vector]) -> list[bool]:
-        """Store rows of the scope of the call; which of them, because one that the owner has already is left out."""
+        """Store rows; which of them were stored, because one that its owner has already is left out."""
         stored: list[bool] = []
         with self._database.writing() as connection:
             for row, vector in zip(rows, vectors, strict=True):
-                self._guard.check(row.scope)
                 if not stored:
                     self._claim.claim(connection, len(vector))
                 stored.append(self.items.insert(row, as_bytes(vector), pack_terms(row.text)))
         return stored
 
     def change(self, row: ItemRow, vector: Vector | None) -> None:
-        """Replace what a row says that the scope of the call contains, and its vector unless it is None."""
+        """Replace the contents of a row that its scope contains, and its vector unless that is None."""
         with self._database.writing() as connection:
-            if self.items.get(self._guard.scope, row.id) is None:
+            if self.items.get(row.scope, row.id) is None:
                 return
             if vector is not None:
                 self._claim.claim(connection, len(vector))
@@ -90,13 +81,12 @@ class FactStore:
         """The rows that fit best, best first, each with its score.
 
         Args:
-            scope: Whose; it must be the one of the call.
+            scope: Whose.
             query: What is asked.
             vector: Its vector.
             count: How many at most.
             conditions: ``kinds``, ``metadata`` and ``half_life`` (see ``Engine.search_items``).
         """
-        self._guard.check(scope)
         began = self._indexes.forgotten
         try:
             for _ in range(_TRIES):
@@ -115,7 +105,7 @@ class FactStore:
             # First of all: vectors of another embedder are not even read.
             self._claim.check(connection, len(vector))
             owner = owners.find(connection, scope)
-            look = None if owner is None else self._look(connection, scope, owner, query, vector, conditions)
+            look = None if owner is None else self._look(connection, scope, owner, query, vector, count, conditions)
             if look is None:
                 return []
             snapshot, vector, allowed = look
@@ -134,6 +124,7 @@ class FactStore:
         owner: owners.Owner,
         query: str,
         vector: Vector,
+        count: int,  # noqa: ARG002 - for a store that asks elsewhere
         conditions: Mapping[str, Any],
     ) -> tuple[Snapshot, Vector, NDArray[np.bool_]] | None:
         """The rows among which to search, the query's vector, and which of the rows may be found."""

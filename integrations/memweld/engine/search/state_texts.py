@@ -7,15 +7,14 @@ embedded first, and then written with their values in one transaction.
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 
 from ...models import ValueWrite
 from ...scope import Scope
 from ...validation import dump_json, utc_now
-from ..extraction.mem0.payloads import text_hash
 from ..sql.database import Database
-from ..sql.items import ItemRow, Items
+from ..sql.items import Items, RowTemplate
 from ..sql.state import Keep
 from .embedder_check import EmbedderOfFile
 from .embedders import GuardedEmbedding
@@ -61,23 +60,14 @@ class Records:
         text = write.text or ""
         before = None if held is None else self._items.get(scope, held)
         now = utc_now().isoformat()
-        row = ItemRow(
-            scope=scope,
-            id=str(uuid.uuid4()) if held is None else held,
+        template = RowTemplate(
             kind="record",
             key=dump_json([write.namespace, write.key]),
-            session_id=None,
-            role=None,
-            name=None,
-            text=text,
-            hash=text_hash(text),
             metadata=dump_json({"namespace": write.namespace, "key": write.key}),
-            extraction="verbatim",
-            extraction_error=None,
-            extra={},
-            created_at=now if before is None else before.created_at,
-            updated_at=now,
         )
+        row = template.row(scope, text, now, memory_id=held)
+        if before is not None:
+            row = replace(row, created_at=before.created_at)
         if held is None:
             self._items.insert(row, vector, pack_terms(text))
         else:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +18,7 @@ from .candidates import Wanted
 from .database import Connection, Database
 from .ttl import DEAD_RECORD, now
 
-__all__ = ["ItemRow", "Items"]
+__all__ = ["ItemRow", "Items", "RowTemplate", "text_hash"]
 
 _COLUMNS = (
     "id, kind, key, session_id, role, name, text, hash, metadata, extraction, extraction_error, extra, "
@@ -38,7 +40,7 @@ _CHUNK = 900
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemRow:
-    """One row of ``items`` with the scope that owns it; ``extra`` is what mem0 adds and we have no column for."""
+    """One row of ``items`` with the scope that owns it."""
 
     scope: Scope
     id: str
@@ -75,6 +77,52 @@ class ItemRow:
             extraction=self.extraction,
             extraction_error=self.extraction_error,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowTemplate:
+    """The fields that all rows of one write have in common."""
+
+    kind: Kind = "item"
+    key: str | None = None
+    session_id: str | None = None
+    metadata: str = "{}"
+    extraction: Extraction = "verbatim"
+    extraction_error: str | None = None
+
+    def row(
+        self,
+        scope: Scope,
+        text: str,
+        created_at: str,
+        *,
+        role: str | None = None,
+        name: str | None = None,
+        memory_id: str | None = None,
+    ) -> ItemRow:
+        """The row for a text, created and changed at this time (ISO 8601), with a new id unless one is given."""
+        return ItemRow(
+            scope=scope,
+            id=memory_id or str(uuid.uuid4()),
+            kind=self.kind,
+            key=self.key,
+            session_id=self.session_id,
+            role=role,
+            name=name,
+            text=text,
+            hash=text_hash(text),
+            metadata=self.metadata,
+            extraction=self.extraction,
+            extraction_error=self.extraction_error,
+            extra={},
+            created_at=created_at,
+            updated_at=created_at,
+        )
+
+
+def text_hash(text: str) -> str:
+    """A fingerprint of equal texts, not a secret; the same that mem0 2.2 makes."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _values(row: ItemRow) -> tuple[Any, ...]:

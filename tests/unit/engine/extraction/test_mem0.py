@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import memweld
+from memweld.engine.extraction.mem0.call_guard import Call
 from memweld.engine.search.cache import IndexCache
 from memweld.testing import HashEmbedder, ScriptedExtractor, facts
 
@@ -87,7 +88,7 @@ def test_mem0_imported_first_is_left_alone_until_it_is_needed() -> None:
 
 def test_telemetry_that_is_asked_for_stays_on() -> None:
     code = """
-        from memweld.engine.extraction.mem0.environment import load_mem0
+        from memweld.engine.extraction.mem0.side_effects import load_mem0
         load_mem0()
         from mem0.memory import main, telemetry
         print(telemetry.MEM0_TELEMETRY, main.MEM0_TELEMETRY)
@@ -214,7 +215,8 @@ def test_bare_mem0_has_the_holes_that_the_guard_closes(connect: Callable[..., me
         mem0.delete(item.id)
     with pytest.raises(PermissionError):
         mem0.reset()
-    with backend._engine._facts._guard.acting_for(memweld.Scope(user_id="bob")):  # type: ignore[attr-defined]
+    guard = backend._engine._facts._mem0.guard  # type: ignore[attr-defined]
+    with guard.entered(Call(scope=memweld.Scope(user_id="bob"))):
         assert mem0.get(item.id) is None
         for filters in ({"user_id": "*"}, {"user_id": "bob", "AND": [{"user_id": "ana"}]}, {"user_id": "ana"}):
             with pytest.raises((memweld.AccessDeniedError, memweld.InvalidInputError)):

@@ -50,7 +50,7 @@ def connect(tmp_path: Path) -> Iterator[Callable[..., Backend]]:
 
 def bare_mem0(place: Path) -> Any:
     """mem0 2.2 as it is, on a local Qdrant."""
-    from memweld.engine.extraction.mem0.environment import load_mem0
+    from memweld.engine.extraction.mem0.side_effects import load_mem0
 
     load_mem0()
     import mem0

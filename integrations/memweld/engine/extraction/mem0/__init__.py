@@ -1,9 +1,5 @@
-"""Around one mem0 ``Memory``: our store, embedder and LLM as mem0 calls them.
+"""mem0's pipeline around our store, embedder and LLM.
 
-Importing this package imports mem0, which takes seconds and reads its settings at that moment. So nothing imports it
-before mem0 is needed.
+Importing mem0 takes seconds, and mem0 reads its settings at that moment. So only `memory`, `stores` and `providers`
+import it, and other modules import these when they first need mem0.
 """
-
-from .environment import load_mem0
-
-load_mem0()

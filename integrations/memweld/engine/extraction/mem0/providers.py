@@ -9,10 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
-from mem0.utils.factory import EmbedderFactory, LlmFactory
 
 from ....errors import ConfigurationError
 from ...search.embedders import Vector
+from .side_effects import load_mem0
+
+load_mem0()
+from mem0.utils.factory import EmbedderFactory, LlmFactory  # noqa: E402 - behind what its import needs
 
 __all__ = ["Mem0Embedder", "make_llm"]
 

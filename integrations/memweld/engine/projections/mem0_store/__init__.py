@@ -1,12 +1,8 @@
 """A mem0 store of the user's choice as the place of the vectors.
 
-What the memories say, whose they are and in what order they stand is kept in our own tables; the store holds a copy of
-each with its vector and is asked for one thing only: which ids are near. What it answers is joined with the tables by
-id and scope, so that a store that loses rows, or shows too many, can neither lose a memory nor leak one.
+The tables hold what memories say, their owners and their order. The store holds a copy of each memory with its vector,
+and answers one question: which ids are near. The engine joins its answers with the tables by id and scope. So a store
+that loses rows, or shows too many, can neither lose a memory nor leak one.
 
-Importing this package imports mem0.
+`vectors` and `hosted` import mem0, when a store is first opened.
 """
-
-from ...extraction.mem0.environment import load_mem0
-
-load_mem0()

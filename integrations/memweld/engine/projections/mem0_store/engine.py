@@ -15,6 +15,7 @@ from typing import Any
 from ....errors import BackendUnavailableError, MemweldError
 from ....models import EraseReceipt
 from ....scope import Scope
+from ...extraction.mem0.side_effects import require_mem0
 from ...sql.projection_backlog import anything_waits
 from ...sql_engine import SqlEngine
 from ...sqlite.pool import Durability
@@ -41,6 +42,7 @@ class Mem0Engine(SqlEngine):
 
     Raises:
         ConfigurationError: The configuration lacks something, or has what cannot be used here.
+        MissingExtraError: mem0 is not installed.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Mem0Engine(SqlEngine):
         cache_mb: int = 512,
     ) -> None:
         configuration = read_configuration(mem0)
+        require_mem0()
         super().__init__(
             url,
             llm=llm,

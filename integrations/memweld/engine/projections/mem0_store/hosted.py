@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from ....errors import BackendUnavailableError, ConfigurationError, MemweldError
 from ....scope import Scope
+from ...extraction.mem0.side_effects import load_mem0
 from ...search.embedders import Vector
 from ...sql.database import Database
 from ...sql.ttl import now
@@ -51,6 +52,7 @@ class HostedMirror:
     alone = False
 
     def __init__(self, details: Mapping[str, Any], database: Database) -> None:
+        load_mem0()
         import httpx
         from mem0 import MemoryClient
 

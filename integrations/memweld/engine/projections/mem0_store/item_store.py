@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ....scope import Scope
 from ...search.embedders import Vector
-from ...search.item_store import FactStore
+from ...search.item_store import ItemStore
 from ...search.snapshot import Snapshot
 from ...sql.database import Connection
 from ...sql.owners import Owner
@@ -31,9 +31,10 @@ class _Question(NamedTuple):
     scope: Scope
     text: str
     vector: Vector
+    count: int
 
 
-class MirroredStore(FactStore):
+class MirroredStore(ItemStore):
     """The items table, searched through the place of its vectors.
 
     Words are ranked in the tables as everywhere; of the vectors only the nearest to the query are known, and the others
@@ -51,14 +52,14 @@ class MirroredStore(FactStore):
         owner: Owner,
         query: str,
         vectors: Any,
+        count: int,
         conditions: Mapping[str, Any],
     ) -> tuple[Snapshot, Vector, NDArray[np.bool_]] | None:
-        look = super()._look(connection, scope, owner, query, vectors, conditions)
+        look = super()._look(connection, scope, owner, query, vectors, count, conditions)
         if look is None:
             return None
         snapshot, vector, allowed = look
-        with self._guard.keeping_errors():
-            cosines = self._cosines(connection, owner, _Question(scope, query, vector), snapshot, allowed)
+        cosines = self._cosines(connection, owner, _Question(scope, query, vector, count), snapshot, allowed)
         return dataclasses.replace(snapshot, vectors=cosines[:, np.newaxis], patches=None), _ONE, allowed
 
     def _cosines(
@@ -74,7 +75,7 @@ class MirroredStore(FactStore):
         possible = int(allowed.sum())
         if not possible:
             return cosines
-        wanted = min(possible, max(_LEAST, 4 * (self._guard.wanted or 0)))
+        wanted = min(possible, max(_LEAST, 4 * question.count))
         count = max(_LEAST, wanted)
         while True:
             near, more = self._mirror.near(question.scope, question.text, question.vector, count)

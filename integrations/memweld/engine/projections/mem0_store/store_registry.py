@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ....errors import BackendUnavailableError, ConfigurationError, MemweldError, MissingExtraError
+from ...extraction.mem0.side_effects import load_mem0
 from .preflight import reach
 
 try:
@@ -85,6 +86,7 @@ def open_store(provider: str, details: Mapping[str, Any], dimensions: int) -> Op
         MissingExtraError: A package of the store is not installed.
         BackendUnavailableError: It does not answer, or another process has its files open.
     """
+    load_mem0()
     settings = _settings(provider, details, dimensions)
     collection = str(settings["collection_name"])
     folder, client = _folder(provider, settings), settings.get("client")

@@ -13,7 +13,7 @@ import numpy as np
 
 from ....errors import BackendUnavailableError, MemweldError
 from ....scope import Scope
-from ...extraction.mem0.payloads import to_payload
+from ...extraction.mem0.stores import to_payload
 from ...search.embedders import Vector
 from ...sql.items import ItemRow
 from .protocol import Mirrored, place_of
