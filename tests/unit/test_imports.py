@@ -113,7 +113,8 @@ def test_without_mem0_memory_works(tmp_path: Path) -> None:
     code = f"""{WITHOUT}
 from typer.testing import CliRunner
 from memweld.cli import app
-ana = memweld.connect("sqlite:///" + sys.argv[1], embedder=HashEmbedder(), llm=ScriptedExtractor([facts("x")])).user("ana")
+llm = ScriptedExtractor([facts("x")])
+ana = memweld.connect("sqlite:///" + sys.argv[1], embedder=HashEmbedder(), llm=llm).user("ana")
 (item,) = ana.add("I love tea", infer=False)
 ana.update(item.id, "I love coffee")
 print(ana.search("coffee", limit=1)[0].text)
