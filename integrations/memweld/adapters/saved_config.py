@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import BaseModel
+from typing_extensions import Self
 
 from ..connect import connect
 from ..engine.protocol import Engine
@@ -22,7 +23,7 @@ from ..scope import Scope
 from ..settings import load_settings
 from .binding import MemorySource
 
-__all__ = ["Reference", "given_backend", "kept_open", "loading_with", "opened", "without_secrets"]
+__all__ = ["SavedMemory", "loading_backend", "loading_with", "open_saved", "open_shared", "without_secrets"]
 
 _IN_MEMORY = ("sqlite:", "sqlite:///:memory:")
 
@@ -48,12 +49,12 @@ def loading_with(backend: Backend) -> Generator[None, None, None]:
         _WITH.reset(token)
 
 
-def given_backend() -> Backend | None:
+def loading_backend() -> Backend | None:
     """The backend of the surrounding `loading_with`, if there is one."""
     return _WITH.get()
 
 
-class Reference(BaseModel):
+class SavedMemory(BaseModel):
     """Where a memory is and whose. It holds no password, no token and nothing that is remembered.
 
     Attributes:
@@ -69,8 +70,8 @@ class Reference(BaseModel):
     agent_id: str | None = None
 
     @classmethod
-    def to(cls, source: MemorySource) -> Reference:
-        """The reference to a memory or a backend."""
+    def of(cls, source: MemorySource) -> Self:
+        """What to save of a memory or a backend."""
         scope = source.scope if isinstance(source, Memory) else None
         return cls(
             url=without_secrets(source.url) if source.url else None,
@@ -79,13 +80,13 @@ class Reference(BaseModel):
             agent_id=None if scope is None else scope.agent_id,
         )
 
-    def find(self, backend: Backend | None = None) -> MemorySource:
-        """The memory or backend that it refers to, on ``backend`` if one is given.
+    def load(self, backend: Backend | None = None) -> MemorySource:
+        """The memory or backend that was saved: on ``backend``, or that of `loading_with`, if there is one.
 
         Raises:
             ConfigurationError: It does not lead to a store.
         """
-        backend = backend or self._open_store() or opened(self.url)
+        backend = backend or loading_backend() or self._open_store() or open_saved(self.url)
         if self.user_id is None and self.agent_id is None:
             return backend
         return backend.scoped(Scope(user_id=self.user_id, agent_id=self.agent_id))
@@ -116,7 +117,7 @@ def without_secrets(url: str) -> str:
     return urlunsplit(parts._replace(netloc=user.partition(":")[0] + at + host, query=urlencode(shown)))
 
 
-def opened(url: str | None) -> Backend:
+def open_saved(url: str | None) -> Backend:
     """The backend at a URL that was saved; ``MEMWELD_URL`` has the secrets that were left out of it.
 
     Raises:
@@ -136,10 +137,10 @@ def opened(url: str | None) -> Backend:
             "What was saved does not lead to a store, because that was in RAM, or is not named: "
             "load inside `with loading_with(backend):`, or set MEMWELD_URL."
         )
-    return kept_open(url, lambda: connect(url))
+    return open_shared(url, lambda: connect(url))
 
 
-def kept_open(key: str, make: Callable[[], Backend]) -> Backend:
+def open_shared(key: str, make: Callable[[], Backend]) -> Backend:
     """The backend of this key: what is loaded refers to it many times, and shares one, open until the program ends."""
     with _OPENING:
         if key not in _OPENED:

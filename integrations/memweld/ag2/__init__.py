@@ -15,10 +15,9 @@ Each name loads its part when it is first used. For AG2 Classic (``import autoge
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..errors import missing_extra
+from ..lazy import lazy_exports
 
 if TYPE_CHECKING:
     from .capture import MemweldCapture
@@ -37,29 +36,15 @@ __all__ = [
     "session_stream",
 ]
 
-try:
-    importlib.import_module("ag2")
-except ImportError as error:
-    raise missing_extra("ag2", "ag2") from error
-
-_MODULES = {
-    "MemweldCapture": ".capture",
-    "MemweldPlugin": ".plugin",
-    "MemweldRecall": ".recall",
-    "MemweldStorage": ".storage",
-    "MemweldTool": ".tools",
-    "memory_tools": ".tools",
-    "session_stream": ".storage",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_MODULES[name], __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        ".capture": ["MemweldCapture"],
+        ".plugin": ["MemweldPlugin"],
+        ".recall": ["MemweldRecall"],
+        ".storage": ["MemweldStorage", "session_stream"],
+        ".tools": ["MemweldTool", "memory_tools"],
+    },
+    extra="ag2",
+    needs={"ag2": "ag2"},
+)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from ag2.context import ConversationContext
 
-from ..adapters.binding import MemorySource, claimed_scope
+from ..adapters.binding import Channels, MemorySource, resolve_memory
 from ..memory.memory import Memory
 
 __all__ = ["USER_VARIABLE", "memory_of_turn"]
 
 USER_VARIABLE = "user_id"
 """The variable that names the user: ``agent.ask(…, variables={"user_id": "ana"})``."""
-
-_AGENT_VARIABLE = "agent_id"
 
 
 def memory_of_turn(source: MemorySource, context: ConversationContext, variable: str | None = USER_VARIABLE) -> Memory:
@@ -31,17 +29,11 @@ def memory_of_turn(source: MemorySource, context: ConversationContext, variable:
         AccessDeniedError: Variable and scope name different users.
         InvalidInputError: The id breaks a rule of `memweld.scope.validate_identity`.
     """
-    if isinstance(source, Memory):
-        return source
-    variables = {} if variable is None else context.variables
-    channel = "" if variable is None else f'variables={{"{variable}": …}} or '
-    scope = claimed_scope(
-        {f"the variable {variable}": variables.get(variable or "")},
-        [variables.get(_AGENT_VARIABLE)],
+    channels = Channels.of(
+        context.variables,
+        variable,
+        channel=f"the variable {variable}",
+        example=f'variables={{"{variable}": …}}',
         unit="turn",
-        remedy=(
-            f"name one with {channel}memweld.user_scope(user_id), or give a Memory that is bound to one, "
-            "backend.user(user_id)."
-        ),
     )
-    return source.scoped(scope)
+    return resolve_memory(source, channels)

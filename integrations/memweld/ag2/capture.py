@@ -11,7 +11,8 @@ from ag2.events import BaseEvent, ModelRequest, ModelResponse, ToolResultsEvent
 from ag2.middleware import BaseMiddleware
 from ag2.middleware.base import AgentTurn
 
-from ..adapters.binding import MemorySource, OnError, check_on_error, check_source, named_for, tolerate
+from ..adapters.binding import MemorySource, bind_user, validate_source
+from ..adapters.failures import OnError, tolerate, validate_on_error
 from ..errors import AccessDeniedError, MemweldError, invalid
 from ..memory.memory import Memory
 from ..models import ChatMessage
@@ -61,13 +62,13 @@ class MemweldCapture:
     ) -> None:
         if capture not in (True, False, "awaited", "background"):
             raise invalid("capture", capture, "it is true, false, awaited or background", "Choose one.")
-        self.source = check_source(memory)
+        self.source = validate_source(memory)
         self.user_variable = user_variable
         self._captures = capture is not False
         self._background = capture == "background"
         self._infer = infer
         self._session_id = None if session_id is None else validate_key("session_id", session_id)
-        self._on_error: OnError = check_on_error(on_error)
+        self._on_error: OnError = validate_on_error(on_error)
 
     def __call__(self, event: BaseEvent, context: ConversationContext) -> BaseMiddleware:
         """The middleware of one turn."""
@@ -145,7 +146,7 @@ class _Turn(BaseMiddleware):
         said = event if isinstance(event, ModelRequest) else None
         spoken = context.stream.where(ModelRequest | ModelResponse | ToolResultsEvent)
         # As an interrupter: a plain subscriber hears a request after the answer to it, which is sent from inside.
-        with named_for(self._capture.source, memory), spoken.sub_scope(self._hear, interrupt=True):
+        with bind_user(self._capture.source, memory), spoken.sub_scope(self._hear, interrupt=True):
             try:
                 reply = await call_next(event, context)
             except Exception:

@@ -7,7 +7,8 @@ from typing import Literal
 
 from ag2 import Plugin
 
-from ..adapters.binding import MemorySource, OnError, check_source
+from ..adapters.binding import MemorySource, validate_source
+from ..adapters.failures import OnError
 from ..memory.recall import DEFAULT_BUDGET
 from ..validation import validate_limit
 from .binding import USER_VARIABLE
@@ -56,7 +57,7 @@ class MemweldPlugin(Plugin):
         user_variable: str | None = USER_VARIABLE,
         on_error: OnError = "warn",
     ) -> None:
-        source = check_source(memory)
+        source = validate_source(memory)
         kept = MemweldCapture(
             source,
             capture=capture,

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from ag2.context import ConversationContext, StreamId
 from ag2.events import BaseEvent, ModelRequest, ModelResponse, ToolResultsEvent
 
-from ..adapters.binding import MemorySource, OnError, check_on_error, check_source, tolerate
+from ..adapters.binding import MemorySource, validate_source
+from ..adapters.failures import OnError, tolerate, validate_on_error
 from ..errors import MemweldError
 from ..memory.memory import Memory
 from ..memory.recall import DEFAULT_BUDGET, drop_already_shown, recall_block, recall_query
@@ -56,11 +57,11 @@ class MemweldRecall:
         user_variable: str | None = USER_VARIABLE,
         on_error: OnError = "warn",
     ) -> None:
-        self._source = check_source(memory)
+        self._source = validate_source(memory)
         self._limit = validate_limit(recall_limit, name="recall_limit")
         self._budget = validate_limit(recall_budget, name="recall_budget", maximum=10_000_000)
         self._variable = user_variable
-        self._on_error: OnError = check_on_error(on_error)
+        self._on_error: OnError = validate_on_error(on_error)
         self._found: dict[StreamId, tuple[object, str]] = {}
         self._lock = threading.Lock()
 

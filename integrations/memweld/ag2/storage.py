@@ -15,7 +15,7 @@ from ag2.context import StreamId
 from ag2.events import BaseEvent
 from ag2.history import Storage
 
-from ..adapters.binding import MemorySource, check_source, memory_now
+from ..adapters.binding import MemorySource, resolve_memory, validate_source
 from ..memory.memory import Memory
 from ..validation import dump_json, validate_key
 from .binding import USER_VARIABLE, memory_of_turn
@@ -48,7 +48,7 @@ class MemweldStorage(Storage):
     def __init__(
         self, memory: MemorySource, session_id: str | None = None, *, user_variable: str | None = USER_VARIABLE
     ) -> None:
-        self._source = check_source(memory)
+        self._source = validate_source(memory)
         self._session_id = None if session_id is None else validate_key("session_id", session_id)
         self._variable = user_variable
         # Tools run side by side, and each of their results is saved behind the same message.
@@ -80,7 +80,7 @@ class MemweldStorage(Storage):
             ConfigurationError: No user is known.
             BackendUnavailableError: The history cannot be read.
         """
-        memory = memory_now(self._source)
+        memory = resolve_memory(self._source)
         return await _thread(self._read, memory, self.session_of(stream_id))
 
     async def set_history(self, stream_id: StreamId, events: Iterable[BaseEvent]) -> None:
@@ -90,7 +90,7 @@ class MemweldStorage(Storage):
             ConfigurationError: No user is known.
             BackendUnavailableError: The history cannot be written.
         """
-        memory = memory_now(self._source)
+        memory = resolve_memory(self._source)
         await _thread(self._replace, memory, self.session_of(stream_id), list(events))
 
     async def drop_history(self, stream_id: StreamId) -> None:
@@ -100,7 +100,7 @@ class MemweldStorage(Storage):
             ConfigurationError: No user is known.
             BackendUnavailableError: The history cannot be written.
         """
-        await memory_now(self._source).aio.history(self.session_of(stream_id)).clear()
+        await resolve_memory(self._source).aio.history(self.session_of(stream_id)).clear()
 
     def _save(self, memory: Memory, session_id: str, event: BaseEvent) -> None:
         history = memory.history(session_id)
@@ -137,7 +137,7 @@ def session_stream(memory: MemorySource, session_id: str) -> MemoryStream:
         ConfigurationError: A backend was given and no user is named.
         InvalidInputError: An argument breaks a rule.
     """
-    bound = memory_now(check_source(memory))
+    bound = resolve_memory(validate_source(memory))
     name = dump_json([bound.url, bound.user_id, bound.agent_id, validate_key("session_id", session_id)])
     return MemoryStream(MemweldStorage(bound, session_id), id=uuid.uuid5(_STREAMS, name))
 

@@ -14,7 +14,7 @@ from ag2.events import ToolCallEvent, ToolErrorEvent, ToolResultEvent
 from ag2.tools.final import FunctionTool
 from typing_extensions import Self
 
-from ..adapters.binding import MemorySource, check_source
+from ..adapters.binding import MemorySource, validate_source
 from ..errors import InvalidInputError, MemweldError
 from ..tools import MemoryTool, select_tools
 from .binding import USER_VARIABLE, memory_of_turn
@@ -35,7 +35,7 @@ def memory_tools(
     Raises:
         InvalidInputError: ``memory`` is neither, or a word in ``tools`` is neither a toolset nor a tool.
     """
-    source = check_source(memory)
+    source = validate_source(memory)
     return [MemweldTool(source, each, user_variable) for each in select_tools(tools)]
 
 

@@ -17,10 +17,9 @@ Each name loads its part when it is first used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..errors import missing_extra
+from ..lazy import lazy_exports
 
 if TYPE_CHECKING:
     from .context import MemweldContextProvider
@@ -29,26 +28,13 @@ if TYPE_CHECKING:
 
 __all__ = ["MemweldContextProvider", "MemweldHistoryProvider", "MemweldTool", "memory_tools"]
 
-try:
-    importlib.import_module("agent_framework")
-except ImportError as error:
-    raise missing_extra("agent-framework", "agent-framework-core") from error
-
-_MODULES = {
-    "MemweldContextProvider": ".context",
-    "MemweldHistoryProvider": ".history",
-    "MemweldTool": ".tools",
-    "memory_tools": ".tools",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_MODULES[name], __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        ".context": ["MemweldContextProvider"],
+        ".history": ["MemweldHistoryProvider"],
+        ".tools": ["MemweldTool", "memory_tools"],
+    },
+    extra="agent-framework",
+    needs={"agent_framework": "agent-framework-core"},
+)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from agent_framework import AgentSession
 
-from ..adapters.binding import MemorySource, claimed_scope
+from ..adapters.binding import Channels, MemorySource, resolve_memory
 from ..memory.memory import Memory
 
 __all__ = ["USER_KEY", "memory_of_session"]
 
 USER_KEY = "user_id"
 """The key of the session's state that names the user: ``session.state["user_id"] = "ana"``."""
-
-_AGENT_KEY = "agent_id"
 
 
 def memory_of_session(source: MemorySource, session: AgentSession | None, key: str | None = USER_KEY) -> Memory:
@@ -31,16 +29,10 @@ def memory_of_session(source: MemorySource, session: AgentSession | None, key: s
         AccessDeniedError: State and scope name different users.
         InvalidInputError: The id breaks a rule of `memweld.scope.validate_identity`.
     """
-    if isinstance(source, Memory):
-        return source
-    state = {} if session is None or key is None else session.state
-    channel = "" if key is None else f'session.state["{key}"] or '
-    scope = claimed_scope(
-        {"the session's state": state.get(key or "")},
-        [state.get(_AGENT_KEY)],
-        remedy=(
-            f"name one in {channel}with memweld.user_scope(user_id), or give a Memory that is bound to one, "
-            "backend.user(user_id)."
-        ),
+    channels = Channels.of(
+        None if session is None else session.state,
+        key,
+        channel="the session's state",
+        example=f'session.state["{key}"]',
     )
-    return source.scoped(scope)
+    return resolve_memory(source, channels)

@@ -9,7 +9,8 @@ from typing import Any, Literal
 from agent_framework import AgentSession, ContextProvider, Message, SessionContext, SupportsAgentRun
 from typing_extensions import override
 
-from ..adapters.binding import MemorySource, OnError, check_on_error, check_source, tolerate
+from ..adapters.binding import MemorySource, validate_source
+from ..adapters.failures import OnError, tolerate, validate_on_error
 from ..errors import MemweldError, invalid
 from ..memory.memory import Memory
 from ..memory.recall import DEFAULT_BUDGET, drop_already_shown, recall_block, recall_query
@@ -75,7 +76,7 @@ class MemweldContextProvider(ContextProvider):
         super().__init__(source_id)
         if capture not in (True, False, "awaited", "background"):
             raise invalid("capture", capture, "it is true, false, awaited or background", "Choose one.")
-        self._source = check_source(memory)
+        self._source = validate_source(memory)
         self._tools = memory_tools(self._source, tools, user_key=user_key)
         self._limit = validate_limit(recall_limit, name="recall_limit", minimum=0)
         self._budget = validate_limit(recall_budget, name="recall_budget", maximum=10_000_000)
@@ -85,7 +86,7 @@ class MemweldContextProvider(ContextProvider):
         self._session_id = None if session_id is None else validate_key("session_id", session_id)
         self._user_names = frozenset(user_names)
         self._key = user_key
-        self._on_error: OnError = check_on_error(on_error)
+        self._on_error: OnError = validate_on_error(on_error)
 
     @override
     async def before_run(

@@ -11,7 +11,7 @@ import anyio.to_thread
 from agent_framework import AgentSession, HistoryProvider, Message, SessionContext, SupportsAgentRun
 from typing_extensions import override
 
-from ..adapters.binding import MemorySource, check_source, memory_now, named_for
+from ..adapters.binding import MemorySource, bind_user, resolve_memory, validate_source
 from ..errors import invalid
 from ..memory.memory import Memory
 from ..validation import validate_key, validate_limit
@@ -72,7 +72,7 @@ class MemweldHistoryProvider(HistoryProvider):
             store_context_from=store_context_from,
             store_outputs=store_outputs,
         )
-        self._source = check_source(memory)
+        self._source = validate_source(memory)
         self._session_id = None if session_id is None else validate_key("session_id", session_id)
         self._limit = None if history_limit is None else validate_limit(history_limit, name="history_limit")
         self._key = user_key
@@ -98,7 +98,7 @@ class MemweldHistoryProvider(HistoryProvider):
             ConfigurationError: No user is known.
             BackendUnavailableError: The history cannot be read.
         """
-        history = memory_now(self._source).aio.history(self.session_of(session_id))
+        history = resolve_memory(self._source).aio.history(self.session_of(session_id))
         return answered(to_agent_framework(await history.messages(self._limit)))
 
     @override
@@ -116,7 +116,7 @@ class MemweldHistoryProvider(HistoryProvider):
             ConfigurationError: No user is known.
             BackendUnavailableError: The history cannot be written.
         """
-        memory = memory_now(self._source)
+        memory = resolve_memory(self._source)
         await _thread(_append, memory, self.session_of(session_id), messages)
 
     @override
@@ -129,7 +129,7 @@ class MemweldHistoryProvider(HistoryProvider):
             ConfigurationError: No user is known.
             BackendUnavailableError: The history cannot be read.
         """
-        with named_for(self._source, memory_of_session(self._source, session, self._key)):
+        with bind_user(self._source, memory_of_session(self._source, session, self._key)):
             await super().before_run(agent=agent, session=session, context=context, state=state)
 
     @override
@@ -144,7 +144,7 @@ class MemweldHistoryProvider(HistoryProvider):
         """
         token = _answers.set(() if context.response is None else context.response.messages)
         try:
-            with named_for(self._source, memory_of_session(self._source, session, self._key)):
+            with bind_user(self._source, memory_of_session(self._source, session, self._key)):
                 await super().after_run(agent=agent, session=session, context=context, state=state)
         finally:
             _answers.reset(token)

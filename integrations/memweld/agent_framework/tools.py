@@ -9,7 +9,7 @@ import anyio.to_thread
 from agent_framework import Content, FunctionInvocationContext, FunctionTool
 from pydantic import BaseModel, ConfigDict
 
-from ..adapters.binding import MemorySource, check_source
+from ..adapters.binding import MemorySource, validate_source
 from ..errors import MemweldError
 from ..tools import MemoryTool, select_tools
 from .binding import USER_KEY, memory_of_session
@@ -31,7 +31,7 @@ def memory_tools(
     Raises:
         InvalidInputError: ``memory`` is neither, or a word in ``tools`` is neither a toolset nor a tool.
     """
-    source = check_source(memory)
+    source = validate_source(memory)
     return [MemweldTool(source, each, user_key) for each in select_tools(tools)]
 
 

@@ -15,13 +15,14 @@ from autogen_core.model_context import ChatCompletionContext
 from autogen_core.models import AssistantMessage, LLMMessage, SystemMessage
 from typing_extensions import Self
 
-from ..adapters.binding import OnError, check_source, memory_now
+from ..adapters.binding import resolve_memory, validate_source
+from ..adapters.failures import OnError
+from ..adapters.saved_config import SavedMemory
 from ..memory.backend import Backend
 from ..memory.memory import Memory
 from ..memory.recall import DEFAULT_BUDGET
 from ..validation import validate_key
 from .recall import USER_NAMES, Recalled, Recaller
-from .saved_config import SourceConfig, config_of, load_source
 from .session import ExportedSession
 from .team_session import SharedSession
 
@@ -31,7 +32,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class MemweldChatCompletionContextConfig(SourceConfig):
+class MemweldChatCompletionContextConfig(SavedMemory):
     """The config of a `MemweldChatCompletionContext`."""
 
     session_id: str
@@ -97,7 +98,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
         on_error: OnError = "warn",
     ) -> None:
         super().__init__()
-        self._source = check_source(memory)
+        self._source = validate_source(memory)
         session_id, self._agent_name = validate_key("session_id", session_id), agent_name
         if agent_name is None:
             self._session = ExportedSession(session_id, user_names)
@@ -123,7 +124,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
             ConfigurationError: No user is known.
             BackendUnavailableError: The history cannot be written; capture too, with ``on_error="raise"``.
         """
-        memory = memory_now(self._source)
+        memory = resolve_memory(self._source)
         try:
             if self._capture and isinstance(message, AssistantMessage):
                 await _thread(self._session.capture, memory, self._recaller.on_error)
@@ -138,7 +139,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
             ConfigurationError: No user is known.
             BackendUnavailableError: The history cannot be read; recall too, with ``on_error="raise"``.
         """
-        memory = memory_now(self._source)
+        memory = resolve_memory(self._source)
         messages, question = await self._read(memory)
         block = (await self._recaller.recall(memory, *question, messages)).block if self._recall else ""
         return [SystemMessage(content=block), *messages] if block else messages
@@ -154,7 +155,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
 
     async def clear(self) -> None:
         """Delete the session's messages; facts stay. An agent's ``on_reset`` and a team's ``reset`` call this."""
-        memory = memory_now(self._source)
+        memory = resolve_memory(self._source)
         if self._keep_on_clear:
             await _thread(self._session.begin_anew, memory)
         else:
@@ -162,7 +163,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
 
     async def save_state(self) -> Mapping[str, Any]:
         """The session as JSON, without what was recalled."""
-        return await _thread(self._session.save, memory_now(self._source))
+        return await _thread(self._session.save, resolve_memory(self._source))
 
     async def load_state(self, state: Mapping[str, Any]) -> None:
         """Fill the session from a saved state if it has no messages; a session that has some is newer and stays.
@@ -173,24 +174,24 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
         Raises:
             AccessDeniedError: The state was saved for another user.
         """
-        await _thread(self._session.load, memory_now(self._source), state)
+        await _thread(self._session.load, resolve_memory(self._source), state)
 
     # for a MemweldMemory beside it
 
     def recalls(self, memory: Memory) -> bool:
         """Whether this context itself puts what this memory recalls in front of its messages."""
-        mine = memory_now(self._source)
+        mine = resolve_memory(self._source)
         return self._recall and mine == memory
 
     async def recall(self) -> Recalled:
         """What is recalled for the present turn."""
-        memory = memory_now(self._source)
+        memory = resolve_memory(self._source)
         messages, question = await self._read(memory)
         return await self._recaller.recall(memory, *question, messages)
 
     def _to_config(self) -> MemweldChatCompletionContextConfig:
         return MemweldChatCompletionContextConfig(
-            **config_of(self._source).model_dump(),
+            **SavedMemory.of(self._source).model_dump(),
             session_id=self._session.session_id,
             inner=None if self._inner is None else self._inner.dump_component(),
             recall=self._recall,
@@ -206,7 +207,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
     @classmethod
     def _from_config(cls, config: MemweldChatCompletionContextConfig) -> Self:
         return cls(
-            load_source(config),
+            config.load(),
             config.session_id,
             inner=None if config.inner is None else ChatCompletionContext.load_component(config.inner),
             recall=config.recall,

@@ -11,13 +11,12 @@ from autogen_core.memory import MemoryContent, MemoryMimeType, MemoryQueryResult
 from pydantic import BaseModel
 from typing_extensions import Self
 
-from ..adapters.saved_config import given_backend, kept_open
+from ..adapters.saved_config import SavedMemory, loading_backend, open_shared
 from ..connect import connect
 from ..errors import ConfigurationError, invalid
 from ..memory.backend import Backend
 from ..models import Hit
 from .memory import MemweldMemory
-from .saved_config import SourceConfig, config_of, load_source
 
 __all__ = ["Mem0Memory"]
 
@@ -78,7 +77,7 @@ class Mem0Memory(MemweldMemory):
             )
         if backend is not None and config:
             raise ConfigurationError("The models are the backend's: pass config or backend, not both.")
-        backend = backend or given_backend() or _backend(config or {})
+        backend = backend or loading_backend() or _backend(config or {})
         super().__init__(backend.user(user_id), limit=limit)
         self._user_id = user_id
 
@@ -123,14 +122,14 @@ class Mem0Memory(MemweldMemory):
         return MemoryContent(content=hit.text, mime_type=MemoryMimeType.TEXT, metadata=data)
 
     def _to_config(self) -> Mem0MemoryConfig:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return Mem0MemoryConfig(user_id=self._user_id, limit=self.limit, url=config_of(self._source).url)
+        return Mem0MemoryConfig(user_id=self._user_id, limit=self.limit, url=SavedMemory.of(self._source).url)
 
     @classmethod
     def _from_config(cls, config: Mem0MemoryConfig) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
         given = config.model_dump(exclude={"url"})
         if config.url is None:
             return cls(**given)
-        backend = load_source(SourceConfig(url=config.url))
+        backend = SavedMemory(url=config.url).load()
         return cls(**given, backend=backend if isinstance(backend, Backend) else None)
 
 
@@ -142,4 +141,4 @@ def _backend(config: Mapping[str, Any]) -> Backend:
         )
     models = {name: config[name] for name in sorted(_MODELS & set(config))}
     # The key is a digest, as a configuration may hold API keys.
-    return kept_open(f"mem0:{hashlib.sha256(repr(models).encode()).hexdigest()}", lambda: connect(None, **models))
+    return open_shared(f"mem0:{hashlib.sha256(repr(models).encode()).hexdigest()}", lambda: connect(None, **models))

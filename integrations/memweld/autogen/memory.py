@@ -11,7 +11,9 @@ from autogen_core.memory import MemoryContent, MemoryMimeType, MemoryQueryResult
 from autogen_core.model_context import ChatCompletionContext
 from typing_extensions import Self
 
-from ..adapters.binding import OnError, check_source, memory_now
+from ..adapters.binding import resolve_memory, validate_source
+from ..adapters.failures import OnError
+from ..adapters.saved_config import SavedMemory
 from ..errors import ConfigurationError, invalid
 from ..memory.backend import Backend
 from ..memory.memory import Memory
@@ -23,14 +25,13 @@ from ..validation import dump_json
 from .cancellation import awaited
 from .context import MemweldChatCompletionContext
 from .recall import USER_NAMES, Recaller, last_said, show_recall
-from .saved_config import SourceConfig, config_of, load_source
 
 __all__ = ["MemweldMemory"]
 
 _OPTIONS = {"limit", "kinds", "filters"}
 
 
-class MemweldMemoryConfig(SourceConfig):
+class MemweldMemoryConfig(SavedMemory):
     """The config of a `MemweldMemory`."""
 
     limit: int = 5
@@ -66,7 +67,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
         user_names: Sequence[str] = USER_NAMES,
         on_error: OnError = "warn",
     ) -> None:
-        self._source = check_source(memory)
+        self._source = validate_source(memory)
         self._recaller = Recaller(limit=limit, budget=budget, on_error=on_error)
         self._user_names = tuple(user_names)
 
@@ -80,7 +81,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
             ConfigurationError: No user is known.
             BackendUnavailableError: With ``on_error="raise"``.
         """
-        memory = memory_now(self._source)
+        memory = resolve_memory(self._source)
         if isinstance(model_context, MemweldChatCompletionContext) and model_context.recalls(memory):
             recalled = await model_context.recall()
         else:
@@ -92,7 +93,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
     def scope_now(self) -> Scope | None:
         """Whose memory it is at this moment; None if no user is known."""
         try:
-            return memory_now(self._source).scope
+            return resolve_memory(self._source).scope
         except ConfigurationError:
             return None
 
@@ -118,7 +119,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
         if unknown := sorted(set(kwargs) - _OPTIONS):
             raise invalid("argument", unknown[0], f"query takes {', '.join(sorted(_OPTIONS))}", "Leave it out.")
         options: dict[str, Any] = {"limit": self._recaller.limit, **kwargs}
-        hits = await awaited(memory_now(self._source).aio.search(_text(query), **options), cancellation_token)
+        hits = await awaited(resolve_memory(self._source).aio.search(_text(query), **options), cancellation_token)
         return MemoryQueryResult(results=[self._content(hit) for hit in hits])
 
     async def add(self, content: MemoryContent, cancellation_token: CancellationToken | None = None) -> None:
@@ -127,15 +128,15 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
         Raises:
             InvalidInputError: It is an image or binary, or its metadata is no JSON.
         """
-        adding = memory_now(self._source).aio.add(_text(content), metadata=content.metadata)
+        adding = resolve_memory(self._source).aio.add(_text(content), metadata=content.metadata)
         await awaited(adding, cancellation_token)
 
     async def clear(self) -> None:
         """Delete all memories of the user: facts, preferences and task outcomes. Histories stay."""
-        await memory_now(self._source).aio.clear()
+        await resolve_memory(self._source).aio.clear()
 
     async def close(self) -> None:
-        """Do nothing: the backend belongs to whoever opened it."""
+        """Do nothing: the backend belongs to whoever open_saved it."""
 
     def _content(self, hit: Hit) -> MemoryContent:
         data = {key: value for key, value in item_data(hit).items() if key not in ("text", "user_id")}
@@ -143,7 +144,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
 
     def _to_config(self) -> MemweldMemoryConfig:
         return MemweldMemoryConfig(
-            **config_of(self._source).model_dump(),
+            **SavedMemory.of(self._source).model_dump(),
             limit=self._recaller.limit,
             budget=self._recaller.budget,
             user_names=self._user_names,
@@ -153,7 +154,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
     @classmethod
     def _from_config(cls, config: MemweldMemoryConfig) -> Self:
         return cls(
-            load_source(config),
+            config.load(),
             limit=config.limit,
             budget=config.budget,
             user_names=config.user_names,

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from autogen_core.model_context import ChatCompletionContext
 from autogen_core.models import LLMMessage, SystemMessage, UserMessage
 
-from ..adapters.binding import OnError, check_on_error, tolerate
+from ..adapters.failures import OnError, tolerate, validate_on_error
 from ..errors import MemweldError
 from ..memory.memory import Memory
 from ..memory.recall import QUERY_CHARACTERS, recall_block
@@ -49,7 +49,7 @@ class Recaller:
     def __init__(self, *, limit: int, budget: int, on_error: OnError) -> None:
         self.limit = validate_limit(limit)
         self.budget = validate_limit(budget, name="budget", maximum=10_000_000)
-        self.on_error: OnError = check_on_error(on_error)
+        self.on_error: OnError = validate_on_error(on_error)
         self._latest: dict[Scope, tuple[object, Recalled]] = {}
         self._lock = threading.Lock()
 

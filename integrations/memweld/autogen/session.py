@@ -12,7 +12,7 @@ from autogen_core.model_context import ChatCompletionContextState
 from autogen_core.models import LLMMessage, UserMessage
 from pydantic import BaseModel
 
-from ..adapters.binding import OnError, tolerate
+from ..adapters.failures import OnError, tolerate
 from ..errors import AccessDeniedError, MemweldError
 from ..memory.memory import Memory
 from ..memory.messages import to_message

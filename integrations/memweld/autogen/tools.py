@@ -13,19 +13,19 @@ from autogen_core.tools import BaseTool, StaticWorkbench
 from pydantic import BaseModel, ValidationError
 from typing_extensions import Self
 
-from ..adapters.binding import check_source, memory_now
+from ..adapters.binding import resolve_memory, validate_source
+from ..adapters.saved_config import SavedMemory
 from ..errors import MemweldError
 from ..memory.backend import Backend
 from ..memory.memory import Memory
 from ..models import JSON
 from ..tools import MemoryTool, arguments_error, select_tools
 from .cancellation import awaited
-from .saved_config import SourceConfig, config_of, load_source
 
 __all__ = ["MemweldTool", "MemweldToolAnswer", "memory_tools", "memory_workbench"]
 
 
-class MemweldToolConfig(SourceConfig):
+class MemweldToolConfig(SavedMemory):
     """The config of a tool: whose memory, and which tool."""
 
     tool: str
@@ -51,7 +51,7 @@ class MemweldTool(BaseTool[BaseModel, MemweldToolAnswer], Component[MemweldToolC
 
     def __init__(self, memory: Memory | Backend, tool: MemoryTool) -> None:
         super().__init__(tool.arguments, MemweldToolAnswer, tool.name, tool.description)
-        self._source = check_source(memory)
+        self._source = validate_source(memory)
         self._tool = tool
 
     async def run(self, args: BaseModel, cancellation_token: CancellationToken) -> MemweldToolAnswer:
@@ -61,7 +61,7 @@ class MemweldTool(BaseTool[BaseModel, MemweldToolAnswer], Component[MemweldToolC
             MemweldError: What the memory raises; an `AssistantAgent` shows its text to the model as the tool's error.
             asyncio.CancelledError: The token was cancelled. A write that had begun is carried to its end.
         """
-        call = functools.partial(self._call, memory_now(self._source), args)
+        call = functools.partial(self._call, resolve_memory(self._source), args)
         return await awaited(anyio.to_thread.run_sync(call), cancellation_token)
 
     def _call(self, memory: Memory, args: BaseModel) -> MemweldToolAnswer:
@@ -101,11 +101,11 @@ class MemweldTool(BaseTool[BaseModel, MemweldToolAnswer], Component[MemweldToolC
         return value.text if isinstance(value, MemweldToolAnswer) else super().return_value_as_string(value)
 
     def _to_config(self) -> MemweldToolConfig:
-        return MemweldToolConfig(**config_of(self._source).model_dump(), tool=self.name)
+        return MemweldToolConfig(**SavedMemory.of(self._source).model_dump(), tool=self.name)
 
     @classmethod
     def _from_config(cls, config: MemweldToolConfig) -> Self:
-        return cls(load_source(config), select_tools([config.tool])[0])
+        return cls(config.load(), select_tools([config.tool])[0])
 
 
 def memory_tools(memory: Memory | Backend, tools: Sequence[str] | None = None) -> list[BaseTool[Any, Any]]:

@@ -7,8 +7,8 @@ import contextvars
 from collections.abc import Generator
 from typing import Any
 
-from ..adapters.binding import MemorySource, check_source, memory_now
-from ..adapters.saved_config import Reference, given_backend
+from ..adapters.binding import MemorySource, resolve_memory, validate_source
+from ..adapters.saved_config import SavedMemory, loading_backend
 from ..errors import ConfigurationError
 from ..memory.backend import Backend
 from ..memory.memory import Memory
@@ -30,22 +30,24 @@ class Whose:
         InvalidInputError: It is neither.
     """
 
-    _reference: Reference | None = None
+    _reference: SavedMemory | None = None
     _backend: Backend | None = None
 
     def __init__(self, memory: MemorySource) -> None:
-        self._given: MemorySource | None = check_source(memory)
+        self._given: MemorySource | None = validate_source(memory)
 
     @classmethod
-    def referred(cls, reference: Reference) -> Whose:
+    def referred(cls, reference: SavedMemory) -> Whose:
         """The one that a checkpoint names. It is looked for at the first use."""
         whose = cls.__new__(cls)
-        whose.__dict__.update(_given=None, _reference=reference, _backend=given_backend())
+        whose.__dict__.update(_given=None, _reference=reference, _backend=loading_backend())
         return whose
 
-    def reference(self) -> Reference:
+    def reference(self) -> SavedMemory:
         """What a checkpoint says of it."""
-        return self._reference if self._given is None and self._reference is not None else Reference.to(self._source())
+        return (
+            self._reference if self._given is None and self._reference is not None else SavedMemory.of(self._source())
+        )
 
     def memory(self) -> Memory:
         """The memory of the user that this call is for.
@@ -54,13 +56,13 @@ class Whose:
             ConfigurationError: A backend was given and no user is named, or a checkpoint leads to no store.
         """
         pinned = _PINNED.get()
-        return pinned[1] if pinned is not None and pinned[0] is self else memory_now(self._source())
+        return pinned[1] if pinned is not None and pinned[0] is self else resolve_memory(self._source())
 
     def _source(self) -> MemorySource:
         if self._given is None:
             if self._reference is None:
                 raise ConfigurationError("This object knows no memory: make a new one with a memory or a backend.")
-            self._given = self._reference.find(self._backend)
+            self._given = self._reference.load(self._backend)
         return self._given
 
     @contextlib.contextmanager
@@ -86,4 +88,4 @@ class Whose:
 
 
 def _referred(reference: dict[str, Any]) -> Whose:
-    return Whose.referred(Reference.model_validate(reference))
+    return Whose.referred(SavedMemory.model_validate(reference))

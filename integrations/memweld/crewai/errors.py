@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from crewai.hooks.dispatch import HookAborted
 
-from ..adapters.binding import TOLERATED, OnError
+from ..adapters.failures import TOLERATED, OnError
 from ..errors import MemweldError
 
 __all__ = ["stopping", "stopping_errors"]

@@ -10,8 +10,8 @@ from crewai.flow.async_feedback.types import PendingFeedbackContext
 from crewai.flow.persistence import FlowPersistence
 from pydantic import BaseModel, Field, PrivateAttr, field_serializer
 
-from ..adapters.binding import MemorySource, check_source
-from ..adapters.saved_config import Reference
+from ..adapters.binding import MemorySource, validate_source
+from ..adapters.saved_config import SavedMemory
 from ..errors import invalid
 from ..memory.facets import History, State
 from ..models import JSON
@@ -44,7 +44,7 @@ class MemweldFlowPersistence(FlowPersistence):
     persistence_type: str = Field(default="MemweldFlowPersistence")
     namespace: str = "crewai-flows"
     history: bool = True
-    source: Reference | None = None
+    source: SavedMemory | None = None
 
     _whose: Whose = PrivateAttr()
 
@@ -60,10 +60,10 @@ class MemweldFlowPersistence(FlowPersistence):
         # Pydantic calls this with the fields of a checkpoint: a reference instead of a memory.
         fields |= {"namespace": validate_key("namespace", namespace), "history": history}
         super().__init__(**fields, **({"source": source} if memory is None else {}))
-        self._whose = Whose(check_source(memory)) if self.source is None else Whose.referred(self.source)
+        self._whose = Whose(validate_source(memory)) if self.source is None else Whose.referred(self.source)
 
     @field_serializer("source")
-    def _dump_source(self, _source: Reference | None) -> dict[str, JSON]:
+    def _dump_source(self, _source: SavedMemory | None) -> dict[str, JSON]:
         return self._whose.reference().model_dump(exclude_none=True)
 
     def init_db(self) -> None:

@@ -13,7 +13,7 @@ from crewai.memory.unified_memory import Memory as CrewMemory
 from crewai.memory.utils import join_scope_paths
 from pydantic import PrivateAttr
 
-from ..adapters.binding import OnError, check_on_error
+from ..adapters.failures import OnError, validate_on_error
 from ..errors import MemoryNotFoundError
 from ..memory.backend import Backend
 from ..memory.memory import Memory
@@ -80,7 +80,7 @@ class MemweldMemory(CrewMemory):
         on_error: OnError = "warn",
         llm: BaseLLM | str | None = None,
     ) -> None:
-        check_on_error(on_error)
+        validate_on_error(on_error)
         storage = MemweldStorage(Whose(memory), said=said, capture=capture, budget=budget, kinds=kinds, llm=llm)
         super().__init__(
             storage=cast("Any", storage),

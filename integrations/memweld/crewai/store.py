@@ -11,7 +11,7 @@ from crewai.llms.base_llm import BaseLLM
 from crewai.memory.types import MemoryRecord
 from typing_extensions import Self
 
-from ..adapters.saved_config import Reference
+from ..adapters.saved_config import SavedMemory
 from ..errors import MemoryNotFoundError
 from ..memory.memory import Memory
 from ..memory.recall import DEFAULT_BUDGET, QUERY_CHARACTERS
@@ -96,7 +96,7 @@ class UserStore:
                 ", so nothing is captured" if "said" in lost else "",
             )
         options["capture"] = options.get("capture", True) and "said" not in lost
-        return cls(Whose.referred(Reference.model_validate(options.pop("source"))), **options)
+        return cls(Whose.referred(SavedMemory.model_validate(options.pop("source"))), **options)
 
     def recall(
         self,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeAlias
 from crewai.tools import BaseTool, ToolFailure, ToolFailureReason
 from pydantic import BaseModel, Field, JsonValue, PrivateAttr, WithJsonSchema, field_serializer
 
-from ..adapters.saved_config import Reference
+from ..adapters.saved_config import SavedMemory
 from ..errors import BackendUnavailableError, ConfigurationError, InvalidInputError, MemweldError
 from ..memory.backend import Backend
 from ..memory.memory import Memory
@@ -59,7 +59,7 @@ _SHOWN: dict[str, type[BaseModel]] = {"set_preference": _SetPreference, "set_sta
 class MemweldTool(BaseTool):
     """One memory tool. `memory_tools` makes them."""
 
-    source: Reference | None = None
+    source: SavedMemory | None = None
 
     # Live objects stay in private attributes: a public field would be written into CrewAI's checkpoints.
     _tool: MemoryTool | None = PrivateAttr(default=None)
@@ -80,7 +80,7 @@ class MemweldTool(BaseTool):
         return made
 
     @field_serializer("source")
-    def _dump_source(self, _source: Reference | None) -> dict[str, JSON] | None:
+    def _dump_source(self, _source: SavedMemory | None) -> dict[str, JSON] | None:
         return None if self._whose is None else self._whose.reference().model_dump(exclude_none=True)
 
     def model_post_init(self, context: Any, /) -> None:

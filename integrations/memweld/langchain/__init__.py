@@ -14,9 +14,9 @@ Each name loads the part of LangChain that it needs when it is first used.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..errors import missing_extra
+from ..lazy import lazy_exports
 
 if TYPE_CHECKING:
     from .history import MemweldChatMessageHistory
@@ -35,39 +35,20 @@ __all__ = [
     "memory_tools",
 ]
 
-try:
-    for _package in ("langchain_core", "langgraph.version", "langchain"):
-        importlib.import_module(_package)
-except ImportError as error:
-    raise missing_extra("langchain", "langchain") from error
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        ".history": ["MemweldChatMessageHistory"],
+        ".mcp_tools": ["mcp_tools"],
+        ".middleware": ["MemweldMiddleware"],
+        ".retriever": ["MemweldRetriever"],
+        ".store": ["MemweldStore"],
+        ".tools": ["memory_tools"],
+    },
+    extra="langchain",
+    needs={"langchain_core": "langchain", "langgraph.version": "langchain", "langchain": "langchain"},
+)
 
-# What would otherwise be loaded by the first call, on the event loop: anyio 4 picks its backend when it is first asked.
+# The first call would load these on the event loop: anyio 4 picks its backend when it is first asked.
 for _package in ("anyio._backends._asyncio", "ulid"):
     importlib.import_module(_package)
-
-_MODULES = {
-    "MemweldChatMessageHistory": ".history",
-    "MemweldMiddleware": ".middleware",
-    "MemweldRetriever": ".retriever",
-    "MemweldStore": ".store",
-    "mcp_tools": ".mcp_tools",
-    "memory_tools": ".tools",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        value = getattr(importlib.import_module(_MODULES[name], __name__), name)
-    except ImportError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in ("langchain_mcp_adapters", "mcp"):
-            raise
-        raise missing_extra("langchain", package) from error
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

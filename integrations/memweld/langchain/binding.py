@@ -9,7 +9,7 @@ from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.runnables.config import set_config_context
 from langgraph.runtime import Runtime, get_runtime
 
-from ..adapters.binding import MemorySource, claimed_scope
+from ..adapters.binding import Channels, MemorySource, resolve_scope
 from ..errors import InvalidInputError
 from ..memory.memory import Memory
 from ..scope import Scope
@@ -55,18 +55,19 @@ def scope_of_run(runtime: Runtime[Any] | None, config: RunnableConfig) -> Scope:
     """
     context = getattr(runtime, "context", None)
     configurable = config.get("configurable")
-    return claimed_scope(
-        {
+    channels = Channels(
+        users={
             "the authenticated user": _authenticated_user(runtime),
             "the runtime context": _named(context, "user_id"),
             'config["configurable"]': _named(configurable, "user_id"),
         },
-        [_named(context, "agent_id"), _named(configurable, "agent_id")],
+        agents=[_named(context, "agent_id"), _named(configurable, "agent_id")],
         remedy=(
             'name one in the runtime context (context={"user_id": …}), in config={"configurable": {"user_id": …}}, '
             "or with memweld.user_scope(user_id)."
         ),
     )
+    return resolve_scope(channels)
 
 
 def thread_of_run(runtime: Runtime[Any] | None, config: RunnableConfig) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import BaseMessage
 
-from ..adapters.binding import MemorySource, check_source
+from ..adapters.binding import MemorySource, validate_source
 from ..memory.asynchronous import AsyncHistory
 from ..memory.facets import History
 from ..validation import validate_key, validate_limit
@@ -35,7 +35,7 @@ class MemweldChatMessageHistory(BaseChatMessageHistory):
 
     def __init__(self, memory: MemorySource, session_id: str, *, limit: int | None = None) -> None:
         super().__init__()
-        self._source = check_source(memory)
+        self._source = validate_source(memory)
         self.session_id = validate_key("session_id", session_id)
         self._limit = None if limit is None else validate_limit(limit, maximum=1_000_000)
 

@@ -16,7 +16,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 from typing_extensions import TypeVarTuple, Unpack
 
-from ..adapters.binding import MemorySource, check_source
+from ..adapters.binding import MemorySource, validate_source
 from ..errors import invalid
 from ..memory.asynchronous import in_thread
 from ..memory.recall import DEFAULT_BUDGET
@@ -97,7 +97,7 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         self._captures = capture is not False
         self._keeper = Keeper(keep=keep, background=capture == "background", infer=infer, message_filter=message_filter)
         self._reader = Reader(
-            source=check_source(memory),
+            source=validate_source(memory),
             recall_limit=validate_limit(recall_limit, name="recall_limit", minimum=0),
             recall_budget=validate_limit(recall_budget, name="recall_budget", maximum=10_000_000),
             session_id=None if session_id is None else validate_key("session_id", session_id),

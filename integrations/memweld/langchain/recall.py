@@ -12,7 +12,8 @@ from langchain_core.runnables import RunnableConfig, ensure_config
 from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import Runtime
 
-from ..adapters.binding import TOLERATED, MemorySource
+from ..adapters.binding import MemorySource
+from ..adapters.failures import TOLERATED
 from ..memory.memory import Memory
 from ..memory.recall import drop_already_shown, recall_block, recall_query
 from ..models import ChatMessage, Hit

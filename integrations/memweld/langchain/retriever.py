@@ -12,7 +12,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig, ensure_config
 from pydantic import Field
 
-from ..adapters.binding import MemorySource, check_source
+from ..adapters.binding import MemorySource, validate_source
 from ..errors import invalid
 from ..memory.backend import Backend
 from ..memory.memory import Memory
@@ -84,7 +84,7 @@ class MemweldRetriever(BaseRetriever):
         }
         # The rules here and not in pydantic's validators, whose error would be another than everywhere else.
         _check(search)
-        super().__init__(memory=check_source(memory), **search, **fields)  # pyright: ignore[reportCallIssue]
+        super().__init__(memory=validate_source(memory), **search, **fields)  # pyright: ignore[reportCallIssue]
 
     # BaseRetriever (langchain-core 1.7) tells the methods that search nothing of the config that a caller passes, and
     # that config names the user.

@@ -23,7 +23,7 @@ from langgraph.store.base import (
     validate_op_namespace,
 )
 
-from ..adapters.binding import MemorySource, check_source
+from ..adapters.binding import MemorySource, validate_source
 from ..engine.filters import validate_conditions
 from ..errors import invalid
 from ..memory.asynchronous import in_thread
@@ -73,7 +73,7 @@ class MemweldStore(BaseStore):
         self, memory: MemorySource, *, index: IndexConfig | None = WHOLE_ITEM, ttl: TTLConfig | None = None
     ) -> None:
         super().__init__()
-        self._source = check_source(memory)
+        self._source = validate_source(memory)
         self._fields = _checked_index(index)
         self.ttl_config = ttl
         self._sweeper = Sweeper(self.sweep_ttl)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, ToolException
-from pydantic import PrivateAttr, ValidationError
+from pydantic import PrivateAttr
 
-from ..adapters.binding import MemorySource, check_source
-from ..errors import MemweldError
+from ..adapters.binding import MemorySource, validate_source
+from ..adapters.tools import ToolOutcome, run_tool, run_tool_async
+from ..memory.memory import Memory
 from ..models import JSON
-from ..tools import MemoryTool, arguments_error, select_tools
+from ..tools import MemoryTool, select_tools
 from .binding import memory_of_run
 
 __all__ = ["MemweldTool", "memory_tools"]
@@ -33,12 +34,8 @@ def memory_tools(memory: MemorySource, tools: Sequence[str] | None = None) -> li
     Raises:
         InvalidInputError: ``memory`` is neither, or a word in ``tools`` is neither a toolset nor a tool.
     """
-    source = check_source(memory)
+    source = validate_source(memory)
     return [MemweldTool(source, tool) for tool in select_tools(tools)]
-
-
-def _explain(tool: str, error: Any) -> str:
-    return str(arguments_error(tool, error)) if isinstance(error, ValidationError) else str(error)
 
 
 class MemweldTool(BaseTool):
@@ -54,19 +51,32 @@ class MemweldTool(BaseTool):
             args_schema=tool.arguments,
             response_format="content_and_artifact",
             handle_tool_error=True,
-            handle_validation_error=functools.partial(_explain, tool.name),
             **fields,
         )
         self._source = source
         self._tool = tool
 
+    def _parse_input(self, tool_input: str | dict[str, Any], tool_call_id: str | None) -> str | dict[str, Any]:  # noqa: ARG002
+        # The memory tool checks its arguments itself, and says in one line what is wrong with them.
+        return tool_input
+
     # The user is read from the config, which LangChain passes itself, and not from a hidden `runtime` argument: that
     # one is a field of the schema, and outside of LangGraph's ToolNode a model's own value for it would be believed.
     def _run(self, *args: Any, config: RunnableConfig, **kwargs: Any) -> tuple[str, dict[str, JSON]]:
+        return _answer(run_tool(self._tool, self._resolver(config), self._arguments(args, kwargs)))
+
+    async def _arun(self, *args: Any, config: RunnableConfig, **kwargs: Any) -> tuple[str, dict[str, JSON]]:
+        return _answer(await run_tool_async(self._tool, self._resolver(config), self._arguments(args, kwargs)))
+
+    def _resolver(self, config: RunnableConfig) -> Callable[[], Memory]:
+        return functools.partial(memory_of_run, self._source, config=config)
+
+    def _arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         # Text instead of arguments, tool.invoke("bees"), is the first argument.
-        given = {**dict(zip(self._tool.arguments.model_fields, args, strict=False)), **kwargs}
-        try:
-            answer = self._tool(memory_of_run(self._source, config=config), given)
-        except MemweldError as error:
-            raise ToolException(str(error)) from error
-        return answer.text, answer.data
+        return {**dict(zip(self._tool.arguments.model_fields, args, strict=False)), **kwargs}
+
+
+def _answer(outcome: ToolOutcome) -> tuple[str, dict[str, JSON]]:
+    if outcome.error is not None:
+        raise ToolException(outcome.text) from outcome.error
+    return outcome.text, outcome.data

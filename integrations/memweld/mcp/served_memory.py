@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..adapters.binding import MemorySource, check_source
+from ..adapters.binding import MemorySource, validate_source
 from ..errors import AccessDeniedError
 from ..memory.backend import Backend
 from ..memory.memory import Memory
@@ -21,7 +21,7 @@ def opener(source: MemorySource) -> Callable[[Scope], Memory]:
     Raises:
         InvalidInputError: ``source`` is neither a backend nor a memory.
     """
-    source = check_source(source)
+    source = validate_source(source)
     if isinstance(source, Backend):
         return source.scoped
 

@@ -6,13 +6,13 @@ import contextlib
 import dataclasses
 import functools
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from ..errors import InvalidInputError, invalid
 from ..models import JSON, ChatMessage, Role, ToolCall
 from ..validation import utc_now, validate_json, validate_json_text, validate_key, validate_text, validate_time
+from .content import storable
 
 if TYPE_CHECKING:
     from ulid import ULID
@@ -49,22 +49,6 @@ def _ulid() -> type[ULID]:
     from ulid import ULID
 
     return ULID
-
-
-def storable(value: Any) -> JSON:
-    """Any value as JSON that every database keeps, for a framework's own dump; what JSON cannot hold becomes text."""
-    if value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    if callable(dump := getattr(value, "model_dump", None)) and not isinstance(value, type):
-        return storable(dump())  # A pydantic model; the package is not imported for it.
-    if isinstance(value, Mapping):
-        pairs = cast("Mapping[Any, Any]", value).items()
-        return {str(storable(str(key))): storable(element) for key, element in pairs}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [storable(element) for element in cast("Iterable[Any]", value)]
-    # Postgres refuses NUL, and UTF-8 has no half of a surrogate pair.
-    text = str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def _role(value: object) -> Role:

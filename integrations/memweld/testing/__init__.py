@@ -6,8 +6,9 @@ The suites need pytest; the rest does not, so each name is loaded when it is fir
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_exports
 
 if TYPE_CHECKING:
     from .adapters import AdapterDriver, AdapterSuite, Mode, ToolReply, Turn
@@ -29,17 +30,13 @@ __all__ = [
     "facts",
 ]
 
-_HOMES = {
-    "adapters": ("AdapterDriver", "AdapterSuite", "Mode", "ToolReply", "Turn"),
-    "backends": ("BackendSuite",),
-    "broken": ("BrokenMemory",),
-    "embedding": ("HashEmbedder",),
-    "llm": ("ScriptedExtractor", "facts"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{home}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        ".adapters": ["AdapterDriver", "AdapterSuite", "Mode", "ToolReply", "Turn"],
+        ".backends": ["BackendSuite"],
+        ".broken": ["BrokenMemory"],
+        ".embedding": ["HashEmbedder"],
+        ".llm": ["ScriptedExtractor", "facts"],
+    },
+)

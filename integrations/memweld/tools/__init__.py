@@ -7,12 +7,17 @@ adapters wrap the same functions in their framework's idiom, and `memory_functio
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_exports
 from .answers import as_utc, item_data
-from .functions import memory_functions
 from .preferences import SetPreference
 from .registry import DEFAULT_TOOLSETS, TOOLS, TOOLSETS, select_tools
 from .run import Answer, MemoryTool, Toolset, arguments_error
 from .state import SetState
+
+if TYPE_CHECKING:
+    from ..adapters.functions import memory_functions
 
 __all__ = [
     "DEFAULT_TOOLSETS",
@@ -29,3 +34,6 @@ __all__ = [
     "memory_functions",
     "select_tools",
 ]
+
+# Plain functions find the user of a call, which is the business of the adapters above this package.
+__getattr__, __dir__ = lazy_exports(__name__, {"..adapters.functions": ["memory_functions"]})

@@ -52,6 +52,11 @@ class MemoryTool:
     idempotent: bool
     run: Callable[[Memory, Any], Answer]
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether it may wait for an LLM or a graph, so that it needs a thread of its own kind."""
+        return self.toolset == "memory" and not self.read_only
+
     def __call__(self, memory: Memory, arguments: Mapping[str, Any]) -> Answer:
         """Check the arguments and run the tool on this memory.
 
@@ -59,8 +64,15 @@ class MemoryTool:
             InvalidInputError: An argument is missing, unknown or breaks a rule.
             MemweldError: What the memory raises.
         """
+        fields = self.arguments.model_fields
+        # Models write null for an argument that they leave out.
+        given = {
+            name: value
+            for name, value in arguments.items()
+            if value is not None or name not in fields or fields[name].is_required()
+        }
         try:
-            checked = self.arguments.model_validate(dict(arguments))
+            checked = self.arguments.model_validate(given)
         except ValidationError as error:
             raise arguments_error(self.name, error) from error
         return self.run(memory, checked)

@@ -12,8 +12,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import lazy_exports
 
 if TYPE_CHECKING:
     from .copier import Copied, copy
@@ -35,19 +36,14 @@ __all__ = [
 ]
 
 # The command line looks in here for its commands at every start.
-_PLACES = {
-    "Copied": "copier",
-    "Plan": "import_plan",
-    "Summary": "reader",
-    "copy": "copier",
-    "read_botwire": "importers.botwire",
-    "read_langchain": "importers.langchain",
-    "read_langchain_file": "importers.langchain",
-    "read_mem0": "importers.mem0",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_PLACES[name]}", __name__), name)
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        ".copier": ["Copied", "copy"],
+        ".import_plan": ["Plan"],
+        ".importers.botwire": ["read_botwire"],
+        ".importers.langchain": ["read_langchain", "read_langchain_file"],
+        ".importers.mem0": ["read_mem0"],
+        ".reader": ["Summary"],
+    },
+)

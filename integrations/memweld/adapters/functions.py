@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
-import anyio.to_thread
 from pydantic import BaseModel, JsonValue, WithJsonSchema
 from pydantic.fields import FieldInfo
 
-from ..adapters.binding import MemorySource, check_source, memory_now
-from ..errors import MemweldError, invalid
-from .registry import select_tools
-from .run import MemoryTool
+from ..errors import invalid
+from ..tools import MemoryTool, select_tools
+from .binding import MemorySource, resolve_memory, validate_source
+from .tools import ToolOutcome, run_tool, run_tool_async
 
 __all__ = ["Errors", "memory_functions"]
 
@@ -49,32 +47,33 @@ def memory_functions(
     """
     if errors not in ("raise", "text"):
         raise invalid("errors", errors, "it is raise or text", "Choose one.")
-    source = check_source(memory)
+    source = validate_source(memory)
     return [_function(source, tool, errors, asynchronous=asynchronous) for tool in select_tools(tools)]
 
 
 def _function(source: MemorySource, tool: MemoryTool, errors: Errors, *, asynchronous: bool) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> str:
-        try:
-            arguments = dict(zip(tool.arguments.model_fields, args, strict=False))
-            if len(args) > len(tool.arguments.model_fields) or arguments.keys() & kwargs.keys():
-                raise invalid("arguments", args, f"{tool.name} takes each argument once", "Pass them by name.")
-            return tool(memory_now(source), {**arguments, **kwargs}).text
-        except MemweldError as error:
-            return _reported(error, errors)
-        except Exception as error:  # noqa: BLE001 - a stranger's words are not for a model to read
-            return _reported(MemweldError(f"Internal error in {tool.name}: {type(error).__name__}"), errors, error)
+        outcome = run_tool(tool, lambda: resolve_memory(source), _arguments(tool, args, kwargs))
+        return _reported(outcome, errors)
 
     async def call_async(*args: Any, **kwargs: Any) -> str:
-        return await anyio.to_thread.run_sync(functools.partial(call, *args, **kwargs))
+        outcome = await run_tool_async(tool, lambda: resolve_memory(source), _arguments(tool, args, kwargs))
+        return _reported(outcome, errors)
 
     return _dressed(call_async if asynchronous else call, tool)
 
 
-def _reported(error: MemweldError, errors: Errors, cause: Exception | None = None) -> str:
-    if errors == "raise":
-        raise error from (cause or error.__cause__)
-    return f"Error: {error}"
+def _arguments(tool: MemoryTool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    names = [*tool.arguments.model_fields, *(f"argument {number}" for number in range(1, len(args) + 1))]
+    positional = dict(zip(names, args, strict=False))
+    # A name that is given twice becomes one that the tool does not know, and refuses.
+    return {f"{name} (twice)" if name in kwargs else name: value for name, value in positional.items()} | kwargs
+
+
+def _reported(outcome: ToolOutcome, errors: Errors) -> str:
+    if outcome.error is not None and errors == "raise":
+        raise outcome.error
+    return outcome.marked
 
 
 def _dressed(function: Callable[..., Any], tool: MemoryTool) -> Callable[..., Any]:

@@ -1,0 +1,134 @@
+"""Capture of a turn: what is written when a run begins, when it ends and when it fails."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Sequence
+
+import anyio
+
+from ..errors import InvalidInputError
+from ..memory.asynchronous import in_thread
+from ..memory.memory import Memory
+from ..memory.messages import new_id
+from ..models import Captured, ChatMessage
+from .failures import FailurePolicy
+from .messages import fit_fact, fit_message
+from .options import TurnOptions
+
+__all__ = ["TurnCapture", "spoken_by"]
+
+
+def spoken_by(messages: Iterable[ChatMessage], user_names: Iterable[str]) -> list[ChatMessage]:
+    """The messages of the end user.
+
+    In a team, agents' words reach other agents as user messages too. They carry the agent's name.
+
+    Args:
+        messages: Messages of any role.
+        user_names: The names under which the end user speaks; a message without a name is the user's.
+    """
+    names = frozenset(user_names)
+    return [
+        message for message in messages if message.role == "user" and (message.name is None or message.name in names)
+    ]
+
+
+class TurnCapture:
+    """Keeps the turns of one adapter object. Thread-safe; one object serves many users.
+
+    The caller hands in neutral messages and the same ids each time: a message that is written again under its id
+    replaces itself, so `begin`, `end` and `rescue` double nothing. Where the options turn capture off, none does
+    anything.
+
+    Args:
+        options: The options of the adapter.
+        failures: What a failing write does to the run.
+    """
+
+    def __init__(self, options: TurnOptions, failures: FailurePolicy) -> None:
+        self.options = options
+        self._failures = failures
+
+    def begin(self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None) -> None:
+        """Write what the user says into the history, before the model is asked: a run may never end.
+
+        Raises:
+            MemweldError: The write fails and ``on_error`` is ``raise``.
+        """
+        if messages and session_id is not None and self.options.captures:
+            with self._failures.guard("keeping what the user says"):
+                self._write(memory, messages, session_id, "history", infer=False)
+
+    def end(
+        self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None, keep: Captured = "turn"
+    ) -> None:
+        """Keep a finished turn: its messages in the history, its facts as memories.
+
+        Args:
+            memory: The user's memory.
+            messages: The messages of the turn, oldest first.
+            session_id: The session; without one only facts are kept.
+            keep: ``turn`` for both, or ``history`` or ``facts`` alone.
+
+        Raises:
+            MemweldError: The write fails and ``on_error`` is ``raise``.
+        """
+        if messages and self.options.captures:
+            with self._failures.guard("capture"):
+                self._write(memory, messages, session_id, keep, infer=self.options.infer)
+
+    def rescue(
+        self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None, keep: Captured = "turn"
+    ) -> None:
+        """Keep what the user said in a run that fails or is cancelled. The run's own error goes on."""
+        spoken = [message for message in messages if message.role == "user"]
+        if spoken and self.options.captures:
+            with self._failures.rescue("what the user said"):
+                # Verbatim: the LLM that extracts is likely to fail as the run's did. Equal texts are stored once.
+                self._write(memory, spoken, session_id, keep, infer=False)
+
+    async def begin_async(self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None) -> None:
+        """`begin` for async code."""
+        if messages and session_id is not None and self.options.captures:
+            await in_thread(functools.partial(self.begin, memory, messages, session_id=session_id))
+
+    async def end_async(
+        self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None, keep: Captured = "turn"
+    ) -> None:
+        """`end` for async code; it waits for an LLM in threads of its own."""
+        if messages and self.options.captures:
+            work = functools.partial(self.end, memory, messages, session_id=session_id, keep=keep)
+            await in_thread(work, slow=self.options.infer is not False and keep != "history")
+
+    async def rescue_async(
+        self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None, keep: Captured = "turn"
+    ) -> None:
+        """`rescue` for async code; a cancelled task carries it to its end."""
+        if messages and self.options.captures:
+            with anyio.CancelScope(shield=True):
+                await in_thread(functools.partial(self.rescue, memory, messages, session_id=session_id, keep=keep))
+
+    def _write(
+        self,
+        memory: Memory,
+        messages: Sequence[ChatMessage],
+        session_id: str | None,
+        keep: Captured,
+        *,
+        infer: bool | None,
+    ) -> None:
+        named = [message if message.id else dataclasses.replace(message, id=new_id()) for message in messages]
+        background = self.options.capture == "background"
+        capture: Callable[..., object] = functools.partial(memory.capture, session_id=session_id)
+        try:
+            capture(named, keep=keep, infer=infer, background=background)
+        except InvalidInputError:
+            # Rules for a caller's input are not for foreign data at the end of a run: shorten, and keep the rest.
+            if session_id is not None and keep != "facts":
+                capture([fit_message(message) for message in named], keep="history")
+            if keep != "history":
+                facts = [fact for message in named if (fact := fit_fact(message)) is not None]
+                if facts:
+                    capture(facts, keep="facts", infer=infer, background=background)

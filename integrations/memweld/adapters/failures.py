@@ -1,0 +1,91 @@
+"""Failures of the memory during a run: logged, or raised."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from ..errors import (
+    AccessDeniedError,
+    BackendUnavailableError,
+    ConfigurationError,
+    InvalidInputError,
+    MemweldError,
+    invalid,
+)
+
+__all__ = ["TOLERATED", "FailurePolicy", "OnError", "tolerate", "validate_on_error"]
+
+OnError: TypeAlias = Literal["warn", "raise"]
+"""What a failing memory does to a run of an agent: it is logged and the run goes on without memory, or it ends."""
+
+# Mistakes in the program, and all that touches on whose memory it is, end a run always.
+_NEVER_TOLERATED = (ConfigurationError, AccessDeniedError)
+
+
+def validate_on_error(on_error: OnError) -> OnError:
+    """Return the word if it is one.
+
+    Raises:
+        InvalidInputError: It is neither ``warn`` nor ``raise``.
+    """
+    if on_error in ("warn", "raise"):
+        return on_error
+    raise invalid("on_error", on_error, "it must be 'warn' or 'raise'", "Leave it out for 'warn'.")
+
+
+@dataclass(frozen=True, slots=True)
+class FailurePolicy:
+    """What becomes of a failure of the memory while an agent runs.
+
+    Attributes:
+        on_error: ``warn`` or ``raise``.
+        logger: Where warnings go: ``memweld.`` and the name of the framework.
+        passing: Exceptions with which the framework steers its runs: they pass whatever ``on_error`` says.
+    """
+
+    on_error: OnError
+    logger: logging.Logger
+    passing: tuple[type[BaseException], ...] = field(default=())
+
+    def tolerates(self, error: BaseException) -> bool:
+        """Whether the run goes on after this error."""
+        if self.on_error == "raise" or isinstance(error, (*_NEVER_TOLERATED, *self.passing)):
+            return False
+        return isinstance(error, Exception)
+
+    @contextlib.contextmanager
+    def guard(self, what: str) -> Generator[None]:
+        """Run the block; where it fails and the run goes on, log that ``what`` failed.
+
+        Raises:
+            Exception: An error that the policy does not tolerate.
+        """
+        try:
+            yield
+        except Exception as error:
+            if not self.tolerates(error):
+                raise
+            self.logger.warning("memweld: %s failed; the run goes on without it: %s", what, error, exc_info=error)
+
+    @contextlib.contextmanager
+    def rescue(self, what: str) -> Generator[None]:
+        """Run the block in a run that fails already: an error in it is logged, and the run's own error goes on."""
+        try:
+            yield
+        except Exception:
+            self.logger.warning("memweld: %s could not be kept in a failing run", what, exc_info=True)
+
+
+# Superseded by `FailurePolicy.guard`; goes with its last caller.
+TOLERATED = (BackendUnavailableError, InvalidInputError)
+
+
+def tolerate(error: MemweldError, what: str, on_error: OnError, logger: logging.Logger) -> None:
+    """Log a failure of the store that need not end a run; raise it if so asked."""
+    if on_error == "raise" or not isinstance(error, TOLERATED):
+        raise error
+    logger.warning("%s: %s", what, error)

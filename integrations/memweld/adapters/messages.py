@@ -1,0 +1,138 @@
+"""Between a framework's messages and neutral ones: its own dump, names and ids, tool calls, limits of the store."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from ..errors import InvalidInputError
+from ..memory.content import storable
+from ..memory.messages import to_message
+from ..models import JSON, ChatMessage, ToolCall
+from ..validation import MAX_KEY_CHARACTERS, MAX_TEXT_CHARACTERS, validate_json
+
+__all__ = [
+    "arguments_text",
+    "fit_fact",
+    "fit_message",
+    "native_dump",
+    "neutral_call",
+    "neutral_key",
+    "read_native",
+]
+
+_RAW = "__raw__"
+_DIGEST_CHARACTERS = 32
+_HISTORY_CHARACTERS = 2_000_000
+
+
+def native_dump(framework: str, dump: object, **marks: JSON) -> dict[str, JSON]:
+    """The field ``native`` of a message: the framework's own dump, from which it reads the message back exactly."""
+    return {"framework": framework, "message": storable(dump), **marks}
+
+
+def read_native(message: ChatMessage, framework: str) -> Mapping[str, JSON] | None:
+    """The dump that `native_dump` wrote; None where another framework, or none, wrote the message."""
+    native = message.native or {}
+    dump = native.get("message")
+    if native.get("framework") != framework or not isinstance(dump, Mapping):
+        return None
+    return cast("Mapping[str, JSON]", dump)
+
+
+def neutral_key(value: object) -> str | None:
+    """A name or id that a model or provider wrote, in a form that a store takes; None where it says nothing.
+
+    A long one keeps its beginning and gets a digest, so that calls and results still find each other. Gateways put
+    signatures of some 900 characters into ids of tool calls.
+    """
+    if value is None:
+        return None
+    text = cast("str", storable(str(value)))
+    if len(text) > MAX_KEY_CHARACTERS:
+        digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_CHARACTERS]
+        text = f"{text[: MAX_KEY_CHARACTERS - _DIGEST_CHARACTERS - 1]}…{digest}"
+    return text if text.strip() else None
+
+
+def neutral_call(call_id: object, name: object, arguments: object) -> ToolCall:
+    """A tool call of any framework. Arguments that are no JSON object are kept raw, as the model wrote them."""
+    parsed: object = arguments
+    if isinstance(arguments, str):
+        try:
+            parsed = json.loads(arguments) if arguments else {}
+            validate_json("arguments", parsed)
+        except (ValueError, RecursionError):
+            parsed = arguments
+    parsed = {} if parsed is None else parsed
+    fields = storable(parsed if isinstance(parsed, Mapping) else {_RAW: arguments})
+    named = neutral_key(name) or "unknown"
+    return ToolCall(id=neutral_key(call_id) or named, name=named, arguments=cast("dict[str, JSON]", fields))
+
+
+def arguments_text(call: ToolCall) -> str:
+    """The arguments of a call as JSON text: what the model wrote, where it was no JSON object."""
+    raw = call.arguments.get(_RAW) if len(call.arguments) == 1 else None
+    return raw if isinstance(raw, str) else json.dumps(dict(call.arguments), ensure_ascii=False)
+
+
+def fit_message(message: ChatMessage) -> ChatMessage:
+    """The message as the store takes it: shortened or replaced where it breaks a rule, and marked so.
+
+    What was changed stands in ``native["shortened"]``. A message that breaks no rule comes back as it is.
+    """
+    try:
+        return to_message(message)
+    except InvalidInputError as error:
+        reason = str(error)[:200]
+    content = cast("str | list[dict[str, JSON]]", storable(message.content))
+    try:
+        validate_json("content", content)
+    except InvalidInputError:
+        content = _cut(message.text, _HISTORY_CHARACTERS)
+    calls = tuple(_fit_call(call) for call in message.tool_calls)
+    fitted = dataclasses.replace(
+        message,
+        content=content,
+        id=neutral_key(message.id),
+        name=neutral_key(message.name),
+        tool_calls=calls,
+        tool_call_id=neutral_key(message.tool_call_id),
+        native=_fit_native(message.native, reason),
+    )
+    return to_message(fitted)
+
+
+def fit_fact(message: ChatMessage) -> ChatMessage | None:
+    """The message as facts are made of it: text only, within the limits of a memory; None where it has none."""
+    text = _cut(message.text, MAX_TEXT_CHARACTERS)
+    if not text.strip():
+        return None
+    return ChatMessage(role=message.role, content=text, name=neutral_key(message.name), created_at=message.created_at)
+
+
+def _fit_call(call: ToolCall) -> ToolCall:
+    fitted = neutral_call(call.id, call.name, call.arguments)
+    try:
+        validate_json("arguments", fitted.arguments)
+    except InvalidInputError:
+        return dataclasses.replace(fitted, arguments={_RAW: _cut(str(fitted.arguments), _HISTORY_CHARACTERS)})
+    return fitted
+
+
+def _fit_native(native: Mapping[str, Any] | None, reason: str) -> dict[str, JSON]:
+    # Without its dump a framework reads the message from the neutral fields.
+    dump = cast("dict[str, JSON]", storable(dict(native or {})))
+    try:
+        validate_json("native message", dump)
+    except InvalidInputError:
+        dump = {}
+    return {**dump, "shortened": storable(reason)}
+
+
+def _cut(text: str, characters: int) -> str:
+    text = cast("str", storable(text))
+    return text if len(text) <= characters else f"{text[: characters - 1]}…"

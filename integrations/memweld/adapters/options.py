@@ -1,0 +1,115 @@
+"""The options that every adapter takes: one name, one default and one rule each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal, TypeAlias, TypedDict, cast
+
+from ..errors import invalid
+from ..memory.recall import DEFAULT_BUDGET
+from ..models import Kind
+from ..validation import validate_half_life, validate_kinds, validate_limit, validate_score
+from .failures import OnError, validate_on_error
+
+__all__ = ["Capture", "RecallKeywords", "TurnKeywords", "TurnOptions"]
+
+Capture: TypeAlias = bool | Literal["awaited", "background"]
+"""Whether turns are kept, and whether a run waits for it."""
+
+
+class RecallKeywords(TypedDict, total=False):
+    """The options of a class that only recalls, as keyword arguments; documented by `TurnOptions`."""
+
+    recall_limit: int
+    recall_budget: int
+    min_score: float | None
+    recency: timedelta | None
+    kinds: Kind | Sequence[Kind] | None
+    on_error: OnError
+
+
+class TurnKeywords(RecallKeywords, total=False):
+    """The options of a class that recalls and captures, as keyword arguments; documented by `TurnOptions`."""
+
+    capture: Capture
+    infer: bool | None
+    history_limit: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnOptions:
+    """How an adapter recalls before a turn and captures after it.
+
+    Attributes:
+        recall_limit: How many memories at most a turn recalls, 0 to 10,000; 0 for no recall.
+        recall_budget: How many characters of them at most.
+        min_score: Only memories with at least this score, 0 to 1.
+        recency: The age at which a memory counts half; age does not count if None.
+        kinds: Only these kinds of memories; all if None.
+        capture: Whether turns are kept, and who waits for it. ``True`` or ``"awaited"``: the run does.
+            ``"background"``: it waits for the history alone; facts follow, in order within the session. A failure of
+            theirs is logged.
+        infer: Whether the backend's LLM extracts facts from a turn; None means if there is one.
+        history_limit: How many messages of the session at most are put before the model, the latest; all if None.
+        on_error: What a failing memory does to a run. ``"warn"``: it is logged and the run goes on; ``"raise"``: it
+            ends. A run without a user, or with two, always raises.
+
+    Raises:
+        InvalidInputError: An option breaks a rule.
+    """
+
+    recall_limit: int = 5
+    recall_budget: int = DEFAULT_BUDGET
+    min_score: float | None = None
+    recency: timedelta | None = None
+    kinds: Kind | Sequence[Kind] | None = None
+    capture: Capture = True
+    infer: bool | None = None
+    history_limit: int | None = 50
+    on_error: OnError = "warn"
+
+    def __post_init__(self) -> None:
+        validate_limit(self.recall_limit, name="recall_limit", minimum=0)
+        validate_limit(self.recall_budget, name="recall_budget", maximum=10_000_000)
+        validate_score("min_score", self.min_score)
+        validate_half_life(self.recency)
+        object.__setattr__(self, "kinds", validate_kinds(self.kinds))
+        if self.capture not in (True, False, "awaited", "background"):
+            raise invalid("capture", self.capture, "it is true, false, awaited or background", "Choose one.")
+        if self.infer not in (True, False, None):
+            raise invalid(
+                "infer", self.infer, "it is true, false or None", "Leave it out to use the LLM if there is one."
+            )
+        if self.history_limit is not None:
+            validate_limit(self.history_limit, name="history_limit", maximum=1_000_000)
+        validate_on_error(self.on_error)
+
+    @property
+    def captures(self) -> bool:
+        """Whether turns are kept."""
+        return self.capture is not False
+
+    @property
+    def search(self) -> dict[str, Any]:
+        """The keywords of `Memory.search` other than the limit."""
+        return {"kinds": self.kinds, "min_score": self.min_score, "recency": self.recency}
+
+    def dump(self) -> dict[str, Any]:
+        """The options that differ from their defaults, as JSON, for saved configurations."""
+        fields = ((name, getattr(self, name), field.default) for name, field in self.__dataclass_fields__.items())
+        changed = {name: value for name, value, default in fields if value != default}
+        if self.recency is not None:
+            changed["recency"] = self.recency.total_seconds()
+        if self.kinds is not None:
+            changed["kinds"] = list(cast("Sequence[Kind]", self.kinds))
+        return changed
+
+    @classmethod
+    def load(cls, dump: dict[str, Any]) -> TurnOptions:
+        """The options that `dump` wrote."""
+        fields = dict(dump)
+        if fields.get("recency") is not None:
+            fields["recency"] = timedelta(seconds=fields["recency"])
+        return cls(**fields)

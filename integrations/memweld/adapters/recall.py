@@ -1,0 +1,144 @@
+"""Recall for a turn: one search, without what the model is shown anyway, written as one block."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+from cachetools import TTLCache
+
+from ..memory.asynchronous import in_thread
+from ..memory.memory import Memory
+from ..memory.recall import drop_already_shown, recall_block, recall_query
+from ..models import Hit
+from ..scope import Scope
+from ..validation import MAX_LIMIT
+from .failures import FailurePolicy
+from .options import TurnOptions
+
+__all__ = ["Recalled", "TurnRecall"]
+
+# Some hits only repeat what the model is shown anyway. So a search asks for a few more; and for many more, where these
+# are too few.
+_FEW_SPARE, _MANY_SPARE = 5, 100
+# One turn of each place, for as long as a turn may take: what is erased must not stay here as text.
+_PLACES, _SECONDS = 1_024, 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What a turn recalls.
+
+    Attributes:
+        hits: The memories, best first.
+        block: The text that shows them to a model; empty where there are none.
+    """
+
+    hits: Sequence[Hit] = ()
+    block: str = ""
+
+
+class TurnRecall:
+    """Recalls for the turns of one adapter object. Thread-safe; one object serves many users.
+
+    Args:
+        options: The options of the adapter.
+        failures: What a failing search does to the run.
+    """
+
+    def __init__(self, options: TurnOptions, failures: FailurePolicy) -> None:
+        self.options = options
+        self._failures = failures
+        self._turns: TTLCache[Hashable, tuple[Scope, Hashable, Recalled]] = TTLCache(_PLACES, _SECONDS)
+        self._lock = threading.Lock()
+
+    def recall(
+        self,
+        memory: Memory,
+        text: str,
+        *,
+        session_id: str | None = None,
+        shown: Collection[str] = (),
+        turn: Hashable = None,
+        place: Hashable = None,
+    ) -> Recalled:
+        """What is remembered that fits a text.
+
+        Args:
+            memory: The user's memory.
+            text: What the user said; of a long text the end is searched for. Blank text finds nothing.
+            session_id: The session of the turn.
+            shown: The texts that the model is shown anyway; memories of this session that repeat one are left out.
+            turn: What names the turn: its further calls get the first one's result. None searches each time.
+            place: Where the turn runs, if one user may have several turns at once: a stream, a context. Each place
+                remembers its latest turn.
+
+        Raises:
+            MemweldError: The search fails and ``on_error`` is ``raise``.
+        """
+        known = self._known(memory, turn, place)
+        if known is not None:
+            return known
+        recalled = self.select(self.search(memory, text, session_id=session_id, shown=shown), session_id, shown)
+        if turn is not None:
+            with self._lock:
+                self._turns[_key(memory, place)] = (memory.scope, turn, recalled)
+        return recalled
+
+    async def recall_async(
+        self,
+        memory: Memory,
+        text: str,
+        *,
+        session_id: str | None = None,
+        shown: Collection[str] = (),
+        turn: Hashable = None,
+        place: Hashable = None,
+    ) -> Recalled:
+        """`recall` for async code; a turn that is known needs no thread."""
+        known = self._known(memory, turn, place)
+        if known is not None:
+            return known
+        work = functools.partial(self.recall, memory, text, session_id=session_id, shown=shown, turn=turn, place=place)
+        return await in_thread(work)
+
+    def search(
+        self, memory: Memory, text: str, *, session_id: str | None = None, shown: Collection[str] = ()
+    ) -> list[Hit]:
+        """The candidates: more than `recall_limit`, as some of them may only repeat what the model is shown anyway.
+
+        Raises:
+            MemweldError: The search fails and ``on_error`` is ``raise``.
+        """
+        limit = self.options.recall_limit
+        query = recall_query(text) if limit else ""
+        if not query:
+            return []
+        with self._failures.guard("recall"):
+            few, many = (min(limit + min(len(shown), spare), MAX_LIMIT) for spare in (_FEW_SPARE, _MANY_SPARE))
+            hits = memory.search(query, limit=few, **self.options.search)
+            if few == many or len(hits) < few:
+                return hits
+            enough = len(drop_already_shown(hits, session_id=session_id, shown=shown)) >= limit
+            return hits if enough else memory.search(query, limit=many, **self.options.search)
+        return []
+
+    def select(self, hits: Sequence[Hit], session_id: str | None, shown: Iterable[str]) -> Recalled:
+        """Of the candidates those that say something new to the model, within the options' limits."""
+        if any(hit.session_id == session_id for hit in hits):
+            hits = drop_already_shown(hits, session_id=session_id, shown=shown)
+        hits = hits[: self.options.recall_limit]
+        return Recalled(hits, recall_block(hits, budget=self.options.recall_budget))
+
+    def _known(self, memory: Memory, turn: Hashable, place: Hashable) -> Recalled | None:
+        if turn is None:
+            return None
+        with self._lock:
+            scope, latest, recalled = self._turns.get(_key(memory, place), (None, None, None))
+        return recalled if scope == memory.scope and latest == turn else None
+
+
+def _key(memory: Memory, place: Hashable) -> Hashable:
+    return memory.scope if place is None else place

@@ -1,0 +1,83 @@
+"""Running a memory tool for an agent: the user, the arguments, the lane, and errors that a model may read."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from ..errors import InvalidInputError, MemweldError
+from ..memory.asynchronous import in_thread
+from ..memory.memory import Memory
+from ..models import JSON
+from ..tools import MemoryTool
+
+__all__ = ["ToolOutcome", "run_tool", "run_tool_async"]
+
+_logger = logging.getLogger("memweld.tools")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutcome:
+    """What a tool gave.
+
+    Attributes:
+        text: What the model reads: the answer, or what is wrong and what to do.
+        data: The answer as JSON; empty after an error.
+        error: What went wrong; None if nothing did. Its text is safe for a model.
+    """
+
+    text: str
+    data: dict[str, JSON] = field(default_factory=dict[str, JSON])
+    error: MemweldError | None = None
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it went wrong."""
+        return self.error is not None
+
+    @property
+    def marked(self) -> str:
+        """The text, an error behind ``Error:``, for frameworks that have no other mark for one."""
+        return f"Error: {self.text}" if self.is_error else self.text
+
+
+def run_tool(tool: MemoryTool, resolve: Callable[[], Memory], arguments: object) -> ToolOutcome:
+    """Run a tool and report all that goes wrong as an outcome. It raises nothing.
+
+    Args:
+        tool: The tool.
+        resolve: Finds the memory of the user of the call.
+        arguments: What the model passed: a mapping. Anything else is an error that the model reads.
+    """
+    try:
+        return _answer(tool, resolve(), arguments)
+    except Exception as error:  # noqa: BLE001 - reported to the model by its type alone
+        return _failure(tool, error)
+
+
+async def run_tool_async(tool: MemoryTool, resolve: Callable[[], Memory], arguments: object) -> ToolOutcome:
+    """`run_tool` for async code: the user is found here, the work is done in a thread."""
+    try:
+        memory = resolve()
+    except Exception as error:  # noqa: BLE001 - as in run_tool
+        return _failure(tool, error)
+    return await in_thread(functools.partial(run_tool, tool, lambda: memory, arguments), slow=tool.is_slow)
+
+
+def _answer(tool: MemoryTool, memory: Memory, arguments: object) -> ToolOutcome:
+    if not isinstance(arguments, Mapping):
+        raise InvalidInputError(f"Invalid arguments for {tool.name}: they are no JSON object")
+    answer = tool(memory, cast("Mapping[str, Any]", arguments))
+    return ToolOutcome(answer.text, answer.data)
+
+
+def _failure(tool: MemoryTool, error: Exception) -> ToolOutcome:
+    if not isinstance(error, MemweldError):
+        # The text of a foreign exception may hold what no model should read: the model sees the type, the log the rest.
+        _logger.warning("memweld: the tool %s failed", tool.name, exc_info=error)
+        cause, error = error, MemweldError(f"Internal error in {tool.name}: {type(error).__name__}")
+        error.__cause__ = cause
+    return ToolOutcome(str(error), error=error)

@@ -1,0 +1,181 @@
+"""The part of a session that may stand before a model: what the strictest provider takes, and no more than fits.
+
+The rules of OpenAI, Anthropic and Gemini together: prompts come first; the conversation begins with the user; each tool
+call is followed at once by its result; there is no result without a call and no empty message.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from ..models import ChatMessage, ToolCall
+from ..validation import dump_json
+
+if TYPE_CHECKING:
+    from .facets import History
+
+__all__ = ["INTERRUPTED", "model_window", "read_window"]
+
+INTERRUPTED = "The call was interrupted; whether it took effect is not known."
+"""The result of a tool call that the session has no result of: the run was cancelled, or died."""
+
+_PAGE = 100
+_MAX_PAGES = 50
+
+Step: TypeAlias = "list[ChatMessage]"
+"""A message; with tool calls, the results behind it."""
+
+
+def model_window(
+    messages: Sequence[ChatMessage],
+    *,
+    limit: int | None = None,
+    characters: int | None = None,
+    prompts: bool = True,
+    open_end: bool = False,
+) -> list[ChatMessage]:
+    """The latest messages of a session, as a request that every provider takes.
+
+    Whole exchanges (what the user said, and all that followed) are taken from the end as far as they fit. Of a last
+    exchange that is too long alone, the user's message stays with the latest steps that fit.
+
+    Args:
+        messages: The session, oldest first.
+        limit: How many messages at most, without prompts; all if None.
+        characters: How many characters of text, arguments and other content at most; any number if None.
+        prompts: Whether messages of the role ``system`` stay; they come first.
+        open_end: Whether tool calls at the very end stay without a result, since the run is to give it.
+
+    Returns:
+        The messages; calls that have no result are followed by one that says `INTERRUPTED`.
+    """
+    kept = [message for message in messages if message.role == "system" and prompts and _says_something(message)]
+    window: list[list[Step]] = []
+    count, size = limit, characters
+    for exchange in reversed(_exchanges(_steps(messages, open_end=open_end))):
+        taken = exchange if _fits(exchange, count, size) else [] if window else _latest_steps(exchange, count, size)
+        if not taken:
+            break
+        window.append(taken)
+        if taken is not exchange:
+            break
+        count, size = _rest(exchange, count, size)
+    return kept + [message for exchange in reversed(window) for step in exchange for message in step]
+
+
+def read_window(
+    history: History,
+    *,
+    limit: int | None = None,
+    characters: int | None = None,
+    prompts: bool = True,
+    open_end: bool = False,
+) -> list[ChatMessage]:
+    """`model_window` over a session that is kept, read from its end as far back as needed.
+
+    Raises:
+        MemweldError: The session cannot be read.
+    """
+    messages = history.messages(limit)
+    if limit is not None:
+        page = messages
+        for _ in range(_MAX_PAGES):
+            # The last exchange may be longer than the limit: the user's message belongs to it.
+            if not page or len(page) < min(limit, _PAGE) or any(message.role == "user" for message in page):
+                break
+            page = history.messages(_PAGE, page[0].id)
+            messages = [*page, *messages]
+    return model_window(messages, limit=limit, characters=characters, prompts=prompts, open_end=open_end)
+
+
+def _steps(messages: Sequence[ChatMessage], *, open_end: bool) -> list[Step]:
+    """The messages other than prompts, each call with its results behind it."""
+    steps: list[tuple[ChatMessage, dict[str, ChatMessage]]] = []
+    # Ids come back: some clients number the calls from nought, each for itself. The latest call of an id counts.
+    waiting: dict[str, dict[str, ChatMessage]] = {}
+    for message in messages:
+        if message.role == "tool":
+            results = waiting.pop(message.tool_call_id or "", None)
+            if results is not None:
+                results[message.tool_call_id or ""] = message
+        elif message.role != "system" and _says_something(message):
+            steps.append((message, {}))
+            waiting |= {call.id: steps[-1][1] for call in message.tool_calls}
+    last = steps[-1][0] if steps and open_end else None
+    return [
+        [message, *(results.get(call.id) or _interrupted(message, call) for call in _calls(message, results, last))]
+        for message, results in steps
+    ]
+
+
+def _calls(message: ChatMessage, results: dict[str, ChatMessage], last: ChatMessage | None) -> Iterable[ToolCall]:
+    """The calls of a message that are to have a result, each id once."""
+    calls = {call.id: call for call in message.tool_calls}
+    return [call for call in calls.values() if message is not last or call.id in results]
+
+
+def _interrupted(message: ChatMessage, call: ToolCall) -> ChatMessage:
+    return ChatMessage(
+        role="tool",
+        content=INTERRUPTED,
+        id=None if message.id is None else f"{message.id}/{call.id}",
+        name=call.name,
+        tool_call_id=call.id,
+        created_at=message.created_at,
+    )
+
+
+def _says_something(message: ChatMessage) -> bool:
+    return bool(message.content or message.tool_calls)
+
+
+def _exchanges(steps: Sequence[Step]) -> list[list[Step]]:
+    """The steps in groups that begin with what the user said; steps before the first such message are left out."""
+    exchanges: list[list[Step]] = []
+    was_user = False
+    for step in steps:
+        is_user = step[0].role == "user"
+        if is_user and not was_user:
+            exchanges.append([])
+        if exchanges:
+            exchanges[-1].append(step)
+        was_user = is_user
+    return exchanges
+
+
+def _latest_steps(exchange: Sequence[Step], count: int | None, size: int | None) -> list[Step]:
+    """Of an exchange that is too long: the user's last message, cut if need be, and the latest steps that fit."""
+    if count is not None and count < 1:
+        return []
+    place = max(place for place, step in enumerate(exchange) if step[0].role == "user")
+    (said,) = exchange[place]
+    if size is not None and _size(said) > size:
+        said = dataclasses.replace(said, content=said.text[-size:], native=None)
+        if not said.content:
+            return []
+    count, size = _rest([[said]], count, size)
+    taken: list[Step] = []
+    for step in reversed(exchange[place + 1 :]):
+        if _fits([step], count, size):
+            taken.append(step)
+            count, size = _rest([step], count, size)
+    return [[said], *reversed(taken)]
+
+
+def _fits(exchange: Sequence[Step], count: int | None, size: int | None) -> bool:
+    if count is not None and sum(map(len, exchange)) > count:
+        return False
+    return size is None or sum(_size(message) for step in exchange for message in step) <= size
+
+
+def _rest(exchange: Sequence[Step], count: int | None, size: int | None) -> tuple[int | None, int | None]:
+    """What is left of the limits behind an exchange."""
+    used = 0 if size is None else sum(_size(message) for step in exchange for message in step)
+    return None if count is None else count - sum(map(len, exchange)), None if size is None else size - used
+
+
+def _size(message: ChatMessage) -> int:
+    content = message.content if isinstance(message.content, str) else dump_json(message.content)
+    return len(content) + sum(len(call.name) + len(dump_json(dict(call.arguments))) for call in message.tool_calls)

@@ -1,0 +1,219 @@
+"""The core of the adapters without a framework: options, recall, capture, tools, saved configuration."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import memweld
+from memweld import Backend, ChatMessage, InvalidInputError, Memory, ToolCall
+from memweld.adapters.capture import TurnCapture, spoken_by
+from memweld.adapters.failures import FailurePolicy, OnError
+from memweld.adapters.messages import arguments_text, fit_message, neutral_call, neutral_key
+from memweld.adapters.options import TurnOptions
+from memweld.adapters.recall import TurnRecall
+from memweld.adapters.tools import run_tool, run_tool_async
+from memweld.errors import BackendUnavailableError, ConfigurationError
+from memweld.testing import BrokenMemory, HashEmbedder
+from memweld.tools import TOOLS
+
+LOGGER = logging.getLogger("memweld.test")
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    with memweld.connect("sqlite://", embedder=HashEmbedder()) as backend:
+        yield backend
+
+
+@pytest.fixture
+def ana(backend: Backend) -> Memory:
+    return backend.user("ana")
+
+
+def recall(**options: Any) -> TurnRecall:
+    chosen = TurnOptions(**options)
+    return TurnRecall(chosen, FailurePolicy(chosen.on_error, LOGGER))
+
+
+def capture(**options: Any) -> TurnCapture:
+    chosen = TurnOptions(**options)
+    return TurnCapture(chosen, FailurePolicy(chosen.on_error, LOGGER))
+
+
+# options
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"recall_limit": -1},
+        {"recall_budget": 0},
+        {"min_score": 2},
+        {"recency": 3},
+        {"kinds": "fact"},
+        {"capture": "later"},
+        {"infer": "yes"},
+        {"history_limit": 0},
+        {"on_error": "ignore"},
+    ],
+)
+def test_an_option_that_breaks_a_rule_is_named(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError, match=next(iter(options))):
+        TurnOptions(**options)
+
+
+def test_options_are_saved_and_loaded() -> None:
+    options = TurnOptions(recall_limit=3, recency=timedelta(days=2), kinds="item", capture="background")
+    dump = json.loads(json.dumps(options.dump()))
+    assert dump == {"recall_limit": 3, "recency": 172_800.0, "kinds": ["item"], "capture": "background"}
+    assert TurnOptions.load(dump) == options
+    assert TurnOptions().dump() == {}
+
+
+# recall
+
+
+def test_what_the_model_is_shown_anyway_is_not_recalled(ana: Memory) -> None:
+    for text in ("I keep bees", "My bees like clover"):
+        ana.capture(text, session_id="s")
+    found = recall(recall_limit=1).recall(ana, "bees", session_id="s", shown=["I keep bees"])
+    assert [hit.text for hit in found.hits] == ["My bees like clover"]
+    assert "clover" in found.block
+    assert recall().recall(ana, "  ").block == ""
+    assert recall(recall_limit=0).recall(ana, "bees").block == ""
+    assert recall(kinds="preference").recall(ana, "bees").block == ""
+
+
+async def test_a_turn_searches_once_for_each_user(backend: Backend, ana: Memory) -> None:
+    ana.add("I keep bees")
+    shared = recall()
+    first = await shared.recall_async(ana, "bees", turn="t1")
+    ana.add("My bees like clover")
+    assert await shared.recall_async(ana, "bees", turn="t1") == first
+    assert (await shared.recall_async(backend.user("bob"), "bees", turn="t1")).block == ""
+    assert len((await shared.recall_async(ana, "bees", turn="t2")).hits) == 2
+
+
+def test_a_failing_search_is_logged_or_raised(ana: Memory, caplog: pytest.LogCaptureFixture) -> None:
+    for broken in (BrokenMemory(ana, "search"), BrokenMemory(ana, "wrong")):
+        assert recall().recall(broken, "bees").block == ""
+        assert "recall failed" in caplog.text
+        with pytest.raises((BackendUnavailableError, ZeroDivisionError)):
+            recall(on_error="raise").recall(broken, "bees")
+
+
+# capture
+
+TURN = [ChatMessage(role="user", content="I keep bees", id="1"), ChatMessage(role="assistant", content="Nice", id="2")]
+
+
+def test_what_the_user_says_is_written_when_the_run_begins(ana: Memory) -> None:
+    keep = capture()
+    keep.begin(ana, TURN[:1], session_id="s")
+    assert [message.text for message in ana.history("s").messages()] == ["I keep bees"]
+    keep.end(ana, TURN, session_id="s")
+    assert [message.text for message in ana.history("s").messages()] == ["I keep bees", "Nice"]
+    assert [item.text for item in ana.all()] == ["I keep bees"]
+
+
+async def test_a_failing_run_keeps_what_the_user_said(ana: Memory) -> None:
+    await capture().rescue_async(ana, TURN, session_id="s")
+    assert [message.text for message in ana.history("s").messages()] == ["I keep bees"]
+    assert [item.text for item in ana.all()] == ["I keep bees"]
+    capture(on_error="raise").rescue(BrokenMemory(ana, "capture"), TURN, session_id="s")
+
+
+def test_nothing_is_kept_where_capture_is_off(ana: Memory) -> None:
+    off = capture(capture=False)
+    off.begin(ana, TURN, session_id="s")
+    off.end(ana, TURN, session_id="s")
+    off.rescue(ana, TURN, session_id="s")
+    assert (ana.all(), ana.sessions()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        ChatMessage(role="tool", content="x" * 17_000_000, tool_call_id="c"),
+        ChatMessage(role="assistant", tool_calls=(ToolCall(id="c" * 900, name="look"),)),
+        ChatMessage(role="tool", content="ok", tool_call_id="c" * 900),
+        ChatMessage(role="assistant", content="ok", id="i" * 900, name="n" * 900),
+        ChatMessage(role="assistant", content="ok", native={"framework": "x", "message": "y" * 17_000_000}),
+    ],
+)
+@pytest.mark.parametrize("on_error", ["warn", "raise"])
+def test_one_message_does_not_take_the_turn(ana: Memory, message: ChatMessage, on_error: OnError) -> None:
+    capture(on_error=on_error).end(ana, [*TURN, message], session_id="s")
+    kept = ana.history("s").messages()
+    assert [each.text for each in kept[:2]] == ["I keep bees", "Nice"]
+    assert len(kept) == 3
+    assert kept[2].native is not None
+    assert "shortened" in kept[2].native
+    assert [item.text for item in ana.all()] == ["I keep bees"]
+
+
+def test_a_call_and_its_result_are_shortened_alike() -> None:
+    call = fit_message(ChatMessage(role="assistant", tool_calls=(ToolCall(id="c" * 900, name="look"),)))
+    result = fit_message(ChatMessage(role="tool", content="ok", tool_call_id="c" * 900))
+    assert call.tool_calls[0].id == result.tool_call_id
+    assert neutral_key("c" * 900) == result.tool_call_id
+    assert fit_message(TURN[0]).content == "I keep bees"
+
+
+def test_a_program_mistake_ends_the_run(ana: Memory) -> None:
+    with pytest.raises(ConfigurationError, match="llm="):
+        capture(infer=True).end(ana, TURN, session_id="s")
+
+
+def test_whom_a_user_message_is_of() -> None:
+    messages = [ChatMessage(role="user", content=name or "none", name=name) for name in (None, "user", "writer")]
+    assert [message.text for message in spoken_by(messages, ["user"])] == ["none", "user"]
+
+
+def test_calls_of_any_framework() -> None:
+    assert neutral_call("1", "look", '{"x": 1}').arguments == {"x": 1}
+    assert neutral_call("1", "look", None).arguments == {}
+    for raw in ("{broken", "[1]"):
+        call = neutral_call("1", "look", raw)
+        assert call.arguments == {"__raw__": raw}
+        assert arguments_text(call) == raw
+    assert neutral_call(None, "", {"a": {1}}) == ToolCall(id="unknown", name="unknown", arguments={"a": [1]})
+
+
+# tools
+
+
+async def test_a_tool_is_run_for_an_agent(ana: Memory) -> None:
+    tool = TOOLS["search_memories"]
+    ana.add("I keep bees")
+    for outcome in (
+        run_tool(tool, lambda: ana, {"query": "bees", "limit": None}),
+        await run_tool_async(tool, lambda: ana, {"query": "bees", "limit": None}),
+    ):
+        assert "I keep bees" in outcome.text
+        assert not outcome.is_error
+        assert outcome.data["memories"]
+    assert run_tool(TOOLS["set_state"], lambda: ana, {"namespace": "n", "key": "k", "value": None}).error is None
+    assert "no JSON object" in run_tool(tool, lambda: ana, "bees").text
+    assert run_tool(tool, lambda: ana, {"query": "bees", "user_id": "bob"}).is_error
+
+
+async def test_a_foreign_error_reaches_no_model_in_its_own_words(ana: Memory) -> None:
+    tool, broken = TOOLS["search_memories"], BrokenMemory(ana, "wrong")
+
+    def no_user() -> Memory:
+        raise ConfigurationError("No user is known")
+
+    for outcome in (
+        run_tool(tool, lambda: broken, {"query": "bees"}),
+        await run_tool_async(tool, lambda: broken, {"query": "bees"}),
+    ):
+        assert outcome.marked == "Error: Internal error in search_memories: ZeroDivisionError"
+    assert "No user is known" in run_tool(tool, no_user, {"query": "bees"}).text
+    assert "No user is known" in (await run_tool_async(tool, no_user, {"query": "bees"})).text
