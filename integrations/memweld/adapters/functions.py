@@ -10,6 +10,7 @@ from pydantic import BaseModel, JsonValue, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from ..errors import invalid
+from ..memory.memory import Memory
 from ..tools import MemoryTool, select_tools
 from .binding import MemorySource, resolve_memory, validate_source
 from .tools import ToolOutcome, run_tool, run_tool_async
@@ -52,22 +53,30 @@ def memory_functions(
 
 
 def _function(source: MemorySource, tool: MemoryTool, errors: Errors, *, asynchronous: bool) -> Callable[..., Any]:
+    def resolve() -> Memory:
+        return resolve_memory(source)
+
     def call(*args: Any, **kwargs: Any) -> str:
-        outcome = run_tool(tool, lambda: resolve_memory(source), _arguments(tool, args, kwargs))
-        return _reported(outcome, errors)
+        arguments = _arguments(tool, args, kwargs)
+        if isinstance(arguments, ToolOutcome):
+            return _reported(arguments, errors)
+        return _reported(run_tool(tool, resolve, arguments), errors)
 
     async def call_async(*args: Any, **kwargs: Any) -> str:
-        outcome = await run_tool_async(tool, lambda: resolve_memory(source), _arguments(tool, args, kwargs))
-        return _reported(outcome, errors)
+        arguments = _arguments(tool, args, kwargs)
+        if isinstance(arguments, ToolOutcome):
+            return _reported(arguments, errors)
+        return _reported(await run_tool_async(tool, resolve, arguments), errors)
 
     return _dressed(call_async if asynchronous else call, tool)
 
 
-def _arguments(tool: MemoryTool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    names = [*tool.arguments.model_fields, *(f"argument {number}" for number in range(1, len(args) + 1))]
-    positional = dict(zip(names, args, strict=False))
-    # A name that is given twice becomes one that the tool does not know, and refuses.
-    return {f"{name} (twice)" if name in kwargs else name: value for name, value in positional.items()} | kwargs
+def _arguments(tool: MemoryTool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | ToolOutcome:
+    positional = dict(zip(tool.arguments.model_fields, args, strict=False))
+    if len(args) > len(positional) or positional.keys() & kwargs.keys():
+        error = invalid("arguments", args, f"{tool.name} takes each argument once", "Pass them by name.")
+        return ToolOutcome(str(error), error=error)
+    return positional | kwargs
 
 
 def _reported(outcome: ToolOutcome, errors: Errors) -> str:

@@ -70,12 +70,18 @@ class SavedMemory(BaseModel):
     agent_id: str | None = None
 
     @classmethod
-    def of(cls, source: MemorySource) -> Self:
-        """What to save of a memory or a backend."""
+    def of(cls, source: MemorySource, *, in_process: bool = True) -> Self:
+        """What to save of a memory or a backend.
+
+        Args:
+            source: The memory or backend.
+            in_process: Whether the process that saves it finds the open store again, one in RAM too: for checkpoints,
+                and not for configurations that others load.
+        """
         scope = source.scope if isinstance(source, Memory) else None
         return cls(
             url=without_secrets(source.url) if source.url else None,
-            store=_name(source._engine),  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
+            store=_name(source._engine) if in_process else None,  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
             user_id=None if scope is None else scope.user_id,
             agent_id=None if scope is None else scope.agent_id,
         )

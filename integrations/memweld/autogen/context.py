@@ -191,7 +191,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
 
     def _to_config(self) -> MemweldChatCompletionContextConfig:
         return MemweldChatCompletionContextConfig(
-            **SavedMemory.of(self._source).model_dump(),
+            **SavedMemory.of(self._source, in_process=False).model_dump(),
             session_id=self._session.session_id,
             inner=None if self._inner is None else self._inner.dump_component(),
             recall=self._recall,

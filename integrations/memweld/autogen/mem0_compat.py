@@ -122,7 +122,9 @@ class Mem0Memory(MemweldMemory):
         return MemoryContent(content=hit.text, mime_type=MemoryMimeType.TEXT, metadata=data)
 
     def _to_config(self) -> Mem0MemoryConfig:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return Mem0MemoryConfig(user_id=self._user_id, limit=self.limit, url=SavedMemory.of(self._source).url)
+        return Mem0MemoryConfig(
+            user_id=self._user_id, limit=self.limit, url=SavedMemory.of(self._source, in_process=False).url
+        )
 
     @classmethod
     def _from_config(cls, config: Mem0MemoryConfig) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]

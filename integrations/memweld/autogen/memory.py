@@ -144,7 +144,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
 
     def _to_config(self) -> MemweldMemoryConfig:
         return MemweldMemoryConfig(
-            **SavedMemory.of(self._source).model_dump(),
+            **SavedMemory.of(self._source, in_process=False).model_dump(),
             limit=self._recaller.limit,
             budget=self._recaller.budget,
             user_names=self._user_names,

@@ -101,7 +101,7 @@ class MemweldTool(BaseTool[BaseModel, MemweldToolAnswer], Component[MemweldToolC
         return value.text if isinstance(value, MemweldToolAnswer) else super().return_value_as_string(value)
 
     def _to_config(self) -> MemweldToolConfig:
-        return MemweldToolConfig(**SavedMemory.of(self._source).model_dump(), tool=self.name)
+        return MemweldToolConfig(**SavedMemory.of(self._source, in_process=False).model_dump(), tool=self.name)
 
     @classmethod
     def _from_config(cls, config: MemweldToolConfig) -> Self:
