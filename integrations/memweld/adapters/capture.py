@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import anyio
 
@@ -12,7 +12,7 @@ from ..errors import InvalidInputError
 from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
 from ..memory.messages import new_id
-from ..models import Captured, ChatMessage
+from ..models import JSON, Captured, ChatMessage, MemoryItem
 from .failures import FailurePolicy
 from .messages import fit_fact, fit_message
 from .options import TurnOptions
@@ -62,8 +62,14 @@ class TurnCapture:
                 self._write(memory, messages, session_id, "history", infer=False)
 
     def end(
-        self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None, keep: Captured = "turn"
-    ) -> None:
+        self,
+        memory: Memory,
+        messages: Sequence[ChatMessage],
+        *,
+        session_id: str | None,
+        keep: Captured = "turn",
+        metadata: Mapping[str, JSON] | None = None,
+    ) -> list[MemoryItem] | None:
         """Keep a finished turn: its messages in the history, its facts as memories.
 
         Args:
@@ -71,13 +77,19 @@ class TurnCapture:
             messages: The messages of the turn, oldest first.
             session_id: The session; without one only facts are kept.
             keep: ``turn`` for both, or ``history`` or ``facts`` alone.
+            metadata: JSON data for the facts.
+
+        Returns:
+            The memories that hold the facts; empty in the background. None where the write failed and the run goes on.
 
         Raises:
             MemweldError: The write fails and ``on_error`` is ``raise``.
         """
         if messages and self.options.captures:
             with self._failures.guard("capture"):
-                self._write(memory, messages, session_id, keep, infer=self.options.infer)
+                return self._write(memory, messages, session_id, keep, infer=self.options.infer, metadata=metadata)
+            return None
+        return []
 
     def rescue(
         self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None, keep: Captured = "turn"
@@ -118,12 +130,13 @@ class TurnCapture:
         keep: Captured,
         *,
         infer: bool | None,
-    ) -> None:
+        metadata: Mapping[str, JSON] | None = None,
+    ) -> list[MemoryItem]:
         named = [message if message.id else dataclasses.replace(message, id=new_id()) for message in messages]
         background = self.options.capture == "background"
-        capture: Callable[..., object] = functools.partial(memory.capture, session_id=session_id)
+        capture = functools.partial(memory.capture, session_id=session_id, metadata=metadata)
         try:
-            capture(named, keep=keep, infer=infer, background=background)
+            return capture(named, keep=keep, infer=infer, background=background)
         except InvalidInputError:
             # Rules for a caller's input are not for foreign data at the end of a run: shorten, and keep the rest.
             if session_id is not None and keep != "facts":
@@ -131,4 +144,5 @@ class TurnCapture:
             if keep != "history":
                 facts = [fact for message in named if (fact := fit_fact(message)) is not None]
                 if facts:
-                    capture(facts, keep="facts", infer=infer, background=background)
+                    return capture(facts, keep="facts", infer=infer, background=background)
+            return []

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import InvalidInputError
 from ..memory.content import storable
@@ -14,7 +14,11 @@ from ..memory.messages import to_message
 from ..models import JSON, ChatMessage, ToolCall
 from ..validation import MAX_KEY_CHARACTERS, MAX_TEXT_CHARACTERS, validate_json
 
+if TYPE_CHECKING:
+    from ..memory.facets import History
+
 __all__ = [
+    "append_fitting",
     "arguments_text",
     "fit_fact",
     "fit_message",
@@ -104,6 +108,23 @@ def fit_message(message: ChatMessage) -> ChatMessage:
         native=_fit_native(message.native, reason),
     )
     return to_message(fitted)
+
+
+def append_fitting(history: History, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """Append messages of a framework to a session; one that breaks a rule of the store is shortened, not refused.
+
+    Returns:
+        The messages as they are stored, with their ids.
+
+    Raises:
+        MemweldError: The session cannot be written.
+    """
+    if not messages:
+        return []
+    try:
+        return history.append(messages)
+    except InvalidInputError:
+        return history.append([fit_message(message) for message in messages])
 
 
 def fit_fact(message: ChatMessage) -> ChatMessage | None:

@@ -8,6 +8,7 @@ import contextvars
 import threading
 import weakref
 from collections.abc import Callable, Generator
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import BaseModel
@@ -70,13 +71,14 @@ class SavedMemory(BaseModel):
     agent_id: str | None = None
 
     @classmethod
-    def of(cls, source: MemorySource, *, in_process: bool = True) -> Self:
+    def of(cls, source: MemorySource, *, in_process: bool = True, **fields: Any) -> Self:
         """What to save of a memory or a backend.
 
         Args:
             source: The memory or backend.
             in_process: Whether the process that saves it finds the open store again, one in RAM too: for checkpoints,
                 and not for configurations that others load.
+            fields: The fields that a subclass adds.
         """
         scope = source.scope if isinstance(source, Memory) else None
         return cls(
@@ -84,6 +86,7 @@ class SavedMemory(BaseModel):
             store=_name(source._engine) if in_process else None,  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
             user_id=None if scope is None else scope.user_id,
             agent_id=None if scope is None else scope.agent_id,
+            **fields,
         )
 
     def load(self, backend: Backend | None = None) -> MemorySource:

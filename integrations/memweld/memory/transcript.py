@@ -16,7 +16,7 @@ from ..validation import dump_json
 if TYPE_CHECKING:
     from .facets import History
 
-__all__ = ["INTERRUPTED", "model_window", "read_window"]
+__all__ = ["INTERRUPTED", "model_window", "read_tail", "read_window"]
 
 INTERRUPTED = "The call was interrupted; whether it took effect is not known."
 """The result of a tool call that the session has no result of: the run was cancelled, or died."""
@@ -78,6 +78,16 @@ def read_window(
     Raises:
         MemweldError: The session cannot be read.
     """
+    messages = read_tail(history, limit)
+    return model_window(messages, limit=limit, characters=characters, prompts=prompts, open_end=open_end)
+
+
+def read_tail(history: History, limit: int | None) -> list[ChatMessage]:
+    """The end of a session that is kept: at least ``limit`` messages, and back to a message of the user.
+
+    Raises:
+        MemweldError: The session cannot be read.
+    """
     messages = history.messages(limit)
     if limit is not None:
         page = messages
@@ -87,7 +97,7 @@ def read_window(
                 break
             page = history.messages(_PAGE, page[0].id)
             messages = [*page, *messages]
-    return model_window(messages, limit=limit, characters=characters, prompts=prompts, open_end=open_end)
+    return messages
 
 
 def _steps(messages: Sequence[ChatMessage], *, open_end: bool) -> list[Step]:

@@ -64,6 +64,14 @@ class MemoryTool:
             InvalidInputError: An argument is missing, unknown or breaks a rule.
             MemweldError: What the memory raises.
         """
+        return self.run(memory, self.validate(arguments))
+
+    def validate(self, arguments: Mapping[str, Any]) -> BaseModel:
+        """The arguments of a call as the tool's model.
+
+        Raises:
+            InvalidInputError: An argument is missing, unknown or breaks a rule.
+        """
         fields = self.arguments.model_fields
         # Models write null for an argument that they leave out.
         given = {
@@ -72,10 +80,9 @@ class MemoryTool:
             if value is not None or name not in fields or fields[name].is_required()
         }
         try:
-            checked = self.arguments.model_validate(given)
+            return self.arguments.model_validate(given)
         except ValidationError as error:
             raise arguments_error(self.name, error) from error
-        return self.run(memory, checked)
 
 
 def arguments_error(tool: str, error: ValidationError) -> InvalidInputError:
