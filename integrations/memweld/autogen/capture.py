@@ -1,79 +1,78 @@
-"""Capture, once for the same words: a team hands one message to each of its agents, and a retry hands it over again."""
+"""Capture, once for the same words: a team hands one message to each of its agents, a retry hands it over again."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
-import time
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from cachetools import TTLCache
+
+from ..adapters.capture import TurnCapture
+from ..adapters.saved_config import SavedMemory
 from ..errors import MemoryNotFoundError
+from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
 from ..models import ChatMessage
-from ..scope import Scope
 
-__all__ = ["capture_once"]
+__all__ = ["USER_NAMES", "capture_once"]
 
-Key: TypeAlias = "tuple[Scope, str]"
+USER_NAMES = ("user", "user_proxy")
+"""The sources of AutoGen messages that are the end user. In a team, agents' words come as user messages too."""
 
-_SECONDS = 600.0
-_KEPT = 4_096
+_Key: TypeAlias = "tuple[str, str]"
 
-
-@dataclass(frozen=True, slots=True)
-class _Captured:
-    at: float
-    items: Mapping[str, str]  # digests by id: what is erased must not stay here as text
-
-
-_captured: dict[Key, _Captured] = {}
+_SECONDS, _MAX_MESSAGES = 600.0, 4_096
+# Digests by id: the text of an erased memory must not stay here.
+_captured: TTLCache[_Key, Mapping[str, str]] = TTLCache(_MAX_MESSAGES, _SECONDS)
 _guard = threading.Lock()
-_turns: weakref.WeakValueDictionary[Scope, threading.Lock] = weakref.WeakValueDictionary()
+_locks: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
 
 
-def capture_once(memory: Memory, session_id: str, said: Sequence[ChatMessage]) -> None:
+async def capture_once(
+    capture: TurnCapture, memory: Memory, session_id: str | None, messages: Sequence[ChatMessage]
+) -> None:
     """Capture the facts of what the user said, unless another agent of this process just did.
 
-    Without an LLM equal texts are stored once anyway; with one, each agent of a team would have it extract anew and
-    word the facts differently. Words count as captured for ten minutes and as long as the memories made of them stand
-    unchanged: what was deleted or corrected meanwhile and is said again, is captured again.
+    Without an LLM the store keeps equal texts once anyway. With one, each agent of a team would have it extract anew
+    and word the facts differently. Words count as captured for ten minutes, as long as their memories stand unchanged:
+    the user may repeat what was deleted or corrected meanwhile.
 
     Raises:
-        MemweldError: What `memweld.Memory.capture` raises.
+        MemweldError: The write fails and ``on_error`` is ``raise``.
     """
+    spoken = [message for message in messages if message.text.strip()]
+    if spoken and capture.options.captures:
+        work = functools.partial(_capture_once, capture, memory, session_id, spoken)
+        await in_thread(work, slow=capture.options.infer is not False)
+
+
+def _capture_once(capture: TurnCapture, memory: Memory, session_id: str | None, spoken: Sequence[ChatMessage]) -> None:
+    store = SavedMemory.of(memory).model_dump_json()
     with _guard:
-        turn = _turns.setdefault(memory.scope, threading.Lock())
-    with turn:
-        fresh = [message for message in said if not _is_captured(memory, message)]
-        if not fresh:
+        lock = _locks.setdefault(store, threading.Lock())
+    with lock:
+        fresh = [message for message in spoken if not _is_captured(memory, (store, _digest(message.text)))]
+        # The history has the messages already.
+        items = capture.end(memory, fresh, session_id=session_id, keep="facts")
+        if items is None:
             return
-        # The messages are in the history already: the same ids again double nothing there.
-        items = memory.capture(fresh, session_id=session_id)
         marks = {item.id: _digest(item.text) for item in items}
-    with _guard:
-        for message in fresh:
-            _captured.pop(_key(memory, message), None)
-            _captured[_key(memory, message)] = _Captured(time.monotonic(), marks)
-        while len(_captured) > _KEPT:
-            del _captured[next(iter(_captured))]
+        with _guard:
+            _captured.update({(store, _digest(message.text)): marks for message in fresh})
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
-def _key(memory: Memory, message: ChatMessage) -> Key:
-    return memory.scope, _digest(message.text)
-
-
-def _is_captured(memory: Memory, message: ChatMessage) -> bool:
-    known = _captured.get(_key(memory, message))
-    if known is None or time.monotonic() - known.at > _SECONDS:
-        return False
-    return all(_stands(memory, memory_id, mark) for memory_id, mark in known.items.items())
+def _is_captured(memory: Memory, key: _Key) -> bool:
+    with _guard:
+        marks = _captured.get(key)
+    return marks is not None and all(_stands(memory, memory_id, mark) for memory_id, mark in marks.items())
 
 
 def _stands(memory: Memory, memory_id: str, mark: str) -> bool:

@@ -4,32 +4,39 @@ from __future__ import annotations
 
 import collections
 import copy
+import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ParamSpec, TypeVar, cast
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import anyio
-import anyio.to_thread
 from autogen_core import Component, ComponentModel
 from autogen_core.model_context import ChatCompletionContext
-from autogen_core.models import AssistantMessage, LLMMessage, SystemMessage
-from typing_extensions import Self
+from autogen_core.models import AssistantMessage, LLMMessage, SystemMessage, UserMessage
+from pydantic import Field
+from typing_extensions import Self, Unpack
 
 from ..adapters.binding import resolve_memory, validate_source
-from ..adapters.failures import OnError
+from ..adapters.capture import TurnCapture
+from ..adapters.failures import FailurePolicy
+from ..adapters.options import TurnKeywords, TurnOptions
+from ..adapters.recall import Recalled, TurnRecall
 from ..adapters.saved_config import SavedMemory
+from ..memory.asynchronous import in_thread
 from ..memory.backend import Backend
 from ..memory.memory import Memory
-from ..memory.recall import DEFAULT_BUDGET
+from ..memory.transcript import model_window
+from ..models import JSON
 from ..validation import validate_key
-from .recall import USER_NAMES, Recalled, Recaller
-from .session import ExportedSession
-from .team_session import SharedSession
+from .capture import USER_NAMES, capture_once
+from .messages import text_of, to_autogen, to_neutral
+from .session import AgentSession, Window
+from .team_session import TeamSession
 
 __all__ = ["MemweldChatCompletionContext"]
 
-P = ParamSpec("P")
-T = TypeVar("T")
+_logger = logging.getLogger("memweld.autogen")
 
 
 class MemweldChatCompletionContextConfig(SavedMemory):
@@ -37,14 +44,10 @@ class MemweldChatCompletionContextConfig(SavedMemory):
 
     session_id: str
     inner: ComponentModel | None = None
-    recall: bool = True
-    capture: bool = True
-    limit: int = 5
-    budget: int = DEFAULT_BUDGET
     user_names: tuple[str, ...] = USER_NAMES
     agent_name: str | None = None
     keep_on_clear: bool = False
-    on_error: OnError = "warn"
+    options: dict[str, JSON] = Field(default_factory=dict[str, JSON])
 
 
 class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatCompletionContextConfig]):
@@ -53,30 +56,30 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
     Every message goes to ``memory.history(session_id)`` at once and is read from there, so a session continues after a
     restart, on another machine, or from another framework. Before a model call the memories that fit what the user
     said last stand first, as one system message that is never stored. With the model's first answer in a turn, what
-    the user said is captured as facts.
+    the user said is captured as facts. The model sees whole exchanges, and a result for every tool call.
 
     Args:
         memory: The memory of a user, or a backend; with a backend each call works for the user of
             `memweld.user_scope`, and each user has a session of this id.
         session_id: The session, 1 to 512 characters. In a team give each agent its own (``"trip/writer"``), or the
             same one and its ``agent_name``.
-        inner: How much of the session the model sees: any ``ChatCompletionContext``, for instance
-            ``BufferedChatCompletionContext``. It is a pattern: each call fills a copy of it with the whole session.
-            All of the session, if None.
-        recall: Whether memories are put in front of the messages.
-        capture: Whether facts are made of what the user said.
-        limit: How many memories at most a turn recalls.
-        budget: How many characters of them at most.
+        inner: How much of the session the model sees, in place of ``history_limit``: any ``ChatCompletionContext``, for
+            instance ``TokenLimitedChatCompletionContext``. It is a pattern: each call fills a copy of it with the whole
+            session.
         user_names: The message sources that are the end user; to an agent of a team, what other agents say comes as
             user messages too, and is captured for nobody.
-        agent_name: The name of the agent, for a session that all agents of a team share: what is said stands in it
+        agent_name: The name of the agent, for a session that all agents of a team share: each message stands in it
             once, with its speaker's name, and each agent's model sees it from that agent's side. None: the session is
             this agent's alone.
-        keep_on_clear: Whether `clear` leaves the session's messages where they are and only shows the model none of
-            them any more. ``MagenticOneGroupChat`` clears the contexts of its agents in every run.
-        on_error: ``warn``: where recall or capture cannot reach the store, the run goes on and the log
-            ``memweld.autogen`` says so. ``raise``: the error ends the run. A history that cannot be read or written
-            ends it always, and so does a user that is not known.
+        keep_on_clear: Whether `clear` leaves the session's messages where they are and only hides them from the
+            model. ``MagenticOneGroupChat`` clears the contexts of its agents in every run.
+        options: The options of `TurnOptions`: ``recall_limit``, ``recall_budget``, ``min_score``, ``recency``,
+            ``kinds``, ``capture``, ``infer``, ``history_limit``, ``on_error``. With ``on_error="warn"`` failures of
+            recall and capture go to the log ``memweld.autogen``. A history that cannot be read or written ends a run
+            always, and so does a user that is not known.
+
+    Raises:
+        InvalidInputError: ``memory`` is neither a memory nor a backend, or an option breaks a rule.
     """
 
     component_config_schema = MemweldChatCompletionContextConfig
@@ -88,29 +91,27 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
         session_id: str,
         *,
         inner: ChatCompletionContext | None = None,
-        recall: bool = True,
-        capture: bool = True,
-        limit: int = 5,
-        budget: int = DEFAULT_BUDGET,
         user_names: Sequence[str] = USER_NAMES,
         agent_name: str | None = None,
         keep_on_clear: bool = False,
-        on_error: OnError = "warn",
+        **options: Unpack[TurnKeywords],
     ) -> None:
         super().__init__()
         self._source = validate_source(memory)
         session_id, self._agent_name = validate_key("session_id", session_id), agent_name
         if agent_name is None:
-            self._session = ExportedSession(session_id, user_names)
+            self._session = AgentSession(session_id, user_names)
         else:
-            self._session = SharedSession(session_id, user_names, validate_key("agent_name", agent_name))
-        self._inner = inner
-        self._recaller = Recaller(limit=limit, budget=budget, on_error=on_error)
-        self._recall, self._capture, self._keep_on_clear = recall, capture, keep_on_clear
+            self._session = TeamSession(session_id, user_names, validate_key("agent_name", agent_name))
+        self._inner, self._keep_on_clear = inner, keep_on_clear
+        self._options = TurnOptions(**options)
+        failures = FailurePolicy(self._options.on_error, _logger)
+        self._recall = TurnRecall(self._options, failures)
+        self._capture = TurnCapture(self._options, failures)
 
     @property
     def session_id(self) -> str:
-        """The session that is kept."""
+        """The session."""
         return self._session.session_id
 
     # the context of a model
@@ -126,11 +127,13 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
         """
         memory = resolve_memory(self._source)
         try:
-            if self._capture and isinstance(message, AssistantMessage):
-                await _thread(self._session.capture, memory, self._recaller.on_error)
+            if self._options.captures and isinstance(message, AssistantMessage):
+                unanswered = await in_thread(functools.partial(self._session.unanswered, memory))
+                theirs = [one for one in unanswered if self._session.is_user(one)]
+                await capture_once(self._capture, memory, self.session_id, theirs)
         finally:
             with anyio.CancelScope(shield=True):
-                await _thread(self._session.append, memory, message)
+                await in_thread(functools.partial(self._session.append, memory, message))
 
     async def get_messages(self) -> list[LLMMessage]:
         """What the model is given: the recalled memories as one system message, then the session.
@@ -140,68 +143,69 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
             BackendUnavailableError: The history cannot be read; recall too, with ``on_error="raise"``.
         """
         memory = resolve_memory(self._source)
-        messages, question = await self._read(memory)
-        block = (await self._recaller.recall(memory, *question, messages)).block if self._recall else ""
+        messages, window = await self._read(memory)
+        block = (await self._recalled(memory, messages, window)).block
         return [SystemMessage(content=block), *messages] if block else messages
 
-    async def _read(self, memory: Memory) -> tuple[list[LLMMessage], tuple[str, str | None]]:
-        messages, question = await _thread(self._session.read, memory)
+    async def _read(self, memory: Memory) -> tuple[list[LLMMessage], Window]:
+        limit = None if self._inner else self._options.history_limit
+        window = await in_thread(functools.partial(self._session.read, memory, limit))
+        messages = to_autogen(window.messages)
         if self._inner is not None:
-            window = _fresh(self._inner)
+            inner = _empty_copy(self._inner)
             for message in messages:
-                await window.add_message(message)
-            messages = await window.get_messages()
-        return messages, question
+                await inner.add_message(message)
+            chosen = [part for message in await inner.get_messages() for part in to_neutral(message)]
+            messages = to_autogen(model_window(chosen))
+        return messages, window
+
+    async def _recalled(self, memory: Memory, messages: Sequence[LLMMessage], window: Window) -> Recalled:
+        shown = [text_of(message) for message in messages if isinstance(message, UserMessage)]
+        return await self._recall.recall_async(
+            memory, window.question, session_id=self.session_id, shown=shown, turn=window.turn
+        )
 
     async def clear(self) -> None:
         """Delete the session's messages; facts stay. An agent's ``on_reset`` and a team's ``reset`` call this."""
         memory = resolve_memory(self._source)
         if self._keep_on_clear:
-            await _thread(self._session.begin_anew, memory)
+            await in_thread(functools.partial(self._session.clear_view, memory))
         else:
             await memory.aio.history(self.session_id).clear()
 
     async def save_state(self) -> Mapping[str, Any]:
         """The session as JSON, without what was recalled."""
-        return await _thread(self._session.save, resolve_memory(self._source))
+        return await in_thread(functools.partial(self._session.save, resolve_memory(self._source)))
 
     async def load_state(self, state: Mapping[str, Any]) -> None:
         """Fill the session from a saved state if it has no messages; a session that has some is newer and stays.
 
-        To go back to an earlier point, load the state into a context with a new session id. A state that another of
-        AutoGen's contexts saved is taken too.
+        To go back to an earlier point, load the state into a context with a new session id. States of AutoGen's own
+        contexts are read too.
 
         Raises:
             AccessDeniedError: The state was saved for another user.
         """
-        await _thread(self._session.load, resolve_memory(self._source), state)
+        await in_thread(functools.partial(self._session.load, resolve_memory(self._source), state))
 
     # for a MemweldMemory beside it
 
-    def recalls(self, memory: Memory) -> bool:
-        """Whether this context itself puts what this memory recalls in front of its messages."""
-        mine = resolve_memory(self._source)
-        return self._recall and mine == memory
-
-    async def recall(self) -> Recalled:
-        """What is recalled for the present turn."""
-        memory = resolve_memory(self._source)
-        messages, question = await self._read(memory)
-        return await self._recaller.recall(memory, *question, messages)
+    async def recall_beside(self, memory: Memory) -> Recalled | None:
+        """What this context recalls for the present turn; None if it does not recall from this memory."""
+        if self._options.recall_limit == 0 or resolve_memory(self._source) != memory:
+            return None
+        return await self._recalled(memory, *await self._read(memory))
 
     def _to_config(self) -> MemweldChatCompletionContextConfig:
-        return MemweldChatCompletionContextConfig(
-            **SavedMemory.of(self._source, in_process=False).model_dump(),
-            session_id=self._session.session_id,
+        return MemweldChatCompletionContextConfig.of(
+            self._source,
+            in_process=False,
+            session_id=self.session_id,
             inner=None if self._inner is None else self._inner.dump_component(),
-            recall=self._recall,
-            capture=self._capture,
-            limit=self._recaller.limit,
-            budget=self._recaller.budget,
             user_names=self._session.user_names,
             agent_name=self._agent_name,
             keep_on_clear=self._keep_on_clear,
-            on_error=self._recaller.on_error,
+            options=self._options.dump(),
         )
 
     @classmethod
@@ -210,22 +214,14 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
             config.load(),
             config.session_id,
             inner=None if config.inner is None else ChatCompletionContext.load_component(config.inner),
-            recall=config.recall,
-            capture=config.capture,
-            limit=config.limit,
-            budget=config.budget,
             user_names=config.user_names,
             agent_name=config.agent_name,
             keep_on_clear=config.keep_on_clear,
-            on_error=config.on_error,
+            **dataclasses.asdict(TurnOptions.load(config.options)),
         )
 
 
-async def _thread(call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    return await anyio.to_thread.run_sync(functools.partial(call, *args, **kwargs))
-
-
-def _fresh(inner: ChatCompletionContext) -> ChatCompletionContext:
+def _empty_copy(inner: ChatCompletionContext) -> ChatCompletionContext:
     """A copy that may be filled: the original stays as its maker left it, and users never meet in it."""
     window = copy.copy(inner)
     attributes: dict[str, Any] = vars(window)

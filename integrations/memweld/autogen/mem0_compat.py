@@ -1,4 +1,4 @@
-"""Mem0Memory: made like ``autogen_ext.memory.mem0.Mem0Memory``, for those who come from there."""
+"""Mem0Memory: the arguments and results of ``autogen_ext.memory.mem0.Mem0Memory``, over memweld."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autogen_core import CancellationToken
-from autogen_core.memory import MemoryContent, MemoryMimeType, MemoryQueryResult
+from autogen_core.memory import MemoryContent, MemoryMimeType
 from pydantic import BaseModel
 from typing_extensions import Self
 
@@ -25,7 +25,7 @@ _WITHOUT_MEANING = {"version"}
 
 
 class Mem0MemoryConfig(BaseModel):
-    """The config of a `Mem0Memory`, in the shape of AutoGen's. None that is dumped holds ``api_key`` or ``config``."""
+    """The config of a `Mem0Memory`, in the shape of AutoGen's. A dump has neither ``api_key`` nor ``config``."""
 
     user_id: str | None = None
     limit: int = 10
@@ -38,18 +38,18 @@ class Mem0MemoryConfig(BaseModel):
 class Mem0Memory(MemweldMemory):
     """A `MemweldMemory` with the arguments and results of AutoGen's ``Mem0Memory``, which finds nothing with mem0 2.
 
-    Memory is kept where `memweld.connect` keeps it: at ``MEMWELD_URL``, else in a file of the user's data directory;
-    inside `loading_with`, in its backend.
+    Its store is that of `memweld.connect`: at ``MEMWELD_URL``, else a file in the user's data directory; inside
+    `loading_with`, its backend. Like AutoGen's class it recalls and does not capture.
 
     Args:
-        user_id: The user. AutoGen's class makes one up where none is given, whose memories nobody finds again; here
-            that is an error.
+        user_id: The user. AutoGen's class invents one where none is given, and nobody finds their memories again; this
+            class raises an error.
         limit: How many memories at most a turn recalls.
         is_cloud: False, as there is no mem0 cloud behind memweld.
         api_key: None, likewise.
-        config: A mem0 configuration. Its ``llm`` and ``embedder`` are taken. Where memory is kept is not for it to
-            say, so any other key is refused.
-        backend: Where memory is kept, for programs that have it open; then without ``config``.
+        config: A mem0 configuration, for its ``llm`` and ``embedder``. It does not choose the store: any other key is
+            an error.
+        backend: The store, for programs that have it open; then without ``config``.
 
     Raises:
         ConfigurationError: No user, the cloud, or a key of ``config`` that has no meaning here.
@@ -78,7 +78,7 @@ class Mem0Memory(MemweldMemory):
         if backend is not None and config:
             raise ConfigurationError("The models are the backend's: pass config or backend, not both.")
         backend = backend or loading_backend() or _backend(config or {})
-        super().__init__(backend.user(user_id), limit=limit)
+        super().__init__(backend.user(user_id), recall_limit=limit, capture=False)
         self._user_id = user_id
 
     @property
@@ -89,7 +89,7 @@ class Mem0Memory(MemweldMemory):
     @property
     def limit(self) -> int:
         """How many memories at most a turn recalls."""
-        return self._recaller.limit
+        return self._options.recall_limit
 
     async def add(self, content: MemoryContent | str, cancellation_token: CancellationToken | None = None) -> None:
         """Remember a text or a JSON object, with its metadata.
@@ -106,20 +106,10 @@ class Mem0Memory(MemweldMemory):
             raise invalid("user_id", named, rule, "Make a Mem0Memory for that user.")
         await super().add(content.model_copy(update={"metadata": metadata or None}), cancellation_token)
 
-    async def query(
-        self, query: str | MemoryContent = "", cancellation_token: CancellationToken | None = None, **kwargs: Any
-    ) -> MemoryQueryResult:
-        """Find memories; ``metadata`` has your own keys, ``score``, ``created_at`` and ``updated_at``.
-
-        Raises:
-            InvalidInputError: The query is blank, or a keyword other than ``limit``, ``kinds`` and ``filters``.
-        """
-        return await super().query(query, cancellation_token, **kwargs)
-
     def _content(self, hit: Hit) -> MemoryContent:
-        times = {"created_at": hit.created_at, "updated_at": hit.updated_at}
-        data = {**hit.metadata, "id": hit.id, "score": hit.score, **times}
-        return MemoryContent(content=hit.text, mime_type=MemoryMimeType.TEXT, metadata=data)
+        content = super()._content(hit)
+        content.metadata = {**(content.metadata or {}), "created_at": hit.created_at, "updated_at": hit.updated_at}
+        return content
 
     def _to_config(self) -> Mem0MemoryConfig:  # pyright: ignore[reportIncompatibleMethodOverride]
         return Mem0MemoryConfig(
@@ -138,8 +128,8 @@ class Mem0Memory(MemweldMemory):
 def _backend(config: Mapping[str, Any]) -> Backend:
     if unknown := sorted(set(config) - _MODELS - _WITHOUT_MEANING):
         raise ConfigurationError(
-            f"config[{unknown[0]!r}] has no meaning here: of a mem0 configuration llm and embedder are taken. "
-            "Where memory is kept, memweld.connect says; set MEMWELD_URL, or leave it out for a file of the user."
+            f"config[{unknown[0]!r}] has no meaning here: memweld uses llm and embedder of a mem0 configuration. "
+            "memweld.connect chooses the store: set MEMWELD_URL, or leave it out for a file of the user."
         )
     models = {name: config[name] for name in sorted(_MODELS & set(config))}
     # The key is a digest, as a configuration may hold API keys.

@@ -2,96 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import asyncio
+import dataclasses
+import json
+import logging
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar, cast
 
 from autogen_core import CancellationToken, Component
 from autogen_core.memory import Memory as AutoGenMemory
 from autogen_core.memory import MemoryContent, MemoryMimeType, MemoryQueryResult, UpdateContextResult
 from autogen_core.model_context import ChatCompletionContext
-from typing_extensions import Self
+from autogen_core.models import LLMMessage, SystemMessage, UserMessage
+from pydantic import Field
+from typing_extensions import Self, Unpack
 
 from ..adapters.binding import resolve_memory, validate_source
-from ..adapters.failures import OnError
+from ..adapters.capture import TurnCapture
+from ..adapters.failures import FailurePolicy
+from ..adapters.options import TurnKeywords, TurnOptions
+from ..adapters.recall import Recalled, TurnRecall
 from ..adapters.saved_config import SavedMemory
 from ..errors import ConfigurationError, invalid
 from ..memory.backend import Backend
 from ..memory.memory import Memory
-from ..memory.recall import DEFAULT_BUDGET
-from ..models import Hit
+from ..models import JSON, ChatMessage, Hit
 from ..scope import Scope
 from ..tools import item_data
 from ..validation import dump_json
-from .cancellation import awaited
+from .capture import USER_NAMES, capture_once
 from .context import MemweldChatCompletionContext
-from .recall import USER_NAMES, Recaller, last_said, show_recall
+from .messages import text_of
+from .recall import show_recall
 
-__all__ = ["MemweldMemory"]
+__all__ = ["MemweldMemory", "cancellable"]
 
-_OPTIONS = {"limit", "kinds", "filters"}
+T = TypeVar("T")
+
+_QUERY_OPTIONS = {"limit", "kinds", "filters"}
+_MIME_TYPE = "mime_type"
+_logger = logging.getLogger("memweld.autogen")
 
 
 class MemweldMemoryConfig(SavedMemory):
     """The config of a `MemweldMemory`."""
 
-    limit: int = 5
-    budget: int = DEFAULT_BUDGET
     user_names: tuple[str, ...] = USER_NAMES
-    on_error: OnError = "warn"
+    options: dict[str, JSON] = Field(default_factory=dict[str, JSON])
 
 
 class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
-    """A user's memory as AutoGen's ``Memory``: recall before each turn, and query, add and clear for your own code.
+    """A user's memory as AutoGen's ``Memory``: recall before each turn, capture of what the user says in it.
 
-    AutoGen never calls `add` by itself: this class reads. `MemweldChatCompletionContext` also captures.
+    AutoGen calls `update_context` when a run begins: then it recalls, and then it captures, before the model is asked.
+    With an LLM that extracts facts, ``capture="background"`` lets the run begin at once. Beside a
+    `MemweldChatCompletionContext` the context captures in its place. `query`, `add` and `clear` are for your own code.
 
     Args:
         memory: The memory of a user, or a backend; with a backend each call works for the user of
             `memweld.user_scope`.
-        limit: How many memories at most a turn recalls.
-        budget: How many characters of them at most.
-        user_names: The message sources that are the end user. What they said last is what is searched for.
-        on_error: ``warn``: where the store cannot be reached, a turn goes on without recall and the log
-            ``memweld.autogen`` says so. ``raise``: the error ends the run. No known user ends it always.
+        user_names: The message sources that are the end user. What they said last is what is searched for; in a team
+            other agents' words come as user messages too, and are captured for nobody.
+        options: The options of `TurnOptions`: ``recall_limit``, ``recall_budget``, ``min_score``, ``recency``,
+            ``kinds``, ``capture``, ``infer``, ``on_error``. With ``on_error="warn"`` failures go to the log
+            ``memweld.autogen``. A user that is not known ends a run always.
+
+    Raises:
+        InvalidInputError: ``memory`` is neither a memory nor a backend, or an option breaks a rule.
     """
 
     component_config_schema = MemweldMemoryConfig
     component_provider_override = "memweld.autogen.MemweldMemory"
 
     def __init__(
-        self,
-        memory: Memory | Backend,
-        *,
-        limit: int = 5,
-        budget: int = DEFAULT_BUDGET,
-        user_names: Sequence[str] = USER_NAMES,
-        on_error: OnError = "warn",
+        self, memory: Memory | Backend, *, user_names: Sequence[str] = USER_NAMES, **options: Unpack[TurnKeywords]
     ) -> None:
         self._source = validate_source(memory)
-        self._recaller = Recaller(limit=limit, budget=budget, on_error=on_error)
         self._user_names = tuple(user_names)
+        self._options = TurnOptions(**options)
+        failures = FailurePolicy(self._options.on_error, _logger)
+        self._recall = TurnRecall(self._options, failures)
+        self._capture = TurnCapture(self._options, failures)
 
     async def update_context(self, model_context: ChatCompletionContext) -> UpdateContextResult:
-        """Recall what fits the user's last message and let the context show it in front of its messages.
+        """Recall what fits the user's last message and let the context show it in front of its messages; then capture.
 
         Nothing is added to the context, so nothing piles up over turns or is saved with the agent's state. A
-        `MemweldChatCompletionContext` that recalls from the same memory is left alone: the block stands there once.
+        `MemweldChatCompletionContext` that recalls from the same memory shows the block itself, once.
 
         Raises:
             ConfigurationError: No user is known.
             BackendUnavailableError: With ``on_error="raise"``.
         """
         memory = resolve_memory(self._source)
-        if isinstance(model_context, MemweldChatCompletionContext) and model_context.recalls(memory):
-            recalled = await model_context.recall()
-        else:
+        is_ours = isinstance(model_context, MemweldChatCompletionContext)
+        recalled = await model_context.recall_beside(memory) if is_ours else None
+        if recalled is None:
             messages = await model_context.get_messages()
-            recalled = await self._recaller.find(memory, last_said(messages, self._user_names), messages)
+            recalled = await self._recalled(memory, messages)
             show_recall(model_context, self, memory.scope, recalled.block)
+            if not is_ours:
+                await capture_once(self._capture, memory, None, self._unanswered(messages))
         return UpdateContextResult(memories=MemoryQueryResult(results=[self._content(hit) for hit in recalled.hits]))
 
-    def scope_now(self) -> Scope | None:
-        """Whose memory it is at this moment; None if no user is known."""
+    async def _recalled(self, memory: Memory, messages: Sequence[LLMMessage]) -> Recalled:
+        spoken = [message for message in messages if isinstance(message, UserMessage)]
+        theirs = [message for message in spoken if message.source in self._user_names] or spoken
+        question = text_of(theirs[-1]) if theirs else ""
+        return await self._recall.recall_async(memory, question, shown=[text_of(message) for message in spoken])
+
+    def _unanswered(self, messages: Sequence[LLMMessage]) -> list[ChatMessage]:
+        """What the user said that no answer follows."""
+        answers = (place for place, one in enumerate(messages, 1) if not isinstance(one, (UserMessage, SystemMessage)))
+        return [
+            ChatMessage(role="user", content=text_of(message))
+            for message in messages[max(answers, default=0) :]
+            if isinstance(message, UserMessage) and message.source in self._user_names
+        ]
+
+    def current_scope(self) -> Scope | None:
+        """The scope of the memory at this moment; None if no user is known."""
         try:
             return resolve_memory(self._source).scope
         except ConfigurationError:
@@ -111,16 +141,17 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
             kwargs: ``limit``, ``kinds`` and ``filters`` as in `memweld.Memory.search`.
 
         Returns:
-            The memories as text, best first; ``metadata`` has id, score, times and your own ``metadata``.
+            The memories as they were added, best first; ``metadata`` has your own keys, and id, score and times.
 
         Raises:
             InvalidInputError: The query is no text, or another keyword was given (``user_id`` among them).
         """
-        if unknown := sorted(set(kwargs) - _OPTIONS):
-            raise invalid("argument", unknown[0], f"query takes {', '.join(sorted(_OPTIONS))}", "Leave it out.")
-        options: dict[str, Any] = {"limit": self._recaller.limit, **kwargs}
-        hits = await awaited(resolve_memory(self._source).aio.search(_text(query), **options), cancellation_token)
-        return MemoryQueryResult(results=[self._content(hit) for hit in hits])
+        if unknown := sorted(set(kwargs) - _QUERY_OPTIONS):
+            rule = f"query takes {', '.join(sorted(_QUERY_OPTIONS))}"
+            raise invalid("argument", unknown[0], rule, "Leave it out.")
+        options: dict[str, Any] = {"limit": self._options.recall_limit or 1, **self._options.search, **kwargs}
+        search = resolve_memory(self._source).aio.search(_text(query), **options)
+        return MemoryQueryResult(results=[self._content(hit) for hit in await cancellable(search, cancellation_token)])
 
     async def add(self, content: MemoryContent, cancellation_token: CancellationToken | None = None) -> None:
         """Remember a text or a JSON object, with its metadata.
@@ -128,38 +159,47 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
         Raises:
             InvalidInputError: It is an image or binary, or its metadata is no JSON.
         """
-        adding = resolve_memory(self._source).aio.add(_text(content), metadata=content.metadata)
-        await awaited(adding, cancellation_token)
+        metadata, text = dict(content.metadata or {}), _text(content)
+        if content.mime_type in (MemoryMimeType.JSON, MemoryMimeType.MARKDOWN):
+            metadata.setdefault(_MIME_TYPE, cast("MemoryMimeType", content.mime_type).value)
+        # From an object an LLM would extract other words than the program put in.
+        infer = False if isinstance(content.content, dict) else None
+        adding = resolve_memory(self._source).aio.add(text, metadata=metadata or None, infer=infer)
+        await cancellable(adding, cancellation_token)
 
     async def clear(self) -> None:
         """Delete all memories of the user: facts, preferences and task outcomes. Histories stay."""
         await resolve_memory(self._source).aio.clear()
 
     async def close(self) -> None:
-        """Do nothing: the backend belongs to whoever open_saved it."""
+        """Do nothing: the program that opened the backend closes it."""
 
     def _content(self, hit: Hit) -> MemoryContent:
-        data = {key: value for key, value in item_data(hit).items() if key not in ("text", "user_id")}
-        return MemoryContent(content=hit.text, mime_type=MemoryMimeType.TEXT, metadata=data)
+        data = {key: value for key, value in item_data(hit).items() if key not in ("text", "user_id", "metadata")}
+        content, mime_type = _stored_content(hit)
+        return MemoryContent(content=content, mime_type=mime_type, metadata={**hit.metadata, **data})
 
     def _to_config(self) -> MemweldMemoryConfig:
-        return MemweldMemoryConfig(
-            **SavedMemory.of(self._source, in_process=False).model_dump(),
-            limit=self._recaller.limit,
-            budget=self._recaller.budget,
-            user_names=self._user_names,
-            on_error=self._recaller.on_error,
+        return MemweldMemoryConfig.of(
+            self._source, in_process=False, user_names=self._user_names, options=self._options.dump()
         )
 
     @classmethod
     def _from_config(cls, config: MemweldMemoryConfig) -> Self:
-        return cls(
-            config.load(),
-            limit=config.limit,
-            budget=config.budget,
-            user_names=config.user_names,
-            on_error=config.on_error,
-        )
+        options = dataclasses.asdict(TurnOptions.load(config.options))
+        return cls(config.load(), user_names=config.user_names, **options)
+
+
+async def cancellable(call: Coroutine[Any, Any, T], token: CancellationToken | None) -> T:
+    """The call's result.
+
+    Raises:
+        asyncio.CancelledError: The token was cancelled. A thread carries the work that it has begun to its end.
+    """
+    running = asyncio.ensure_future(call)
+    if token is not None:
+        token.link_future(running)
+    return await running
 
 
 def _text(content: str | MemoryContent) -> str:
@@ -170,3 +210,12 @@ def _text(content: str | MemoryContent) -> str:
         rule = f"memory keeps text and JSON objects, not {type(value).__name__}"
         raise invalid("content", value, rule, "Describe it in words.")
     return value
+
+
+def _stored_content(hit: Hit) -> tuple[str | dict[str, Any], MemoryMimeType]:
+    """The content as it was added; the text, where its type is not known or no longer fits."""
+    try:
+        mime_type = MemoryMimeType(hit.metadata.get(_MIME_TYPE, MemoryMimeType.TEXT))
+        return json.loads(hit.text) if mime_type is MemoryMimeType.JSON else hit.text, mime_type
+    except ValueError:
+        return hit.text, MemoryMimeType.TEXT

@@ -1,8 +1,7 @@
-"""Messages between memweld and AutoGen: what AutoGen wrote reads back exactly, what others wrote reads natively."""
+"""Messages between memweld and AutoGen: AutoGen's own read back exactly, those of other frameworks natively."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -18,15 +17,16 @@ from autogen_core.models import (
 )
 from pydantic import TypeAdapter, ValidationError
 
+from ..adapters.messages import arguments_text, native_dump, neutral_call, neutral_key, read_native
 from ..errors import InvalidInputError
-from ..models import JSON, ChatMessage, ToolCall
-from ..validation import validate_json
+from ..memory.content import ContentPart, image_part, read_parts, split_data_url, text_part
+from ..memory.transcript import INTERRUPTED
+from ..models import JSON, ChatMessage
 
-__all__ = ["FRAMEWORK", "answered", "to_autogen", "to_neutral"]
+__all__ = ["FRAMEWORK", "text_of", "to_autogen", "to_neutral"]
 
 FRAMEWORK = "autogen"
 _NOT_IN_A_SOURCE = re.compile(r"[^a-zA-Z0-9_-]")
-_INTERRUPTED = "The call was interrupted; whether it took effect is not known."
 _ANY_MESSAGE: TypeAdapter[LLMMessage] = TypeAdapter(LLMMessage)
 
 
@@ -40,119 +40,79 @@ def to_neutral(message: LLMMessage) -> list[ChatMessage]:
         case SystemMessage():
             return [ChatMessage(role="system", content=message.content, native=_native(message))]
         case UserMessage():
-            name = None if message.source == "user" else message.source or None
+            name = None if message.source == "user" else neutral_key(message.source)
             return [ChatMessage(role="user", content=_parts(message.content), name=name, native=_native(message))]
         case AssistantMessage():
-            name = None if message.source == "assistant" else message.source or None
-            spoken = message.content if isinstance(message.content, str) else message.thought or ""
-            calls = () if isinstance(message.content, str) else tuple(map(_tool_call, message.content))
-            return [ChatMessage(role="assistant", content=spoken, name=name, tool_calls=calls, native=_native(message))]
+            name = None if message.source == "assistant" else neutral_key(message.source)
+            text = message.content if isinstance(message.content, str) else message.thought or ""
+            calls = [] if isinstance(message.content, str) else message.content
+            neutral_calls = tuple(neutral_call(call.id, call.name, call.arguments) for call in calls)
+            native = _native(message)
+            return [ChatMessage(role="assistant", content=text, name=name, tool_calls=neutral_calls, native=native)]
         case FunctionExecutionResultMessage():
-            # The first part carries `part: 0`, so that two such messages in a row do not read back as one.
-            if not message.content:
-                return [ChatMessage(role="tool", native=_native(message, part=0))]
-            return [_tool_message(result, part) for part, result in enumerate(message.content)]
+            return [_tool_message(result) for result in message.content]
 
 
 def to_autogen(messages: Sequence[ChatMessage]) -> list[LLMMessage]:
     """A history as AutoGen's messages: its own exactly, those of other frameworks from their neutral fields.
 
-    Tool results that belong together become one message, as AutoGen's model clients expect. What AutoGen cannot hold
-    (audio, images that are not inline) is named in brackets.
+    Tool results that follow each other become one message, as AutoGen's model clients expect. Brackets name content
+    that AutoGen cannot hold: audio, images that are not inline.
     """
-    read: list[LLMMessage] = []
-    names: dict[str, str] = {}
+    converted: list[LLMMessage] = []
+    calls: dict[str, FunctionCall] = {}
     for message in messages:
-        names |= {call.id: call.name for call in message.tool_calls}
-        converted = _own(message) or _foreign(message, names)
-        last = read[-1] if read else None
-        if (
-            isinstance(converted, FunctionExecutionResultMessage)
-            and isinstance(last, FunctionExecutionResultMessage)
-            and (message.native or {}).get("part") != 0
-        ):
-            last.content.extend(converted.content)
+        one = _own(message) or _foreign(message, calls)
+        last = converted[-1] if converted else None
+        if isinstance(one, FunctionExecutionResultMessage) and isinstance(last, FunctionExecutionResultMessage):
+            last.content.extend(one.content)
         else:
-            read.append(converted)
-    return read
+            converted.append(one)
+        if isinstance(one, AssistantMessage) and not isinstance(one.content, str):
+            calls |= {call.id: own for call, own in zip(message.tool_calls, one.content, strict=False)}
+    return converted
 
 
-def answered(messages: Sequence[LLMMessage]) -> list[LLMMessage]:
-    """The messages with an answer to every tool call that has none; calls at the very end may still get theirs.
-
-    A run that was cancelled or died between a call and its result leaves the call behind. Model APIs refuse a
-    conversation in which a call is not answered, so a kept session would be lost for good.
-    """
-    complete: list[LLMMessage] = []
-    open_calls: list[FunctionCall] = []
-    for message in messages:
-        if isinstance(message, FunctionExecutionResultMessage):
-            known = {result.call_id for result in message.content}
-            open_calls = [call for call in open_calls if call.id not in known]
-        else:
-            if open_calls:
-                complete.append(FunctionExecutionResultMessage(content=list(map(_interrupted, open_calls))))
-            calls = message.content if isinstance(message, AssistantMessage) else ""
-            open_calls = [] if isinstance(calls, str) else calls
-        complete.append(message)
-    return complete
+def text_of(message: UserMessage) -> str:
+    """The text of a user message, without its images."""
+    if isinstance(message.content, str):
+        return message.content
+    return "\n".join(part for part in message.content if isinstance(part, str))
 
 
-def _interrupted(call: FunctionCall) -> FunctionExecutionResult:
-    return FunctionExecutionResult(content=_INTERRUPTED, name=call.name, call_id=call.id, is_error=True)
-
-
-def _native(message: LLMMessage, **marks: JSON) -> dict[str, JSON]:
+def _native(message: LLMMessage) -> dict[str, JSON]:
     dump = message.model_dump(exclude_none=True)
     if isinstance(message, UserMessage) and not isinstance(message.content, str):
-        # Images are in the neutral parts already: they are not kept twice.
-        images = (isinstance(part, Image) for part in message.content)
+        # The neutral parts hold the images already: the store keeps each once.
         dump["content"] = [
-            {"part": place} if is_image else part
-            for place, (is_image, part) in enumerate(zip(images, dump["content"], strict=True))
+            {"part": place} if isinstance(part, Image) else part for place, part in enumerate(message.content)
         ]
-    return {"framework": FRAMEWORK, "message": dump, **marks}
+    return native_dump(FRAMEWORK, dump)
 
 
 def _parts(content: str | list[str | Image]) -> str | list[dict[str, JSON]]:
     if isinstance(content, str):
         return content
-    return [
-        {"type": "text", "text": part}
-        if isinstance(part, str)
-        else {"type": "image_url", "image_url": {"url": part.data_uri}}
-        for part in content
-    ]
+    return [text_part(part) if isinstance(part, str) else image_part(part.data_uri) for part in content]
 
 
-def _tool_call(call: FunctionCall) -> ToolCall:
-    # A model's arguments may be any text: what is no JSON object is kept raw, as everywhere in memweld.
-    try:
-        arguments: JSON = json.loads(call.arguments) if call.arguments else {}
-        validate_json("arguments", arguments)
-    except (ValueError, RecursionError):
-        arguments = {"__raw__": call.arguments}
-    if not isinstance(arguments, dict):
-        arguments = {"__raw__": arguments}
-    return ToolCall(id=call.id, name=call.name, arguments=cast("dict[str, JSON]", arguments))
-
-
-def _tool_message(result: FunctionExecutionResult, part: int) -> ChatMessage:
+def _tool_message(result: FunctionExecutionResult) -> ChatMessage:
     return ChatMessage(
         role="tool",
         content=result.content,
-        name=result.name or None,
-        tool_call_id=result.call_id or None,
-        native=_native(FunctionExecutionResultMessage(content=[result]), part=part),
+        name=neutral_key(result.name),
+        # A call without an id has its name as id.
+        tool_call_id=neutral_key(result.call_id) or neutral_key(result.name),
+        native=_native(FunctionExecutionResultMessage(content=[result])),
     )
 
 
 def _own(message: ChatMessage) -> LLMMessage | None:
-    native = message.native or {}
-    if native.get("framework") != FRAMEWORK:
+    native = read_native(message, FRAMEWORK)
+    if native is None:
         return None
     try:
-        dump = dict(cast("Mapping[str, JSON]", native["message"]))
+        dump = dict(native)
         if dump.get("type") == "UserMessage" and isinstance(dump["content"], list):
             dump["content"] = [_restored(part, message.content) for part in cast("list[JSON]", dump["content"])]
         return _ANY_MESSAGE.validate_python(dump)
@@ -164,72 +124,57 @@ def _own(message: ChatMessage) -> LLMMessage | None:
 def _restored(part: JSON, content: str | list[dict[str, JSON]]) -> str | Image:
     if isinstance(part, str):
         return part
-    image = _image(cast("Any", content)[part["part"]])
+    (stored,) = read_parts([cast("Any", content)[part["part"]]])
+    image = _image(stored)
     if image is None:
         raise InvalidInputError("The image of a stored message cannot be read.")
     return image
 
 
-def _foreign(message: ChatMessage, names: Mapping[str, str]) -> LLMMessage:
+def _foreign(message: ChatMessage, calls: Mapping[str, FunctionCall]) -> LLMMessage:
+    # The OpenAI client of autogen-ext 0.7.5 refuses a conversation in which a source has other characters.
+    source = _NOT_IN_A_SOURCE.sub("_", message.name or message.role)[:64]
     match message.role:
         case "system":
             return SystemMessage(content=message.text)
         case "user":
-            return UserMessage(content=_user_content(message), source=_source(message))
+            return UserMessage(content=_user_content(message), source=source)
+        case "assistant" if message.tool_calls:
+            functions = [
+                FunctionCall(id=call.id, name=call.name, arguments=arguments_text(call)) for call in message.tool_calls
+            ]
+            return AssistantMessage(content=functions, thought=message.text or None, source=source)
         case "assistant":
-            if not message.tool_calls:
-                return AssistantMessage(content=message.text, source=_source(message))
-            calls = [_function_call(call) for call in message.tool_calls]
-            return AssistantMessage(content=calls, thought=message.text or None, source=_source(message))
+            return AssistantMessage(content=message.text, source=source)
         case "tool":
-            call_id = message.tool_call_id or ""
-            name = message.name or names.get(call_id, "tool")
-            return FunctionExecutionResultMessage(
-                content=[FunctionExecutionResult(content=message.text, name=name, call_id=call_id)]
+            call = calls.get(message.tool_call_id or "")
+            result = FunctionExecutionResult(
+                content=message.text,
+                name=message.name or (call.name if call else "tool"),
+                call_id=call.id if call else message.tool_call_id or "",
+                is_error=True if message.content == INTERRUPTED else None,
             )
-
-
-def _source(message: ChatMessage) -> str:
-    # The OpenAI client of autogen-ext 0.7.5 refuses a conversation in which a source has other characters.
-    return _NOT_IN_A_SOURCE.sub("_", message.name or message.role)[:64]
-
-
-def _function_call(call: ToolCall) -> FunctionCall:
-    arguments = dict(call.arguments)
-    raw = arguments.get("__raw__") if len(arguments) == 1 else None
-    return FunctionCall(
-        id=call.id, name=call.name, arguments=raw if isinstance(raw, str) else json.dumps(arguments, ensure_ascii=False)
-    )
+            return FunctionExecutionResultMessage(content=[result])
 
 
 def _user_content(message: ChatMessage) -> str | list[str | Image]:
-    if isinstance(message.content, str):
-        return message.content
-    parts = [_user_part(part) for part in message.content]
+    parts = [_user_part(part) for part in read_parts(message.content)]
     texts = [part for part in parts if isinstance(part, str)]
     return "\n".join(texts) if len(texts) == len(parts) else parts
 
 
-def _user_part(part: Mapping[str, JSON]) -> str | Image:
-    if isinstance(part.get("text"), str):
-        return part["text"]
-    url = _url(part)
-    named = url if url is not None and not url.startswith("data:") else part.get("type", "attachment")
-    return _image(part) or f"[{named}]"
+def _user_part(part: ContentPart) -> str | Image:
+    if part.url is None:
+        return part.text
+    return _image(part) or (part.text if part.url.startswith("data:") else f"[{part.url}]")
 
 
-def _url(part: Mapping[str, JSON]) -> str | None:
-    url = part.get("image_url")
-    url = cast("Mapping[str, JSON]", url).get("url") if isinstance(url, Mapping) else url
-    return url if isinstance(url, str) else None
-
-
-def _image(part: Mapping[str, JSON]) -> Image | None:
-    url = _url(part)
-    if url is None or not url.startswith("data:image/") or ";base64," not in url:
+def _image(part: ContentPart) -> Image | None:
+    data = split_data_url(part.url or "")
+    if data is None or not data[0].startswith("image/"):
         return None
     try:
         # Image.from_uri of autogen-core 0.7.5 takes PNG and JPEG only; from_base64 takes what Pillow reads.
-        return Image.from_base64(url.partition(";base64,")[2])
+        return Image.from_base64(data[1])
     except Exception:  # noqa: BLE001 - Pillow raises anything on damaged files, SyntaxError and struct.error included
         return None

@@ -1,4 +1,4 @@
-"""One session for all agents of a team: each thing that is said stands in it once, and each agent has its view."""
+"""One session for all agents of a team: each message stands in it once, and each agent has its view."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, cast
 
 from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage, LLMMessage, UserMessage
+from cachetools import LRUCache
 
+from ..adapters.messages import append_fitting, read_native
 from ..memory.memory import Memory
 from ..models import ChatMessage
 from ..scope import Scope
 from .messages import FRAMEWORK, to_neutral
-from .session import ExportedSession, Told
+from .session import MAX_SCOPES, AgentSession, Delivery
 
-__all__ = ["SharedSession"]
+__all__ = ["TeamSession"]
 
 _TAIL = 500
-_SCOPES_KEPT = 1_024
-_TOLD = "told"
+_DELIVERED_TO = "delivered_to"
 
 _guard = threading.Lock()
-_turns: weakref.WeakValueDictionary[tuple[Scope, str], threading.Lock] = weakref.WeakValueDictionary()
+_locks: weakref.WeakValueDictionary[tuple[Scope, str], threading.Lock] = weakref.WeakValueDictionary()
 
 
-class SharedSession(ExportedSession):
+class TeamSession(AgentSession):
     """The session of a team as one of its agents writes and reads it.
 
-    AutoGen tells each agent what the others and the user said, and the messages it tells carry no id. So what is told
-    is looked for among what was said since this agent was told something last: it is appended only if no other agent
-    has appended it. An agent's own words are appended by its own context.
+    AutoGen tells each agent what the others and the user said, and these messages carry no id. So the session looks
+    for each among those that came since this agent was told something last, and appends it only if no other agent has
+    appended it. An agent's own context appends the agent's words.
 
     Args:
         session_id: Its id.
@@ -45,167 +46,161 @@ class SharedSession(ExportedSession):
         super().__init__(session_id, user_names)
         self.agent_name = agent_name
         self._since = datetime.now(timezone.utc) - timedelta(milliseconds=1)
-        self._told: dict[Scope, Told] = {}
+        self._deliveries: LRUCache[Scope, Delivery] = LRUCache(MAX_SCOPES)
 
     def append(self, memory: Memory, message: LLMMessage) -> None:
         """Append a message, unless it stands in the session already."""
         with _guard:
-            turn = _turns.setdefault((memory.scope, self.session_id), threading.Lock())
-        with turn:  # of two agents that are told the same at once, one comes first
+            lock = _locks.setdefault((memory.scope, self.session_id), threading.Lock())
+        with lock:  # of two agents that are told the same at once, one comes first
             match message:
                 case AssistantMessage() if message.source == self.agent_name:
-                    memory.history(self.session_id).append(to_neutral(message))
+                    append_fitting(memory.history(self.session_id), to_neutral(message))
                 case UserMessage() | AssistantMessage():
-                    self._hear(memory, message)
+                    self._deliver(memory, message)
                 case FunctionExecutionResultMessage():
                     self._append_results(memory, message)
                 case _:
                     super().append(memory, message)
 
-    def _hear(self, memory: Memory, message: UserMessage | AssistantMessage) -> None:
+    def _deliver(self, memory: Memory, message: UserMessage | AssistantMessage) -> None:
         history = memory.history(self.session_id)
         stored = history.messages(_TAIL)
         told = to_neutral(message)[0]
-        if isinstance(message, UserMessage) and not self._is_user(told):
-            # Another agent's words are that agent's, also where AutoGen hands them over as a user's.
+        if isinstance(message, UserMessage) and not self.is_user(told):
+            # Another agent's words are that agent's, although AutoGen hands them over as a user's.
             told = dataclasses.replace(told, role="assistant")
-        progress = self.told(memory)
-        waiting = self._waiting(progress, stored)
-        known = found = next((said for said in waiting if _is_same(said, told)), None)
-        if known is None and self._is_user(told):
+        delivery = self.delivery(memory)
+        waiting = self._waiting(delivery, stored)
+        known = found = next((one for one in waiting if _is_same(one, told)), None)
+        if known is None and self.is_user(told):
             # The end user repeating what stands unanswered is a retry.
-            known = next((said for said in _unanswered(stored) if _is_same(said, told)), None)
+            known = next((one for one in _unanswered(stored) if _is_same(one, told)), None)
         if known is None or isinstance(message, AssistantMessage):
             # With a handoff AutoGen shows an agent the other's tool calls, which agents do not see else.
             known = known or told
             native: dict[str, Any] = dict(known.native or {})
             if isinstance(message, AssistantMessage):
-                native[_TOLD] = [*native.get(_TOLD, []), self.agent_name]
-            known = history.append(dataclasses.replace(known, native=native or None))[0]
+                native[_DELIVERED_TO] = [*native.get(_DELIVERED_TO, []), self.agent_name]
+            known = append_fitting(history, [dataclasses.replace(known, native=native or None)])[0]
         if found is not None or not waiting:
-            progress = Told(up_to=known.id, since=progress.since)
+            delivery = Delivery(up_to=known.id, since=delivery.since)
         elif known.id is not None:
-            # What nobody has written yet may be older than what waits: a summary of tool results, say, whose maker
-            # AutoGen does not tell it. What waits is still to come.
-            progress = progress.model_copy(update={"heard": [*progress.heard[-_TAIL:], known.id]})
-        self.take_told(memory, progress)
+            # A message that no agent has written yet may be older than those that wait: a summary of tool results,
+            # say, which AutoGen does not tell its maker. Those that wait are still to come.
+            delivery = delivery.model_copy(update={"beyond": [*delivery.beyond[-_TAIL:], known.id]})
+        self.set_delivery(memory, delivery)
 
-    def told(self, memory: Memory) -> Told:
+    def delivery(self, memory: Memory) -> Delivery:
         """How far the agent was told; a team's state needs it, as AutoGen keeps there what each is still to be told."""
-        return self._told.get(memory.scope) or Told(since=self._since)
+        return self._deliveries.get(memory.scope) or Delivery(since=self._since)
 
-    def take_told(self, memory: Memory, told: Told) -> None:
+    def set_delivery(self, memory: Memory, delivery: Delivery) -> None:
         """Go on from there."""
-        self._told.pop(memory.scope, None)
-        self._told[memory.scope] = told
-        if len(self._told) > _SCOPES_KEPT:
-            del self._told[next(iter(self._told))]
+        self._deliveries[memory.scope] = delivery
 
     def _append_results(self, memory: Memory, message: FunctionExecutionResultMessage) -> None:
         history = memory.history(self.session_id)
         known = _results(history.messages(_TAIL))
-        results = [said for said in to_neutral(message) if (said.tool_call_id, said.text) not in known]
-        if results:
-            history.append(results)
+        append_fitting(history, [one for one in to_neutral(message) if (one.tool_call_id, one.text) not in known])
 
-    def _waiting(self, told: Told, stored: Sequence[ChatMessage]) -> list[ChatMessage]:
-        """What others said that this agent is still to be told."""
-        place = {said.id: position for position, said in enumerate(stored, 1)}
-        start = place.get(told.up_to)
+    def _waiting(self, delivery: Delivery, stored: Sequence[ChatMessage]) -> list[ChatMessage]:
+        """The messages of others that this agent is still to be told."""
+        place = {message.id: position for position, message in enumerate(stored, 1)}
+        start = place.get(delivery.up_to)
         if start is None:
-            spoken = (position for position, said in enumerate(stored, 1) if self._is_own(said))
-            fresh = (position for position, said in enumerate(stored) if _time(said) >= told.since)
-            start = max(max(spoken, default=0), next(fresh, len(stored)))
+            own = (position for position, message in enumerate(stored, 1) if self._is_own(message))
+            fresh = (position for position, message in enumerate(stored) if _time(message) >= delivery.since)
+            start = max(max(own, default=0), next(fresh, len(stored)))
         # What another program wrote into the session lies before anything that this team is told.
-        foreign = (position for position, said in enumerate(stored, 1) if not _is_autogens(said))
+        foreign = (position for position, message in enumerate(stored, 1) if not _is_autogens(message))
         start = max(start, max(foreign, default=0))
         return [
-            said
-            for said in stored[start:]
-            if said.role != "tool" and not self._is_own(said) and said.id not in told.heard
+            message
+            for message in stored[start:]
+            if message.role != "tool" and not self._is_own(message) and message.id not in delivery.beyond
         ]
 
     def view(self, stored: Sequence[ChatMessage]) -> list[ChatMessage]:
-        """The session as this agent's model is to see it: others' words as AutoGen tells them, others' work not."""
-        seen: list[ChatMessage] = []
+        """The session from the agent's side: others' words as AutoGen tells them, their tool calls not."""
+        visible: list[ChatMessage] = []
         calls: set[str] = set()
-        for said in stored:
-            if said.role == "assistant":
-                shown = self._seen(said)
+        for message in stored:
+            if message.role == "assistant":
+                shown = self._shown(message)
                 # Ids come back: some clients number the calls from nought, each for itself.
-                calls -= {call.id for call in said.tool_calls}
+                calls -= {call.id for call in message.tool_calls}
                 if shown is None:
                     continue
                 calls |= {call.id for call in shown.tool_calls}
-                seen.append(shown)
-            elif said.role != "tool" or said.tool_call_id in calls or not _is_autogens(said):
-                seen.append(said)
-        return seen
+                visible.append(shown)
+            elif message.role != "tool" or message.tool_call_id in calls or not _is_autogens(message):
+                visible.append(message)
+        return visible
 
-    def _seen(self, said: ChatMessage) -> ChatMessage | None:
-        own = self._is_own(said)
-        if _was_heard(said):
-            # What an agent said of its own work (a summary of tool results) AutoGen does not tell that agent.
-            return None if own else dataclasses.replace(said, role="user")
-        if own or self.agent_name in cast("list[str]", (said.native or {}).get(_TOLD, [])):
-            return said
-        if said.name is None and not _is_autogens(said):
-            return said  # an assistant of another framework, whose part this agent carries on
-        if said.tool_calls:
+    def _shown(self, message: ChatMessage) -> ChatMessage | None:
+        own = self._is_own(message)
+        if _was_delivered(message):
+            # AutoGen does not tell an agent its own summary of tool results.
+            return None if own else dataclasses.replace(message, role="user")
+        if own or self.agent_name in cast("list[str]", (message.native or {}).get(_DELIVERED_TO, [])):
+            return message
+        if message.name is None and not _is_autogens(message):
+            return message  # an assistant of another framework, whose part this agent carries on
+        if message.tool_calls:
             return None
-        return dataclasses.replace(said, role="user", name=said.name or "assistant", native=None)
+        return dataclasses.replace(message, role="user", name=message.name or "assistant", native=None)
 
-    def _is_own(self, said: ChatMessage) -> bool:
-        return said.role == "assistant" and (said.name or "assistant") == self.agent_name and _is_autogens(said)
+    def _is_own(self, message: ChatMessage) -> bool:
+        name = message.name or "assistant"
+        return message.role == "assistant" and name == self.agent_name and _is_autogens(message)
 
 
 def _results(stored: Sequence[ChatMessage]) -> set[tuple[str | None, str]]:
     """The results of the latest call of each id: ids come back with clients that number the calls from nought."""
     known: set[tuple[str | None, str]] = set()
-    for said in stored:
-        for call in said.tool_calls:
+    for message in stored:
+        for call in message.tool_calls:
             known = {result for result in known if result[0] != call.id}
-        if said.role == "tool" and said.tool_call_id:
-            known.add((said.tool_call_id, said.text))
+        if message.role == "tool" and message.tool_call_id:
+            known.add((message.tool_call_id, message.text))
     return known
 
 
-def _is_autogens(said: ChatMessage) -> bool:
-    return (said.native or {}).get("framework") == FRAMEWORK
+def _is_autogens(message: ChatMessage) -> bool:
+    return (message.native or {}).get("framework") == FRAMEWORK
 
 
-def _was_heard(said: ChatMessage) -> bool:
-    """Whether it was not its speaker who appended it, but an agent that AutoGen told it."""
-    if not _is_autogens(said):
-        return False
-    return cast("dict[str, Any]", (said.native or {}).get("message", {})).get("type") == "UserMessage"
+def _was_delivered(message: ChatMessage) -> bool:
+    """Whether an agent that AutoGen told it appended it, and not its speaker."""
+    return (read_native(message, FRAMEWORK) or {}).get("type") == "UserMessage"
 
 
-def _is_same(said: ChatMessage, told: ChatMessage) -> bool:
-    if said.role != told.role or (said.name or said.role) != (told.name or told.role):
+def _is_same(one: ChatMessage, told: ChatMessage) -> bool:
+    if one.role != told.role or (one.name or one.role) != (told.name or told.role):
         return False
     if told.tool_calls:
-        return {call.id for call in told.tool_calls} <= {call.id for call in said.tool_calls}
-    if said.tool_calls and _was_heard(told):
+        return {call.id for call in told.tool_calls} <= {call.id for call in one.tool_calls}
+    if one.tool_calls and _was_delivered(told):
         return False
     written = _json(told)
-    return said.content == told.content or (written is not None and _json(said) == written)
+    return one.content == told.content or (written is not None and _json(one) == written)
 
 
-def _json(said: ChatMessage) -> Any:
+def _json(message: ChatMessage) -> Any:
     """An object that a model wrote: AutoGen tells it to others in its own spelling."""
-    if not isinstance(said.content, str) or not said.content.startswith("{"):
+    if not isinstance(message.content, str) or not message.content.startswith("{"):
         return None
     try:
-        return json.loads(said.content)
+        return json.loads(message.content)
     except (ValueError, RecursionError):
         return None
 
 
-def _time(said: ChatMessage) -> datetime:
-    return said.created_at or datetime.min.replace(tzinfo=timezone.utc)
+def _time(message: ChatMessage) -> datetime:
+    return message.created_at or datetime.min.replace(tzinfo=timezone.utc)
 
 
 def _unanswered(stored: Sequence[ChatMessage]) -> Sequence[ChatMessage]:
-    start = max((place for place, said in enumerate(stored, 1) if said.role != "user"), default=0)
+    start = max((place for place, message in enumerate(stored, 1) if message.role != "user"), default=0)
     return stored[start:]

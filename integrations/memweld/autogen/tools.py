@@ -7,20 +7,20 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import anyio.to_thread
 from autogen_core import CancellationToken, Component
 from autogen_core.tools import BaseTool, StaticWorkbench
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from typing_extensions import Self
 
 from ..adapters.binding import resolve_memory, validate_source
 from ..adapters.saved_config import SavedMemory
+from ..adapters.tools import run_tool_async
 from ..errors import MemweldError
 from ..memory.backend import Backend
 from ..memory.memory import Memory
 from ..models import JSON
-from ..tools import MemoryTool, arguments_error, select_tools
-from .cancellation import awaited
+from ..tools import MemoryTool, select_tools
+from .memory import cancellable
 
 __all__ = ["MemweldTool", "MemweldToolAnswer", "memory_tools", "memory_workbench"]
 
@@ -61,18 +61,14 @@ class MemweldTool(BaseTool[BaseModel, MemweldToolAnswer], Component[MemweldToolC
             MemweldError: What the memory raises; an `AssistantAgent` shows its text to the model as the tool's error.
             asyncio.CancelledError: The token was cancelled. A write that had begun is carried to its end.
         """
-        call = functools.partial(self._call, resolve_memory(self._source), args)
-        return await awaited(anyio.to_thread.run_sync(call), cancellation_token)
+        return await self._run(args.model_dump(exclude_unset=True), cancellation_token)
 
-    def _call(self, memory: Memory, args: BaseModel) -> MemweldToolAnswer:
-        try:
-            answer = self._tool.run(memory, args)
-        except MemweldError:
-            raise
-        except Exception as error:
-            # What a stranger's exception says is not for a model to read; its type is enough to go on.
-            raise MemweldError(f"Internal error in {self.name}: {type(error).__name__}") from error
-        return MemweldToolAnswer(text=answer.text, data=answer.data)
+    async def _run(self, arguments: Mapping[str, Any], token: CancellationToken) -> MemweldToolAnswer:
+        call = run_tool_async(self._tool, functools.partial(resolve_memory, self._source), arguments)
+        outcome = await cancellable(call, token)
+        if outcome.error is not None:
+            raise outcome.error
+        return MemweldToolAnswer(text=outcome.text, data=outcome.data)
 
     async def run_json(
         self, args: Mapping[str, Any], cancellation_token: CancellationToken, call_id: str | None = None
@@ -83,12 +79,9 @@ class MemweldTool(BaseTool[BaseModel, MemweldToolAnswer], Component[MemweldToolC
             InvalidInputError: An argument is missing, unknown or breaks a rule; one line that a model can act on.
             MemweldError: What the memory raises, or the token was cancelled.
         """
+        checked = self._tool.validate(args)
         try:
-            self._tool.arguments.model_validate(args)
-        except ValidationError as error:
-            raise arguments_error(self.name, error) from error
-        try:
-            return await super().run_json(args, cancellation_token, call_id=call_id)
+            return await super().run_json(checked.model_dump(exclude_unset=True), cancellation_token, call_id=call_id)
         except asyncio.CancelledError:
             # AssistantAgent of autogen-agentchat 0.7.5 waits for ever on a tool call that its token cancelled; on an
             # ordinary error it goes on, and its next model call ends the run.
@@ -101,7 +94,7 @@ class MemweldTool(BaseTool[BaseModel, MemweldToolAnswer], Component[MemweldToolC
         return value.text if isinstance(value, MemweldToolAnswer) else super().return_value_as_string(value)
 
     def _to_config(self) -> MemweldToolConfig:
-        return MemweldToolConfig(**SavedMemory.of(self._source, in_process=False).model_dump(), tool=self.name)
+        return MemweldToolConfig.of(self._source, in_process=False, tool=self.name)
 
     @classmethod
     def _from_config(cls, config: MemweldToolConfig) -> Self:

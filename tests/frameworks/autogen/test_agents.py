@@ -119,7 +119,7 @@ class AutoGenDriver:
             return self._turn(backend, text, reply, None)
 
     def read_session(self, memory: Memory, session_id: str) -> list[tuple[str, str]]:
-        context = MemweldChatCompletionContext(memory, session_id, recall=False)
+        context = MemweldChatCompletionContext(memory, session_id, recall_limit=0)
         roles = {UserMessage: "user", AssistantMessage: "assistant", SystemMessage: "system"}
         return [(roles[type(message)], str(message.content)) for message in asyncio.run(context.get_messages())]  # type: ignore[index]
 
@@ -319,7 +319,7 @@ class TestMemory:
         for source, memory, recall in ((ana, ana, True), (backend, ana, True), (ana, backend, True), (ana, ana, False)):
             with memweld.user_scope("ana"):
                 model = ScriptedChatCompletionClient(["Bees."])
-                context = MemweldChatCompletionContext(source, str(uuid4()), recall=recall)
+                context = MemweldChatCompletionContext(source, str(uuid4()), recall_limit=5 if recall else 0)
                 result = await agent(model, memory=[MemweldMemory(memory)], model_context=context).run(task="Bees?")
             assert model.calls[0].text.count(DATA) == 1
             assert any(isinstance(message, MemoryQueryEvent) for message in result.messages)
@@ -331,10 +331,12 @@ class TestMemory:
         found = (await memory.query("bees", CancellationToken(), limit=1)).results
         assert [content.content for content in found] == ["I keep bees"]
         assert found[0].metadata is not None
-        assert found[0].metadata["metadata"] == {"room": 1}
+        assert found[0].metadata["room"] == 1
         assert found[0].metadata["id"] == ana.search("bees")[0].id
         filtered = await memory.query(MemoryContent(content="cat", mime_type="text/plain"), filters={"room": 1})
         assert [content.content for content in filtered.results] == ["I keep bees"]
+        (pet,) = (await memory.query("pet cat", limit=1)).results
+        assert (pet.content, pet.mime_type) == ({"pet": "cat"}, MemoryMimeType.JSON)
         with pytest.raises(InvalidInputError, match="user_id"):
             await memory.query("bees", user_id="bob")
         with pytest.raises(InvalidInputError, match="bytes"):
@@ -417,27 +419,30 @@ CONVERSATION: list[LLMMessage] = [
             FunctionExecutionResult(content="a tree", name="look", call_id="1", is_error=False),
             FunctionExecutionResult(content="", name="", call_id=""),
             FunctionExecutionResult(content="boom", name="count", call_id="3", is_error=True),
+            FunctionExecutionResult(content="x", name="wait", call_id="4"),
         ]
     ),
-    FunctionExecutionResultMessage(content=[FunctionExecutionResult(content="x", name="wait", call_id="4")]),
-    FunctionExecutionResultMessage(content=[]),
     AssistantMessage(content="A tree.", source="writer"),
 ]
 
 
 class TestMessages:
     async def test_its_own_messages_read_back_exactly(self, ana: Memory) -> None:
-        context = MemweldChatCompletionContext(ana, "s", recall=False, capture=False)
+        context = MemweldChatCompletionContext(ana, "s", recall_limit=0, capture=False)
         for message in CONVERSATION:
             await context.add_message(message)
-        assert [message.model_dump() for message in await context.get_messages()] == [
-            message.model_dump() for message in CONVERSATION
-        ]
-        assert to_autogen([part for message in CONVERSATION for part in to_neutral(message)]) == CONVERSATION
+        assert to_autogen(ana.history("s").messages()) == CONVERSATION
+        # Models refuse a message that says nothing, and a call without a result.
+        shown = await context.get_messages()
+        assert shown[:5] == [message for message in CONVERSATION[:6] if message.content]
+        call, results = shown[4:6]
+        assert isinstance(results, FunctionExecutionResultMessage)
+        assert [result.call_id for result in results.content] == [one.id for one in call.content]  # type: ignore[union-attr]
+        assert [result.is_error for result in results.content] == [False, True, True, None]
 
     async def test_images_read_back_and_are_kept_once(self, ana: Memory) -> None:
         message = UserMessage(content=["What is", picture(), "and", picture("blue"), "?"], source="user")
-        context = MemweldChatCompletionContext(ana, "s", recall=False)
+        context = MemweldChatCompletionContext(ana, "s", recall_limit=0)
         await context.add_message(message)
         read = (await context.get_messages())[0]
         assert read.model_dump() == message.model_dump()
@@ -511,7 +516,7 @@ class TestMessages:
             SystemMessage(content="Be brief."),
             UserMessage(content="One\nTwo", source="user"),
             UserMessage(
-                content=["See", image, "[https://example.com/a.png]", "[image_url]", "[input_audio]"],
+                content=["See", image, "[https://example.com/a.png]", "[image]", "[input_audio]"],
                 source="ana_example_com",
             ),
             AssistantMessage(
@@ -587,7 +592,7 @@ class TestContext:
     async def test_recall_and_capture_can_be_left_out(self, ana: Memory) -> None:
         ana.add("I keep bees")
         model = ScriptedChatCompletionClient(["Hello"])
-        context = MemweldChatCompletionContext(ana, "s", recall=False, capture=False)
+        context = MemweldChatCompletionContext(ana, "s", recall_limit=0, capture=False)
         await agent(model, model_context=context).run(task="My bees swarm")
         assert DATA not in model.seen
         assert texts(ana) == ["I keep bees"]
@@ -617,7 +622,7 @@ class TestContext:
             (TokenLimitedChatCompletionContext(ScriptedChatCompletionClient(), token_limit=3), ["0", "1", "8"]),
             (InPlace(), ["7", "8"]),
         ):
-            context = MemweldChatCompletionContext(ana, "s", inner=inner, recall=False)
+            context = MemweldChatCompletionContext(ana, "s", inner=inner, recall_limit=0)
             for _ in range(2):
                 assert [message.content for message in await context.get_messages()] == shown
         assert len(said(ana, "s")) == 9
@@ -626,7 +631,7 @@ class TestContext:
         """A cancelled run leaves a call behind, which model APIs refuse: the session must live on."""
         slow = Slow(ana)
         model = ScriptedChatCompletionClient([tool_call("search_memories", {"query": "bees"}), "Hello again"])
-        context = MemweldChatCompletionContext(ana, "s", recall=False)
+        context = MemweldChatCompletionContext(ana, "s", recall_limit=0)
         helper = agent(model, model_context=context, tools=memory_tools(slow))
         run = asyncio.create_task(helper.run(task="Bees?"))
         await slow.begun()
@@ -650,8 +655,8 @@ class TestContext:
 
         with caplog.at_level(logging.WARNING, "memweld.autogen"):
             assert await run("search", "capture") == "Hello"
-        assert "Nothing was recalled for this turn: The store is gone" in caplog.text
-        assert "were not captured: The store is gone" in caplog.text
+        assert "recall failed; the run goes on without it: The store is gone" in caplog.text
+        assert "capture failed; the run goes on without it: The store is gone" in caplog.text
         for broken in ("search", "capture"):
             with pytest.raises(BackendUnavailableError):
                 await run(broken, on_error="raise")
@@ -690,11 +695,10 @@ class TestContext:
 
     async def test_state_of_autogens_own_context_is_taken(self, ana: Memory) -> None:
         plain = UnboundedChatCompletionContext(CONVERSATION)
-        context = MemweldChatCompletionContext(ana, "s", recall=False)
-        await context.load_state(await plain.save_state())
-        assert await context.get_messages() == CONVERSATION
-        await context.load_state(await UnboundedChatCompletionContext().save_state())
-        assert await context.get_messages() == CONVERSATION
+        context = MemweldChatCompletionContext(ana, "s", recall_limit=0)
+        for state in (await plain.save_state(), await UnboundedChatCompletionContext().save_state()):
+            await context.load_state(state)
+            assert to_autogen(ana.history("s").messages()) == CONVERSATION
 
     async def test_clear_takes_the_session_and_no_fact(self, ana: Memory) -> None:
         context = MemweldChatCompletionContext(ana, "s")
@@ -831,8 +835,12 @@ class TestComponents:
         helper = agent(
             ScriptedChatCompletionClient(["Bees."]),
             tools=memory_tools(ana),
-            memory=[MemweldMemory(ana, limit=3, budget=500, user_names=["user", "ana"], on_error="raise")],
-            model_context=MemweldChatCompletionContext(ana, "s", inner=BufferedChatCompletionContext(9), limit=7),
+            memory=[
+                MemweldMemory(ana, recall_limit=3, recall_budget=500, user_names=["user", "ana"], on_error="raise")
+            ],
+            model_context=MemweldChatCompletionContext(
+                ana, "s", inner=BufferedChatCompletionContext(9), recall_limit=7
+            ),
         )
         dump = json.loads(helper.dump_component().model_dump_json())
         with loading_with(backend):
@@ -915,4 +923,4 @@ def test_every_error_is_ours(ana: Memory) -> None:
     with pytest.raises(MemweldError):
         MemweldChatCompletionContext(ana, "")
     with pytest.raises(MemweldError):
-        MemweldChatCompletionContext(ana, "s", limit=0)
+        MemweldChatCompletionContext(ana, "s", recall_limit=-1)

@@ -107,7 +107,7 @@ def agent(name: str, backend: Backend, replies: list[str], **options: Any) -> As
         name,
         model_client=Model(replies),
         model_context=context,
-        memory=[MemweldMemory(backend.user("ana", agent_id=name), limit=3)],
+        memory=[MemweldMemory(backend.user("ana", agent_id=name), recall_limit=3)],
         description=name,
         **options,
     )

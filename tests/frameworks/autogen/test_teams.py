@@ -134,7 +134,7 @@ class TestSharedSession:
 
         stock, ours = models(), models()
         await play(lambda name: None, stock)
-        await play(lambda name: MemweldChatCompletionContext(ana, "trip", agent_name=name, recall=False), ours)
+        await play(lambda name: MemweldChatCompletionContext(ana, "trip", agent_name=name, recall_limit=0), ours)
         for expected, model in zip(stock, ours, strict=True):
             assert [shown(model, call) for call in range(3)] == [shown(expected, call) for call in range(3)]
         one_round = [("assistant", "clerk", "noted"), ("assistant", "writer", "yes"), ("assistant", "critic", "yes")]
@@ -184,7 +184,7 @@ class TestSharedSession:
             ]
 
         stock = await play(lambda name: None)
-        ours = await play(lambda name: MemweldChatCompletionContext(ana, "trip", agent_name=name, recall=False))
+        ours = await play(lambda name: MemweldChatCompletionContext(ana, "trip", agent_name=name, recall_limit=0))
         if seed % 2:
             # A summary of tool results is written when somebody is told it, which may be later than it was said.
             ours, stock = ([sorted(map(str, view)) for view in views] for views in (ours, stock))
@@ -391,7 +391,9 @@ class TestSelector:
         team = SelectorGroupChat(
             [member("writer", Model(["Porto it is"]), ana), member("critic", Model(["First?"]), ana)],
             model_client=chooser,
-            model_context=MemweldChatCompletionContext(ana, "trip", agent_name="selector", capture=False, recall=False),
+            model_context=MemweldChatCompletionContext(
+                ana, "trip", agent_name="selector", capture=False, recall_limit=0
+            ),
             allow_repeated_speaker=True,
             termination_condition=MaxMessageTermination(3),
         )
@@ -487,8 +489,10 @@ def test_agents_whose_clients_number_their_calls_from_nought(ana: Memory) -> Non
 
     async def talk() -> None:
         writer, critic = (
-            MemweldChatCompletionContext(ana, "trip", agent_name=name, recall=False) for name in ("writer", "critic")
+            MemweldChatCompletionContext(ana, "trip", agent_name=name, recall_limit=0) for name in ("writer", "critic")
         )
+        for context in (writer, critic):
+            await context.add_message(UserMessage(content="Look it up", source="user"))
         await work(writer, "writer", "red")
         await work(critic, "critic", "blue")
         assert (await found(writer), await found(critic)) == (["red"], ["blue"])
@@ -571,10 +575,10 @@ class TestOwnMemory:
             AssistantAgent(
                 name,
                 model_client=models[name],
-                memory=[MemweldMemory(memory, limit=3)],
+                memory=[MemweldMemory(memory, recall_limit=3)],
                 tools=memory_tools(memory),
                 model_context=MemweldChatCompletionContext(
-                    backend.user("ana"), "trip", agent_name=name, capture=name == "researcher", recall=False
+                    backend.user("ana"), "trip", agent_name=name, capture=name == "researcher", recall_limit=0
                 ),
             )
             for name, memory in own.items()
@@ -597,7 +601,7 @@ class TestOwnMemory:
     async def test_one_memory_object_serves_several_agents(self, ana: Memory) -> None:
         ana.add("I keep bees")
         ana.add("Porto lies by the sea")
-        memory = MemweldMemory(ana, limit=1)
+        memory = MemweldMemory(ana, recall_limit=1)
         models = {name: Model(lambda call: "ok") for name in ("one", "two")}
         agents = {
             name: AssistantAgent(name, model_client=model, memory=[memory], tools=memory_tools(ana))
@@ -641,7 +645,7 @@ class TestOwnMemory:
         )
         result = await team.run(task="Hello")
         assert last(result) == "Hello"
-        assert caplog.text.count("Nothing was recalled for this turn: The store is gone") == 2
+        assert caplog.text.count("recall failed; the run goes on without it: The store is gone\n") == 2
 
 
 class TestCancellation:
