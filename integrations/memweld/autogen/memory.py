@@ -7,7 +7,7 @@ import dataclasses
 import json
 import logging
 from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from autogen_core import CancellationToken, Component
 from autogen_core.memory import Memory as AutoGenMemory
@@ -160,8 +160,9 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
             InvalidInputError: It is an image or binary, or its metadata is no JSON.
         """
         metadata, text = dict(content.metadata or {}), _text(content)
-        if content.mime_type in (MemoryMimeType.JSON, MemoryMimeType.MARKDOWN):
-            metadata.setdefault(_MIME_TYPE, cast("MemoryMimeType", content.mime_type).value)
+        mime_type = content.mime_type.value if isinstance(content.mime_type, MemoryMimeType) else content.mime_type
+        if mime_type != MemoryMimeType.TEXT.value:
+            metadata.setdefault(_MIME_TYPE, mime_type)
         # From an object an LLM would extract other words than the program put in.
         infer = False if isinstance(content.content, dict) else None
         adding = resolve_memory(self._source).aio.add(text, metadata=metadata or None, infer=infer)

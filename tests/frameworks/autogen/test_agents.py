@@ -324,6 +324,26 @@ class TestMemory:
             assert model.calls[0].text.count(DATA) == 1
             assert any(isinstance(message, MemoryQueryEvent) for message in result.messages)
 
+    async def test_what_the_user_says_is_captured_once(self, ana: Memory) -> None:
+        model = ScriptedChatCompletionClient(lambda call: "I have no bees myself")
+        agents = [agent(model, name, memory=[MemweldMemory(ana)]) for name in ("one", "two")]
+        team = RoundRobinGroupChat(agents, termination_condition=MaxMessageTermination(3))  # type: ignore[arg-type]
+        await team.run(task="I keep bees")
+        await team.run(task="I sell honey")
+        assert texts(ana) == ["I keep bees", "I sell honey"]
+        assert DATA not in model.calls[0].text
+        await agent(model, memory=[MemweldMemory(ana, capture=False)]).run(task="I have a dog")
+        context = MemweldChatCompletionContext(ana, "s", capture=False)
+        await agent(model, memory=[MemweldMemory(ana)], model_context=context).run(task="I have a cat")
+        assert texts(ana) == ["I keep bees", "I sell honey"]
+
+    async def test_what_is_said_is_captured_for_each_store(self, ana: Memory) -> None:
+        with memweld.connect("sqlite://", embedder=HashEmbedder()) as other:
+            for memory in (ana, other.user("ana")):
+                model = ScriptedChatCompletionClient(["Noted"])
+                await agent(model, memory=[MemweldMemory(memory)]).run(task="I keep bees")
+                assert texts(memory) == ["I keep bees"]
+
     async def test_query_add_clear(self, ana: Memory) -> None:
         memory = MemweldMemory(ana)
         await memory.add(MemoryContent(content="I keep bees", mime_type=MemoryMimeType.TEXT, metadata={"room": 1}))
@@ -358,12 +378,14 @@ class TestMemory:
     async def test_a_failing_store_is_logged_or_raised(self, ana: Memory, caplog: pytest.LogCaptureFixture) -> None:
         model = ScriptedChatCompletionClient(["Hello"])
         with caplog.at_level(logging.WARNING, "memweld.autogen"):
-            result = await agent(model, memory=[MemweldMemory(BrokenMemory(ana, "search"))]).run(task="Hello")
+            result = await agent(model, memory=[MemweldMemory(BrokenMemory(ana, "wrong"))]).run(task="Hello")
         assert answer(result) == "Hello"
-        assert "The store is gone" in caplog.text
-        strict = MemweldMemory(BrokenMemory(ana, "search"), on_error="raise")
-        with pytest.raises(BackendUnavailableError):
-            await agent(ScriptedChatCompletionClient(["Hello"]), memory=[strict]).run(task="Hello")
+        assert "recall failed" in caplog.text
+        assert "capture failed" in caplog.text
+        for broken in ("search", "capture"):
+            strict = MemweldMemory(BrokenMemory(ana, broken), on_error="raise")
+            with pytest.raises(BackendUnavailableError):
+                await agent(ScriptedChatCompletionClient(["Hello"]), memory=[strict]).run(task="Hello")
         with pytest.raises(InvalidInputError):
             MemweldMemory(ana, on_error="ignore")  # type: ignore[arg-type]
 
