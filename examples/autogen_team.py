@@ -79,7 +79,7 @@ def member(backend: Backend, user_id: str, name: str, session_id: str) -> Assist
         # One session for the team: each thing that is said stands in it once, with the name of who said it.
         model_context=MemweldChatCompletionContext(shared, session_id, agent_name=name),
         tools=memory_tools(notes, ["memory"]),
-        memory=[MemweldMemory(own, limit=2)],
+        memory=[MemweldMemory(own, recall_limit=2)],
         max_tool_iterations=3,
     )
 

@@ -114,12 +114,12 @@ def kinds(ana: Memory, chroma: ChromaDBVectorMemory) -> dict[str, Run]:
         assert result.messages[-1].to_text() == "I see"  # type: ignore[union-attr]
 
     def context() -> MemweldChatCompletionContext:
-        return MemweldChatCompletionContext(ana, f"session-{next(sessions)}", limit=LIMIT)
+        return MemweldChatCompletionContext(ana, f"session-{next(sessions)}", recall_limit=LIMIT)
 
     return {
         "no memory": run,
         "ChromaDBVectorMemory": lambda task: run(task, memory=[chroma]),
-        "MemweldMemory: recall": lambda task: run(task, memory=[MemweldMemory(ana, limit=LIMIT)]),
+        "MemweldMemory: recall": lambda task: run(task, memory=[MemweldMemory(ana, recall_limit=LIMIT)]),
         "Memweld context: recall, history, capture": lambda task: run(task, model_context=context()),
     }
 

@@ -108,7 +108,8 @@ class Mem0Memory(MemweldMemory):
 
     def _content(self, hit: Hit) -> MemoryContent:
         content = super()._content(hit)
-        content.metadata = {**(content.metadata or {}), "created_at": hit.created_at, "updated_at": hit.updated_at}
+        times = {"created_at": hit.created_at, "updated_at": hit.updated_at}
+        content.metadata = {**hit.metadata, "id": hit.id, "score": hit.score, **times}
         return content
 
     def _to_config(self) -> Mem0MemoryConfig:  # pyright: ignore[reportIncompatibleMethodOverride]
