@@ -1,4 +1,4 @@
-"""memweld over MCP: a FastMCP server whose tools are the shared ones, and whose errors are JSON-RPC error objects.
+"""memweld over MCP: a FastMCP server with the shared tools and with JSON-RPC error objects.
 
 ::
 
@@ -19,11 +19,10 @@ try:
 except ImportError as error:
     raise missing_extra("mcp", "fastmcp") from error
 
-from .app import create_app
 from .auth import jwt_auth, token_file_auth
 from .dependency import current_memory, use_backend
 from .principal import AGENTS_SCOPE, ANY_USER_SCOPE
-from .server import create_server
+from .server import create_app, create_server
 
 __all__ = [
     "AGENTS_SCOPE",

@@ -39,7 +39,8 @@ from ..validation import (
     validate_text,
     validate_ttl,
 )
-from .principal import Access, Caller
+from .access import AccessPolicy
+from .principal import Principal
 
 __all__ = ["EngineTool", "add_engine_tools"]
 
@@ -145,10 +146,10 @@ class EngineTool(Tool):
     """One primitive over the scopes that the caller may touch; or what the engine can do, or whose scopes there are."""
 
     _primitive: str = PrivateAttr()
-    _access: Access = PrivateAttr()
+    _access: AccessPolicy = PrivateAttr()
     _engine: Engine = PrivateAttr()
 
-    def bind(self, primitive: str, access: Access, engine: Engine) -> None:
+    def bind(self, primitive: str, access: AccessPolicy, engine: Engine) -> None:
         """Say which primitive it is, who decides whose memory it may touch, and what keeps that memory."""
         self._primitive, self._access, self._engine = primitive, access, engine
 
@@ -162,11 +163,11 @@ class EngineTool(Tool):
         named = own.pop("user_id", None), own.pop("agent_id", None)
         try:
             if self._primitive == "info":
-                self._access.caller()
+                self._access.principal()
                 answer = {"has_graph": self._engine.has_graph, "can_extract": self._engine.can_extract}
             elif self._primitive == "list_scopes":
-                caller = self._access.operator()
-                answer = await anyio.to_thread.run_sync(self._scopes, caller, own)
+                principal = self._access.operator()
+                answer = await anyio.to_thread.run_sync(self._scopes, principal, own)
             else:
                 # No default is filled in: an engine is asked for exactly one scope.
                 scope = self._access.scoped(Scope(*named)).scope
@@ -176,14 +177,14 @@ class EngineTool(Tool):
             raise ToolError(str(error), log_level=logging.DEBUG) from error
         return ToolResult(content=[], structured_content={"answer": answer})
 
-    def _scopes(self, caller: Caller, data: dict[str, Any]) -> list[list[str | None]]:
+    def _scopes(self, principal: Principal, data: dict[str, Any]) -> list[list[str | None]]:
         place = data.get("after")
         if place is not None and not (isinstance(place, list) and len(cast("list[Any]", place)) == 2):
             raise invalid("after", place, "it is a pair of user_id and agent_id", "Pass the last of the page before.")
         limit = validate_limit(data.get("limit"), maximum=_MAX_LIMIT)
         after = None if place is None else Scope(*cast("list[Any]", place))
         while listed := self._engine.list_scopes(after=after, limit=limit):
-            allowed = [scope for scope in listed if caller.agents or scope.user_id is not None]
+            allowed = [scope for scope in listed if principal.agents or scope.user_id is not None]
             # An empty page would say that this was all.
             if allowed:
                 return [[scope.user_id, scope.agent_id] for scope in allowed]
@@ -207,7 +208,7 @@ class _Unlisted(Middleware):
         return [tool for tool in await call_next(context) if not isinstance(tool, EngineTool)]
 
 
-def add_engine_tools(server: FastMCP[Any], access: Access, source: Backend | Memory) -> None:
+def add_engine_tools(server: FastMCP[Any], access: AccessPolicy, source: Backend | Memory) -> None:
     """Let another memweld use this server as its backend (``memweld.connect("http://…/mcp")``).
 
     Args:

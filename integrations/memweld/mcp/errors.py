@@ -1,12 +1,13 @@
-"""Errors on the wire: the one table from exceptions to JSON-RPC error objects, and the two ways to answer with them."""
+"""The table from exceptions to JSON-RPC error objects, and the two ways to answer a tool call with one."""
 
 from __future__ import annotations
 
 import logging
-import time
+import threading
 from typing import Any, Literal, TypeAlias
 
 import mcp.types as mt
+from cachetools import TTLCache
 from fastmcp.exceptions import DisabledError, FastMCPError, NotFoundError, ToolError
 from fastmcp.exceptions import ValidationError as FastMCPValidationError
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
@@ -42,8 +43,8 @@ ErrorMode: TypeAlias = Literal["jsonrpc", "tool"]
 
 _SHOWN_CHARACTERS = 80
 
-# From exception to code and message. The caller's own mistakes carry their details in the message as well: most
-# clients show a model nothing else.
+# From exception to code and message. A caller's own mistakes carry their details in the message as well: most clients
+# show a model nothing else.
 _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (InvalidInputError, mt.INVALID_PARAMS, "Invalid params: {details}"),
     (MemoryNotFoundError, mt.INTERNAL_ERROR, "Internal error: Memory not found"),
@@ -65,43 +66,43 @@ def _short(name: str) -> str:
 
 
 def parse_error() -> mt.ErrorData:
-    """What came is not JSON."""
+    """The error for a message that is not JSON."""
     return _error(mt.PARSE_ERROR, "Parse error", "ParseError", "The message is not valid JSON in UTF-8.")
 
 
 def invalid_request(details: str) -> mt.ErrorData:
-    """It is JSON, and no message that may come now."""
+    """The error for JSON that is no message, or none that may come now."""
     return _error(mt.INVALID_REQUEST, f"Invalid Request: {details}", "InvalidRequestError", details)
 
 
 def transport_error(code: int, details: str) -> mt.ErrorData:
-    """The transport itself refuses a request, for its headers, its session or its size, or cannot serve it now."""
+    """The error for a request that the transport refuses, for its headers, session or size, or cannot serve now."""
     if code != mt.INTERNAL_ERROR:
         return invalid_request(details)
     return _error(mt.INTERNAL_ERROR, f"Internal error: {details}", "TransportError", details)
 
 
 def method_not_found(method: str) -> mt.ErrorData:
-    """The server has no such method."""
+    """The error for a method that the server does not have."""
     details = f"There is no method {_short(method)}"
     return _error(mt.METHOD_NOT_FOUND, f"Method not found: {_short(method)}", "MethodNotFoundError", details)
 
 
 def invalid_params(method: str, error: ValidationError) -> mt.ErrorData:
-    """The method exists and its parameters break a rule."""
+    """The error for parameters that break a rule of their method."""
     return error_object(arguments_error(method, error))
 
 
 def error_object(error: Exception, *, tool: str = "the tool") -> mt.ErrorData:
-    """Translate what a tool raised; a stranger's exception shows its type and not its text.
+    """Translate an exception of a tool; a foreign one shows its type and not its text.
 
     Args:
-        error: What was raised.
+        error: The exception.
         tool: The name of the tool, for the details.
     """
     if isinstance(error, McpError):
         return error.error
-    # FastMCP wraps what a tool raises; a ToolError without a cause was raised on purpose, for the client to read.
+    # FastMCP wraps exceptions of tools in a ToolError; one without a cause is the tool's own word to the client.
     if isinstance(error, ToolError) and isinstance(error.__cause__, Exception):
         return error_object(error.__cause__, tool=tool)
     if isinstance(error, (NotFoundError, DisabledError)):
@@ -110,8 +111,8 @@ def error_object(error: Exception, *, tool: str = "the tool") -> mt.ErrorData:
     if isinstance(error, FastMCPValidationError):
         cause = error.__cause__
         error = cause if isinstance(cause, ValidationError) else InvalidInputError(str(error))
-    # Pydantic names the check of a function's arguments after the call; any other comes from inside the tool and is a
-    # stranger's, whose fields and values are nobody's business.
+    # Pydantic names the check of a function's arguments after the call. Any other comes from inside the tool, and its
+    # fields and values are not for the client.
     if isinstance(error, ValidationError) and error.title.startswith("call["):
         error = arguments_error(tool, error)
     for kind, code, message in _TABLE:
@@ -125,8 +126,8 @@ def error_object(error: Exception, *, tool: str = "the tool") -> mt.ErrorData:
 class _JsonRpcError(UrlElicitationRequiredError, FastMCPError):
     """A tool call's error that reaches the client as a JSON-RPC error object.
 
-    mcp 1.30 turns whatever a tool raises into an ``isError`` result and lets the first of these bases alone through;
-    the second takes it through a FastMCP server on which this one is mounted.
+    mcp 1.30 turns every exception of a tool into an ``isError`` result, except the first of these bases. The second
+    takes it through a FastMCP server on which this one is mounted.
     """
 
     def __init__(self, error: mt.ErrorData) -> None:
@@ -135,25 +136,28 @@ class _JsonRpcError(UrlElicitationRequiredError, FastMCPError):
 
 
 _QUIET_SECONDS = 60.0
+_MAX_LOGGED = 100
 _log = logging.getLogger("memweld.mcp")
 
 
 class ErrorsMiddleware(Middleware):
-    """Answers a failed tool call, whoever wrote the tool, as ``mode`` says."""
+    """Answers a failed call of any tool as ``mode`` says."""
 
     def __init__(self, mode: ErrorMode) -> None:
         self.mode: ErrorMode = mode
-        self._told: dict[str, float] = {}
+        self._logged: TTLCache[str, None] = TTLCache(_MAX_LOGGED, ttl=_QUIET_SECONDS)
+        self._lock = threading.Lock()
 
-    def _tell_operator(self, error: Exception) -> None:
-        """Log a store that cannot be used, which is the operator's to mend, but not with every call that meets it."""
+    def _log_outage(self, error: Exception) -> None:
+        """Log a store that cannot be used, for the operator: once a minute, not with every call."""
         cause = error.__cause__ if isinstance(error, ToolError) else error
-        now = time.monotonic()
-        if (
-            isinstance(cause, BackendUnavailableError)
-            and now >= self._told.get(str(cause), -_QUIET_SECONDS) + _QUIET_SECONDS
-        ):
-            self._told = {str(cause): now}
+        if not isinstance(cause, BackendUnavailableError):
+            return
+        with self._lock:
+            is_new = str(cause) not in self._logged
+            if is_new:
+                self._logged[str(cause)] = None
+        if is_new:
             _log.error("%s", cause)
 
     async def on_call_tool(
@@ -161,14 +165,14 @@ class ErrorsMiddleware(Middleware):
         context: MiddlewareContext[mt.CallToolRequestParams],
         call_next: CallNext[mt.CallToolRequestParams, ToolResult],
     ) -> ToolResult:
-        """Run the call and translate what it raises."""
+        """Run the call and translate its exception."""
         try:
             return await call_next(context)
         except UrlElicitationRequiredError:
             raise
         except Exception as error:
             found = error_object(error, tool=context.message.name)
-            self._tell_operator(error)
+            self._log_outage(error)
             if self.mode == "jsonrpc":
                 raise _JsonRpcError(found) from error
             data: dict[str, Any] = found.model_dump(exclude_none=True)

@@ -1,4 +1,4 @@
-"""Serving over HTTP until told to end: where it listens, whom it may listen to, and an end that loses no answer."""
+"""The HTTP server: its sockets, who may connect, and a shutdown that loses no answer."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from ..errors import BackendUnavailableError, ConfigurationError
 from .auth import is_loopback
-from .http import Traffic
+from .traffic import Traffic
 
-__all__ = ["GRACE_SECONDS", "HttpServer", "LastResort", "listen", "require_loopback"]
+__all__ = ["GRACE_SECONDS", "HttpServer", "ShutdownWatchdog", "listen", "require_loopback"]
 
 GRACE_SECONDS = 10.0
-"""How long calls that are under way are waited for after the server was told to end."""
+"""How long the server waits for calls under way after the signal to end."""
 
 _LAST_SECONDS = 3.0
-"""What connections, streams and the lifespan get after that."""
+"""How long connections, streams and the lifespan may take after that."""
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -83,8 +83,8 @@ def require_loopback(sockets: Sequence[socket.socket]) -> None:
             )
 
 
-class LastResort:
-    """Ends the process that serves, if it does not end by itself after it was told to.
+class ShutdownWatchdog:
+    """Ends the serving process if it does not end by itself after a signal.
 
     A thread in a library cannot be stopped, and the interpreter would wait for it.
     """
@@ -93,18 +93,18 @@ class LastResort:
         self._timer: threading.Timer | None = None
 
     def arm(self) -> None:
-        """From now on there are `GRACE_SECONDS` and some more."""
+        """Start the timer: `GRACE_SECONDS` and some more."""
         self._timer = threading.Timer(GRACE_SECONDS + 2 * _LAST_SECONDS, os._exit, [1])
         self._timer.daemon = True
         self._timer.start()
 
-    def __enter__(self) -> LastResort:
+    def __enter__(self) -> ShutdownWatchdog:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._timer is None:
             return
-        # The event loop can be gone while a call is still running: anyio's threads are no daemons.
+        # A call can outlive the event loop: anyio's threads are no daemons.
         workers = [thread for thread in threading.enumerate() if thread.name.startswith("AnyIO worker thread")]
         for worker in workers:
             worker.join(timeout=0.5)
@@ -117,10 +117,10 @@ class HttpServer(uvicorn.Server):
 
     Args:
         config: Of uvicorn.
-        traffic: What is under way over HTTP.
-        pending: Whether a session has still to answer.
+        traffic: The calls and streams under way.
+        has_pending: Whether a session has unanswered requests.
         announce: Called with the port once the server answers.
-        last_resort: Armed when a signal ends the server; None where the process is not the server's own.
+        watchdog: Armed when a signal ends the server; None where the process is not the server's own.
     """
 
     def __init__(
@@ -128,29 +128,29 @@ class HttpServer(uvicorn.Server):
         config: uvicorn.Config,
         *,
         traffic: Traffic,
-        pending: Callable[[], bool],
+        has_pending: Callable[[], bool],
         announce: Callable[[int], None],
-        last_resort: LastResort | None,
+        watchdog: ShutdownWatchdog | None,
     ) -> None:
         super().__init__(config)
         self._traffic = traffic
-        self._pending = pending
+        self._has_pending = has_pending
         self._announce = announce
-        self._last_resort = last_resort
-        self._told = False
+        self._watchdog = watchdog
+        self._signalled = False
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        """End at SIGINT and SIGTERM; a second one does not wait any more."""
+        """End at SIGINT and SIGTERM; a second signal ends at once."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
         # Not a method: sse-starlette 3 looks for a uvicorn server behind the handler of SIGTERM, and would break off
-        # all answers under way as soon as this one is to end.
+        # all answers under way at the signal.
         def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
             self.force_exit = self.should_exit
-            self.should_exit = self._told = True
+            self.should_exit = self._signalled = True
 
         handlers = {number: signal.signal(number, end) for number in HANDLED_SIGNALS}
         try:
@@ -166,15 +166,15 @@ class HttpServer(uvicorn.Server):
             self._announce(sockets[0].getsockname()[1])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let what is under way end, for at most `GRACE_SECONDS`."""
-        if self._told and self._last_resort is not None:
-            self._last_resort.arm()
+        """Let calls under way end, for at most `GRACE_SECONDS`."""
+        if self._signalled and self._watchdog is not None:
+            self._watchdog.arm()
         for server in self.servers:
             server.close()
         self._traffic.closing = True
         with anyio.move_on_after(GRACE_SECONDS):
-            # As uvicorn itself waits: the end of an answer is seen in several places, and waited for once.
-            while (self._traffic.calls or self._pending()) and not self.force_exit:  # noqa: ASYNC110
+            # Polled, as uvicorn itself does: answers end in several places.
+            while (self._traffic.calls or self._has_pending()) and not self.force_exit:  # noqa: ASYNC110
                 await anyio.sleep(0.02)
         self._traffic.close_streams()
         await super().shutdown(sockets)

@@ -1,9 +1,9 @@
-"""What mcp's session gets wrong on the wire: every message that cannot be served is answered with the right error.
+"""JSON-RPC errors for messages that mcp 1.30 does not answer, or answers with the wrong error.
 
-mcp 1.30 does not answer what it cannot parse, takes a request with an unusable id for a notification, and answers
-unknown methods, early requests and bad parameters alike with -32602 and no reason. `CheckedReader` stands between the
-transport and the session, on every transport, and answers those itself. What never gets as far over HTTP, because one
-request carries one message, `read` and `error_message` answer in the same words (see `http`).
+mcp does not answer lines that it cannot parse, and takes a request with an unusable id for a notification. It answers
+unknown methods, early requests and bad parameters alike with -32602 and no reason. `ValidatingReader` stands between
+every transport and its session and answers those itself. Over HTTP, where one request carries one message,
+`read_message` and `error_message` answer in the same words before the session is reached.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from .errors import invalid_params, invalid_request, method_not_found, parse_err
 __all__ = [
     "METHODS",
     "NOT_INITIALIZED",
-    "CheckedReader",
     "CountingWriter",
     "UnusableMessageError",
+    "ValidatingReader",
     "error_message",
-    "read",
+    "read_message",
 ]
 
 METHODS: Mapping[str, type[BaseModel]] = {
@@ -37,7 +37,7 @@ METHODS: Mapping[str, type[BaseModel]] = {
 """The methods that mcp knows, with the model of their requests."""
 
 DRAIN_SECONDS = 10.0
-"""How long answers that are under way are waited for after the client has said its last word."""
+"""How long the server goes on with its answers after the client has closed its side."""
 
 NOT_INITIALIZED = "initialize comes first"
 _BAD_ID = "an id is a string or an integer"
@@ -45,7 +45,7 @@ _SHAPE = "a message is one JSON-RPC 2.0 object with a method and, for a request,
 
 
 class _UnaddressedError(mt.JSONRPCMessage):
-    """An error whose id is null, which mcp's models cannot say: they take no null and leave it out when they write."""
+    """An error whose id is null. mcp's models refuse a null and leave it out when they write."""
 
     def model_dump_json(self, **_: Any) -> str:
         """The error as the transports write it."""
@@ -54,7 +54,7 @@ class _UnaddressedError(mt.JSONRPCMessage):
 
 
 def error_message(request_id: object, error: mt.ErrorData) -> mt.JSONRPCMessage:
-    """The message that answers with an error; its id is null where the request's cannot be used or is not known."""
+    """The message that answers with an error; its id is null where the request's id is unusable or unknown."""
     if isinstance(request_id, (str, int)) and not isinstance(request_id, bool):
         return mt.JSONRPCMessage(mt.JSONRPCError(jsonrpc="2.0", id=request_id, error=error))
     unaddressed = mt.JSONRPCError.model_construct(jsonrpc="2.0", id=None, error=error)
@@ -62,14 +62,14 @@ def error_message(request_id: object, error: mt.ErrorData) -> mt.JSONRPCMessage:
 
 
 class UnusableMessageError(Exception):
-    """A body holds no message that can be served; ``answer`` is what the client gets."""
+    """A body without a message that can be served; ``answer`` is the error for the client."""
 
     def __init__(self, request_id: object, error: mt.ErrorData) -> None:
         super().__init__(error.message)
         self.answer = error_message(request_id, error)
 
 
-def read(body: bytes) -> mt.JSONRPCMessage:
+def read_message(body: bytes) -> mt.JSONRPCMessage:
     """The one message of an HTTP body.
 
     Raises:
@@ -86,17 +86,17 @@ def read(body: bytes) -> mt.JSONRPCMessage:
 
 
 def _unreadable(error: Exception) -> tuple[object, mt.ErrorData] | None:
-    """The id and the error with which a line is answered that is no message; None for an empty line."""
+    """The id and the error that answer a line which is no message; None for an empty line."""
     if not isinstance(error, ValidationError):
         return None, parse_error()
     problems = error.errors(include_url=False)
     line = problems[0]["input"]
     if problems[0]["type"] in ("json_invalid", "string_unicode"):
         return None if isinstance(line, str) and not line.strip() else (None, parse_error())
-    # Of the kinds of message in mcp's union, one at least misses a field, and that problem holds the whole message.
+    # At least one kind of message in mcp's union misses a field, and that problem holds the whole message.
     wholes = [problem["input"] for problem in problems if problem["type"] == "missing"]
     whole = cast("dict[str, Any]", wholes[0]) if wholes and isinstance(wholes[0], dict) else {}
-    # The id of a malformed answer is the server's own: an error that carries it would read as an answer to it.
+    # The id of a malformed answer is the server's own: an error with this id would answer the server's request.
     return whole.get("id") if "method" in whole else None, invalid_request(_SHAPE)
 
 
@@ -107,7 +107,7 @@ def _unusable_id(message: BaseModel) -> tuple[object, mt.ErrorData] | None:
 
 
 class CountingWriter:
-    """The stream to the client, which knows what requests are still to be answered."""
+    """The stream to the client; it counts the requests that have no answer yet."""
 
     def __init__(self, stream: MemoryObjectSendStream[SessionMessage]) -> None:
         self._stream = stream
@@ -123,11 +123,11 @@ class CountingWriter:
 
     @property
     def pending(self) -> bool:
-        """Whether a request is still to be answered."""
+        """Whether a request has no answer yet."""
         return bool(self._pending)
 
     def expect(self, request_id: str | int) -> None:
-        """A request is on its way to the session."""
+        """Count a request that goes to the session."""
         self._pending.add(request_id)
 
     async def send(self, message: SessionMessage) -> None:
@@ -140,19 +140,19 @@ class CountingWriter:
                 self._answered.set()
 
     async def drain(self) -> None:
-        """Wait until everything is answered; not longer than `DRAIN_SECONDS`."""
+        """Wait for the answers to all requests; not longer than `DRAIN_SECONDS`."""
         with anyio.move_on_after(DRAIN_SECONDS):
             while self._pending:
                 self._answered = anyio.Event()
                 await self._answered.wait()
 
 
-class CheckedReader:
-    """The stream from the client, as an async iterator over what the session can serve.
+class ValidatingReader:
+    """The stream from the client, as an async iterator over the messages that the session can serve.
 
     Args:
-        stream: What the transport reads.
-        writer: Where answers go.
+        stream: The messages of the transport.
+        writer: The stream for answers.
         served: The methods that have a handler.
         initialized: Whether the client need not initialize first.
     """
@@ -170,7 +170,7 @@ class CheckedReader:
         self._served = served
         self._initialized = initialized
 
-    async def __aenter__(self) -> CheckedReader:
+    async def __aenter__(self) -> ValidatingReader:
         await self._stream.__aenter__()
         return self
 
@@ -187,8 +187,8 @@ class CheckedReader:
                     yield message
             if answer is not None:
                 await self._writer.send(SessionMessage(error_message(*answer)))
-        # The session drops what it has not answered yet when this ends, and many a client (`… | memweld serve`) closes
-        # its side as soon as it has asked.
+        # The session drops its unanswered requests when this iterator ends. Some clients (`… | memweld serve`) close
+        # their side right after the last request.
         await self._writer.drain()
 
     def _refusal(self, message: BaseModel) -> tuple[object, mt.ErrorData] | None:

@@ -1,12 +1,12 @@
-"""What a client of the key-value API may not exceed, and the answer that it gets then."""
+"""Limits of the key-value API, the size of a body and writes a day, and the refusal that a client gets above them."""
 
 from __future__ import annotations
 
-from collections import Counter
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import date, datetime, time, timedelta, timezone
 
+from cachetools import TLRUCache
 from starlette.requests import Request
 
 from ..errors import InvalidInputError
@@ -15,9 +15,12 @@ from ..validation import utc_now
 
 __all__ = ["DailyWrites", "RefusedError", "read_body"]
 
+_DAY_SECONDS = 86_400
+_MAX_COUNTED = 100_000
+
 _DRAINED = 4
-"""A body of up to this many times the limit is read to its end before it is refused: a client that is still sending
-when the server hangs up sees a broken connection and not the answer."""
+"""A body of up to this many times the limit is read to its end before the refusal. A client that is still sending when
+the server hangs up sees a broken connection and not the answer."""
 
 
 class RefusedError(Exception):
@@ -52,38 +55,51 @@ async def read_body(request: Request, maximum: int) -> bytes:
     return bytes(body)
 
 
+def _next_midnight(now: float) -> float:
+    return (now // _DAY_SECONDS + 1) * _DAY_SECONDS
+
+
 class DailyWrites:
-    """How often the namespaces of each scope were written to today."""
+    """Counts today's writes (UTC) to each namespace of each scope, in this process. Thread-safe.
+
+    Args:
+        limit: How many writes a namespace may take a day; None for no limit.
+    """
 
     def __init__(self, limit: int | None) -> None:
         self._limit = limit
-        self._day: date | None = None
-        self._counts: Counter[tuple[Scope, str]] = Counter()
+        self._counts: TLRUCache[tuple[Scope, str], int] = TLRUCache(
+            _MAX_COUNTED, ttu=lambda _key, _count, now: _next_midnight(now), timer=lambda: utc_now().timestamp()
+        )
+        self._lock = threading.Lock()
 
     @contextmanager
-    def one(self, scope: Scope, namespace: str) -> Generator[None]:
-        """Count the write in the block, unless its input is refused.
+    def count(self, scope: Scope, namespace: str) -> Generator[None]:
+        """Count the write in the block, unless the store refuses its input.
 
         Raises:
-            RefusedError: 429, there were enough of them today.
+            RefusedError: 429, the namespace has had its writes of today.
         """
         if self._limit is None:
             yield
             return
-        now = utc_now()
-        if now.date() != self._day:
-            self._day, self._counts = now.date(), Counter()
-        counts, place = self._counts, (scope, namespace)
-        if counts[place] >= self._limit:
-            midnight = datetime.combine(now.date() + timedelta(days=1), time(), timezone.utc)
-            message = (
-                f"Namespace {namespace!a} has been written to {self._limit:,} times today; more from midnight UTC."
-            )
-            seconds = int((midnight - now).total_seconds()) + 1
-            raise RefusedError(429, "TooManyWritesError", message, {"Retry-After": str(seconds)})
-        counts[place] += 1
+        place = (scope, namespace)
+        with self._lock:
+            writes = self._counts.get(place, 0)
+            if writes >= self._limit:
+                raise _too_many(namespace, self._limit)
+            self._counts[place] = writes + 1
         try:
             yield
         except InvalidInputError:
-            counts[place] -= 1
+            with self._lock:
+                if place in self._counts:
+                    self._counts[place] -= 1
             raise
+
+
+def _too_many(namespace: str, limit: int) -> RefusedError:
+    now = utc_now().timestamp()
+    message = f"Namespace {namespace!a} has been written to {limit:,} times today; more from midnight UTC."
+    seconds = int(_next_midnight(now) - now) + 1
+    return RefusedError(429, "TooManyWritesError", message, {"Retry-After": str(seconds)})

@@ -5,13 +5,13 @@ The paths, bodies and status codes are those of the ``botwire`` client 0.2.1, wh
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import quote, unquote_to_bytes
 
-import anyio.to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
@@ -28,13 +28,14 @@ from ..errors import (
     MemweldError,
     invalid,
 )
+from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
 from ..models import JSON
 from ..scope import Scope
 from ..validation import validate_key
+from .access import memory_opener
 from .limits import DailyWrites, RefusedError, read_body
-from .principal import Caller
-from .served_memory import opener
+from .principal import Principal
 
 __all__ = ["MAX_BODY_BYTES", "rest_routes"]
 
@@ -55,7 +56,7 @@ _NAMES = {401: "AuthenticationError", 403: "AccessDeniedError"}
 
 def rest_routes(
     backend: MemorySource,
-    identify: Callable[[Request], Caller],
+    identify: Callable[[Request], Principal],
     *,
     max_body: int = MAX_BODY_BYTES,
     writes_per_day: int | None = None,
@@ -69,7 +70,7 @@ def rest_routes(
     Args:
         backend: Where memory is kept. A `Memory` serves its one scope and no other.
         identify: Who makes a request. It raises Starlette's ``HTTPException`` (401 or 403), or `AccessDeniedError`
-            for 403. Plain paths are about this caller; a path that names a user is answered if the caller may.
+            for 403. Plain paths are about this principal; it may need rights for a path that names a user.
         max_body: How many bytes a body may have; 413 above.
         writes_per_day: How many values may be stored in a namespace of a user on a day (UTC); 429 with ``Retry-After``
             above, None for no limit. Counted by this process, from its start.
@@ -80,13 +81,13 @@ def rest_routes(
     for name, limit in (("max_body", max_body), ("writes_per_day", writes_per_day)):
         if limit is not None and limit < 1:
             raise invalid(name, limit, "a limit is positive", "Leave it out for the default.")
-    endpoint = _KeyValue(opener(backend), identify, max_body, DailyWrites(writes_per_day))
+    endpoint = _KeyValue(memory_opener(backend), identify, max_body, DailyWrites(writes_per_day))
     # Whole paths, because Starlette decodes before it matches: %2F would separate a namespace from its key.
     return [Route("/memory/{path:path}", endpoint), Route("/users/{path:path}", endpoint)]
 
 
 def _answer(content: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> JSONResponse:
-    # What is somebody's own is for no cache between them and us.
+    # No cache on the way may keep a user's values.
     return JSONResponse(content, status, {"Cache-Control": "no-store", **(headers or {})})
 
 
@@ -100,7 +101,7 @@ def _error(error: Exception) -> JSONResponse:
         status = next(status for known, status in _STATUS if isinstance(error, known))
         kind, message, headers = type(error).__name__, str(error), None
     else:
-        # A stranger's text may hold what no client should read.
+        # The text of a foreign exception may hold secrets.
         _log.error("A request for a key failed", exc_info=error)
         status, kind, headers = 500, type(error).__name__, None
         message = "An unexpected error; the log of the server says more."
@@ -176,7 +177,7 @@ class _KeyValue:
     def __init__(
         self,
         open_memory: Callable[[Scope], Memory],
-        identify: Callable[[Request], Caller],
+        identify: Callable[[Request], Principal],
         max_body: int,
         writes: DailyWrites,
     ) -> None:
@@ -190,7 +191,7 @@ class _KeyValue:
             response = await self._respond(Request(scope, receive))
         except ClientDisconnect:
             return
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets JSON
+        except Exception as error:  # noqa: BLE001 - the client gets JSON for every error
             response = _error(error)
         await response(scope, receive, send)
 
@@ -206,20 +207,19 @@ class _KeyValue:
             raise InvalidInputError("The path takes no query: write a ? within a key as %3F.")
         validate_key("namespace", namespace)
         if key is None:
-            return await anyio.to_thread.run_sync(_list, memory, namespace)
+            return await in_thread(functools.partial(_list, memory, namespace))
         validate_key("key", key)
         if request.method != "PUT":
-            return await anyio.to_thread.run_sync(
-                _delete if request.method == "DELETE" else _get, memory, namespace, key
-            )
+            answer = _delete if request.method == "DELETE" else _get
+            return await in_thread(functools.partial(answer, memory, namespace, key))
         body = await read_body(request, self._max_body)
-        with self._writes.one(memory.scope, namespace):
-            return await anyio.to_thread.run_sync(_put, memory, namespace, key, body)
+        with self._writes.count(memory.scope, namespace):
+            return await in_thread(functools.partial(_put, memory, namespace, key, body))
 
-    def _memory(self, caller: Caller, user_id: str | None) -> Memory:
-        if user_id is None and caller.user_id is None and caller.agent_id is None:
+    def _memory(self, principal: Principal, user_id: str | None) -> Memory:
+        if user_id is None and principal.user_id is None and principal.agent_id is None:
             raise InvalidInputError(
                 "No user is known: this server has no default user (MEMWELD_USER_ID) and the request no token. "
                 "Use /users/{user_id}/memory/…"
             )
-        return self._open(caller.scope(user_id, None))
+        return self._open(principal.scope(user_id, None))

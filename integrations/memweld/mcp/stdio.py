@@ -1,4 +1,4 @@
-"""The stdio transport: UTF-8 that is checked, a stdout that only the protocol can write to, an exit on Ctrl-C."""
+"""The stdio transport: validated UTF-8, a stdout for the protocol alone, an exit on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["stdio_streams"]
 
 @contextmanager
 def _own_stdout() -> Generator[TextIO]:
-    """Give the protocol the real stdout, and whatever else prints, libraries in C included, stderr."""
+    """Give the protocol the real stdout; all other output, that of C libraries included, goes to stderr."""
     sys.stdout.flush()
     protocol = os.dup(1)
     os.dup2(2, 1)
@@ -34,7 +34,7 @@ def _own_stdout() -> Generator[TextIO]:
 
 
 def _read(stdin: TextIO, portal: BlockingPortal, send: MemoryObjectSendStream[str]) -> None:
-    # Any of these says that nobody listens any more.
+    # Each of these errors means that the server has stopped listening.
     with stdin, contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, RuntimeError):
         for line in stdin:
             portal.call(send.send, line)
@@ -45,10 +45,10 @@ def _read(stdin: TextIO, portal: BlockingPortal, send: MemoryObjectSendStream[st
 async def _stdin_lines() -> AsyncGenerator[MemoryObjectReceiveStream[str]]:
     """The lines of stdin, read by a daemon thread.
 
-    A blocked read cannot be cancelled. anyio's worker threads are no daemons, so with mcp's reader a process lives on
-    after Ctrl-C until its client sends another line.
+    A blocked read cannot be cancelled, and anyio's worker threads are no daemons. With mcp's reader the process lives
+    on after Ctrl-C until its client sends another line.
     """
-    # mcp's own reader replaces bytes that are not UTF-8, so broken text would be stored; escaped, they do not parse.
+    # mcp's own reader replaces bytes that are not UTF-8 and would store broken text; escaped, they do not parse.
     stdin = os.fdopen(os.dup(0), encoding="utf-8", errors="surrogateescape", newline="\n")
     send, receive = anyio.create_memory_object_stream[str](0)
     async with BlockingPortal() as portal, send, receive:
@@ -60,7 +60,7 @@ async def _stdin_lines() -> AsyncGenerator[MemoryObjectReceiveStream[str]]:
 async def stdio_streams() -> AsyncGenerator[
     tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
 ]:
-    """The process's stdin and stdout as streams of messages; a line that is no message comes as its exception."""
+    """The process's stdin and stdout as streams of messages; an invalid line comes as its exception."""
     with _own_stdout() as stdout:
         async with (
             _stdin_lines() as lines,

@@ -1,21 +1,22 @@
-"""The shared tools as FastMCP tools: the schema with the identities that the contract has, the call in a thread."""
+"""The shared tools as FastMCP tools: the schema with the ids of the contract, the call in a thread of its lane."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from typing import Any, cast
 
-import anyio.to_thread
 from fastmcp.exceptions import ToolError
 from fastmcp.tools import Tool, ToolResult
 from mcp.types import ToolAnnotations
 from pydantic import PrivateAttr, ValidationError
 
 from ..errors import MemoryNotFoundError, MemweldError
+from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
 from ..tools import Answer, MemoryTool, arguments_error
-from .principal import Access
+from .access import AccessPolicy
 
 __all__ = ["IDENTITIES", "ServedTool", "serve_tool"]
 
@@ -24,8 +25,8 @@ IDENTITIES: dict[str, dict[str, Any]] = {
     "agent_id": {"type": "string", "description": "The agent that keeps it."},
 }
 
-UNDERSTOOD = {"memweld": {"identities": list(IDENTITIES)}}
-"""What a tool says of itself to programs: these arguments are understood, also where the schema does not show them."""
+_META = {"memweld": {"identities": list(IDENTITIES)}}
+"""Metadata for programs: each tool takes these arguments, also where its schema does not show them."""
 
 
 def _by_id(tool: MemoryTool) -> bool:
@@ -52,24 +53,26 @@ def _parameters(tool: MemoryTool, *, show_identities: bool) -> dict[str, Any]:
 
 
 class ServedTool(Tool):
-    """One shared tool over the memories that the caller may touch."""
+    """One shared tool over the memories that the principal may touch."""
 
     _tool: MemoryTool = PrivateAttr()
-    _access: Access = PrivateAttr()
+    _access: AccessPolicy = PrivateAttr()
 
     async def run(self, arguments: dict[str, Any]) -> ToolResult:
         """Answer a call; the event loop stays free meanwhile.
 
         Raises:
-            ToolError: The call failed; the cause is what went wrong.
+            ToolError: The call failed; the cause is the error.
         """
         own = dict(arguments)
         named = own.pop("user_id", None), own.pop("agent_id", None)
         try:
             memories = self._access.memories(*named) if _by_id(self._tool) else [self._access.memory(*named)]
-            answer = await anyio.to_thread.run_sync(_answer, self._tool, memories, own)
+            # A call that waits for an LLM has a lane of its own: it must not hold up a search.
+            work = functools.partial(_answer, self._tool, memories, own)
+            answer = await in_thread(work, slow=self._tool.is_slow)
         except MemweldError as error:
-            # FastMCP logs any other exception with its traceback, and a memory that is not there is no event.
+            # FastMCP logs any other exception with its traceback.
             raise ToolError(str(error), log_level=logging.DEBUG) from error
         return ToolResult(content=answer.text, structured_content=answer.data)
 
@@ -88,20 +91,20 @@ def _answer(tool: MemoryTool, memories: list[Memory], arguments: dict[str, Any])
     raise MemoryNotFoundError(arguments["memory_id"])
 
 
-def serve_tool(tool: MemoryTool, access: Access, *, show_identities: bool) -> ServedTool:
+def serve_tool(tool: MemoryTool, access: AccessPolicy, *, show_identities: bool) -> ServedTool:
     """Make the FastMCP tool.
 
     Args:
         tool: The shared tool.
-        access: Whose memory its calls may touch.
-        show_identities: Whether ``user_id`` and ``agent_id`` are in the schema. They are not where a caller has
+        access: Opens the memories that its calls may touch.
+        show_identities: Whether ``user_id`` and ``agent_id`` are in the schema. They are not where a principal has
             nothing to choose.
     """
     served = ServedTool(
         name=tool.name,
         description=tool.description,
         parameters=_parameters(tool, show_identities=show_identities),
-        meta=UNDERSTOOD,
+        meta=_META,
         annotations=ToolAnnotations(
             readOnlyHint=tool.read_only,
             destructiveHint=tool.destructive,

@@ -170,7 +170,7 @@ async def a_tool_of_an_mcp_server_on_the_loop(backend: Backend) -> None:
 
 @guilty
 async def an_import_on_the_loop(backend: Backend) -> None:
-    import memweld.engine.remote.engine  # noqa: F401
+    import memweld.transfer.copier  # noqa: F401
 
 
 # watching
@@ -255,7 +255,7 @@ def test_what_blocks_is_caught(name: str) -> None:
     found = in_a_fresh_interpreter(name)
     assert found["blocked"] or found["imported"]
     if name == "an_import_on_the_loop":
-        assert "memweld.engine.remote.engine" in found["imported"]
+        assert "memweld.transfer.copier" in found["imported"]
 
 
 if __name__ == "__main__":

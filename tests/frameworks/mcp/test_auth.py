@@ -93,7 +93,8 @@ class Issuer:
 def issuer(keys: RSAKeyPair, backend: Backend, *required: str, **arguments: Any) -> Issuer:
     auth = jwt_auth(keys.public_key, issuer=ISSUER, audience=AUDIENCE, required_scopes=required)
     # Stateless, so that a bare message needs no session.
-    return Issuer(keys, create_app(backend, auth=auth, **{"stateless": True, **arguments}))
+    options: dict[str, Any] = {"stateless": True, **arguments}
+    return Issuer(keys, create_app(backend, auth=auth, **options))
 
 
 def text_of(result: Any) -> str:

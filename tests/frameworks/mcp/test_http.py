@@ -28,7 +28,7 @@ from starlette.routing import Route
 
 from memweld import Backend, BackendUnavailableError, ConfigurationError, connect
 from memweld.mcp import create_app, create_server
-from memweld.mcp.http import MAX_BODY_BYTES
+from memweld.mcp.http_messages import MAX_BODY_BYTES
 from memweld.testing import HashEmbedder
 from memweld.testing.serving import serving
 
@@ -483,9 +483,9 @@ sys.stderr.write("closed\\n")
 
 HANGING = """
 import sys, time, memweld
-from memweld.mcp import create_server, running
+from memweld.mcp import create_server, http_server
 
-running.GRACE_SECONDS, running._LAST_SECONDS = 0.3, 0.2
+http_server.GRACE_SECONDS, http_server._LAST_SECONDS = 0.3, 0.2
 server = create_server(memweld.connect("sqlite://"))
 
 @server.tool

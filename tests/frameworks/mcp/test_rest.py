@@ -23,12 +23,12 @@ from starlette.routing import Mount
 
 from memweld import Backend, InvalidInputError, Memory, connect
 from memweld.mcp import create_app
-from memweld.mcp.principal import Caller
+from memweld.mcp.principal import Principal
 from memweld.mcp.rest import rest_routes
 from memweld.testing import HashEmbedder
 from memweld.testing.serving import serving
 
-Identify = Callable[[Request], Caller]
+Identify = Callable[[Request], Principal]
 
 
 @pytest.fixture
@@ -39,17 +39,17 @@ def backend() -> Iterator[Backend]:
 
 def trusted(user_id: str | None = None) -> Identify:
     """A loopback server without authentication and its default user."""
-    return lambda _: Caller(user_id=user_id)
+    return lambda _: Principal(user_id=user_id)
 
 
 TOKENS = {
-    "anas": Caller(user_id="ana", locked=True, verified=True, agents=False),
-    "bobs": Caller(user_id="bob", locked=True, verified=True, agents=False),
-    "service": Caller(user_id="svc", verified=True),
+    "anas": Principal(user_id="ana", locked=True, verified=True, agents=False),
+    "bobs": Principal(user_id="bob", locked=True, verified=True, agents=False),
+    "service": Principal(user_id="svc", verified=True),
 }
 
 
-def by_token(request: Request) -> Caller:
+def by_token(request: Request) -> Principal:
     word, _, token = request.headers.get("authorization", "").partition(" ")
     if not word:
         raise HTTPException(401, "A token is needed.", headers={"WWW-Authenticate": "Bearer"})
@@ -308,7 +308,7 @@ class TestWhoseMemory:
         assert backend.user("bob").state("ns")["k"] == 1
 
     def test_one_memory_is_served_alone(self, backend: Backend) -> None:
-        bound = Caller(user_id="ana", locked=True)
+        bound = Principal(user_id="ana", locked=True)
         with client_of(backend.user("ana"), lambda _: bound) as http:
             assert http.put("/memory/ns/k", json={"value": 1}).status_code == 200
             assert error(http.get("/users/bob/memory/ns/k")) == (403, "AccessDeniedError")
@@ -389,7 +389,7 @@ class TestFailures:
         assert error(http.get("/memory/ns/k")) == (503, "BackendUnavailableError")
 
     def test_a_strangers_exception_shows_its_type(self, backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
-        def broken(_: Request) -> Caller:
+        def broken(_: Request) -> Principal:
             raise ZeroDivisionError("the password is 4711")
 
         with client_of(backend, broken) as http, caplog.at_level(logging.ERROR, "memweld.mcp"):

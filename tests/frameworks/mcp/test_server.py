@@ -341,7 +341,7 @@ class TestMemoriesById:
     def test_a_session_forgets_whom_it_named_longest_ago(
         self, backend: Backend, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("memweld.mcp.principal.MAX_NAMED", 2)
+        monkeypatch.setattr("memweld.mcp.access.MAX_SESSION_SCOPES", 2)
         anas = backend.user("ana").add("Ana's")[0].id
 
         async def use(client: Client[Any]) -> None:

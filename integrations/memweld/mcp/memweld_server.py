@@ -1,0 +1,230 @@
+"""`MemweldServer`: a FastMCP server with validated messages on every transport and a guarded HTTP."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import Any, Literal, cast
+
+import uvicorn
+from fastmcp import FastMCP
+from fastmcp.server.context import reset_transport, set_transport
+from fastmcp.server.http import HostOriginProtection, StarletteWithLifespan
+from fastmcp.server.server import Transport
+from fastmcp.utilities.logging import temporary_log_level
+from mcp.server.lowlevel.server import NotificationOptions
+from mcp.server.streamable_http import EventStore
+from starlette.middleware import Middleware as ASGIMiddleware
+
+from ..errors import ConfigurationError
+from .access import AccessPolicy, new_session
+from .http import build_app
+from .http_messages import SSE_PATH
+from .http_server import HttpServer, ShutdownWatchdog, listen, require_loopback
+from .jsonrpc import METHODS, CountingWriter, ValidatingReader
+from .stdio import stdio_streams
+
+__all__ = ["MemweldServer"]
+
+DEFAULT_PORT = 8710
+
+
+class MemweldServer(FastMCP[Any]):
+    """A FastMCP server whose sessions answer errors as the protocol has them, on every transport.
+
+    Over HTTP it is never open by accident: see `run_http_async` and `http_app`.
+
+    Attributes:
+        access: Decides whose memory a request may touch, for every tool and route.
+    """
+
+    def __init__(self, *args: Any, access: AccessPolicy, open_to_anyone: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)  # pyright: ignore[reportUnknownMemberType]
+        self.access = access
+        self._open_to_anyone = open_to_anyone
+        self._writers: set[CountingWriter] = set()
+        self._watchdog: ShutdownWatchdog | None = None
+        # Every transport of FastMCP 3.4 hands a session's streams to the low-level server's `run`.
+        self._run_session = self._mcp_server.run
+        self._mcp_server.run = self._run_validated
+
+    async def _run_validated(
+        self,
+        read_stream: Any,
+        write_stream: Any,
+        initialization_options: Any,
+        raise_exceptions: bool = False,
+        stateless: bool = False,
+    ) -> None:
+        handled = self._mcp_server.request_handlers
+        served = {method for method, kind in METHODS.items() if kind in handled} | {"initialize", "ping"}
+        writer = CountingWriter(write_stream)
+        reader = ValidatingReader(read_stream, writer, served, initialized=stateless)
+        self._writers.add(writer)
+        try:
+            with new_session():
+                await self._run_session(
+                    cast("Any", reader), cast("Any", writer), initialization_options, raise_exceptions, stateless
+                )
+        finally:
+            self._writers.discard(writer)
+
+    def run(self, transport: Transport | None = None, show_banner: bool | None = None, **transport_kwargs: Any) -> None:
+        """Serve until stdin ends, or over HTTP until a signal; see `run_stdio_async` and `run_http_async`."""
+        with ShutdownWatchdog() as self._watchdog:
+            super().run(transport, show_banner, **transport_kwargs)
+
+    async def run_stdio_async(
+        self,
+        show_banner: bool = False,  # noqa: ARG002
+        log_level: str | None = None,
+        stateless: bool = False,
+    ) -> None:
+        """Serve this process's stdin and stdout until stdin ends.
+
+        There is never a banner: FastMCP's looks for a newer version on the network.
+        """
+        token = set_transport("stdio")
+        options = self._mcp_server.create_initialization_options(NotificationOptions(tools_changed=True))
+        try:
+            with temporary_log_level(log_level):
+                async with self._lifespan_manager(), stdio_streams() as (reader, writer):
+                    await self._mcp_server.run(reader, writer, options, stateless=stateless)
+        finally:
+            reset_transport(token)
+
+    def http_app(  # noqa: PLR0917 - the signature is FastMCP's
+        self,
+        path: str | None = None,
+        middleware: list[ASGIMiddleware] | None = None,
+        json_response: bool | None = None,
+        stateless_http: bool | None = None,
+        transport: Literal["http", "streamable-http", "sse"] = "http",
+        event_store: EventStore | None = None,
+        retry_interval: int | None = None,
+        host_origin_protection: HostOriginProtection | None = None,
+        allowed_hosts: list[str] | None = None,
+        allowed_origins: list[str] | None = None,
+    ) -> StarletteWithLifespan:
+        """Make the Starlette application: streamable HTTP at ``path``, SSE at ``/sse``, ``/health``.
+
+        Without authentication it serves programs on its own machine only, at every address.
+
+        Args:
+            path: Where streamable HTTP is; ``/mcp`` if not given.
+            middleware: ASGI middleware around the endpoints.
+            json_response: Whether answers are plain JSON rather than a stream of one event. Then a tool of yours cannot
+                report progress or ask the client back.
+            stateless_http: Whether any replica may serve any request; there is no SSE then.
+            transport: The transport that clients will use. The application is the same for all.
+            event_store: Keeps events for clients that come back.
+            retry_interval: When these should come back, in milliseconds.
+            host_origin_protection: Cannot be turned off.
+            allowed_hosts: Names, besides this machine's, that the Host header may have.
+            allowed_origins: Origins of web pages that may call.
+
+        Raises:
+            ConfigurationError: SSE is asked for without state, no guard, or hosts without authentication.
+        """
+        if host_origin_protection is False:
+            raise ConfigurationError("The guard of the Host header stays on; name hosts in allowed_hosts instead.")
+        if allowed_hosts and self.auth is None and not self._open_to_anyone:
+            # A proxy on this machine that calls the server by such a name would admit clients from anywhere.
+            raise ConfigurationError(
+                "allowed_hosts names what other machines call this server, which has no authentication: give it auth."
+            )
+        if transport == "sse" and stateless_http:
+            raise ConfigurationError("SSE keeps its sessions in one process and cannot be stateless; use http.")
+        app = build_app(
+            self,
+            auth=self.auth,
+            open_to_anyone=self._open_to_anyone,
+            path=path or "/mcp",
+            stateless=bool(stateless_http),
+            json_response=bool(json_response),
+            event_store=event_store,
+            retry_interval=retry_interval,
+            allowed_hosts=allowed_hosts or (),
+            allowed_origins=allowed_origins or (),
+            middleware=middleware or (),
+        )
+        if transport == "sse":
+            app.state.path = SSE_PATH
+        return app
+
+    def _audience(self) -> str:
+        """Whom the server serves over HTTP, for the operator."""
+        if self.auth is not None:
+            return "for whoever has a token"
+        return (
+            "WITHOUT TOKENS FOR ANYONE WHO CONNECTS"
+            if self._open_to_anyone
+            else "without tokens, for this machine only"
+        )
+
+    async def run_http_async(
+        self,
+        show_banner: bool = True,
+        *_: Any,
+        host: str | None = None,
+        port: int | None = None,
+        log_level: str | None = None,
+        uvicorn_config: dict[str, Any] | None = None,
+        stateless_http: bool | None = None,
+        stateless: bool | None = None,
+        sockets: list[socket.socket] | None = None,
+        **app_options: Any,
+    ) -> None:
+        """Serve HTTP until SIGINT or SIGTERM; then calls under way are answered, for at most ten seconds.
+
+        Args:
+            show_banner: Whether to print on stderr where the server is, once it answers.
+            host: The name or address to listen on; ``127.0.0.1`` if not given.
+            port: The port; 8710 if not given, any free one if 0.
+            log_level: Of FastMCP and uvicorn.
+            uvicorn_config: Further settings of uvicorn.
+            stateless_http: As in `http_app`.
+            stateless: The same.
+            sockets: Sockets that are bound already, instead of host and port.
+            app_options: Further options of `http_app`.
+
+        Raises:
+            ConfigurationError: There is no authentication, and other machines could connect.
+            BackendUnavailableError: The port is taken.
+        """
+        app = self.http_app(stateless_http=stateless_http if stateless_http is not None else stateless, **app_options)
+        name = host or "127.0.0.1"
+        opened = sockets if sockets is not None else listen(name, DEFAULT_PORT if port is None else port)
+        try:
+            if self.auth is None and not self._open_to_anyone:
+                require_loopback(opened)
+            settings: dict[str, Any] = {
+                "log_level": (log_level or "warning").lower(),
+                "access_log": False,
+                # The address that a proxy reports is not the one that has connected.
+                "proxy_headers": False,
+                "server_header": False,
+                "timeout_graceful_shutdown": 3,
+                "lifespan": "on",
+                "ws": "none",
+                **(uvicorn_config or {}),
+            }
+
+            def announce(port: int) -> None:
+                shown = f"[{name}]" if ":" in name else name
+                if show_banner:
+                    sys.stderr.write(f"memweld: {self._audience()}, serving http://{shown}:{port}{app.state.path}\n")
+                    sys.stderr.flush()
+
+            server = HttpServer(
+                uvicorn.Config(app, **settings),
+                traffic=app.state.traffic,
+                has_pending=lambda: any(writer.pending for writer in self._writers),
+                announce=announce,
+                watchdog=self._watchdog,
+            )
+            with temporary_log_level(log_level):
+                await server.serve(sockets=opened)
+        finally:
+            for one in opened:
+                one.close()
