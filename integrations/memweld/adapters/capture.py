@@ -17,7 +17,14 @@ from .failures import FailurePolicy
 from .messages import fit_fact, fit_message
 from .options import TurnOptions
 
-__all__ = ["TurnCapture", "spoken_by"]
+__all__ = ["TurnCapture", "is_unfinished", "spoken_by"]
+
+_UNFINISHED = "unfinished"
+
+
+def is_unfinished(message: ChatMessage) -> bool:
+    """Whether `TurnCapture.begin` wrote it, and no run has ended or failed with it since."""
+    return bool((message.native or {}).get(_UNFINISHED))
 
 
 def spoken_by(messages: Iterable[ChatMessage], user_names: Iterable[str]) -> list[ChatMessage]:
@@ -58,8 +65,12 @@ class TurnCapture:
             MemweldError: The write fails and ``on_error`` is ``raise``.
         """
         if messages and session_id is not None and self.options.captures:
+            marked = [
+                dataclasses.replace(message, native={**(message.native or {}), _UNFINISHED: True})
+                for message in messages
+            ]
             with self._failures.guard("keeping what the user says"):
-                self._write(memory, messages, session_id, "history", infer=False)
+                self._write(memory, marked, session_id, "history", infer=False)
 
     def end(
         self,

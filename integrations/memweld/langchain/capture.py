@@ -1,29 +1,30 @@
-"""What of a turn is kept, and how: the choice of messages, the filter that has the last word, and the writing."""
+"""The messages of a turn that may be kept: the option ``keep``, and the filter that has the last word."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import copy
+import functools
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 
-import anyio.to_thread
 from langchain_core.messages import BaseMessage, HumanMessage, RemoveMessage
 from langchain_core.runnables import Runnable
 
 from ..errors import invalid
-from .messages import to_neutral
+from ..memory.asynchronous import in_thread
+from ..models import Captured
 from .state import Turn
 from .transcript import exchanges
 
-__all__ = ["Keep", "Keeper", "MessageFilter"]
+__all__ = ["CapturePolicy", "Keep", "MessageFilter"]
 
 Keep: TypeAlias = Literal["turn", "user", "history", "facts"]
-"""What is kept of a turn: all of it; what the user said; its messages without facts; its facts without messages."""
+"""Which part of a turn is kept: all of it; the user's words; its messages without facts; its facts without messages."""
 
 MessageFilter: TypeAlias = (
     Callable[[list[BaseMessage]], Sequence[BaseMessage] | Awaitable[Sequence[BaseMessage]]] | Runnable[Any, Any]
@@ -32,12 +33,10 @@ MessageFilter: TypeAlias = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keeper:
-    """Keeps turns. The fields are the options of `MemweldMiddleware`."""
+class CapturePolicy:
+    """Chooses the messages to keep. The fields are options of `MemweldMiddleware`."""
 
     keep: Keep
-    background: bool
-    infer: bool | None
     message_filter: MessageFilter | None
 
     def __post_init__(self) -> None:
@@ -48,8 +47,18 @@ class Keeper:
             rule = "it is a function or a Runnable that takes messages and returns those that may be stored"
             raise invalid("message_filter", given, rule, "Pass one, or leave it out.")
 
+    @property
+    def captured(self) -> Captured:
+        """The part of a turn, in the words of `Memory.capture`."""
+        return self.keep if self.keep in ("history", "facts") else "turn"
+
+    def candidates(self, turn: Turn, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+        """The messages of the turn that the filter is asked about."""
+        spoken = turn.messages(messages)
+        return [message for message in spoken if isinstance(message, HumanMessage)] if self.keep == "user" else spoken
+
     def permitted(self, turn: Turn, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-        """What may be kept of the turn.
+        """The messages of the turn that may be kept.
 
         Args:
             turn: The running turn.
@@ -58,58 +67,28 @@ class Keeper:
         Raises:
             Exception: Whatever the filter raises.
         """
-        candidates = self._candidates(turn, messages)
-        given = self.message_filter
-        if given is None:
+        candidates = self.candidates(turn, messages)
+        if self.message_filter is None:
             return candidates
-        call = _call(given)
+        call = _call(self.message_filter)
         kept: list[BaseMessage] = []
         for exchange in exchanges(candidates):
-            result = call([_own(message) for message in exchange])
-            kept += _checked(_awaited(result) if inspect.isawaitable(result) else result)
+            result = call(list(map(_copied, exchange)))
+            kept += _validated(_awaited(result) if inspect.isawaitable(result) else result)
         return kept
 
-    async def apermitted(self, turn: Turn, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-        """What may be kept of the turn; an asynchronous filter is awaited here, another is called in a thread."""
-        candidates = self._candidates(turn, messages)
-        given = self.message_filter
-        if given is None:
+    async def permitted_async(self, turn: Turn, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+        """`permitted` for async code: an asynchronous filter is awaited, another is called in a thread."""
+        candidates = self.candidates(turn, messages)
+        if self.message_filter is None:
             return candidates
+        call = _call(self.message_filter, asynchronous=True)
         kept: list[BaseMessage] = []
         for exchange in exchanges(candidates):
-            own = [_own(message) for message in exchange]
-            call = _call(given, asynchronous=True)
-            result = call(own) if _is_async(call) else await anyio.to_thread.run_sync(call, own)
-            result = await result if inspect.isawaitable(result) else result
-            kept += _checked(result)
+            work = functools.partial(call, list(map(_copied, exchange)))
+            result = work() if _is_async(call) else await in_thread(work)
+            kept += _validated(await result if inspect.isawaitable(result) else result)
         return kept
-
-    def write(self, turn: Turn, messages: Sequence[BaseMessage], *, infer: bool | None) -> None:
-        """Keep these messages of the turn.
-
-        Raises:
-            MemweldError: They cannot be kept.
-        """
-        if messages:
-            turn.memory.capture(
-                [to_neutral(message) for message in messages],
-                session_id=turn.session_id,
-                infer=infer,
-                keep=self.keep if self.keep in ("history", "facts") else "turn",
-                background=self.background,
-            )
-
-    def marks(self, turn: Turn, state: Any, kept: Sequence[BaseMessage]) -> dict[str, Any]:
-        """What the thread's checkpoint learns of a turn that is dealt with: ids, and no text."""
-        marks: dict[str, Any] = {"memweld_seen": state["messages"][-1].id} if state["messages"] else {}
-        is_in_history = turn.session_id is not None and self.keep != "facts" and bool(kept) and kept[0].id is not None
-        if is_in_history and turn.earlier_until is not None and state.get("memweld_before") is None:
-            marks["memweld_before"] = kept[0].id
-        return marks
-
-    def _candidates(self, turn: Turn, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-        said = turn.messages(messages)
-        return [message for message in said if isinstance(message, HumanMessage)] if self.keep == "user" else said
 
 
 def _call(given: MessageFilter, *, asynchronous: bool = False) -> Callable[[Any], Any]:
@@ -134,7 +113,7 @@ def _awaited(result: Awaitable[Any]) -> Any:
         return thread.submit(contextvars.copy_context().run, asyncio.run, wait()).result()
 
 
-def _own(message: BaseMessage) -> BaseMessage:
+def _copied(message: BaseMessage) -> BaseMessage:
     """A copy that a filter may change: the agent's messages and checkpoints are not its business."""
     try:
         return copy.deepcopy(message)
@@ -143,7 +122,7 @@ def _own(message: BaseMessage) -> BaseMessage:
         return message.model_copy(update=fields)
 
 
-def _checked(result: object) -> list[BaseMessage]:
+def _validated(result: object) -> list[BaseMessage]:
     """The messages that a filter returned; anything else stores nothing, lest a mistake let something pass."""
     rule = f"the message filter must return a list of messages, not {type(result).__name__}"
     if isinstance(result, (list, tuple)):

@@ -8,8 +8,9 @@ from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import BaseMessage
 
 from ..adapters.binding import MemorySource, validate_source
-from ..memory.asynchronous import AsyncHistory
+from ..memory.asynchronous import AsyncHistory, in_thread
 from ..memory.facets import History
+from ..memory.transcript import read_window
 from ..validation import validate_key, validate_limit
 from .binding import memory_of_run
 from .messages import to_langchain, to_neutral
@@ -27,7 +28,8 @@ class MemweldChatMessageHistory(BaseChatMessageHistory):
         memory: A memory; or a backend, then each call is for the user that the surrounding run or
             `memweld.user_scope` names.
         session_id: The session, 1 to 512 characters.
-        limit: How many messages reading returns at most, the latest; all if None.
+        limit: How many messages reading returns at most, the latest that every provider takes: beginning with the user,
+            tool calls and results whole. The session exactly as it is, if None.
 
     Raises:
         InvalidInputError: An argument breaks a rule.
@@ -54,7 +56,9 @@ class MemweldChatMessageHistory(BaseChatMessageHistory):
         Raises:
             MemweldError: The history cannot be read.
         """
-        return [to_langchain(message) for message in self._history.messages(self._limit)]
+        history = self._history
+        stored = history.messages() if self._limit is None else read_window(history, limit=self._limit)
+        return [to_langchain(message) for message in stored]
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Append the messages, all or none. One whose id the session has replaces that message.
@@ -71,7 +75,7 @@ class MemweldChatMessageHistory(BaseChatMessageHistory):
 
     async def aget_messages(self) -> list[BaseMessage]:
         """The messages, oldest first, without blocking the event loop."""
-        return [to_langchain(message) for message in await self._ahistory.messages(self._limit)]
+        return await in_thread(lambda: self.messages)
 
     async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Append the messages without blocking the event loop."""

@@ -2,69 +2,64 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from typing import Any, Literal, Optional, TypeGuard, TypeVar
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Optional, TypeGuard, TypeVar
 
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
-from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import BaseMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphBubbleUp
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.runtime import Runtime
 from langgraph.types import Command
-from typing_extensions import TypeVarTuple, Unpack
+from typing_extensions import Unpack
 
 from ..adapters.binding import MemorySource, validate_source
-from ..errors import invalid
+from ..adapters.capture import TurnCapture
+from ..adapters.failures import FailurePolicy
+from ..adapters.options import TurnKeywords, TurnOptions
+from ..adapters.recall import TurnRecall
 from ..memory.asynchronous import in_thread
-from ..memory.recall import DEFAULT_BUDGET
-from ..validation import validate_key, validate_limit
-from .capture import Keep, Keeper, MessageFilter
-from .recall import Reader, logger
+from ..models import ChatMessage
+from ..validation import validate_key
+from .capture import CapturePolicy, Keep, MessageFilter
+from .messages import to_neutral
+from .recall import TurnReader
 from .state import MemweldState, Turn, turn_of
 from .transcript import injected
 
 __all__ = ["MemweldMiddleware"]
 
 T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
-
-
-async def _in_thread(work: Callable[[Unpack[Ts]], T], *args: Unpack[Ts], slow: bool = False) -> T:
-    return await in_thread(functools.partial(work, *args), slow=slow)
+_logger = logging.getLogger("memweld.langchain")
 
 
 class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
-    """What is remembered reaches the model, and what is said is remembered, without a tool call.
+    """Memories reach the model, and the conversation is remembered, without a tool call.
 
     Once per run the memories that fit the user's last message are put at the end of the system message, marked as
-    data. They reach the model alone: neither the agent's messages nor its checkpoints hold them. When the turn is over
-    its new messages go into the session's history and what the user said becomes memories; if the model or a tool
-    raises, what the user said is kept and the error goes on. One object serves many users, threads and event loops.
+    data. They reach the model alone: neither the agent's messages nor its checkpoints hold them. The user's message
+    joins the session's history when the model is first asked. When the turn is over, its other messages follow, and
+    the user's words become memories. If the model or a tool raises, or the run is cancelled, the user's words are
+    kept and the error goes on. One object serves many users, threads and event loops.
 
     Args:
         memory: A memory; or a backend, then each run is for the user whom it names: the authenticated user, the runtime
             context, ``configurable`` or `memweld.user_scope`.
-        recall_limit: How many memories at most; 0 for no recall.
-        recall_budget: How many characters of memories at most.
-        capture: Whether turns are kept, and who waits for it. ``True`` or ``awaited``: the run does. ``background``: it
-            waits for the history alone; facts follow, in order within the session, and what goes wrong with them is
-            logged. `flush` waits for them; ``backend.close()`` and the end of the program do for a while.
-        keep: What is kept. ``turn``: the turn's messages as history, and its facts; ``user``: of both only what the
-            user said; ``history`` or ``facts``: one of the two.
-        message_filter: What may be stored: a function (or a Runnable, as `langchain_core.messages.filter_messages`
-            makes it), synchronous or asynchronous, that takes a human message with the messages that followed it and
-            returns those that may be kept, changed if need be, under their ids. Nothing else reaches the memory. If it
-            raises, nothing is stored, and ``on_error`` says whether the run ends.
-        infer: Whether the backend's LLM extracts facts from a turn; None means if there is one.
+        keep: The part of a turn that is kept. ``turn``: its messages as history, and its facts; ``user``: of both only
+            the user's words; ``history`` or ``facts``: one of the two.
+        message_filter: Decides which messages may be stored: a function (or a Runnable, as
+            `langchain_core.messages.filter_messages` makes it), synchronous or asynchronous. It takes a human message
+            with the messages that followed it and returns those that may be kept, changed if need be, under their ids.
+            Nothing else reaches the memory, and nothing before the turn is over. If it raises, nothing is stored, and
+            ``on_error`` says whether the run ends.
         session_id: The session of every run; if None the run's ``thread_id``. Without either only facts are kept.
         load_history: Whether messages of the session that the agent does not have itself (it has no checkpointer, or
             another framework began the session) are put before the model.
-        history_limit: How many of those at most, the latest.
-        on_error: What a failing memory does to a run. ``warn``: it is logged and the run goes on; ``raise``: it ends.
-            A run without a user, or with two, always raises.
+        **options: `memweld.adapters.options.TurnOptions`: ``recall_limit``, ``recall_budget``, ``min_score``,
+            ``recency``, ``kinds``, ``capture``, ``infer``, ``history_limit``, ``on_error``.
 
     Raises:
         InvalidInputError: An argument breaks a rule.
@@ -77,34 +72,24 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         self,
         memory: MemorySource,
         *,
-        recall_limit: int = 5,
-        recall_budget: int = DEFAULT_BUDGET,
-        capture: bool | Literal["awaited", "background"] = True,
         keep: Keep = "turn",
         message_filter: MessageFilter | None = None,
-        infer: bool | None = None,
         session_id: str | None = None,
         load_history: bool = True,
-        history_limit: int = 50,
-        on_error: Literal["raise", "warn"] = "warn",
+        **options: Unpack[TurnKeywords],
     ) -> None:
         super().__init__()
         self.tools = []
-        if on_error not in ("raise", "warn"):
-            raise invalid("on_error", on_error, "it is raise or warn", "Choose one.")
-        if capture not in (True, False, "awaited", "background"):
-            raise invalid("capture", capture, "it is true, false, awaited or background", "Choose one.")
-        self._captures = capture is not False
-        self._keeper = Keeper(keep=keep, background=capture == "background", infer=infer, message_filter=message_filter)
-        self._reader = Reader(
+        chosen = TurnOptions(**options)
+        self._failures = FailurePolicy(chosen.on_error, _logger, passing=(GraphBubbleUp,))
+        self._policy = CapturePolicy(keep=keep, message_filter=message_filter)
+        self._capture = TurnCapture(chosen, self._failures)
+        self._reader = TurnReader(
             source=validate_source(memory),
-            recall_limit=validate_limit(recall_limit, name="recall_limit", minimum=0),
-            recall_budget=validate_limit(recall_budget, name="recall_budget", maximum=10_000_000),
+            recall=TurnRecall(chosen, self._failures),
+            failures=self._failures,
             session_id=None if session_id is None else validate_key("session_id", session_id),
-            capture=self._captures,
             load_history=load_history,
-            history_limit=validate_limit(history_limit, name="history_limit"),
-            raises=on_error == "raise",
         )
 
     # LangGraph passes `config` to a hook that asks for it with this spelling of the type, even on Python 3.10, where
@@ -133,9 +118,11 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
     ) -> ModelResponse[Any]:
         """Put the recalled memories and the session's past before the model."""
         turn = turn_of(request.state) or self._reader.open(request.state, request.runtime, None)
+        if opening := self._opening(turn, request.state):
+            self._capture.begin(turn.memory, opening, session_id=turn.session_id)
         try:
             return handler(self._with_memory(request, turn))
-        except Exception as error:
+        except BaseException as error:
             self._rescue(turn, request.state, error)
             raise
 
@@ -145,28 +132,30 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         """Put the recalled memories and the session's past before the model."""
         turn = turn_of(request.state) or await _in_thread(self._reader.open, request.state, request.runtime, None)
         try:
+            if opening := self._opening(turn, request.state):
+                await self._capture.begin_async(turn.memory, opening, session_id=turn.session_id)
             return await handler(self._with_memory(request, turn))
-        except Exception as error:
+        except BaseException as error:
             await self._arescue(turn, request.state, error)
             raise
 
     def wrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]]
     ) -> ToolMessage | Command[Any]:
-        """Keep what the user said if the tool ends the run."""
+        """Keep the user's words if the tool ends the run."""
         try:
             return handler(request)
-        except Exception as error:
+        except BaseException as error:
             self._rescue(turn_of(request.state), request.state, error)
             raise
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]]
     ) -> ToolMessage | Command[Any]:
-        """Keep what the user said if the tool ends the run."""
+        """Keep the user's words if the tool ends the run."""
         try:
             return await handler(request)
-        except Exception as error:
+        except BaseException as error:
             await self._arescue(turn_of(request.state), request.state, error)
             raise
 
@@ -177,13 +166,14 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         config: Optional[RunnableConfig] = None,  # noqa: UP045
     ) -> dict[str, Any] | None:
         """Keep the finished turn."""
-        if not self._captures:
+        if not self._capture.options.captures:
             return None
         turn = turn_of(state) or self._reader.open(state, runtime, config)
-        kept: list[BaseMessage] | None = None
-        with self._reader.attempting("the message filter", (Exception,)):
-            kept = self._keeper.permitted(turn, state["messages"])
-        return None if kept is None else self._capture(turn, state, kept)
+        with self._failures.guard("the message filter"):
+            kept = self._policy.permitted(turn, state["messages"])
+            self._capture.end(turn.memory, _neutral(kept), session_id=turn.session_id, keep=self._policy.captured)
+            return self._marks(turn, state, kept)
+        return None
 
     async def aafter_agent(
         self,
@@ -192,13 +182,16 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         config: Optional[RunnableConfig] = None,  # noqa: UP045
     ) -> dict[str, Any] | None:
         """Keep the finished turn."""
-        if not self._captures:
+        if not self._capture.options.captures:
             return None
         turn = turn_of(state) or await _in_thread(self._reader.open, state, runtime, config)
-        kept: list[BaseMessage] | None = None
-        with self._reader.attempting("the message filter", (Exception,)):
-            kept = await self._keeper.apermitted(turn, state["messages"])
-        return None if kept is None else await _in_thread(self._capture, turn, state, kept, slow=True)
+        with self._failures.guard("the message filter"):
+            kept = await self._policy.permitted_async(turn, state["messages"])
+            await self._capture.end_async(
+                turn.memory, _neutral(kept), session_id=turn.session_id, keep=self._policy.captured
+            )
+            return self._marks(turn, state, kept)
+        return None
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until the facts that were captured in the background before are kept, of all users of the memory.
@@ -213,42 +206,53 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
 
     async def aflush(self, timeout: float | None = None) -> bool:
         """Wait for them without blocking the event loop."""
-        return await _in_thread(self.flush, timeout, slow=True)
+        return await in_thread(functools.partial(self.flush, timeout), slow=True)
 
     def _with_memory(self, request: ModelRequest[Any], turn: Turn) -> ModelRequest[Any]:
         return injected(request, self._reader.block(turn, request.messages), turn.earlier)
 
-    def _capture(self, turn: Turn, state: Any, kept: Sequence[BaseMessage]) -> dict[str, Any] | None:
-        with self._reader.attempting("capture"):
-            self._keeper.write(turn, kept, infer=self._keeper.infer)
-            return self._keeper.marks(turn, state, kept)
-        return None
+    def _opening(self, turn: Turn, state: Any) -> list[ChatMessage]:
+        """The messages to write before the model is first asked.
 
-    def _loses(self, turn: Turn | None, error: Exception) -> TypeGuard[Turn]:
+        A `before_model` hook (redaction, say) has changed them by now. A filter decides later, on the whole exchange.
+        """
+        messages: Sequence[BaseMessage] = state["messages"]
+        is_asked_first = self._policy.message_filter is None and self._policy.captured != "facts"
+        if turn.session_id is None or not is_asked_first or not turn.is_beginning(messages):
+            return []
+        return _neutral(self._policy.candidates(turn, messages))
+
+    def _marks(self, turn: Turn, state: Any, kept: Sequence[BaseMessage]) -> dict[str, Any]:
+        """What the thread's checkpoint learns of a turn that is dealt with: ids, and no text."""
+        marks: dict[str, Any] = {"memweld_seen": state["messages"][-1].id} if state["messages"] else {}
+        is_in_history = turn.session_id is not None and self._policy.captured != "facts"
+        is_first = turn.earlier_until is not None and state.get("memweld_before") is None
+        if is_in_history and is_first and kept and kept[0].id is not None:
+            marks["memweld_before"] = kept[0].id
+        return marks
+
+    def _is_lost(self, turn: Turn | None, error: BaseException) -> TypeGuard[Turn]:
         """Whether this error ends the run of a turn that is to be kept; LangChain skips `after_agent` then."""
-        return turn is not None and self._captures and not isinstance(error, GraphBubbleUp)
+        return turn is not None and self._capture.options.captures and not isinstance(error, GraphBubbleUp)
 
-    def _rescue(self, turn: Turn | None, state: Any, error: Exception) -> None:
-        if self._loses(turn, error):
-            with _rescuing():
-                self._save(turn, self._keeper.permitted(turn, state["messages"]))
+    def _rescue(self, turn: Turn | None, state: Any, error: BaseException) -> None:
+        if self._is_lost(turn, error):
+            with self._failures.rescue("the user's words"):
+                kept = _neutral(self._policy.permitted(turn, state["messages"]))
+                self._capture.rescue(turn.memory, kept, session_id=turn.session_id, keep=self._policy.captured)
 
-    async def _arescue(self, turn: Turn | None, state: Any, error: Exception) -> None:
-        if self._loses(turn, error):
-            with _rescuing():
-                kept = await self._keeper.apermitted(turn, state["messages"])
-                await _in_thread(self._save, turn, kept, slow=True)
-
-    def _save(self, turn: Turn, kept: Sequence[BaseMessage]) -> None:
-        """Keep what the user said in a run that fails."""
-        said = [message for message in kept if isinstance(message, HumanMessage)]
-        # Verbatim: the LLM that extracts is likely to fail as this one did, and equal texts are stored once.
-        self._keeper.write(turn, said, infer=False)
+    async def _arescue(self, turn: Turn | None, state: Any, error: BaseException) -> None:
+        if self._is_lost(turn, error):
+            with self._failures.rescue("the user's words"):
+                kept = _neutral(await self._policy.permitted_async(turn, state["messages"]))
+                await self._capture.rescue_async(
+                    turn.memory, kept, session_id=turn.session_id, keep=self._policy.captured
+                )
 
 
-@contextlib.contextmanager
-def _rescuing() -> Generator[None]:
-    try:
-        yield
-    except Exception:  # noqa: BLE001 - the run's own error is the one to be seen
-        logger.warning("memweld: what the user said in a failing run could not be kept", exc_info=True)
+def _neutral(messages: Sequence[BaseMessage]) -> list[ChatMessage]:
+    return [to_neutral(message) for message in messages]
+
+
+async def _in_thread(work: Callable[..., T], *args: Any) -> T:
+    return await in_thread(functools.partial(work, *args))

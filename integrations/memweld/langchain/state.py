@@ -1,4 +1,4 @@
-"""What the middleware keeps for the length of a run, out of reach of checkpoints, clients and serialisers."""
+"""The running turn of the middleware, out of reach of checkpoints, clients and serialisers."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ __all__ = ["MemweldState", "Turn", "turn_of"]
 class Turn(str):
     """The running turn.
 
-    To everybody else it is the word ``memweld``: LangGraph streams the private state in the modes ``values`` and
-    ``updates``, and whoever writes a stream down must not write down memories.
+    To all other code it is the word ``memweld``: LangGraph streams the private state in the modes ``values`` and
+    ``updates``, and a program that writes a stream down must not write down memories.
 
     Attributes:
         memory: The user's memory.
         session_id: The session, if the run has one.
-        hits: What was found for the user's message, best first: more than go before the model, where some of them may
-            only repeat what stands there already.
+        hits: The memories that fit the user's message, best first: more than go before the model, where some of them
+            may only repeat what stands there already.
         earlier: The session's messages that the agent does not hold itself.
         earlier_until: The id of the last of them, then and in later runs of the thread.
-        said: The turn's messages when the run began.
+        opening: The turn's messages when the run began.
         before: The ids of all of the agent's messages when the run began.
     """
 
@@ -41,7 +41,7 @@ class Turn(str):
     hits: Sequence[Hit]
     earlier: Sequence[BaseMessage]
     earlier_until: str | None
-    said: Sequence[BaseMessage]
+    opening: Sequence[BaseMessage]
     before: frozenset[str | None]
 
     def __new__(cls, **_fields: Any) -> Self:
@@ -53,15 +53,19 @@ class Turn(str):
         return self
 
     def messages(self, current: Sequence[BaseMessage]) -> list[BaseMessage]:
-        """The turn's messages as they are now: what began it and what came since.
+        """The turn's messages as they are now: those that began it and those that came since.
 
-        A message that another middleware changed (redacted, say) is taken as it is now; one that it took away to save
+        A message that another middleware changed (redacted, say) is taken as it is now. One that it took away to save
         room is still part of the turn.
         """
         now = {message.id: message for message in current}
-        began = [now.get(message.id, message) for message in self.said]
+        opening = [now.get(message.id, message) for message in self.opening]
         since = [message for message in current if message.id not in self.before]
-        return [message for message in (*began, *since) if is_spoken(message)]
+        return [message for message in (*opening, *since) if is_spoken(message)]
+
+    def is_beginning(self, current: Sequence[BaseMessage]) -> bool:
+        """Whether the agent has said nothing yet in this run."""
+        return all(message.id in self.before for message in current)
 
 
 class MemweldState(AgentState[Any]):

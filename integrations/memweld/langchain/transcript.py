@@ -1,4 +1,4 @@
-"""What of an agent's messages belongs to the running turn, and what of a session can stand before a model."""
+"""The messages of an agent: which belong to the running turn, and where the session's past and memories go."""
 
 from __future__ import annotations
 
@@ -6,24 +6,15 @@ from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 from langchain.agents.middleware import ModelRequest
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from .messages import neutral_text
 
-__all__ = [
-    "exchanges",
-    "holds_no_past",
-    "injected",
-    "is_spoken",
-    "last_human_text",
-    "shown_texts",
-    "turn_start",
-    "well_formed",
-]
+__all__ = ["exchanges", "injected", "is_spoken", "last_human_text", "shown_texts", "turn_start"]
 
 
 def is_spoken(message: BaseMessage) -> bool:
-    """Whether it was said in the conversation: no prompt, and no summary that a middleware made of the messages."""
+    """Whether it belongs to the conversation: no prompt, and no summary that a middleware made of the messages."""
     # SummarizationMiddleware (langchain 1.x) replaces old messages by a HumanMessage that carries this mark.
     return not isinstance(message, SystemMessage) and message.additional_kwargs.get("lc_source") != "summarization"
 
@@ -32,12 +23,15 @@ def _is_human(message: BaseMessage) -> bool:
     return isinstance(message, HumanMessage) and is_spoken(message)
 
 
-def turn_start(messages: Sequence[BaseMessage], kept: Container[str | None]) -> int:
+def turn_start(
+    messages: Sequence[BaseMessage], kept: Container[str | None], unfinished: Container[str | None] = ()
+) -> int:
     """Where the turn begins that memory has not seen yet.
 
     Args:
         messages: The agent's messages; those of a checkpointed thread begin with turns of the past.
-        kept: The ids that the session's history has already.
+        kept: The ids of messages whose turn is kept.
+        unfinished: The ids of messages that were written when a run began which never ended.
 
     Returns:
         The index behind the last message that is kept. Where none is (a new thread, or a caller without ids), that of
@@ -45,11 +39,13 @@ def turn_start(messages: Sequence[BaseMessage], kept: Container[str | None]) -> 
     """
     humans = [index for index, message in enumerate(messages) if _is_human(message)]
     known = next((index for index in range(len(messages) - 1, -1, -1) if messages[index].id in kept), None)
+    later = humans if known is None else [index for index in humans if index > known]
+    if lost := [index for index in later if messages[index].id in unfinished]:
+        return lost[0]
     if known is not None:
         # A caller who sends the whole conversation again: LangGraph 1.x wrote ids into the human messages it was
-        # given, while the answers between them are new objects. What answers a message that is kept is kept.
-        following = [index for index in humans if index > known]
-        return following[0] if known in humans and following else known + 1
+        # given, while the answers between them are new objects. The answer to a kept message is kept.
+        return later[0] if known in humans and later else known + 1
     start = humans[-1] if humans else len(messages)
     while start - 1 in humans:
         start -= 1
@@ -57,7 +53,7 @@ def turn_start(messages: Sequence[BaseMessage], kept: Container[str | None]) -> 
 
 
 def exchanges(messages: Iterable[BaseMessage]) -> list[list[BaseMessage]]:
-    """The messages in groups: a human message and what followed it."""
+    """The messages in groups: a human message and all that followed it."""
     groups: list[list[BaseMessage]] = []
     for message in messages:
         if not groups or _is_human(message):
@@ -67,43 +63,14 @@ def exchanges(messages: Iterable[BaseMessage]) -> list[list[BaseMessage]]:
 
 
 def shown_texts(messages: Iterable[BaseMessage]) -> set[str]:
-    """What the user and the agent say in these messages, each as a memory of it would read."""
+    """The words of the user and the agent in these messages, each as a memory of it would read."""
     spoken = (message for message in messages if isinstance(message, (HumanMessage, AIMessage)) and message.content)
     return {neutral_text(message) for message in spoken}
 
 
 def last_human_text(messages: Sequence[BaseMessage]) -> str:
-    """What the user said last; empty where nothing was said."""
+    """The user's last words; empty where there are none."""
     return next((str(message.text) for message in reversed(messages) if _is_human(message)), "")
-
-
-def well_formed(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """The messages without tool calls that nobody answered and answers that nobody called for.
-
-    Sessions that were cut, interrupted or written elsewhere have them, and providers refuse a request with one.
-    """
-    kept: list[BaseMessage] = []
-    index = 0
-    while index < len(messages):
-        message = messages[index]
-        index += 1
-        if isinstance(message, ToolMessage):
-            continue
-        calls = {call["id"] for call in message.tool_calls} if isinstance(message, AIMessage) else set[str | None]()
-        answers: list[ToolMessage] = []
-        while calls and index < len(messages) and isinstance(answer := messages[index], ToolMessage):
-            answers.append(answer)
-            index += 1
-        if calls == {answer.tool_call_id for answer in answers}:
-            kept += [message, *answers]
-        elif text := str(message.text):
-            kept.append(AIMessage(content=text, id=message.id, name=message.name))
-    return kept
-
-
-def holds_no_past(messages: Sequence[BaseMessage]) -> bool:
-    """Whether these messages from before the turn are prompts only, so that the agent has nothing of the session."""
-    return all(isinstance(message, SystemMessage) for message in messages)
 
 
 def injected(request: ModelRequest[Any], block: str, earlier: Sequence[BaseMessage]) -> ModelRequest[Any]:

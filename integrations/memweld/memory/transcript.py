@@ -38,8 +38,8 @@ def model_window(
 ) -> list[ChatMessage]:
     """The latest messages of a session, as a request that every provider takes.
 
-    Whole exchanges (what the user said, and all that followed) are taken from the end as far as they fit. Of a last
-    exchange that is too long alone, the user's message stays with the latest steps that fit.
+    Whole exchanges (a message of the user, and all that followed it) are taken from the end as far as they fit. Of a
+    last exchange that is too long alone, the user's message stays with the latest steps that fit.
 
     Args:
         messages: The session, oldest first.
@@ -82,21 +82,25 @@ def read_window(
     return model_window(messages, limit=limit, characters=characters, prompts=prompts, open_end=open_end)
 
 
-def read_tail(history: History, limit: int | None) -> list[ChatMessage]:
-    """The end of a session that is kept: at least ``limit`` messages, and back to a message of the user.
+def read_tail(history: History, limit: int | None, before: str | None = None) -> list[ChatMessage]:
+    """The latest messages of a session: ``limit`` of them, and more if the user's last message lies further back.
+
+    Args:
+        history: The session.
+        limit: How many messages; all if None.
+        before: The id of the message behind the last one to read; the end of the session if None.
 
     Raises:
-        MemweldError: The session cannot be read.
+        MemoryNotFoundError: The session has no message with the id ``before``.
     """
-    messages = history.messages(limit)
-    if limit is not None:
-        page = messages
-        for _ in range(_MAX_PAGES):
-            # The last exchange may be longer than the limit: the user's message belongs to it.
-            if not page or len(page) < min(limit, _PAGE) or any(message.role == "user" for message in page):
-                break
-            page = history.messages(_PAGE, page[0].id)
-            messages = [*page, *messages]
+    messages = page = history.messages(limit, before)
+    asked = limit
+    for _ in range(_MAX_PAGES):
+        if not page or asked is None or len(page) < asked or any(message.role == "user" for message in page):
+            break
+        asked = _PAGE
+        page = history.messages(asked, page[0].id)
+        messages = [*page, *messages]
     return messages
 
 
@@ -142,32 +146,26 @@ def _says_something(message: ChatMessage) -> bool:
 
 
 def _exchanges(steps: Sequence[Step]) -> list[list[Step]]:
-    """The steps in groups that begin with what the user said; steps before the first such message are left out."""
+    """The steps in groups that begin with a message of the user; steps before the first such message are left out."""
     exchanges: list[list[Step]] = []
-    was_user = False
     for step in steps:
-        is_user = step[0].role == "user"
-        if is_user and not was_user:
+        if step[0].role == "user":
             exchanges.append([])
         if exchanges:
             exchanges[-1].append(step)
-        was_user = is_user
     return exchanges
 
 
 def _latest_steps(exchange: Sequence[Step], count: int | None, size: int | None) -> list[Step]:
-    """Of an exchange that is too long: the user's last message, cut if need be, and the latest steps that fit."""
-    if count is not None and count < 1:
-        return []
-    place = max(place for place, step in enumerate(exchange) if step[0].role == "user")
-    (said,) = exchange[place]
+    """Of an exchange that is too long: the user's message, cut if need be, and the latest steps that fit."""
+    (said,) = exchange[0]
     if size is not None and _size(said) > size:
         said = dataclasses.replace(said, content=said.text[-size:], native=None)
         if not said.content:
             return []
     count, size = _rest([[said]], count, size)
     taken: list[Step] = []
-    for step in reversed(exchange[place + 1 :]):
+    for step in reversed(exchange[1:]):
         if _fits([step], count, size):
             taken.append(step)
             count, size = _rest([step], count, size)

@@ -155,7 +155,10 @@ def test_other_frameworks_read_the_same_messages(backend: Backend, history: Memw
         {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "low"}},
     ]
     assert kept[4].content == [{"type": "text", "text": "Looking."}]
-    assert kept[4].tool_calls == (ToolCall(id="c1", name="weather", arguments={"town": "Porto", "days": [1, 2]}),)
+    assert kept[4].tool_calls == (
+        ToolCall(id="c1", name="weather", arguments={"town": "Porto", "days": [1, 2]}),
+        ToolCall(id="c2", name="x", arguments={"__raw__": "{"}),
+    )
     assert (kept[5].tool_call_id, kept[5].name) == ("c1", "weather")
 
 

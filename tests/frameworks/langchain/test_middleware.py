@@ -34,6 +34,7 @@ from memweld import (
     connect,
 )
 from memweld.langchain import MemweldMiddleware, memory_tools
+from memweld.memory.transcript import INTERRUPTED
 from memweld.testing import HashEmbedder, Mode
 from memweld.testing.langchain import ScriptedChatModel, tool_call
 from memweld.testing.llm import ScriptedExtractor, facts
@@ -338,7 +339,8 @@ def test_the_past_can_be_left_out_or_cut(ana: Memory) -> None:
     begin_elsewhere(ana, "t")
     cases: list[tuple[dict[str, Any], list[str]]] = [
         ({"load_history": False}, []),
-        ({"history_limit": 1}, ["Noted: nine"]),
+        ({"history_limit": 1}, ["My train leaves at nine"]),
+        ({"history_limit": 2}, ["My train leaves at nine", "Noted: nine"]),
     ]
     for options, expected in cases:
         model = ScriptedChatModel(["At nine."])
@@ -356,7 +358,7 @@ def test_prompts_stay_before_the_past(ana: Memory) -> None:
     assert shown == ["Be brief.", "My train leaves at nine", "Noted: nine", "When?"]
 
 
-def test_calls_without_answers_do_not_reach_the_model(ana: Memory) -> None:
+def test_every_call_that_reaches_the_model_has_an_answer(ana: Memory) -> None:
     ana.history("t").append(
         [
             {"role": "tool", "content": "an answer to nothing", "tool_call_id": "lost"},
@@ -374,8 +376,16 @@ def test_calls_without_answers_do_not_reach_the_model(ana: Memory) -> None:
     model = ScriptedChatModel(["Rain."])
     invoke(create_agent(model, middleware=[MemweldMiddleware(ana, recall_limit=0)]), "Well?", session="t")
     shown = model.calls[0].messages
-    assert [str(message.text) for message in shown] == ["Weather?", "Looking.", "Again?", "", "Rain.", "Well?"]
-    assert [bool(message.tool_calls) for message in shown if isinstance(message, AIMessage)] == [False, True]
+    assert [str(message.text) for message in shown] == [
+        "Weather?",
+        "Looking.",
+        INTERRUPTED,
+        "Again?",
+        "",
+        "Rain.",
+        "Well?",
+    ]
+    assert [message.tool_call_id for message in shown if isinstance(message, ToolMessage)] == ["1", "2"]
 
 
 # interruptions
@@ -404,7 +414,7 @@ def test_a_resumed_run_has_its_memory_and_is_kept_once(ana: Memory, mode: Mode) 
         checkpointer=InMemorySaver(),
     )
     invoke(agent, "Tell me of the rain", mode, "t")
-    assert len(spoken(ana, "t")) == 3
+    assert spoken(ana, "t")[3:] == [("user", "Tell me of the rain")]
     invoke(agent, Command(resume={"decisions": [{"type": "approve"}]}), mode, "t")
     for call in model.calls:
         assert "Ana likes rain" in str(call.messages[0].text)
