@@ -37,7 +37,7 @@ from rich.table import Table
 import memweld
 from memweld import Memory
 from memweld.autogen import MemweldChatCompletionContext, MemweldMemory
-from memweld.engine.search.embedders import StaticEmbedder
+from memweld.engine.search.static_model import StaticEmbedder
 from memweld.testing.autogen import ScriptedChatCompletionClient
 
 PLACES = "Porto Braga Lisbon Faro Evora Coimbra Lagos Sintra Aveiro Tomar Beja Guarda Viseu Setubal Leiria".split()

@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 import memweld
-from memweld.engine.search.embedders import StaticEmbedder
+from memweld.engine.search.static_model import StaticEmbedder
 from memweld.langchain import MemweldStore
 
 WORDS = "bees tram river tiles sardines ficus hotel market bridge cellar music garden winter letter bread sea".split()

@@ -19,7 +19,7 @@ import numpy as np
 from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
-from memweld.engine.search.embedders import StaticEmbedder
+from memweld.engine.search.static_model import StaticEmbedder
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "MEM0_TELEMETRY": "false", "ANONYMIZED_TELEMETRY": "false"}
 

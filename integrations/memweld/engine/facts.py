@@ -20,13 +20,12 @@ from .extraction.llm import ExtractionFailedError, GuardedLLM, load_llm
 from .extraction.mem0.side_effects import finds_entities
 from .lazy_lock import Loading
 from .protocol import ItemDraft, KeyedDraft
-from .search.batch_embed import pack
-from .search.embedder_check import EmbedderOfFile
+from .search.embedder_check import EmbedderCheck
 from .search.embedder_factory import load_embedder
 from .search.embedders import GuardedEmbedding
 from .search.item_store import ItemStore
 from .search.reindex import Progress, Reindexing
-from .search.state_texts import Records
+from .search.state_texts import StateTexts
 from .sql import owners
 from .sql.database import Database
 from .sql.items import ItemRow, Items, RowTemplate, text_hash
@@ -74,9 +73,9 @@ class Facts:
         self._database = database
         self._embedding = GuardedEmbedding(load_embedder(embedder))
         place = "" if mirror is None else f" in {mirror.name}"
-        self._claim = claim = EmbedderOfFile(database, self._embedding.fingerprint + place)
+        self._claim = claim = EmbedderCheck(database, self._embedding.fingerprint + place)
         self.delivery: Delivery | None = None
-        self.records = Records(database, self._embedding, claim)
+        self.records = StateTexts(database, self._embedding, claim)
         self._items = Items(database)
         self._store = self._make_store(mirror, 1_000_000 * cache_mb)
         self._llm = llm, llm_timeout
@@ -123,7 +122,7 @@ class Facts:
 
     def pack(self, texts: Sequence[str]) -> Packed:
         """Embed texts that are to be restored."""
-        return pack(texts, self._embedding, self._claim)
+        return self._store.pack(texts)
 
     # adding
 

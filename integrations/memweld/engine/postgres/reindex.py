@@ -44,7 +44,7 @@ class PostgresReindexing(Reindexing):
             ConfigurationError: This role does not see all users; or somebody began to reindex for another embedder.
         """
         database = cast("PostgresDatabase", self._database)
-        target = self._claim.named(len(self._embedding.embed("memory")))
+        target = self._claim.name(len(self._embedding.embed("memory")))
         database.check_all("a change of the embedder")
         with database.acting_for(Scope.stored(None, None)):
             if not self._begin(target):
@@ -63,7 +63,7 @@ class PostgresReindexing(Reindexing):
     def _begin(self, target: str) -> bool:
         """Say what is wanted, and forget what was begun for something else; False if there is nothing to do."""
         with self._database.writing() as connection:
-            held, begun = self._claim.held(connection), _begun(connection)
+            held, begun = self._claim.stored(connection), _begun(connection)
             if begun is not None and begun.removesuffix(_MOVING) != target:
                 self._without_writers(connection)
                 for table in _TABLES:

@@ -1,4 +1,4 @@
-"""The indexes in RAM, of all users together below a number of bytes: the ones used longest ago go first."""
+"""The indexes of all users in RAM, below a number of bytes together. The least recently used go first."""
 
 from __future__ import annotations
 
@@ -7,40 +7,49 @@ from collections import OrderedDict, deque
 
 from ..sql.database import Connection
 from .snapshot import Snapshot
-from .vector_index import Index
+from .vector_index import VectorIndex
 
 __all__ = ["IndexCache", "OutrunError"]
 
-# So many erasures during one search are known by their user; during more of them everything is dropped.
-_KNOWN_ERASURES = 256
+# The cache remembers whom this many erasures concerned. If more of them happen during one search, it drops every index.
+_REMEMBERED_ERASURES = 256
 
 
 class OutrunError(Exception):
-    """The index knows rows that the transaction does not see: another that began later has read them in."""
+    """The index knows rows that this transaction does not see, because a later transaction has read them in."""
 
 
 class IndexCache:
-    """The indexes that were used last. Thread-safe.
+    """The indexes that searches used last. Thread-safe.
 
     Args:
-        maximum_bytes: What all of them together may take; the one in use may go beyond it.
+        maximum_bytes: The limit for all indexes together; the one in use may exceed it.
 
     Attributes:
         maximum_bytes: The same.
-        forgotten: How often something was forgotten.
+        erasures: How many times `forget` was called.
     """
 
     def __init__(self, *, maximum_bytes: int = 512 * 1024 * 1024) -> None:
         self.maximum_bytes = maximum_bytes
         self.begin()
 
+    def begin(self) -> None:
+        """Hold nothing, as at first. A forked child calls this while it has no other thread."""
+        self._lock = threading.Lock()
+        self._indexes: OrderedDict[int, VectorIndex] = OrderedDict()
+        self._sizes: dict[int, int] = {}
+        self._bytes = 0
+        self.erasures = 0
+        self._last_erased: deque[int] = deque(maxlen=_REMEMBERED_ERASURES)
+
     @property
     def bytes(self) -> int:
-        """About how much RAM they take."""
+        """About how much RAM the indexes take."""
         return self._bytes
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of indexes."""
         return len(self._indexes)
 
     def read(self, connection: Connection, root: int, *, anew: bool = False) -> Snapshot | None:
@@ -48,14 +57,14 @@ class IndexCache:
 
         Args:
             connection: In a transaction.
-            root: Whose.
-            anew: Whether to read them all, and to forget what is known of them.
+            root: The root owner.
+            anew: Whether to drop the index and read all rows again.
 
         Raises:
-            OutrunError: The transaction is older than what is known of the root; not with ``anew``.
+            OutrunError: The transaction is older than the index; never with ``anew``.
         """
         if anew:
-            index = Index()
+            index = VectorIndex()
             index.refresh(connection, root)
             snapshot, size = index.snapshot(), index.bytes
             with self._lock:
@@ -63,7 +72,7 @@ class IndexCache:
             self._account(root, index, size)
             return snapshot
         with self._lock:
-            index = self._indexes.setdefault(root, Index())
+            index = self._indexes.setdefault(root, VectorIndex())
             self._indexes.move_to_end(root)
         with index.lock:
             if not index.refresh(connection, root):
@@ -75,31 +84,22 @@ class IndexCache:
     def forget(self, root: int) -> None:
         """Drop one root's index; the root's next search reads anew."""
         with self._lock:
-            self.forgotten += 1
-            self._last_forgotten.append(root)
+            self.erasures += 1
+            self._last_erased.append(root)
             self._drop(root)
 
     def forget_again(self, since: int) -> None:
-        """Drop what was forgotten since ``forgotten`` said this: a search that began before may have read it anew."""
+        """Drop the indexes forgotten since ``erasures`` had this value: an older search may have read one in again."""
         with self._lock:
-            count = self.forgotten - since
-            for root in list(self._last_forgotten)[-count:] if count <= _KNOWN_ERASURES else list(self._indexes):
+            count = self.erasures - since
+            for root in list(self._last_erased)[-count:] if count <= _REMEMBERED_ERASURES else list(self._indexes):
                 self._drop(root)
 
     def _drop(self, root: int) -> None:
         self._indexes.pop(root, None)
         self._bytes -= self._sizes.pop(root, 0)
 
-    def begin(self) -> None:
-        """Hold nothing, as at first: in a forked child, where no other thread runs."""
-        self._lock = threading.Lock()
-        self._indexes: OrderedDict[int, Index] = OrderedDict()
-        self._sizes: dict[int, int] = {}
-        self._bytes = 0
-        self.forgotten = 0
-        self._last_forgotten: deque[int] = deque(maxlen=_KNOWN_ERASURES)
-
-    def _account(self, root: int, index: Index, size: int) -> None:
+    def _account(self, root: int, index: VectorIndex, size: int) -> None:
         with self._lock:
             if self._indexes.get(root) is not index:
                 return

@@ -1,4 +1,4 @@
-"""The embedders that `connect` takes: the static default, fastembed's, those of mem0 and of LangChain."""
+"""Makes the embedder that `connect` names: the static default, fastembed's, mem0's or LangChain's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any, cast
 import numpy as np
 
 from ...errors import ConfigurationError
-from .embedders import Embedder, StaticEmbedder, Vector
+from .embedders import Embedder, Vector
+from .static_model import StaticEmbedder
 
 __all__ = ["load_embedder"]
 
@@ -29,15 +30,15 @@ class _LangChainEmbedder:
 
 
 def load_embedder(embedder: Any) -> Embedder:
-    """The embedder for what `connect` was given.
+    """Make an embedder from the argument of `connect`.
 
     Args:
         embedder: None or ``"static"``; ``"fastembed"``, ``"fastembed:MODEL"`` or a fastembed ``TextEmbedding``; a mem0
             configuration; or a LangChain ``Embeddings``.
 
     Raises:
-        ConfigurationError: It is none of these, or cannot be made.
-        MissingExtraError: It is fastembed's or mem0's, which is not installed.
+        ConfigurationError: It is none of these, or the embedder cannot be made.
+        MissingExtraError: fastembed or mem0 is not installed.
     """
     if embedder is None or embedder == "static":
         return StaticEmbedder()

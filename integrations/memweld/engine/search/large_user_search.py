@@ -1,6 +1,6 @@
-"""A search for a user with too many memories to be read: candidates from the database, ranked as everybody's are.
+"""The search for users with too many memories for RAM: candidates from the database, ranked like all others.
 
-How common a word is, is counted over all memories of the scope, so that a score says the same as it does elsewhere.
+The database counts a word's frequency over all memories of the scope, so a score means the same as elsewhere.
 """
 
 from __future__ import annotations
@@ -13,38 +13,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..sql.candidates import Archive, Wanted
-from .embedders import GuardedEmbedding, Vector
-from .inverted_index import Lexicon, postings_of
-from .ranking import weight_of, weights_in
-from .snapshot import KINDS, Snapshot, as_bytes
+from .embedders import GuardedEmbedding, Vector, as_bytes
+from .inverted_index import InvertedIndex, postings_of
+from .ranking import term_weight, word_weights
+from .snapshot import KINDS, Snapshot
 from .tokenizer import pack_terms, query_words
 
-__all__ = ["excerpt"]
+__all__ = ["candidates"]
 
 
-class _CountedLexicon(Lexicon):
-    """Knows how many memories say a term in all, and which of the candidates do."""
+class _CountedInvertedIndex(InvertedIndex):
+    """Knows how many memories of the scope contain a term, and which of the candidates do."""
 
     def __init__(self, counts: Mapping[str, int], packed: Sequence[bytes]) -> None:
         super().__init__(postings_of(range(len(packed)), packed), len(packed))
         self._counts = counts
 
     def frequency(self, term: str) -> int:
-        """How many of the scope's memories say the term."""
-        # The database's dictionary may not know it: then the candidates are what there is to be counted.
+        """The number of the scope's memories that contain the term."""
+        # If the database's dictionary does not know the term, only the candidates can be counted.
         return self._counts.get(term) or super().frequency(term)
 
 
-def excerpt(
+def candidates(
     archive: Archive, embedding: GuardedEmbedding, query: str, vector: Vector, wanted: Wanted
 ) -> tuple[Snapshot, Vector, NDArray[np.bool_]] | None:
-    """The candidates and their neighbours, the query's vector, and which rows may be found; None if there are none."""
+    """The candidates and their neighbours, the query's vector, and which rows may match; None if there are none."""
     terms = sorted({term for word in query_words(query) for term in word.terms})
     counts, total = archive.counts(terms, wanted.owner), archive.total(wanted.owner)
-    nothing = _snapshot([], counts, total, len(vector))
-    weighted = embedding.for_query(query, vector, weights_in(nothing))
-    says = {term for word in query_words(query) if not word.asks for term in word.terms}
-    rows = archive.candidates({term: weight_of(nothing, term) for term in says}, as_bytes(weighted), wanted)
+    counted = _snapshot([], counts, total, len(vector))
+    weighted = embedding.for_query(query, vector, word_weights(counted))
+    telling = {term for word in query_words(query) if not word.asks for term in word.terms}
+    rows = archive.candidates({term: term_weight(counted, term) for term in telling}, as_bytes(weighted), wanted)
     if not rows:
         return None
     allowed = np.array([row[8] for row in rows], dtype=np.bool_)
@@ -53,15 +53,15 @@ def excerpt(
 
 def _snapshot(rows: Sequence[Any], counts: Mapping[str, int], total: int, dimensions: int) -> Snapshot:
     packed = [pack_terms(row[5]) for row in rows]
-    at = {row[0]: position for position, row in enumerate(rows)}
+    positions = {row[0]: position for position, row in enumerate(rows)}
     return Snapshot(
-        places=np.array([row[0] for row in rows], dtype=np.int64),
+        seqs=np.array([row[0] for row in rows], dtype=np.int64),
         owners=np.array([row[1] for row in rows], dtype=np.int64),
         kinds=np.array([KINDS[row[2]] for row in rows], dtype=np.int8),
-        previous=np.array([at.get(row[7], -1) for row in rows], dtype=np.int64),
-        moments=np.array([datetime.fromisoformat(row[4]).timestamp() for row in rows], dtype=np.float64),
+        previous=np.array([positions.get(row[7], -1) for row in rows], dtype=np.int64),
+        timestamps=np.array([datetime.fromisoformat(row[4]).timestamp() for row in rows], dtype=np.float64),
         lengths=np.array([len(each) // 4 for each in packed], dtype=np.float32),
         vectors=np.frombuffer(b"".join(row[6] for row in rows), dtype=np.float32).reshape(len(rows), dimensions),
-        lexicon=_CountedLexicon(counts, packed),
+        terms=_CountedInvertedIndex(counts, packed),
         total=total,
     )

@@ -12,9 +12,8 @@ from typing import TypeAlias
 
 from ...errors import ConfigurationError
 from ..sql.database import Connection, Database
-from .embedder_check import EmbedderOfFile
-from .embedders import GuardedEmbedding
-from .snapshot import as_bytes
+from .embedder_check import EmbedderCheck
+from .embedders import GuardedEmbedding, as_bytes
 
 __all__ = ["Progress", "Reindexing"]
 
@@ -40,7 +39,7 @@ class Reindexing:
         claim: Which embedder the file's vectors are of.
     """
 
-    def __init__(self, database: Database, embedding: GuardedEmbedding, claim: EmbedderOfFile) -> None:
+    def __init__(self, database: Database, embedding: GuardedEmbedding, claim: EmbedderCheck) -> None:
         self._database = database
         self._embedding = embedding
         self._claim = claim
@@ -52,9 +51,9 @@ class Reindexing:
             BackendUnavailableError: The embedder fails; what was done stays done.
             ConfigurationError: Somebody began to reindex the same file for another embedder meanwhile.
         """
-        target = self._claim.named(len(self._embedding.embed("memory")))
+        target = self._claim.name(len(self._embedding.embed("memory")))
         with self._database.writing() as connection:
-            if self._claim.held(connection) in (None, target):
+            if self._claim.stored(connection) in (None, target):
                 _clean(connection)
                 return 0
             _begin(connection, target)

@@ -1,7 +1,7 @@
-"""Records: the texts of state values as items, by which the values are found.
+"""The texts of state values, stored as items of the kind ``record``, by which searches find the values.
 
-They do not go through mem0, which adds nothing to a text that is kept as it stands under a key: all texts of a call are
-embedded first, and then written with their values in one transaction.
+They bypass mem0, which adds nothing to a verbatim text under a key. A call first embeds all its texts, and then writes
+them with their values in one transaction.
 """
 
 from __future__ import annotations
@@ -16,59 +16,58 @@ from ...validation import dump_json, utc_now
 from ..sql.database import Database
 from ..sql.items import Items, RowTemplate
 from ..sql.state import Keep
-from .embedder_check import EmbedderOfFile
-from .embedders import GuardedEmbedding
-from .snapshot import as_bytes
+from .embedder_check import EmbedderCheck
+from .embedders import GuardedEmbedding, as_bytes
 from .tokenizer import pack_terms
 
-__all__ = ["Records"]
+__all__ = ["StateTexts"]
 
 
-class Records:
-    """The records of all scopes.
+class StateTexts:
+    """Stores the texts of state values, of all scopes.
 
     Args:
         database: The file.
-        embedding: What makes vectors.
-        claim: Says which embedder the file's vectors are of.
+        embedding: Makes vectors.
+        embedder_check: Knows which embedder made the file's vectors.
     """
 
-    def __init__(self, database: Database, embedding: GuardedEmbedding, claim: EmbedderOfFile) -> None:
+    def __init__(self, database: Database, embedding: GuardedEmbedding, embedder_check: EmbedderCheck) -> None:
         self._database = database
         self._embedding = embedding
-        self._claim = claim
+        self._check = embedder_check
         self._items = Items(database)
 
     @contextlib.contextmanager
     def keeping(self, scope: Scope, writes: Sequence[ValueWrite]) -> Generator[Keep]:
-        """Embed the texts of the writes now, and give what stores each of them in the transaction of its value."""
-        claimed = False
+        """Embed the texts of the writes now; yield a function that stores one of them in its value's transaction."""
+        is_recorded = False
 
-        def keep(write: ValueWrite, held: str | None) -> str:
-            nonlocal claimed
+        def store(write: ValueWrite, stored_id: str | None) -> str:
+            nonlocal is_recorded
             vector = self._embedding.embed(write.text or "")
             with self._database.writing() as connection:
-                if not claimed:
-                    self._claim.claim(connection, len(vector))
-                    claimed = True
-                return self._keep(scope, write, held, as_bytes(vector))
+                if not is_recorded:
+                    self._check.record(connection, len(vector))
+                    is_recorded = True
+                return self._store(scope, write, stored_id, as_bytes(vector))
 
         with self._embedding.prepared([write.text for write in writes if write.text is not None]):
-            yield keep
+            yield store
 
-    def _keep(self, scope: Scope, write: ValueWrite, held: str | None, vector: bytes) -> str:
+    def _store(self, scope: Scope, write: ValueWrite, stored_id: str | None, vector: bytes) -> str:
         text = write.text or ""
-        before = None if held is None else self._items.get(scope, held)
+        before = None if stored_id is None else self._items.get(scope, stored_id)
         now = utc_now().isoformat()
         template = RowTemplate(
             kind="record",
             key=dump_json([write.namespace, write.key]),
             metadata=dump_json({"namespace": write.namespace, "key": write.key}),
         )
-        row = template.row(scope, text, now, memory_id=held)
+        row = template.row(scope, text, now, memory_id=stored_id)
         if before is not None:
             row = replace(row, created_at=before.created_at)
-        if held is None:
+        if stored_id is None:
             self._items.insert(row, vector, pack_terms(text))
         else:
             self._items.rewrite(row, vector, pack_terms(text))

@@ -1,7 +1,7 @@
-"""Words that ask rather than say, by language: they match half of all memories and drown the word that matters.
+"""Question words and other stop words by language: they match half of all memories and drown the word that matters.
 
-Short lists on purpose: what is left out is weighed down by how common it is in the user's memories all the same.
-Written as ``words.py`` folds words: no accents.
+The lists are short on purpose: the rarity weights reduce other common words anyway. The words are spelled as
+``tokenizer`` folds them, without accents.
 """
 
 from __future__ import annotations
@@ -56,4 +56,4 @@ STOP_WORDS: Mapping[str, frozenset[str]] = {
     "it": frozenset(_ITALIAN.split()),
     "nl": frozenset(_DUTCH.split()),
 }
-"""Language to its words; where several fit a query equally well, the first is taken."""
+"""The words of each language. If several languages fit a query equally well, the first one wins."""

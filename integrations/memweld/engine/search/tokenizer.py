@@ -1,6 +1,7 @@
-"""Words as search compares them: folded, English endings and Arabic articles off, other scripts in pairs of characters.
+"""Takes texts apart into the terms that search compares.
 
-Those are the scripts without spaces between words.
+Words are folded. English words lose their endings, Arabic words their articles. Scripts without spaces between words
+become pairs of characters.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from .stopwords import STOP_WORDS
 
 __all__ = ["QueryWord", "forget_words", "number_of", "pack_terms", "query_words", "split", "terms"]
 
-# A word: letters and digits, with the marks that belong to them, which Python's \w leaves out: combining accents,
-# vowel signs of Hebrew, Arabic and the scripts of South and Southeast Asia (without the danda, which ends sentences).
+# A word is letters and digits with their marks, which Python's \w leaves out: combining accents, and vowel signs of
+# Hebrew, Arabic and the scripts of South and Southeast Asia (without the danda, which ends sentences).
 _MARKS = (
     r"\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8"
     r"\u0900-\u0963\u0966-\u0dff\u0e00-\u0eff\u0f71-\u0f84\u1000-\u109f\u1780-\u17ff\u3099\u309a"
 )
 _WORD = re.compile(rf"(?:[^\W_]|[{_MARKS}])+")
-# The same in texts without other letters, in half the time.
+# The same for ASCII texts, in half the time.
 _ASCII_WORD = re.compile(r"[A-Za-z0-9]+")
 
-# So many words are kept folded, if they are not longer than this: about 10 MB.
-_WORDS_KEPT, _LONGEST_KEPT = 20_000, 32
+# The cache holds this many words of at most this length, folded: about 10 MB.
+_CACHED_WORDS, _LONGEST_CACHED = 20_000, 32
 # No English word is longer.
 _LONGEST_STEMMED = 40
 
@@ -46,17 +47,17 @@ _ARABIC = re.compile(r"[\u0621-\u06ff]")
 _ARABIC_FORMS = str.maketrans(
     {"\u0640": "", "\u0649": "\u064a", "\u06cc": "\u064a", "\u06a9": "\u0643", "\u0629": "\u0647"}
 )
-# What is written together with the word after it, as the stemmer light10 takes it off (Larkey, Ballesteros, Connell
-# 2007): the article, also after "and", "with", "as", "then" and "to", if two letters are left; "and", if three are.
+# Prefixes written together with a word, as the stemmer light10 removes them (Larkey, Ballesteros, Connell 2007): the
+# article, also after "and", "with", "as", "then" and "to", if two letters remain; "and", if three remain.
 _ARTICLE = re.compile(r"^(?:(?:[\u0648\u0628\u0643\u0641]?\u0627\u0644|\u0644\u0644)(?=..)|\u0648(?=...))")
 
 
 class _Stemmer(threading.local):
-    """A stemmer for each thread, because it keeps the word that it is at work on (snowballstemmer 3.1)."""
+    """A stemmer for each thread, because it stores the word it is working on (snowballstemmer 3.1)."""
 
     def __init__(self) -> None:
         stemmer = cast("Any", snowballstemmer).stemmer("english")
-        # PyStemmer 3.1 keeps words in RAM of its own, which nobody could make it forget.
+        # PyStemmer 3.1 has a cache of its own, which an erasure could not clear.
         stemmer.maxCacheSize = 0
         self.stem: Callable[[str], str] = stemmer.stemWord
 
@@ -68,10 +69,10 @@ class QueryWord(NamedTuple):
     """A word of a query.
 
     Attributes:
-        start: Where it begins in the query.
-        end: Where it ends.
-        terms: The terms by which memories are looked up.
-        asks: Whether it asks rather than says.
+        start: Its beginning in the query.
+        end: Its end.
+        terms: The terms to look up.
+        asks: Whether it is a question word or another stop word.
     """
 
     start: int
@@ -81,7 +82,7 @@ class QueryWord(NamedTuple):
 
 
 class _Forms(NamedTuple):
-    """A word folded, its terms in a memory, their numbers as the table keeps them, and its terms in a query."""
+    """A folded word, its terms in a memory, their numbers as the table stores them, and its terms in a query."""
 
     folded: str
     in_memory: tuple[str, ...]
@@ -90,7 +91,7 @@ class _Forms(NamedTuple):
 
 
 def split(text: str) -> list[str]:
-    """The words of a text as they stand."""
+    """The words of a text, unchanged."""
     return (_ASCII_WORD if text.isascii() else _WORD).findall(text)
 
 
@@ -100,34 +101,34 @@ def terms(word: str) -> tuple[str, ...]:
 
 
 def number_of(term: str) -> int:
-    """The number, of 32 bits, under which a term is kept and counted.
+    """The 32-bit number under which the table stores a term.
 
-    One term in forty thousand shares its number with one of a hundred thousand others; a memory that says the other
-    then counts as if it said the one.
+    One term in forty thousand shares its number with one of a hundred thousand others. A memory with the other term
+    then counts as if it contained this one.
     """
     return zlib.crc32(term.encode("utf-8", "surrogatepass"))
 
 
 def pack_terms(text: str) -> bytes:
-    """The numbers of a text's terms in its order, as the table keeps them: little-endian, four bytes each.
+    """The numbers of a text's terms in order, as the table stores them: little-endian, four bytes each.
 
-    They are made when the text is written, because splitting and stemming take most of the time in which memories are
-    read. Whoever changes what a term is sets the column to NULL in a migration: then they are made while reading.
+    A writer makes them once, because splitting and stemming would take most of the time of reading memories. A change
+    of this module needs a migration that sets the column to NULL; a reader then makes the terms.
     """
     words = split(text)
-    forms = _kept if text.isascii() and len(max(words, key=len, default="")) <= _LONGEST_KEPT else _forms
+    forms = _cached_forms if text.isascii() and len(max(words, key=len, default="")) <= _LONGEST_CACHED else _forms
     return b"".join([forms(word).packed for word in words])
 
 
 def query_words(query: str) -> list[QueryWord]:
     """Every word of a query, in order.
 
-    Words ask in the language that the query seems to be in, the one with the most stop words in it; where no word says
-    anything, none asks.
+    The query's language is the one with the most stop words in the query; these words ask. If all words are stop words,
+    none asks.
     """
     found = [(match, _forms(match.group())) for match in _WORD.finditer(query)]
     folded = {forms.folded for _, forms in found}
-    # The first of several languages wins; English is the first.
+    # Of several languages the first one wins, which is English.
     stop = max(STOP_WORDS.values(), key=lambda of_language: len(of_language & folded))
     if folded <= stop:
         stop = frozenset[str]()
@@ -135,17 +136,17 @@ def query_words(query: str) -> list[QueryWord]:
 
 
 def forget_words() -> None:
-    """Drop the words that are kept folded in RAM, which are those of users."""
-    _kept.cache_clear()
+    """Drop the folded words in RAM, which are words of users."""
+    _cached_forms.cache_clear()
 
 
 def _forms(word: str) -> _Forms:
-    # What is written without spaces hardly comes again, and would fill the RAM.
-    is_kept = len(word) <= _LONGEST_KEPT and (word.isascii() or not _UNSPACED.search(word))
-    return _kept(word) if is_kept else _take_apart(word)
+    # Texts without spaces hardly repeat, and would fill the RAM.
+    is_cached = len(word) <= _LONGEST_CACHED and (word.isascii() or not _UNSPACED.search(word))
+    return _cached_forms(word) if is_cached else _make_forms(word)
 
 
-def _take_apart(word: str) -> _Forms:
+def _make_forms(word: str) -> _Forms:
     folded = word.lower() if word.isascii() else _fold(word)
     parts = [part for part in _UNSPACED.split(folded) if part]
     if len(parts) == 1 and not _UNSPACED.match(folded):
@@ -159,13 +160,13 @@ def _take_apart(word: str) -> _Forms:
             in_query.append(_stem(part))
             continue
         pairs = [part[at : at + 2] for at in range(len(part) - 1)]
-        # One character alone can be asked for; of several the pairs tell more.
+        # A query may consist of a single character; in longer ones pairs tell more.
         in_memory += [*part, *pairs]
         in_query += pairs or [part]
     return _Forms(folded, tuple(in_memory), _pack(in_memory), tuple(in_query))
 
 
-_kept = lru_cache(maxsize=_WORDS_KEPT)(_take_apart)
+_cached_forms = lru_cache(maxsize=_CACHED_WORDS)(_make_forms)
 
 
 def _pack(terms: Iterable[str]) -> bytes:
@@ -180,7 +181,7 @@ def _fold(word: str) -> str:
 
 
 def _stem(word: str) -> str:
-    # Only what can be an English word; names of two or three letters, numbers and codes are what they are.
+    # Only possible English words; names of two or three letters, numbers and codes stay as they are.
     if word.isascii():
         return _stemmer.stem(word) if 3 < len(word) <= _LONGEST_STEMMED and word.isalpha() else word
     return _ARTICLE.sub("", word)

@@ -1,4 +1,4 @@
-"""Transformer embeddings by fastembed (ONNX, no PyTorch): any model that it knows, or one of your own."""
+"""Transformer embeddings by fastembed (ONNX, no PyTorch): any model that fastembed knows, or one of your own."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["DEFAULT_MODEL", "TransformerEmbedder", "load_transformer"]
 DEFAULT_MODEL = "BAAI/bge-small-en-v1.5"
 
 _HUB = "https://huggingface.co"
-_PATIENCE_SECONDS = 5.0
+_TIMEOUT_SECONDS = 5.0
 
 
 class TransformerEmbedder:
-    """A fastembed ``TextEmbedding``; queries and memories are embedded each in the model's own way.
+    """A fastembed ``TextEmbedding``. The model embeds queries and memories each in its own way.
 
     Args:
         model: The loaded model.
@@ -60,20 +60,20 @@ def load_transformer(name: str | None = None) -> TransformerEmbedder:
     except ImportError as error:
         raise missing_extra("fastembed", "fastembed") from error
     name = name or DEFAULT_MODEL
-    described = next(
+    description = next(
         (each for each in TextEmbedding.list_supported_models() if each["model"].lower() == name.lower()), None
     )
-    if described is None:
+    if description is None:
         raise ConfigurationError(
             f"fastembed does not know the model {name!r}: choose one of TextEmbedding.list_supported_models(), or pass "
             "embedder=TextEmbedding(…) with a model of your own."
         )
-    if _may_be_cached(described):
-        # An incomplete copy raises, and is downloaded.
+    if _may_be_cached(description):
+        # An incomplete copy raises; the code below downloads it.
         with contextlib.suppress(Exception):
             return TransformerEmbedder(TextEmbedding(name, local_files_only=True))
-    # fastembed 0.9 tries three times and sleeps in between, 40 seconds in all, where nobody answers.
-    if not _hub_answers():
+    # Without an answer, fastembed 0.9 tries three times and sleeps in between, 40 seconds in all.
+    if not _hub_is_reachable():
         raise ConfigurationError(
             f"The model {name!r} is not in fastembed's cache ({_cache()}), and the Hugging Face Hub cannot be reached "
             "to download it: go online once, or set FASTEMBED_CACHE_PATH to a directory that holds it."
@@ -90,28 +90,28 @@ def _cache() -> Path:
     return Path(define_cache_dir())
 
 
-def _may_be_cached(described: dict[str, Any]) -> bool:
-    """Whether the cache has a directory for the model, under the name that either of its sources gives it."""
-    sources = cast("dict[str, Any]", described.get("sources") or {})
+def _may_be_cached(description: dict[str, Any]) -> bool:
+    """Whether the cache has a directory for the model, under the name of either of its sources."""
+    sources = cast("dict[str, Any]", description.get("sources") or {})
     repository = str(sources.get("hf") or "")
-    directories = (f"models--{repository.replace('/', '--')}", f"fast-{described['model'].split('/')[-1]}")
+    directories = (f"models--{repository.replace('/', '--')}", f"fast-{description['model'].split('/')[-1]}")
     return any((_cache() / directory).is_dir() for directory in directories)
 
 
-def _hub_answers() -> bool:
+def _hub_is_reachable() -> bool:
     if os.environ.get("HF_HUB_OFFLINE", "").strip().upper() in {"1", "TRUE", "YES", "ON"}:
         return False
     hub = os.environ.get("HF_ENDPOINT") or _HUB
-    place = urlsplit(getproxies().get(urlsplit(hub).scheme) or hub)
-    address = (place.hostname or "", place.port or (80 if place.scheme == "http" else 443))
+    target = urlsplit(getproxies().get(urlsplit(hub).scheme) or hub)
+    address = (target.hostname or "", target.port or (80 if target.scheme == "http" else 443))
     answered = threading.Event()
 
-    def knock() -> None:
-        with contextlib.suppress(OSError), socket.create_connection(address, timeout=_PATIENCE_SECONDS):
+    def connect() -> None:
+        with contextlib.suppress(OSError), socket.create_connection(address, timeout=_TIMEOUT_SECONDS):
             answered.set()
 
-    # In a thread, because looking up a name has no time limit of its own.
-    knocking = threading.Thread(target=knock, daemon=True)
-    knocking.start()
-    knocking.join(_PATIENCE_SECONDS)
+    # In a thread, because a name look-up has no time limit of its own.
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(_TIMEOUT_SECONDS)
     return answered.is_set()

@@ -1,9 +1,8 @@
-"""The vectors and words of one user in RAM: they follow the table, also when another process writes.
+"""The vectors and words of one user in RAM. The index follows the table, even when another process writes.
 
-Each write of items raises a counter of the user's root owner. An index remembers the counter that it has seen, reads
-the rows that were stamped later, and after a removal counts the table's rows to find where some are gone. Their rows
-keep their position until they are a quarter of all. Arrays that a search may be reading are never written to, except
-behind its end.
+Each write of items raises a counter of the user's root owner. An index remembers the counter it has seen, and reads the
+rows stamped later. After a deletion it counts the table's rows to find the missing ones. It keeps their positions
+until they are a quarter of all. It never writes into arrays that a search may be reading, except behind their end.
 """
 
 from __future__ import annotations
@@ -18,38 +17,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..sql.database import Connection, Cursor
-from .inverted_index import Lexicon
+from .inverted_index import InvertedIndex
 from .snapshot import KINDS, Patches, Snapshot
 from .tokenizer import pack_terms
 
-__all__ = ["Index"]
+__all__ = ["VectorIndex"]
 
-_NOBODY = -1
+_NONE = -1
 _CHUNK = 4096
-# What an index takes without any rows.
+# The RAM of an index without rows, and of a session.
 _FIXED_BYTES = 4096
 _SESSION_BYTES = 200
-# So many changed vectors stand beside the matrix, or a sixteenth of its rows, before they are written into a new one.
+# This many changed vectors stand beside the matrix, or a sixteenth of its rows, before they go into a new matrix.
 _PATCHES = 64
-# Fewer dead rows than this are not worth moving the others.
+# With fewer deleted rows than this, moving the others does not pay.
 _DEAD = 64
-# Where rows are gone is looked for in so many parts, and again in those where some are, down to so few rows that their
-# places are read. If so many are gone, all are read at once.
+# To find deleted rows, the index counts the rows of this many parts, and again within parts that miss some, until a
+# part has so few rows that it reads their places. If so many are missing, it reads all places at once.
 _PARTS, _FEW, _MANY = 32, 256, 256
 
-# Terms are NULL where an older memweld wrote the row, or words are taken apart in another way by now.
-# What stands under a key was made when the key got it, not when the key was first set.
-_MOMENT = "CASE WHEN key IS NULL THEN created_at ELSE updated_at END"
-_COLUMNS = f"seq, owner, kind, session_id, {_MOMENT}, terms, vector, CASE WHEN terms IS NULL THEN text END"
+# The time of a value under a key is when the key got it, not when the key was first set.
+_TIMESTAMP = "CASE WHEN key IS NULL THEN created_at ELSE updated_at END"
+# Terms are NULL in a row whose words would be taken apart in another way by now.
+_COLUMNS = f"seq, owner, kind, session_id, {_TIMESTAMP}, terms, vector, CASE WHEN terms IS NULL THEN text END"
 
 
-class Index:
-    """The growing arrays behind the snapshots of one root.
+class VectorIndex:
+    """The growing arrays behind the snapshots of one root owner.
 
     Attributes:
-        lock: For `refresh` and `snapshot`.
-        bytes: About how much RAM it takes.
-        version: The counter up to which it knows the rows.
+        lock: A caller of `refresh` and `snapshot` holds it.
+        bytes: About how much RAM the index takes.
+        version: The root owner's counter up to which the index knows the rows.
     """
 
     def __init__(self) -> None:
@@ -60,17 +59,17 @@ class Index:
         self.version = -1
         self.bytes = _FIXED_BYTES
         self._sessions: dict[tuple[int, str], int] = {}
-        # The last row of each session.
+        # The position of each session's last row.
         self._last: list[int] = []
         self._count = 0
-        self._gone = 0
+        self._deleted = 0
         self._arrays: dict[str, NDArray[Any]] = {}
         self._patches: dict[int, NDArray[np.float32]] = {}
-        self._lexicon = Lexicon()
+        self._terms = InvertedIndex()
 
     def snapshot(self) -> Snapshot | None:
-        """Views of the rows as they are now, which later changes leave alone; None if there are none."""
-        if self._count == self._gone:
+        """Views of the present rows, which later changes leave alone; None if there are none."""
+        if self._count == self._deleted:
             return None
         arrays = {name: array[: self._count] for name, array in self._arrays.items() if name != "sessions"}
         alive = arrays.pop("alive")
@@ -80,10 +79,10 @@ class Index:
             patches = Patches(rows, np.stack(list(self._patches.values())))
         return Snapshot(
             **arrays,
-            lexicon=self._lexicon,
+            terms=self._terms,
             patches=patches,
-            alive=alive if self._gone else None,
-            gone=self._gone,
+            alive=alive if self._deleted else None,
+            deleted=self._deleted,
             total=None,
         )
 
@@ -91,7 +90,7 @@ class Index:
         """Catch up with the table as this connection's transaction sees it.
 
         Returns:
-            False if the index knows rows already that the transaction does not see: it began before them.
+            False if the index already knows rows that the transaction is too old to see.
         """
         counters = connection.execute("SELECT version, cleared FROM owners WHERE id = ?", (root,)).fetchone()
         if counters is None:
@@ -106,29 +105,29 @@ class Index:
             if not self._count:
                 self._fill(connection, root)
         except BaseException:
-            # Words and vectors must not get out of step.
+            # A half-done change would leave words and vectors out of step.
             self._begin()
             raise
         self.version = version
-        held = sum(array[: self._count].nbytes for array in self._arrays.values())
-        self.bytes = _FIXED_BYTES + held + self._lexicon.bytes + _SESSION_BYTES * len(self._last)
+        used = sum(array[: self._count].nbytes for array in self._arrays.values())
+        self.bytes = _FIXED_BYTES + used + self._terms.bytes + _SESSION_BYTES * len(self._last)
         return True
 
     def _fill(self, connection: Connection, root: int) -> None:
-        """Read everything."""
+        """Read all rows."""
         self._begin()
         (count,) = connection.execute("SELECT count(*) FROM items WHERE root = ?", (root,)).fetchone()
         rows = connection.execute(f"SELECT {_COLUMNS} FROM items WHERE root = ? ORDER BY seq", (root,))
         self._add(_chunks(rows), count)
 
     def _change(self, connection: Connection, root: int) -> bool:
-        """Read what was written since; False if everything is to be read anew."""
+        """Read the rows written since; False if the index must read all rows anew."""
         rows = connection.execute(
             f"SELECT {_COLUMNS} FROM items WHERE root = ? AND stamp > ? ORDER BY seq", (root, self.version)
         ).fetchall()
-        last = int(self._arrays["places"][self._count - 1])
+        last = int(self._arrays["seqs"][self._count - 1])
         changed = [row for row in rows if row[0] <= last]
-        # New rows stand behind all others, and the table answers them in order.
+        # New rows follow all others, and the query returns them in order.
         if changed and not self._rewrite(changed):
             return False
         fresh = rows[len(changed) :]
@@ -138,14 +137,14 @@ class Index:
         return True
 
     def _add(self, chunks: Iterator[list[Any]] | Sequence[list[Any]], count: int) -> None:
-        """Append rows, about so many."""
-        said: list[bytes] = []
+        """Append rows, about ``count`` of them."""
+        added: list[bytes] = []
         for rows in chunks:
             terms = [_terms(row) for row in rows]
             self._append(
                 {
                     **_columns(rows, terms),
-                    "places": np.array([row[0] for row in rows], dtype=np.int64),
+                    "seqs": np.array([row[0] for row in rows], dtype=np.int64),
                     "sessions": np.array([self._session(row) for row in rows], dtype=np.int64),
                     "previous": self._neighbours(rows),
                     "vectors": _vectors(rows),
@@ -153,16 +152,16 @@ class Index:
                 },
                 count,
             )
-            said += terms
-        if said:
-            self._lexicon = self._lexicon.extended(said)
+            added += terms
+        if added:
+            self._terms = self._terms.extended(added)
 
     def _rewrite(self, rows: list[Any]) -> bool:
-        """Give rows other contents; False if everything is to be read anew."""
-        at = np.searchsorted(self._arrays["places"][: self._count], [row[0] for row in rows])
+        """Change the contents of rows; False if the index must read all rows anew."""
+        at = np.searchsorted(self._arrays["seqs"][: self._count], [row[0] for row in rows])
         vectors = _vectors(rows)
         sessions = [self._session(row) for row in rows]
-        known = np.array_equal(self._arrays["places"][at], [row[0] for row in rows])
+        known = np.array_equal(self._arrays["seqs"][at], [row[0] for row in rows])
         if (
             not known
             or 2 * len(rows) > self._count
@@ -171,7 +170,7 @@ class Index:
         ):
             return False
         terms = [_terms(row) for row in rows]
-        self._lexicon.replace(at.tolist(), terms)
+        self._terms.replace(at.tolist(), terms)
         for name, values in _columns(rows, terms).items():
             self._overwrite(name, at, values)
         self._patches.update(zip(at.tolist(), vectors, strict=True))
@@ -186,99 +185,99 @@ class Index:
             self._patches = {}
 
     def _remove(self, connection: Connection, root: int, cleared: int) -> bool:
-        """Take out the rows that the table no longer has; False if everything is to be read anew."""
+        """Remove the rows that the table no longer has; False if the index must read all rows anew."""
         if cleared <= self.version:
             return True
-        gone = self._missing(connection, root)
-        if self._gone + len(gone) == self._count:
+        missing = self._missing(connection, root)
+        if self._deleted + len(missing) == self._count:
             return False
-        if len(gone):
-            self._bury(gone)
-        if self._gone > max(_DEAD, self._count // 4):
+        if len(missing):
+            self._mark_deleted(missing)
+        if self._deleted > max(_DEAD, self._count // 4):
             self._compact()
         return True
 
     def _missing(self, connection: Connection, root: int) -> NDArray[np.int64]:
-        """Where the rows stand that the table no longer has.
+        """The positions of rows that the table no longer has.
 
-        To count rows takes a tenth of the time of reading their places. A row that is new stands behind all others, so
-        that no count makes up for a row that is gone with one that is not known yet.
+        Counting rows takes a tenth of the time of reading their places. New rows follow all others, so no new row can
+        hide a missing one in a count.
         """
         alive = np.flatnonzero(self._arrays["alive"][: self._count])
-        places = self._arrays["places"][alive]
+        seqs = self._arrays["seqs"][alive]
         found: list[NDArray[np.int64]] = []
-        parts = [(0, len(places))]
+        parts = [(0, len(seqs))]
         while parts:
             first, last = parts.pop()
             if last - first <= _FEW:
-                found.append(alive[first:last][~_there(connection, root, places[first:last])])
+                found.append(alive[first:last][~_exists(connection, root, seqs[first:last])])
                 continue
             ends = np.linspace(first, last, _PARTS + 1).astype(np.int64).tolist()
             pieces = list(pairwise(ends))
-            counts = _counts(connection, root, [(int(places[a]), int(places[b - 1])) for a, b in pieces])
+            counts = _counts(connection, root, [(int(seqs[a]), int(seqs[b - 1])) for a, b in pieces])
             lost = [b - a - count for (a, b), count in zip(pieces, counts, strict=True)]
             if sum(lost) > _MANY:
-                found.append(alive[first:last][~_there(connection, root, places[first:last])])
+                found.append(alive[first:last][~_exists(connection, root, seqs[first:last])])
             else:
                 parts += [piece for piece, missing in zip(pieces, lost, strict=True) if missing]
-        # None, if what is gone came and went since the last look.
+        # Empty if the deleted rows were also added since the last refresh.
         return np.sort(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
 
-    def _bury(self, gone: NDArray[np.int64]) -> None:
-        """Take rows out of their sessions and out of the words."""
-        self._gone += len(gone)
-        self._overwrite("alive", gone, False)
-        self._overwrite("lengths", gone, 0)
+    def _mark_deleted(self, rows: NDArray[np.int64]) -> None:
+        """Remove rows from their sessions and from the inverted index."""
+        self._deleted += len(rows)
+        self._overwrite("alive", rows, False)
+        self._overwrite("lengths", rows, 0)
         alive = self._arrays["alive"][: self._count]
         previous = self._arrays["previous"][: self._count].copy()
-        for session in set(self._arrays["sessions"][gone].tolist()) - {_NOBODY}:
+        for session in set(self._arrays["sessions"][rows].tolist()) - {_NONE}:
             while self._last[session] >= 0 and not alive[self._last[session]]:
                 self._last[session] = int(previous[self._last[session]])
-        # Who followed a row that is gone follows the one before it.
-        while len(astray := np.flatnonzero((previous >= 0) & ~alive[previous])):
-            previous[astray] = previous[previous[astray]]
-        previous[gone] = _NOBODY
+        # The successor of a deleted row now follows the row before it.
+        while len(orphans := np.flatnonzero((previous >= 0) & ~alive[previous])):
+            previous[orphans] = previous[previous[orphans]]
+        previous[rows] = _NONE
         self._arrays["previous"] = previous
-        self._lexicon.remove(gone.tolist())
-        for row in gone.tolist():
+        self._terms.remove(rows.tolist())
+        for row in rows.tolist():
             self._patches.pop(row, None)
 
     def _compact(self) -> None:
-        """Move the rows that are left together."""
+        """Close the gaps of deleted rows."""
         self._write_patches()
         alive = self._arrays["alive"][: self._count]
-        moved = np.append(np.cumsum(alive) - 1, _NOBODY)
-        self._lexicon = self._lexicon.compacted(alive)
+        new_rows = np.append(np.cumsum(alive) - 1, _NONE)
+        self._terms = self._terms.compacted(alive)
         self._arrays = {name: array[: self._count][alive] for name, array in self._arrays.items()}
-        self._arrays["previous"] = moved[self._arrays["previous"]]
-        self._last = [int(moved[row]) for row in self._last]
-        self._count, self._gone = len(self._arrays["places"]), 0
+        self._arrays["previous"] = new_rows[self._arrays["previous"]]
+        self._last = [int(new_rows[row]) for row in self._last]
+        self._count, self._deleted = len(self._arrays["seqs"]), 0
 
     def _session(self, row: Any) -> int:
         """The number of the row's session."""
         if row[3] is None:
-            return _NOBODY
+            return _NONE
         number = self._sessions.setdefault((row[1], row[3]), len(self._last))
         if number == len(self._last):
-            self._last.append(_NOBODY)
+            self._last.append(_NONE)
         return number
 
     def _neighbours(self, rows: list[Any]) -> NDArray[np.int64]:
-        """For each new row the last one before it in the same session of the same owner."""
-        before = np.full(len(rows), _NOBODY, dtype=np.int64)
-        for place, row in enumerate(rows):
+        """For each new row, the position of the preceding row in the same session of the same owner."""
+        previous = np.full(len(rows), _NONE, dtype=np.int64)
+        for offset, row in enumerate(rows):
             session = self._session(row)
-            if session != _NOBODY:
-                before[place] = self._last[session]
-                self._last[session] = self._count + place
-        return before
+            if session != _NONE:
+                previous[offset] = self._last[session]
+                self._last[session] = self._count + offset
+        return previous
 
     def _append(self, fresh: Mapping[str, NDArray[Any]], expected: int) -> None:
-        count = self._count + len(fresh["places"])
+        count = self._count + len(fresh["seqs"])
         for name, values in fresh.items():
             array = self._arrays.get(name)
             if array is None or len(array) < count:
-                # Room that nothing was written to takes no RAM. A first read knows how much it needs.
+                # Unwritten room takes no RAM. A first read knows how much it needs.
                 room = max(count, expected) if array is None else count + count // 2
                 grown = np.empty((room, *values.shape[1:]), dtype=values.dtype)
                 if array is not None:
@@ -295,24 +294,24 @@ class Index:
 
 
 def _counts(connection: Connection, root: int, ranges: Sequence[tuple[int, int]]) -> list[int]:
-    """How many rows the table has in each of these ranges of places, both ends included."""
+    """The number of the table's rows in each of these ranges of places, both ends included."""
     count = "(SELECT count(*) FROM items WHERE root = ? AND seq BETWEEN ? AND ?)"
     variables = [variable for first, last in ranges for variable in (root, int(first), int(last))]
     return list(connection.execute(f"SELECT {', '.join([count] * len(ranges))}", variables).fetchone())
 
 
-def _there(connection: Connection, root: int, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _exists(connection: Connection, root: int, seqs: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which of these places, ascending, the table has."""
-    if not len(places):
+    if not len(seqs):
         return np.zeros(0, dtype=np.bool_)
-    ends = (root, int(places[0]), int(places[-1]))
+    ends = (root, int(seqs[0]), int(seqs[-1]))
     rows = connection.execute("SELECT seq FROM items WHERE root = ? AND seq BETWEEN ? AND ?", ends).fetchall()
-    return np.isin(places, np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows)))
+    return np.isin(seqs, np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows)))
 
 
 def _chunks(rows: Cursor) -> Iterator[list[Any]]:
-    several = iter(rows)
-    while chunk := list(islice(several, _CHUNK)):
+    iterator = iter(rows)
+    while chunk := list(islice(iterator, _CHUNK)):
         yield chunk
 
 
@@ -321,11 +320,11 @@ def _terms(row: Any) -> bytes:
 
 
 def _columns(rows: list[Any], terms: list[bytes]) -> dict[str, NDArray[Any]]:
-    """What can change in a row, but for its vector."""
+    """The columns that can change in a row, except its vector."""
     return {
         "owners": np.array([row[1] for row in rows], dtype=np.int64),
         "kinds": np.array([KINDS[row[2]] for row in rows], dtype=np.int8),
-        "moments": np.array([datetime.fromisoformat(row[4]).timestamp() for row in rows], dtype=np.float64),
+        "timestamps": np.array([datetime.fromisoformat(row[4]).timestamp() for row in rows], dtype=np.float64),
         "lengths": np.array([len(each) // 4 for each in terms], dtype=np.float32),
     }
 

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 import memweld
 from memweld.cli import app
-from memweld.engine.search.embedders import GuardedEmbedding, StaticEmbedder
+from memweld.engine.search.embedders import GuardedEmbedding
+from memweld.engine.search.static_model import StaticEmbedder
 from memweld.engine.search.tokenizer import query_words
 from memweld.testing import HashEmbedder
 

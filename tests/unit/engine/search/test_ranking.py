@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import memweld
 from memweld.engine.search import tokenizer as words
-from memweld.engine.search.embedders import StaticEmbedder
-from memweld.engine.search.inverted_index import Lexicon
+from memweld.engine.search.inverted_index import InvertedIndex
 from memweld.engine.search.ranking import as_score
+from memweld.engine.search.static_model import StaticEmbedder
 from memweld.engine.search.tokenizer import forget_words, pack_terms, query_words, split, terms
 from memweld.testing import HashEmbedder
 
@@ -359,12 +359,12 @@ def test_words_follow_changes_of_another_process(connect: Callable[..., memweld.
 
 def test_a_lexicon_counts_as_it_would_from_the_start() -> None:
     texts = ["a cat and a cat", "", "the cat sat", "no such thing", "cat " * 300]
-    grown = Lexicon()
+    grown = InvertedIndex()
     for text in texts[:-1]:
         grown = grown.extended([pack_terms(text)])
     grown.replace([1, 3], [pack_terms("a dog"), pack_terms("cat")])
     grown = grown.extended([pack_terms(texts[-1])])
-    whole = Lexicon().extended([pack_terms(text) for text in (texts[0], "a dog", texts[2], "cat", texts[4])])
+    whole = InvertedIndex().extended([pack_terms(text) for text in (texts[0], "a dog", texts[2], "cat", texts[4])])
     for term in ("cat", "dog", "a", "such", "sat", "absent"):
         pairs = [
             sorted(zip(rows.tolist(), times.tolist(), strict=True))
@@ -526,8 +526,8 @@ def test_a_word_is_looked_up_once_however_often_a_query_says_it(
 ) -> None:
     say(ana, *LIFE)
     asked: list[str] = []
-    frequency = Lexicon.frequency
-    monkeypatch.setattr(Lexicon, "frequency", lambda self, term: asked.append(term) or frequency(self, term))
+    frequency = InvertedIndex.frequency
+    monkeypatch.setattr(InvertedIndex, "frequency", lambda self, term: asked.append(term) or frequency(self, term))
     ana.search("hospital Leeds " * 200)
     assert sorted(asked) == ["hospit", "leed"]
 
@@ -537,15 +537,15 @@ def test_words_kept_in_ram_are_short() -> None:
     texts = ["".join(chr(0x4E00 + (7 * at + part) % 20_000) for part in range(30)) for at in range(50)]
     for text in [*texts, "x" * 33, "é" * 33, "ก" * 5, "Straßenbahn tea"]:
         assert len(pack_terms(text)) > 0
-    assert words._kept.cache_info().currsize == 2
-    tokens = StaticEmbedder()._words
+    assert words._cached_forms.cache_info().currsize == 2
+    tokens = StaticEmbedder()._tokens
     pieces = ["tea", "x" * 33, "é" * 17, "ก" * 40, "y" * 60, "é"]
     assert [tokens.ids(piece) for piece in pieces] == [
         tokens.ids(f"{piece} a")[: len(tokens.ids(piece))] for piece in pieces
     ]
     assert tokens._of_word.cache_info().currsize == 3
     forget_words()
-    assert words._kept.cache_info().currsize == 0
+    assert words._cached_forms.cache_info().currsize == 0
 
 
 def test_words_longer_than_any_english_one_stand_as_they_are() -> None:

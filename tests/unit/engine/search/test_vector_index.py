@@ -17,7 +17,7 @@ import memweld
 from memweld.engine.search import vector_index as index_module
 from memweld.engine.search.cache import IndexCache
 from memweld.engine.search.tokenizer import pack_terms
-from memweld.engine.search.vector_index import Index
+from memweld.engine.search.vector_index import VectorIndex
 from memweld.testing import HashEmbedder
 
 Connect = Callable[..., memweld.Backend]
@@ -36,14 +36,14 @@ def connect(tmp_path: Path) -> Iterator[Connect]:
         backend.close()
 
 
-there = index_module._there
+there = index_module._exists
 
 
 def cache_of(backend: memweld.Backend) -> IndexCache:
     return backend._engine._facts._store._indexes  # type: ignore[attr-defined]
 
 
-def index_of(backend: memweld.Backend) -> Index:
+def index_of(backend: memweld.Backend) -> VectorIndex:
     (index,) = cache_of(backend)._indexes.values()
     return index
 
@@ -102,7 +102,7 @@ def test_a_delete_keeps_the_matrix(connect: Connect) -> None:
         ana.delete(memory_id)
         assert memory_id not in {hit[0] for hit in hits(ana, "tea")}
     assert index._arrays["vectors"] is matrix
-    assert index._gone == 50
+    assert index._deleted == 50
 
 
 def test_dead_rows_say_and_lend_nothing(connect: Connect) -> None:
@@ -118,7 +118,7 @@ def test_dead_rows_say_and_lend_nothing(connect: Connect) -> None:
             ana.delete(memory_id)
             for query in ("coffee", f"fact {number + 1}", f"number {number}"):
                 assert hits(ana, query) == hits(connect().user("ana"), query)
-    assert index_of(backend)._gone == 10
+    assert index_of(backend)._deleted == 10
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_what_is_gone_is_found_by_counting(
     index = index_of(backend)
     matrix = index._arrays["vectors"]
     read: list[int] = []
-    monkeypatch.setattr(index_module, "_there", lambda *given: read.append(len(given[2])) or there(*given))
+    monkeypatch.setattr(index_module, "_exists", lambda *given: read.append(len(given[2])) or there(*given))
     with sqlite3.connect(tmp_path / "memory.db") as other:
         other.executemany("DELETE FROM items WHERE id = ?", [(ids[at],) for at in gone])
         other.execute("UPDATE owners SET version = version + 1, cleared = version + 1 WHERE user_id = 'ana'")
@@ -163,7 +163,7 @@ def test_dead_rows_are_moved_away(connect: Connect) -> None:
     ana.search("tea")
     index = index_of(backend)
     assert index._count == 150
-    assert index._gone == 0
+    assert index._deleted == 0
     assert index.bytes < full * 0.75
     assert hits(ana, "fact 7 tea") == hits(connect().user("ana"), "fact 7 tea")
     ana.add("the last fact about coffee", session_id="s")
@@ -177,7 +177,7 @@ def test_a_search_at_work_keeps_its_rows(connect: Connect) -> None:
     ana.search("tea")
     before = index_of(backend).snapshot()
     assert before is not None
-    held = {name: np.array(getattr(before, name)) for name in ("places", "vectors", "previous", "lengths")}
+    held = {name: np.array(getattr(before, name)) for name in ("seqs", "vectors", "previous", "lengths")}
     for number, memory_id in enumerate(ids[:150]):
         ana.update(memory_id, f"changed {number}") if number % 2 else ana.delete(memory_id)
     fill(ana, 400)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from snowballstemmer.english_stemmer import EnglishStemmer  # pyright: ignore[reportMissingTypeStubs]
 
 import memweld
-from memweld.engine.search.embedders import GuardedEmbedding, StaticEmbedder
-from memweld.engine.search.token_cache import WordTokens
+from memweld.engine.search.embedders import GuardedEmbedding
+from memweld.engine.search.static_model import StaticEmbedder, TokenCache
 from memweld.engine.sqlite.transactions import SqliteDatabase
 from memweld.errors import BackendUnavailableError
 from memweld.testing import HashEmbedder
@@ -46,12 +46,12 @@ def test_no_token_spans_two_words() -> None:
 @example(["<unk", ">"])
 def test_tokens_word_by_word_are_those_of_the_text(parts: list[str]) -> None:
     for text in ("".join(parts), " ".join(parts)):
-        assert WordTokens(TOKENIZER).ids(text) == TOKENIZER.encode(text, add_special_tokens=False).ids
+        assert TokenCache(TOKENIZER).ids(text) == TOKENIZER.encode(text, add_special_tokens=False).ids
 
 
 @given(st.text(max_size=60))
 def test_tokens_of_any_text(text: str) -> None:
-    assert WordTokens(TOKENIZER).ids(text) == TOKENIZER.encode(text, add_special_tokens=False).ids
+    assert TokenCache(TOKENIZER).ids(text) == TOKENIZER.encode(text, add_special_tokens=False).ids
 
 
 @given(st.lists(st.lists(st.sampled_from(WORDS), min_size=1).map(" ".join), min_size=1, max_size=5))
@@ -66,9 +66,9 @@ def test_vectors_are_the_means_of_the_tokens_vectors(texts: list[str]) -> None:
 def test_words_are_forgotten() -> None:
     embedder = StaticEmbedder()
     embedder.embed_texts(["the secret word is xyzzy"])
-    assert embedder._words._of_word.cache_info().currsize == 5
+    assert embedder._tokens._of_word.cache_info().currsize == 5
     GuardedEmbedding(embedder).forget()
-    assert embedder._words._of_word.cache_info().currsize == 0
+    assert embedder._tokens._of_word.cache_info().currsize == 0
 
 
 @pytest.mark.parametrize("numbers", [[3.0, 4.0], [1e38, -1e38], [3e38] * 256, [1e-3] * 7, [0.0, 0.0]])

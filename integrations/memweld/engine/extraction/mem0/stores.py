@@ -19,9 +19,8 @@ import numpy as np
 from ....models import JSON
 from ....scope import Scope
 from ....validation import dump_json, utc_now
-from ...search.embedders import Vector
+from ...search.embedders import Vector, as_bytes
 from ...search.item_store import ItemStore
-from ...search.snapshot import as_bytes
 from ...sql import owners
 from ...sql.database import Connection, Database
 from ...sql.items import ItemRow

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ....errors import BackendUnavailableError
-from ...search.embedder_check import EmbedderOfFile
+from ...search.embedder_check import EmbedderCheck
 from ...search.embedders import GuardedEmbedding
 from ...sql.database import Connection, Database
 from ...sql.items import ItemRow, Items
@@ -90,7 +90,7 @@ class Delivery:
         database: Database,
         mirror: Mirror,
         embedding: GuardedEmbedding,
-        claim: EmbedderOfFile,
+        claim: EmbedderCheck,
     ) -> None:
         self._database = database
         self.mirror = mirror
@@ -240,10 +240,10 @@ class Delivery:
     def rebuild(self, progress: Callable[[int, int], object] | None = None) -> int:
         """Bring what the place lacks: everything for a new embedder or place, else what it has lost; how many rows."""
         dimensions = len(self._embedding.embed("memory"))
-        named = self._claim.named(dimensions)
+        named = self._claim.name(dimensions)
         with self._database.writing() as connection:
             total = int(connection.execute("SELECT count(*) FROM items").fetchone()[0])
-            if self._claim.held(connection) not in (None, named):
+            if self._claim.stored(connection) not in (None, named):
                 connection.execute("UPDATE meta SET value = ? WHERE key = 'embedder'", (named,))
                 connection.execute("DELETE FROM mem0_pending")
                 connection.execute("UPDATE items SET vector = x''")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...search.embedder_check import EmbedderOfFile
+from ...search.embedder_check import EmbedderCheck
 from ...search.embedders import GuardedEmbedding
 from ...sql.database import Database
 from .configuration import Mem0Configuration
@@ -17,7 +17,7 @@ __all__ = ["make_delivery"]
 
 
 def make_delivery(
-    configuration: Mem0Configuration, database: Database, embedding: GuardedEmbedding, claim: EmbedderOfFile
+    configuration: Mem0Configuration, database: Database, embedding: GuardedEmbedding, claim: EmbedderCheck
 ) -> Delivery:
     """Open the place; the tables first, so that a database that is closed opens nothing.
 

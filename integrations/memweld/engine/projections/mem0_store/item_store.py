@@ -45,7 +45,7 @@ class MirroredStore(ItemStore):
         super().__init__(*arguments, cache_bytes=cache_bytes)
         self._mirror = mirror
 
-    def _look(  # noqa: PLR0917 - as its base has it
+    def _select(  # noqa: PLR0917 - as its base has it
         self,
         connection: Connection,
         scope: Scope,
@@ -55,10 +55,10 @@ class MirroredStore(ItemStore):
         count: int,
         conditions: Mapping[str, Any],
     ) -> tuple[Snapshot, Vector, NDArray[np.bool_]] | None:
-        look = super()._look(connection, scope, owner, query, vectors, count, conditions)
-        if look is None:
+        selection = super()._select(connection, scope, owner, query, vectors, count, conditions)
+        if selection is None:
             return None
-        snapshot, vector, allowed = look
+        snapshot, vector, allowed = selection
         cosines = self._cosines(connection, owner, _Question(scope, query, vector, count), snapshot, allowed)
         return dataclasses.replace(snapshot, vectors=cosines[:, np.newaxis], patches=None), _ONE, allowed
 
@@ -71,7 +71,7 @@ class MirroredStore(ItemStore):
         allowed: NDArray[np.bool_],
     ) -> NDArray[np.float32]:
         """The cosine of each row that is known to be near, of the others at most that of the last, shape (n,)."""
-        cosines = np.zeros(len(snapshot.places), dtype=np.float32)
+        cosines = np.zeros(len(snapshot.seqs), dtype=np.float32)
         possible = int(allowed.sum())
         if not possible:
             return cosines
@@ -84,9 +84,9 @@ class MirroredStore(ItemStore):
                 break
             # What is filtered out here, and what others keep in the same collection, took the places.
             count = min(4 * count, _MOST)
-        if snapshot.counted is not None:
+        if snapshot.in_scope is not None:
             # How much was found besides depends on what others keep there.
-            mine = snapshot.counted[at]
+            mine = snapshot.in_scope[at]
             at, found = at[mine], found[mine]
             if wanted < int(allowed[at].sum()):
                 near_enough = found >= np.sort(found[allowed[at]])[-wanted]
@@ -129,7 +129,7 @@ class MirroredStore(ItemStore):
 def _known(snapshot: Snapshot, rows: Sequence[tuple[int, float]]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     places = np.array([row[0] for row in rows], dtype=np.int64)
     values = np.array([row[1] for row in rows], dtype=np.float32)
-    at = np.searchsorted(snapshot.places, places)
-    inside = at < len(snapshot.places)
-    inside[inside] &= snapshot.places[at[inside]] == places[inside]
+    at = np.searchsorted(snapshot.seqs, places)
+    inside = at < len(snapshot.seqs)
+    inside[inside] &= snapshot.seqs[at[inside]] == places[inside]
     return at[inside], values[inside]
