@@ -1,16 +1,16 @@
-"""An AutoGen team whose members share what is known of a user and keep a memory of their own.
+"""An AutoGen team whose members share one memory of a user, and each have a memory of their own.
 
-Run it to see two conversations of Ana, the second with a team that is built anew, and one of Bob::
+Run it to see two conversations with Ana, the second with a newly built team, and one with Bob::
 
     python examples/autogen_team.py
 
-Three memories are at work, and each is one line below:
+Three memories are at work. Each is one line below:
 
-- the user's, ``backend.user("ana")``: what Ana says is captured there once and recalled to every member;
-- a member's notes on her, ``backend.user("ana", agent_id="booker")``: what that member's tools read and write;
-- a member's own, ``backend.agent("booker")``: what it knows for all users, recalled to nobody else.
+- the user's, ``backend.user("ana")``: captures once what Ana says, and recalls it to every member;
+- a member's notes on her, ``backend.user("ana", agent_id="booker")``: that member's tools read and write it;
+- a member's own, ``backend.agent("booker")``: its knowledge for all users, recalled to no other member.
 
-Without a key a small script stands for the model. For a real one name it, and give its key::
+Without a key a small script plays the model. To use a real one, name it and supply its key::
 
     OPENAI_API_KEY=... MEMWELD_EXAMPLE_MODEL=openai:gpt-5.5 python examples/autogen_team.py
 """
@@ -32,7 +32,7 @@ from memweld import Backend
 from memweld.autogen import MemweldChatCompletionContext, MemweldMemory, memory_tools
 from memweld.testing.autogen import ModelCall, Response, ScriptedChatCompletionClient, tool_call
 
-# What each member knows of its trade, whoever the user is.
+# Each member's knowledge of its trade, for all users.
 TRADE = {
     "researcher": "The railway along the Douro is closed in January",
     "booker": "Seats in the last coach are quiet",
@@ -44,7 +44,7 @@ PROMPT = (
 
 
 def model_client(script: Callable[[ModelCall], Response]) -> ChatCompletionClient:
-    """The model that the environment names, or else a script."""
+    """The model that the environment names, else a script."""
     name = os.environ.get("MEMWELD_EXAMPLE_MODEL")
     if not name:
         return ScriptedChatCompletionClient(script)
@@ -54,7 +54,7 @@ def model_client(script: Callable[[ModelCall], Response]) -> ChatCompletionClien
 
 
 def scripted(name: str) -> Callable[[ModelCall], Response]:
-    """Note what concerns a seat, if one is a booker; then say what the prompt says is remembered."""
+    """A script: the booker notes a wish about seats; then each member repeats the memories in its prompt."""
 
     def answer(call: ModelCall) -> Response:
         said = next(line for line in reversed(call.text.splitlines()) if line.startswith("Ana: ") or "Bob: " in line)
@@ -76,7 +76,7 @@ def member(backend: Backend, user_id: str, name: str, session_id: str) -> Assist
         name,
         model_client(scripted(name)),
         system_message=PROMPT.format(name=name),
-        # One session for the team: each thing that is said stands in it once, with the name of who said it.
+        # One session for the team holds everything once, with the speaker's name.
         model_context=MemweldChatCompletionContext(shared, session_id, agent_name=name),
         tools=memory_tools(notes, ["memory"]),
         memory=[MemweldMemory(own, recall_limit=2)],
@@ -85,7 +85,7 @@ def member(backend: Backend, user_id: str, name: str, session_id: str) -> Assist
 
 
 async def talk(backend: Backend, user_id: str, session_id: str, said: str) -> None:
-    """One conversation with a team that knows nothing but what its memories hold."""
+    """One conversation with a team that knows only what its memories hold."""
     team = RoundRobinGroupChat(
         [member(backend, user_id, name, session_id) for name in TRADE], termination_condition=MaxMessageTermination(3)
     )

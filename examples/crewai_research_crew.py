@@ -2,9 +2,9 @@
 
     python examples/crewai_research_crew.py
 
-It runs two days, each in a process of its own. On the first the crew reads one source and notes what it found; on the
-second it knows what was found and what is open, reads the other source and writes the report. The days share nothing
-but a user's memory: what the user wants, the findings, and what came of yesterday's task.
+It runs two days, each in a process of its own. On the first day the crew reads one source and notes its findings. On
+the second it knows these findings and what is open, reads the other source and writes the report. The days share only a
+user's memory: the user's wishes, the findings, and the outcome of yesterday's task.
 
 Without a key the models are scripted. With MEMWELD_EXAMPLE_MODEL (such as openai/gpt-5.5, and its key) they are real.
 """
@@ -52,7 +52,7 @@ def read_source(name: str) -> str:
 
 
 def scripted() -> ScriptedLLM:
-    """What a model would do on either day: it knows of the first one only what stands before it."""
+    """A script for both days. It knows of the first day only what its prompt contains."""
 
     def research(call: ModelCall) -> Response:
         results = [message["content"] for message in call.messages if message["role"] == "tool"]
@@ -79,9 +79,9 @@ def scripted() -> ScriptedLLM:
 
 
 def work(backend: memweld.Backend, day: int) -> str:
-    """One day's work for the user of the moment; what the crew says at its end."""
+    """Do one day's work for the user of the moment; return what the crew says at the end."""
     model: Any = os.environ.get("MEMWELD_EXAMPLE_MODEL") or scripted()
-    # What the user said is the part behind the mark. The rest of a task is ours.
+    # The user's words follow the mark. The rest of a task is ours.
     memory = MemweldMemory(backend, said=lambda text: text.partition("The user says: ")[2] or None)
     tools = [read_source, *memory_tools(backend, ["tasks"])]
     researcher = Agent(

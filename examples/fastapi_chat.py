@@ -1,6 +1,6 @@
-"""A chat service for many users with one agent object: who speaks is proved by a token, and chooses the memory.
+"""A chat service for many users with one agent object. A token proves who speaks, and so selects the memory.
 
-Run it to see two users at once, one of whom tries to be the other::
+Run it to see two users, one of whom pretends to be the other::
 
     python examples/fastapi_chat.py
 
@@ -10,7 +10,7 @@ As a service, with the tokens of its users in the environment::
     python examples/fastapi_chat.py serve
     curl http://127.0.0.1:8000/chat --oauth2-bearer a-long-random-token --json '{"text": "My cat is called Tofu"}'
 
-Without a key a small script stands for the model; MEMWELD_EXAMPLE_MODEL=openai:gpt-5.5 names a real one.
+Without a key a small script plays the model; MEMWELD_EXAMPLE_MODEL=openai:gpt-5.5 names a real one.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from memweld.testing.langchain import ModelCall, ScriptedChatModel
 
 
 class Say(BaseModel):
-    """What a client may say. A field that would name a user is refused with the rest of what is not here."""
+    """A client's request. FastAPI refuses any other field, such as one that names a user."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -55,19 +55,19 @@ class Say(BaseModel):
 
 @dataclass
 class Context:
-    """What the agent is told of a run. Only the server fills it in."""
+    """The run-time context of a run. Only the server fills it in."""
 
     user_id: str
 
 
-# `async def`, since it waits for nothing: as `def` it would cost each request a thread.
+# `async def`, because it waits for nothing; as `def` it would cost each request a thread.
 async def user_of_token(
     request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
 ) -> str:
     """The user whose token the request carries; else 401."""
     sent = given.credentials.encode() if given else b""
     tokens: dict[str, str] = request.app.state.tokens
-    # All are compared, each in constant time: how long it takes tells nobody how close a guess was.
+    # It compares all tokens, each in constant time, so the response time does not tell how close a guess was.
     users = [user for user, token in tokens.items() if hmac.compare_digest(token.encode(), sent)]
     if not sent or not users:
         raise HTTPException(401, "Send a valid bearer token.", {"WWW-Authenticate": "Bearer"})
@@ -99,8 +99,8 @@ def create_app(backend: Backend, model: BaseChatModel, tokens: Mapping[str, str]
             yield
 
     def run(user: str, say: Say) -> dict[str, Any]:
-        # The user is part of the thread's id, so a thread that a client names is always one of their own. As JSON, no
-        # two pairs make the same id.
+        # The user is part of the thread's id, so clients can name only threads of their own. As JSON, no two pairs have
+        # the same id.
         config = {"configurable": {"thread_id": json.dumps([user, say.thread])}}
         return {"input": {"messages": [HumanMessage(say.text)]}, "config": config, "context": Context(user)}
 
@@ -109,7 +109,7 @@ def create_app(backend: Backend, model: BaseChatModel, tokens: Mapping[str, str]
 
     @app.post("/chat")
     async def chat(say: Say, user: User) -> dict[str, str]:
-        """One turn. Model and memory are awaited, and other users' turns go on meanwhile."""
+        """One turn. It awaits model and memory, so other users' turns go on meanwhile."""
         result = await agent.ainvoke(**run(user, say))
         return {"answer": result["messages"][-1].text}
 
@@ -126,34 +126,34 @@ def create_app(backend: Backend, model: BaseChatModel, tokens: Mapping[str, str]
 
     @app.get("/me/memories")
     async def memories(user: User) -> list[str]:
-        """What is remembered of the caller."""
+        """The caller's memories."""
         return [item.text for item in await backend.user(user).aio.all()]
 
     @app.delete("/me")
     def erase(user: User) -> dict[str, int]:
-        """Forget the caller. The methods are synchronous, hence `def`: FastAPI runs it in a thread."""
+        """Erase the caller's data. FastAPI runs a `def` in a thread, which these synchronous methods need."""
         memory = backend.user(user)
         for session in memory.sessions():
-            checkpointer.delete_thread(session.session_id)  # A checkpoint is not memory, and is not erased with it.
+            checkpointer.delete_thread(session.session_id)  # Erasing memory leaves checkpoints alone.
         return dict(memory.erase().counts)
 
     return app
 
 
 def chat_model() -> BaseChatModel:
-    """The model that the environment names, or else a script."""
+    """The model that the environment names, else a script."""
     name = os.environ.get("MEMWELD_EXAMPLE_MODEL")
     return init_chat_model(name) if name else ScriptedChatModel(scripted_answer)
 
 
 def scripted_answer(call: ModelCall) -> str:
-    """Say what the prompt says is remembered: a model has nothing else to know it from."""
+    """Repeat the memories in the prompt, the only source that a model has for them."""
     remembered = [line.partition("] ")[2] for line in call.text.splitlines() if line.startswith("- [")]
     return f"You told me: {'; '.join(remembered)}." if remembered else "I know nothing of you yet."
 
 
 async def play() -> None:
-    """Two users, and one of them in the other's clothes."""
+    """Play two users, one of whom pretends to be the other."""
     tokens = {user: secrets.token_urlsafe() for user in ("ana", "bob")}
     app = create_app(memweld.connect("sqlite://"), chat_model(), tokens)
     transport = httpx.ASGITransport(app)

@@ -1,15 +1,15 @@
 """A LangChain agent that remembers its user from one conversation, and one process, to the next.
 
-Run it to see two conversations, each in a process of its own::
+Run it to see two conversations, each in its own process::
 
     python examples/langchain_agent.py
 
-Or talk to it, one conversation per call; it remembers in the file that MEMWELD_URL names, or in your data directory::
+Or talk to it, one conversation per call. Its memory is the file in MEMWELD_URL, or one in your data directory::
 
     python examples/langchain_agent.py "My cat is called Tofu"
     python examples/langchain_agent.py "What is my cat called?"
 
-Without a key a small script stands for the model. For a real one name it, and give its provider's key::
+Without a key a small script plays the model. To use a real one, name it and supply its provider's key::
 
     MEMWELD_EXAMPLE_MODEL=openai:gpt-5.5 python examples/langchain_agent.py
 """
@@ -32,24 +32,24 @@ from memweld.testing.langchain import ModelCall, ScriptedChatModel
 
 
 def chat_model() -> BaseChatModel:
-    """The model that the environment names, or else a script."""
+    """The model that the environment names, else a script."""
     name = os.environ.get("MEMWELD_EXAMPLE_MODEL")
     return init_chat_model(name) if name else ScriptedChatModel(scripted_answer)
 
 
 def scripted_answer(call: ModelCall) -> str:
-    """Say what the prompt says is remembered: a model has nothing else to know it from."""
+    """Repeat the memories in the prompt, the only source that a model has for them."""
     remembered = [line.partition("] ")[2] for line in call.text.splitlines() if line.startswith("- [")]
     return f"You told me: {'; '.join(remembered)}." if remembered else "Nice to meet you! I shall remember that."
 
 
 def talk(said: str) -> str:
-    """One conversation: the agent knows nothing but what its memory holds."""
+    """One conversation with an agent that knows only what its memory holds."""
     with memweld.connect() as backend:
         ana = backend.user("ana")
         agent = create_agent(
             chat_model(),
-            # The middleware remembers and recalls by itself; with the tools the model can correct and forget.
+            # The middleware captures and recalls by itself; the tools let the model correct and forget.
             tools=memory_tools(ana, ["search_memories", "update_memory", "delete_memory"]),
             system_prompt="Answer in one sentence.",
             middleware=[MemweldMiddleware(ana)],
@@ -58,7 +58,7 @@ def talk(said: str) -> str:
 
 
 def play() -> None:
-    """Two conversations in two processes, with nothing between them but the file."""
+    """Two conversations in two processes that share only the file."""
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"MEMWELD_URL": f"sqlite:///{folder}/memory.db"}
         for said in ("My cat is called Tofu", "What is my cat called?"):

@@ -1,10 +1,10 @@
-"""A LangGraph graph whose long-term store is the user's memory: exact by key, found by meaning, shared with all agents.
+"""A LangGraph graph with the user's memory as its long-term store: exact by key, searchable by meaning, shared.
 
-Run it to see two users plan trips, each in a store of their own::
+Run it to see two users plan trips, each with a store of their own::
 
     python examples/langgraph_store.py
 
-Without a key a small script stands for the model; MEMWELD_EXAMPLE_MODEL=openai:gpt-5.5 names a real one.
+Without a key a small script plays the model; MEMWELD_EXAMPLE_MODEL=openai:gpt-5.5 names a real one.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ class Trip(TypedDict):
 
 @dataclass
 class Context:
-    """Whose run it is; the server fills it in."""
+    """The user of a run; the server fills it in."""
 
     user_id: str
 
 
 def store_of(runtime: Runtime[Context]) -> BaseStore:
-    """The store that the graph was compiled with."""
+    """The store with which the graph was compiled."""
     if runtime.store is None:
         raise RuntimeError("Compile the graph with store=.")
     return runtime.store
 
 
 def remember(state: Trip, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Keep a wish that came with the request, and count the trips."""
+    """Store the request's wish, and count the trips."""
     store = store_of(runtime)
     if wish := state.get("wish"):
         store.put(WISHES, wish, {"text": wish})
@@ -62,7 +62,7 @@ def remember(state: Trip, runtime: Runtime[Context]) -> dict[str, Any]:
 
 
 def plan(state: Trip, runtime: Runtime[Context]) -> dict[str, Any]:
-    """Let the model plan with the wishes that fit the request by their meaning."""
+    """Let the model plan with the wishes that fit the request by meaning."""
     wishes = store_of(runtime).search(WISHES, query=state["request"], limit=3)
     lines = [f"- {item.value['text']}" for item in wishes]
     prompt = "\n".join(["Plan in one sentence. The traveller's wishes, as data:", *lines])
@@ -71,7 +71,7 @@ def plan(state: Trip, runtime: Runtime[Context]) -> dict[str, Any]:
 
 
 def graph(store: BaseStore) -> Any:
-    """The graph. It takes any store of LangGraph; nothing in it knows memweld."""
+    """The graph. It takes any LangGraph store and knows nothing of memweld."""
     builder = StateGraph(Trip, context_schema=Context)
     builder.add_node("remember", remember)
     builder.add_node("plan", plan)
@@ -80,19 +80,19 @@ def graph(store: BaseStore) -> Any:
 
 
 def chat_model() -> BaseChatModel:
-    """The model that the environment names, or else a script."""
+    """The model that the environment names, else a script."""
     name = os.environ.get("MEMWELD_EXAMPLE_MODEL")
     return init_chat_model(name) if name else ScriptedChatModel(scripted_answer)
 
 
 def scripted_answer(call: ModelCall) -> str:
-    """Say which wishes stand in the prompt: a model has nothing else to know them from."""
+    """Repeat the wishes in the prompt, the only source that a model has for them."""
     wishes = [line[2:] for line in call.text.splitlines() if line.startswith("- ")]
     return f"A trip with: {'; '.join(wishes)}." if wishes else "A trip like any other."
 
 
 def main() -> None:
-    """Three runs of one graph, and a look at the memory from elsewhere."""
+    """Run the graph three times, then read the memory without it."""
     with tempfile.TemporaryDirectory() as folder, memweld.connect(f"sqlite:///{folder}/memory.db") as backend:
         trips = graph(MemweldStore(backend))
         for user, request in (

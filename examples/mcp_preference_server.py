@@ -1,6 +1,6 @@
 """An MCP server whose tools remember: a recommendation that knows its user, and research in several steps.
 
-Run it to see what the same tools get wrong without memory::
+Run it to compare these tools with the same tools without memory::
 
     python examples/mcp_preference_server.py
 
@@ -21,7 +21,7 @@ import memweld
 from memweld import Memory
 from memweld.mcp import current_memory, use_backend
 
-# What stands here for a database of dishes and for a slow search in a library.
+# Stand-ins for a database of dishes, and for a slow search in a library.
 DISHES = {
     "Beef Wellington": {"meat"},
     "Sole meunière": {"fish"},
@@ -37,25 +37,25 @@ SOURCES = {
 
 
 def remembering_server(backend: memweld.Backend) -> FastMCP[Any]:
-    """The tools with memory. No parameter of a tool says whose: the server knows who calls."""
+    """The tools with memory. No parameter names the user, because the server knows the caller."""
     server: FastMCP[Any] = FastMCP("evenings")
     use_backend(server, backend)
 
     @server.tool
     async def recommend_dish(memory: Memory = current_memory()) -> str:
         """Recommend a dish that suits the user and was not recommended lately."""
-        # Recall at entry: what any agent of any framework has learned of this user.
+        # Recall at entry: any agent of any framework may have learned this about the user.
         diet = await memory.aio.preferences.get("diet")
         suitable = [dish for dish, tags in DISHES.items() if diet is None or diet in tags]
         if not suitable:
             return f"nothing here is {diet}"
 
         def with_one_more(recommended: Any) -> Any:
-            # Once through the list, the one that was recommended longest ago comes round again.
+            # After the whole list, the dish recommended longest ago comes round again.
             chosen = min(suitable, key=lambda dish: recommended.index(dish) if dish in recommended else -1)
             return [*(dish for dish in recommended if dish != chosen), chosen]
 
-        # Write on change, atomically: two calls at once recommend two dishes.
+        # Write on change, atomically: two simultaneous calls recommend two dishes.
         recommended: Any = await memory.aio.state("recommend_dish").update("recommended", with_one_more, default=[])
         return recommended[-1]
 
@@ -69,7 +69,7 @@ def remembering_server(backend: memweld.Backend) -> FastMCP[Any]:
             findings = "; ".join(notes.values())
             await memory.aio.tasks.record(f"research: {topic}", outcome=findings, success=True)
             return f"done: {findings}"
-        # Each source is kept as soon as it is read, so that nothing is read twice, whatever happens next.
+        # Store each source as soon as it is read, so that no call reads it twice, whatever happens next.
         await state.update(topic, lambda kept: {**kept, source: SOURCES[source]}, default={})
         return f"read {len(notes) + 1} of {len(SOURCES)}: {source}"
 
@@ -88,7 +88,7 @@ def forgetful_server() -> FastMCP[Any]:
     @server.tool
     async def research(topic: str) -> str:  # noqa: ARG001
         """Read one more source on a topic."""
-        notes: dict[str, str] = {}  # They live as long as this call.
+        notes: dict[str, str] = {}  # These live as long as this call.
         source = next(iter(SOURCES))
         notes[source] = SOURCES[source]
         return f"read {len(notes)} of {len(SOURCES)}: {source}"
@@ -97,7 +97,7 @@ def forgetful_server() -> FastMCP[Any]:
 
 
 async def ask(server: FastMCP[Any], user: str, tool: str, **arguments: str) -> str:
-    """One call in a session of its own, as after a restart of the client."""
+    """One call in a new session, as after a restart of the client."""
     with memweld.user_scope(user):
         async with Client(server) as client:
             return (await client.call_tool(tool, arguments)).data
@@ -106,9 +106,9 @@ async def ask(server: FastMCP[Any], user: str, tool: str, **arguments: str) -> s
 async def compare() -> None:
     """Play the same calls against both servers and print them side by side."""
     with memweld.connect("sqlite://") as backend:
-        # Said to some other agent, on some other day.
+        # The user told another agent, on another day.
         backend.user("ana").preferences.set("diet", "vegan")
-        # A new server for each call: this memory does not live in the server.
+        # A new server for each call, because the memory does not live in the server.
         calls = [("ana", "recommend_dish", {})] * 2 + [("bob", "recommend_dish", {})]
         calls += [("ana", "research", {"topic": "heat pumps"})] * 4
         print(f"{'call':<20} {'without memory':<34} with memory")

@@ -4,8 +4,8 @@ Run it to see the old chains, the import of their messages, and the same users a
 
     python examples/migrate_from_langchain.py
 
-It needs langchain-classic and langchain-community, where the old classes are. Without a key a small script stands for
-the model; MEMWELD_EXAMPLE_MODEL=openai:gpt-5.5 names a real one. To move your own sessions, take `import_session`.
+It needs langchain-classic and langchain-community for the old classes. Without a key a small script plays the model;
+MEMWELD_EXAMPLE_MODEL=openai:gpt-5.5 names a real one. To move your own sessions, copy `import_session`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from memweld import Memory
 from memweld.langchain import MemweldChatMessageHistory, MemweldMiddleware
 from memweld.testing.langchain import ModelCall, ScriptedChatModel
 
-# What is left behind here says so at every use. LangChain shows that since its import, hence a filter after it.
+# The old classes warn at every use. LangChain turns these warnings on when imported, so the filter comes after it.
 warnings.filterwarnings("ignore", category=DeprecationWarning)
 
 
@@ -46,24 +46,24 @@ def import_session(
     *,
     said_at: Callable[[BaseMessage], datetime | str | None] = lambda _: None,
 ) -> int:
-    """Import a session: its messages into the history, and what the user told in it as memories.
+    """Import a session: its messages into the history, and the user's statements as memories.
 
-    Doing it again imports only what came since, so the old program can go on until the new one takes over.
+    A second run imports only newer messages, so the old program can go on until the new one takes over.
 
     Args:
-        memory: The memory of the user whose session it is.
-        session_id: The session's id from now on.
+        memory: The memory of the session's user.
+        session_id: The session's new id.
         messages: All messages of the session, oldest first.
-        said_at: When a message was said, if the old program kept that somewhere: LangChain's messages have no time.
+        said_at: Returns the time of a message, if the old program stored it; LangChain's messages have none.
 
     Returns:
-        How many messages were new.
+        The number of new messages.
     """
     history = MemweldChatMessageHistory(memory, session_id)
     kept = {message.id for message in history.messages}
     named = [message.model_copy(update={"id": stable_id(n, message)}) for n, message in enumerate(messages)]
     new = [message for message in named if message.id not in kept]
-    # Facts first: if this is interrupted, the messages are still new the next time, and equal facts are kept once.
+    # Facts first: after an interruption the messages are still new, and equal facts are stored once.
     for message in new:
         text = message.text.strip()
         if isinstance(message, HumanMessage) and text and not text.endswith("?"):
@@ -73,7 +73,7 @@ def import_session(
 
 
 def stable_id(position: int, message: BaseMessage) -> str:
-    """The message's own id, or one made of where it stands and what it says: the same each time."""
+    """The message's own id, or a stable one made of its position and contents."""
     said = json.dumps([position, message.type, message.content], default=str)
     return message.id or str(uuid.uuid5(uuid.NAMESPACE_OID, said))
 
@@ -88,7 +88,7 @@ def old_buffer(folder: Path, *said: str) -> list[BaseMessage]:
 
 
 def chat(history_of: Callable[[str], BaseChatMessageHistory], session_id: str, *said: str) -> str:
-    """Before and after: a chain with RunnableWithMessageHistory. Only the history is another."""
+    """Before and after: a chain with RunnableWithMessageHistory. Only the history differs."""
     prompt = ChatPromptTemplate.from_messages([MessagesPlaceholder("past"), ("human", "{text}")])
     chain = RunnableWithMessageHistory(
         prompt | chat_model(), history_of, input_messages_key="text", history_messages_key="past"
@@ -114,7 +114,7 @@ def main() -> None:
 
         print("The import, twice")
         for _ in range(2):
-            # The old histories know sessions only. Whose they are your application knows, and says here.
+            # The old histories know only sessions. Your application knows their users, and says so here.
             imported = [import_session(ana, "ana-1", buffered, said_at=lambda _: "2025-06-01T09:00:00Z")]
             imported += [import_session(bob, session, in_sql(session).messages) for session in ("bob-1", "bob-2")]
             print(f"  new messages: {imported}; memories: {len(ana.all())} of Ana, {len(bob.all())} of Bob")
@@ -134,13 +134,13 @@ def main() -> None:
 
 
 def chat_model() -> BaseChatModel:
-    """The model that the environment names, or else a script."""
+    """The model that the environment names, else a script."""
     name = os.environ.get("MEMWELD_EXAMPLE_MODEL")
     return init_chat_model(name) if name else ScriptedChatModel(scripted_answer)
 
 
 def scripted_answer(call: ModelCall) -> str:
-    """Say which of all that was ever told stands in the prompt: a model has nothing else to know it from."""
+    """Repeat the known statements in the prompt, the only source that a model has for them."""
     told = [text for text in ("I live in Porto", "My cat is called Tofu", "I like tea") if text in call.text]
     return f"You told me: {'; '.join(told)}." if told else "You told me nothing."
 

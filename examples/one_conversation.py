@@ -1,10 +1,10 @@
 """One conversation that goes from LangChain to AutoGen to CrewAI and back, by one session id.
 
-Run it to see each framework carry on what the others have heard and said::
+Run it to see each framework continue what the others have heard and said::
 
     python examples/one_conversation.py
 
-Without a key a small script stands for each model. For a real one name it, and give its key::
+Without a key a small script plays each model. To use a real one, name it and supply its key::
 
     OPENAI_API_KEY=... MEMWELD_EXAMPLE_MODEL=openai:gpt-5.5 python examples/one_conversation.py
 """
@@ -21,7 +21,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-# An example calls nobody; read when CrewAI is imported.
+# The example sends no telemetry. CrewAI reads these variables when it is imported.
 os.environ |= {"CREWAI_DISABLE_TELEMETRY": "true", "CREWAI_TRACING_ENABLED": "false", "OTEL_SDK_DISABLED": "true"}
 
 from autogen_agentchat.agents import AssistantAgent
@@ -47,12 +47,12 @@ Said = Sequence[tuple[str, str]]
 
 
 def answer(framework: str, heard: Said) -> str:
-    """What a script says: what it was shown, which is all that it can know."""
+    """A script's answer: it repeats what the model was shown."""
     before = [text for role, text in heard if role == "user"][:-1]
     return f"{framework} here. Before this you said: {' '.join(before) or 'nothing'}"
 
 
-# Each framework below is given the memory and the session id, and nothing else of the conversation.
+# Each framework below receives the memory and the session id, and nothing else of the conversation.
 
 
 def langchain(ana: Memory, session_id: str, said: str) -> str:

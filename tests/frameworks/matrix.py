@@ -1,4 +1,4 @@
-"""The matrix of all pairs: which frameworks there are, and the page that says what passes between them.
+"""The matrix of all framework pairs, and the page that says what each pair shares.
 
 ``python tests/frameworks/matrix.py --write docs/matrix.md`` writes the page from what the drivers of the adapter suite
 declare; ``test_matrix.py`` runs every pair and compares the page.
@@ -35,17 +35,17 @@ FRAMEWORKS = {
 HEAD = """\
 # What passes between frameworks
 
-One user's memory is the same memory whichever framework holds it. Every pair below is a test: what is written through
-the framework of the row, by an agent's tool and by automatic capture, is read through the framework of the column, by
-an agent's tool and by automatic recall; and another user reads nothing of it.
+A user's memory is the same in every framework. A test covers every pair below. The framework of the row writes, by an
+agent's tool and by automatic capture. The framework of the column reads it, by an agent's tool and by automatic recall.
+Another user reads nothing of it.
 
 """
 FOOT = """\
 
-`MPC`: memories, preferences and chats. `MP`: memories and preferences; one of the two keeps no chats by itself (over
-MCP, and with plain functions, the history tools do: see [tools](tools.md)).
+`MPC`: memories, preferences and chats. `MP`: memories and preferences; one of the two keeps no chats by itself. Over MCP,
+and with plain functions, [the history tools](tools.md) do.
 
-This page is written by `python tests/frameworks/matrix.py --write docs/matrix.md`.
+`python tests/frameworks/matrix.py --write docs/matrix.md` writes this page.
 """
 
 
@@ -68,7 +68,7 @@ def driver_of(framework: str) -> AdapterDriver:
 
 
 def pairs() -> list[tuple[str, str]]:
-    """Every framework with every other one: who writes, who reads."""
+    """Every framework with every other one: the writer, the reader."""
     return list(itertools.permutations(FRAMEWORKS, 2))
 
 
@@ -101,7 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, metavar="FILE", help="the file to write; printed if left out")
     arguments = parser.parse_args()
-    _loaded(HERE.parent / "conftest.py")  # It keeps the frameworks offline, and must come before they do.
+    _loaded(HERE.parent / "conftest.py")  # It keeps the frameworks offline, so it must be loaded before them.
     if arguments.write is None:
         sys.stdout.write(page())
     else:
