@@ -1,10 +1,10 @@
-"""What memory adds to a run of an AutoGen agent: against none and against AutoGen's ChromaDB memory, in one process.
+"""Measures what memory adds to an AutoGen run, compared with no memory and with AutoGen's ChromaDB memory.
 
     python tests/benchmarks/autogen_memory.py [--runs 60] [--memories 0 100 5000]
 
-Every kind answers the same task with the same scripted model, whose own time is next to nothing, and an agent made
-anew for each run. ChromaDB embeds with memweld's own embedder, so that the difference is not the model. The kinds
-alternate, so that a noisy machine disturbs all of them; the figures are medians, and the ratio is to ChromaDB's run.
+Every kind runs the same task in one process, with a new agent for each run and the same scripted model, which takes next
+to no time. ChromaDB uses memweld's embedder, so the model makes no difference. The kinds alternate, so a noisy machine
+disturbs all of them alike. The figures are medians, and the ratio is to ChromaDB's run.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ Times = dict[str, list[tuple[float, float]]]
 
 @functools.cache
 def loaded() -> StaticEmbedder:
-    """Loaded once: ChromaDB makes an embedding function anew for each addition."""
+    """The embedder, loaded once: ChromaDB makes a new embedding function for each addition."""
     return StaticEmbedder()
 
 
@@ -85,7 +85,7 @@ def facts(count: int) -> list[str]:
 
 
 def tasks() -> Any:
-    """Questions without end, no two in a row alike; a question is no fact, so no kind fills up while it runs."""
+    """Endless questions, no two in a row alike. No kind captures a question, so none grows while it runs."""
     chance = random.Random(11)
     while True:
         yield f"Was the {chance.choice(THINGS)} of {chance.choice(PLACES)} {chance.choice(WORDS)}?"
@@ -147,7 +147,7 @@ async def measure(memories: int, runs: int, table: Table) -> None:
         ways = kinds(ana, chroma)
         measured: Times = {name: [] for name in ways}
         asked = tasks()
-        for number in range(runs + 3):  # the first ones load what is loaded once
+        for number in range(runs + 3):  # the first runs load modules and models
             task = next(asked)
             for name, run in ways.items():
                 spent = await timed(run(task))
@@ -159,7 +159,7 @@ async def measure(memories: int, runs: int, table: Table) -> None:
 
 
 async def writes(ana: Memory, chroma: ChromaDBVectorMemory, runs: int, measured: Times) -> None:
-    """What is added by one's own code: ``add`` of either memory."""
+    """The time of ``add`` of either memory."""
     ours = MemweldMemory(ana)
     measured["add: ChromaDBVectorMemory"], measured["add: MemweldMemory"] = [], []
     for number in range(runs):

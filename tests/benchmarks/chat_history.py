@@ -2,11 +2,11 @@
 
     python tests/benchmarks/chat_history.py [--messages 10000] [--calls 200]
 
-Both keep their messages in a file. Measured are the append of one message to a session of 10 (it grows while that is
-measured, by the number of calls) and to one of 10,000, and the reading of the last 50 of one of 50 and of one of
-10,000. SQLChatMessageHistory has no limit and reads all; the last 50 are cut out of that, as its users do. Calls take
-turns in a random order, so that a noisy machine and cold caches disturb all alike. The way in which SQLite commits
-decides much: SQLAlchemy leaves it as it is, memweld uses a write-ahead log, so the other is measured with one, too.
+Both keep their messages in a file. The program appends one message to a session of 10 (which grows by the number of
+calls) and to one of 10,000. It reads the last 50 of a session of 50 and of one of 10,000. SQLChatMessageHistory has no
+limit and reads all; the program cuts the last 50 out of that, as its users do. Calls take turns in a random order, so a
+noisy machine and cold caches disturb all alike. The commit mode of SQLite decides much. SQLAlchemy leaves it as it is,
+and memweld uses a write-ahead log, so the program measures SQLAlchemy with one, too.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def fill(history: BaseChatMessageHistory, count: int) -> None:
 
 
 def measure(calls: Mapping[str, Callable[[int], Any]], times: int) -> dict[str, float]:
-    """Seconds a call, the median, of each of several that take turns."""
+    """The median seconds of each call; the calls take turns."""
     taken: dict[str, list[float]] = {name: [] for name in calls}
     order = random.Random(0)
     for number in range(times + times // 5):

@@ -1,11 +1,11 @@
-"""What memory adds to a crew's kickoff: none, memweld's and CrewAI's own, in one run: ratios, not milliseconds.
+"""Measures what memory adds to a crew's kickoff: memweld's and CrewAI's own against none, as ratios of one run.
 
     python tests/benchmarks/crewai_memory.py [--kickoffs 20] [--memories 200]
 
-A crew of one agent and one task runs with a scripted model that answers at once, so that what is measured is CrewAI and
-the memory. CrewAI's own memory has its default storage (LanceDB), the same embedder and a scripted model for its
-analyses, which answers at once as well: what a real model would take for each of its calls comes on top, so the calls
-are counted. Each memory holds the same memories beforehand; kickoffs of the three alternate.
+A crew of one agent and one task runs with a scripted model that answers at once, so only CrewAI and the memory take time.
+CrewAI's own memory has its default storage (LanceDB), the same embedder, and a scripted model for its analyses that also
+answers at once. A real model would add its time for each of these calls, so the program counts them. Each memory starts
+with the same memories; kickoffs of the three alternate.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ ANALYSIS = {"suggested_scope": "/", "categories": [], "importance": 0.5, "extrac
 
 
 def analyse(call: ModelCall) -> str:
-    """What CrewAI's memory asks of its model: facts of a task, or where a fact belongs."""
+    """Answers the questions of CrewAI's memory: the facts of a task, or the place of a fact."""
     last = str(call.messages[-1]["content"])
     if "memories" in call.text and "Agent: Helper" in last:
         return json.dumps({"memories": [last.partition("Task: ")[2].splitlines()[0]]})
@@ -83,7 +83,7 @@ class Contender:
 
     @property
     def calls(self) -> int:
-        """How many calls of a model the memory made."""
+        """The number of model calls that the memory made."""
         return 0 if self.analyst is None else len(self.analyst.calls)
 
 
@@ -94,7 +94,7 @@ def own_memory(directory: Path, memories: int) -> Contender:
         MemoryRecord(content=sentence(number), embedding=EMBEDDER.embed_query(sentence(number)))
         for number in range(memories)
     ]
-    memory._storage.save(records)  # one by one its analyses would take minutes
+    memory._storage.save(records)  # one by one, its analyses would take minutes
     return Contender(memory, analyst)
 
 
@@ -131,7 +131,7 @@ def main() -> None:
 
 
 def report(contenders: dict[str, Contender], kickoffs: int, memories: int) -> None:
-    """Print medians, what a memory adds to the kickoff without one, and the calls of a model."""
+    """Print medians, the time that each memory adds, and the number of model calls."""
     medians = {name: statistics.median(contender.seconds[2:]) for name, contender in contenders.items()}
     base = medians["none"]
     added = {name: median - base for name, median in medians.items()}

@@ -1,4 +1,4 @@
-"""Tables as Markdown, and a page of the documentation that holds what a benchmark printed last."""
+"""Writes tables as Markdown, and a benchmark's last output into a documentation page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BEGIN, _END = "<!-- begin: printed by {} -->", "<!-- end: printed by {} -->"
 
 
 def markdown(table: Table) -> str:
-    """A table with its title in front."""
+    """A table in Markdown, below its title."""
     rows = [[str(cell) for cell in cells] for cells in zip(*(column.cells for column in table.columns), strict=True)]
     header = [str(column.header) for column in table.columns]
     rule = ["--:" if column.justify == "right" else "---" for column in table.columns]
@@ -21,7 +21,7 @@ def markdown(table: Table) -> str:
 
 
 def split_page(page: Path, program: str) -> tuple[str, str]:
-    """What stands before and after what a program printed, its marks included.
+    """The text before and after a program's output, with the marks.
 
     Raises:
         ValueError: The page has no such marks.
@@ -35,6 +35,6 @@ def split_page(page: Path, program: str) -> tuple[str, str]:
 
 
 def write_printed(page: Path, program: str, parts: Sequence[str]) -> None:
-    """Put parts into a page, between the marks of a program, in the place of what stood there."""
+    """Replace the output between a program's marks in a page."""
     before, after = split_page(page, program)
     page.write_text("\n\n".join([before, *parts, after]))

@@ -1,23 +1,23 @@
-"""The embedded engine against other stores and against bare SQLite and numpy, in one run: ratios, not milliseconds.
+"""Compares the embedded engine with other stores, bare SQLite and numpy: ratios of one run, not milliseconds.
 
     python tests/benchmarks/engine.py [--sizes 1000 10000] [--users 1 1000] [--systems memweld mem0 …]
         [--calls N] [--writes N] [--results FILE] [--draw DIRECTORY]
 
-Searches: so many memories of one user, or spread over so many users; ten hits; the same texts and vectors everywhere
-(``rivals.py``). memweld does more: it embeds the query, weighs its words and ranks by words as well. Calls of the
-systems alternate, so that a noisy machine disturbs all, and the median is shown. The last rows are parts of memweld's
-search, the vectors and the whole ranking, and a bare numpy scan of the same matrix.
+Searches: ``--sizes`` memories of one user, or spread over ``--users`` users; ten hits; the same texts and vectors in all
+stores (``rivals.py``). memweld does more: it embeds the query, weights its words and ranks by words as well. Calls of the
+systems alternate, so a noisy machine disturbs all alike, and the table has medians. The last rows are parts of memweld's
+search (the vectors, the whole ranking) and a bare numpy scan of the same matrix.
 
-Then starting, RAM, searches by whose memories the file holds and after a change (``starting.py``); writes, each against
-the bare SQLite statement that stores the same bytes (``writes.py``); the length of a history, and pages.
+Then starting, RAM, searches by the number of users in the file, and searches after a change (``starting.py``); writes,
+each against the bare SQLite statement that stores the same bytes (``writes.py``); the length of a history, and pages.
 
-``--draw docs`` writes the curves of the searches to docs/performance.svg, and all tables into docs/performance.md, in
-the place of those that stand there. All of that page:
+``--draw docs`` writes the curves of the searches to docs/performance.svg, and replaces the tables in
+docs/performance.md. The command for that whole page:
 
     python tests/benchmarks/engine.py --sizes 1000 10000 100000 --draw docs
 
-It takes about half an hour on two cores that are free, most of it the others' filling and searching 100,000 memories.
-``--results`` keeps the searches of several runs together.
+It takes about half an hour on two idle cores, most of it for filling the other stores with 100,000 memories and searching
+them. ``--results`` collects the searches of several runs in one file.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def page_behind(memory: Any, behind: str | None) -> Any:
 
 
 def measure_lengths(lengths: Sequence[int]) -> list[tuple[int, float, float, float, float]]:
-    """Of histories of these lengths: appending to it, its last ten; of as many memories: a page, and the last page."""
+    """Time histories of these lengths (append, last ten), and as many memories (a page, the last page)."""
     rows: list[tuple[int, float, float, float, float]] = []
     with tempfile.TemporaryDirectory() as place, memweld.connect(f"sqlite:///{place}/memweld.db") as backend:
         ana = backend.user("ana")
@@ -198,7 +198,7 @@ def table_of_lengths() -> Table:
 
 
 def machine(names: Sequence[str]) -> str:
-    """Where and with what it was measured."""
+    """The machine and the versions."""
     known = Path("/proc/cpuinfo")
     lines = known.read_text().splitlines() if known.exists() else []
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
@@ -222,7 +222,7 @@ def main() -> None:
     parser.add_argument("--draw", type=Path)
     options = parser.parse_args()
     if options.draw:
-        split_page(options.draw / "performance.md", PROGRAM)  # what is wrong with it shows before anything is measured
+        split_page(options.draw / "performance.md", PROGRAM)  # a broken page fails before the measuring
     names = ["memweld", *(name for name in options.systems if name != "memweld")]
     shared = Shared()
     results: dict[tuple[int, int], dict[str, float]] = {}
@@ -250,7 +250,7 @@ def main() -> None:
 
 
 def tables(results: dict[tuple[int, int], dict[str, float]], options: Any, shared: Shared) -> Iterator[Table]:
-    """All that is printed."""
+    """Print all tables."""
     yield table_of_searches(results)
     yield from tables_of_starts(options.sizes, max(options.users), 5, options.calls, shared)
     yield from tables_of_writes(options.writes, shared)

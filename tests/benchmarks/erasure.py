@@ -1,6 +1,6 @@
-"""What an erasure takes in a file of many users: python tests/benchmarks/erasure.py [--memories 100000].
+"""Times an erasure in a file of many users: python tests/benchmarks/erasure.py [--memories 100000].
 
-Compared in the same run with what SQLite's own VACUUM of the same file takes, on a connection of its own.
+The same run times SQLite's own VACUUM of the same file, on a connection of its own.
 """
 
 from __future__ import annotations

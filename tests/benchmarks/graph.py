@@ -1,4 +1,4 @@
-"""What a graph beside the memory costs: the same file with and without it, in the same run, on a Neo4j of its own.
+"""Measures the cost of a graph: the same file with and without it, in one run, on a Neo4j of its own.
 
 python tests/benchmarks/graph.py [--memories 2000] [--neo4j neo4j://…]
 """
@@ -55,13 +55,13 @@ def add_all(backend: Backend, said: list[str]) -> float:
 
 
 def searches(backend: Backend, said: list[str]) -> list[float]:
-    """Milliseconds of searches, after some that are not counted."""
+    """Milliseconds of searches, after some warm-up searches."""
     user, queries = backend.user("user1"), iter(said)
     return timed(lambda: user.search(next(queries)), 220)[20:]
 
 
 def deletions(backend: Backend) -> list[float]:
-    """Milliseconds of deletions, the graph's part included."""
+    """Milliseconds of deletions, including the graph's part."""
     user = backend.user("user2")
     ids = iter([item.id for item in user.all(limit=100)])
 
@@ -73,7 +73,7 @@ def deletions(backend: Backend) -> list[float]:
 
 
 def median(took: list[float]) -> str:
-    """Median and 95th percentile in words."""
+    """Median and 95th percentile as text."""
     return f"p50 {statistics.median(took):7.2f} ms   p95 {statistics.quantiles(took, n=20)[-1]:7.2f} ms"
 
 

@@ -1,11 +1,11 @@
-"""A call through `mcp_tools` against langchain-mcp-adapters' own tools, in one run: ratios, not milliseconds.
+"""Compares a call through `mcp_tools` with one through langchain-mcp-adapters' own tools: ratios of one run.
 
     python tests/benchmarks/langchain_mcp_tools.py [--calls 200] [--others 10]
 
-Both call ``search_memories`` of a memweld server, over stdio and over HTTP, in an event loop. The adapters' tools open
-a session for each call, as ``MultiServerMCPClient.get_tools`` gives them, or share one that is opened by hand around
-all calls (``client.session``) and bound to its event loop; `mcp_tools` shares one from everywhere. Calls alternate, so
-that a noisy machine disturbs all of them.
+Both call ``search_memories`` of a memweld server, over stdio and over HTTP, in an event loop. The adapters' tools open a
+session for each call, as from ``MultiServerMCPClient.get_tools``. Or they share a session that the program opens around
+all calls (``client.session``), bound to its event loop. `mcp_tools` shares one session everywhere. Calls alternate, so a
+noisy machine disturbs all of them alike.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ANA: Any = {"configurable": {"user_id": "ana"}}
 
 @contextmanager
 def over_http() -> Iterator[str]:
-    """A server process; the URL that it says it serves."""
+    """Start a server process; yield the URL that it prints."""
     command = [*SERVE, "--transport", "http", "--port", "0"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:

@@ -1,15 +1,15 @@
-"""What MemweldMiddleware adds to a run of create_agent, against the same agent without it: ratios and differences.
+"""Measures what MemweldMiddleware adds to a create_agent run, compared with the same agent without it.
 
     python tests/benchmarks/langchain_middleware.py [--runs 30] [--memories 0 1000 10000]
 
-A scripted model answers at once, so that a run costs what LangGraph costs; a real model takes a second and more. The
-embeddings are those of the wheel. Runs of all variants take turns in a random order, so that a noisy machine disturbs
-them alike; each run belongs to a thread of 4 turns, then a new one begins. The variants: without a checkpointer and
-with one (then a thread replays its messages), capture awaited (as it is without an LLM), in the background, and recall
-alone; and a middleware with the same hooks that does nothing, which is LangGraph's share. `flush` ends each measurement
-of the background, outside of the time that is measured.
+A scripted model answers at once, so a run costs what LangGraph costs; a real model takes a second and more. The
+embeddings are those of the wheel. Runs of all variants take turns in a random order, so a noisy machine disturbs them
+alike. Each run belongs to a thread of 4 turns; then a new thread begins. The variants: without a checkpointer and with
+one (then a thread replays its messages); capture awaited (as without an LLM), in the background, and recall alone; and a
+middleware with the same hooks that does nothing, which shows LangGraph's share. After each measurement of the background
+variant, `flush` runs outside the measured time.
 
-The last rows give the memory an LLM that takes 300 ms for an extraction: what the answer waits for.
+In the last rows the memory has an LLM that takes 300 ms for an extraction. They show how long the answer waits.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def fill(backend: Backend, user: str, count: int) -> None:
 
 
 def words(order: random.Random) -> str:
-    """Two words out of 8,000 made ones and one real one, so that a question fits some memories and not most."""
+    """Two words out of 8,000 invented ones, and one real word, so a question fits some memories and not most."""
     made = ("".join(order.choice(SYLLABLES) for _ in range(3)) for _ in range(2))
     return " ".join((*made, order.choice(NOUNS)))
 
@@ -92,7 +92,7 @@ def agent_of(middleware: list[Any], *, checkpointed: bool) -> Any:
 
 
 def runner(agent: Any, mode: str, thread: str, loop: asyncio.AbstractEventLoop) -> Run:
-    """Makes one run of the agent, and says how many seconds it took."""
+    """Run the agent once; return the seconds it took."""
 
     def run(number: int) -> float:
         given: Any = {"messages": [HumanMessage(f"Today I bought {number} boxes of tea in Porto")]}
@@ -108,7 +108,7 @@ def runner(agent: Any, mode: str, thread: str, loop: asyncio.AbstractEventLoop) 
 
 
 def measure(runs: Mapping[str, Run], times: int, flush: Callable[[], object]) -> dict[str, float]:
-    """Seconds a run, the median, for each variant; a fifth more is run first and not counted."""
+    """The median seconds of a run, for each variant. A fifth more runs come first as a warm-up."""
     taken: dict[str, list[float]] = {name: [] for name in runs}
     order = random.Random(0)
     for number in range(times + times // 5):

@@ -1,10 +1,10 @@
-"""`MemweldStore` against LangGraph's SqliteStore and InMemoryStore, in one run: ratios, not milliseconds.
+"""Compares `MemweldStore` with LangGraph's SqliteStore and InMemoryStore: ratios of one run, not milliseconds.
 
     python tests/benchmarks/langgraph_store.py [--items 100 1000 10000] [--calls 30]
 
-All three have the same items and the same embedder, the two that last a file each. Calls of the three alternate, so
-that a noisy machine disturbs all. The items lie in 20 namespaces under one label. SqliteStore finds by meaning only
-with a SQLite that loads extensions; where Python's own does not, ``pip install pysqlite3-binary`` gives one.
+All three have the same items and the same embedder; the two persistent ones have a file each. Their calls alternate, so a
+noisy machine disturbs all alike. The items lie in 20 namespaces under one label. SqliteStore searches by meaning only
+with a SQLite that loads extensions. If Python's own does not, ``pip install pysqlite3-binary`` gives one.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def measure(stores: dict[str, BaseStore], items: int, calls: int) -> dict[str, d
     """The median seconds of each operation in each store."""
     took: dict[str, dict[str, float]] = {"batch put": {}}
     for name, store in stores.items():
-        store.batch([item(-1)])  # models and tables are made by the first call
+        store.batch([item(-1)])  # the first call makes models and tables
         ops = [item(number) for number in range(items)]
         took["batch put"][name] = timed(lambda store=store, ops=ops: store.batch(ops))
     operations: dict[str, Callable[[BaseStore, int], Any]] = {

@@ -1,11 +1,11 @@
-"""Finding the right memory: evidence recall on LoCoMo conversations, beside other ways to find it. No LLM.
+"""Measures evidence recall on LoCoMo conversations, for memweld and other ways to search. It uses no LLM.
 
     python tests/benchmarks/locomo.py DIRECTORY [--systems memweld,mem0,bm25,vectors] [--quick]
 
 DIRECTORY (or ``MEMWELD_LOCOMO``) holds ``turns.jsonl`` (user_id, turn_id, session, iso, memory) and ``qa.jsonl``
 (user_id, question, category, evidence: turn ids), made from snap-research/LoCoMo (CC BY-NC 4.0, not part of this
-project). Every turn is one memory of its user, added in order with its session and time; each question that has
-evidence is searched for. R@k is the share of its evidence among the first k hits, MRR the mean of one over the rank of
+project). Every turn is one memory of its user, added in order with its session and time. The program searches for
+each question that has evidence. R@k is the share of its evidence among the first k hits, MRR the mean of one over the rank of
 the first evidence, both averaged over questions. Categories: 1 multi-hop, 2 temporal, 3 open-domain, 4 single-hop, 5
 adversarial; the main figure is R@10 over 1 to 4.
 
@@ -58,7 +58,7 @@ STOP_WORDS = frozenset(
 
 
 class System(Protocol):
-    """One way to keep turns and find them again."""
+    """One way to store turns and search them."""
 
     def add(self, user: str, turn: dict[str, Any]) -> None: ...
 
@@ -76,7 +76,7 @@ class Memweld:
         added = self._backend.user(user).add(
             turn["memory"], session_id=str(turn["session"]), created_at=turn["iso"], infer=False
         )
-        # A text that is said again is kept once: it stands for all its turns.
+        # A repeated text is stored once, and stands for all its turns.
         self._turns.setdefault(added[0].id, []).append(turn["turn_id"])
 
     def search(self, user: str, question: str, limit: int) -> list[str]:
@@ -186,7 +186,7 @@ class Vectors:
         return [self._turns[user][at] for at in best]
 
 
-# About nothing that two friends tell each other.
+# Subjects that two friends do not talk about.
 STRANGE = (
     "quarterly revenue of the steel industry",
     "the price of copper",
@@ -204,7 +204,7 @@ STRANGE = (
 
 
 def scores(system: Memweld, questions: Sequence[dict[str, Any]]) -> Table:
-    """What scores the best hits have: for questions that a conversation answers, and for those about something else."""
+    """Print the best hits' scores, for questions that a conversation answers and for those about something else."""
     groups = {
         "about the conversation": [system.best_score(each["user_id"], each["question"]) for each in questions],
         "about something else": [
@@ -223,7 +223,7 @@ SYSTEMS: dict[str, Any] = {"memweld": Memweld, "mem0": Mem0, "bm25": Bm25, "vect
 
 @dataclass
 class Measured:
-    """What came of one system.
+    """The results of one system.
 
     Attributes:
         ranks: For each category, for each question, the ranks of its evidence from 0; None for what was not found.

@@ -1,10 +1,10 @@
-"""The memory server against an empty FastMCP server, in one run: ratios, not milliseconds.
+"""Compares the memory server with an empty FastMCP server: ratios of one run, not milliseconds.
 
     python tests/benchmarks/mcp_server.py [--calls 200] [--starts 5] [--callers 16]
 
 For stdio and HTTP it measures the round trip of each tool on a small memory against a FastMCP tool that returns a
 constant, the time from starting the process to its answer to ``initialize``, and 16 concurrent callers. Calls of the
-two servers alternate, so that a noisy machine disturbs both.
+two servers alternate, so a noisy machine disturbs both alike.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Texts as people write them, and clocks: what the benchmarks of the embedded engine have in common."""
+"""Lifelike texts, and clocks, for all benchmarks of the embedded engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def vocabulary(shared: Shared) -> list[str]:
 
 
 def sentences(words: Sequence[str], count: int, rng: random.Random) -> list[str]:
-    """Texts of twelve words, of which a few are common and most are rare, as in speech."""
+    """Texts of twelve words; as in speech, a few words are common and most are rare."""
     weights = [1 / (rank + 20) for rank in range(len(words))]
     drawn = rng.choices(words, weights, k=12 * count)
     return [" ".join(drawn[at : at + 12]) + f" {at // 12}" for at in range(0, len(drawn), 12)]

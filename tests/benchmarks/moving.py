@@ -1,8 +1,8 @@
-"""Moving house: `copy` in pages, compared afterwards, against one export and one restore of the same user.
+"""Compares `copy` in pages, with its final comparison, with one export and one restore of the same user.
 
     python tests/benchmarks/moving.py [--items 20000]
 
-It prints seconds, ratios, and by how much each process grew.
+It prints seconds, ratios, and the growth of each process.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WORDS = "the tram to Foz leaves from the river at noon and takes a quarter of an
 
 
 def write(url: str, items: int) -> None:
-    """A user with so many memories and as many messages and values."""
+    """Fill a user with this many memories, messages and values each."""
     with connect(url) as backend:
         ana = backend.user("ana")
         exported: dict[str, Any] = ana.export()
@@ -53,7 +53,7 @@ def peak() -> int:
 def work(way: str, source: str, target: str) -> None:
     """Copy in one of the ways, and print seconds and megabytes."""
     with connect(source) as old, connect(target) as new:
-        # Everything that is loaded at the first use.
+        # Load everything that the first use loads.
         new.user("warm").add("warm")
         before, begun = peak(), time.perf_counter()
         if way == "whole":

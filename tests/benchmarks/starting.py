@@ -1,16 +1,16 @@
-"""Starting, RAM, and searches by whose memories they are: each in processes of their own.
+"""Measures starting, RAM, and searches by the number of users in the file, each in its own processes.
 
     python tests/benchmarks/starting.py [--sizes 1000 10000] [--many 1000] [--rounds 5]
 
-Part of ``engine.py``, and a program of its own. The processes take turns. Files lie in the page cache, as those of a
-service that is started anew do.
+It is part of ``engine.py``, and a program of its own. The processes take turns. Files are in the page cache, as they are
+for a restarting service.
 
 - Time from the start of a process to its end: the interpreter, ``connect()`` and the first search; beside it the
   interpreter alone, the import of mem0, and mem0 with its default store, a local Qdrant, up to its first search. mem0
   needs an embedding model too; here it gets one that does nothing, so that it loads none.
-- RAM: what a process holds after it has searched for all users of the file, less what it holds with nothing stored.
-- Whose memories: the search of a user with few memories, alone in a file and among many users, and of one with very
-  many. The first search of a user in a process reads the user's memories.
+- RAM: a process's RAM after a search for every user of the file, less its RAM with nothing stored.
+- Users: the search of a user with few memories, alone in a file and among many users, and of one with very many. The
+  first search of a user in a process reads the user's memories.
 - A change: the search that follows a delete, an add or an update.
 """
 
@@ -34,7 +34,7 @@ from rivals import RIVALS, Shared
 
 import memweld
 
-_MEM0_MOST = 10_000  # local Qdrant takes minutes to be filled with more
+_MEM0_MOST = 10_000  # filling local Qdrant with more takes minutes
 
 
 class Memweld:
@@ -59,7 +59,7 @@ class Memweld:
 
 
 class Filled(NamedTuple):
-    """A file, or a mem0 store, with so many memories of so many users."""
+    """A file, or a mem0 store, with a number of memories and of users."""
 
     url: str
     users: int
@@ -79,7 +79,7 @@ def fill(place: Path, size: int, users: int, shared: Shared) -> Filled:
 
 
 def fill_mem0(place: Path, filled: Filled, shared: Shared) -> Any:
-    """mem0's local Qdrant with the same memories; it is gone when the answer is."""
+    """mem0's local Qdrant with the same memories; the context manager removes it."""
     system = RIVALS["mem0"](place, shared)
     texts = filled.texts
     system.fill([f"user{number % filled.users}" for number in range(len(texts))], texts, shared.unit(texts))
@@ -125,13 +125,13 @@ memory.search("what about the garden", filters={{"user_id": "user0"}}, top_k=10,
 
 
 class Program(NamedTuple):
-    """Code, and what it is given."""
+    """Code, and its arguments."""
 
     code: str
     arguments: tuple[str, ...] = ()
 
     def run(self) -> tuple[float, int]:
-        """The seconds from its start to its end, and the bytes of RAM that it held last."""
+        """The seconds from its start to its end, and its last RAM in bytes."""
         answers: list[str] = []
         command = [sys.executable, "-c", self.code, *self.arguments]
         run = lambda: answers.append(  # noqa: E731
@@ -152,7 +152,7 @@ def in_turns(programs: dict[str, Program], rounds: int) -> dict[str, tuple[float
 def table_of_starts(
     files: dict[tuple[int, int], Filled], stores: dict[int, Any], nothing: str, rounds: int
 ) -> Iterator[Table]:
-    """From the start of a process to the end of its first search; and what its memories take in RAM."""
+    """Time a process from its start to the end of its first search, and measure the RAM of its memories."""
     programs = {
         "`python -c pass`": Program(_RSS),
         "memweld: `connect()` and a search, nothing stored": Program(_NOBODY, (nothing,)),
@@ -195,7 +195,7 @@ def table_of_starts(
 
 
 def table_of_owners(files: dict[str, Filled], calls: int) -> Table:
-    """The search of a user, by the user's own memories and by what else the file holds."""
+    """Time a user's search, by the number of the user's own memories and of others in the file."""
     rng = random.Random(5)
     backends = {name: memweld.connect(file.url) for name, file in files.items()}
     first: dict[str, list[float]] = {name: [] for name in files}
@@ -245,7 +245,7 @@ def table_of_changes(files: dict[int, Filled], calls: int) -> Table:
 
 
 def tables_of_starts(sizes: Sequence[int], many: int, rounds: int, calls: int, shared: Shared) -> Iterator[Table]:
-    """What is printed."""
+    """Print the tables."""
     most = max(sizes)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         place = Path(folder)

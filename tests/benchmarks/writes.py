@@ -1,14 +1,14 @@
-"""Writes of the embedded engine against the bare SQLite statement of the same bytes, and where an add's time goes.
+"""Compares writes with the bare SQLite statement of the same bytes, and shows where an add's time goes.
 
     python tests/benchmarks/writes.py [--calls N] [--held N]
 
-Both write into files with so many memories already, with the same durability; calls alternate, so that a noisy machine
-disturbs both, and the median is shown. The bare statement is one INSERT of one row, committed alone: the item with its
-vector and terms, into a table that has no index but the one of its id. ``add`` is measured with the default embedder,
-and with an embedder that knows all vectors already, which shows what is not the embedder's.
+Both write into files that already hold ``--held`` memories, with the same durability. Calls alternate, so a noisy machine
+disturbs both alike, and the table has medians. The bare statement is one INSERT of one row, committed alone: the item
+with its vector and terms, into a table whose only index is the id's. The program times ``add`` with the default embedder,
+and with an embedder that knows all vectors already, which leaves out the embedder's time.
 
-Where an add's time goes: the parts are timed inside further adds, with the default embedder. SQLite's own part has the
-statements of memweld, with its indexes; the rest is Python around all of them.
+Where an add's time goes: the program times the parts inside further adds, with the default embedder. SQLite's part is
+memweld's statements, with its indexes; the rest is Python around them.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Bare:
         for statement in BARE.split(";"):
             self.connection.execute(statement)
         self._texts = texts
-        # Made before, as everything else that is no statement.
+        # Prepared before, like everything else that is not a statement.
         self._items = [self._item(number, text) for number, text in enumerate(texts)]
         self._ids = [f"{number:026}" for number in range(len(texts))]
         self._values = [json.dumps({"text": text}) for text in texts]
@@ -95,7 +95,7 @@ class Bare:
 
 
 class Known:
-    """An embedder that has no work to do."""
+    """An embedder without work."""
 
     model = "known"
 
@@ -110,7 +110,7 @@ class Known:
 
 
 class TimedConnection:
-    """A connection that says how long each statement took."""
+    """A connection that records the time of each statement."""
 
     def __init__(self, connection: sqlite3.Connection, took: dict[str, list[float]]) -> None:
         self._connection, self._took = connection, took
@@ -127,7 +127,7 @@ class TimedConnection:
 
 @contextmanager
 def parts_timed(backend: Any, took: dict[str, list[float]]) -> Iterator[None]:
-    """Have the parts of each add say how long they took."""
+    """Make the parts of each add record their time."""
     from memweld.engine.search import item_store as store
 
     def watched(owner: Any, name: str, part: str) -> Any:
@@ -153,7 +153,7 @@ def parts_timed(backend: Any, took: dict[str, list[float]]) -> Iterator[None]:
 def pairs_of(
     user: Any, bare: Bare, texts: Sequence[str]
 ) -> list[tuple[str, Callable[[int], Any], Callable[[int], Any]]]:
-    """Each call of memweld with the bare statement."""
+    """Each memweld call with its bare statement."""
     state, history = user.state("n"), user.history("s")
     state.set("k", {"text": "first of all"})
     history.add_user_message("first of all")
@@ -193,7 +193,7 @@ def measure_writes(
 
 
 def _medians(parts: dict[str, list[float]], calls: int) -> dict[str, float]:
-    """The median of each part of an add, of which some are several calls, and of what is left."""
+    """The median of each part of an add, some of which are several calls, and of the rest."""
     whole = statistics.median(parts.pop("add"))
     medians: dict[str, float] = {}
     for part, took in parts.items():
@@ -203,7 +203,7 @@ def _medians(parts: dict[str, list[float]], calls: int) -> dict[str, float]:
 
 
 def tables_of_writes(calls: int, shared: Shared, *, held: int = 1000) -> Iterator[Table]:
-    """What is printed."""
+    """Print the tables."""
     for durability in ("normal", "full"):
         rows, parts = measure_writes(durability, held, calls, shared)
         table = Table(title=f"one call with {held:,} memories, median; durability {durability}")
