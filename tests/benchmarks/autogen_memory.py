@@ -2,9 +2,9 @@
 
     python tests/benchmarks/autogen_memory.py [--runs 60] [--memories 0 100 5000]
 
-Every kind runs the same task in one process, with a new agent for each run and the same scripted model, which takes next
-to no time. ChromaDB uses memweld's embedder, so the model makes no difference. The kinds alternate, so a noisy machine
-disturbs all of them alike. The figures are medians, and the ratio is to ChromaDB's run.
+Every kind runs the same task in one process, with a new agent for each run and the same scripted model, which takes
+next to no time. ChromaDB uses memweld's embedder, so the model makes no difference. The kinds alternate, so a noisy
+machine disturbs all of them alike. The figures are medians, and the ratio is to ChromaDB's run.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
     python tests/benchmarks/crewai_memory.py [--kickoffs 20] [--memories 200]
 
-A crew of one agent and one task runs with a scripted model that answers at once, so only CrewAI and the memory take time.
-CrewAI's own memory has its default storage (LanceDB), the same embedder, and a scripted model for its analyses that also
-answers at once. A real model would add its time for each of these calls, so the program counts them. Each memory starts
-with the same memories; kickoffs of the three alternate.
+A crew of one agent and one task runs with a scripted model that answers at once, so only CrewAI and the memory take
+time. CrewAI's own memory has its default storage (LanceDB), the same embedder, and a scripted model for its analyses
+that also answers at once. A real model would add its time for each of these calls, so the program counts them. Each
+memory starts with the same memories; kickoffs of the three alternate.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
     python tests/benchmarks/engine.py [--sizes 1000 10000] [--users 1 1000] [--systems memweld mem0 …]
         [--calls N] [--writes N] [--results FILE] [--draw DIRECTORY]
 
-Searches: ``--sizes`` memories of one user, or spread over ``--users`` users; ten hits; the same texts and vectors in all
-stores (``rivals.py``). memweld does more: it embeds the query, weights its words and ranks by words as well. Calls of the
-systems alternate, so a noisy machine disturbs all alike, and the table has medians. The last rows are parts of memweld's
-search (the vectors, the whole ranking) and a bare numpy scan of the same matrix.
+Searches: ``--sizes`` memories of one user, or spread over ``--users`` users; ten hits; the same texts and vectors in
+all stores (``rivals.py``). memweld does more: it embeds the query, weights its words and ranks by words as well. Calls
+of the systems alternate, so a noisy machine disturbs all alike, and the table has medians. The last rows are parts of
+memweld's search (the vectors, the whole ranking) and a bare numpy scan of the same matrix.
 
 Then starting, RAM, searches by the number of users in the file, and searches after a change (``starting.py``); writes,
 each against the bare SQLite statement that stores the same bytes (``writes.py``); the length of a history, and pages.
@@ -16,8 +16,8 @@ docs/performance.md. The command for that whole page:
 
     python tests/benchmarks/engine.py --sizes 1000 10000 100000 --draw docs
 
-It takes about half an hour on two idle cores, most of it for filling the other stores with 100,000 memories and searching
-them. ``--results`` collects the searches of several runs in one file.
+It takes about half an hour on two idle cores, most of it for filling the other stores with 100,000 memories and
+searching them. ``--results`` collects the searches of several runs in one file.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
     python tests/benchmarks/langchain_mcp_tools.py [--calls 200] [--others 10]
 
-Both call ``search_memories`` of a memweld server, over stdio and over HTTP, in an event loop. The adapters' tools open a
-session for each call, as from ``MultiServerMCPClient.get_tools``. Or they share a session that the program opens around
-all calls (``client.session``), bound to its event loop. `mcp_tools` shares one session everywhere. Calls alternate, so a
-noisy machine disturbs all of them alike.
+Both call ``search_memories`` of a memweld server, over stdio and over HTTP, in an event loop. The adapters' tools open
+a session for each call, as from ``MultiServerMCPClient.get_tools``. Or they share a session that the program opens
+around all calls (``client.session``), bound to its event loop. `mcp_tools` shares one session everywhere. Calls
+alternate, so a noisy machine disturbs all of them alike.
 """
 
 from __future__ import annotations

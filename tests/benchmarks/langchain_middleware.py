@@ -5,9 +5,9 @@
 A scripted model answers at once, so a run costs what LangGraph costs; a real model takes a second and more. The
 embeddings are those of the wheel. Runs of all variants take turns in a random order, so a noisy machine disturbs them
 alike. Each run belongs to a thread of 4 turns; then a new thread begins. The variants: without a checkpointer and with
-one (then a thread replays its messages); capture awaited (as without an LLM), in the background, and recall alone; and a
-middleware with the same hooks that does nothing, which shows LangGraph's share. After each measurement of the background
-variant, `flush` runs outside the measured time.
+one (then a thread replays its messages); capture awaited (as without an LLM), in the background, and recall alone; and
+a middleware with the same hooks that does nothing, which shows LangGraph's share. After each measurement of the
+background variant, `flush` runs outside the measured time.
 
 In the last rows the memory has an LLM that takes 300 ms for an extraction. They show how long the answer waits.
 """

@@ -2,8 +2,8 @@
 
     python tests/benchmarks/langgraph_store.py [--items 100 1000 10000] [--calls 30]
 
-All three have the same items and the same embedder; the two persistent ones have a file each. Their calls alternate, so a
-noisy machine disturbs all alike. The items lie in 20 namespaces under one label. SqliteStore searches by meaning only
+All three have the same items and the same embedder; the two persistent ones have a file each. Their calls alternate, so
+a noisy machine disturbs all alike. The items lie in 20 namespaces under one label. SqliteStore searches by meaning only
 with a SQLite that loads extensions. If Python's own does not, ``pip install pysqlite3-binary`` gives one.
 """
 

@@ -4,9 +4,9 @@
 
 DIRECTORY (or ``MEMWELD_LOCOMO``) holds ``turns.jsonl`` (user_id, turn_id, session, iso, memory) and ``qa.jsonl``
 (user_id, question, category, evidence: turn ids), made from snap-research/LoCoMo (CC BY-NC 4.0, not part of this
-project). Every turn is one memory of its user, added in order with its session and time. The program searches for
-each question that has evidence. R@k is the share of its evidence among the first k hits, MRR the mean of one over the rank of
-the first evidence, both averaged over questions. Categories: 1 multi-hop, 2 temporal, 3 open-domain, 4 single-hop, 5
+project). Every turn is one memory of its user, added in order with its session and time. The program searches for each
+question that has evidence. R@k is the share of its evidence among the first k hits, MRR the mean of one over the rank
+of the first evidence, both averaged over questions. Categories: 1 multi-hop, 2 temporal, 3 open-domain, 4 single-hop, 5
 adversarial; the main figure is R@10 over 1 to 4.
 
 - memweld: by `memweld.connect`, `user.add` and `user.search`, with its default embedder. Needs no download.

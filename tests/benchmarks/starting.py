@@ -2,8 +2,8 @@
 
     python tests/benchmarks/starting.py [--sizes 1000 10000] [--many 1000] [--rounds 5]
 
-It is part of ``engine.py``, and a program of its own. The processes take turns. Files are in the page cache, as they are
-for a restarting service.
+It is part of ``engine.py``, and a program of its own. The processes take turns. Files are in the page cache, as they
+are for a restarting service.
 
 - Time from the start of a process to its end: the interpreter, ``connect()`` and the first search; beside it the
   interpreter alone, the import of mem0, and mem0 with its default store, a local Qdrant, up to its first search. mem0

@@ -2,10 +2,10 @@
 
     python tests/benchmarks/writes.py [--calls N] [--held N]
 
-Both write into files that already hold ``--held`` memories, with the same durability. Calls alternate, so a noisy machine
-disturbs both alike, and the table has medians. The bare statement is one INSERT of one row, committed alone: the item
-with its vector and terms, into a table whose only index is the id's. The program times ``add`` with the default embedder,
-and with an embedder that knows all vectors already, which leaves out the embedder's time.
+Both write into files that already hold ``--held`` memories, with the same durability. Calls alternate, so a noisy
+machine disturbs both alike, and the table has medians. The bare statement is one INSERT of one row, committed alone:
+the item with its vector and terms, into a table whose only index is the id's. The program times ``add`` with the
+default embedder, and with an embedder that knows all vectors already, which leaves out the embedder's time.
 
 Where an add's time goes: the program times the parts inside further adds, with the default embedder. SQLite's part is
 memweld's statements, with its indexes; the rest is Python around them.

@@ -42,8 +42,8 @@ Another user reads nothing of it.
 """
 FOOT = """\
 
-`MPC`: memories, preferences and chats. `MP`: memories and preferences; one of the two keeps no chats by itself. Over MCP,
-and with plain functions, [the history tools](tools.md) do.
+`MPC`: memories, preferences and chats. `MP`: memories and preferences; one of the two keeps no chats by itself. Over
+MCP, and with plain functions, [the history tools](tools.md) do.
 
 `python tests/frameworks/matrix.py --write docs/matrix.md` writes this page.
 """
