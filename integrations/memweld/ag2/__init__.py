@@ -9,7 +9,7 @@
     await agent.ask("I keep bees", variables={"user_id": "ana"})
     await agent.ask("And now?", stream=session_stream(ana, "session-1"), variables={"user_id": "ana"})
 
-Each name loads its part when it is first used. For AG2 Classic (``import autogen``) see
+Each name loads its module when it is first used. For AG2 Classic (``import autogen``) see
 `memweld.tools.memory_functions`.
 """
 

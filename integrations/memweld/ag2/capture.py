@@ -1,19 +1,22 @@
-"""Capture as a middleware: when a turn is over, its messages become history and what the user said memories."""
+"""MemweldCapture: a middleware that keeps a turn's messages as history and what the user said as memories."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 from ag2.context import ConversationContext
 from ag2.events import BaseEvent, ModelRequest, ModelResponse, ToolResultsEvent
 from ag2.middleware import BaseMiddleware
 from ag2.middleware.base import AgentTurn
+from typing_extensions import Unpack
 
 from ..adapters.binding import MemorySource, bind_user, validate_source
-from ..adapters.failures import OnError, tolerate, validate_on_error
-from ..errors import AccessDeniedError, MemweldError, invalid
+from ..adapters.capture import TurnCapture
+from ..adapters.failures import FailurePolicy
+from ..adapters.options import TurnKeywords, TurnOptions
+from ..errors import AccessDeniedError
 from ..memory.memory import Memory
 from ..models import ChatMessage
 from ..validation import validate_key
@@ -30,21 +33,17 @@ _logger = logging.getLogger("memweld.ag2")
 class MemweldCapture:
     """A middleware factory: ``Agent(middleware=[MemweldCapture(backend)])``.
 
-    Each turn works for one user, and for that long `memweld.user_scope` names the user of a backend too. When the turn
-    is over, its messages join the history of its session, unless the stream is a `session_stream` and has kept them,
-    and facts are made of what the user said. If the model or a tool raises, what the user said is kept and the error
-    goes on. What is enqueued for the agent meanwhile is history, and no fact about the user.
+    Each turn works for one user; for its length `memweld.user_scope` names the user of a backend too. Its messages join
+    the history of its session, the user's before the model is asked; a `session_stream` keeps them by itself. When the
+    turn is over, facts are made of what the user said, also if the model or a tool raises. What other code enqueues for
+    the agent meanwhile is history and no fact about the user.
 
     Args:
-        memory: A memory; or a backend, then each turn is for the user whom it names.
-        capture: Whether turns are kept, and who waits for it. ``True`` or ``awaited``: the run does. ``background``: it
-            waits for the history alone.
-        infer: Whether the backend's LLM extracts facts from a turn; None means if there is one.
+        memory: A memory; or a backend, then each turn names its user.
         session_id: The session of turns whose stream is no `session_stream` and whose variables name none
             (``session_id``). Without any, only facts are kept.
         user_variable: The variable that names the user of a backend; None for `memweld.user_scope` alone.
-        on_error: ``warn``: a turn that cannot be kept is logged as ``memweld.ag2``. ``raise``: the error ends the run.
-            No known user ends it always.
+        options: ``capture``, ``infer`` and ``on_error`` of `memweld.adapters.options.TurnOptions`.
 
     Raises:
         InvalidInputError: An argument breaks a rule.
@@ -54,116 +53,87 @@ class MemweldCapture:
         self,
         memory: MemorySource,
         *,
-        capture: bool | Literal["awaited", "background"] = True,
-        infer: bool | None = None,
         session_id: str | None = None,
         user_variable: str | None = USER_VARIABLE,
-        on_error: OnError = "warn",
+        **options: Unpack[TurnKeywords],
     ) -> None:
-        if capture not in (True, False, "awaited", "background"):
-            raise invalid("capture", capture, "it is true, false, awaited or background", "Choose one.")
-        self.source = validate_source(memory)
-        self.user_variable = user_variable
-        self._captures = capture is not False
-        self._background = capture == "background"
-        self._infer = infer
+        self._source = validate_source(memory)
+        self._variable = user_variable
         self._session_id = None if session_id is None else validate_key("session_id", session_id)
-        self._on_error: OnError = validate_on_error(on_error)
+        turn_options = TurnOptions(**options)
+        self._capture = TurnCapture(turn_options, FailurePolicy(turn_options.on_error, _logger))
 
     def __call__(self, event: BaseEvent, context: ConversationContext) -> BaseMiddleware:
         """The middleware of one turn."""
         return _Turn(event, context, self)
 
-    async def keep(
-        self, memory: Memory, context: ConversationContext, said: ModelRequest | None, heard: list[BaseEvent]
-    ) -> None:
-        """Keep a finished turn.
+    async def run(
+        self, call_next: AgentTurn, event: BaseEvent, context: ConversationContext, seen: list[BaseEvent]
+    ) -> ModelResponse:
+        """Run a turn for its user and keep it.
 
-        Raises:
-            MemweldError: With ``on_error="raise"``.
+        Args:
+            call_next: Runs the turn.
+            event: What begins it.
+            context: Its context.
+            seen: The list to which each message of the turn is added.
         """
-        if not self._captures:
-            return
-        try:
-            await self._capture(memory, context, said, heard, infer=self._infer)
-        except MemweldError as error:
-            tolerate(error, "A turn was not captured", self._on_error, _logger)
-
-    async def rescue(
-        self, memory: Memory, context: ConversationContext, said: ModelRequest | None, heard: list[BaseEvent]
-    ) -> None:
-        """Keep what the user said in a turn that fails; nothing more is raised."""
-        if not self._captures or said is None:
-            return
-        try:
-            # Verbatim: the LLM that extracts is likely to fail as this one did, and equal texts are stored once.
-            asked = [event for event in heard if isinstance(event, ModelRequest)]
-            await self._capture(memory, context, said, asked, infer=False)
-        except Exception:  # the run's own error is the one to be seen
-            _logger.warning("What the user said in a failing turn could not be kept", exc_info=True)
-
-    async def _capture(
-        self,
-        memory: Memory,
-        context: ConversationContext,
-        said: ModelRequest | None,
-        heard: Sequence[BaseEvent],
-        *,
-        infer: bool | None,
-    ) -> None:
-        session_id, is_kept = self._session(context)
-        if session_id is not None and not is_kept:
-            spoken = [message for event in heard for message in to_neutral(event)]
-            if spoken:
-                await memory.aio.history(session_id).append(spoken)
-        facts: list[ChatMessage] = [] if said is None else to_neutral(said)
-        if facts:
-            answers = [event for event in heard if not isinstance(event, ModelRequest)]
-            facts += [message for event in answers for message in to_neutral(event)]
-            await memory.aio.capture(
-                facts, session_id=session_id, infer=infer, keep="facts", background=self._background
-            )
-
-    def _session(self, context: ConversationContext) -> tuple[str | None, bool]:
-        """The session of the turn, and whether its stream keeps the messages itself."""
+        memory = memory_of_turn(self._source, context, self._variable)
         storage = context.stream.history.storage
-        if isinstance(storage, MemweldStorage):
-            return storage.session_of(context.stream.id), True
+        stores = isinstance(storage, MemweldStorage)
+        if stores:
+            _validate_owner(storage, memory)
+        session_id = storage.session_of(context.stream.id) if stores else self._named_session(context)
+        request = event if isinstance(event, ModelRequest) else None
+
+        async def keep(write: Callable[..., Awaitable[Any]]) -> None:
+            if session_id is not None and not stores:
+                await write(memory, _neutral(seen), session_id=session_id, keep="history")
+            if request is not None:
+                # Other requests of the turn are nothing that the user said.
+                answers = [each for each in seen if not isinstance(each, ModelRequest)]
+                await write(memory, _neutral([request, *answers]), session_id=session_id, keep="facts")
+
+        with bind_user(self._source, memory):
+            if request is not None and not stores:
+                await self._capture.begin_async(memory, to_neutral(request), session_id=session_id)
+            try:
+                reply = await call_next(event, context)
+            except BaseException:
+                await keep(self._capture.rescue_async)
+                raise
+            await keep(self._capture.end_async)
+        return reply
+
+    def _named_session(self, context: ConversationContext) -> str | None:
         named = context.variables.get(_SESSION_VARIABLE)
-        return (self._session_id if named is None else validate_key("session_id", named)), False
+        return self._session_id if named is None else validate_key("session_id", named)
 
 
 class _Turn(BaseMiddleware):
     def __init__(self, event: BaseEvent, context: ConversationContext, capture: MemweldCapture) -> None:
         super().__init__(event, context)
         self._capture = capture
-        self._heard: list[BaseEvent] = []
+        self._seen: list[BaseEvent] = []
 
     async def on_turn(self, call_next: AgentTurn, event: BaseEvent, context: ConversationContext) -> ModelResponse:
-        """Run the turn for its user, and keep it."""
-        memory = memory_of_turn(self._capture.source, context, self._capture.user_variable)
-        _check_stream(context, memory)
-        said = event if isinstance(event, ModelRequest) else None
-        spoken = context.stream.where(ModelRequest | ModelResponse | ToolResultsEvent)
-        # As an interrupter: a plain subscriber hears a request after the answer to it, which is sent from inside.
-        with bind_user(self._capture.source, memory), spoken.sub_scope(self._hear, interrupt=True):
-            try:
-                reply = await call_next(event, context)
-            except Exception:
-                await self._capture.rescue(memory, context, said, self._heard)
-                raise
-            await self._capture.keep(memory, context, said, self._heard)
-        return reply
+        """Run the turn, and watch its messages."""
+        messages = context.stream.where(ModelRequest | ModelResponse | ToolResultsEvent)
+        # As an interrupter: a plain subscriber gets a request after its answer, which is sent from inside.
+        with messages.sub_scope(self._see, interrupt=True):
+            return await self._capture.run(call_next, event, context, self._seen)
 
-    async def _hear(self, event: BaseEvent) -> BaseEvent:
-        self._heard.append(event)
+    async def _see(self, event: BaseEvent) -> BaseEvent:
+        self._seen.append(event)
         return event
 
 
-def _check_stream(context: ConversationContext, memory: Memory) -> None:
+def _neutral(events: Iterable[BaseEvent]) -> list[ChatMessage]:
+    return [message for event in events for message in to_neutral(event)]
+
+
+def _validate_owner(storage: MemweldStorage, memory: Memory) -> None:
     """Refuse a turn for one user in the session of another, whose words would become the wrong user's memories."""
-    storage = context.stream.history.storage
-    owner = storage.user_id if isinstance(storage, MemweldStorage) else None
-    if None not in (owner, memory.user_id) and owner != memory.user_id:
+    if None not in (storage.user_id, memory.user_id) and storage.user_id != memory.user_id:
         # Not who they are: a model may read this.
         raise AccessDeniedError("The stream is a session of another user; a turn acts for one user only.")

@@ -1,14 +1,22 @@
-"""What is sent to a model: AG2's inputs as the content parts of a message, and back."""
+"""Between AG2's inputs and the content parts of a neutral message."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
+from collections.abc import Iterable, Sequence
 
 from ag2.events import BinaryInput, BinaryType, DataInput, Input, TextInput, UrlInput
 
-from ..memory.messages import storable
+from ..memory.content import (
+    ContentPart,
+    image_part,
+    join_parts,
+    other_part,
+    read_parts,
+    split_data_url,
+    storable,
+    text_part,
+)
 from ..models import JSON, ChatMessage
 from ..validation import dump_json
 
@@ -16,55 +24,47 @@ __all__ = ["content_of", "inputs_of", "text_of"]
 
 
 def text_of(parts: Iterable[Input]) -> str:
-    """The text of what was sent to a model or came from a tool; files are left out."""
-    texts = [part.content if isinstance(part, TextInput) else _data_text(part) for part in parts]
-    return "\n".join(text for text in texts if text)
+    """The text of inputs to a model or of a tool's result, without files."""
+    return "\n".join(text for text in map(_text, parts) if text)
 
 
 def content_of(parts: Sequence[Input]) -> str | list[dict[str, JSON]]:
-    """The inputs as a message's content: text where it is one text, else content parts."""
-    if len(parts) == 1 and isinstance(parts[0], (TextInput, DataInput)):
-        return text_of(parts)
-    return [_part(part) for part in parts]
-
-
-def _part(part: Input) -> dict[str, JSON]:
-    if isinstance(part, BinaryInput) and part.kind == BinaryType.IMAGE:
-        data = base64.b64encode(part.data).decode()
-        return {"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{data}"}}
-    if isinstance(part, UrlInput) and part.kind == BinaryType.IMAGE:
-        return {"type": "image_url", "image_url": {"url": part.url}}
-    if isinstance(part, (TextInput, DataInput)):
-        return {"type": "text", "text": text_of([part])}
-    kind = getattr(part, "kind", None)
-    return {"type": kind.value if isinstance(kind, BinaryType) else "file"}
-
-
-def _data_text(part: Input) -> str:
-    if not isinstance(part, DataInput):
-        return ""
-    value = storable(part.data.model_dump(mode="json") if hasattr(part.data, "model_dump") else part.data)  # type: ignore[union-attr]
-    return value if isinstance(value, str) else dump_json(value)
+    """The inputs as the content of a neutral message."""
+    return join_parts(map(_part, parts))
 
 
 def inputs_of(message: ChatMessage) -> list[Input]:
-    """A message's content as inputs; what AG2 has no input for is named in brackets."""
-    if isinstance(message.content, str):
-        return [TextInput(message.content)]
-    return [_input(part) for part in message.content]
+    """A message's content as inputs; a name in brackets stands for what AG2 has no input for."""
+    return [_input(part) for part in read_parts(message.content)]
 
 
-def _input(part: Mapping[str, JSON]) -> Input:
-    if isinstance(part.get("text"), str):
-        return TextInput(part["text"])
-    image = part.get("image_url")
-    url = cast("Mapping[str, JSON]", image).get("url") if isinstance(image, Mapping) else image
-    if not isinstance(url, str):
-        return TextInput(f"[{part.get('type', 'attachment')}]")
-    head, found, data = url.partition(";base64,")
-    if not found or not head.startswith("data:"):
-        return UrlInput(url, kind=BinaryType.IMAGE)
+def _text(part: Input) -> str:
+    if isinstance(part, TextInput):
+        return part.content
+    if not isinstance(part, DataInput):
+        return ""
+    value = storable(part.data)
+    return value if isinstance(value, str) else dump_json(value)
+
+
+def _part(part: Input) -> dict[str, JSON]:
+    if isinstance(part, (TextInput, DataInput)):
+        return text_part(_text(part))
+    kind = getattr(part, "kind", None)
+    if isinstance(part, BinaryInput) and kind == BinaryType.IMAGE:
+        return image_part(f"data:{part.media_type};base64,{base64.b64encode(part.data).decode()}")
+    if isinstance(part, UrlInput) and kind == BinaryType.IMAGE:
+        return image_part(part.url)
+    return other_part(kind.value if isinstance(kind, BinaryType) else "file")
+
+
+def _input(part: ContentPart) -> Input:
+    if part.url is None:
+        return TextInput(part.text)
+    data = split_data_url(part.url)
+    if data is None:
+        return UrlInput(part.url, kind=BinaryType.IMAGE)
     try:
-        return BinaryInput(base64.b64decode(data), media_type=head.removeprefix("data:"), kind=BinaryType.IMAGE)
+        return BinaryInput(base64.b64decode(data[1]), media_type=data[0], kind=BinaryType.IMAGE)
     except ValueError:
-        return TextInput("[image]")
+        return TextInput(part.text)

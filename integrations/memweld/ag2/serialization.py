@@ -1,4 +1,4 @@
-"""AG2's events as JSON and back. What is read may be written by a stranger: it makes events, and nothing more."""
+"""AG2's events as JSON and back. A dump that a stranger wrote makes events, and nothing more."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, cast
 
 from ag2.events import BaseEvent
 
-from ..memory.messages import storable
+from ..memory.content import storable
 from ..models import JSON
 
 __all__ = ["dump_event", "load_event"]
 
-# AG2's own reader (1.2) imports and calls whatever class a dump names. A session can be written by everybody who may
-# write for its user, over a server too, so these are all that may be named beside events.
+# AG2's own reader (1.2) imports and calls any class that a dump names. Every client that may write for a user can write
+# dumps into a session, over a server too. So a dump may name these classes only, beside events.
 _DATACLASSES = {"ag2.events.tool_events.ToolResult", "ag2.events.types.Usage", "ag2.events.types.BinaryResult"}
 _ENUMS = {"ag2.events.input_events.BinaryType", "ag2.events.alert.Severity"}
 _OWN_MODULES = "ag2."
@@ -30,10 +30,10 @@ def dump_event(event: BaseEvent) -> dict[str, JSON]:
 
 
 def load_event(dump: Mapping[str, JSON]) -> BaseEvent:
-    """The event of a dump. What of it was no event, enum or dataclass of AG2's own comes back as plain JSON.
+    """The event of a dump. Parts that are no event, enum or dataclass of AG2's own come back as plain JSON.
 
     Raises:
-        ValueError: It names no event that is known here, or does not fit it.
+        ValueError: The dump names no known event, or does not fit it.
     """
     event = _event_class(dump["type"])
     try:
@@ -49,7 +49,7 @@ def _name(cls: type) -> str:
 def _event_class(name: object) -> type[BaseEvent]:
     known = _find_event(name)
     if known is None and isinstance(name, str) and name.startswith(_OWN_MODULES):
-        # An event of a part of AG2 that this process has not used yet, a provider's for instance.
+        # It may belong to a module of AG2 that this process has not used yet, a provider's for instance.
         try:
             importlib.import_module(name.rpartition(".")[0])
         except Exception as error:
@@ -72,7 +72,7 @@ def _find_event(name: object) -> type[BaseEvent] | None:
 
 
 def _harmless(value: JSON) -> JSON:
-    """The value without anything that would make AG2 import or call what it may not."""
+    """The value without markers that would make AG2 import or call a class that it may not."""
     if isinstance(value, list):
         return [_harmless(element) for element in cast("list[JSON]", value)]
     if not isinstance(value, Mapping):
@@ -86,5 +86,5 @@ def _harmless(value: JSON) -> JSON:
         return _harmless(fields.get("value"))
     elif marker == "__pydantic__" or (marker == "__dataclass__" and named not in _DATACLASSES):
         return _harmless(fields.get("data"))
-    # Only one marker: where AG2 cannot use the first, it would go on to the next.
+    # Only one marker stays: where AG2 cannot use the first, it goes on to the next.
     return {key: _harmless(element) for key, element in fields.items() if key == marker or key not in _MARKERS}

@@ -5,10 +5,8 @@ from __future__ import annotations
 import functools
 import threading
 import uuid
-from collections.abc import Callable, Iterable
-from typing import ParamSpec, TypeVar
+from collections.abc import Iterable
 
-import anyio.to_thread
 from ag2 import MemoryStream
 from ag2.annotations import Context
 from ag2.context import StreamId
@@ -16,15 +14,16 @@ from ag2.events import BaseEvent
 from ag2.history import Storage
 
 from ..adapters.binding import MemorySource, resolve_memory, validate_source
+from ..adapters.messages import append_fitting
+from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
+from ..memory.transcript import model_window
+from ..models import ChatMessage
 from ..validation import dump_json, validate_key
 from .binding import USER_VARIABLE, memory_of_turn
-from .messages import answered, to_events, to_messages, to_neutral, with_events
+from .messages import FRAMEWORK, to_events, to_messages, to_neutral, with_events
 
 __all__ = ["MemweldStorage", "session_stream"]
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 _STREAMS = uuid.UUID("6f0f3f0e-5b0b-4f0e-9d0a-6d656d77656c")
 
@@ -32,12 +31,13 @@ _STREAMS = uuid.UUID("6f0f3f0e-5b0b-4f0e-9d0a-6d656d77656c")
 class MemweldStorage(Storage):
     """AG2's ``Storage`` over ``memory.history``.
 
-    What AG2 wrote reads back event for event; what other frameworks wrote into the session reads as AG2's events. A
-    store that cannot be read or written ends the run: a conversation is not silently forgotten.
+    AG2's own events read back exactly; messages of other frameworks read as its events. A store that fails ends the
+    run: a conversation is never forgotten silently. Each method raises `ConfigurationError` where no user is known, and
+    `BackendUnavailableError` where the history cannot be read or written.
 
     Args:
-        memory: A memory. Or a backend: an event is then saved for the user whom the turn names, and read for the user
-            of `memweld.user_scope`, which a `MemweldPlugin` sets for the length of a turn.
+        memory: A memory. Or a backend: each turn names the user for whom an event is saved, and `memweld.user_scope`
+            the user whose session is read; a `MemweldPlugin` sets that for the length of a turn.
         session_id: The session of every stream; if None each stream's id.
         user_variable: The variable that names the user of a backend; None for `memweld.user_scope` alone.
 
@@ -51,8 +51,8 @@ class MemweldStorage(Storage):
         self._source = validate_source(memory)
         self._session_id = None if session_id is None else validate_key("session_id", session_id)
         self._variable = user_variable
-        # Tools run side by side, and each of their results is saved behind the same message.
-        self._writing = threading.Lock()
+        # Tools run side by side, and each result is added to the same message.
+        self._lock = threading.Lock()
 
     @property
     def user_id(self) -> str | None:
@@ -64,64 +64,32 @@ class MemweldStorage(Storage):
         return self._session_id or str(stream_id)
 
     async def save_event(self, event: BaseEvent, context: Context) -> None:
-        """Append the event to the session.
-
-        Raises:
-            ConfigurationError: No user is known.
-            BackendUnavailableError: The history cannot be written.
-        """
+        """Append the event to the session."""
         memory = memory_of_turn(self._source, context, self._variable)
-        await _thread(self._save, memory, self.session_of(context.stream.id), event)
+        await in_thread(functools.partial(self._save, memory, self.session_of(context.stream.id), event))
 
     async def get_history(self, stream_id: StreamId) -> Iterable[BaseEvent]:
-        """The session's events, oldest first.
-
-        Raises:
-            ConfigurationError: No user is known.
-            BackendUnavailableError: The history cannot be read.
-        """
-        memory = resolve_memory(self._source)
-        return await _thread(self._read, memory, self.session_of(stream_id))
+        """The session's events, oldest first, as far as a model may be shown them."""
+        return await in_thread(functools.partial(_read, resolve_memory(self._source), self.session_of(stream_id)))
 
     async def set_history(self, stream_id: StreamId, events: Iterable[BaseEvent]) -> None:
-        """Replace the session by these events; compaction does that, and it does it for every reader of the session.
-
-        Raises:
-            ConfigurationError: No user is known.
-            BackendUnavailableError: The history cannot be written.
-        """
+        """Replace what `get_history` gives of the session; compaction does that, for every reader of the session."""
         memory = resolve_memory(self._source)
-        await _thread(self._replace, memory, self.session_of(stream_id), list(events))
+        await in_thread(functools.partial(_replace, memory, self.session_of(stream_id), list(events)))
 
     async def drop_history(self, stream_id: StreamId) -> None:
-        """Delete the session; facts stay.
-
-        Raises:
-            ConfigurationError: No user is known.
-            BackendUnavailableError: The history cannot be written.
-        """
+        """Delete the session; facts stay."""
         await resolve_memory(self._source).aio.history(self.session_of(stream_id)).clear()
 
     def _save(self, memory: Memory, session_id: str, event: BaseEvent) -> None:
         history = memory.history(session_id)
-        messages = to_neutral(event)
-        if messages:
-            history.append(messages)
+        if messages := to_neutral(event):
+            append_fitting(history, messages)
             return
-        with self._writing:
-            # No message: it is kept with the one before it. A turn begins with a message, so there is one.
+        with self._lock:
+            # A turn begins with a message: an event that is none is kept with the message before it.
             if last := history.messages(1):
-                history.append(with_events(last[0], [event]))
-
-    def _read(self, memory: Memory, session_id: str) -> list[BaseEvent]:
-        return answered(to_events(memory.history(session_id).messages()))
-
-    def _replace(self, memory: Memory, session_id: str, events: list[BaseEvent]) -> None:
-        messages = to_messages(events)
-        history = memory.history(session_id)
-        history.clear()
-        if messages:
-            history.append(messages)
+                append_fitting(history, [with_events(last[0], [event])])
 
 
 def session_stream(memory: MemorySource, session_id: str) -> MemoryStream:
@@ -142,5 +110,20 @@ def session_stream(memory: MemorySource, session_id: str) -> MemoryStream:
     return MemoryStream(MemweldStorage(bound, session_id), id=uuid.uuid5(_STREAMS, name))
 
 
-async def _thread(call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    return await anyio.to_thread.run_sync(functools.partial(call, *args, **kwargs))
+def _shown(messages: list[ChatMessage]) -> list[ChatMessage]:
+    """The messages that AG2 is given; it keeps prompts with the agent and has none of other frameworks'."""
+    window = model_window(messages, open_end=True)
+    return [each for each in window if each.role != "system" or (each.native or {}).get("framework") == FRAMEWORK]
+
+
+def _read(memory: Memory, session_id: str) -> list[BaseEvent]:
+    return to_events(_shown(memory.history(session_id).messages()))
+
+
+def _replace(memory: Memory, session_id: str, events: list[BaseEvent]) -> None:
+    history = memory.history(session_id)
+    stored = history.messages()
+    shown = {message.id for message in _shown(stored)}
+    messages = [message for message in stored if message.id not in shown] + to_messages(events)
+    history.clear()
+    append_fitting(history, messages)

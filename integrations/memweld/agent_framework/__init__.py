@@ -12,7 +12,7 @@
     )
     await agent.run("I keep bees", session=agent.create_session(session_id="session-1"))
 
-Each name loads its part when it is first used.
+Each name loads its module when it is first used.
 """
 
 from __future__ import annotations

@@ -2,40 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Generator, Sequence
+from typing import Any
 
-import anyio.to_thread
-from agent_framework import AgentSession, HistoryProvider, Message, SessionContext, SupportsAgentRun
+from agent_framework import (
+    AgentSession,
+    HistoryProvider,
+    Message,
+    SessionContext,
+    SupportsAgentRun,
+    _sessions,  # pyright: ignore[reportPrivateUsage]
+)
 from typing_extensions import override
 
 from ..adapters.binding import MemorySource, bind_user, resolve_memory, validate_source
+from ..adapters.messages import append_fitting
+from ..adapters.options import TurnOptions
 from ..errors import invalid
+from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
-from ..validation import validate_key, validate_limit
+from ..memory.transcript import read_window
+from ..validation import validate_key
 from .binding import USER_KEY, memory_of_session
-from .messages import answered, fresh, to_agent_framework, to_neutral
+from .messages import new_messages, same_message, to_agent_framework, to_neutral
 
 __all__ = ["MemweldHistoryProvider"]
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-_answers: contextvars.ContextVar[Sequence[Message]] = contextvars.ContextVar("memweld_answers", default=())
+_ANSWERS_A_CALL = ("function_result", "function_approval_response")
+_run: contextvars.ContextVar[SessionContext | None] = contextvars.ContextVar("memweld_run", default=None)
 
 
 class MemweldHistoryProvider(HistoryProvider):
     """Agent Framework's ``HistoryProvider`` over ``memory.history``: ``Agent(client, context_providers=[…])``.
 
-    What Agent Framework wrote reads back exactly; what other frameworks wrote into the session reads as its messages.
-    The session is that of the run, ``agent.create_session(session_id=…)``. Nothing is kept in its state. A store that
-    cannot be read or written ends the run: a conversation is not silently forgotten.
+    Agent Framework's own messages read back exactly; messages of other frameworks read as its own. The run names the
+    session: ``agent.create_session(session_id=…)``. Its state holds no message. What the user says is written before
+    the model is asked. A store that fails ends the run: a conversation is never forgotten silently. Each method raises
+    `ConfigurationError` where no user is known, and `BackendUnavailableError` where the store fails.
 
     Args:
-        memory: A memory; or a backend, then each run is for the user whom the session's state or `memweld.user_scope`
-            names.
+        memory: A memory; or a backend, then the session's state or `memweld.user_scope` names the user of each run.
         source_id: The provider's name in the agent.
         session_id: One session for all runs; if None that of the run.
         history_limit: How many messages at most a run loads, the latest; all if None.
@@ -56,7 +65,7 @@ class MemweldHistoryProvider(HistoryProvider):
         source_id: str = "memweld_history",
         *,
         session_id: str | None = None,
-        history_limit: int | None = None,
+        history_limit: int | None = 50,
         user_key: str | None = USER_KEY,
         load_messages: bool = True,
         store_inputs: bool = True,
@@ -74,7 +83,7 @@ class MemweldHistoryProvider(HistoryProvider):
         )
         self._source = validate_source(memory)
         self._session_id = None if session_id is None else validate_key("session_id", session_id)
-        self._limit = None if history_limit is None else validate_limit(history_limit, name="history_limit")
+        self._limit = TurnOptions(history_limit=history_limit).history_limit
         self._key = user_key
 
     def session_of(self, session_id: str | None) -> str:
@@ -92,14 +101,15 @@ class MemweldHistoryProvider(HistoryProvider):
     async def get_messages(
         self, session_id: str | None, *, state: dict[str, Any] | None = None, **kwargs: Any
     ) -> list[Message]:
-        """The session's messages, oldest first. Of a backend for the user of `memweld.user_scope`.
-
-        Raises:
-            ConfigurationError: No user is known.
-            BackendUnavailableError: The history cannot be read.
-        """
-        history = resolve_memory(self._source).aio.history(self.session_of(session_id))
-        return answered(to_agent_framework(await history.messages(self._limit)))
+        """The session's latest messages, oldest first. Of a backend for the user of `memweld.user_scope`."""
+        run = _run.get()
+        # Outside of a run, and in one that brings results or approvals, the calls at the end still get theirs.
+        inputs = [] if run is None else run.input_messages
+        types = {content.type for message in inputs for content in message.contents}
+        open_end = run is None or not types.isdisjoint(_ANSWERS_A_CALL)
+        history = resolve_memory(self._source).history(self.session_of(session_id))
+        window = await in_thread(functools.partial(read_window, history, limit=self._limit, open_end=open_end))
+        return to_agent_framework(window)
 
     @override
     async def save_messages(
@@ -110,59 +120,74 @@ class MemweldHistoryProvider(HistoryProvider):
         state: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Append the messages, without those that the session ends with already.
-
-        Raises:
-            ConfigurationError: No user is known.
-            BackendUnavailableError: The history cannot be written.
-        """
-        memory = resolve_memory(self._source)
-        await _thread(_append, memory, self.session_of(session_id), messages)
+        """Append the messages, without those with which the session ends already."""
+        run = _run.get()
+        if run is not None:
+            written = run.metadata.get(self._written, ())
+            messages = [message for message in messages if id(message) not in written]
+        answers = set(map(id, run.response.messages)) if run is not None and run.response is not None else ()
+        inputs = sum(id(message) not in answers for message in messages)
+        memory, session = resolve_memory(self._source), self.session_of(session_id)
+        await in_thread(functools.partial(_append, memory, session, messages, inputs=inputs, retried=False))
 
     @override
     async def before_run(
         self, *, agent: SupportsAgentRun, session: AgentSession, context: SessionContext, state: dict[str, Any]
     ) -> None:
-        """Load the session for the user of the run.
-
-        Raises:
-            ConfigurationError: No user is known.
-            BackendUnavailableError: The history cannot be read.
-        """
-        with bind_user(self._source, memory_of_session(self._source, session, self._key)):
+        """Load the session for the user of the run, and write what the user says."""
+        with self._running(session, context) as memory:
             await super().before_run(agent=agent, session=session, context=context, state=state)
+            if self.store_inputs and not self.store_context_messages and not _awaits_a_verdict():
+                await self._begin(memory, context)
 
     @override
     async def after_run(
         self, *, agent: SupportsAgentRun, session: AgentSession, context: SessionContext, state: dict[str, Any]
     ) -> None:
-        """Keep the turn for the user of the run.
+        """Write the rest of the turn for the user of the run."""
+        with self._running(session, context):
+            await super().after_run(agent=agent, session=session, context=context, state=state)
 
-        Raises:
-            ConfigurationError: No user is known.
-            BackendUnavailableError: The history cannot be written.
-        """
-        token = _answers.set(() if context.response is None else context.response.messages)
+    @property
+    def _written(self) -> str:
+        return f"{self.source_id}.written"
+
+    @contextlib.contextmanager
+    def _running(self, session: AgentSession, context: SessionContext) -> Generator[Memory]:
+        memory = memory_of_session(self._source, session, self._key)
+        token = _run.set(context)
         try:
-            with bind_user(self._source, memory_of_session(self._source, session, self._key)):
-                await super().after_run(agent=agent, session=session, context=context, state=state)
+            with bind_user(self._source, memory):
+                yield memory
         finally:
-            _answers.reset(token)
+            _run.reset(token)
+
+    async def _begin(self, memory: Memory, context: SessionContext) -> None:
+        inputs, session = context.input_messages, self.session_of(context.session_id)
+        count = len(inputs)
+        append = functools.partial(_append, memory, session, inputs, inputs=count, retried=self.store_outputs)
+        new = await in_thread(append)
+        context.metadata[self._written] = set(map(id, inputs))
+        # The caller sends these again, or a run with them has failed: the model sees them once.
+        loaded = context.context_messages.get(self.source_id, [])
+        for message in reversed(inputs[: count - new]):
+            if loaded and same_message(loaded[-1], message):
+                loaded.pop()
 
 
-def _append(memory: Memory, session_id: str, messages: Sequence[Message]) -> None:
+def _append(memory: Memory, session_id: str, messages: Sequence[Message], *, inputs: int, retried: bool) -> int:
+    """Append the messages that are new to the session; how many these are."""
     history = memory.history(session_id)
-    incoming = [(message, to_neutral(message)) for message in messages]
-    count = sum(len(parts) for _, parts in incoming)
-    if not count:
-        return
-    kept = to_agent_framework(history.messages(count + 1))
-    answers = {id(message) for message in _answers.get()}
-    sent = next((place for place, message in enumerate(messages) if id(message) in answers), len(messages))
-    new = {id(message) for message in fresh(kept, messages, sent)}
-    if added := [part for message, parts in incoming if id(message) in new for part in parts]:
-        history.append(added)
+    neutral = {id(message): to_neutral(message) for message in messages}
+    new = list(messages)
+    if inputs:
+        stored = history.messages(sum(map(len, neutral.values())) + 1)
+        new = new_messages(to_agent_framework(stored), messages, inputs=inputs, retried=retried)
+    append_fitting(history, [part for message in new for part in neutral[id(message)]])
+    return len(new)
 
 
-async def _thread(call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    return await anyio.to_thread.run_sync(functools.partial(call, *args, **kwargs))
+def _awaits_a_verdict() -> bool:
+    # Agent Framework (1.23) holds all writes of a run back until its hooks have judged the answer.
+    gate: contextvars.ContextVar[object] | None = getattr(_sessions, "_DEFERRED_RUN_PERSISTENCE", None)
+    return gate is not None and gate.get() is not None

@@ -1,125 +1,105 @@
-"""Between Agent Framework's messages and those of a session: its own read back exactly, others' natively."""
+"""Between Agent Framework's messages and neutral ones: its own read back exactly, others natively."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, cast
 
 from agent_framework import Content, Message
 
-from ..memory.messages import new_id, storable, to_message
+from ..adapters.messages import arguments_text, native_dump, neutral_call, neutral_key, read_native
+from ..memory.content import (
+    ContentPart,
+    image_part,
+    join_parts,
+    other_part,
+    read_parts,
+    split_data_url,
+    storable,
+    text_part,
+)
+from ..memory.messages import new_id
 from ..models import JSON, ChatMessage, Role
-from ..validation import MAX_KEY_CHARACTERS
 
-__all__ = ["FRAMEWORK", "answered", "fresh", "to_agent_framework", "to_neutral"]
+__all__ = ["FRAMEWORK", "new_messages", "same_message", "to_agent_framework", "to_neutral"]
 
 FRAMEWORK = "agent_framework"
 
-_ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
-_INTERRUPTED = "The call was interrupted; whether it took effect is not known."
+_ROLES: dict[str, Role] = {"user": "user", "system": "system", "developer": "system", "tool": "tool"}
 
 
 def to_neutral(message: Message) -> list[ChatMessage]:
-    """One message as messages of a session: one, or for tool results one for each.
+    """One message as neutral ones with new ids: one, or for tool results one each.
 
-    The first carries the framework's own dump of the whole. Ids are new: a provider's ``message_id`` may stand for
-    several messages.
+    Ids are new because a provider's ``message_id`` may stand for several messages.
     """
-    name = _key(message.author_name)
-    native = {"framework": FRAMEWORK, "message": storable(message.to_dict())}
-    results = [content for content in message.contents if content.type == "function_result"]
+    dump = cast("dict[str, Any]", storable(message.to_dict()))
+    results = [place for place, content in enumerate(message.contents) if content.type == "function_result"]
     if not results:
-        # A role that we do not know is somebody in the program: their words are no facts about the user.
-        role = "tool" if message.role == "tool" else _ROLES.get(message.role, "assistant")
-        calls = [_call(content) for content in message.contents if content.type == "function_call"]
-        fields: dict[str, Any] = {"role": role, "content": _neutral_content(message.contents), "name": name}
-        if role == "assistant":
-            fields["tool_calls"] = calls
-        return [to_message({**fields, "native": {**native, "part": 0}})]
+        # A role that we do not know is a part of the program: its words are no facts about the user.
+        return [_neutral(message, _ROLES.get(message.role, "assistant"), new_id(), dump)]
+    # Each result carries its share of the dump, so that a window may take one result and leave another.
+    bounds = [0, *results[1:], len(message.contents)]
     group = new_id()
     return [
-        to_message(
-            {
-                "role": "tool",
-                "id": f"{group}/{part}",
-                "content": storable(_result_text(content)),
-                "name": name,
-                "tool_call_id": _key(content.call_id),
-                "native": {**native, "part": part} if part == 0 else {"framework": FRAMEWORK, "part": part},
-            }
+        ChatMessage(
+            role="tool",
+            id=f"{group}/{part}",
+            content=cast("str", storable(_result_text(message.contents[results[part]]))),
+            name=neutral_key(message.author_name),
+            tool_call_id=neutral_key(message.contents[results[part]].call_id),
+            native=native_dump(FRAMEWORK, {**dump, "contents": dump["contents"][start:end]}, group=group),
         )
-        for part, content in enumerate(results)
+        for part, (start, end) in enumerate(pairwise(bounds))
     ]
 
 
 def to_agent_framework(messages: Sequence[ChatMessage]) -> list[Message]:
-    """A session as Agent Framework's messages: its own exactly, those of other frameworks from their neutral fields.
+    """Neutral messages as Agent Framework's: its own exactly, others from their neutral fields.
 
-    Tool results of other frameworks that belong together become one message.
+    The results of one message come back as one; so do neighbouring results of other frameworks.
     """
     read: list[Message] = []
-    group: str | None = None
+    last_group: JSON = None
     for message in messages:
-        native = message.native or {}
-        part = native.get("part") if native.get("framework") == FRAMEWORK else None
-        if part and message.id == f"{group}/{part}":
-            continue  # It was in the dump of the first part.
-        group = None
-        own = _own(native)
-        if own is not None:
-            group = str(message.id).removesuffix("/0") if part == 0 else None
-            read.append(own)
-            continue
-        converted = _foreign(message)
-        if message.role == "tool" and read and read[-1].role == "tool":
-            read[-1] = Message("tool", [*read[-1].contents, *converted.contents])
+        own = _own(message)
+        group = None if own is None else (message.native or {}).get("group")
+        follows = bool(read) and read[-1].role == "tool" == message.role
+        if follows and (own is None or (group is not None and group == last_group)):
+            read[-1].contents.extend((own or _foreign(message)).contents)
         else:
-            read.append(converted)
+            read.append(own or _foreign(message))
+        last_group = group
     return read
 
 
-def answered(messages: Sequence[Message]) -> list[Message]:
-    """The messages with an answer to every tool call that has none; calls at the very end may still get theirs.
-
-    A run that died between a call and its result leaves the call behind, and providers refuse such a conversation.
-    """
-    complete: list[Message] = []
-    open_calls: list[str] = []
-    for message in messages:
-        answers = {content.call_id for content in message.contents if content.type == "function_result"}
-        open_calls = [call_id for call_id in open_calls if call_id not in answers]
-        if open_calls and not answers:
-            complete.append(
-                Message("tool", [Content.from_function_result(call_id, result=_INTERRUPTED) for call_id in open_calls])
-            )
-            open_calls = []
-        complete.append(message)
-        open_calls += [
-            content.call_id
-            for content in message.contents
-            if content.type == "function_call" and content.call_id and not content.informational_only
-        ]
-    return complete
-
-
-def fresh(kept: Sequence[Message], messages: Sequence[Message], sent: int) -> list[Message]:
-    """The messages without those at their beginning that end the session already: callers send transcripts again.
+def new_messages(
+    stored: Sequence[Message], messages: Sequence[Message], *, inputs: int, retried: bool
+) -> list[Message]:
+    """The messages without those at their beginning with which the session ends: callers send transcripts again.
 
     Args:
-        kept: The end of the session, at least as many messages as there are new ones.
-        messages: What is to be kept.
-        sent: How many of them were sent to the agent; the answers behind them are new, even in the same words.
+        stored: The end of the session, at least as many messages as there are new ones.
+        messages: The messages to store.
+        inputs: How many of them, from the first, a caller sent. The agent's answers behind them are always new.
+        retried: Whether a user's message that stands unanswered at the end belongs to a run that has failed.
     """
-    before, now = list(map(_identity, kept)), list(map(_identity, messages[:sent]))
+    before, now = [*map(_identity, stored)], [*map(_identity, messages[:inputs])]
     for overlap in range(min(len(before), len(now)), 0, -1):
         if before[-overlap:] != now[:overlap]:
             continue
-        # The same words of the user once more are said once more.
-        if overlap == 1 and messages[0].role == "user" and messages[0].message_id is None:
+        # One message of the user in the same words is a new one: "Yes", and "Yes" again.
+        if not retried and overlap == 1 and messages[0].role == "user" and messages[0].message_id is None:
             continue
         return list(messages[overlap:])
     return list(messages)
+
+
+def same_message(one: Message, other: Message) -> bool:
+    """Whether two messages are the same by id, or say the same."""
+    return _identity(one) == _identity(other)
 
 
 def _identity(message: Message) -> tuple[str, str]:
@@ -129,80 +109,61 @@ def _identity(message: Message) -> tuple[str, str]:
     return message.role, json.dumps(contents, sort_keys=True)
 
 
-def _neutral_content(contents: Sequence[Content]) -> JSON:
-    parts = [part for content in contents if (part := _part(content)) is not None]
-    if len(parts) == 1 and parts[0]["type"] == "text":
-        return storable(parts[0]["text"])
-    return storable(parts) or ""
+def _neutral(message: Message, role: Role, message_id: str, dump: object) -> ChatMessage:
+    calls = [content for content in message.contents if content.type == "function_call" and role == "assistant"]
+    return ChatMessage(
+        role=role,
+        id=message_id,
+        content=join_parts(map(_part, message.contents)),
+        name=neutral_key(message.author_name),
+        tool_calls=tuple(neutral_call(call.call_id, call.name, call.arguments) for call in calls),
+        native=native_dump(FRAMEWORK, dump),
+    )
 
 
 def _part(content: Content) -> dict[str, JSON] | None:
     match content.type:
         case "text":
-            return {"type": "text", "text": content.text or ""}
+            return text_part(content.text or "")
         case "data" | "uri" if (content.media_type or "").startswith("image/") and content.uri:
-            return {"type": "image_url", "image_url": {"url": content.uri}}
-        case "data" | "uri" | "hosted_file" | "error":
-            # What it holds is in the framework's own dump.
-            return {"type": "file" if content.type != "error" else "error"}
+            return image_part(content.uri)
+        case "data" | "uri" | "hosted_file":
+            return other_part("file")
+        case "error":
+            return other_part("error")
         case _:
             return None
-
-
-def _call(content: Content) -> dict[str, JSON]:
-    arguments = content.arguments
-    return {
-        "id": _key(content.call_id),
-        "name": _key(content.name) or "unknown",
-        "arguments": storable(dict(arguments) if isinstance(arguments, Mapping) else arguments),
-    }
 
 
 def _result_text(content: Content) -> str:
     return content.result if isinstance(content.result, str) else ""
 
 
-def _key(value: str | None) -> str | None:
-    """What a model wrote as a name or id, in a form that can be kept."""
-    return cast("str", storable(value or ""))[:MAX_KEY_CHARACTERS].strip() or None
-
-
-def _own(native: Mapping[str, JSON]) -> Message | None:
-    if native.get("framework") != FRAMEWORK or "message" not in native:
+def _own(message: ChatMessage) -> Message | None:
+    dump = read_native(message, FRAMEWORK)
+    if dump is None:
         return None
     try:
-        return Message.from_dict(dict(cast("Mapping[str, JSON]", native["message"])))
+        return Message.from_dict(dict(dump))
     except Exception:  # noqa: BLE001 - another version wrote it in a form that this one does not read
         return None
 
 
 def _foreign(message: ChatMessage) -> Message:
-    name = message.name if message.role in ("user", "assistant") else None
     if message.role == "tool":
         return Message("tool", [Content.from_function_result(message.tool_call_id or "", result=message.text)])
-    parts = [{"type": "text", "text": message.content}] if isinstance(message.content, str) else message.content
-    contents = [_content(part) for part in parts if part.get("text") != ""]
+    contents = [_content(part) for part in read_parts(message.content) if part.text]
     contents += [
-        Content.from_function_call(call.id, call.name, arguments=_arguments(call.arguments))
-        for call in message.tool_calls
+        Content.from_function_call(call.id, call.name, arguments=arguments_text(call)) for call in message.tool_calls
     ]
-    return Message(message.role, contents, author_name=name)
+    return Message(message.role, contents, author_name=None if message.role == "system" else message.name)
 
 
-def _arguments(arguments: Mapping[str, JSON]) -> str:
-    raw = arguments.get("__raw__") if len(arguments) == 1 else None
-    return raw if isinstance(raw, str) else json.dumps(dict(arguments), ensure_ascii=False)
-
-
-def _content(part: Mapping[str, JSON]) -> Content:
-    if isinstance(part.get("text"), str):
-        return Content.from_text(part["text"])
-    image = part.get("image_url")
-    url = cast("Mapping[str, JSON]", image).get("url") if isinstance(image, Mapping) else image
-    if isinstance(url, str):
-        head = url[: url.find(";")] if url.startswith("data:") else ""
-        try:
-            return Content.from_uri(url, media_type=head.removeprefix("data:") or "image/*")
-        except Exception:  # noqa: BLE001 - whatever it is, it is no image that can be shown
-            return Content.from_text("[image]")
-    return Content.from_text(f"[{part.get('type', 'attachment')}]")
+def _content(part: ContentPart) -> Content:
+    if part.url is None:
+        return Content.from_text(part.text)
+    data = split_data_url(part.url)
+    try:
+        return Content.from_uri(part.url, media_type="image/*" if data is None else data[0])
+    except Exception:  # noqa: BLE001 - the text is no image that can be shown
+        return Content.from_text(part.text)

@@ -330,6 +330,28 @@ class TestCapture:
         assert texts(ana) == ["I keep bees"]
         assert said(ana, "s") == [("user", "I keep bees")]
 
+    @pytest.mark.parametrize("streamed", [False, True])
+    async def test_what_the_user_said_survives_a_cancelled_turn(self, ana: Memory, streamed: bool) -> None:
+        started = asyncio.Event()
+
+        @ag2_tool
+        async def wait() -> str:
+            """Wait."""
+            started.set()
+            await asyncio.sleep(60)
+            return "Done"
+
+        stream = session_stream(ana, "s") if streamed else None
+        helper = agent(ScriptedConfig([tool_call("wait")]), MemweldPlugin(ana, session_id="s"), tools=[wait])
+        turn = asyncio.create_task(helper.ask("I keep bees", stream=stream))
+        await started.wait()
+        assert said(ana, "s")[0] == ("user", "I keep bees")
+        turn.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await turn
+        assert texts(ana) == ["I keep bees"]
+        assert [text for role, text in said(ana, "s") if role == "user"] == ["I keep bees"]
+
     async def test_alone_as_a_middleware(self, ana: Memory) -> None:
         await Agent("a", config=ScriptedConfig(["Nice"]), middleware=[MemweldCapture(ana)]).ask("I keep bees")
         assert texts(ana) == ["I keep bees"]
@@ -423,8 +445,8 @@ class TestFailures:
 
         with caplog.at_level(logging.WARNING, "memweld.ag2"):
             assert await run("search", "capture") == "Hello"
-        assert "Nothing was recalled for this turn: The store is gone" in caplog.text
-        assert "A turn was not captured: The store is gone" in caplog.text
+        assert "recall failed; the run goes on without it: The store is gone" in caplog.text
+        assert "capture failed; the run goes on without it: The store is gone" in caplog.text
         for broken in ("search", "capture"):
             with pytest.raises(BackendUnavailableError):
                 await run(broken, on_error="raise")
@@ -491,6 +513,7 @@ with memweld.connect({ana.url!r}, embedder=HashEmbedder()) as backend:
 
     async def test_every_event_reads_back_as_it_was(self, ana: Memory) -> None:
         call = ToolCallEvent("look", id="c1", arguments='{"where": "garden"}', vendor_metadata={"caller": "x"})
+        calls = [call, ToolCallEvent("gone", id="c2"), ToolCallEvent("look", id="c3")]
         written: list[BaseEvent] = [
             UsageEvent(Usage(prompt_tokens=1)),
             ModelRequest(
@@ -498,8 +521,8 @@ with memweld.connect({ana.url!r}, embedder=HashEmbedder()) as backend:
             ),
             ModelRequest([BinaryInput(b"pdf", media_type="application/pdf", kind=BinaryType.DOCUMENT)]),
             UsageEvent(Usage(prompt_tokens=3, total_tokens=4), model="m"),
-            ModelResponse(tool_calls=ToolCallsEvent([call]), usage=Usage(prompt_tokens=3), model="m"),
-            ToolCallsEvent([call]),
+            ModelResponse(tool_calls=ToolCallsEvent(calls), usage=Usage(prompt_tokens=3), model="m"),
+            ToolCallsEvent(calls),
             ToolResultEvent(parent_id="c1", name="look", result=ToolResult("bees", metadata={"k": 1})),
             ToolResultsEvent(
                 [
@@ -552,9 +575,10 @@ with memweld.connect({ana.url!r}, embedder=HashEmbedder()) as backend:
         assert asked.tool_calls.calls[0].serialized_arguments == {"at": "it"}
         assert isinstance(result, ToolResultsEvent)
         assert (result.results[0].parent_id, result.results[0].name) == ("c1", "look")
-        # AG2 writes the history anew when it compacts: what another framework wrote stays its own.
+        # AG2 writes the history anew when it compacts: messages of other frameworks stay theirs, and so does a prompt,
+        # which AG2 is not shown.
         await stream.history.replace(events[1:])
-        assert ana.history("s").messages() == stored[2:]
+        assert ana.history("s").messages() == [stored[0], *stored[2:]]
 
     async def test_a_call_that_was_never_answered(self, ana: Memory) -> None:
         ana.history("s").append(
@@ -583,6 +607,16 @@ with memweld.connect({ana.url!r}, embedder=HashEmbedder()) as backend:
             await helper.ask(text, stream=session_stream(ana, "s"))
         assert said(ana, "s") == [("user", "I keep goats"), ("assistant", "Three")]
         assert texts(ana) == ["I keep bees", "I keep hens", "I keep goats"]
+
+    async def test_a_model_is_shown_the_latest_of_a_session(self, ana: Memory) -> None:
+        for number in range(5):
+            ana.history("s").append(
+                [{"role": "user", "content": f"Line {number}"}, {"role": "assistant", "content": "Yes"}]
+            )
+        config = ScriptedConfig(["Fine"])
+        await agent(config, MemweldPlugin(ana, history_limit=4)).ask("And now?", stream=session_stream(ana, "s"))
+        assert [spoken(event)[1] for event in config.calls[0].messages] == ["Line 4", "Yes", "And now?"]
+        assert len(said(ana, "s")) == 12
 
     async def test_drop_takes_the_session_and_no_fact(self, ana: Memory) -> None:
         stream = session_stream(ana, "s")
