@@ -1,0 +1,43 @@
+"""docs/architecture.md draws the import contract, and names files that exist."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "integrations" / "memweld"
+PAGE = (ROOT / "docs" / "architecture.md").read_text()
+PATHS = sorted(set(re.findall(r"`([\w./-]+(?:\.py|/))`", PAGE)))
+
+
+def picture() -> str:
+    """The layers of the import contract as a mermaid flowchart."""
+    settings: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    contract = settings["tool"]["importlinter"]["contracts"][0]
+    rows = [re.findall(r"memweld\.(\w+)", layer) for layer in contract["layers"]]
+    lines = ["flowchart TD"]
+    for number, row in enumerate(rows):
+        rooms = "; ".join(f"{room}[{room}]" for room in row)
+        lines.append(f'    subgraph l{number}[" "]\n        direction LR\n        {rooms}\n    end')
+    lines.append("    " + " --> ".join(f"l{number}" for number in range(len(rows))))
+    return "\n".join(lines)
+
+
+def test_the_picture_is_the_contract() -> None:
+    assert picture() in PAGE, f"Put this into docs/architecture.md:\n{picture()}"
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_named_files_exist(path: str) -> None:
+    found = [path, *(f"{room.relative_to(PACKAGE)}/{path}" for room in PACKAGE.rglob("*") if room.is_dir())]
+    assert (ROOT / path).exists() or any((PACKAGE / each).exists() for each in found)
