@@ -1,4 +1,4 @@
-"""The errors of memweld: one tree, so that one ``except MemweldError`` is enough.
+"""The errors of memweld form one tree, so one ``except MemweldError`` is enough.
 
 ::
 
@@ -7,10 +7,10 @@
     ├── MemoryNotFoundError      (also a LookupError)   no such memory in this scope
     ├── AccessDeniedError        (also a PermissionError) the caller may not act for that user
     ├── BackendUnavailableError  (also a ConnectionError) the store cannot be reached, read or written
-    ├── ConfigurationError                              settings contradict each other or lack something
+    ├── ConfigurationError                              settings contradict each other, or one is missing
     └── MissingExtraError        (also an ImportError)  an optional package is not installed
 
-Errors of other libraries are translated where they cross into memweld and stay reachable as ``__cause__``.
+memweld translates errors of other libraries at its borders; they stay reachable as ``__cause__``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SHOWN_CHARACTERS = 80
 
 
 class MemweldError(Exception):
-    """The root of every error that memweld raises on purpose."""
+    """The base class of every error that memweld raises on purpose."""
 
 
 class InvalidInputError(MemweldError, ValueError):
@@ -52,7 +52,7 @@ class MemoryNotFoundError(MemweldError, LookupError):
 
 
 class AccessDeniedError(MemweldError, PermissionError):
-    """The caller is not allowed to act for the scope it asked for."""
+    """The caller may not act for the requested scope."""
 
 
 class BackendUnavailableError(MemweldError, ConnectionError):
@@ -60,18 +60,18 @@ class BackendUnavailableError(MemweldError, ConnectionError):
 
 
 class ConfigurationError(MemweldError):
-    """The settings contradict each other, or something that they need is not given."""
+    """Settings contradict each other, or one is missing."""
 
 
 class MissingExtraError(MemweldError, ImportError):
-    """A package of an optional extra is not installed. The message is the one-line remedy."""
+    """An optional package is not installed. The message is the one-line remedy."""
 
 
 def invalid(name: str, value: Any, rule: str, remedy: str) -> InvalidInputError:
-    """Build the error for a bad argument: what was given, what is expected, what to do."""
+    """Build the error for a bad argument: the value, the rule and the remedy."""
     try:
         shown = ascii(value) if isinstance(value, str) else repr(value)
-    except Exception:  # noqa: BLE001 - a value too deep or too large to be written; the error is about something else
+    except Exception:  # noqa: BLE001 - a repr may fail for a deep or huge value, which is not the subject here
         shown = f"of type {type(value).__name__}"
     if len(shown) > _SHOWN_CHARACTERS:
         shown = f"{shown[:_SHOWN_CHARACTERS]}… ({len(shown)} characters)"
@@ -79,5 +79,5 @@ def invalid(name: str, value: Any, rule: str, remedy: str) -> InvalidInputError:
 
 
 def missing_extra(extra: str, package: str) -> MissingExtraError:
-    """Build the one-line remedy for a missing optional package."""
+    """Build the error for a missing optional package: the command that installs it."""
     return MissingExtraError(f"{package} is not installed; run: pip install 'memweld[{extra}]'", name=package)

@@ -1,4 +1,4 @@
-"""What memory holds: items and hits, task outcomes, chat messages, receipts. Plain frozen dataclasses."""
+"""The public data classes, plain and frozen: items, hits, task outcomes, chat messages, state values, receipts."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ __all__ = [
 ]
 
 JSON: TypeAlias = Any
-"""Any value of JSON: None, bool, int, finite float, str, list and dict of these with string keys."""
+"""Any JSON value: None, bool, int, finite float, str, list and dict of these with string keys."""
 
 Kind: TypeAlias = Literal["item", "preference", "task", "record"]
-"""What a memory is: a free fact, a fact with a key (a preference, a task's outcome), or the text of a state value."""
+"""The kind of a memory: a free fact, a fact with a key (preference, task outcome), or the text of a state value."""
 
 Extraction: TypeAlias = Literal["verbatim", "extracted", "failed"]
-"""How the text came to be: as given; written by the LLM; or as given because the LLM's answer was unusable."""
+"""The origin of a text: the caller; the LLM; or the caller, because the LLM's answer was unusable."""
 
 Captured: TypeAlias = Literal["turn", "history", "facts"]
-"""What is kept of a turn: its messages in the history and its facts as memories, or one of the two."""
+"""The parts of a turn to keep: messages in the history and facts as memories, or one of the two."""
 
 GraphState: TypeAlias = Literal["none", "done", "pending"]
-"""Whether a graph was told of a change: there is none; it was; it will be when it can be reached."""
+"""Whether a change has reached the graph: there is no graph; yes; not yet."""
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
-"""Who speaks in a chat message."""
+"""The speaker of a chat message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,19 +52,19 @@ class MemoryItem:
     Attributes:
         id: Opaque id, unique in the backend.
         text: The fact.
-        user_id: Whose memory it is; None for an agent's own.
-        agent_id: The agent that keeps it, if one does.
+        user_id: The user that the memory is about; None for an agent's own.
+        agent_id: The agent that keeps it, if any.
         kind: ``item``, ``preference``, ``task`` or ``record`` (the text of a state value).
         key: The key of a preference, task or record; None for an item.
         session_id: The conversation it belongs to, if known.
-        role: Who said it (``user``, ``assistant``), if it came from a message.
-        name: The name of who said it, if the message had one.
+        role: The speaker (``user``, ``assistant``), if it came from a message.
+        name: The speaker's name, if the message had one.
         metadata: The caller's own JSON data, exactly as given.
-        created_at: When it was made (UTC), or the time given on import.
+        created_at: When it was added (UTC), or the time given on import.
         updated_at: When the text last changed (UTC).
-        extraction: ``verbatim``, ``extracted`` (by the LLM) or ``failed``: the LLM's answer was unusable and the
-            text was kept as given.
-        extraction_error: Why extraction failed, in one line; else None.
+        extraction: ``verbatim``, ``extracted`` (by the LLM), or ``failed``: the LLM's answer was unusable, and the text
+            is as given.
+        extraction_error: The reason of a failed extraction, in one line; else None.
     """
 
     id: str
@@ -88,7 +88,7 @@ class Hit(MemoryItem):
     """A memory item found by a search.
 
     Attributes:
-        score: How well it fits the query, from 0 to 1; it means the same in every search and for every user.
+        score: The fit with the query, from 0 to 1. It means the same in every search and for every user.
     """
 
     score: float
@@ -96,11 +96,11 @@ class Hit(MemoryItem):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Related(MemoryItem):
-    """A memory item that the graph links to an entity or to another item.
+    """A memory item that the graph connects with an entity or another item.
 
     Attributes:
-        score: How much links them, from 0 to 1: an entity that few memories mention links more than one of many.
-        entities: The names of the entities in common, the rarest first; empty for what is linked over another memory.
+        score: The strength of the connection, from 0 to 1. An entity that few memories mention connects more strongly.
+        entities: The names of the shared entities, the rarest first; empty if another memory lies between.
         path: The names of the entities that lead to it, one for each step.
     """
 
@@ -111,15 +111,15 @@ class Related(MemoryItem):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskOutcome:
-    """What came of a task.
+    """The outcome of a task.
 
     Attributes:
-        task_id: The key under which it was recorded.
-        outcome: What happened, in words.
-        success: Whether it went well; None if it was not said.
+        task_id: Its key.
+        outcome: What happened, as text.
+        success: Whether it succeeded; None if unknown.
         metadata: The caller's own JSON data.
         recorded_at: When it was last recorded (UTC).
-        score: 1.0 for the task that was asked for, else how similar this one is (0 to 1).
+        score: 1.0 for the requested task, else the similarity of this one (0 to 1).
     """
 
     task_id: str
@@ -132,7 +132,7 @@ class TaskOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """A call of a tool that an assistant message asks for."""
+    """A tool call in an assistant message."""
 
     id: str
     name: str
@@ -141,19 +141,19 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatMessage:
-    """One message of a conversation, in no framework's dialect.
+    """One message of a conversation, independent of frameworks.
 
     Attributes:
         role: ``system``, ``user``, ``assistant`` or ``tool``.
         content: Text, or a list of content parts (``{"type": "text", "text": …}``, ``{"type": "image_url", …}``).
-        id: Unique within a session; given by memweld where the caller gives none. A message with an id that the
-            session already has replaces that message, so a retried append doubles nothing.
+        id: Unique within a session; by default memweld makes one. A message whose id the session already has replaces
+            that message, so a retried append doubles nothing.
         name: The speaker's name, if any.
-        tool_calls: What an assistant message asks tools to do.
-        tool_call_id: Which call a tool message answers.
-        created_at: When it was said (UTC); the time of the append where the caller gives none.
-        native: The framework's own dump, ``{"framework": name, "message": …}``, from which that framework reads the
-            message back without loss. Other frameworks ignore it.
+        tool_calls: The tool calls of an assistant message.
+        tool_call_id: The call that a tool message answers.
+        created_at: When it was said (UTC); by default the time of the append.
+        native: The framework's own dump, ``{"framework": name, "message": …}``. That framework reads the message back
+            from it without loss; others ignore it.
     """
 
     role: Role
@@ -167,7 +167,7 @@ class ChatMessage:
 
     @property
     def text(self) -> str:
-        """The text of the content; parts of other types (images, audio) are left out."""
+        """The text of the content, without parts of other types (images, audio)."""
         if isinstance(self.content, str):
             return self.content
         texts = (part.get("text") for part in self.content)
@@ -180,7 +180,7 @@ class Session:
 
     Attributes:
         session_id: Its id.
-        messages: How many messages it holds.
+        messages: The number of its messages.
         started_at: When its first message was appended (UTC).
         updated_at: When its last message was appended (UTC).
     """
@@ -193,7 +193,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueEntry:
-    """A state value with its place and times (UTC). ``expires_at`` is None for a value that is kept for ever."""
+    """A state value with its namespace, key and times (UTC). ``expires_at`` is None if it never expires."""
 
     namespace: str
     key: str
@@ -206,7 +206,7 @@ class ValueEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueWrite:
-    """One write of several that are done together: a value as `State.set` stores it, or a deletion."""
+    """One of several writes in one transaction: a value as `State.set` stores it, or a deletion."""
 
     namespace: str
     key: str
@@ -218,18 +218,18 @@ class ValueWrite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EraseReceipt:
-    """What an erasure took away.
+    """The result of an erasure.
 
     Attributes:
-        user_id: Whose data it was, if a user's.
-        agent_id: The agent whose data it was, if the scope had one.
+        user_id: The user of the erased scope, if any.
+        agent_id: The agent of the erased scope, if any.
         counts: Rows erased in each store, e.g. ``{"items": 3, "values": 1, "messages": 8, "sessions": 2}``.
         erased_at: When (UTC).
-        overwritten: Whether the place where they stood is overwritten already; False where somebody else was reading
-            an older state of the file, or the disk is full, then it happens soon after; always False on Postgres
+        overwritten: Whether the bytes are overwritten already. False if another process was reading an older state of
+            the file, or the disk is full; a later write then overwrites them. Always False on Postgres
             (docs/postgres.md).
-        graph: ``none`` where there is none; ``done``: nothing of it is left there either; ``pending``: it was not told
-            yet, and will be by a process with ``graph=`` as soon as it can be reached.
+        graph: ``none``: there is no graph; ``done``: the graph holds nothing of the scope either; ``pending``: a
+            process with ``graph=`` will remove the rest as soon as it reaches the graph.
     """
 
     user_id: str | None
@@ -241,5 +241,5 @@ class EraseReceipt:
 
     @property
     def total(self) -> int:
-        """All rows that were erased."""
+        """The number of all erased rows."""
         return sum(self.counts.values())

@@ -1,4 +1,4 @@
-"""Whose memory: the scope, its validation, and the user of the current context."""
+"""The scope of a memory, the rules for its ids, and the user of the current context."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["MAX_IDENTITY_CHARACTERS", "Scope", "current_user", "user_scope", "va
 
 MAX_IDENTITY_CHARACTERS = 256
 
-# Unicode categories that no identity may hold: control, format (zero-width and bidirectional marks), surrogate, private
-# use, line and paragraph separators. Two ids that look the same must be the same. What an older Python does not know
-# yet ("unassigned") is allowed: the same id must be good on every Python that shares a memory.
+# No identity may contain these Unicode categories: control, format (zero-width and bidirectional marks), surrogate,
+# private use, line and paragraph separators. Two ids that look the same must be the same. Characters unknown to an
+# older Python ("unassigned") are allowed, because an id must be valid on every Python that shares a memory.
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
-# Letters and signs that show nothing although their category is an ordinary one.
+# Invisible letters and signs of ordinary categories.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
     *map(chr, range(0xFE00, 0xFE10)),
     *map(chr, range(0x180B, 0x1810)),
@@ -27,14 +27,14 @@ _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
 
 
 def validate_identity(name: str, value: object) -> str:
-    """Return ``value`` in the one form under which it is stored: NFC-normalised.
+    """Return ``value`` in its stored form: NFC-normalised.
 
     Args:
-        name: What the value is (``"user_id"``), for the error.
-        value: The identity as the caller has it.
+        name: The argument's name (``"user_id"``), for the error.
+        value: The identity from the caller.
 
     Raises:
-        InvalidInputError: Not a string; empty; blank at either end; ``*``; over 256 characters; or holding a
+        InvalidInputError: It is not a string; empty; blank at either end; ``*``; over 256 characters; or it contains a
             control, zero-width or otherwise invisible character.
     """
     remedy = "Pass the printable id by which your application knows the user or agent."
@@ -58,14 +58,14 @@ def validate_identity(name: str, value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose memory it is: a user, an agent, or what one agent knows of one user.
+    """The owner of memories: a user, an agent, or one agent's part of a user's memory.
 
-    A user's scope contains what every agent keeps of that user; a scope with both ids is the part of one agent. An
-    agent's own scope (no user) contains nothing of any user.
+    A user's scope contains every agent's part; a scope with both ids is the part of one agent. An agent's own scope (no
+    user) contains nothing of any user.
 
     Attributes:
         user_id: The end user, or None for an agent's own memory.
-        agent_id: The agent, or None for all that is kept of the user.
+        agent_id: The agent, or None for everything kept of the user.
     """
 
     user_id: str | None = None
@@ -84,27 +84,27 @@ class Scope:
 
     @classmethod
     def stored(cls, user_id: str | None, agent_id: str | None) -> Scope:
-        """The scope of a row that was stored: validated then, and not again, lest a row lock its owner out."""
+        """The scope of a stored row. It was validated when stored; a stricter rule must not lock its owner out."""
         scope = object.__new__(cls)
         object.__setattr__(scope, "user_id", user_id)
         object.__setattr__(scope, "agent_id", agent_id)
         return scope
 
     def contains(self, other: Scope) -> bool:
-        """Whether a row of ``other`` may be shown to a caller of this scope."""
+        """Whether a caller with this scope may see a row of ``other``."""
         if self.user_id != other.user_id:
             return False
         return self.agent_id is None or self.agent_id == other.agent_id
 
     def __str__(self) -> str:
-        """The scope in words, as the tools' answers have it: ``user ana``, ``agent researcher``."""
+        """The scope as text for answers: ``user ana``, ``agent researcher``."""
         named = [("user", self.user_id), ("agent", self.agent_id)]
         return " and ".join(f"{word} {identity}" for word, identity in named if identity is not None)
 
 
 @dataclass(slots=True)
 class _Named:
-    """The scope that a ``with`` block named; no longer open once the block has ended."""
+    """The scope named by a ``with`` block, and whether the block still runs."""
 
     scope: Scope
     is_open: bool = True
@@ -115,11 +115,11 @@ _CURRENT: contextvars.ContextVar[_Named | None] = contextvars.ContextVar("memwel
 
 @contextlib.contextmanager
 def user_scope(user_id: str, *, agent_id: str | None = None) -> Generator[Scope]:
-    """Name the user for every adapter that is called inside the ``with`` block.
+    """Name the user for every adapter call inside the ``with`` block.
 
-    The name travels with the context: into tasks and ``asyncio.to_thread``, not into bare threads. It ends with the
-    block also there: a task that outlives the block has no user any more, so that a long-lived worker which was
-    started for one user never serves the next one with the first one's memory.
+    The name travels with the context: into tasks and ``asyncio.to_thread``, not into bare threads. There, too, it ends
+    with the block. A task that outlives the block has no user any more. So a long-lived worker, started for one user,
+    never serves the next user with the first one's memory.
 
     Raises:
         InvalidInputError: The id breaks a rule of `validate_identity`.

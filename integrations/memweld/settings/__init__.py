@@ -10,24 +10,24 @@ from typing import Any, Literal
 __all__ = ["PREFIX", "Settings", "default_file", "load_settings"]
 
 PREFIX = "MEMWELD_"
-"""How the names of the variables begin, in capitals or not."""
+"""The beginning of every variable's name, in capitals or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the environment says. Complex values are JSON, e.g. ``MEMWELD_LLM='{"provider": "openai", …}'``.
+    """The settings in the environment. Complex values are JSON, e.g. ``MEMWELD_LLM='{"provider": "openai", …}'``.
 
     Attributes:
         url: Where memory is kept; None means the embedded file in the user's data directory.
         token: The bearer token for a memweld server.
         graph: The URL of a graph store.
-        graph_user: Who logs in there, if the URL does not say it.
-        graph_password: Likewise.
+        graph_user: The login for the graph store, if the URL has none.
+        graph_password: Its password.
         llm: A mem0 LLM configuration, ``{"provider": …, "config": {…}}``.
-        llm_timeout: Seconds after which an extraction is given up and the text kept verbatim.
+        llm_timeout: Seconds for an extraction; then memweld keeps the text verbatim.
         embedder: A mem0 embedder configuration, ``static``, ``fastembed`` or ``fastembed:MODEL``.
-        durability: What a write to the embedded file survives: ``normal`` or ``full``.
-        cache_mb: How much RAM the vectors and words of the users that searched last may take, in millions of bytes.
+        durability: ``normal``, or ``full``: writes to the embedded file survive a power loss.
+        cache_mb: The RAM for the vectors and words of the users that searched last, in millions of bytes.
         mem0: A mem0 configuration as JSON, or ``platform``; a database in RAM has none.
         user_id: The default user of the command line and of a stdio server.
         lock_user: Whether that user is the only one.
@@ -52,10 +52,9 @@ def load_settings() -> Settings:
     """Read the environment.
 
     Raises:
-        ConfigurationError: A variable does not hold what it should.
+        ConfigurationError: A variable has a value that it cannot have.
     """
-    # Where it says nothing, nothing needs to be checked, and loading what checks it would take longer than all else
-    # that connecting does.
+    # Without variables there is nothing to validate, and loading pydantic would take longer than the rest of `connect`.
     if not any(name.upper().startswith(PREFIX) for name in os.environ):
         return Settings()
     from .environment import read_environment
@@ -64,7 +63,7 @@ def load_settings() -> Settings:
 
 
 def default_file() -> Path:
-    """The embedded file in the platform's data directory of the user."""
+    """The embedded file in the user's data directory, as the platform defines it."""
     from platformdirs import user_data_path
 
     return user_data_path("memweld", appauthor=False) / "memory.db"

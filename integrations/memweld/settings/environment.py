@@ -1,4 +1,4 @@
-"""The ``MEMWELD_*`` variables, checked."""
+"""Reads and validates the ``MEMWELD_*`` variables with pydantic."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def _variables() -> type[_Base]:
 
 
 def read_environment() -> Settings:
-    """What the environment says.
+    """The settings in the environment.
 
     Raises:
-        ConfigurationError: A variable does not hold what it should.
+        ConfigurationError: A variable has a value that it cannot have.
     """
     try:
         return Settings(**_variables()().model_dump())
