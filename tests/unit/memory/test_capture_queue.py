@@ -149,7 +149,7 @@ def test_who_finds_no_room_in_time_does_it_the_quick_way(caplog: pytest.LogCaptu
 
 @pytest.mark.parametrize("is_told", [True, False])
 def test_at_the_end_nobody_waits_for_what_hangs(is_told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memweld.background._STUCK_SECONDS", 0.1)
+    monkeypatch.setattr("memweld.memory.capture_queue._STUCK_SECONDS", 0.1)
     background = CaptureQueue(workers=1)
     gate = threading.Event()
     done: list[str] = []
@@ -275,9 +275,10 @@ print([[item.text for item in backend.user(user).all()] for user in ("ana", "bob
 
 
 HANGS = """
-import sys, time, memweld, memweld.background
+import sys, time, memweld
+from memweld.memory import capture_queue
 from memweld.testing import HashEmbedder
-memweld.background.GRACE_SECONDS = 0.5
+capture_queue.GRACE_SECONDS = 0.5
 class Hanging:
     def invoke(self, _):
         time.sleep(1_000)
