@@ -1,5 +1,5 @@
-# Two commands for everybody: `make demo` shows memweld at work, `make test` proves it. Each installs what it needs
-# into .venv, from nothing but Python 3.10 to 3.13.
+# Two commands for every visitor: `make demo` shows memweld at work, `make test` proves it. Each target installs what it
+# needs into .venv, from nothing but Python 3.10 to 3.13. CONTRIBUTING.md says when to run which.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,9 +8,9 @@ UV := $(BIN)/python -m uv
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-exhaustive test-services strangers test-strangers check format requirements clean
+.PHONY: help install demo test test-quick test-exhaustive test-services strangers test-strangers check format requirements clean
 
-help: ## Show these lines
+help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): requirements/dev.txt requirements/uv.txt pyproject.toml
@@ -22,27 +22,31 @@ $(INSTALLED): requirements/dev.txt requirements/uv.txt pyproject.toml
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-install: $(INSTALLED) ## Make .venv with everything that memweld, its extras and its tests need
+install: $(INSTALLED) ## Make .venv with memweld, its extras and the test tools
 
 demo: $(INSTALLED) ## See one memory shared by LangChain, CrewAI, AutoGen and MCP (ARGS="--conversation FILE")
 	$(BIN)/memweld demo $(ARGS)
 
+test-quick: $(INSTALLED) ## Run unit tests and the backend suite on SQLite, without slow tests: less than a minute
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not exhaustive and not services" \
+		tests/unit tests/conformance/test_embedded.py $(ARGS)
+
 test: check ## Check the code and run all tests that need no server
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-test-exhaustive: $(INSTALLED) ## Run what takes minutes: the backend suite over stdio, kills, concurrency, isolation
+test-exhaustive: $(INSTALLED) ## Run the tests that take minutes: the backend suite over stdio, kills, concurrency, isolation
 	$(BIN)/python -m pytest -n 2 -m "exhaustive and not services" $(ARGS)
 
-test-services: $(INSTALLED) ## Test on a real Postgres and a real Neo4j, which it starts itself (Neo4j needs java and mvn)
+test-services: $(INSTALLED) ## Test on a real Postgres and Neo4j, which the tests start themselves (Neo4j needs java and mvn)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "services and not exhaustive" $(ARGS)
 
-strangers: $(INSTALLED) ## Install MCP clients of others (npm packages, crewai-tools) into .strangers, for the tests
+strangers: $(INSTALLED) ## Install MCP clients by other authors (npm packages, crewai-tools) into .strangers
 	$(BIN)/python tests/strangers/install.py
 
-test-strangers: strangers ## Test the server with MCP clients of others
+test-strangers: strangers ## Test the server with MCP clients by other authors
 	CI=true $(BIN)/python -m pytest -n 2 --dist loadfile tests/strangers $(ARGS)
 
-check: $(INSTALLED) ## Lint, formatting, types and the rules for imports
+check: $(INSTALLED) ## Check style, formatting, types and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -52,9 +56,9 @@ format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-requirements: $(INSTALLED) ## Pin anew what resolves together (without the address of any index)
+requirements: $(INSTALLED) ## Pin the dependencies anew, without the address of any index
 	$(UV) pip compile --quiet --universal --python-version 3.10 --no-emit-index-url --no-annotate --upgrade \
 		--extra all --group dev pyproject.toml --custom-compile-command 'make requirements' -o requirements/dev.txt
 
-clean: ## Remove .venv, .strangers and what tools leave behind
+clean: ## Remove .venv, .strangers and the caches of tools
 	rm -rf $(VENV) .strangers .services .pytest_cache .ruff_cache .import_linter_cache
