@@ -1,4 +1,4 @@
-"""Which tools of an MCP server are about a user, and who that is in a call: never whom the model says."""
+"""The ``user_id`` and ``agent_id`` with which tools of an MCP server are called; a model never chooses them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import ConfigurationError
 from ..scope import Scope, validate_identity
 from .binding import runtime_of, scope_of_run
 
-__all__ = ["IDENTITIES", "Caller", "Identities", "identities_of", "shown_schema"]
+__all__ = ["IDENTITIES", "Identities", "IdentityBinding", "identities_of", "shown_schema"]
 
 IDENTITIES = ("user_id", "agent_id")
 
@@ -23,27 +23,27 @@ class Identities:
     """The identities among a tool's arguments.
 
     Attributes:
-        listed: Those that its schema has: the server asks for them.
-        understood: Those, and the ones that it takes although its schema does not have them. The tools of memweld say
-            so: what they find by a memory's id must be the caller's as well, and the session is everybody's.
+        listed: Those in its schema.
+        accepted: Those, and others that it takes. Tools of memweld name them in their metadata: all users of the
+            session share it, so a call with a memory's id must say whose memory it is.
     """
 
     listed: frozenset[str]
-    understood: frozenset[str]
+    accepted: frozenset[str]
 
 
 def identities_of(tool: Tool) -> Identities:
-    """Read what a tool says of itself."""
+    """The identities that a tool lists in its schema and in its metadata."""
     properties = cast("Mapping[str, Any]", tool.inputSchema.get("properties") or {})
     listed = frozenset(name for name in IDENTITIES if name in properties)
-    said = (tool.meta or {}).get("memweld")
-    named: Any = cast("Mapping[str, Any]", said).get("identities") if isinstance(said, Mapping) else None
+    metadata = (tool.meta or {}).get("memweld")
+    named: Any = cast("Mapping[str, Any]", metadata).get("identities") if isinstance(metadata, Mapping) else None
     extra = cast("list[object]", named) if isinstance(named, list) else []
     return Identities(listed, listed | frozenset(name for name in IDENTITIES if name in extra))
 
 
 def shown_schema(tool: Tool) -> dict[str, Any]:
-    """The tool's schema without the identities, as a model is shown it."""
+    """The tool's schema without the identities, for a model."""
     schema = dict(tool.inputSchema)
     properties = cast("Mapping[str, Any]", schema.get("properties") or {})
     schema["properties"] = {name: value for name, value in properties.items() if name not in IDENTITIES}
@@ -52,14 +52,14 @@ def shown_schema(tool: Tool) -> dict[str, Any]:
     return schema
 
 
-class Caller:
-    """For whom the tools of one server are called.
+class IdentityBinding:
+    """Binds the calls of one server's tools to a user and an agent.
 
     Args:
         user_id: The user of every call; None for the run's.
         agent_id: The agent of every call; None for the run's.
         tools: The identities of all the tools that the server lists.
-        server: The server in words.
+        server: The name of the server, for errors.
 
     Raises:
         ConfigurationError: A user is given and no tool takes one.
@@ -69,24 +69,24 @@ class Caller:
     def __init__(self, user_id: str | None, agent_id: str | None, tools: Sequence[Identities], *, server: str) -> None:
         self._agent_id = None if agent_id is None else validate_identity("agent_id", agent_id)
         self._fixed = None if user_id is None else Scope(user_id=user_id, agent_id=agent_id)
-        # Where no tool asks for the user the server knows who it is, or keeps nothing of users.
+        # Where no tool lists the user, the server knows the user by itself or keeps nothing of users.
         self._is_asked = any("user_id" in tool.listed for tool in tools)
-        if self._fixed is not None and not any("user_id" in tool.understood for tool in tools):
+        if self._fixed is not None and not any("user_id" in tool.accepted for tool in tools):
             raise ConfigurationError(f"{server} has no tool that takes a user_id: leave it out.")
 
     def arguments(self, tool: Identities, config: RunnableConfig | None) -> dict[str, str]:
-        """The identities that a call of the tool is sent with.
+        """The identities of one call of the tool.
 
         Raises:
             ConfigurationError: The server asks for the user, and nothing names one. There is never a default user.
             AccessDeniedError: The run's channels name different users.
             InvalidInputError: An id breaks a rule.
         """
-        if not tool.understood:
+        if not tool.accepted:
             return {}
         user_id, agent_id = self._named(config)
         named = {"user_id": user_id, "agent_id": agent_id}
-        return {name: value for name, value in named.items() if value is not None and name in tool.understood}
+        return {name: value for name, value in named.items() if value is not None and name in tool.accepted}
 
     def _named(self, config: RunnableConfig | None) -> tuple[str | None, str | None]:
         if self._fixed is not None:

@@ -32,7 +32,7 @@ from mcp.types import AudioContent, ImageContent, TextContent
 
 import memweld
 from memweld import AccessDeniedError, Backend, BackendUnavailableError, ConfigurationError, InvalidInputError, Memory
-from memweld.engine.remote.mcp_client.client import THREAD
+from memweld.engine.remote.mcp_client.connection import THREAD
 from memweld.langchain import mcp_tools
 from memweld.mcp import create_server
 from memweld.testing import AdapterSuite, Mode, ToolReply, Turn
@@ -446,7 +446,7 @@ class TestErrors:
 
     @pytest.mark.parametrize("mode", ["sync", "async"])
     def test_a_server_that_is_gone(self, backend: Backend, mode: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("memweld.engine.remote.mcp_client.client.PAUSES", (0.1,))
+        monkeypatch.setattr("memweld.engine.remote.mcp_client.connection.PAUSES", (0.1,))
         with served(create_server(backend).http_app()) as url:
             tools = mcp_tools(url)
         with tools:
@@ -466,7 +466,7 @@ class TestErrors:
         assert threads() == []
 
     def test_a_mistake_in_the_program_stays_one(self, tools: list[BaseTool], monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("memweld.engine.remote.mcp_client.client.Link.call", lambda *_, **__: 1 // 0)
+        monkeypatch.setattr("memweld.engine.remote.mcp_client.client.McpClient.call", lambda *_, **__: 1 // 0)
         with pytest.raises(ZeroDivisionError):
             in_agent(tools, "get_all_memories", {}, config=who("ana"))
 

@@ -36,7 +36,7 @@ from memweld import (
 )
 from memweld.engine.codec import PRIMITIVES
 from memweld.engine.remote import RemoteEngine
-from memweld.engine.remote.mcp_client.client import PAUSES, THREAD
+from memweld.engine.remote.mcp_client.connection import PAUSES, THREAD
 from memweld.mcp import create_server
 from memweld.testing import HashEmbedder, ScriptedExtractor, facts
 from memweld.testing.serving import free_port, serving

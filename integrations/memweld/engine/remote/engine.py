@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.util import find_spec
@@ -15,7 +14,7 @@ from ...scope import Scope
 from ..protocol import ExportData, ExportPage, ItemDraft, KeyedDraft, StoredValue
 
 if TYPE_CHECKING:
-    from .mcp_client.client import Link
+    from .mcp_client.client import McpClient
 
 __all__ = ["RemoteEngine"]
 
@@ -56,21 +55,21 @@ class RemoteEngine:
         self._address = read_address(url, token)
         self._timeout = timeout
         self._lock = threading.Lock()
-        self._opened: Link | None = None
+        self._opened: McpClient | None = None
         self._closed = False
         self._said: Mapping[str, JSON] | None = None
 
     @property
-    def _link(self) -> Link:
+    def _client(self) -> McpClient:
         with self._lock:
             if self._closed:
                 raise BackendUnavailableError("The backend is closed: connect anew.")
             if self._opened is None:
-                from .mcp_client.client import Link
+                from .mcp_client.client import McpClient
 
-                self._opened = Link(self._address, timeout=self._timeout, who="memweld-engine", doubt=_DOUBT)
-                # A program that just ends, or lets go of the backend, leaves no thread and no process behind.
-                weakref.finalize(self, self._opened.close)
+                self._opened = McpClient(
+                    self._address, timeout=self._timeout, client_name="memweld-engine", doubt=_DOUBT
+                )
             return self._opened
 
     def _ask(
@@ -90,7 +89,7 @@ class RemoteEngine:
     def _call(self, tool: str, arguments: Mapping[str, Any], *, repeatable: bool = True, deletes: bool = False) -> JSON:
         from .errors import answer_of
 
-        reply = self._link.call(tool, arguments, repeatable=repeatable)
+        reply = self._client.call(tool, arguments, repeatable=repeatable)
         try:
             return answer_of(reply.outcome, self._address)
         except MemoryNotFoundError:
@@ -337,6 +336,6 @@ class RemoteEngine:
         """End the session, its thread and, on stdio, the server's process."""
         with self._lock:
             self._closed = True
-            link = self._opened
-        if link is not None:
-            link.close()
+            client = self._opened
+        if client is not None:
+            client.close()

@@ -10,13 +10,13 @@ from mcp.types import METHOD_NOT_FOUND, CallToolResult
 
 from ...errors import BackendUnavailableError, ConfigurationError, MemweldError
 from ...models import JSON
-from .mcp_client.delivery import said_error
-from .mcp_client.url import Address
+from .mcp_client.delivery import own_error
+from .mcp_client.url import ServerAddress
 
 __all__ = ["answer_of"]
 
 
-def answer_of(outcome: CallToolResult | McpError, address: Address) -> JSON:
+def answer_of(outcome: CallToolResult | McpError, address: ServerAddress) -> JSON:
     """The answer of a tool for engines.
 
     Raises:
@@ -34,7 +34,7 @@ def answer_of(outcome: CallToolResult | McpError, address: Address) -> JSON:
     raise ConfigurationError(f"{address.name} has no tools for engines: it is no memweld, or an older one.")
 
 
-def _failure_of(error: McpError, address: Address) -> MemweldError:
+def _failure_of(error: McpError, address: ServerAddress) -> MemweldError:
     data = cast("Any", error.error.data)
     if isinstance(data, Mapping):
         return _rebuilt(cast("Mapping[str, Any]", data), address)
@@ -43,9 +43,9 @@ def _failure_of(error: McpError, address: Address) -> MemweldError:
     return BackendUnavailableError(f"{address.name} answers with error {error.error.code}.")
 
 
-def _rebuilt(data: Mapping[str, Any], address: Address) -> MemweldError:
+def _rebuilt(data: Mapping[str, Any], address: ServerAddress) -> MemweldError:
     name = data.get("type")
     if name == "ToolNotFoundError":
         return ConfigurationError(f"{address.name} has no tools for engines: it is no memweld, or an older one.")
     strange = BackendUnavailableError(f"{address.name} failed with {name}: {data.get('details')}")
-    return said_error(data) or strange
+    return own_error(data) or strange

@@ -1,4 +1,4 @@
-"""A link to an MCP server, whosever it is: one session in a thread of its own, for all threads and event loops.
+"""A client for any MCP server: one session in a thread of its own, for all threads and event loops.
 
-`memweld.engine.remote.mcp_client.client.Link` is the way in. Whoever uses it says what the server's answers mean.
+`memweld.engine.remote.mcp_client.client.McpClient` is the way in. Its callers interpret the server's answers.
 """

@@ -1,4 +1,4 @@
-"""What is known of a call without an answer."""
+"""The delivery of a call without an answer: whether the server may have carried it out."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ....errors import (
     MemoryNotFoundError,
     MemweldError,
 )
-from .url import Address
+from .url import ServerAddress
 
-__all__ = ["TRANSPORT", "Fate", "UnansweredError", "http_failure", "said_error", "unanswered"]
+__all__ = ["TRANSPORT", "Delivery", "UnansweredError", "http_failure", "own_error", "read_failure"]
 
-Fate: TypeAlias = Literal["unsent", "ended", "unknown", "final"]
-"""Of a call without an answer: it did not reach the server; the server did not know the session any more; it may have
-been carried out; or it will not be answered, however often it is repeated."""
+Delivery: TypeAlias = Literal["unsent", "ended", "unknown", "final"]
+"""``unsent``: the call did not reach the server. ``ended``: the server no longer knew the session. ``unknown``: it may
+have carried the call out. ``final``: it will answer no repetition either."""
 
 TRANSPORT = -32099
-"""The code of the errors that our own HTTP transport puts in the place of an answer."""
+"""The code of the errors with which our HTTP transport replaces missing answers."""
 
 _MISSING = "No memory exists with ID "
 
@@ -35,23 +35,23 @@ class UnansweredError(Exception):
     """A call has no answer.
 
     Attributes:
-        fate: What is known of it.
-        error: What the caller is told if it is not repeated.
+        delivery: Whether it was carried out.
+        error: The caller's error if the call is not repeated.
     """
 
-    def __init__(self, fate: Fate, error: MemweldError) -> None:
+    def __init__(self, delivery: Delivery, error: MemweldError) -> None:
         super().__init__(str(error))
-        self.fate: Fate = fate
+        self.delivery: Delivery = delivery
         self.error = error
 
     def data(self) -> ErrorData:
-        """The same as a JSON-RPC error, which our HTTP transport puts in the place of the answer."""
-        details = {"fate": self.fate, "type": type(self.error).__name__, "details": str(self.error)}
+        """The same as a JSON-RPC error; `read_failure` reads it back."""
+        details = {"delivery": self.delivery, "type": type(self.error).__name__, "details": str(self.error)}
         return ErrorData(code=TRANSPORT, message="No answer", data=details)
 
 
-def http_failure(status: int, address: Address, *, in_session: bool) -> UnansweredError | None:
-    """What an HTTP status says; None for success and for redirects, which the transport follows or not.
+def http_failure(status: int, address: ServerAddress, *, in_session: bool) -> UnansweredError | None:
+    """The failure that an HTTP status means; None for success and for redirects.
 
     Args:
         status: The status.
@@ -70,12 +70,12 @@ def http_failure(status: int, address: Address, *, in_session: bool) -> Unanswer
         return UnansweredError("final", ConfigurationError(f"{where}: no MCP there. memweld serves it at /mcp."))
     if status == 413:
         return UnansweredError("final", InvalidInputError(f"{where}: this is more than it takes at once. Split it."))
-    fate: Fate = "unsent" if status in (429, 503) else "unknown" if status >= 500 else "final"
-    return UnansweredError(fate, BackendUnavailableError(f"{where}."))
+    delivery: Delivery = "unsent" if status in (429, 503) else "unknown" if status >= 500 else "final"
+    return UnansweredError(delivery, BackendUnavailableError(f"{where}."))
 
 
-def said_error(data: object) -> MemweldError | None:
-    """The error of ours that an error's data names, as memweld servers have it; None for a stranger's."""
+def own_error(data: object) -> MemweldError | None:
+    """The error of ours that a JSON-RPC error's data names, as memweld servers write it; None for a foreign one."""
     if not isinstance(data, Mapping):
         return None
     data = cast("Mapping[str, Any]", data)
@@ -88,10 +88,10 @@ def said_error(data: object) -> MemweldError | None:
     return None
 
 
-def unanswered(error: McpError, address: Address) -> UnansweredError | None:
-    """What a JSON-RPC error says if it stands in the place of an answer; None if it is the server's own."""
+def read_failure(error: McpError, address: ServerAddress) -> UnansweredError | None:
+    """The failure that a JSON-RPC error of our transport carries; None if the error is the server's own."""
     if error.error.code == CONNECTION_CLOSED:
         return UnansweredError("unknown", BackendUnavailableError(f"{address.name} has closed the connection."))
     data: Any = error.error.data
-    found = said_error(data) if error.error.code == TRANSPORT else None
-    return UnansweredError(data["fate"], found) if found is not None and data.get("fate") in get_args(Fate) else None
+    found = own_error(data) if error.error.code == TRANSPORT else None
+    return UnansweredError(data["delivery"], found) if found and data.get("delivery") in get_args(Delivery) else None

@@ -1,8 +1,8 @@
-"""The HTTP transport: mcp's, made to answer every request.
+"""The HTTP transport: mcp's, with an answer to every request.
 
-In mcp 1.30 a request that cannot be sent, or that is answered with a status of failure, ends the session for all others
-as well; one whose stream of events breaks off is waited for without end. Here each of these becomes a JSON-RPC error in
-the place of the answer, which says what is known of the call; the session lives on.
+In mcp 1.30 one request that cannot be sent, or that fails with an HTTP status, ends the session for all others. A
+request whose stream of events breaks off waits without end. Here each becomes a JSON-RPC error in the place of the
+answer, with the call's delivery, and the session goes on.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from mcp.types import JSONRPCError
 
 from ....errors import BackendUnavailableError
 from .delivery import UnansweredError, http_failure
-from .url import Address
+from .url import ServerAddress
 
 __all__ = ["Streams", "http_streams"]
 
 Streams = tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
-"""What a session reads from and writes to."""
+"""The stream from the server and the stream to it."""
 
 CONNECT_SECONDS = 10.0
 GOODBYE_SECONDS = 2.0
@@ -41,9 +41,9 @@ def _request_id(request: httpx.Request) -> str | int | None:
 
 
 class _WatchedStream(httpx.AsyncByteStream):
-    """A stream of events that should hold an answer and, where it breaks off before, ends with an error instead.
+    """A stream of events that ends with an error where it breaks off before the answer.
 
-    Whoever reads it stops at the answer, so its end is never seen unless there was none.
+    Its reader stops at the answer, and reads the end only where there was none.
     """
 
     def __init__(self, stream: httpx.AsyncByteStream, error: bytes) -> None:
@@ -56,7 +56,7 @@ class _WatchedStream(httpx.AsyncByteStream):
             async for chunk in self._stream:
                 whole = chunk.endswith((b"\n\n", b"\r\n\r\n"))
                 yield chunk
-        # Half an event is marked as one of a kind that mcp passes over.
+        # mcp passes over half an event that is marked as one of an unknown kind.
         yield b"" if whole else b"\nevent: broken\n\n"
         yield b"event: message\ndata: " + self._error + b"\n\n"
 
@@ -66,9 +66,9 @@ class _WatchedStream(httpx.AsyncByteStream):
 
 
 class _AnsweringClient(httpx.AsyncClient):
-    """A client whose POSTs are always answered: with an error of our own where the server gives no answer."""
+    """A client that answers every POST: with an error of our own where the server gives no answer."""
 
-    def __init__(self, address: Address, timeout: float) -> None:
+    def __init__(self, address: ServerAddress, timeout: float) -> None:
         bearer = {} if address.token is None else {"Authorization": f"Bearer {address.token}"}
         super().__init__(headers={**address.headers, **bearer}, timeout=httpx.Timeout(timeout, connect=CONNECT_SECONDS))
         self._address = address
@@ -80,8 +80,8 @@ class _AnsweringClient(httpx.AsyncClient):
         try:
             response = await super().send(request, **options)
         except httpx.TransportError as error:
-            fate = "unsent" if isinstance(error, _UNSENT) else "unknown"
-            return self._unanswered(request, UnansweredError(fate, self._unreachable(error)))
+            delivery = "unsent" if isinstance(error, _UNSENT) else "unknown"
+            return self._unanswered(request, UnansweredError(delivery, self._unreachable(error)))
         failure = http_failure(response.status_code, self._address, in_session=MCP_SESSION_ID in request.headers)
         if failure is not None:
             await response.aclose()
@@ -118,16 +118,16 @@ class _AnsweringClient(httpx.AsyncClient):
 
 
 @asynccontextmanager
-async def http_streams(address: Address, *, seconds: float) -> AsyncGenerator[Streams]:
+async def http_streams(address: ServerAddress, *, seconds: float) -> AsyncGenerator[Streams]:
     """Open a session's streams to the endpoint; ends the session there when the block ends.
 
     Args:
         address: The server.
-        seconds: How long an answer is waited for.
+        seconds: How long to wait for an answer.
     """
     async with (
         _AnsweringClient(address, seconds) as client,
-        # mcp's own goodbye complains to the user's screen about a server that has gone before.
+        # mcp's own goodbye prints a complaint about a server that has gone before.
         streamable_http_client(address.url, http_client=client, terminate_on_close=False) as (read, write, session_id),
     ):
         try:

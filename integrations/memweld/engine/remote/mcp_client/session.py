@@ -13,33 +13,30 @@ from mcp.types import CONNECTION_CLOSED, ClientRequest, Implementation
 from pydantic import BaseModel
 
 from ....errors import BackendUnavailableError, MemweldError
-from .delivery import UnansweredError, said_error, unanswered
+from .delivery import UnansweredError, own_error, read_failure
 from .http import Streams, http_streams
 from .stdio import stdio_streams
-from .url import Address
+from .url import ServerAddress
 
-__all__ = ["LinkedSession"]
+__all__ = ["Session"]
 
 R = TypeVar("R", bound=BaseModel)
 
 HANDSHAKE_SECONDS = 30.0
 
 
-class LinkedSession:
+class Session:
     """A session that tasks of one event loop share.
 
     Args:
         address: The server.
         timeout: Seconds to wait for an answer.
-        who: How the client introduces itself.
-
-    Attributes:
-        is_over: It answers no more calls.
+        client_name: How the client introduces itself.
     """
 
-    def __init__(self, address: Address, *, timeout: float, who: str) -> None:
+    def __init__(self, address: ServerAddress, *, timeout: float, client_name: str) -> None:
         self._address = address
-        self._who = Implementation(name=who, version="1")
+        self._implementation = Implementation(name=client_name, version="1")
         self._timeout = timeout
         self._over = anyio.Event()
         self._waiting: set[anyio.CancelScope] = set()
@@ -55,7 +52,7 @@ class LinkedSession:
         self._over.set()
 
     async def hold(self, *, task_status: TaskStatus[None]) -> None:
-        """Open the session, say so, and keep it open until it ends or breaks.
+        """Open the session and keep it open until it ends or breaks.
 
         Raises:
             MemweldError: It cannot be opened, and that will not change.
@@ -63,14 +60,14 @@ class LinkedSession:
         """
         opened = False
         try:
-            async with self._streams() as streams, ClientSession(*streams, client_info=self._who) as client:
+            async with self._streams() as streams, ClientSession(*streams, client_info=self._implementation) as client:
                 with anyio.fail_after(HANDSHAKE_SECONDS):
                     await client.initialize()
                 self._client, opened = client, True
                 task_status.started()
                 await self._over.wait()
         except Exception as error:
-            # A session that breaks later is noticed by those who wait for its answers.
+            # After the opening, the tasks that wait for answers notice that the session breaks.
             if not opened:
                 raise self._explained(error) from error
         finally:
@@ -88,7 +85,7 @@ class LinkedSession:
         while inner := getattr(found, "exceptions", None):  # an ExceptionGroup, which Python 3.10 does not know
             found = inner[0]
         if isinstance(found, McpError):
-            return unanswered(found, self._address) or self._refusal(found)
+            return read_failure(found, self._address) or self._refusal(found)
         if isinstance(found, (MemweldError, UnansweredError)):
             return found
         why = "no answer in time" if isinstance(found, TimeoutError) else type(found).__name__
@@ -96,8 +93,8 @@ class LinkedSession:
         return UnansweredError("unsent", unavailable)
 
     def _refusal(self, error: McpError) -> MemweldError:
-        strange = BackendUnavailableError(f"{self._address.name} answers with error {error.error.code}.")
-        return said_error(error.error.data) or strange
+        foreign = BackendUnavailableError(f"{self._address.name} answers with error {error.error.code}.")
+        return own_error(error.error.data) or foreign
 
     async def ask(self, request: ClientRequest, kind: type[R]) -> R:
         """Send a request.
@@ -119,10 +116,10 @@ class LinkedSession:
             try:
                 result = await self._client.send_request(request, kind)
             except McpError as error:
-                failure = unanswered(error, self._address)
+                failure = read_failure(error, self._address)
                 if failure is None:
                     raise
-                if error.error.code == CONNECTION_CLOSED or failure.fate == "ended":
+                if error.error.code == CONNECTION_CLOSED or failure.delivery == "ended":
                     self.end()
                 raise failure from error
             except (anyio.ClosedResourceError, anyio.BrokenResourceError) as error:

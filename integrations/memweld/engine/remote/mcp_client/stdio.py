@@ -1,4 +1,4 @@
-"""The stdio transport: a server process of our own, which ends with the session."""
+"""The stdio transport: a server process that ends with the session."""
 
 from __future__ import annotations
 
@@ -15,16 +15,13 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from ....errors import ConfigurationError
 from .http import Streams
-from .url import Address
+from .url import ServerAddress
 
 __all__ = ["stdio_streams"]
 
 
 def _environment() -> dict[str, str]:
-    """This process's variables, as a shell would pass them on.
-
-    Except the URL that names the command: a server that read it would start itself, and that one the next.
-    """
+    """This process's variables, except the URL that names the command: the server would start itself again."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -33,7 +30,7 @@ def _environment() -> dict[str, str]:
 
 
 def _log() -> Any:
-    """Where the process writes its log: our stderr, or nowhere if that is no file (in a notebook)."""
+    """The log of the process: our stderr, or nowhere if that is no file (in a notebook)."""
     for stream in (sys.stderr, sys.__stderr__):
         try:
             if stream is not None and stream.fileno() >= 0:
@@ -44,14 +41,14 @@ def _log() -> Any:
 
 
 @asynccontextmanager
-async def stdio_streams(address: Address) -> AsyncGenerator[Streams]:
+async def stdio_streams(address: ServerAddress) -> AsyncGenerator[Streams]:
     """Start the process and open its streams; the end of the block ends it.
 
     Raises:
         ConfigurationError: There is no such command.
     """
     command, *arguments = address.command
-    # In a thread: where a program watches for blocking calls on event loops (langgraph dev does), ours is one as well.
+    # In a thread: `langgraph dev` finds blocking calls on every event loop, ours included.
     if await anyio.to_thread.run_sync(shutil.which, command) is None:
         raise ConfigurationError(f"{address.name} cannot be started: there is no such command.")
     server = StdioServerParameters(command=command, args=arguments, env=_environment())

@@ -1,4 +1,4 @@
-"""Where the server is: a URL of HTTP, or the command of a process that serves MCP on its stdio."""
+"""The address of a server: an HTTP URL, or the command of a process that serves MCP on its stdio."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ....errors import ConfigurationError
 
-__all__ = ["Address", "read_address"]
+__all__ = ["ServerAddress", "read_address"]
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ServerAddress:
     """How to reach a server.
 
     Attributes:
-        name: The server in words, without secrets, for errors.
+        name: The server for error texts, without secrets.
         url: The endpoint, for HTTP.
         command: The words of the command, for stdio.
         token: The bearer token, for HTTP.
@@ -40,14 +40,14 @@ def _words(command: str) -> tuple[str, ...]:
 
 def read_address(
     url: str, token: str | None, *, headers: Mapping[str, str] | None = None, kind: str = "memweld"
-) -> Address:
-    """Read what was given to ``connect``, or as the address of another MCP server.
+) -> ServerAddress:
+    """Read the URL of a memweld server or of another MCP server.
 
     Args:
         url: ``http://…``, ``https://…`` or ``stdio:COMMAND``. A URL without a path means ``/mcp``.
         token: The bearer token.
         headers: Further headers for HTTP.
-        kind: What sort of server it is, for errors.
+        kind: The kind of server, for errors.
 
     Raises:
         ConfigurationError: There is no host or no command, or a token or headers are given for a process.
@@ -63,7 +63,7 @@ def read_address(
             raise ConfigurationError(f"The command behind stdio: cannot be read: {error}.") from error
         if not command:
             raise ConfigurationError("Name the command behind stdio:, for example stdio:memweld serve.")
-        return Address(f"The {kind} server of the command {command[0]!r}", command=command)
+        return ServerAddress(f"The {kind} server of the command {command[0]!r}", command=command)
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -75,4 +75,4 @@ def read_address(
     named = f"[{host}]" if ":" in host else host
     shown = f"{parts.scheme}://{named}{f':{port}' if port else ''}{path}"
     full = urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
-    return Address(f"The {kind} server at {shown}", url=full, token=token, headers=dict(headers or {}))
+    return ServerAddress(f"The {kind} server at {shown}", url=full, token=token, headers=dict(headers or {}))
