@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 import memweld
 from memweld import Backend, Memory
 from memweld.cli import app
+from memweld.engine.sql.delivery_lease import DeliveryLease
 from memweld.engine.sql.outbox import Outbox
 from memweld.engine.sqlite.transactions import SqliteDatabase
 from memweld.testing import HashEmbedder
@@ -594,24 +595,25 @@ class TestFailures:
     def test_one_that_was_overtaken_does_no_harm(self, connect: Connect, ask: Ask, file: Path) -> None:
         """A delivery that hangs longer than its lease comes too late: the graph refuses it."""
         from memweld.engine.projections.neo4j.client import GraphClient
-        from memweld.engine.projections.neo4j.projection import Found, OvertakenError, deliver
+        from memweld.engine.projections.neo4j.projection import Mentions, project
+        from memweld.engine.projections.protocol import OvertakenError
 
         backend = connect()
         ana = backend.user("ana")
         (item,) = ana.add("Clara lives in Porto")
         assert settled(ana)
         database = SqliteDatabase(str(file))
-        outbox = Outbox(database)
+        outbox, lease = Outbox(database), DeliveryLease(Outbox(database))
         late = outbox.entries([item.id])[item.id]
-        fence = outbox.lease().fence
-        outbox.claim("somebody else", 0)
+        fence = lease.state().fence
+        lease.claim("somebody else", 0)
         ana.update(item.id, "Clara lives in Faro")
         assert settled(ana)
-        assert outbox.lease().fence > fence
+        assert lease.state().fence > fence
         client = GraphClient(backend._engine._client.address)  # pyright: ignore[reportAttributeAccessIssue]
         with pytest.raises(OvertakenError):
             client.write(
-                lambda transaction: deliver(transaction, store_of(file), fence, [(late, Found(["Porto"]))], [])
+                lambda transaction: project(transaction, store_of(file), fence, [(late, Mentions(["Porto"]))], [])
             )
         client.close()
         database.close()

@@ -18,8 +18,7 @@ from ..memory.backend import Backend, redacted
 from ..settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from ..engine.projections.neo4j.consistency import Standing
-    from ..engine.sql.projection_backlog import Waiting
+    from ..engine.projections.neo4j.consistency import GraphHealth
 
 __all__ = ["Finding", "Repair", "examine", "forget_graph"]
 
@@ -189,7 +188,7 @@ def _repaired(backend: Backend, repair: Repair) -> Finding:
     return Finding("graph repaired", f"{count} memories told again")
 
 
-def _disagreement(standing: Standing) -> str:
+def _disagreement(standing: GraphHealth) -> str:
     counts = {"missing": standing.missing, "outdated": standing.outdated, "of deleted memories": standing.orphans}
     parts = [f"{count} {what}" for what, count in counts.items() if count]
     if standing.pending:
@@ -204,43 +203,45 @@ def _disagreement(standing: Standing) -> str:
 
 
 def _mem0(url: str, settings: Settings, repair: Repair | None) -> Iterator[Finding]:
-    """What waits to be brought to the place of the vectors, where they are not in the file."""
+    """The changes that wait for a mem0 store, where the vectors are not in the file."""
     path = _path(url)
-    if path is None or not path.exists():
+    if path is None or not path.exists() or (waiting := _mem0_waiting(path)) is None:
         return
-    waiting = _waiting(path)
-    if waiting is not None and repair is not None and settings.mem0 is not None:
+    if repair is not None and settings.mem0 is not None:
         try:
             with connect(url) as backend:
                 count = backend.deliver()
         except MemweldError as error:
             yield Finding("mem0 store", " ".join(str(error).split()), problem=True)
         else:
-            yield Finding("mem0 repaired", f"{count} memories brought")
-        waiting = _waiting(path)
-    if waiting is None:
-        return
-    if not waiting.count:
+            yield Finding("mem0 repaired", f"{count} changes delivered")
+        waiting = _mem0_waiting(path) or waiting
+    count, problem, since = waiting
+    if not count:
         if settings.mem0 is not None:
-            yield Finding("mem0 store", "was told of all memories")
+            yield Finding("mem0 store", "has received all memories")
         return
-    text = f"{waiting.count} changes wait to be brought"
+    text = f"{count} changes wait to be delivered"
     if settings.mem0 is None:
         advice = "set MEMWELD_MEM0, or run `memweld reindex` to take the vectors into the file"
         yield Finding("mem0 store", f"{text}, and it is not named: {advice}", problem=True)
         return
-    if waiting.since is not None:
-        text += f"; for {time.time() - waiting.since:.0f} s nobody could: {(waiting.problem or '').rstrip('.')}"
+    if since is not None:
+        text += f"; failing for {time.time() - since:.0f} s: {(problem or '').rstrip('.')}"
     yield Finding("mem0 store", f"{text}. Run `memweld doctor --repair`", problem=True)
 
 
-def _waiting(path: Path) -> Waiting | None:
-    from ..engine.sql.projection_backlog import read_waiting
+def _mem0_waiting(path: Path) -> tuple[int, str | None, float | None] | None:
+    """How many changes wait, the problem and its beginning; None where the vectors are in the file."""
+    from ..engine.sql.delivery_lease import DeliveryLease
+    from ..engine.sql.outbox import Outbox
     from ..engine.sqlite.transactions import SqliteDatabase
 
     database = SqliteDatabase(str(path))
     try:
-        return read_waiting(database)
+        outbox = Outbox(database, "mem0")
+        lease = DeliveryLease(outbox).state()
+        return (outbox.pending().count, lease.problem, lease.failing_since) if outbox.is_in_use() else None
     except MemweldError:
         return None  # the store's own line says what is wrong
     finally:

@@ -30,12 +30,13 @@ from .sql import owners
 from .sql.database import Database
 from .sql.items import ItemRow, Items, RowTemplate, text_hash
 from .sql.mem0_entities import unlink
+from .sql.outbox import Outbox
 from .sql.restore import Packed
 
 if TYPE_CHECKING:
     from .extraction.mem0.memory import Mem0Memory
     from .projections.mem0_store.configuration import Mem0Configuration
-    from .projections.mem0_store.delivery import Delivery
+    from .projections.mem0_store.projection import Mem0Projection
 
 __all__ = ["Facts"]
 
@@ -74,7 +75,7 @@ class Facts:
         self._embedding = GuardedEmbedding(load_embedder(embedder))
         place = "" if mirror is None else f" in {mirror.name}"
         self._claim = claim = EmbedderCheck(database, self._embedding.fingerprint + place)
-        self.delivery: Delivery | None = None
+        self.projection: Mem0Projection | None = None
         self.records = StateTexts(database, self._embedding, claim)
         self._items = Items(database)
         self._store = self._make_store(mirror, 1_000_000 * cache_mb)
@@ -86,11 +87,11 @@ class Facts:
         parts = (self._database, self._claim, self._embedding)
         if mirror is None:
             return ItemStore(*parts, cache_bytes=cache_bytes)
-        from .projections.mem0_store.factory import make_delivery
-        from .projections.mem0_store.item_store import MirroredStore
+        from .projections.mem0_store.item_store import ProjectedItemStore
+        from .projections.mem0_store.projection import Mem0Projection
 
-        self.delivery = make_delivery(mirror, self._database, self._embedding, self._claim)
-        return MirroredStore(self.delivery.mirror, *parts, cache_bytes=cache_bytes)
+        self.projection = Mem0Projection(mirror, self._database, self._embedding, self._claim)
+        return ProjectedItemStore(self.projection.store, *parts, cache_bytes=cache_bytes)
 
     @property
     def _mem0(self) -> Mem0Memory:
@@ -116,8 +117,10 @@ class Facts:
 
     def reindex(self, progress: Progress | None = None, *, by: type[Reindexing] = Reindexing) -> int:
         """Give all vectors to this embedder, in the way of the database (see ``Reindexing.run``)."""
-        if self.delivery is not None:
-            return self.delivery.rebuild(progress)
+        if self.projection is not None:
+            return self.projection.rebuild(progress)
+        if (left := Outbox(self._database, "mem0")).pending().count:
+            left.detach()  # the vectors leave the mem0 store for the table
         return by(self._database, self._embedding, self._claim).run(progress)
 
     def pack(self, texts: Sequence[str]) -> Packed:

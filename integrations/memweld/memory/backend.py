@@ -14,7 +14,7 @@ from .capture_queue import GRACE_SECONDS, capture_queue_of
 from .memory import Memory
 
 if TYPE_CHECKING:
-    from ..engine.projections.neo4j.consistency import Standing as GraphStanding
+    from ..engine.projections.neo4j.consistency import GraphHealth
 
 __all__ = ["SECRET_PARAMETERS", "Backend", "redacted"]
 
@@ -92,7 +92,7 @@ class Backend:
         deliver = getattr(self._engine, "deliver_all", None)
         return 0 if deliver is None else int(deliver())
 
-    def graph_standing(self) -> GraphStanding | None:
+    def graph_standing(self) -> GraphHealth | None:
         """How the graph stands, compared with the memory item by item; None where there is none to compare.
 
         Of a graph that cannot be asked it says what waits to be told, since when and why (``compared`` is False).

@@ -1,1 +1,1 @@
-"""Copies of memory items in other stores: a Neo4j graph, a vector store of mem0."""
+"""Projections: copies of the memory in other stores, which one outbox and one deliverer keep up to date."""

@@ -24,14 +24,16 @@ class IndexCache:
 
     Args:
         maximum_bytes: The limit for all indexes together; the one in use may exceed it.
+        has_vectors: Whether the indexes hold vectors, or only words.
 
     Attributes:
         maximum_bytes: The same.
         erasures: How many times `forget` was called.
     """
 
-    def __init__(self, *, maximum_bytes: int = 512 * 1024 * 1024) -> None:
+    def __init__(self, *, maximum_bytes: int = 512 * 1024 * 1024, has_vectors: bool = True) -> None:
         self.maximum_bytes = maximum_bytes
+        self._has_vectors = has_vectors
         self.begin()
 
     def begin(self) -> None:
@@ -64,7 +66,7 @@ class IndexCache:
             OutrunError: The transaction is older than the index; never with ``anew``.
         """
         if anew:
-            index = VectorIndex()
+            index = VectorIndex(has_vectors=self._has_vectors)
             index.refresh(connection, root)
             snapshot, size = index.snapshot(), index.bytes
             with self._lock:
@@ -72,7 +74,7 @@ class IndexCache:
             self._account(root, index, size)
             return snapshot
         with self._lock:
-            index = self._indexes.setdefault(root, VectorIndex())
+            index = self._indexes.setdefault(root, VectorIndex(has_vectors=self._has_vectors))
             self._indexes.move_to_end(root)
         with index.lock:
             if not index.refresh(connection, root):

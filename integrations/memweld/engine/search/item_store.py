@@ -41,6 +41,7 @@ class ItemStore:
         embedder_check: Knows which embedder made the file's vectors.
         embedding: Makes vectors.
         cache_bytes: The RAM for the indexes of the users that searched last.
+        has_vectors: Whether the vectors are in the table, and not in another store.
     """
 
     def __init__(
@@ -50,12 +51,13 @@ class ItemStore:
         embedding: GuardedEmbedding,
         *,
         cache_bytes: int,
+        has_vectors: bool = True,
     ) -> None:
         self.items = Items(database)
         self._database = database
         self._check = embedder_check
         self._embedding = embedding
-        self._indexes = IndexCache(maximum_bytes=cache_bytes)
+        self._indexes = IndexCache(maximum_bytes=cache_bytes, has_vectors=has_vectors)
         database.after_fork.append(self._indexes.begin)
 
     def store(self, rows: Sequence[ItemRow], vectors: Sequence[Vector]) -> list[bool]:

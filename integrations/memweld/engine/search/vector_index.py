@@ -39,7 +39,7 @@ _PARTS, _FEW, _MANY = 32, 256, 256
 # The time of a value under a key is when the key got it, not when the key was first set.
 _TIMESTAMP = "CASE WHEN key IS NULL THEN created_at ELSE updated_at END"
 # Terms are NULL in a row whose words would be taken apart in another way by now.
-_COLUMNS = f"seq, owner, kind, session_id, {_TIMESTAMP}, terms, vector, CASE WHEN terms IS NULL THEN text END"
+_COLUMNS = f"seq, owner, kind, session_id, {_TIMESTAMP}, terms, {{vector}}, CASE WHEN terms IS NULL THEN text END"
 
 
 class VectorIndex:
@@ -51,7 +51,8 @@ class VectorIndex:
         version: The root owner's counter up to which the index knows the rows.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_vectors: bool = True) -> None:
+        self._columns = _COLUMNS.format(vector="vector" if has_vectors else "x''")
         self.lock = threading.Lock()
         self._begin()
 
@@ -117,13 +118,13 @@ class VectorIndex:
         """Read all rows."""
         self._begin()
         (count,) = connection.execute("SELECT count(*) FROM items WHERE root = ?", (root,)).fetchone()
-        rows = connection.execute(f"SELECT {_COLUMNS} FROM items WHERE root = ? ORDER BY seq", (root,))
+        rows = connection.execute(f"SELECT {self._columns} FROM items WHERE root = ? ORDER BY seq", (root,))
         self._add(_chunks(rows), count)
 
     def _change(self, connection: Connection, root: int) -> bool:
         """Read the rows written since; False if the index must read all rows anew."""
         rows = connection.execute(
-            f"SELECT {_COLUMNS} FROM items WHERE root = ? AND stamp > ? ORDER BY seq", (root, self.version)
+            f"SELECT {self._columns} FROM items WHERE root = ? AND stamp > ? ORDER BY seq", (root, self.version)
         ).fetchall()
         last = int(self._arrays["seqs"][self._count - 1])
         changed = [row for row in rows if row[0] <= last]

@@ -1,9 +1,16 @@
-"""The outbox: what a graph has not been told yet, written by triggers in the transaction of each change of an item.
+"""The outbox: changes of items that a projection has not received yet.
 
-A row names an item and nothing else: what it says is read when it is told, so that the rows of somebody who was erased
-keep nothing. Whatever process changes an item, with or without a graph of its own, leaves its row here, from the moment
-at which `Outbox.attach` has said that there is a graph. One process at a time delivers: the lease has a number that
-grows with each holder, by which the graph refuses one that was overtaken.
+Triggers write a row for each projection, or *target*, in the transaction of each change of an item, whichever process
+makes it. A row names an item and says nothing of it: the deliverer reads the item when it delivers, so that rows of
+erased users tell nothing.
+
+========  ==========================================  ==============================================
+target    triggers write its rows                     what it is
+========  ==========================================  ==============================================
+graph     while ``meta`` names a graph                Neo4j (``projections/neo4j``)
+mem0      while ``meta`` says that the vectors of     a vector store of mem0's, or its hosted service
+          the file are in a mem0 store                (``projections/mem0_store``)
+========  ==========================================  ==============================================
 """
 
 from __future__ import annotations
@@ -13,37 +20,38 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from ...models import GraphState
 from ...scope import Scope
 from . import owners
-from .database import Database
+from .database import Connection, Database
 from .ttl import DEAD_RECORD, now
 
-__all__ = ["Change", "Entry", "Lease", "Outbox", "Pending"]
+__all__ = ["Change", "Entry", "Outbox", "Pending", "TargetName"]
+
+TargetName: TypeAlias = Literal["graph", "mem0"]
 
 _CHUNK = 500
-_ENTRY = (
+_ENTRY_COLUMNS = (
     "items.id, items.kind, items.key, items.session_id, items.text, items.hash, items.created_at, items.updated_at, "
     "owners.user_id, owners.agent_id, items.owner"
 )
-
-
-_ENTRY_FIELDS = [column.partition(".")[2] for column in _ENTRY.split(", ")]
+_ENTRY_FIELDS = [column.partition(".")[2] for column in _ENTRY_COLUMNS.split(", ")]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An item that changed, or is gone, since the graph was told of it."""
+    """An item that was changed or deleted, at ``made_at`` (seconds since 1970)."""
 
     version: int
     item: str
+    made_at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a graph is told of an item."""
+    """An item as targets receive it."""
 
     id: str
     kind: str
@@ -59,32 +67,13 @@ class Entry:
 
     @property
     def scope(self) -> Scope:
-        """Whose it is."""
+        """The scope that owns it."""
         return Scope.stored(self.user_id, self.agent_id)
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
-    """Who delivers: its number, until when (seconds since 1970), and what went wrong last.
-
-    Attributes:
-        fence: Grows with each holder.
-        expires_at: When somebody else may take over.
-        problem: Why the graph cannot be told anything now; None if it can.
-        failing_since: Since when.
-        retry_at: When the holder tries again.
-    """
-
-    fence: int
-    expires_at: float
-    problem: str | None
-    failing_since: float | None
-    retry_at: float
-
-
-@dataclass(frozen=True, slots=True)
 class Pending:
-    """How many changes wait, since when the oldest does, and the number of the last."""
+    """How many changes wait, since when the oldest does (seconds since 1970), and the last version."""
 
     count: int
     oldest: float | None
@@ -92,14 +81,28 @@ class Pending:
 
 
 class Outbox:
-    """The changes that wait, of all scopes or of some owners.
+    """The changes that wait for one target, of all scopes or of some owners.
 
     Args:
         database: The tables.
+        target: The projection that receives them.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, target: TargetName = "graph") -> None:
         self._database = database
+        self.target: TargetName = target
+
+    @contextlib.contextmanager
+    def reading(self) -> Generator[Connection]:
+        """A connection that reads the rows of all users."""
+        with self._for_all(), self._database.reading() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Generator[Connection]:
+        """A connection that writes the rows of all users."""
+        with self._for_all(), self._database.writing() as connection:
+            yield connection
 
     @contextlib.contextmanager
     def _for_all(self) -> Generator[None]:
@@ -112,77 +115,108 @@ class Outbox:
 
     def store(self) -> str | None:
         """The name by which a graph knows this database; None while it has none."""
-        with self._for_all(), self._database.reading() as connection:
+        with self.reading() as connection:
             row = connection.execute("SELECT value FROM meta WHERE key = 'graph'").fetchone()
         return None if row is None else str(row[0])
 
+    def is_in_use(self) -> bool:
+        """Whether triggers write rows for the target, as its line in the table above says."""
+        condition = "key = 'graph'" if self.target == "graph" else "key = 'embedder' AND value LIKE '% in mem0 %'"
+        with self.reading() as connection:
+            return connection.execute(f"SELECT 1 FROM meta WHERE {condition}").fetchone() is not None
+
     def attach(self) -> str:
-        """Say that there is a graph, if it was not said before, and put all items into the outbox; the store's name."""
+        """Name the graph in ``meta``, unless it is named already, and put all items into the outbox.
+
+        Returns:
+            The name by which the graph knows this database.
+        """
         found = self.store()
         if found is not None:
             return found
-        with self._for_all(), self._database.writing() as connection:
+        with self.writing() as connection:
             _wait_for_writers(connection)
             row = connection.execute("SELECT value FROM meta WHERE key = 'graph'").fetchone()
             if row is not None:
                 return str(row[0])
             name = uuid.uuid4().hex[:12]
             connection.execute("INSERT INTO meta (key, value) VALUES ('graph', ?)", (name,))
-            connection.execute("DELETE FROM outbox_lease")
-            connection.execute(
-                "INSERT INTO outbox_lease (id, holder, fence, expires_at, retry_at) VALUES (1, '', 0, 0, 0)"
-            )
             self._fill(connection, None)
             return name
 
     def detach(self) -> int:
-        """Say that there is no graph any more; how many changes it was not told of."""
-        with self._for_all(), self._database.writing() as connection:
-            _wait_for_writers(connection)
-            connection.execute("DELETE FROM meta WHERE key = 'graph'")
-            connection.execute("DELETE FROM outbox_lease")
-            return int(connection.execute("DELETE FROM outbox").rowcount)
+        """Forget the target: its name, its lease and its changes.
 
-    # what waits
+        Returns:
+            How many changes it had not received.
+        """
+        with self.writing() as connection:
+            _wait_for_writers(connection)
+            if self.target == "graph":
+                connection.execute("DELETE FROM meta WHERE key = 'graph'")
+            connection.execute("DELETE FROM outbox_lease WHERE target = ?", (self.target,))
+            return int(connection.execute("DELETE FROM outbox WHERE target = ?", (self.target,)).rowcount)
+
+    # changes
 
     def fill(self, scope: Scope | None = None, *, missing: bool = False) -> int:
-        """Put all items that the scope contains (None: of all) into the outbox; how many.
+        """Put items into the outbox; how many.
 
         Args:
-            scope: Whose.
+            scope: Those that it contains; None: all.
             missing: Only those that do not wait there already.
         """
-        with self._for_all(), self._database.writing() as connection:
+        with self.writing() as connection:
             only = None if scope is None else list(owners.contained(connection, scope))
             return self._fill(connection, only, missing=missing)
 
     def put(self, items: Sequence[str]) -> None:
-        """Have the graph told again of these items, or that they do not exist."""
-        with self._for_all(), self._database.writing() as connection:
+        """Have the target receive these items again, or that they do not exist."""
+        with self.writing() as connection:
             connection.executemany(
-                "INSERT INTO outbox (item, owner, made_at) VALUES (?, 0, ?)", [(item, now()) for item in items]
+                "INSERT INTO outbox (target, item, owner, made_at) VALUES (?, ?, 0, ?)",
+                [(self.target, item, now()) for item in items],
             )
 
-    def _fill(self, connection: Any, only: Sequence[int] | None, *, missing: bool = False) -> int:
-        mine = "" if only is None else f" AND owner IN ({', '.join('?' * len(only)) or 'NULL'})"
-        mine += " AND id NOT IN (SELECT item FROM outbox)" if missing else ""
+    def _fill(self, connection: Connection, only: Sequence[int] | None, *, missing: bool = False) -> int:
+        condition = "true"
+        variables: list[Any] = [*(only or ())]
+        if only is not None:
+            condition = f"owner IN ({', '.join('?' * len(only)) or 'NULL'})"
+        if missing:
+            condition += " AND id NOT IN (SELECT item FROM outbox WHERE target = ?)"
+            variables.append(self.target)
         cursor = connection.execute(
-            "INSERT INTO outbox (item, owner, made_at) "
-            f"SELECT id, owner, CAST(? AS double precision) FROM items WHERE true{mine} ORDER BY seq",
-            (now(), *(only or ())),
+            "INSERT INTO outbox (target, item, owner, made_at) "
+            f"SELECT CAST(? AS text), id, owner, CAST(? AS double precision) FROM items WHERE {condition} ORDER BY seq",
+            (self.target, now(), *variables),
         )
         return int(cursor.rowcount)
 
     def owners_of(self, scope: Scope) -> list[int]:
-        """The owners that a scope contains; of a scope that is erased afterwards its changes can still be found."""
+        """The owners that a scope contains. Once the scope is erased, they still find its changes."""
         with self._database.reading() as connection:
             return list(owners.contained(connection, scope))
 
+    def owners_erased(self) -> list[int]:
+        """The owners that are gone, and of whose items a change waits."""
+        with self.reading() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT owner FROM outbox WHERE target = ? AND owner <> 0 "
+                "AND owner NOT IN (SELECT id FROM owners)",
+                (self.target,),
+            ).fetchall()
+        return [int(row[0]) for row in rows]
+
     def state_after(self, scope: Scope) -> Callable[[int], GraphState]:
-        """Asked before the scope is erased by one who tells no graph: whether a graph has to be told by others.
+        """Prepare the receipt of an erasure in a process that does not deliver.
+
+        Args:
+            scope: The scope that will be erased.
 
         Returns:
-            What says it afterwards, given how many items were erased.
+            A function that is called after the erasure with the number of erased items. It says whether other processes
+            have to tell a graph.
         """
         if self.store() is None:
             return lambda _: "none"
@@ -191,49 +225,83 @@ class Outbox:
         erased = self.owners_of(scope)
         return lambda items: "pending" if items or self.pending(erased).count else "done"
 
-    def owners_erased(self) -> list[int]:
-        """The owners that are gone, and of whose items something waits."""
-        with self._for_all(), self._database.reading() as connection:
-            rows = connection.execute(
-                "SELECT DISTINCT owner FROM outbox WHERE owner <> 0 AND owner NOT IN (SELECT id FROM owners)"
-            ).fetchall()
-        return [int(row[0]) for row in rows]
+    def pending(
+        self,
+        only: Sequence[int] | None = None,
+        *,
+        up_to: int | None = None,
+        due: bool = False,
+        deleted: bool = False,
+    ) -> Pending:
+        """The changes that wait.
 
-    def count(self) -> int:
-        """How many items there are."""
-        with self._for_all(), self._database.reading() as connection:
-            row = connection.execute(f"SELECT count(*) FROM items WHERE NOT {DEAD_RECORD}", (now(),)).fetchone()
-        return int(row[0])
-
-    def pending(self, only: Sequence[int] | None = None, *, up_to: int | None = None) -> Pending:
-        """What waits, of these owners or of all, not counting what is newer than the change ``up_to``."""
-        conditions, variables = ["1 = 1"], list[Any]()
+        Args:
+            only: Of these owners; None: of all.
+            up_to: No newer ones than this version.
+            due: Only those that are not put off to a later time.
+            deleted: Only those of items that do not exist any more.
+        """
+        conditions: list[str] = ["target = ?"]
+        variables: list[Any] = [self.target]
         if only is not None:
             conditions.append(f"owner IN ({', '.join('?' * len(only)) or 'NULL'})")
             variables += only
         if up_to is not None:
             conditions.append("version <= ?")
             variables.append(up_to)
-        with self._for_all(), self._database.reading() as connection:
+        if due:
+            conditions.append("not_before <= ?")
+            variables.append(now())
+        if deleted:
+            conditions.append("item NOT IN (SELECT id FROM items)")
+        with self.reading() as connection:
             count, oldest, last = connection.execute(
                 f"SELECT count(*), min(made_at), max(version) FROM outbox WHERE {' AND '.join(conditions)}", variables
             ).fetchone()
         return Pending(int(count), oldest, int(last or 0))
 
     def take(self, limit: int) -> list[Change]:
-        """The oldest changes."""
-        with self._for_all(), self._database.reading() as connection:
-            rows = connection.execute("SELECT version, item FROM outbox ORDER BY version LIMIT ?", (limit,)).fetchall()
-        return [Change(row[0], row[1]) for row in rows]
+        """The oldest changes that are due."""
+        with self.reading() as connection:
+            rows = connection.execute(
+                "SELECT version, item, made_at FROM outbox WHERE target = ? AND not_before <= ? "
+                "ORDER BY version LIMIT ?",
+                (self.target, now(), limit),
+            ).fetchall()
+        return [Change(*row) for row in rows]
+
+    def postpone(self, changes: Sequence[Change], *, seconds: float = 0) -> None:
+        """Put changes behind all others, to be delivered after so many seconds at the earliest."""
+        with self.writing() as connection:
+            for change in changes:
+                connection.execute(
+                    "INSERT INTO outbox (target, item, owner, made_at, not_before) "
+                    "SELECT target, item, owner, made_at, CAST(? AS double precision) FROM outbox WHERE version = ?",
+                    (now() + seconds if seconds else 0, change.version),
+                )
+                connection.execute("DELETE FROM outbox WHERE version = ?", (change.version,))
+
+    def bring_forward(self) -> None:
+        """Have all changes due now that are put off to a later time."""
+        with self.writing() as connection:
+            connection.execute("UPDATE outbox SET not_before = 0 WHERE target = ?", (self.target,))
+
+    # items
+
+    def count(self) -> int:
+        """How many items there are."""
+        with self.reading() as connection:
+            row = connection.execute(f"SELECT count(*) FROM items WHERE NOT {DEAD_RECORD}", (now(),)).fetchone()
+        return int(row[0])
 
     def entries(self, items: Sequence[str]) -> dict[str, Entry]:
-        """What these items say now; those that are gone are left out."""
+        """These items as they are now, by id. Items that are gone, or have expired, are left out."""
         found: dict[str, Entry] = {}
-        with self._for_all(), self._database.reading() as connection:
+        with self.reading() as connection:
             for start in range(0, len(items), _CHUNK):
                 chunk = items[start : start + _CHUNK]
                 rows = connection.execute(
-                    f"SELECT {_ENTRY} FROM items JOIN owners ON owners.id = items.owner "
+                    f"SELECT {_ENTRY_COLUMNS} FROM items JOIN owners ON owners.id = items.owner "
                     f"WHERE NOT {DEAD_RECORD} AND items.id IN ({', '.join('?' * len(chunk))})",
                     (now(), *chunk),
                 )
@@ -243,94 +311,26 @@ class Outbox:
                     found[row[0]] = Entry(**fields)
         return found
 
-    def page(self, scope: Scope | None, *, after: str, limit: int) -> list[tuple[str, str]]:
-        """Id and hash of items in the order of their ids, from behind an id."""
-        with self._for_all(), self._database.reading() as connection:
-            only = None if scope is None else list(owners.contained(connection, scope))
-            mine = "" if only is None else f" AND items.owner IN ({', '.join('?' * len(only)) or 'NULL'})"
+    def page(self, *, after: str, limit: int) -> list[str]:
+        """Ids of items in their own order, from behind an id."""
+        with self.reading() as connection:
             rows = connection.execute(
-                f"SELECT id, hash FROM items WHERE NOT {DEAD_RECORD} AND id > ?{mine} ORDER BY id LIMIT ?",
-                (now(), after, *(only or ()), limit),
+                f"SELECT id FROM items WHERE NOT {DEAD_RECORD} AND id > ? ORDER BY id LIMIT ?", (now(), after, limit)
             ).fetchall()
-        return [(row[0], row[1]) for row in rows]
+        return [row[0] for row in rows]
 
     def exists(self, items: Sequence[str]) -> set[str]:
-        """Which of these ids are items, of whomever."""
+        """Which of these ids are items, of any owner."""
         found: set[str] = set()
-        with self._for_all(), self._database.reading() as connection:
+        with self.reading() as connection:
             for start in range(0, len(items), _CHUNK):
                 chunk = items[start : start + _CHUNK]
                 rows = connection.execute(f"SELECT id FROM items WHERE id IN ({', '.join('?' * len(chunk))})", chunk)
                 found |= {row[0] for row in rows}
         return found
 
-    # who delivers
 
-    def lease(self) -> Lease:
-        """How the delivery stands."""
-        with self._for_all(), self._database.reading() as connection:
-            row = connection.execute(
-                "SELECT fence, expires_at, problem, failing_since, retry_at FROM outbox_lease"
-            ).fetchone()
-        return Lease(*row) if row is not None else Lease(0, 0.0, None, None, 0.0)
-
-    def claim(self, holder: str, seconds: float, *, urgent: bool = False) -> int | None:
-        """Become the one who delivers, or remain it; the lease's number, or None where somebody else is at it.
-
-        Args:
-            holder: Who.
-            seconds: How long nobody else may.
-            urgent: Take over from one who rests after a failure, too.
-        """
-        resting = " OR retry_at > ?" if urgent else ""
-        with self._for_all(), self._database.writing() as connection:
-            row = connection.execute(
-                "UPDATE outbox_lease SET fence = fence + CASE WHEN holder = ? THEN 0 ELSE 1 END, holder = ?, "
-                f"expires_at = ?, retry_at = 0 WHERE holder = ? OR expires_at <= ?{resting} RETURNING fence",
-                (holder, holder, now() + seconds, holder, now(), *([now()] if urgent else [])),
-            ).fetchone()
-        return None if row is None else int(row[0])
-
-    def overtake(self, holder: str, fence: int) -> None:
-        """Give the holder's lease a number above one that the graph has seen."""
-        with self._for_all(), self._database.writing() as connection:
-            connection.execute("UPDATE outbox_lease SET fence = ? WHERE holder = ?", (fence + 1, holder))
-
-    def done(self, holder: str, changes: Sequence[Change], *, seconds: float) -> bool:
-        """Take out what was delivered and keep the lease for so many seconds, or give it up; False if it was lost."""
-        with self._for_all(), self._database.writing() as connection:
-            kept = connection.execute(
-                "UPDATE outbox_lease SET expires_at = ?, problem = NULL, failing_since = NULL, retry_at = 0 "
-                "WHERE holder = ?",
-                (now() + seconds, holder),
-            ).rowcount
-            if kept:
-                rows = [(change.version,) for change in changes]
-                connection.executemany("DELETE FROM outbox WHERE version = ?", rows)
-            return bool(kept)
-
-    def postpone(self, changes: Sequence[Change]) -> None:
-        """Put changes behind all others, because the graph does not take them."""
-        with self._for_all(), self._database.writing() as connection:
-            for change in changes:
-                connection.execute(
-                    "INSERT INTO outbox (item, owner, made_at) "
-                    "SELECT item, owner, made_at FROM outbox WHERE version = ?",
-                    (change.version,),
-                )
-                connection.execute("DELETE FROM outbox WHERE version = ?", (change.version,))
-
-    def failed(self, holder: str, problem: str, *, retry_in: float) -> None:
-        """Say what is wrong, for everybody who waits; others may try before the holder does."""
-        with self._for_all(), self._database.writing() as connection:
-            connection.execute(
-                "UPDATE outbox_lease SET problem = ?, failing_since = coalesce(failing_since, ?), retry_at = ?, "
-                "expires_at = ? WHERE holder = ?",
-                (problem, now(), now() + retry_in, now() + retry_in, holder),
-            )
-
-
-def _wait_for_writers(connection: Any) -> None:
-    """On a server others write meanwhile, who do not know yet whether there is a graph: they are waited for."""
+def _wait_for_writers(connection: Connection) -> None:
+    """On a server, wait for the transactions that write items now, and do not know yet whether there is a graph."""
     if not isinstance(connection, sqlite3.Connection):
         connection.execute("LOCK TABLE items IN SHARE MODE")

@@ -18,10 +18,10 @@ state
 sessions
     Ids are never used twice, because a paged export continues behind the id where it stopped.
 outbox
-    Changes that a graph has not received yet (``outbox.py``): neither texts nor names, because nothing of an erased
-    user may wait here. Triggers fill it while meta names a graph. ``made_at``: seconds since 1970.
+    Changes that a projection, the ``target``, has not received yet (``outbox.py``): neither texts nor names, because
+    nothing of an erased user may wait here. Triggers fill it. ``made_at``, ``not_before``: seconds since 1970.
 outbox_lease
-    The process that delivers, in one row.
+    The process that delivers, in one row for each target.
 """
 
 from __future__ import annotations
@@ -154,14 +154,17 @@ CREATE INDEX messages_in_order ON messages (session, seq);
 
 CREATE TABLE outbox (
     version {types.identity},
+    target {text} NOT NULL,
     item {text} NOT NULL,
     owner {integer} NOT NULL,
-    made_at {real} NOT NULL
+    made_at {real} NOT NULL,
+    not_before {real} NOT NULL DEFAULT 0
 );
+CREATE INDEX outbox_in_order ON outbox (target, version);
 CREATE INDEX outbox_of_owner ON outbox (owner, version);
 
 CREATE TABLE outbox_lease (
-    id {integer} NOT NULL PRIMARY KEY CHECK (id = 1),
+    target {text} NOT NULL PRIMARY KEY,
     holder {text} NOT NULL,
     fence {integer} NOT NULL,
     expires_at {real} NOT NULL,

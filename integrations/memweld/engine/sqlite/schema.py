@@ -23,23 +23,31 @@ _TYPES = ColumnTypes(
     vector="BLOB",
 )
 
+
+def _outbox_trigger(name: str, event: str, row: str) -> str:
+    """A trigger that notes a change for each target (``sql/outbox.py``) that a row of meta names."""
+    return f"""
+CREATE TRIGGER {name} AFTER {event} ON items BEGIN
+    INSERT INTO outbox (target, item, owner, made_at)
+        SELECT CASE key WHEN 'graph' THEN 'graph' ELSE 'mem0' END, {row}.id, {row}.owner,
+            CAST(strftime('%s', 'now') AS REAL)
+        FROM meta WHERE key = 'graph' OR (key = 'embedder' AND value LIKE '% in mem0 %');
+END;
+"""
+
+
 _OWN = """
 CREATE UNIQUE INDEX items_by_key ON items (owner, kind, key) WHERE key IS NOT NULL;
 CREATE UNIQUE INDEX state_once ON state (owner, namespace, key);
 
-CREATE TRIGGER outbox_insert AFTER INSERT ON items
-WHEN EXISTS (SELECT 1 FROM meta WHERE key = 'graph') BEGIN
-    INSERT INTO outbox (item, owner, made_at) VALUES (new.id, new.owner, CAST(strftime('%s', 'now') AS REAL));
-END;
-CREATE TRIGGER outbox_delete AFTER DELETE ON items
-WHEN EXISTS (SELECT 1 FROM meta WHERE key = 'graph') BEGIN
-    INSERT INTO outbox (item, owner, made_at) VALUES (old.id, old.owner, CAST(strftime('%s', 'now') AS REAL));
-END;
-CREATE TRIGGER outbox_update AFTER UPDATE OF text, kind, key, session_id, owner ON items
-WHEN EXISTS (SELECT 1 FROM meta WHERE key = 'graph') BEGIN
-    INSERT INTO outbox (item, owner, made_at) VALUES (new.id, new.owner, CAST(strftime('%s', 'now') AS REAL));
-END;
 """
+_TRIGGERS = "".join(
+    (
+        _outbox_trigger("outbox_insert", "INSERT", "new"),
+        _outbox_trigger("outbox_delete", "DELETE", "old"),
+        _outbox_trigger("outbox_update", "UPDATE OF text, kind, key, session_id, owner", "new"),
+    )
+)
 
 
 def create_schema(connection: sqlite3.Connection, where: str) -> None:
@@ -58,7 +66,7 @@ def create_schema(connection: sqlite3.Connection, where: str) -> None:
     try:
         if _version(connection) == 0:
             # executescript() commits first: two processes could create the tables at once.
-            for statement in _statements(tables(_TYPES) + _OWN):
+            for statement in _statements(tables(_TYPES) + _OWN + _TRIGGERS):
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

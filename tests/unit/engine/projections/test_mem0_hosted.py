@@ -1,5 +1,6 @@
 """mem0's hosted service, imitated locally after the source of mem0's client: nothing here shows the service itself."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,12 +36,16 @@ def backend(tmp_path: Path, host: str) -> Iterator[Backend]:
         yield backend
 
 
-def delivery_of(backend: Backend) -> Any:
-    return backend._engine._facts.delivery  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+def outbox_of(backend: Backend) -> Any:
+    return backend._engine._facts.projection.outbox  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+
+
+def waiting(backend: Backend) -> int:
+    return outbox_of(backend).pending().count
 
 
 def hours_later(backend: Backend) -> None:
-    with delivery_of(backend)._database.writing() as connection:
+    with outbox_of(backend).writing() as connection:
         connection.execute("UPDATE mem0_sent SET at = at - 7200")
 
 
@@ -73,12 +78,14 @@ def test_what_the_service_has_not_taken_up_yet(backend: Backend, service: Mem0Se
     assert ana.search("green tea")[0].id == tea.id
     ana.update(tea.id, "I love black tea")
     ana.delete(gone.id)
-    assert delivery_of(backend).waiting() == 2
+    assert waiting(backend) == 2
     assert [hit.text for hit in ana.search("mornings tea")] == ["I love black tea"]
     service.settle()
     assert len(service.memories) == 2
-    ana.search("tea")
-    assert delivery_of(backend).waiting() == 0
+    deadline = time.monotonic() + 30
+    while waiting(backend) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert waiting(backend) == 0
     assert [each["memory"] for each in service.memories.values()] == ["I love black tea"]
 
 
@@ -98,12 +105,12 @@ def test_erasure_says_that_it_cannot_promise(backend: Backend, service: Mem0Serv
     ana = backend.user("ana")
     ana.add([{"role": "user", "content": f"fact {number}"} for number in range(120)])
     backend.user("bob").add("I love coffee")
-    with delivery_of(backend)._database.reading() as connection:
+    with outbox_of(backend).reading() as connection:
         assert connection.execute("SELECT count(*) FROM mem0_sent").fetchone()[0] == 121
     receipt = ana.erase()
     assert (receipt.counts["items"], receipt.overwritten) == (120, False)
     assert {each["user_id"] for each in service.memories.values()} == {"bob"}
-    with delivery_of(backend)._database.reading() as connection:
+    with outbox_of(backend).reading() as connection:
         assert connection.execute("SELECT count(*) FROM mem0_sent").fetchone()[0] == 1
 
 
@@ -119,7 +126,7 @@ def test_a_service_that_is_down(backend: Backend, service: Mem0Service, caplog: 
         ana.delete(tea.id)
     service.down = False
     assert ana.clear() == 1
-    assert (service.memories, delivery_of(backend).waiting()) == ({}, 0)
+    assert (service.memories, waiting(backend)) == ({}, 0)
     assert KEY not in caplog.text
 
 

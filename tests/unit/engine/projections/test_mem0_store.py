@@ -1,6 +1,5 @@
 """Vectors in a store of mem0's: what bare mem0 gets wrong, and what happens when the store loses, lies or fails."""
 
-import functools
 import json
 import logging
 import os
@@ -67,13 +66,22 @@ def bare_mem0(place: Path) -> Any:
     return memory
 
 
-def delivery_of(backend: Backend) -> Any:
+def projection_of(backend: Backend) -> Any:
     """What the engine has open; it has been used before."""
-    return backend._engine._facts.delivery  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+    return backend._engine._facts.projection  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+
+
+def waiting(backend: Backend) -> int:
+    return projection_of(backend).outbox.pending().count
+
+
+def settled(backend: Backend) -> bool:
+    """Whether the store has received everything, after some attempts."""
+    return projection_of(backend).deliverer.settle(timeout=30, urge=True, give_up=lambda: False)
 
 
 def store_of(backend: Backend) -> Any:
-    return delivery_of(backend).mirror._opened.store
+    return projection_of(backend).store._opened.store
 
 
 def ids_in(backend: Backend) -> set[str]:
@@ -191,7 +199,7 @@ def test_every_change_reaches_the_store(connect: Callable[..., Backend]) -> None
 
     def same(count: int) -> None:
         listed = {item.id for item in ana.all(limit=1000)}
-        assert (ids_in(backend), len(listed), delivery_of(backend).waiting()) == (listed, count, 0)
+        assert (ids_in(backend), len(listed), waiting(backend)) == (listed, count, 0)
 
     (tea,) = ana.add("I love tea")
     same(1)
@@ -280,7 +288,7 @@ def test_a_store_that_stops_answering(connect: Callable[..., Backend], caplog: p
     ana = backend.user("ana")
     (old,) = ana.add("I live in Lisbon")
     (kept,) = ana.add("I love tea")
-    opened = delivery_of(backend).mirror._opened
+    opened = projection_of(backend).store._opened
     works, opened.store = opened.store, Broken()
     with caplog.at_level(logging.WARNING):
         (new,) = ana.add("I moved to Porto")
@@ -294,10 +302,10 @@ def test_a_store_that_stops_answering(connect: Callable[..., Backend], caplog: p
         ana.delete(old.id)
     assert old.id not in {item.id for item in ana.all()}
     assert backend.user("bob").erase().overwritten is False
-    assert delivery_of(backend).waiting() == 3
+    assert waiting(backend) == 3
     opened.store = works
     ana.delete(kept.id)
-    assert delivery_of(backend).waiting() == 0
+    assert waiting(backend) == 0
     assert ids_in(backend) == {item.id for item in ana.all()}
     assert ana.search("Porto")[0].id == new.id
 
@@ -307,14 +315,14 @@ def test_what_waits_is_found_by_meaning(connect: Callable[..., Backend]) -> None
     backend = connect()
     ana = backend.user("ana")
     ana.add("something else")
-    mirror = delivery_of(backend).mirror
-    mirror.put, put = lambda rows: [each.row.id for each in rows], mirror.put
+    store = projection_of(backend).store
+    store.put, put = lambda copies: [copy.entry.id for copy in copies], store.put
     (item,) = ana.add("I love green tea")
     found = ana.search("green tea")[0]
-    assert (found.id, delivery_of(backend).waiting()) == (item.id, 1)
-    mirror.put = put
-    ana.add("again")
-    assert delivery_of(backend).waiting() == 0
+    assert (found.id, waiting(backend)) == (item.id, 1)
+    store.put = put
+    assert backend.deliver() == 1
+    assert waiting(backend) == 0
     assert ana.search("green tea")[0].score == pytest.approx(found.score, abs=0.05)
 
 
@@ -322,37 +330,45 @@ def test_a_row_that_the_store_refuses_does_not_keep_others_waiting(connect: Call
     backend = connect()
     ana = backend.user("ana")
     ana.add("first")
-    mirror = delivery_of(backend).mirror
-    put = mirror.put
+    store = projection_of(backend).store
+    put = store.put
 
-    def refuse(rows: Any) -> Any:
-        if any("poison" in each.row.text for each in rows):
+    def refuse(copies: Any) -> Any:
+        if any("poison" in copy.entry.text for copy in copies):
             raise BackendUnavailableError("no poison here")
-        return put(rows)
+        return put(copies)
 
-    mirror.put = refuse
+    store.put = refuse
     ana.add("poison")
-    delivery_of(backend)._not_before = 0.0
-    delivery_of(backend)._not_before = 0.0
     items = ana.add([{"role": "user", "content": f"good {number}"} for number in range(5)])
+    with pytest.raises(BackendUnavailableError, match="no poison here"):
+        backend.deliver()
     assert {item.id for item in items} <= ids_in(backend)
-    assert delivery_of(backend).waiting() == 1
+    assert waiting(backend) == 1
 
 
-def test_who_writes_does_not_wait_for_a_long_delivery(connect: Callable[..., Backend]) -> None:
+def test_a_search_does_not_wait_for_a_long_delivery(connect: Callable[..., Backend]) -> None:
     """Another thread is at it: a search goes on at once, and finds by meaning what waits."""
     backend = connect()
     ana = backend.user("ana")
     ana.add("something else")
-    delivery = delivery_of(backend)
-    delivery.sometimes = functools.partial(delivery.sometimes, patience=0)
-    with delivery.mirror.delivering:
-        (item,) = ana.add("I love green tea")
-        delivery.sometimes = functools.partial(type(delivery).sometimes, delivery)
+    store = projection_of(backend).store
+    put, begun, may_end = store.put, threading.Event(), threading.Event()
+
+    def slow(copies: Any) -> Any:
+        begun.set()
+        assert may_end.wait(60)
+        return put(copies)
+
+    store.put = slow
+    with ThreadPoolExecutor(1) as pool:
+        adding = pool.submit(ana.add, "I love green tea")
+        assert begun.wait(60)
         found = ana.search("green tea")[0]
-    assert (found.id, delivery.waiting()) == (item.id, 1)
-    ana.search("green tea")
-    assert delivery.waiting() == 0
+        assert (found.text, waiting(backend)) == ("I love green tea", 1)
+        may_end.set()
+        assert [item.id for item in adding.result()] == [found.id]
+    assert waiting(backend) == 0
 
 
 def test_a_store_that_never_answered_is_an_error_before_anything_is_written(tmp_path: Path) -> None:
@@ -374,7 +390,7 @@ def test_a_process_that_ends_between_the_file_and_the_store(tmp_path: Path, conn
         backend = memweld.connect(sys.argv[1], mem0=json.loads(sys.argv[2]), embedder=HashEmbedder())
         ana = backend.user("ana")
         (old,) = ana.add("I live in Lisbon")
-        opened = backend._engine._facts.delivery.mirror._opened
+        opened = backend._engine._facts.projection.store._opened
         class Deadly:
             def __getattr__(self, name):
                 os._exit(9)
@@ -402,65 +418,29 @@ def test_a_process_that_ends_between_the_file_and_the_store(tmp_path: Path, conn
                     "erase": [],
                 }[method]
             )
-            assert delivery_of(backend).waiting() == 0
+            assert waiting(backend) == 0
             assert len(ids_in(backend)) == len(texts) + 1
 
 
-def test_two_deliverers_leave_the_newer_state(connect: Callable[..., Backend]) -> None:
-    """One that is slow to bring an old state notices, and brings the new one after it."""
+def test_an_item_that_changes_while_it_is_delivered(connect: Callable[..., Backend]) -> None:
+    """The newer state follows, and its vector is not taken out of the file with the older one."""
     backend = connect()
     ana = backend.user("ana")
     (item,) = ana.add("I live in Lisbon")
-    delivery = delivery_of(backend)
-    put = delivery.mirror.put
-    overtaken: list[str] = []
+    store = projection_of(backend).store
+    put = store.put
 
-    def slow(rows: Any) -> Any:
-        if not overtaken:
-            overtaken.append("once")
-            delivery.mirror.put = put
-            with delivery._database.writing() as connection:  # as another process changes it and delivers
-                connection.execute(
-                    "UPDATE items SET text = 'I live in Faro', stamp = stamp + 1 WHERE id = ?", (item.id,)
-                )
-                connection.execute("DELETE FROM mem0_pending")
-        return put(rows)
-
-    delivery.mirror.put = slow
-    ana.update(item.id, "I live in Porto")
-    ana.search("Faro")
-    assert delivery.waiting() == 0
-    assert store_of(backend).get(item.id).payload["data"] == "I live in Faro"
-
-
-def test_the_slower_of_two_deliverers_speaks_first(connect: Callable[..., Backend]) -> None:
-    """The newer state was brought before the old one, and its deliverer says so after it: it is brought once more."""
-    backend = connect()
-    ana = backend.user("ana")
-    (item,) = ana.add("I live in Lisbon")
-    delivery = delivery_of(backend)
-    put, finish = delivery.mirror.put, delivery._finish
-    theirs: list[Any] = []
-
-    def overtaken(rows: Any) -> Any:
-        delivery.mirror.put = put
-        with delivery._database.writing() as connection:
+    def slow(copies: Any) -> Any:
+        store.put = put
+        with memweld.connect(backend.url, embedder=HashEmbedder()) as other, pytest.raises(ConfigurationError):
+            other.user("ana").search("this process does not know the store")
+        with projection_of(backend).outbox.writing() as connection:  # as another process changes it
             connection.execute("UPDATE items SET text = 'I live in Faro', stamp = stamp + 1 WHERE id = ?", (item.id,))
-        waiting, found = delivery._read(0, sys.maxsize)
-        put(delivery._with_vectors(waiting, found))
-        theirs.extend((waiting, found))
-        return put(rows)
+        return put(copies)
 
-    def before_them(*ours: Any) -> None:
-        delivery._finish = finish
-        finish(*ours)
-        finish(*theirs)
-
-    delivery.mirror.put, delivery._finish = overtaken, before_them
+    store.put = slow
     ana.update(item.id, "I live in Porto")
-    assert store_of(backend).get(item.id).payload["data"] == "I live in Porto"
-    ana.search("Faro")
-    assert delivery.waiting() == 0
+    assert settled(backend)
     assert store_of(backend).get(item.id).payload["data"] == "I live in Faro"
 
 
@@ -590,7 +570,7 @@ def test_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(ids_in(backend)) == 1
     with memweld.connect("sqlite://", embedder=HashEmbedder()) as backend:
         backend.user("ana").add("I love tea")
-        assert delivery_of(backend) is None
+        assert projection_of(backend) is None
     mem0 = {**stored_in(tmp_path, collection_name="other"), "embedder": embedder}
     with memweld.connect("sqlite://", mem0=mem0) as backend:
         backend.user("ana").add("I love tea")
@@ -703,7 +683,7 @@ def test_the_doctor_shows_what_waits_and_brings_it(
 
     def doctor(repair: Repair | None = None) -> list[tuple[str, bool]]:
         found = [each for each in examine(url, repair=repair) if each.label.startswith("mem0")]
-        return [(re.sub(r"\d+ s nobody", "… s nobody", f"{each.label}: {each.text}"), each.problem) for each in found]
+        return [(re.sub(r"for \d+ s", "for … s", f"{each.label}: {each.text}"), each.problem) for each in found]
 
     with connect(embedder=None) as backend:
         ana = backend.user("ana")
@@ -712,71 +692,25 @@ def test_the_doctor_shows_what_waits_and_brings_it(
         def fail(_rows: object) -> None:
             raise BackendUnavailableError("The store is on holiday.")
 
-        monkeypatch.setattr(delivery_of(backend).mirror, "put", fail)
+        monkeypatch.setattr(projection_of(backend).store, "put", fail)
         ana.add("I like tea")
         ana.add("I like rain")
     assert doctor() == [
         (
-            "mem0 store: 2 changes wait to be brought, and it is not named: set MEMWELD_MEM0, or run `memweld reindex` "
-            "to take the vectors into the file",
+            "mem0 store: 2 changes wait to be delivered, and it is not named: set MEMWELD_MEM0, or run `memweld "
+            "reindex` to take the vectors into the file",
             True,
         )
     ]
     monkeypatch.setenv("MEMWELD_MEM0", json.dumps(stored_in(tmp_path)))
-    text = (
-        "mem0 store: 2 changes wait to be brought; for … s nobody could: The store is on holiday. Run `memweld doctor"
-    )
+    text = "mem0 store: 2 changes wait to be delivered; failing for … s: The store is on holiday. Run `memweld doctor"
     assert doctor() == [(f"{text} --repair`", True)]
     assert doctor(Repair()) == [
-        ("mem0 repaired: 2 memories brought", False),
-        ("mem0 store: was told of all memories", False),
+        ("mem0 repaired: 2 changes delivered", False),
+        ("mem0 store: has received all memories", False),
     ]
     with connect(embedder=None) as backend:
         backend.user("ana").search("tea")
         assert len(ids_in(backend)) == 3
         assert backend.deliver() == 0
     assert memweld.connect("sqlite://").deliver() == 0
-
-
-@pytest.mark.parametrize("whole", [False, True])
-def test_what_a_process_has_not_finished_is_brought_again(connect: Callable[..., Backend], whole: bool) -> None:
-    """When its time is over, or when somebody asks for it; in a store that others can have open."""
-    backend = connect()
-    ana = backend.user("ana")
-    (item,) = ana.add("I live in Porto")
-    delivery = delivery_of(backend)
-    with delivery._database.writing() as connection:
-        until = 0 if not whole else 1e12
-        connection.execute("INSERT INTO mem0_bringing (item, attempt, until) VALUES (?, 'dead', ?)", (item.id, until))
-    store_of(backend).delete(item.id)
-    if whole:
-        ana.search("Porto")
-        assert ids_in(backend) == set()
-        assert backend.deliver() == 1
-    else:
-        ana.search("Porto")
-    assert ids_in(backend) == {item.id}
-    with delivery._database.reading() as connection:
-        assert connection.execute("SELECT count(*) FROM mem0_bringing").fetchone()[0] == 0
-
-
-def test_what_is_refused_is_not_on_its_way(connect: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch) -> None:
-    backend = connect()
-    ana = backend.user("ana")
-    ana.add("I live in Porto")
-    delivery, seen = delivery_of(backend), list[int]()
-
-    def on_its_way() -> int:
-        with delivery._database.reading() as connection:
-            return int(connection.execute("SELECT count(*) FROM mem0_bringing").fetchone()[0])
-
-    def fail(_rows: object) -> None:
-        seen.append(on_its_way())
-        raise BackendUnavailableError("The store is on holiday.")
-
-    monkeypatch.setattr(delivery.mirror, "alone", False)
-    monkeypatch.setattr(delivery.mirror, "put", fail)
-    ana.add("I like tea")
-    assert seen == [1]
-    assert on_its_way() == 0
-    assert delivery.waiting() == 1

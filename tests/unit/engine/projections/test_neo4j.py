@@ -7,22 +7,25 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, cast
+from threading import Event
+from typing import Any
 
 import pytest
 
 import memweld
 from memweld import Backend, ConfigurationError, Hit
-from memweld.engine.projections.neo4j.delivery import Delivery
-from memweld.engine.projections.neo4j.entity_extraction import Finding
+from memweld.engine.projections.delivery import Deliverer
+from memweld.engine.projections.neo4j.entity_extraction import EntityFinder
 from memweld.engine.projections.neo4j.entity_names import is_in, key_of, words_of
 from memweld.engine.projections.neo4j.entity_rules import MOST_ENTITIES, by_rule
 from memweld.engine.projections.neo4j.queries import DIRECT, LINKED, MOST, raised
 from memweld.engine.projections.neo4j.url import address_of
-from memweld.engine.sql.outbox import Outbox
+from memweld.engine.projections.protocol import RefusedError
+from memweld.engine.sql.delivery_lease import Claim, DeliveryLease
+from memweld.engine.sql.outbox import Entry, Outbox
 from memweld.engine.sqlite.transactions import SqliteDatabase
 from memweld.testing import HashEmbedder
 from memweld.tools import TOOLS
@@ -61,9 +64,10 @@ def backend(file: Path) -> Iterator[Backend]:
 
 def waiting(outbox: Outbox) -> list[str]:
     """The items that wait, in order; they are taken out."""
-    outbox.claim("test", 60)
+    lease = DeliveryLease(outbox)
+    lease.claim("test", 60)
     changes = outbox.take(10_000)
-    assert outbox.done("test", changes, seconds=0)
+    assert lease.done("test", changes, seconds=0)
     return [change.item for change in changes]
 
 
@@ -152,44 +156,177 @@ def test_what_waits_of_somebody_erased_says_nothing(backend: Backend, outbox: Ou
 
 def test_one_delivers_at_a_time(outbox: Outbox) -> None:
     outbox.attach()
+    lease = DeliveryLease(outbox)
     outbox.put(["a", "b"])
-    assert outbox.claim("one", 60) == 1
-    assert (outbox.claim("two", 60), outbox.claim("one", 60)) == (None, 1)
+    assert lease.claim("one", 60) == Claim(1)
+    assert (lease.claim("two", 60), lease.claim("one", 60)) == (None, Claim(1))
     changes = outbox.take(10)
-    assert outbox.done("one", changes[:1], seconds=0)
-    assert outbox.claim("two", 60) == 2
-    assert not outbox.done("one", changes, seconds=60), "it was overtaken: what it did may not be what stands"
+    assert lease.done("one", changes[:1], seconds=0)
+    assert lease.claim("two", 60) == Claim(2)
+    assert not lease.done("one", changes, seconds=60), "it was overtaken: what it did may not be what stands"
     assert [change.item for change in outbox.take(10)] == ["b"]
-    outbox.failed("two", "it is down", retry_in=0)
-    lease = outbox.lease()
-    assert (lease.fence, lease.problem, lease.failing_since is not None) == (2, "it is down", True)
-    assert outbox.claim("one", 60) == 3
+    lease.failed("two", "it is down", retry_in=0)
+    state = lease.state()
+    assert (state.fence, state.problem, state.failing_since is not None) == (2, "it is down", True)
+    assert lease.claim("one", 60) == Claim(3)
     outbox.postpone(changes[1:])
     assert [(change.item, change.version > changes[1].version) for change in outbox.take(10)] == [("b", True)]
-    assert outbox.done("one", outbox.take(10), seconds=0)
-    assert (outbox.lease().problem, outbox.lease().failing_since) == (None, None)
-    outbox.overtake("one", 41)
-    assert outbox.claim("one", 0) == 42
+    assert lease.done("one", outbox.take(10), seconds=0)
+    assert (lease.state().problem, lease.state().failing_since) == (None, None)
+    lease.overtake("one", 41)
+    assert lease.claim("one", 0.01) == Claim(42)
+    outbox.put(["c"])
+    time.sleep(0.02)
+    taken = lease.claim("two", 60)
+    assert taken == Claim(43, outbox.pending().last), "the holder before has not given it back"
 
 
-def test_the_lease_is_kept_while_something_is_told(outbox: Outbox) -> None:
-    """However long it takes; a holder of whom nothing is heard is followed by another."""
+def test_targets_share_the_outbox_and_nothing_of_it(outbox: Outbox, database: SqliteDatabase) -> None:
+    other = Outbox(database, "mem0")
+    outbox.put(["a"])
+    other.put(["b"])
+    assert ([each.item for each in outbox.take(9)], [each.item for each in other.take(9)]) == (["a"], ["b"])
+    assert DeliveryLease(outbox).claim("one", 60) is not None
+    assert DeliveryLease(other).claim("two", 60) is not None
+    assert (other.detach(), outbox.pending().count) == (1, 1)
+
+
+def test_what_is_put_off_waits(outbox: Outbox) -> None:
+    outbox.put(["a", "b"])
+    outbox.postpone(outbox.take(1), seconds=60)
+    assert [change.item for change in outbox.take(10)] == ["b"]
+    assert (outbox.pending().count, outbox.pending(due=True).count, outbox.pending(deleted=True).count) == (2, 1, 2)
+    outbox.bring_forward()
+    assert [change.item for change in outbox.take(10)] == ["b", "a"]
+
+
+class Recorder:
+    """A target that notes what it receives, and does what a test wants."""
+
+    batch = 10
+    knows_fences = False
+
+    def __init__(self) -> None:
+        self.received: list[tuple[list[str], list[str]]] = []
+        self.act: Callable[[Sequence[Entry]], Collection[str]] = lambda _: ()
+
+    def deliver(self, fence: int, entries: Sequence[Entry], deleted: Sequence[str]) -> Collection[str]:
+        assert fence > 0
+        answer = self.act(entries)
+        self.received.append(([entry.text for entry in entries], list(deleted)))
+        return answer
+
+
+def test_a_deliverer_delivers_in_order_and_reads_items_late(backend: Backend, outbox: Outbox) -> None:
     outbox.attach()
-    delivery = Delivery(outbox, outbox.attach, cast("Any", None), cast("Any", None), lease_seconds=0.6)
-    with delivery._renewing():
-        assert outbox.claim(delivery._holder, 0.6) == 1
+    ana, target = backend.user("ana"), Recorder()
+    (tea, coffee) = ana.add([{"role": "user", "content": text} for text in ("tea", "coffee")])
+    ana.update(tea.id, "cocoa")
+    ana.delete(coffee.id)
+    deliverer = Deliverer(outbox, target)
+    assert deliverer.settle(timeout=30)
+    assert target.received == [(["cocoa"], [coffee.id])]
+    deliverer.stop(5)
+
+
+def test_a_refused_entry_does_not_keep_others_waiting(backend: Backend, outbox: Outbox) -> None:
+    outbox.attach()
+    ana, target = backend.user("ana"), Recorder()
+
+    def refuse(entries: Sequence[Entry]) -> Collection[str]:
+        if any(entry.text == "poison" for entry in entries):
+            raise RefusedError("no poison here")
+        return ()
+
+    target.act = refuse
+    ana.add([{"role": "user", "content": text} for text in ("one", "poison", "two")])
+    deliverer = Deliverer(outbox, target)
+    with pytest.raises(memweld.BackendUnavailableError, match="no poison here"):
+        deliverer.settle_or_fail(30)
+    assert sorted(target.received[:2]) == [(["one"], []), (["two"], [])]
+    assert outbox.pending().count == 1
+    deliverer.stop(5)
+
+
+def test_an_entry_that_is_too_early_is_delivered_later(backend: Backend, outbox: Outbox) -> None:
+    outbox.attach()
+    target = Recorder()
+    (item,) = backend.user("ana").add("tea")
+    target.act = lambda _: [item.id] if not target.received else []
+    deliverer = Deliverer(outbox, target)
+    assert deliverer.settle(timeout=30), "nothing more can be done now"
+    deadline = time.monotonic() + 30
+    while outbox.pending().count and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert target.received == [(["tea"], [])] * 2
+    deliverer.stop(5)
+
+
+@pytest.mark.parametrize("knows_fences", [False, True])
+def test_what_an_overtaken_holder_may_deliver_late_is_repeated(
+    backend: Backend, outbox: Outbox, *, knows_fences: bool
+) -> None:
+    """A process that stalls longer than its lease may bring an old state to a store that cannot refuse it, and die."""
+    outbox.attach()
+    backend.user("ana").add("tea")
+    assert DeliveryLease(outbox).claim("stalled", 0.01) is not None
+    time.sleep(0.02)
+    target = Recorder()
+    target.knows_fences = knows_fences
+    deliverer = Deliverer(outbox, target)
+    assert deliverer.settle(timeout=30)
+    assert (outbox.pending(due=True).count, outbox.pending().count) == (0, 0 if knows_fences else 1)
+    outbox.bring_forward()
+    assert deliverer.settle(timeout=30)
+    assert outbox.pending().count == 0
+    deliverer.stop(5)
+
+
+def test_a_holder_that_was_overtaken_delivers_again(backend: Backend, outbox: Outbox) -> None:
+    """It may have brought an old state after the new one, so one of the processes brings the item once more."""
+    outbox.attach()
+    backend.user("ana").add("tea")
+    target, first = Recorder(), Event()
+
+    def overtaken(_: Sequence[Entry]) -> Collection[str]:
+        if not first.is_set():
+            first.set()
+            with outbox.writing() as connection:
+                connection.execute("UPDATE outbox_lease SET holder = 'another', expires_at = 0")
+        return ()
+
+    target.act = overtaken
+    deliverer = Deliverer(outbox, target)
+    deliverer.wake()
+    deadline = time.monotonic() + 30
+    while (len(target.received) < 2 or outbox.pending().count) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert target.received[:2] == [(["tea"], [])] * 2
+    deliverer.stop(5)
+
+
+def test_the_lease_is_kept_while_something_is_delivered(outbox: Outbox) -> None:
+    """However long it takes; a holder that falls silent is followed by another."""
+    outbox.attach()
+    lease = DeliveryLease(outbox)
+    deliverer = Deliverer(outbox, Recorder(), lease_seconds=0.6)
+    with deliverer._renewing():
+        assert lease.claim(deliverer._holder, 0.6) == Claim(1)
         time.sleep(1.2)
-        assert outbox.claim("two", 60) is None
+        assert lease.claim("two", 60) is None
     time.sleep(0.7)
-    assert outbox.claim("two", 60) == 2
+    claim = lease.claim("two", 60)
+    assert claim is not None
+    assert claim.fence == 2
 
 
 def test_a_new_graph_is_told_what_does_not_wait_already(backend: Backend, outbox: Outbox) -> None:
     outbox.attach()
     backend.user("ana").add([{"role": "user", "content": f"fact {number}"} for number in range(3)])
     assert outbox.fill(missing=True) == 0
-    assert outbox.claim("one", 60)
-    assert outbox.done("one", outbox.take(2), seconds=0)
+    lease = DeliveryLease(outbox)
+    assert lease.claim("one", 60)
+    assert lease.done("one", outbox.take(2), seconds=0)
     assert outbox.fill(missing=True) == 2
     assert outbox.pending().count == 3
     assert outbox.fill() == 3
@@ -523,7 +660,7 @@ def test_a_question_names_whole_words() -> None:
 
 def found(database: SqliteDatabase, outbox: Outbox, backend: Backend, text: str, ask: Callable[[Any], Any]) -> Any:
     (item,) = backend.user("ana").add(text)
-    return Finding(database, ask)(outbox.entries([item.id])[item.id])
+    return EntityFinder(database, ask)(outbox.entries([item.id])[item.id])
 
 
 def test_an_llm_names_entities_and_relations(database: SqliteDatabase, outbox: Outbox, backend: Backend) -> None:
@@ -562,7 +699,7 @@ def test_the_names_that_mem0_has_linked_come_first(database: SqliteDatabase, out
         connection.execute(
             "INSERT INTO entities (id, owner, payload, vector) VALUES ('e', ?, ?, x'00')", (entry.owner, payload)
         )
-    said = Finding(database, lambda _: {"entities": []})(entry)
+    said = EntityFinder(database, lambda _: {"entities": []})(entry)
     assert (list(said.names), said.by) == (["sister Clara"], "mem0")
 
 

@@ -16,7 +16,7 @@ from ....errors import BackendUnavailableError, MemweldError
 from ....models import EraseReceipt
 from ....scope import Scope
 from ...extraction.mem0.side_effects import require_mem0
-from ...sql.projection_backlog import anything_waits
+from ...sql.outbox import Outbox
 from ...sql_engine import SqlEngine
 from ...sqlite.pool import Durability
 from .configuration import read_configuration
@@ -74,45 +74,40 @@ class Mem0Engine(SqlEngine):
         _left_to_the_parent.append(self._loaded)
         self._loaded = None
 
-    def deliver(self, *, patience: float | None = None) -> None:
-        """Tell the store what it has not been told; what goes wrong is logged, and waits for the next time.
-
-        Args:
-            patience: Seconds to wait for another thread that does.
-        """
+    def _settle_changes(self) -> None:
+        """Have the store receive what waits. Failures are logged by the deliverer, and the changes go on waiting."""
         try:
-            if self._waits() and (delivery := self._facts.delivery) is not None:
-                delivery.sometimes(**({} if patience is None else {"patience": patience}))
+            if self._waits() and (projection := self._facts.projection) is not None:
+                projection.settle_changes()
         except MemweldError as error:
             logger.warning("%s", error)
 
+    def _wake(self) -> None:
+        """Begin to deliver: a process that was killed may have left changes, and nobody may write any more."""
+        if (projection := self._facts.projection) is not None:
+            projection.deliverer.wake()
+
     def deliver_all(self) -> int:
-        """Tell the store all that it has not been told, and again what nobody has finished; how many memories.
+        """Have the store receive all changes that wait; how many.
 
         Raises:
             BackendUnavailableError: It does not take some of them; these go on waiting.
         """
-        delivery = self._facts.delivery
-        return 0 if delivery is None else delivery.repair()
+        projection = self._facts.projection
+        return 0 if projection is None else projection.repair()
 
-    def _forget(self) -> int:
-        """Have the store delete what is gone here; how many copies are still there because it is too early for them.
+    def _settle_deletions(self) -> int:
+        """Have the store delete copies of deleted items; how many may still be there because it is too early.
 
         Raises:
             BackendUnavailableError: It does not answer.
         """
-        if not self._waits() or (delivery := self._facts.delivery) is None:
+        if not self._waits() or (projection := self._facts.projection) is None:
             return 0
-        try:
-            delivery.run()
-        except BackendUnavailableError as error:
-            if delivery.waiting(gone=True):
-                raise
-            logger.warning("%s", error)
-        return delivery.waiting(gone=True)
+        return projection.settle_deletions()
 
     def _waits(self) -> bool:
-        return anything_waits(self._database)
+        return Outbox(self._database, "mem0").pending().count > 0
 
     def delete_item(self, scope: Scope, memory_id: str) -> None:
         """Delete the item, here and in the store.
@@ -132,7 +127,7 @@ class Mem0Engine(SqlEngine):
 
     def _forgotten(self, what: str) -> None:
         try:
-            self._forget()
+            self._settle_deletions()
         except MemweldError as error:
             raise BackendUnavailableError(
                 f"{what} deleted here and cannot be read any more, but the copy in the store is still there: {error} "
@@ -146,28 +141,28 @@ class Mem0Engine(SqlEngine):
         """
         receipt = super().erase(scope)
         try:
-            left = self._forget()
+            left = self._settle_deletions()
         except MemweldError as error:
             logger.warning("What was erased has copies in the store until it answers: %s", error)
             left = -1
-        delivery = None if self._loaded is None else self._loaded.delivery
-        if left or (delivery is not None and delivery.mirror.keeps_copies):
+        projection = None if self._loaded is None else self._loaded.projection
+        if left or (projection is not None and projection.store.keeps_copies):
             return replace(receipt, overwritten=False)
         return receipt
 
     def close(self) -> None:
         """Close the file and give the store back."""
-        super().close()
         with self._loading:
             loaded, self._loaded = self._loaded, None
-        if loaded is not None and loaded.delivery is not None:
-            loaded.delivery.mirror.close()
+        if loaded is not None and loaded.projection is not None:
+            loaded.projection.close()
+        super().close()
 
 
 def _delivered(plain: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(plain)
     def method(self: Mem0Engine, *arguments: Any, **options: Any) -> Any:
-        self.deliver(patience=0)
+        self._wake()  # pyright: ignore[reportPrivateUsage]
         return plain(self, *arguments, **options)
 
     return method
@@ -177,7 +172,7 @@ def _delivering(plain: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(plain)
     def method(self: Mem0Engine, *arguments: Any, **options: Any) -> Any:
         answer = plain(self, *arguments, **options)
-        self.deliver()
+        self._settle_changes()  # pyright: ignore[reportPrivateUsage]
         return answer
 
     return method

@@ -1,7 +1,8 @@
-"""mem0's hosted service as a place of vectors: it gets the texts and says which of them are near.
+"""mem0's hosted service as a store of vectors: it gets the texts and says which of them are near.
 
-The service gives memories ids of its own and takes them up some time after it has answered, so each is sent with our
-id as metadata and found by it again. What was sent is noted first: what cannot be found yet is changed later.
+The service gives memories ids of its own, and takes them up some time after it has answered. So each is sent with our
+id as metadata, and found by it again. A note is made before a text is sent: if the service cannot find the memory yet,
+it is changed later.
 """
 
 # mem0 2.2 has no type stubs.
@@ -10,7 +11,6 @@ id as metadata and found by it again. What was sent is noted first: what cannot 
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, cast
 
@@ -20,10 +20,10 @@ from ...extraction.mem0.side_effects import load_mem0
 from ...search.embedders import Vector
 from ...sql.database import Database
 from ...sql.ttl import now
-from .protocol import Mirrored, place_of
+from .protocol import ItemCopy, owner_ids
 from .store_registry import one_line
 
-__all__ = ["HostedMirror"]
+__all__ = ["HostedStore"]
 
 _HOST = "https://api.mem0.ai"
 _TIMEOUT_SECONDS = 30.0
@@ -36,7 +36,7 @@ _TABLE = (
 )
 
 
-class HostedMirror:
+class HostedStore:
     """mem0's service, through mem0's own ``MemoryClient``.
 
     Args:
@@ -49,7 +49,7 @@ class HostedMirror:
     """
 
     keeps_copies = True
-    alone = False
+    is_exclusive = False
 
     def __init__(self, details: Mapping[str, Any], database: Database) -> None:
         load_mem0()
@@ -58,7 +58,6 @@ class HostedMirror:
 
         host = str(details.get("host") or _HOST)
         self.where = f"mem0's service at {host}"
-        self.delivering = threading.Lock()
         self._database = database
         with database.writing() as connection:
             connection.execute(_TABLE)
@@ -72,37 +71,37 @@ class HostedMirror:
                 raise ConfigurationError(f"{self.where} refuses the API key: {one_line(error)}") from error
             raise BackendUnavailableError(f"{self.where} does not answer: {one_line(error)}") from error
 
-    def put(self, rows: Sequence[Mirrored]) -> set[str]:
-        """Send texts; those that were sent before, and cannot be found there yet, must wait."""
+    def put(self, copies: Sequence[ItemCopy]) -> set[str]:
+        """Send texts. Those that were sent before, and that the service cannot find yet, must wait."""
         early: set[str] = set()
-        for each in rows:
-            row, place = each.row, place_of(each.row.scope)["user_id"]
-            metadata = {_ID: row.id, "memweld_kind": row.kind}
-            sent = self._sent(row.id)
+        for copy in copies:
+            entry, owner = copy.entry, owner_ids(copy.entry.scope)["user_id"]
+            metadata = {_ID: entry.id, "memweld_kind": entry.kind}
+            sent = self._sent(entry.id)
             if sent is not None:
-                found = self._found(row.id, sent[0])
+                found = self._found(entry.id, sent[0])
                 for remote in found:
                     with self._asking():
-                        self._client.update(remote, text=row.text, metadata=metadata)
+                        self._client.update(remote, text=entry.text, metadata=metadata)
                 if found:
                     continue
                 if sent[1] > now() - _SETTLED_SECONDS:
-                    early.add(row.id)
+                    early.add(entry.id)
                     continue
-            self._note(row.id, place)
+            self._note(entry.id, owner)
             try:
                 with self._asking():
-                    messages = [{"role": "user", "content": row.text}]
-                    self._client.add(messages, user_id=place, infer=False, metadata=metadata)
+                    messages = [{"role": "user", "content": entry.text}]
+                    self._client.add(messages, user_id=owner, infer=False, metadata=metadata)
             except BackendUnavailableError as error:
                 if getattr(error.__cause__, "error_code", None) != "NET_TIMEOUT":
-                    # It was not taken; of what took too long nobody knows.
-                    self._forget(row.id)
+                    # It was not taken. After a time-out it may have been.
+                    self._forget(entry.id)
                 raise
         return early
 
     def drop(self, ids: Sequence[str]) -> set[str]:
-        """Delete what was sent; what cannot be found there yet must wait."""
+        """Delete memories that were sent. Those that the service cannot find yet must wait."""
         early: set[str] = set()
         for item in ids:
             sent = self._sent(item)
@@ -119,7 +118,7 @@ class HostedMirror:
 
     def near(self, scope: Scope, query: str, vector: Vector, count: int) -> tuple[dict[str, float], bool]:
         """What the service finds for the text of the query; it has an embedder of its own."""
-        place = place_of(scope)["user_id"]
+        place = owner_ids(scope)["user_id"]
         asked = min(count, _MOST)
         with self._asking():
             answer = self._client.search(query, filters={"user_id": place}, top_k=asked, threshold=0.0)

@@ -1,4 +1,4 @@
-"""The items whose vectors are in another place."""
+"""The items of a file whose vectors are in a store of mem0's."""
 
 # mem0 2.2 has no type stubs, and its base classes declare None where they mean a result.
 # pyright: reportMissingTypeStubs=false, reportIncompatibleMethodOverride=false, reportUnknownMemberType=false
@@ -18,9 +18,9 @@ from ...search.item_store import ItemStore
 from ...search.snapshot import Snapshot
 from ...sql.database import Connection
 from ...sql.owners import Owner
-from .protocol import Mirror
+from .protocol import Mem0Store
 
-__all__ = ["MirroredStore"]
+__all__ = ["ProjectedItemStore"]
 
 _LEAST, _MOST = 120, 10_000
 _CHUNK = 900
@@ -34,16 +34,16 @@ class _Question(NamedTuple):
     count: int
 
 
-class MirroredStore(ItemStore):
-    """The items table, searched through the place of its vectors.
+class ProjectedItemStore(ItemStore):
+    """The items table, searched through the store of its vectors.
 
-    Words are ranked in the tables as everywhere; of the vectors only the nearest to the query are known, and the others
+    Words are ranked in the tables as everywhere. Of the vectors only the nearest to the query are known, and the others
     count as the last of these.
     """
 
-    def __init__(self, mirror: Mirror, *arguments: Any, cache_bytes: int) -> None:
-        super().__init__(*arguments, cache_bytes=cache_bytes)
-        self._mirror = mirror
+    def __init__(self, store: Mem0Store, *arguments: Any, cache_bytes: int) -> None:
+        super().__init__(*arguments, cache_bytes=cache_bytes, has_vectors=False)
+        self._vectors = store
 
     def _select(  # noqa: PLR0917 - as its base has it
         self,
@@ -78,7 +78,7 @@ class MirroredStore(ItemStore):
         wanted = min(possible, max(_LEAST, 4 * question.count))
         count = max(_LEAST, wanted)
         while True:
-            near, more = self._mirror.near(question.scope, question.text, question.vector, count)
+            near, more = self._vectors.near(question.scope, question.text, question.vector, count)
             at, found = self._places(connection, owner, snapshot, near)
             if not more or count >= _MOST or int(allowed[at].sum()) >= wanted:
                 break
@@ -117,10 +117,10 @@ class MirroredStore(ItemStore):
     def _waiting(
         self, connection: Connection, owner: Owner, snapshot: Snapshot, vector: Vector
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The cosines of rows that the place has not been told of yet."""
+        """The cosines of rows that the store has not received yet."""
         found = connection.execute(
-            "SELECT items.seq, waiting.vector FROM mem0_pending AS waiting CROSS JOIN items "
-            "WHERE items.id = waiting.item AND items.root = ? AND length(waiting.vector) = ?",
+            "SELECT items.seq, items.vector FROM outbox CROSS JOIN items "
+            "WHERE outbox.target = 'mem0' AND items.id = outbox.item AND items.root = ? AND length(items.vector) = ?",
             (owner.root, vector.nbytes),
         )
         return _known(snapshot, [(row[0], float(np.frombuffer(row[1], dtype="<f4") @ vector)) for row in found])

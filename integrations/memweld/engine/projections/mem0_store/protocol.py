@@ -1,8 +1,7 @@
-"""What is asked of a place that holds vectors: to take rows, to drop them, and to say which ids are near."""
+"""What a store of vectors must do: take copies of items, remove them, and say which ids are near a query."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,48 +9,46 @@ from urllib.parse import quote
 
 from ....scope import Scope
 from ...search.embedders import Vector
-from ...sql.items import ItemRow
+from ...sql.outbox import Entry
 
-__all__ = ["Mirror", "Mirrored", "place_of"]
+__all__ = ["ItemCopy", "Mem0Store", "owner_ids"]
 
 
 @dataclass(frozen=True, slots=True)
-class Mirrored:
-    """A row on its way: what it says, and its unit vector."""
+class ItemCopy:
+    """An item on its way to the store, with its unit vector."""
 
-    row: ItemRow
+    entry: Entry
     vector: Vector
 
 
-class Mirror(Protocol):
-    """A place of vectors. Thread-safe.
+class Mem0Store(Protocol):
+    """A store of vectors. Thread-safe.
 
-    Every method raises `BackendUnavailableError` when the place does not answer, or answers an error.
+    Every method raises `BackendUnavailableError` when the store does not answer, or answers an error.
 
     Attributes:
-        where: The place in words, without secrets.
-        delivering: Held by whoever brings rows, so that no two threads bring the same.
-        alone: Whether only this process can have it open.
+        where: The store in words, without secrets.
+        is_exclusive: Whether no other process can have it open.
         keeps_copies: Whether something may be left there, or on the way, after `drop`.
     """
 
     where: str
-    delivering: threading.Lock
-    alone: bool
+    is_exclusive: bool
     keeps_copies: bool
 
-    def put(self, rows: Sequence[Mirrored]) -> Collection[str]:
-        """Store rows, replacing what is there under their ids; the ids for which it is too early."""
+    def put(self, copies: Sequence[ItemCopy]) -> Collection[str]:
+        """Store items in the place of what has their ids; the ids for which it is too early."""
         ...
 
     def drop(self, ids: Sequence[str]) -> Collection[str]:
-        """Delete rows, if they are there; the ids for which it is too early."""
+        """Delete items, if they are there; the ids for which it is too early."""
         ...
 
     def near(self, scope: Scope, query: str, vector: Vector, count: int) -> tuple[dict[str, float], bool]:
         """The ids that are nearest among what the scope contains, each with its cosine, at most about ``count``.
 
-        The vector is as long as the model knows the query, and the cosines are to be multiplied by that.
+        The length of the vector says how well the model knows the query. The cosines are multiplied by it.
 
         Returns:
             The ids, and whether there may be more of them. Ids that are not ours may be among them.
@@ -59,7 +56,7 @@ class Mirror(Protocol):
         ...
 
     def missing(self, ids: Sequence[str]) -> list[str]:
-        """Which of these the place does not have."""
+        """Which of these the store does not have."""
         ...
 
     def close(self) -> None:
@@ -67,8 +64,8 @@ class Mirror(Protocol):
         ...
 
 
-def place_of(scope: Scope) -> dict[str, str]:
-    """Whose a row is, as the place's ``user_id`` and ``agent_id``: the only names that all of mem0's stores filter by.
+def owner_ids(scope: Scope) -> dict[str, str]:
+    """The owner of an item as ``user_id`` and ``agent_id``, the only names that all of mem0's stores filter by.
 
     Ids are percent-encoded, because mem0 2.2 and its stores read ``*`` as everybody. An agent's own memory stands under
     a name that no user's encoded id can be, so that a search for it does not find what the agent keeps of users.

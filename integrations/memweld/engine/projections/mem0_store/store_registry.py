@@ -16,7 +16,6 @@ from typing import Any, cast
 
 from ....errors import BackendUnavailableError, ConfigurationError, MemweldError, MissingExtraError
 from ...extraction.mem0.side_effects import load_mem0
-from .preflight import reach
 
 try:
     import fcntl
@@ -28,6 +27,7 @@ __all__ = ["OpenStore", "close_store", "one_line", "open_store"]
 _SERVERS = {"qdrant": ("url", "host", "api_key", "client"), "chroma": ("host", "api_key", "client")}
 _IN_FILES = ("qdrant", "chroma", "faiss")
 _PATIENCE_SECONDS = 30.0
+_CONNECT_SECONDS = 5
 
 
 def _nothing() -> None:
@@ -44,8 +44,7 @@ class OpenStore:
         where: The store in words.
         lock: To be held around each call: local Qdrant loses acknowledged writes of concurrent threads, FAISS and
             Chroma were not made for them.
-        delivering: To be held by whoever brings rows.
-        alone: Whether no other process can have it open.
+        is_exclusive: Whether no other process can have it open.
         overwrites: Whether what is deleted is overwritten where it stood.
         is_lent: Whether its connection is the program's own, which is not ours to close.
     """
@@ -54,8 +53,7 @@ class OpenStore:
     store: Any
     where: str
     lock: threading.Lock = field(default_factory=threading.Lock)
-    delivering: threading.Lock = field(default_factory=threading.Lock)
-    alone: bool = False
+    is_exclusive: bool = False
     overwrites: bool = False
     is_lent: bool = False
     users: int = 0
@@ -104,7 +102,7 @@ def open_store(provider: str, details: Mapping[str, Any], dimensions: int) -> Op
                 unlock()
                 raise
             held.release, held.is_lent = unlock, client is not None
-            held.alone = unlock is not _nothing
+            held.is_exclusive = unlock is not _nothing
             _open[key] = held
         held.users += 1
         return held
@@ -176,7 +174,7 @@ def _made(provider: str, settings: Mapping[str, Any], where: str, dimensions: in
     from mem0.utils.factory import VectorStoreFactory
 
     try:
-        reach(provider, settings)
+        _reach(provider, settings)
         store: Any = VectorStoreFactory.create(provider, dict(settings))
         if provider == "qdrant":
             # With fastembed installed and no network, mem0 2.2 tries for 40 s to download a model at the first write;
@@ -202,6 +200,26 @@ def _made(provider: str, settings: Mapping[str, Any], where: str, dimensions: in
             ) from error
         raise BackendUnavailableError(f"{where} does not answer: {type(error).__name__}: {text}") from error
     return OpenStore(provider, store, where, overwrites=_overwrites(store))
+
+
+def _reach(provider: str, settings: Mapping[str, Any]) -> None:
+    """Connect once to the Postgres of pgvector.
+
+    mem0 2.2 opens a pool of psycopg_pool, which tries for 30 s, logs every attempt that fails and tells nobody why.
+
+    Raises:
+        psycopg.Error: It cannot be reached, or refuses the login.
+    """
+    if provider != "pgvector" or settings.get("connection_pool") is not None:
+        return
+    try:
+        import psycopg
+    except ImportError:
+        return  # mem0 says what is missing, or takes psycopg2, which connects at once
+    url = settings.get("connection_string")
+    names = ("sslmode",) if url else ("dbname", "user", "password", "host", "port", "sslmode")
+    parts: dict[str, Any] = {name: settings[name] for name in names if settings.get(name) is not None}
+    psycopg.connect(str(url or ""), connect_timeout=_CONNECT_SECONDS, **parts).close()
 
 
 def _sessions(store: Any) -> list[Any]:

@@ -13,13 +13,12 @@ import numpy as np
 
 from ....errors import BackendUnavailableError, MemweldError
 from ....scope import Scope
-from ...extraction.mem0.stores import to_payload
 from ...search.embedders import Vector
-from ...sql.items import ItemRow
-from .protocol import Mirrored, place_of
+from ...sql.outbox import Entry
+from .protocol import ItemCopy, owner_ids
 from .store_registry import OpenStore, close_store, one_line, open_store
 
-__all__ = ["VectorMirror"]
+__all__ = ["VectorStore"]
 
 # These look at a filter while they search; the others may find fewer than there are.
 _FILTER_FIRST = ("qdrant", "chroma", "pgvector")
@@ -27,8 +26,8 @@ _FILTER_FIRST = ("qdrant", "chroma", "pgvector")
 _BY_DISTANCE = ("chroma", "faiss")
 
 
-class VectorMirror:
-    """A vector store as a place of vectors.
+class VectorStore:
+    """A vector store of mem0's.
 
     Args:
         provider: The store's name in mem0.
@@ -46,18 +45,17 @@ class VectorMirror:
             details = {**details, "distance_strategy": "cosine"}
         self._opened: OpenStore | None = open_store(provider, details, dimensions)
         self.where = self._opened.where
-        self.delivering = self._opened.delivering
-        self.alone = self._opened.alone
+        self.is_exclusive = self._opened.is_exclusive
         self.keeps_copies = not self._opened.overwrites
         strategy = details.get("distance_strategy")
         self._by_distance = provider in _BY_DISTANCE and strategy not in ("cosine", "inner_product")
         self._filters_first = provider in _FILTER_FIRST
 
-    def put(self, rows: Sequence[Mirrored]) -> tuple[str, ...]:
-        """Store rows with their vectors."""
-        ids = [each.row.id for each in rows]
-        vectors = [each.vector.tolist() for each in rows]
-        payloads = [_payload(each.row) for each in rows]
+    def put(self, copies: Sequence[ItemCopy]) -> tuple[str, ...]:
+        """Store items with their vectors."""
+        ids = [copy.entry.id for copy in copies]
+        vectors = [copy.vector.tolist() for copy in copies]
+        payloads = [_payload(copy.entry) for copy in copies]
         with self._asking() as opened:
             store = opened.store
             if opened.provider == "chroma":
@@ -72,7 +70,7 @@ class VectorMirror:
         return ()
 
     def drop(self, ids: Sequence[str]) -> tuple[str, ...]:
-        """Delete rows."""
+        """Delete items."""
         with self._asking() as opened:
             if opened.provider == "chroma":
                 opened.store.collection.delete(ids=list(ids))
@@ -84,14 +82,14 @@ class VectorMirror:
 
     def near(self, scope: Scope, query: str, vector: Vector, count: int) -> tuple[dict[str, float], bool]:
         """The store's nearest rows of the scope, their cosines times the vector's length."""
-        place, known = place_of(scope), float(np.linalg.norm(vector))
+        owner, known = owner_ids(scope), float(np.linalg.norm(vector))
         with self._asking() as opened:
             unit = (vector / known).tolist() if known else vector.tolist()
-            found = opened.store.search(query=query, vectors=unit, top_k=count, filters=dict(place))
+            found = opened.store.search(query=query, vectors=unit, top_k=count, filters=dict(owner))
         cosines: dict[str, float] = {}
         for each in found:
             payload: Mapping[str, Any] = each.payload or {}
-            if all(payload.get(name) == wanted for name, wanted in place.items()):
+            if all(payload.get(name) == wanted for name, wanted in owner.items()):
                 cosines.setdefault(str(each.id), known * self._cosine(float(each.score or 0.0)))
         return cosines, len(found) >= count or not self._filters_first
 
@@ -130,7 +128,12 @@ class VectorMirror:
             raise BackendUnavailableError(f"{self.where} failed: {type(error).__name__}: {one_line(error)}") from error
 
 
-def _payload(row: ItemRow) -> dict[str, Any]:
-    """What mem0 itself would keep of the row; some stores take nothing but texts and numbers."""
-    payload: dict[str, Any] = {**to_payload(row), **place_of(row.scope)}
-    return {name: value for name, value in payload.items() if isinstance(value, (str, int, float, bool))}
+def _payload(entry: Entry) -> dict[str, str]:
+    """What mem0 itself would store of the item, without what only mem0 uses; some stores take nothing but texts."""
+    return {
+        **owner_ids(entry.scope),
+        "data": entry.text,
+        "hash": entry.hash,
+        "created_at": entry.created_at,
+        "updated_at": entry.updated_at,
+    }

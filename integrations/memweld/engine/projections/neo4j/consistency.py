@@ -1,4 +1,4 @@
-"""Whether the memory and the graph agree, item by item, and how what is out of step is told again."""
+"""Whether the memory and the graph agree, item by item, and the delivery of what is out of step."""
 
 from __future__ import annotations
 
@@ -9,34 +9,32 @@ from dataclasses import dataclass
 from ....errors import MemweldError
 from ....models import JSON
 from ....scope import Scope
+from ...sql.delivery_lease import DeliveryLease
 from ...sql.outbox import Outbox
 from . import cypher
 from .client import GraphClient
-from .edge_digest import is_as_told, tie_of
-from .node_ids import memory_id
-from .projection import properties_of
+from .projection import is_as_projected, memory_id, properties_of, tie_of
 
-__all__ = ["Checkup", "Standing"]
+__all__ = ["Consistency", "GraphHealth"]
 
 _PAGE = 500
 _SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How a graph stands.
+class GraphHealth:
+    """The state of a graph beside the memory.
 
     Attributes:
         where: The graph, in words.
-        begun: Whether it was ever told anything.
-        compared: Whether it could be compared; else nothing is known of what is missing, outdated or an orphan.
-        pending: How many changes it was not told of yet.
+        begun: Whether it ever received anything.
+        compared: Whether it could be compared. If not, the numbers of missing, outdated and orphaned items are unknown.
+        pending: How many changes wait for it.
         oldest: Since when the oldest waits (seconds since 1970).
-        problem: Why it cannot be told now, as far as is known.
-        items: How many items there are.
-        missing: How many the graph lacks, and knows of no pending change.
-        outdated: How many it knows otherwise: with another text, owner or session, or tied to other entities, or tied
-            otherwise, than it was told.
+        problem: Why it takes no changes now, as far as is known.
+        items: How many items the memory has.
+        missing: How many the graph lacks.
+        outdated: How many it has with another text, owner, session or other ties than it received.
         orphans: How many of its memories are no items any more.
     """
 
@@ -53,17 +51,17 @@ class Standing:
 
     @property
     def agrees(self) -> bool:
-        """Whether nothing is out of step, and nothing waits."""
+        """Whether nothing is out of step, and no change waits."""
         return not (self.pending or self.problem or self.missing or self.outdated or self.orphans)
 
 
-class Checkup:
-    """Compares, and repairs.
+class Consistency:
+    """Compares and repairs.
 
     Args:
-        outbox: The memory's side.
-        client: The graph's side.
-        store: Gives the name of the database of the memories.
+        outbox: The changes that wait for the graph.
+        client: The graph.
+        store: Gives the name by which the graph knows the database of the memories.
     """
 
     def __init__(self, outbox: Outbox, client: GraphClient, store: Callable[[], str]) -> None:
@@ -71,56 +69,21 @@ class Checkup:
         self._client = client
         self._store = store
 
-    def compare(self) -> tuple[int, list[str], list[str], list[str]]:
-        """How many items there are; the ids of those that are missing, those that are outdated, and orphans.
-
-        What changes meanwhile may be counted, and is told anyway.
-        """
-        store = self._store()
-        count, missing, outdated = 0, list[str](), list[str]()
-        after = ""
-        while page := self._outbox.page(None, after=after, limit=_PAGE):
-            after = page[-1][0]
-            entries = self._outbox.entries([item for item, _ in page])
-            count += len(entries)
-            there = self._there([memory_id(store, item) for item in entries])
-            for item, entry in entries.items():
-                node = there.get(memory_id(store, item))
-                if node is None:
-                    missing.append(item)
-                elif not is_as_told(properties_of(store, entry), *node):
-                    outdated.append(item)
-        orphans = list[str]()
-        place, prefix = "", memory_id(store, "")
-        while rows := self._client.read(cypher.NODES, seconds=_SECONDS, after=place, prefix=prefix, limit=_PAGE):
-            place = rows[-1]["node"]
-            held = self._outbox.exists([row["item"] for row in rows])
-            orphans += [row["item"] for row in rows if row["item"] not in held]
-        return count, missing, outdated, orphans
-
-    def _there(self, ids: Sequence[str]) -> dict[str, tuple[Mapping[str, JSON], list[list[str]]]]:
-        """What the nodes of memories say, and what they are tied to."""
-        rows = self._client.read(cypher.NODES_OF, seconds=_SECONDS, ids=ids)
-        nodes = {row["node"]: (row["properties"], [tie_of(*tie) for tie in row["ties"]]) for row in rows}
-        for row in self._client.read(cypher.RELATIONS_OF, seconds=_SECONDS, ids=ids):
-            if row["node"] in nodes:
-                nodes[row["node"]][1].append(["RELATED_TO", *(str(row[part]) for part in ("one", "name", "other"))])
-        return nodes
-
-    def standing(self) -> Standing:
-        """How the graph stands; of one that cannot be asked: what waits, since when and why."""
+    def health(self) -> GraphHealth:
+        """Compare item by item. Of a graph that does not answer: what waits, since when and why."""
+        where = self._client.address.where
         if self._outbox.store() is None:
-            return Standing(where=self._client.address.where, begun=False)
-        pending, lease = self._outbox.pending(), self._outbox.lease()
-        known = Standing(
-            where=self._client.address.where,
+            return GraphHealth(where=where, begun=False)
+        pending = self._outbox.pending()
+        known = GraphHealth(
+            where=where,
             pending=pending.count,
             oldest=pending.oldest,
-            problem=lease.problem,
+            problem=DeliveryLease(self._outbox).state().problem,
             items=self._outbox.count(),
         )
         try:
-            count, missing, outdated, orphans = self.compare()
+            count, missing, outdated, orphans = self._compare()
         except MemweldError as error:
             return dataclasses.replace(known, compared=False, problem=str(error))
         return dataclasses.replace(
@@ -131,12 +94,47 @@ class Checkup:
         """Put what is out of step into the outbox again; how many items.
 
         Args:
-            scope: Tell everything of this scope again, whether it is out of step or not.
-            whole: Tell everything of all again.
+            scope: Put everything of this scope there, whether it is out of step or not.
+            whole: Put everything of all scopes there.
         """
         if whole or scope is not None:
             return self._outbox.fill(scope)
-        _, missing, outdated, orphans = self.compare()
-        wanted = [*missing, *outdated, *orphans]
-        self._outbox.put(wanted)
-        return len(wanted)
+        _, missing, outdated, orphans = self._compare()
+        self._outbox.put([*missing, *outdated, *orphans])
+        return len(missing) + len(outdated) + len(orphans)
+
+    def _compare(self) -> tuple[int, list[str], list[str], list[str]]:
+        """How many items there are; the ids of missing items, of outdated ones, and of orphans.
+
+        Changes that are made meanwhile may be counted. The outbox delivers them anyway.
+        """
+        store = self._store()
+        count, missing, outdated = 0, list[str](), list[str]()
+        after = ""
+        while page := self._outbox.page(after=after, limit=_PAGE):
+            after = page[-1]
+            entries = self._outbox.entries(page)
+            count += len(entries)
+            nodes = self._nodes([memory_id(store, item) for item in entries])
+            for item, entry in entries.items():
+                node = nodes.get(memory_id(store, item))
+                if node is None:
+                    missing.append(item)
+                elif not is_as_projected(properties_of(store, entry), *node):
+                    outdated.append(item)
+        orphans = list[str]()
+        place, prefix = "", memory_id(store, "")
+        while rows := self._client.read(cypher.NODES, seconds=_SECONDS, after=place, prefix=prefix, limit=_PAGE):
+            place = rows[-1]["node"]
+            stored = self._outbox.exists([row["item"] for row in rows])
+            orphans += [row["item"] for row in rows if row["item"] not in stored]
+        return count, missing, outdated, orphans
+
+    def _nodes(self, ids: Sequence[str]) -> dict[str, tuple[Mapping[str, JSON], list[list[str]]]]:
+        """The properties and ties of the nodes of memories."""
+        rows = self._client.read(cypher.NODES_OF, seconds=_SECONDS, ids=ids)
+        nodes = {row["node"]: (row["properties"], [tie_of(*tie) for tie in row["ties"]]) for row in rows}
+        for row in self._client.read(cypher.RELATIONS_OF, seconds=_SECONDS, ids=ids):
+            if row["node"] in nodes:
+                nodes[row["node"]][1].append(["RELATED_TO", *(str(row[part]) for part in ("one", "name", "other"))])
+        return nodes

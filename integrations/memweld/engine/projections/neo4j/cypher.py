@@ -1,6 +1,6 @@
-"""What is said to Neo4j: the projection of items and its removal, and what is asked about it.
+"""The Cypher statements: they project items, remove them, and ask about them.
 
-Every read names the space (see ``naming.py``) whose memories it may see, and the agent if the scope has one.
+Every read names the space (see ``projection.py``) whose memories it may see, and the agent if the scope has one.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ __all__ = [
     "MENTIONED",
     "NODES",
     "NODES_OF",
+    "PROJECT",
     "RELATE",
     "RELATED",
     "RELATIONS_OF",
     "SIMILAR_NAMES",
-    "TOLD",
     "UNTIE",
     "for_agent",
 ]
@@ -34,7 +34,7 @@ SET store.fence = CASE WHEN before <= $fence THEN $fence ELSE before END
 RETURN before
 """
 
-# What an item was said before goes; its neighbours are returned, because some may stand alone now.
+# The former ties of an item go; its neighbours are returned, because some may stand alone now.
 UNTIE = """
 UNWIND $ids AS id
 MATCH (m:Memory {memweld_id: id})
@@ -48,9 +48,9 @@ RETURN DISTINCT neighbours
 
 FORGET = "UNWIND $ids AS id MATCH (m:Memory {memweld_id: id}) DETACH DELETE m"
 
-# Each item stands in one row, and what tied it before is gone: so its ties are made, not merged. What somebody has
-# changed in a neighbour is put right.
-TOLD = """
+# Each item stands in one row, and its former ties are gone: so its ties are created, not merged. Neighbours that other
+# programs have changed get their properties back.
+PROJECT = """
 UNWIND $rows AS row
 MERGE (m:Memory {memweld_id: row.properties.memweld_id})
 SET m = row.properties
@@ -101,7 +101,8 @@ RETURN e.memweld_id AS entity
 ORDER BY e.key = $key DESC, size(e.key) LIMIT 20
 """
 
-# One step over a memory to another entity, and on to its memories; what very many memories mention leads nowhere.
+# One step over a memory to another entity, and on to its memories. An entity that very many memories mention leads
+# nowhere.
 RELATED = """
 UNWIND $entities AS id
 MATCH (e:Entity {memweld_id: id})<-[:MENTIONS]-(m:Memory)
@@ -131,7 +132,7 @@ _MENTIONS = re.compile(r"COUNT \{ \((\w)\)<-\[:MENTIONS\]-\(\) \}")
 def for_agent(query: str) -> str:
     """The query as an agent asks it: how often something is mentioned is counted among its own memories.
 
-    Otherwise the scores would tell what other agents keep. The count of all mentions is a number that Neo4j has at
+    Otherwise the scores would show what other agents keep. The count of all mentions is a number that Neo4j has at
     hand, which is why there are two queries.
     """
     return _MENTIONS.sub(r"COUNT { (\1)<-[:MENTIONS]-(own:Memory) WHERE own.agent = $agent }", query)

@@ -9,23 +9,23 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from ....errors import BackendUnavailableError, ConfigurationError, MemweldError
+from ....errors import ConfigurationError, MemweldError
 from ....models import JSON, EraseReceipt, Hit, Kind, Related
 from ....scope import Scope
 from ...protocol import Engine
 from ...sql.items import ItemRow, Items
 from ...sql.outbox import Outbox
+from ..delivery import Deliverer
 from .client import GraphClient, require_neo4j
-from .consistency import Checkup, Standing
-from .delivery import Delivery
-from .entity_extraction import AskJson, Finding
+from .consistency import Consistency, GraphHealth
+from .entity_extraction import AskJson, EntityFinder
 from .queries import GraphReading
+from .target import GraphTarget
 from .url import Address
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ logger = logging.getLogger("memweld.graph")
 
 SETTLE_SECONDS = 5.0
 """How long a deletion waits for the graph."""
-_URGE_SECONDS = 0.5
 
 # What changes items; everything else that is not defined below goes to the engine as it is.
 _CHANGES = {
@@ -63,10 +62,10 @@ class GraphEngine:
         self._outbox = Outbox(self._database)
         self._items = Items(self._database)
         self._client = GraphClient(address)
-        self._finding = Finding(self._database, None if address.finder == "rule" else ask)
-        self._delivery = Delivery(self._outbox, self._store, self._client, self._finding)
+        finder = EntityFinder(self._database, None if address.finder == "rule" else ask)
+        self._delivery = Deliverer(self._outbox, GraphTarget(self._outbox, self._store, self._client, finder))
         self._reading = GraphReading(self._client, self._store, self._rows)
-        self._checkup = Checkup(self._outbox, self._client, self._store)
+        self._consistency = Consistency(self._outbox, self._client, self._store)
         self._reset()
         self._database.after_fork.append(self._forget)
 
@@ -165,38 +164,10 @@ class GraphEngine:
         return self._settle(self._outbox.owners_of(scope), timeout)
 
     def _settle(self, owners: Sequence[int], timeout: float | None) -> bool:
-        last = self._outbox.pending(owners).last
-        if not last:
-            return True
-        self._delivery.wake()
-
-        def waits() -> bool:
-            return self._outbox.pending(owners, up_to=last).count > 0
-
         if timeout is not None:
-            return self._wait(waits, timeout)
+            return self._delivery.settle(owners=owners, timeout=timeout, urge=True, give_up=lambda: False)
         # Whichever process delivers: where the graph is known to be down, no deletion waits for it.
-        return self._wait(waits, SETTLE_SECONDS, unless=lambda: self._outbox.lease().problem is not None, urge=False)
-
-    def _wait(
-        self,
-        waits: Callable[[], bool],
-        timeout: float,
-        *,
-        unless: Callable[[], bool] = lambda: False,
-        urge: bool = True,
-    ) -> bool:
-        """Wait until nothing waits to be told any more; whether it is so in time."""
-        deadline, urge_at = time.monotonic() + timeout, 0.0 if urge else math.inf
-        while waits():
-            if time.monotonic() >= deadline or unless():
-                return False
-            if time.monotonic() >= urge_at:
-                self._delivery.urge()
-                urge_at = time.monotonic() + _URGE_SECONDS
-            with self._delivery.told:
-                self._delivery.told.wait(0.02)
-        return True
+        return self._delivery.settle(owners=owners, timeout=SETTLE_SECONDS)
 
     def erase(self, scope: Scope) -> EraseReceipt:
         """Remove all that the scope contains, here and in the graph."""
@@ -221,28 +192,19 @@ class GraphEngine:
 
     # for those who run it
 
-    def graph_standing(self) -> Standing:
-        """How the graph stands, item by item where it can be asked. Nothing is written."""
-        return self._checkup.standing()
+    def graph_standing(self) -> GraphHealth:
+        """The state of the graph, item by item where it can be asked. Nothing is written."""
+        return self._consistency.health()
 
     def repair_graph(self, scope: Scope | None = None, *, whole: bool = False, timeout: float = 600.0) -> int:
-        """Tell the graph again what is out of step, or all of a scope, or all; how many items.
+        """Deliver again what is out of step, or all of a scope, or all; how many items.
 
         Raises:
-            BackendUnavailableError: The graph cannot be asked, or was not told all in this time; the rest follows.
+            BackendUnavailableError: The graph does not answer, or has not received all in this time; the rest follows.
         """
         self._store()
-        count = self._checkup.repair(scope=scope, whole=whole)
-        last, failures = self._outbox.pending().last, self._delivery.failures
-        # The failure of an attempt that was under way already tells nothing of how it stands now.
-        told = self._wait(
-            lambda: self._outbox.pending(up_to=last).count > 0,
-            timeout,
-            unless=lambda: self._delivery.failures > failures + 1,
-        )
-        if not told:
-            problem = self._outbox.lease().problem
-            raise BackendUnavailableError(problem or "The graph was not told everything in time; the rest follows.")
+        count = self._consistency.repair(scope=scope, whole=whole)
+        self._delivery.settle_or_fail(timeout)
         return count
 
     def forget_graph(self) -> int:
@@ -262,12 +224,8 @@ class GraphEngine:
             self._engine.close()
 
     def _tell_the_rest(self) -> None:
-        deadline = time.monotonic() + SETTLE_SECONDS
         try:
-            while time.monotonic() < deadline and self._outbox.pending().count and not self._outbox.lease().problem:
-                self._delivery.wake()
-                with self._delivery.told:
-                    self._delivery.told.wait(0.02)
+            self._delivery.settle(timeout=SETTLE_SECONDS)
         except MemweldError:
             logger.debug("memweld: what waits for the graph is told later", exc_info=True)
 

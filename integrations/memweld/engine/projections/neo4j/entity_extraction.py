@@ -1,4 +1,4 @@
-"""Which entities a memory mentions: as mem0 found them, else as the LLM says, else by the rule."""
+"""The entities that a memory mentions: as mem0 found them, else as the LLM names them, else by the rule."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ...sql.mem0_entities import linked_names
 from ...sql.outbox import Entry
 from .entity_names import is_in, key_of, words_of
 from .entity_rules import MOST_ENTITIES, by_rule
-from .projection import Found
+from .projection import Mentions
 
-__all__ = ["AskJson", "Finding"]
+__all__ = ["AskJson", "EntityFinder"]
 
 AskJson: TypeAlias = "Callable[[Sequence[Mapping[str, str]]], object]"
-"""Asks an LLM, within bounds; its answer as parsed JSON. Raises what it will where there is no such answer."""
+"""Asks an LLM, within bounds, and returns its answer as parsed JSON. Raises any exception where it gets none."""
 
 logger = logging.getLogger("memweld.graph")
 
@@ -33,12 +33,12 @@ _PROMPT = (
 )
 
 
-class Finding:
+class EntityFinder:
     """Finds entities in items.
 
     Args:
-        database: Where mem0 keeps what it found.
-        ask: How to ask the LLM; None where there is none, or where it is not to be asked.
+        database: The tables, where mem0 keeps the entities that it found.
+        ask: Asks the LLM; None: the rule alone.
     """
 
     def __init__(self, database: Database, ask: AskJson | None) -> None:
@@ -51,28 +51,28 @@ class Finding:
         """Whether an LLM is asked for each item."""
         return self._ask is not None
 
-    def __call__(self, entry: Entry) -> Found:
-        """What an item mentions. Nothing that an LLM does makes this fail."""
+    def __call__(self, entry: Entry) -> Mentions:
+        """The entities of an item. No failure of an LLM makes this fail."""
         with self._database.reading() as connection:
             linked = linked_names(connection, entry.owner, entry.id)
         if linked:
-            return Found(linked[:MOST_ENTITIES], by="mem0")
+            return Mentions(linked[:MOST_ENTITIES], by="mem0")
         if self._ask is not None and time.monotonic() >= self._resting_until:
             try:
-                return _checked(self._ask(_messages(entry.text)), entry.text)
+                return _validated(self._ask(_messages(entry.text)), entry.text)
             except Exception as error:  # noqa: BLE001 - whatever a model's client raises
-                # A model that is down would delay everything by its time limit, once for each memory.
+                # A model that is down would delay each memory by its time limit.
                 self._resting_until = time.monotonic() + _REST_SECONDS
                 logger.warning("memweld: the LLM names no entities, the rule does for now: %s", type(error).__name__)
-        return Found(by_rule(entry.text))
+        return Mentions(by_rule(entry.text))
 
 
 def _messages(text: str) -> list[dict[str, str]]:
     return [{"role": "system", "content": _PROMPT}, {"role": "user", "content": f"Note:\n{text[:_READ]}"}]
 
 
-def _checked(answer: object, text: str) -> Found:
-    """What of the answer can be believed: names that stand in the text, and relations between them.
+def _validated(answer: object, text: str) -> Mentions:
+    """The credible part of the answer: names that stand in the text, and relations between them.
 
     Raises:
         ValueError: It has another shape.
@@ -81,17 +81,17 @@ def _checked(answer: object, text: str) -> Found:
     listed, related = shape.get("entities"), shape.get("relations", [])
     if not isinstance(listed, list) or not isinstance(related, list):
         raise ValueError("no list of entities")
-    said = " ".join(words_of(text))
+    spoken = " ".join(words_of(text))
     names: dict[str, str] = {}
     for name in cast("list[object]", listed):
-        if isinstance(name, str) and len(name) <= _LONGEST_NAME and (key := key_of(name)) and is_in(key, said):
+        if isinstance(name, str) and len(name) <= _LONGEST_NAME and (key := key_of(name)) and is_in(key, spoken):
             names.setdefault(key, name)
     relations = [
         (one, name, other)
         for one, name, other in _triples(cast("list[object]", related))
         if key_of(one) in names and key_of(other) in names and 0 < len(name) <= _LONGEST_RELATION
     ]
-    return Found(list(names.values())[:MOST_ENTITIES], relations, by="llm")
+    return Mentions(list(names.values())[:MOST_ENTITIES], relations, by="llm")
 
 
 def _triples(related: list[object]) -> list[tuple[str, str, str]]:

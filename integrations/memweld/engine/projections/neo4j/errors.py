@@ -1,4 +1,4 @@
-"""What Neo4j and its driver say, as errors of ours: one line, with a remedy, and nothing of what the server quotes."""
+"""The errors of Neo4j and its driver as errors of ours: one line, with a remedy, without what the server quotes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import threading
 from collections.abc import Generator
 
 from ....errors import BackendUnavailableError, ConfigurationError, MemweldError
+from ..protocol import RefusedError
 from .url import Address
 
-__all__ = ["GraphRefusedError", "quiet", "translation"]
+__all__ = ["quiet", "translation"]
 
 _SECURITY = "Neo.ClientError.Security."
 _REMEDIES = {
@@ -23,19 +24,15 @@ _REMEDIES = {
 _LOGIN = "the login. Check the user and password of graph=."
 
 
-class GraphRefusedError(BackendUnavailableError):
-    """The server does not take this; to say it again in the same words is no use."""
-
-
 def translation(error: Exception, address: Address) -> MemweldError:
-    """The error of ours for an error of the driver. What a server quotes of a query may be somebody's memory."""
+    """Our error for an error of the driver. It quotes nothing: servers quote queries, and these hold memories."""
     code = str(getattr(error, "code", None) or "")
     if code.startswith(_SECURITY):
         return ConfigurationError(f"{address.where} refuses {_REMEDIES.get(code.removeprefix(_SECURITY), _LOGIN)}")
     if code == "Neo.ClientError.Database.DatabaseNotFound":
         return ConfigurationError(f"{address.where} has no database {address.database!r}.")
     if code.startswith("Neo.ClientError."):
-        return GraphRefusedError(f"{address.where} refuses what it was told: {code}.")
+        return RefusedError(f"{address.where} refuses what it was told: {code}.")
     what = code or type(error).__name__
     if what == "ConfigurationError":
         return ConfigurationError(f"The URL of graph= for {address.where} is none that the driver takes: check it.")
@@ -45,7 +42,7 @@ def translation(error: Exception, address: Address) -> MemweldError:
 
 
 class _Here(threading.local):
-    """Whether the current thread asks Neo4j for us."""
+    """Whether the current thread asks Neo4j for memweld."""
 
     asks = False
 
@@ -54,7 +51,7 @@ _here = _Here()
 
 
 class _Quieter(logging.Filter):
-    """Makes what the driver logs of our own queries, whose errors we raise, nothing but details for those who look."""
+    """Lowers what the driver logs of our own queries to DEBUG: memweld raises their errors."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if _here.asks and record.levelno > logging.DEBUG:
@@ -68,7 +65,10 @@ _QUIETER = _Quieter()
 
 @contextlib.contextmanager
 def quiet() -> Generator[None]:
-    """Keep the driver (6.4) from logging an outage as an error of its own, unformatted where nobody set logging up."""
+    """Keep the driver (6.4) from logging an outage as an error of its own, on stderr where logging is not set up.
+
+    A filter on three loggers of the whole process, which lets records of other threads and programs through.
+    """
     for name in ("neo4j.pool", "neo4j.io", "neo4j"):
         logging.getLogger(name).addFilter(_QUIETER)  # once: the same filter is not added again
     before, _here.asks = _here.asks, True

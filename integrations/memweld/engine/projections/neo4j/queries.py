@@ -12,7 +12,7 @@ from ...sql.items import ItemRow
 from . import cypher
 from .client import GraphClient, Row
 from .entity_names import is_in, key_of, words_of
-from .node_ids import memory_id, space_of
+from .projection import memory_id, space_of
 
 __all__ = ["GraphReading", "raised"]
 

@@ -138,13 +138,8 @@ CREATE TRIGGER entities_next_vector BEFORE UPDATE OF payload ON entities FOR EAC
 CREATE FUNCTION item_to_outbox() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT 1 FROM meta WHERE key = 'graph') THEN
-        IF TG_OP = 'DELETE' THEN
-            INSERT INTO outbox (item, owner, made_at)
-                VALUES (OLD.id, OLD.owner, floor(extract(epoch FROM now())));
-        ELSE
-            INSERT INTO outbox (item, owner, made_at)
-                VALUES (NEW.id, NEW.owner, floor(extract(epoch FROM now())));
-        END IF;
+        INSERT INTO outbox (target, item, owner, made_at)
+            SELECT 'graph', coalesce(NEW.id, OLD.id), coalesce(NEW.owner, OLD.owner), floor(extract(epoch FROM now()));
     END IF;
     RETURN NULL;
 END
