@@ -16,12 +16,12 @@ from ..errors import BackendUnavailableError, MemoryNotFoundError, invalid
 from ..models import JSON, Extraction, Hit, Kind, MemoryItem
 from ..scope import Scope
 from ..validation import QUERY_CHARACTERS, dump_json, utc_now
+from .embedder_factory import load_embedder
 from .extraction.llm import ExtractionFailedError, GuardedLLM, load_llm
 from .extraction.mem0.side_effects import finds_entities
 from .lazy_lock import Loading
 from .protocol import ItemDraft, KeyedDraft
 from .search.embedder_check import EmbedderCheck
-from .search.embedder_factory import load_embedder
 from .search.embedders import GuardedEmbedding
 from .search.item_store import ItemStore
 from .search.reindex import Progress, Reindexing

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from ...errors import ConfigurationError
-from .embedders import Embedder, Vector
-from .static_model import StaticEmbedder
+from ..errors import ConfigurationError
+from .search.embedders import Embedder, Vector
+from .search.static_model import StaticEmbedder
 
 __all__ = ["load_embedder"]
 
@@ -43,15 +43,15 @@ def load_embedder(embedder: Any) -> Embedder:
     if embedder is None or embedder == "static":
         return StaticEmbedder()
     if isinstance(embedder, str) and embedder.partition(":")[0] == "fastembed":
-        from .transformer import load_transformer
+        from .search.transformer import load_transformer
 
         return load_transformer(embedder.partition(":")[2] or None)
     if callable(getattr(embedder, "passage_embed", None)):
-        from .transformer import TransformerEmbedder
+        from .search.transformer import TransformerEmbedder
 
         return TransformerEmbedder(embedder)
     if isinstance(embedder, Mapping):
-        from ..extraction.mem0.providers import Mem0Embedder
+        from .extraction.mem0.providers import Mem0Embedder
 
         return Mem0Embedder(cast("Mapping[str, Any]", embedder))
     if callable(getattr(embedder, "embed_query", None)):
