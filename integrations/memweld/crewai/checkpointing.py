@@ -1,4 +1,4 @@
-"""What becomes of a memory where CrewAI dumps the object that holds it: copies keep it, checkpoints refer to it."""
+"""A memory where CrewAI dumps the object that holds it: copies share it, checkpoints refer to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic_core import SchemaSerializer, core_schema
 
 from ..models import JSON
 
-__all__ = ["UNDUMPABLE", "kept_in_dumps", "quieten"]
+__all__ = ["UNDUMPABLE", "preserved_in_dumps", "silence_dump_warnings"]
 
 C = TypeVar("C", bound=type[Any])
 
@@ -23,7 +23,7 @@ UNDUMPABLE = object()
 _KEY = "memweld"
 
 
-def kept_in_dumps(cls: C) -> C:
+def preserved_in_dumps(cls: C) -> C:
     """Decorate a memory class that has a field with `UNDUMPABLE`, and the methods ``_dump`` and ``_load``.
 
     `Agent.copy`, and with it `Crew.copy` and ``kickoff_for_each``, rebuild an agent from a dump of its fields, and its
@@ -35,15 +35,15 @@ def kept_in_dumps(cls: C) -> C:
     as_is = core_schema.any_schema(serialization=core_schema.to_string_ser_schema(when_used="json"))
     dumped = core_schema.plain_serializer_function_ser_schema(_dumped, when_used="json")
     cls.__pydantic_serializer__ = SchemaSerializer(core_schema.nullable_schema(as_is, serialization=dumped))
-    quieten(cls)
+    silence_dump_warnings(cls)
     _load_as(cls)
     return cls
 
 
-def quieten(cls: type[Any]) -> None:
-    """Silence what pydantic reports of each such dump: half a screen that asks nothing of anybody.
+def silence_dump_warnings(cls: type[Any]) -> None:
+    """Silence pydantic's report of each such dump: half a screen that asks for nothing.
 
-    Called again for each memory, as tests and servers reset the filters after an import.
+    Each new memory calls it again, as tests and servers reset the filters after an import.
     """
     message = re.compile(rf"Pydantic serializer warnings[\s\S]*input_type={cls.__name__}", re.IGNORECASE)
     if not any(message == known for _, known, *_ in warnings.filters):
@@ -64,7 +64,7 @@ def _dumped(memory: Any) -> dict[str, JSON]:
 
 
 def _load_as(cls: type[Any]) -> None:
-    """Let what `_dumped` wrote become ``cls`` again.
+    """Let a dump of `_dumped` become ``cls`` again.
 
     CrewAI 1.15 reads every memory of a checkpoint as its own class, and its storage factory, one to a process, gives
     that class a storage but not its methods. So the memory changes its class, before its fields get their meaning.

@@ -5,29 +5,36 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
+from ..adapters.messages import append_fitting, arguments_text, native_dump, read_native
+from ..errors import InvalidInputError
 from ..memory.facets import History
-from ..memory.messages import new_id
+from ..memory.messages import new_id, to_message
+from ..memory.transcript import INTERRUPTED, model_window
 from ..models import JSON, ChatMessage
 from ..validation import dump_json
-from .messages import fields_of, readable, said_the_same, to_neutral
 
-__all__ = ["View", "keep_messages", "read_messages"]
+__all__ = ["View", "is_chat", "read_messages", "save_messages", "to_json"]
 
-# A conversation message has no id. It has metadata, which CrewAI shows to no model: the id is noted there.
+FRAMEWORK = "crewai"
+
+_ROLES = frozenset({"user", "assistant", "system", "tool"})
+_NEUTRAL = ("role", "content", "name", "tool_call_id", "tool_calls")
+# A conversation message has no id. It has metadata, which CrewAI shows to no model: a mark there holds the id.
 _MARK = "memweld"
 _TAIL = 50
 
 
 class View(BaseModel):
-    """Which messages of a session a flow had in its state: it may have dropped some, which others still read.
+    """The messages of a session that a flow had in its state: it may have dropped some, which others still read.
 
     Attributes:
-        ids: Those that it had, in its order.
-        seen: The last message of the session when the state was saved; what came later is new to the flow.
+        ids: Their ids, in the flow's order.
+        seen: The last message of the session when the state was saved; later ones are new to the flow.
         marked: Whether its messages carry ids; plain dicts do not.
     """
 
@@ -37,7 +44,9 @@ class View(BaseModel):
 
 
 @dataclass(slots=True)
-class _Spoken:
+class _Entry:
+    """A message of a live state."""
+
     live: object
     fields: dict[str, JSON]
     id: str | None = None
@@ -45,66 +54,109 @@ class _Spoken:
     is_changed: bool = False
 
 
-def keep_messages(history: History, messages: Sequence[object]) -> View:
-    """Append to the session what it has not yet, replace what was edited, and say what the flow has.
+def is_chat(messages: object) -> bool:
+    """Whether the ``messages`` of a flow's state are a conversation: each has a role and a content."""
+    return isinstance(messages, list) and all(map(_is_message, cast("list[object]", messages)))
 
-    Messages of a live state are marked with their ids, so that the next call knows them.
+
+def _is_message(message: object) -> bool:
+    if isinstance(message, Mapping):
+        fields = cast("Mapping[str, object]", message)
+        return fields.get("role") in _ROLES and ("content" in fields or bool(fields.get("tool_calls")))
+    return isinstance(message, BaseModel) and getattr(message, "role", None) in _ROLES and hasattr(message, "content")
+
+
+def to_json(what: str, value: object) -> JSON:
+    """The value as JSON: models, times, sets and the like in the form that pydantic gives them.
+
+    Raises:
+        InvalidInputError: JSON cannot hold it; the message names the part.
+    """
+    try:
+        return to_jsonable_python(value)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(
+            f"{what} cannot be kept{_unfit_part(value)}: JSON cannot hold it ({error}). Keep plain data in the state "
+            "of a flow; live objects belong into attributes of the flow."
+        ) from error
+
+
+def _unfit_part(value: object) -> str:
+    fields = dict(cast("Mapping[Any, Any]", value)) if isinstance(value, Mapping) else {}
+    for name, part in fields.items():
+        try:
+            to_jsonable_python(part)
+        except (ValueError, RecursionError):
+            return f" because of {name!r}"
+    return ""
+
+
+def save_messages(history: History, messages: Sequence[object]) -> View:
+    """Append to the session what it does not have yet, replace what was edited, and say what the flow has.
+
+    Messages of a live state get marks with their ids, so that the next call knows them.
 
     Raises:
         InvalidInputError: JSON cannot hold a message.
     """
-    spoken = [_spoken(message, history.session_id) for message in messages]
-    unknown = [each for each in spoken if each.id is None]
-    last_known = next((each.id for each in reversed(spoken) if each.id is not None), None)
-    tail = _after(history, last_known) if unknown or not spoken else []
+    entries = [entry for entry in (_entry(message, history.session_id) for message in messages) if _was_said(entry)]
+    unknown = [entry for entry in entries if entry.id is None]
+    last_known = next((entry.id for entry in reversed(entries) if entry.id is not None), None)
+    tail = _after(history, last_known) if unknown or not entries else []
     _recognise(unknown, tail)
-    added = [each for each in unknown if each.id is None]
-    for each in added:
-        each.id, each.is_new = new_id(), True
-    writing = [to_neutral(each.fields, each.id) for each in spoken if each.is_new or each.is_changed]
-    if writing:
-        history.append(writing)
-    for each in spoken:
-        _mark(each, history.session_id)
+    added = [entry for entry in unknown if entry.id is None]
+    for entry in added:
+        entry.id, entry.is_new = new_id(), True
+    append_fitting(history, [_to_neutral(entry) for entry in entries if entry.is_new or entry.is_changed])
+    for entry in entries:
+        metadata = _metadata(entry.live)
+        if metadata is not None and isinstance(entry.live, BaseModel):
+            metadata[_MARK] = _mark(history.session_id, entry.id, entry.fields)
     seen = added[-1].id if added else tail[-1].id if tail else last_known
-    marked = any(_metadata(each.live) is not None for each in spoken)
-    return View(ids=_view(spoken, added, tail), seen=seen, marked=marked)
+    marked = any(_metadata(entry.live) is not None for entry in entries)
+    return View(ids=_view(entries, added, tail), seen=seen, marked=marked)
 
 
-def read_messages(history: History, view: View | None) -> list[dict[str, JSON]]:
+def read_messages(history: History, view: View | None, limit: int | None = None) -> list[dict[str, JSON]]:
     """The messages of a flow's state: those that it had, and those that others have written since."""
     stored = history.messages()
-    if view is None:
-        return [fields for _, fields in readable(stored)]
-    known = {message.id: message for message in stored if message.id is not None}
-    had = [known[message_id] for message_id in view.ids if message_id in known]
-    place = next((place for place, message in enumerate(stored, 1) if message.id == view.seen), 0)
-    since = [message for message in stored[place:] if message.id not in set(view.ids)]
-    read = readable([*had, *since])
-    if view.marked:
-        for message_id, fields in read:
-            fields["metadata"] = {
-                **(fields.get("metadata") or {}),
-                _MARK: _note(history.session_id, message_id, fields),
-            }
-    return [fields for _, fields in read]
+    if view is not None:
+        known = {message.id: message for message in stored}
+        had = [known[message_id] for message_id in view.ids if message_id in known]
+        place = next((place for place, message in enumerate(stored, 1) if message.id == view.seen), 0)
+        stored = [*had, *(message for message in stored[place:] if message.id not in set(view.ids))]
+    window = model_window(stored, limit=limit)
+    read = [_to_crewai(message) for message in window]
+    if view is not None and view.marked:
+        for message, fields in zip(window, read, strict=True):
+            metadata = cast("dict[str, JSON]", fields.get("metadata") or {})
+            fields["metadata"] = {**metadata, _MARK: _mark(history.session_id, message.id, fields)}
+    return read
 
 
-def _spoken(message: object, session_id: str) -> _Spoken:
-    fields = fields_of(message)
-    metadata = dict(cast("Mapping[str, JSON]", fields.pop("metadata", None) or {}))
-    note = cast("Mapping[str, JSON]", metadata.pop(_MARK, None) or {})
+def _entry(message: object, session_id: str) -> _Entry:
+    given = message.model_dump() if isinstance(message, BaseModel) else dict(cast("Mapping[str, Any]", message))
+    dump = cast("dict[str, JSON]", to_json("A message", given))
+    metadata = dict(cast("Mapping[str, JSON]", dump.pop("metadata", None) or {}))
+    mark = cast("Mapping[str, JSON]", metadata.pop(_MARK, None) or {})
+    # CrewAI reads a message back only with a content, be it null.
+    fields = {"content": None} | {name: value for name, value in dump.items() if value is not None}
     if metadata:
         fields["metadata"] = metadata
-    each = _Spoken(message, fields)
+    entry = _Entry(message, fields)
     # A flow that was forked from this session has its marks, and a session of its own.
-    if note.get("session") == session_id:
-        each.id = note["id"]
-        each.is_changed = note != _note(session_id, each.id, fields)
-    return each
+    if mark.get("session") == session_id:
+        entry.id = cast("str", mark["id"])
+        entry.is_changed = mark != _mark(session_id, entry.id, fields)
+    return entry
 
 
-def _note(session_id: str, message_id: str | None, fields: Mapping[str, JSON]) -> dict[str, JSON]:
+def _was_said(entry: _Entry) -> bool:
+    """Whether the session is to have it; each reading adds the results of interrupted calls anew."""
+    return entry.fields.get("role") != "tool" or entry.fields["content"] != INTERRUPTED
+
+
+def _mark(session_id: str, message_id: str | None, fields: Mapping[str, JSON]) -> dict[str, JSON]:
     content = sorted((name, value) for name, value in fields.items() if name != "metadata")
     digest = hashlib.sha256(dump_json(content).encode()).hexdigest()[:16]
     return {"session": session_id, "id": message_id, "content": digest}
@@ -118,14 +170,8 @@ def _metadata(message: object) -> dict[str, JSON] | None:
     return cast("dict[str, JSON]", found) if isinstance(found, dict) else None
 
 
-def _mark(each: _Spoken, session_id: str) -> None:
-    metadata = _metadata(each.live)
-    if metadata is not None and isinstance(each.live, BaseModel):
-        metadata[_MARK] = _note(session_id, each.id, each.fields)
-
-
 def _after(history: History, message_id: str | None) -> list[ChatMessage]:
-    """What stands in the session behind a message: all of it without one, nothing if the message is gone."""
+    """The messages of the session behind this one: all of them without an id, none if it is gone."""
     if message_id is None:
         return history.messages()
     for limit in (_TAIL, None):
@@ -136,28 +182,56 @@ def _after(history: History, message_id: str | None) -> list[ChatMessage]:
     return []
 
 
-def _recognise(unknown: Sequence[_Spoken], tail: Sequence[ChatMessage]) -> None:
+def _recognise(unknown: Sequence[_Entry], tail: Sequence[ChatMessage]) -> None:
     """Find messages without an id among those that the session has: plain dicts cannot carry one."""
-    stored = readable(tail)
+    stored = [(message.id, _content(_to_crewai(message))) for message in model_window(tail)]
     for length in range(min(len(unknown), len(stored)), 0, -1):
         pairs = list(zip(unknown, stored[-length:], strict=False))
-        if all(said_the_same(each.fields, fields) for each, (_, fields) in pairs):
-            for each, (message_id, _) in pairs:
-                each.id = message_id
+        if all(_content(entry.fields) == content for entry, (_, content) in pairs):
+            for entry, (message_id, _) in pairs:
+                entry.id = message_id
             return
-    # Somebody else has written meanwhile: what the flow had stands before that, in the same order.
-    rest = iter(stored)
-    for each in unknown:
-        remaining = list(rest)
-        place = next((at for at, (_, fields) in enumerate(remaining) if said_the_same(each.fields, fields)), None)
+    # Others have written meanwhile: the flow's messages stand before theirs, in the same order.
+    for entry in unknown:
+        place = next((at for at, (_, content) in enumerate(stored) if content == _content(entry.fields)), None)
         if place is not None:
-            each.id = remaining[place][0]
-        rest = iter(remaining if place is None else remaining[place + 1 :])
+            entry.id = stored[place][0]
+            stored = stored[place + 1 :]
 
 
-def _view(spoken: Sequence[_Spoken], added: Sequence[_Spoken], tail: Sequence[ChatMessage]) -> list[str]:
-    ids = [each.id for each in spoken if each.id is not None]
-    # What others wrote during the turn: the flow has not seen it, and reads it when it is loaded again.
+def _content(fields: Mapping[str, JSON]) -> list[JSON]:
+    """What a message says to a reader, without the fields that only CrewAI notes on it."""
+    return [fields.get(name) or None for name in _NEUTRAL]
+
+
+def _view(entries: Sequence[_Entry], added: Sequence[_Entry], tail: Sequence[ChatMessage]) -> list[str]:
+    ids = [entry.id for entry in entries if entry.id is not None]
+    # The flow has not seen what others wrote during the turn; it reads that when it is loaded again.
     others = [message.id for message in tail if message.id is not None and message.id not in ids] if added else []
     place = ids.index(added[0].id) if added and added[0].id is not None else len(ids)
     return [*ids[:place], *others, *ids[place:]]
+
+
+def _to_neutral(entry: _Entry) -> ChatMessage:
+    """A message of a flow as every framework reads it, with its own dump for CrewAI."""
+    neutral = {name: entry.fields[name] for name in _NEUTRAL if entry.fields.get(name) is not None}
+    native = native_dump(FRAMEWORK, entry.fields)
+    return to_message({"content": "", **neutral, "id": entry.id, "native": native})
+
+
+def _to_crewai(message: ChatMessage) -> dict[str, JSON]:
+    """The fields of a `ConversationMessage`: exactly as they were if CrewAI wrote it, else from the neutral fields."""
+    own = read_native(message, FRAMEWORK)
+    if own is not None and _is_message(own):
+        return dict(own)
+    fields: dict[str, JSON] = {"role": message.role, "content": message.content}
+    if message.name:
+        fields["name"] = message.name
+    if message.tool_calls:
+        fields["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments_text(call)}}
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id:
+        fields["tool_call_id"] = message.tool_call_id
+    return fields

@@ -1,41 +1,76 @@
-"""Which failures of a memory stop a crew, and how: CrewAI swallows every exception but one kind."""
+"""What CrewAI is told of a recall or a save: its memory events, and which failures stop a crew."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import logging
+import time
 from collections.abc import Generator
-from typing import Any, cast
+from typing import Any, Literal, TypeAlias, cast
 
+from crewai.events.event_bus import crewai_event_bus
+from crewai.events.types.memory_events import (
+    MemoryQueryCompletedEvent,
+    MemoryQueryFailedEvent,
+    MemoryQueryStartedEvent,
+    MemorySaveCompletedEvent,
+    MemorySaveFailedEvent,
+    MemorySaveStartedEvent,
+)
 from crewai.hooks.dispatch import HookAborted
 
-from ..adapters.failures import TOLERATED, OnError
+from ..adapters.failures import FailurePolicy
 from ..errors import MemweldError
 
-__all__ = ["stopping", "stopping_errors"]
+__all__ = ["announced", "stopping"]
 
-_log = logging.getLogger("memweld.crewai")
+_Work: TypeAlias = Literal["recall", "saving"]
+_EVENTS: dict[_Work, tuple[Any, Any, Any, str]] = {
+    "recall": (MemoryQueryStartedEvent, MemoryQueryCompletedEvent, MemoryQueryFailedEvent, "query_time_ms"),
+    "saving": (MemorySaveStartedEvent, MemorySaveCompletedEvent, MemorySaveFailedEvent, "save_time_ms"),
+}
 
 
 @contextlib.contextmanager
-def stopping_errors(what: str, on_error: OnError) -> Generator[None, None, None]:
-    """Let the errors of the block stop the crew, or log that ``what`` failed.
+def announced(work: _Work, memory: object, failures: FailurePolicy, **fields: Any) -> Generator[dict[str, Any]]:
+    """Announce the block to CrewAI's console, traces and listeners, and let its errors stop the crew or not.
 
-    With ``warn`` a store that cannot be reached and a text that it refuses do not: CrewAI goes on without memory. What
-    is a mistake in the program or touches on whose memory it is always stops.
+    CrewAI swallows every exception but `HookAborted`, and goes on without memory. The policy decides: an error that it
+    tolerates is logged, as CrewAI shows it only if it is verbose.
+
+    Args:
+        work: What the block does.
+        memory: The memory, which is the source of the events.
+        failures: Which errors stop the crew.
+        fields: The fields of the events.
+
+    Yields:
+        The fields that only the event of the completed work has; the block fills them in.
     """
+    started, completed, failed, duration = _EVENTS[work]
+    fields["source_type"] = "memweld"
+    results: dict[str, Any] = {}
+    started_at = time.perf_counter()
+    _announce(memory, started(**fields))
     try:
-        yield
-    except MemweldError as error:
-        if on_error == "raise" or not isinstance(error, TOLERATED):
-            raise stopping(error) from error
-        # CrewAI, which swallows it, shows it to nobody unless it is verbose.
-        _log.warning("%s: %s", what, error)
+        yield results
+    except Exception as error:
+        _announce(memory, failed(**fields, error=str(error)))
+        if isinstance(error, HookAborted):
+            raise
+        if not failures.tolerates(error):
+            kind = type(error).__name__
+            known = error if isinstance(error, MemweldError) else MemweldError(f"Internal error in {work}: {kind}")
+            raise stopping(known) from error
+        failures.logger.warning("memweld: %s failed; the crew goes on without it: %s", work, error, exc_info=error)
         raise
-    except Exception:
-        _log.exception("%s", what)
-        raise
+    _announce(memory, completed(**fields, **results, **{duration: (time.perf_counter() - started_at) * 1_000}))
+
+
+def _announce(memory: object, event: Any) -> None:
+    # The bus refuses events while the process ends; the write goes on all the same.
+    with contextlib.suppress(RuntimeError):
+        crewai_event_bus.emit(memory, event)
 
 
 def stopping(error: MemweldError) -> MemweldError:
@@ -49,6 +84,6 @@ def stopping(error: MemweldError) -> MemweldError:
 
 @functools.cache
 def _stopping_kind(kind: type[MemweldError]) -> type[MemweldError]:
-    return (
-        kind if issubclass(kind, HookAborted) else type(kind.__name__, (kind, HookAborted), {"__doc__": kind.__doc__})
-    )
+    if issubclass(kind, HookAborted):
+        return kind
+    return type(kind.__name__, (kind, HookAborted), {"__doc__": kind.__doc__})

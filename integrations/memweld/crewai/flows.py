@@ -10,15 +10,14 @@ from crewai.flow.async_feedback.types import PendingFeedbackContext
 from crewai.flow.persistence import FlowPersistence
 from pydantic import BaseModel, Field, PrivateAttr, field_serializer
 
-from ..adapters.binding import MemorySource, validate_source
+from ..adapters.binding import MemorySource
 from ..adapters.saved_config import SavedMemory
 from ..errors import invalid
 from ..memory.facets import History, State
 from ..models import JSON
-from ..validation import validate_key
-from .binding import Whose
-from .conversation import View, keep_messages, read_messages
-from .messages import is_chat, to_json
+from ..validation import validate_key, validate_limit
+from .binding import MemoryBinding
+from .conversation import View, is_chat, read_messages, save_messages, to_json
 
 __all__ = ["MemweldFlowPersistence"]
 
@@ -26,16 +25,18 @@ __all__ = ["MemweldFlowPersistence"]
 class MemweldFlowPersistence(FlowPersistence):
     """Keeps what ``@persist`` saves, on the class, on a method or as a flow's ``persistence=``.
 
-    A flow's id belongs to its user: another user finds nothing under it. The id is also the session of a conversation:
-    the chat messages of a state (``messages`` of a `ConversationState`, or a list of dicts with role and content) are
-    the history ``memory.history(flow_id)`` that every framework reads, and a session that was begun elsewhere is
-    continued by the flow that is given its id. They stand there once, and not in the state.
+    A flow's id belongs to its user: another user finds nothing under it. The id is also the session of a conversation.
+    The chat messages of a state (``messages`` of a `ConversationState`, or a list of dicts with role and content) are
+    the history ``memory.history(flow_id)``, which every framework reads. They stand there once, and not in the state. A
+    flow that is given the id of a session from elsewhere continues it. It is given back whole exchanges, with a result
+    for every tool call, as models require.
 
     Args:
         memory: One user's memory; or a backend, then the user is the one that ``memweld.user_scope`` names around the
             kickoff, and without one the kickoff fails.
         namespace: The namespace of the user's state that holds the states of flows.
         history: Whether conversations are kept as histories. If not, their messages stay in the state.
+        history_limit: How many messages of a conversation at most a flow is given back, the latest; all if None.
 
     Raises:
         InvalidInputError: ``memory`` is neither a memory nor a backend, or the namespace breaks a rule.
@@ -44,9 +45,10 @@ class MemweldFlowPersistence(FlowPersistence):
     persistence_type: str = Field(default="MemweldFlowPersistence")
     namespace: str = "crewai-flows"
     history: bool = True
+    history_limit: int | None = None
     source: SavedMemory | None = None
 
-    _whose: Whose = PrivateAttr()
+    _binding: MemoryBinding = PrivateAttr()
 
     def __init__(
         self,
@@ -54,23 +56,27 @@ class MemweldFlowPersistence(FlowPersistence):
         *,
         namespace: str = "crewai-flows",
         history: bool = True,
+        history_limit: int | None = None,
         source: Any = None,
         **fields: Any,
     ) -> None:
         # Pydantic calls this with the fields of a checkpoint: a reference instead of a memory.
+        if history_limit is not None:
+            validate_limit(history_limit, name="history_limit", maximum=1_000_000)
         fields |= {"namespace": validate_key("namespace", namespace), "history": history}
-        super().__init__(**fields, **({"source": source} if memory is None else {}))
-        self._whose = Whose(validate_source(memory)) if self.source is None else Whose.referred(self.source)
+        fields |= {"history_limit": history_limit} | ({"source": source} if memory is None else {})
+        super().__init__(**fields)
+        self._binding = MemoryBinding(cast("MemorySource", memory) if self.source is None else self.source)
 
     @field_serializer("source")
     def _dump_source(self, _source: SavedMemory | None) -> dict[str, JSON]:
-        return self._whose.reference().model_dump(exclude_none=True)
+        return self._binding.saved.model_dump(exclude_none=True)
 
     def init_db(self) -> None:
-        """Nothing: there is nothing to prepare."""
+        """Do nothing: the backend has its tables."""
 
     def save_state(self, flow_uuid: str, method_name: str, state_data: dict[str, Any] | BaseModel) -> None:
-        """Keep the state of a flow, in place of what was kept under its id.
+        """Keep the state of a flow, in place of an earlier one under its id.
 
         Raises:
             ConfigurationError: The memory is a backend's, and no user is named.
@@ -82,7 +88,7 @@ class MemweldFlowPersistence(FlowPersistence):
     def load_state(self, flow_uuid: str) -> dict[str, Any] | None:
         """The state of a flow of the user; None where there is none under this id.
 
-        A session that has a history and no state is the state of a conversation that was begun elsewhere.
+        A session with a history and no state is a conversation that another framework began.
 
         Raises:
             ConfigurationError: The memory is a backend's, and no user is named.
@@ -91,13 +97,13 @@ class MemweldFlowPersistence(FlowPersistence):
         record = self._states().get(flow_id)
         if record is not None:
             return self._state(flow_id, record)
-        messages = read_messages(self._history(flow_id), None) if self.history else []
+        messages = read_messages(self._history(flow_id), None, self.history_limit) if self.history else []
         return {"id": flow_id, "messages": messages} if messages else None
 
     def save_pending_feedback(
         self, flow_uuid: str, context: PendingFeedbackContext, state_data: dict[str, Any] | BaseModel
     ) -> None:
-        """Keep the state of a flow that waits for a human, and what it waits for.
+        """Keep the state of a flow that waits for a human, and for what it waits.
 
         Raises:
             ConfigurationError: The memory is a backend's, and no user is named.
@@ -110,7 +116,7 @@ class MemweldFlowPersistence(FlowPersistence):
         self._waiting()[flow_id] = {**record, "context": waiting}
 
     def load_pending_feedback(self, flow_uuid: str) -> tuple[dict[str, Any], PendingFeedbackContext] | None:
-        """The state of a waiting flow of the user and what it waits for; None where none waits under this id.
+        """The state of a waiting flow of the user, and for what it waits; None where none waits under this id.
 
         Raises:
             ConfigurationError: The memory is a backend's, and no user is named.
@@ -126,13 +132,13 @@ class MemweldFlowPersistence(FlowPersistence):
         self._waiting().delete(str(flow_uuid))
 
     def _states(self) -> State:
-        return self._whose.memory().state(self.namespace)
+        return self._binding.resolve().state(self.namespace)
 
     def _waiting(self) -> State:
-        return self._whose.memory().state(f"{self.namespace}-waiting")
+        return self._binding.resolve().state(f"{self.namespace}-waiting")
 
     def _history(self, flow_id: str) -> History:
-        return self._whose.memory().history(flow_id)
+        return self._binding.resolve().history(flow_id)
 
     def _record(self, flow_id: str, method_name: str, state_data: object) -> dict[str, JSON]:
         live = _fields(state_data)
@@ -142,14 +148,14 @@ class MemweldFlowPersistence(FlowPersistence):
         del live["messages"]
         # First the state, which may be refused: nothing is written then.
         state = _as_json(state_data, live)
-        view = keep_messages(self._history(flow_id), cast("list[object]", messages))
+        view = save_messages(self._history(flow_id), cast("list[object]", messages))
         return {"method": method_name, "state": state, "chat": view.model_dump()}
 
     def _state(self, flow_id: str, record: Mapping[str, JSON]) -> dict[str, Any]:
         state = dict(cast("Mapping[str, Any]", record["state"]))
         chat = record.get("chat")
         if chat is not None:
-            state["messages"] = read_messages(self._history(flow_id), View.model_validate(chat))
+            state["messages"] = read_messages(self._history(flow_id), View.model_validate(chat), self.history_limit)
         return state
 
 

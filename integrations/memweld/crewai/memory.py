@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
@@ -11,77 +11,70 @@ from crewai.llms.base_llm import BaseLLM
 from crewai.memory.types import MemoryMatch, MemoryRecord
 from crewai.memory.unified_memory import Memory as CrewMemory
 from crewai.memory.utils import join_scope_paths
-from pydantic import PrivateAttr
+from typing_extensions import Unpack
 
-from ..adapters.failures import OnError, validate_on_error
+from ..adapters.options import TurnKeywords, TurnOptions
 from ..errors import MemoryNotFoundError
+from ..memory.asynchronous import in_thread
 from ..memory.backend import Backend
 from ..memory.memory import Memory
-from ..memory.recall import DEFAULT_BUDGET
-from ..models import JSON, Kind
-from .binding import Whose
-from .checkpointing import UNDUMPABLE, kept_in_dumps, quieten
-from .errors import stopping_errors
-from .events import announced_query, announced_save
+from ..models import JSON
+from ..validation import MAX_LIMIT
+from .binding import MemoryBinding
+from .checkpointing import UNDUMPABLE, preserved_in_dumps, silence_dump_warnings
+from .errors import announced
 from .records import Labels, inside
-from .storage import MemweldStorage, not_ours
-from .store import Said
-from .task_parser import Turn
+from .storage import MemweldStorage, Said, not_ours
 
 __all__ = ["MemweldMemory"]
-
-_log = logging.getLogger("memweld.crewai")
 
 
 def _no_vectors(_texts: object) -> list[list[float]]:
     raise not_ours()
 
 
-@kept_in_dumps
+@preserved_in_dumps
 class MemweldMemory(CrewMemory):
     """A user's memory for ``Crew(memory=…)``, ``Agent(memory=…)`` and ``Flow(memory=…)``.
 
     It needs no LLM, no embedder and no key of CrewAI's. Before a task the memories that fit are put into the prompt,
     marked as data; after it, what the user said in the task is remembered; and the agents have CrewAI's own tools
     ``search_memory`` and ``save_to_memory`` over it. CrewAI's scopes are folders within the user's memory: memories
-    from elsewhere lie at the root, ``/``. Resetting it deletes the user's memories, and nobody else's.
+    from elsewhere lie at the root, ``/``. A reset deletes the user's memories, and no other's.
 
     Args:
         memory: One user's memory; or a backend, then the user is the one that ``memweld.user_scope`` names around the
             kickoff. Without one the kickoff fails with a `ConfigurationError`.
         said: What the user said in a task, given the task's description (or the input of ``Agent.kickoff``): a function
             that returns None for tasks in which the user said nothing. Without it the whole description counts.
-        capture: Whether what was said is remembered when a task is done.
-        budget: How many characters of memories a recall puts before a model at most.
-        kinds: Only these kinds of memories are recalled; all if not given.
         llm: A model of CrewAI's that extracts the facts of a finished task, such as the crew's own, or its name.
             Without one memweld's own LLM does (`memweld.connect`); without that what was said is kept as it is.
         root_scope: CrewAI's root scope: this object sees and writes only what lies in it.
         read_only: Nothing is written; the agents are not offered ``save_to_memory``.
-        on_error: When the store fails during recall or capture: ``warn`` logs it, and the crew goes on without memory,
-            as CrewAI's ways are; ``raise`` stops the crew with the error.
+        options: The options of `TurnOptions`: ``recall_limit``, ``recall_budget``, ``min_score``, ``recency``,
+            ``kinds``, ``capture``, ``infer``, ``on_error``. CrewAI itself says how many memories it wants (5 before a
+            task, 20 before a kickoff and in its search tool); ``recall_limit`` makes it fewer. With ``on_error="warn"``
+            the crew goes on without memory where the store fails, and the log ``memweld.crewai`` says so; ``"raise"``
+            stops the crew with the error.
 
     Raises:
         InvalidInputError: ``memory`` is neither a memory nor a backend, or an option breaks a rule.
     """
-
-    _on_error: OnError = PrivateAttr(default="warn")
 
     def __init__(
         self,
         memory: Memory | Backend,
         *,
         said: Said | None = None,
-        capture: bool = True,
-        budget: int = DEFAULT_BUDGET,
-        kinds: Kind | Sequence[Kind] | None = None,
+        llm: BaseLLM | str | None = None,
         root_scope: str | None = None,
         read_only: bool = False,
-        on_error: OnError = "warn",
-        llm: BaseLLM | str | None = None,
+        **options: Unpack[TurnKeywords],
     ) -> None:
-        validate_on_error(on_error)
-        storage = MemweldStorage(Whose(memory), said=said, capture=capture, budget=budget, kinds=kinds, llm=llm)
+        # What CrewAI's model cannot read is not worth another's time: it is kept as it was said.
+        options.setdefault("infer", None if llm is None else False)
+        options.setdefault("recall_limit", MAX_LIMIT)
+        storage = MemweldStorage(MemoryBinding(memory), TurnOptions(**options), said=said, llm=llm)
         super().__init__(
             storage=cast("Any", storage),
             embedder=_no_vectors,
@@ -89,28 +82,24 @@ class MemweldMemory(CrewMemory):
             root_scope=root_scope,
             read_only=read_only,
         )
-        self._on_error = on_error
 
     def model_post_init(self, context: Any, /) -> None:
         """What CrewAI's own does, and once more the silence about dumps."""
         super().model_post_init(context)
-        quieten(MemweldMemory)
+        silence_dump_warnings(MemweldMemory)
 
     def _dump(self) -> dict[str, JSON]:
         """What a checkpoint says of it: where memory is, whose, and the options."""
-        return {**self._store.dump(), "on_error": self._on_error}
+        return self._store.dump()
 
     def _load(self, dump: Mapping[str, Any], context: Any) -> None:
         """Become, out of CrewAI's own class, the memory that a checkpoint refers to."""
-        options = dict(dump)
-        on_error = options.pop("on_error", "warn")
-        fields = {"storage": MemweldStorage.load(options), "embedder": _no_vectors, "llm": UNDUMPABLE}
+        fields = {"storage": MemweldStorage.load(dump), "embedder": _no_vectors, "llm": UNDUMPABLE}
         cast("dict[str, Any]", self.__dict__).update(fields)
         self.model_post_init(context)
-        self._on_error = on_error
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> MemweldMemory:
-        # The store is shared by all copies. CrewAI's own version fails before Python 3.13 (1.15.30).
+        # All copies share the storage. CrewAI's own version fails before Python 3.13 (1.15.30).
         return self.model_copy()
 
     @property
@@ -148,9 +137,9 @@ class MemweldMemory(CrewMemory):
             MemweldError: What the memory raises.
         """
         if not _in_event_loop():
-            # In a loop this would stop everybody in it until other users' writes are done.
+            # In a loop this would stop all its tasks until the writes of other users are done.
             self.drain_writes()
-        with stopping_errors("Recall failed", self._on_error), announced_query(self, query, limit) as matches:
+        with announced("recall", self, self._store.failures, query=query, limit=limit, score_threshold=None) as results:
             found = self._store.recall(
                 query,
                 limit=limit,
@@ -159,7 +148,7 @@ class MemweldMemory(CrewMemory):
                 source=source,
                 include_private=include_private,
             )
-            matches.extend(found)
+            results["results"] = matches = cast("list[MemoryMatch]", found)
         return matches
 
     # writing
@@ -187,9 +176,7 @@ class MemweldMemory(CrewMemory):
         """
         if self.read_only:
             return None
-        labels = self._labels(
-            scope, root_scope, categories=categories, importance=importance, source=source, private=private
-        )
+        labels = self._labels(scope, root_scope, categories, importance, source=source, private=private)
         return next(iter(self._save([content], labels, metadata, agent_role)), None)
 
     def remember_many(  # noqa: PLR0917 - CrewAI's signature
@@ -207,32 +194,30 @@ class MemweldMemory(CrewMemory):
         """Keep several statements, or the finished task that `extract_memories` found.
 
         The write is done when the call returns; only inside a running event loop it goes on in a thread, so that it
-        blocks nobody. `drain_writes`, which a crew calls at its end, waits for it.
+        blocks no other task. `drain_writes`, which a crew calls at its end, waits for it.
 
         Returns:
             The records; an empty list if the write goes on, or if this memory is read-only.
         """
         if not contents or self.read_only:
             return []
-        labels = self._labels(
-            scope, root_scope, categories=categories, importance=importance, source=source, private=private
-        )
+        labels = self._labels(scope, root_scope, categories, importance, source=source, private=private)
         if not _in_event_loop():
             return self._save(contents, labels, metadata, agent_role)
         # Found now: when the write begins, the block that names the user may have ended.
-        memory = self._store.memory()
+        memory = self._store.resolve()
         self._submit_save(self._save_in_background, memory, contents, labels, metadata, agent_role)
         return []
 
     def extract_memories(self, content: str) -> list[str]:
-        """What is to be remembered of a text. Stores nothing.
+        """The statements in a text that are to be remembered. Stores nothing.
 
-        Of CrewAI's dump of a finished task this is what the user said, with the answer at hand for an LLM of memweld's,
+        Of CrewAI's text of a finished task this is what the user said, with the answer at hand for an LLM of memweld's,
         if one is configured; of any other text, the text.
         """
         turn = self._store.turn_in(content)
-        kept = content.strip() if turn is None else turn
-        return [kept] if kept else []
+        statement = content.strip() if turn is None else turn
+        return [statement] if statement else []
 
     def update(  # noqa: PLR0917 - CrewAI's signature
         self,
@@ -263,54 +248,43 @@ class MemweldMemory(CrewMemory):
         self,
         scope: str | None,
         root_scope: str | None,
-        *,
         categories: list[str] | None,
         importance: float | None,
-        source: str | None,
-        private: bool,
+        **fields: Any,
     ) -> Labels:
-        fields: dict[str, Any] = {
-            "scope": join_scope_paths(self.root_scope if root_scope is None else root_scope, scope),
-            "categories": categories or (),
-            "importance": self.default_importance if importance is None else importance,
-            "source": source,
-            "private": private,
-        }
-        return Labels.checked(fields)
+        fields["scope"] = join_scope_paths(self.root_scope if root_scope is None else root_scope, scope)
+        fields["importance"] = self.default_importance if importance is None else importance
+        return Labels.checked({**fields, "categories": categories or ()})
 
     def _save(
         self, contents: Sequence[str], labels: Labels, metadata: dict[str, Any] | None, agent_role: str | None
     ) -> list[MemoryRecord]:
-        records: list[MemoryRecord] = []
-        saved = announced_save(self, contents, metadata, agent_role)
-        with stopping_errors("Saving to memory failed", self._on_error), saved:
-            for content in contents:
-                if isinstance(content, Turn):
-                    records += self._store.capture(content, labels, metadata)
-                else:
-                    records.append(self._store.remember(content, labels, metadata))
-        return records
+        value = str(contents[0]) if len(contents) == 1 else f"{len(contents)} memories"
+        event = {"value": value, "metadata": metadata or {}, "agent_role": agent_role}
+        with announced("saving", self, self._store.failures, **event):
+            return [record for content in contents for record in self._store.remember(content, labels, metadata)]
 
     def _save_in_background(self, memory: Memory, *arguments: Any) -> None:
         try:
-            with self._store.pinned(memory):
+            with self._store.bound(memory):
                 self._save(*arguments)
-        except Exception as error:  # noqa: BLE001 - there is nobody to raise to
-            _log.error("What a crew said could not be kept for %s: %s", memory.scope, error)
+        except Exception as error:  # noqa: BLE001 - no caller waits
+            failures = self._store.failures
+            failures.logger.error("What a crew said could not be kept for %s: %s", memory.scope, error)
 
     # for async code: CrewAI's own versions of these block the event loop
 
     async def arecall(self, query: str, *args: Any, **kwargs: Any) -> list[MemoryMatch]:
         """The same as `recall`, in a thread."""
-        return await asyncio.to_thread(self.recall, query, *args, **kwargs)
+        return await in_thread(functools.partial(self.recall, query, *args, **kwargs))
 
     async def aremember(self, content: str, *args: Any, **kwargs: Any) -> MemoryRecord | None:
         """The same as `remember`, in a thread."""
-        return await asyncio.to_thread(self.remember, content, *args, **kwargs)
+        return await in_thread(functools.partial(self.remember, content, *args, **kwargs), slow=True)
 
     async def aremember_many(self, contents: list[str], *args: Any, **kwargs: Any) -> list[MemoryRecord]:
         """The same as `remember_many`, in a thread; the write is done when it returns."""
-        return await asyncio.to_thread(self.remember_many, contents, *args, **kwargs)
+        return await in_thread(functools.partial(self.remember_many, contents, *args, **kwargs), slow=True)
 
 
 def _in_event_loop() -> bool:

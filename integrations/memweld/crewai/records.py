@@ -16,13 +16,22 @@ from ..memory.recall import CLOSING, OPENING, format_memory, recall_block
 from ..models import JSON, Hit, MemoryItem
 from ..tools import arguments_error
 
-__all__ = ["Labels", "RecalledMatch", "as_record", "inside", "labels_of", "marked_matches", "naive_utc"]
+__all__ = [
+    "Labels",
+    "RecalledMatch",
+    "as_record",
+    "has_category",
+    "inside",
+    "labels_of",
+    "marked_matches",
+    "naive_utc",
+]
 
 _KEY = "crewai"
 
 
 class Labels(BaseModel):
-    """What CrewAI says of a record beside its text. Kept with the memory under one key of its metadata.
+    """The fields of CrewAI's record beside its text, under one key of the memory's metadata.
 
     Attributes:
         scope: CrewAI's path (``/crew/research``), a folder within the user's memory; it decides nothing about users.
@@ -69,7 +78,7 @@ def as_record(item: MemoryItem) -> MemoryRecord:
     """A memory item, from whatever framework, as CrewAI's record. Unlabelled ones lie at the root."""
     metadata = dict(item.metadata)
     labels = Labels()
-    # Others may use the key for something else; that is theirs, and must not spoil the recall.
+    # Another program may use the key for something else, which must not spoil the recall.
     with contextlib.suppress(ValidationError):
         labels = Labels.model_validate(metadata.get(_KEY, {}))
         metadata.pop(_KEY, None)
@@ -99,8 +108,13 @@ def naive_utc(moment: datetime) -> datetime:
 
 def inside(path: str, prefix: str | None) -> bool:
     """Whether a scope path lies in another, by whole segments: ``/user/10`` is not in ``/user/1``."""
-    wanted = normalize_scope_path(prefix or "/")
-    return wanted in ("/", path) or path.startswith(wanted + "/")
+    folder = normalize_scope_path(prefix or "/")
+    return folder in ("/", path) or path.startswith(folder + "/")
+
+
+def has_category(record: MemoryRecord, categories: Sequence[str] | None) -> bool:
+    """Whether the record has one of the categories; True where none is asked for."""
+    return not categories or not set(categories).isdisjoint(record.categories)
 
 
 class RecalledMatch(MemoryMatch):
@@ -123,8 +137,8 @@ class RecalledMatch(MemoryMatch):
 def marked_matches(hits: Sequence[Hit], *, budget: int) -> list[RecalledMatch]:
     """The hits as matches, as many as fit into ``budget`` characters; the first is cut to fit.
 
-    CrewAI joins what ``format`` returns, and its search tool leaves out a match that an earlier query found. So each
-    match is a whole block; the notice that it is data, not instructions, stands in the first.
+    CrewAI joins the results of ``format``, and its search tool leaves out a match that an earlier query found. So each
+    match is a whole block; the first has the notice that it is data, not instructions.
     """
     matches: list[RecalledMatch] = []
     room = budget

@@ -1,26 +1,50 @@
-"""CrewAI's storage backend over a user's memory: what its listings, resets and scope views work on."""
+"""CrewAI's storage backend over one user's memory: recall, capture, listings and resets, always within that user."""
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
+import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
+from crewai import LLM
+from crewai.hooks.dispatch import HookAborted
+from crewai.llms.base_llm import BaseLLM
+from crewai.memory.analyze import extract_memories_from_content
 from crewai.memory.types import MemoryRecord, ScopeInfo
 from crewai.memory.utils import normalize_scope_path
+from typing_extensions import Self
 
-from ..errors import ConfigurationError, MemweldError
+from ..adapters.binding import bind_user
+from ..adapters.capture import TurnCapture
+from ..adapters.failures import FailurePolicy
+from ..adapters.options import TurnOptions
+from ..adapters.saved_config import SavedMemory
+from ..errors import ConfigurationError, MemoryNotFoundError, MemweldError
+from ..memory.asynchronous import in_thread
+from ..memory.memory import Memory
+from ..memory.recall import recall_query
+from ..models import JSON, ChatMessage, Hit, MemoryItem
+from ..validation import MAX_LIMIT, validate_limit
+from .binding import MemoryBinding
 from .errors import stopping
-from .records import inside, naive_utc
-from .store import UserStore, has_category
+from .records import Labels, RecalledMatch, as_record, has_category, inside, labels_of, marked_matches, naive_utc
+from .task_parser import Turn, parse_turn, without_history
 
-__all__ = ["MemweldStorage", "not_ours"]
+__all__ = ["MemweldStorage", "Said", "not_ours"]
+
+Said: TypeAlias = Callable[[str], "str | None"]
+"""From a task's description (or a kickoff's input) to what the user said in it; None where the user said nothing."""
+
+_logger = logging.getLogger("memweld.crewai")
+
+_PAGE = 1_000
 
 
 def not_ours() -> MemweldError:
-    """The error of a storage whose memory is none of ours."""
+    """The error of a storage under a memory of CrewAI's own class."""
     return stopping(
         ConfigurationError(
             "CrewAI turned this MemweldMemory into a memory of its own class, which cannot serve it; "
@@ -29,11 +53,177 @@ def not_ours() -> MemweldError:
     )
 
 
-class MemweldStorage(UserStore):
-    """A `StorageBackend` that is bounded to one user, or to the current user on a backend."""
+class MemweldStorage:
+    """A `StorageBackend` that is bounded to one user, or to the current user on a backend.
+
+    Scope paths are folders in that user's memory, and an id of another user's memory does not exist.
+
+    Args:
+        binding: Finds the memory.
+        options: The options of the memory.
+        said: What the user said in a task's description; all of it, if not given.
+        llm: A model of CrewAI's that extracts facts from finished tasks, in place of memweld's own LLM.
+    """
+
+    def __init__(
+        self,
+        binding: MemoryBinding,
+        options: TurnOptions,
+        *,
+        said: Said | None = None,
+        llm: BaseLLM | str | None = None,
+    ) -> None:
+        self.options = options
+        self.failures = FailurePolicy(options.on_error, _logger, passing=(HookAborted,))
+        self._binding = binding
+        self._said = said or without_history
+        self._llm = llm
+        # `announced` decides which errors stop a crew.
+        self._capture = TurnCapture(options, FailurePolicy("raise", _logger))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._binding!r}>"
+
+    # checkpoints
+
+    def dump(self) -> dict[str, JSON]:
+        """What a checkpoint says of it. It cannot hold functions and models: it says only that there were some."""
+        return {
+            "source": self._binding.saved.model_dump(exclude_none=True),
+            "options": self.options.dump(),
+            "llm": self._llm if isinstance(self._llm, str) else None,
+            "lost": [name for name, is_lost in self._undumpable() if is_lost],
+        }
+
+    def _undumpable(self) -> list[tuple[str, bool]]:
+        return [
+            ("said", self._said is not without_history),
+            ("llm", self._llm is not None and not isinstance(self._llm, str)),
+        ]
+
+    @classmethod
+    def load(cls, dump: Mapping[str, Any]) -> Self:
+        """The storage that `dump` wrote down."""
+        lost: list[str] = dump.get("lost", [])
+        options: dict[str, Any] = dict(dump["options"])
+        if lost:
+            _logger.warning(
+                "A checkpoint cannot hold %s of a MemweldMemory%s; give the restored crew or agent a new one.",
+                " and ".join(f"{name}=" for name in lost),
+                ", so nothing is captured" if "said" in lost else "",
+            )
+        if "said" in lost:
+            # Without it, the text of a prompt would count as the user's.
+            options["capture"] = False
+        binding = MemoryBinding(SavedMemory.model_validate(dump["source"]))
+        return cls(binding, TurnOptions.load(options), llm=dump["llm"])
+
+    # recall and capture
+
+    def resolve(self) -> Memory:
+        """The memory of the user that this call is for.
+
+        Raises:
+            ConfigurationError: A backend was given and no user is named.
+        """
+        return self._binding.resolve()
+
+    def bound(self, memory: Memory) -> contextlib.AbstractContextManager[None]:
+        """Work for the user of this memory inside the block."""
+        return bind_user(self._binding.source, memory)
+
+    def recall(
+        self,
+        query: str,
+        *,
+        limit: int,
+        scope: str | None = None,
+        categories: Sequence[str] | None = None,
+        source: str | None = None,
+        include_private: bool = False,
+    ) -> list[RecalledMatch]:
+        """The memories that fit, best first, marked as data; at most ``limit``, and no more than the budget holds."""
+        memory = self.resolve()
+        limit = min(validate_limit(limit), self.options.recall_limit)
+        text = recall_query(self._said(query) or query)
+        if not text or not limit:
+            return []
+
+        def fits(item: MemoryItem) -> bool:
+            record = as_record(item)
+            if record.private and not include_private and (source is None or record.source != source):
+                return False
+            return inside(record.scope, scope) and has_category(record, categories)
+
+        return marked_matches(self._hits(memory, text, limit, fits), budget=self.options.recall_budget)
+
+    def _hits(self, memory: Memory, query: str, limit: int, fits: Callable[[MemoryItem], bool]) -> list[Hit]:
+        requested = limit
+        while True:
+            found = memory.search(query, limit=requested, **self.options.search)
+            hits = [hit for hit in found if fits(hit)]
+            if len(hits) >= limit or len(found) < requested or requested == MAX_LIMIT:
+                return hits[:limit]
+            requested = min(requested * 8, MAX_LIMIT)
+
+    def turn_in(self, content: str) -> Turn | None:
+        """The turn that CrewAI's text holds; None if it is any other text. An empty turn has nothing to keep."""
+        turn = parse_turn(content)
+        if turn is None:
+            return None
+        said = self._said(turn) if turn and self.options.captures else None
+        return Turn((said or "").strip(), answer=turn.answer, agent=turn.agent)
+
+    def remember(self, content: str, labels: Labels, metadata: dict[str, Any] | None) -> list[MemoryRecord]:
+        """Keep a statement as it stands, and of a `Turn` its facts. An equal one is kept once, and comes back."""
+        memory, labelled = self.resolve(), labels.metadata(metadata)
+        if not isinstance(content, Turn):
+            # A program or a model has made the statement: there is nothing left to extract from it.
+            return [as_record(item) for item in memory.add(content, metadata=labelled, infer=False)]
+        if self._llm is not None and (facts := _extract(content, self._llm)) is not None:
+            added = (memory.add(fact, metadata=labelled, infer=False) for fact in facts)
+            return [as_record(item) for items in added for item in items]
+        turn = [ChatMessage(role="user", content=str(content))]
+        if content.answer:
+            turn.append(ChatMessage(role="assistant", content=content.answer))
+        items = self._capture.end(memory, turn, session_id=None, keep="facts", metadata=labelled)
+        return [as_record(item) for item in items or ()]
+
+    # records
+
+    def _records(self, ids: Sequence[str] | None = None) -> Iterator[MemoryRecord]:
+        """The user's memories, oldest first; with ids, those of them that the user has."""
+        memory = self.resolve()
+        if ids is None:
+            after: str | None = None
+            while page := memory.all(limit=_PAGE, after=after):
+                yield from map(as_record, page)
+                after = page[-1].id
+            return
+        for memory_id in dict.fromkeys(ids):
+            with contextlib.suppress(MemoryNotFoundError):
+                yield as_record(memory.get(memory_id))
+
+    def _within(self, scope: str | None) -> list[MemoryRecord]:
+        return [record for record in self._records() if inside(record.scope, scope)]
+
+    def get_record(self, record_id: str) -> MemoryRecord | None:
+        """The memory with this id, or None where the user has none."""
+        return next(self._records([record_id]), None)
+
+    def replace(self, record: MemoryRecord) -> MemoryRecord:
+        """Change text, labels and metadata of a memory.
+
+        Raises:
+            MemoryNotFoundError: The user has none with this id.
+        """
+        metadata = labels_of(record).metadata(record.metadata)
+        return as_record(self.resolve().update(record.id, record.content, metadata=metadata))
+
+    # CrewAI's protocol
 
     def save(self, *_: Any, **__: Any) -> None:
-        """Refused: only CrewAI's own `Memory` calls it, and it would store what its model made of the text.
+        """Refuse: only CrewAI's own `Memory` calls it, and it would store what its model made of the text.
 
         Raises:
             ConfigurationError: Always.
@@ -41,12 +231,16 @@ class MemweldStorage(UserStore):
         raise not_ours()
 
     def search(self, *_: Any, **__: Any) -> list[tuple[MemoryRecord, float]]:
-        """Refused: only CrewAI's own `Memory` calls it, with a vector in place of the query.
+        """Refuse: only CrewAI's own `Memory` calls it, with a vector in place of the query.
 
         Raises:
             ConfigurationError: Always.
         """
         raise not_ours()
+
+    def update(self, record: MemoryRecord) -> None:
+        """The same as `replace`."""
+        self.replace(record)
 
     def delete(
         self,
@@ -59,34 +253,22 @@ class MemweldStorage(UserStore):
         """Delete the user's memories that meet all criteria, or all of them where there is no criterion; how many."""
         narrowed = categories or older_than or metadata_filter or record_ids is not None
         if not narrowed and inside("/", scope_prefix):
-            return self.clear()
-        limit = None if older_than is None else naive_utc(older_than)
+            return self.resolve().clear()
+        before = None if older_than is None else naive_utc(older_than)
         doomed = [
             record.id
-            for record in self.records(record_ids)
+            for record in self._records(record_ids)
             if inside(record.scope, scope_prefix)
             and has_category(record, categories)
-            and _has_metadata(record, metadata_filter)
-            and (limit is None or record.created_at < limit)
+            and all(record.metadata.get(key) == value for key, value in (metadata_filter or {}).items())
+            and (before is None or record.created_at < before)
         ]
+        deleted = 0
         for memory_id in doomed:
-            self.remove(memory_id)
-        return len(doomed)
-
-    def update(self, record: MemoryRecord) -> None:
-        """Replace text, labels and metadata of a memory.
-
-        Raises:
-            MemoryNotFoundError: The user has none with this id.
-        """
-        self.replace(record)
-
-    def get_record(self, record_id: str) -> MemoryRecord | None:
-        """The memory with this id, or None where the user has none."""
-        return next(self.records([record_id]), None)
-
-    def _within(self, scope: str | None) -> list[MemoryRecord]:
-        return [record for record in self.records() if inside(record.scope, scope)]
+            with contextlib.suppress(MemoryNotFoundError):  # another process was faster
+                self.resolve().delete(memory_id)
+                deleted += 1
+        return deleted
 
     def list_records(self, scope_prefix: str | None = None, limit: int = 200, offset: int = 0) -> list[MemoryRecord]:
         """Memories in a scope, newest first."""
@@ -121,21 +303,32 @@ class MemweldStorage(UserStore):
         return len(self._within(scope_prefix))
 
     def reset(self, scope_prefix: str | None = None) -> None:
-        """Delete the memories in a scope; None: every memory of the user, and of nobody else."""
+        """Delete the memories in a scope; None: every memory of the user, and of no other."""
         self.delete(scope_prefix=scope_prefix)
 
     async def asave(self, records: list[MemoryRecord]) -> None:
-        """The same as `save`, in a thread."""
-        await asyncio.to_thread(self.save, records)
+        """The same as `save`."""
+        self.save(records)
 
     async def asearch(self, *args: Any, **kwargs: Any) -> list[tuple[MemoryRecord, float]]:
-        """The same as `search`, in a thread."""
-        return await asyncio.to_thread(self.search, *args, **kwargs)
+        """The same as `search`."""
+        return self.search(*args, **kwargs)
 
     async def adelete(self, *args: Any, **kwargs: Any) -> int:
         """The same as `delete`, in a thread."""
-        return await asyncio.to_thread(self.delete, *args, **kwargs)
+        return await in_thread(lambda: self.delete(*args, **kwargs))
 
 
-def _has_metadata(record: MemoryRecord, wanted: Mapping[str, Any] | None) -> bool:
-    return all(record.metadata.get(key) == value for key, value in (wanted or {}).items())
+def _extract(turn: Turn, llm: BaseLLM | str) -> list[str] | None:
+    """What a model of CrewAI's finds worth keeping in a turn; None if its answer is of no use."""
+    content = f"User: {turn}\nAssistant: {turn.answer}"
+    try:
+        model = LLM(model=llm) if isinstance(llm, str) else llm
+        found = extract_memories_from_content(content, model)
+    except HookAborted:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a model's client raises, nothing that was said is lost
+        _logger.warning("CrewAI's model cannot extract, what the user said is kept as it is: %s", error)
+        return None
+    # CrewAI 1.15 answers with the text itself where the model failed.
+    return None if found == [content] else [fact.strip() for fact in found if fact.strip()]

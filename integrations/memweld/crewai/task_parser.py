@@ -1,21 +1,15 @@
-"""What was said in a task: read back from the text that CrewAI hands to a memory when an agent has finished."""
+"""The turn in the text that CrewAI hands to a memory when an agent has finished a task or a kickoff."""
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from crewai.utilities.i18n import I18N_DEFAULT
 
 __all__ = ["Turn", "parse_turn", "without_history"]
 
-# CrewAI 1.15 flattens the turn into one string, in `BaseAgentExecutor._save_to_memory` and in
-# `Agent._save_kickoff_to_memory`. What was said ends at the first lines that can be meant: an answer that imitates
-# them, copied from a web page perhaps, never becomes the user's words. A user may paste single ones of the lines.
-_AGENT = r"\nAgent: (?P<agent>(?:(?!\n(?:Agent|Expected result|Result): ).)*)"
-_TASK = re.compile(
-    rf"Task: (?P<said>.*?){_AGENT}\nExpected result: (?P<expected>.*?)\nResult: (?P<answer>.*)", re.DOTALL
-)
-_KICKOFF = re.compile(rf"Input: (?P<said>.*?){_AGENT}\nResult: (?P<answer>.*)", re.DOTALL)
+_MARK = re.compile(r"\n(Agent|Expected result|Result): ")
 
 
 class Turn(str):
@@ -42,15 +36,27 @@ class Turn(str):
 def parse_turn(content: str) -> Turn | None:
     """The turn in CrewAI's text; None if the text is none.
 
-    A task that one agent delegates to another is a turn in which the user said nothing: an empty one.
+    CrewAI 1.15 writes the lines ``Task:``, ``Agent:``, ``Expected result:`` and ``Result:`` in
+    `BaseAgentExecutor._save_to_memory`, and ``Input:``, ``Agent:`` and ``Result:`` in `Agent._save_kickoff_to_memory`.
+    The user's words end at the first lines that can be meant: an answer that imitates them, copied from a web page
+    perhaps, never becomes the user's words. A user may paste single ones of the lines. In a task that one agent
+    delegates to another the user says nothing.
     """
-    found = _TASK.fullmatch(content) or _KICKOFF.fullmatch(content)
-    if found is None:
+    head, separator, body = content.partition(": ")
+    behind_agent = {"Task": "Expected result", "Input": "Result"}.get(head)
+    if not separator or behind_agent is None:
         return None
-    parts = found.groupdict()
-    delegated = parts.get("expected") == I18N_DEFAULT.slice("manager_request")
-    said = "" if delegated else without_history(parts["said"])
-    return Turn(said.strip(), answer=parts["answer"].strip(), agent=parts["agent"].strip())
+    marks = list(_MARK.finditer(body))
+    for place, (mark, following) in enumerate(itertools.pairwise(marks)):
+        if (mark[1], following[1]) == ("Agent", behind_agent):
+            result = next((later for later in marks[place + 1 :] if later[1] == "Result"), None)
+            if result is None:
+                return None
+            delegated = body[following.end() : result.start()] == I18N_DEFAULT.slice("manager_request")
+            said = "" if delegated and result is not following else without_history(body[: mark.start()])
+            agent, answer = body[mark.end() : following.start()], body[result.end() :]
+            return Turn(said.strip(), answer=answer.strip(), agent=agent.strip())
+    return None
 
 
 def without_history(description: str) -> str:

@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING
 
 from ..lazy import lazy_exports
 from .answers import as_utc, item_data
-from .preferences import SetPreference
 from .registry import DEFAULT_TOOLSETS, TOOLS, TOOLSETS, select_tools
 from .run import Answer, MemoryTool, Toolset, arguments_error
-from .state import SetState
 
 if TYPE_CHECKING:
     from ..adapters.functions import memory_functions
@@ -25,8 +23,6 @@ __all__ = [
     "TOOLSETS",
     "Answer",
     "MemoryTool",
-    "SetPreference",
-    "SetState",
     "Toolset",
     "arguments_error",
     "as_utc",

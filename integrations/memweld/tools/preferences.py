@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from ..memory.memory import Memory
 from .answers import shown
-from .run import Answer, Arguments, tool
+from .run import Answer, AnyValue, Arguments, tool
 
-__all__ = ["PREFERENCES_TOOLS", "SetPreference"]
+__all__ = ["PREFERENCES_TOOLS"]
 
 
 class GetPreferences(Arguments):
@@ -21,7 +21,7 @@ class SetPreference(Arguments):
     """Arguments of ``set_preference``."""
 
     key: str = Field(description="A short name, such as theme or diet.")
-    value: JsonValue = Field(description="What is preferred: text, number, true or false, list or object.")
+    value: AnyValue = Field(description="What is preferred: text, number, true or false, or a list of texts.")
 
 
 def _get_preferences(memory: Memory, arguments: GetPreferences) -> Answer:

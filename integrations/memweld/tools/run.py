@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, WithJsonSchema
 
 from ..errors import InvalidInputError
 from ..memory.memory import Memory
 from ..models import JSON
 
-__all__ = ["Answer", "Arguments", "MemoryTool", "Message", "Toolset", "arguments_error", "tool"]
+__all__ = ["Answer", "AnyValue", "Arguments", "MemoryTool", "Message", "Toolset", "arguments_error", "tool"]
 
 Toolset: TypeAlias = Literal["memory", "preferences", "tasks", "state", "history"]
 
@@ -98,6 +98,23 @@ class Arguments(BaseModel):
     """The arguments of a tool; unknown ones are refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+# Providers refuse a strict schema that leaves a type open, or an object whose fields it does not name. Only the schema
+# that a model sees is narrower: a tool takes any JSON value.
+AnyValue: TypeAlias = Annotated[
+    JsonValue,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "number"},
+                {"type": "boolean"},
+                {"type": "array", "items": {"type": "string"}},
+            ]
+        }
+    ),
+]
 
 
 class Message(Arguments):

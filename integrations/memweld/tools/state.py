@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from ..memory.memory import Memory
 from .answers import numbered, shown
-from .run import Answer, Arguments, tool
+from .run import Answer, AnyValue, Arguments, tool
 
 __all__ = ["STATE_TOOLS"]
 
@@ -26,7 +26,7 @@ class StateKey(StateKeys):
 class SetState(StateKey):
     """Arguments of ``set_state``."""
 
-    value: JsonValue = Field(description="What to keep: text, number, true or false, list, object or null.")
+    value: AnyValue = Field(description="What to keep: text, number, true or false, or a list of texts.")
 
 
 def _set_state(memory: Memory, arguments: SetState) -> Answer:

@@ -119,7 +119,7 @@ def test_a_restored_memory_is_still_its_users(backend: Backend, tmp_path: Path, 
     ana, bob = backend.user("ana"), backend.user("bob")
     ana.add("My bees are black")
     bob.add("My bees are blue")
-    options: Any = {"budget": 500, "kinds": ["item"], "root_scope": "/", "on_error": "raise"}
+    options: Any = {"recall_budget": 500, "kinds": ["item"], "root_scope": "/", "on_error": "raise"}
     memory = MemweldMemory(ana, **options)
     interrupt(make_crew(crew=memory) if level == "crew" else make_crew(agent=memory), tmp_path)
     before = texts(ana)
@@ -128,7 +128,8 @@ def test_a_restored_memory_is_still_its_users(backend: Backend, tmp_path: Path, 
     assert all(type(memory) is MemweldMemory for memory in memories)
     (memory,) = {id(memory): memory for memory in memories[:1]}.values()
     assert isinstance(memory, MemweldMemory)
-    assert memory.model_dump(mode="json")["storage"]["memweld"].items() >= {"budget": 500, "on_error": "raise"}.items()
+    dumped = memory.model_dump(mode="json")["storage"]["memweld"]["options"]
+    assert dumped == {"recall_limit": 10_000, "recall_budget": 500, "kinds": ["item"], "on_error": "raise"}
     assert crew.tasks[0].output is not None
     assert crew.tasks[1].output is None
     with memweld.user_scope("bob"):

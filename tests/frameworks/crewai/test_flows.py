@@ -40,6 +40,7 @@ from memweld import Backend, ChatMessage, ConfigurationError, InvalidInputError,
 from memweld.autogen import MemweldChatCompletionContext
 from memweld.crewai import MemweldFlowPersistence, loading_with
 from memweld.langchain import MemweldChatMessageHistory
+from memweld.memory.transcript import INTERRUPTED
 from memweld.testing import HashEmbedder
 from memweld.testing.crewai import ScriptedLLM
 
@@ -386,7 +387,7 @@ def test_what_others_say_during_a_turn_is_not_lost(ana: Memory) -> None:
     assert [message["content"] for message in (states.load_state("s1") or {})["messages"]] == ["one", "yes", "two"]
 
 
-def test_calls_that_nobody_answered_are_not_shown_to_a_model(ana: Memory) -> None:
+def test_a_call_without_a_result_gets_one_for_the_model_alone(ana: Memory) -> None:
     call = {"name": "count", "args": {}, "id": "c1"}
     MemweldChatMessageHistory(ana, "s1").add_messages(
         [
@@ -396,15 +397,14 @@ def test_calls_that_nobody_answered_are_not_shown_to_a_model(ana: Memory) -> Non
             AIMessage("", tool_calls=[call]),
         ]
     )
-    flow, model = chat(MemweldFlowPersistence(ana), "Sorry")
-    flow.handle_turn("And?", session_id="s1")
-    shown = [message for message in model.calls[0].messages if message["role"] != "system"]
-    assert shown == [
-        {"role": "user", "content": "Count"},
-        {"role": "assistant", "content": "I count"},
-        {"role": "user", "content": "And?"},
-    ]
-    assert len(ana.history("s1").messages()) == 6
+    for turn in range(2):
+        flow, model = chat(MemweldFlowPersistence(ana), "Sorry")
+        flow.handle_turn("And?", session_id="s1")
+        shown = [message for message in model.calls[0].messages if message["role"] != "system"]
+        answered = ["user", "assistant", "tool", "assistant", "tool", "user"]
+        assert [message["role"] for message in shown] == answered + ["assistant", "user"] * turn
+        assert [message["content"] for message in shown if message["role"] == "tool"] == [INTERRUPTED] * 2
+        assert len(ana.history("s1").messages()) == 6 + 2 * turn
 
 
 @pytest.mark.parametrize("shape", ["model", "dict"])

@@ -203,7 +203,7 @@ def test_a_strangers_error_shows_its_type_only(backend: Backend, monkeypatch: py
     (tool,) = memory_tools(backend.user("ana"), ["search_memories"])
     failure = tool.run(query="bees")
     assert isinstance(failure, ToolFailure)
-    assert failure.message == "The memory failed with RuntimeError"
+    assert failure.message == "Internal error in search_memories: RuntimeError"
 
 
 class Restored(BaseModel):
