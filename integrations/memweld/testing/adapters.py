@@ -19,8 +19,10 @@ from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import pytest
 
-from .. import Backend, ChatMessage, Memory, MemweldError, connect
+from .. import Backend, ChatMessage, InvalidInputError, Memory, MemweldError, ToolCall, connect
+from ..memory.transcript import INTERRUPTED
 from ..tools import TOOLS, TOOLSETS, MemoryTool, select_tools
+from .broken import BrokenMemory
 from .embedding import HashEmbedder
 
 __all__ = ["AdapterDriver", "AdapterSuite", "Mode", "ToolReply", "Turn"]
@@ -61,6 +63,13 @@ class AdapterDriver(Protocol):
         modes: Which ways of running the framework has: ``sync``, ``async`` or both.
         has_turns: Whether agents have automatic recall and capture (`run_turn`); False for bare tool protocols.
         has_history: Whether the adapter keeps chat sessions (`run_turn` with a session, `read_session`).
+
+    Some abilities are optional. A driver that has one declares it, and the suite asks for more:
+
+    - ``options``: the names of those `memweld.adapters.options.TurnOptions` that its ``run_turn`` takes as further
+      keyword arguments, in an adapter object of its own for each call.
+    - ``keeps_failed_turns``: ``run_turn`` takes an exception as ``reply``, which the model raises; the user's words
+      are kept all the same.
     """
 
     modes: tuple[Mode, ...]
@@ -122,6 +131,17 @@ class AdapterSuite:
     def _needs_turns(self) -> None:
         if not self.driver.has_turns:
             pytest.skip("this adapter offers tools only")
+
+    def _needs_options(self, *names: str) -> None:
+        self._needs_turns()
+        if missing := set(names) - set(getattr(self.driver, "options", ())):
+            pytest.skip(f"the driver takes no {', '.join(sorted(missing))}")
+
+    def _turn(self, memory: Memory, text: str, *, session_id: str | None = None, **options: Any) -> Turn:
+        """One turn with options, in the first mode."""
+        self._needs_options(*options)
+        driver: Any = self.driver
+        return driver.run_turn(memory, text, "Noted.", session_id=session_id, mode=driver.modes[0], **options)
 
     def _needs_history(self) -> None:
         if not self.driver.has_history:
@@ -192,6 +212,29 @@ class AdapterSuite:
             assert self.driver.call_tool(ana, "search_memories", {"query": "   "}, mode).is_error
         assert bob.get(theirs).text == "Bob's safe opens with 4711"
 
+    def test_null_means_left_out(self, ana: Memory) -> None:
+        """Models write null for an argument that they leave out; a value may be null itself."""
+        ana.add("Ana keeps bees")
+        for mode in self.driver.modes:
+            found = self.driver.call_tool(ana, "search_memories", {"query": "bees", "limit": None}, mode)
+            assert "Ana keeps bees" in found.text
+            assert not found.is_error
+
+    def test_a_foreign_error_is_told_by_its_type(self, ana: Memory) -> None:
+        """The words of a foreign exception may hold secrets: no model reads them."""
+        for mode in self.driver.modes:
+            reply = self.driver.call_tool(BrokenMemory(ana, "wrong"), "search_memories", {"query": "bees"}, mode)
+            assert reply.is_error
+            assert "ZeroDivisionError" in reply.text
+            assert "secret detail" not in reply.text
+
+    def test_a_store_that_is_gone_is_an_error_of_the_tool(self, ana: Memory) -> None:
+        """The model reads that the memory cannot be reached, and the run goes on."""
+        for mode in self.driver.modes:
+            reply = self.driver.call_tool(BrokenMemory(ana, "search"), "search_memories", {"query": "bees"}, mode)
+            assert reply.is_error
+            assert "The store is gone" in reply.text
+
     def test_a_spoofed_identity_is_not_obeyed(self, ana: Memory, bob: Memory) -> None:
         """An argument that names another user changes nothing: refused or ignored."""
         spoofed = {"messages": [{"role": "user", "content": "spoofed fact"}], "user_id": "bob"}
@@ -261,6 +304,71 @@ class AdapterSuite:
         with pytest.raises(MemweldError):
             self.driver.run_turn_as(backend, None, "What is in the garden?", "Nothing.")
 
+    def test_a_question_is_no_memory(self, ana: Memory) -> None:
+        """Facts are what the user says of the world."""
+        self._needs_turns()
+        for mode in self.driver.modes:
+            self.driver.run_turn(ana, "Where do I live?", "In Porto.", session_id=None, mode=mode)
+        assert ana.all() == []
+
+    def test_the_same_words_are_one_memory(self, ana: Memory) -> None:
+        """A retry doubles nothing."""
+        self._needs_turns()
+        for mode in (*self.driver.modes, *self.driver.modes):
+            self.driver.run_turn(ana, "I live in Porto", "How nice!", session_id=None, mode=mode)
+        assert [item.text for item in ana.all()] == ["I live in Porto"]
+
+    @pytest.mark.parametrize("method", ["search", "capture"])
+    def test_a_store_that_is_gone_ends_no_run(self, ana: Memory, method: str) -> None:
+        """Recall and capture fail, and the agent answers without them."""
+        self._needs_turns()
+        for mode in self.driver.modes:
+            broken = BrokenMemory(ana, method)
+            turn = self.driver.run_turn(broken, "I live in Porto", "How nice!", session_id=None, mode=mode)
+            assert "How nice!" in turn.reply
+
+    @pytest.mark.parametrize("method", ["search", "capture"])
+    def test_a_store_that_is_gone_may_end_the_run(self, ana: Memory, method: str) -> None:
+        """With ``on_error="raise"`` the error comes out."""
+        with pytest.raises(MemweldError, match="The store is gone"):
+            self._turn(BrokenMemory(ana, method), "I live in Porto", on_error="raise")
+
+    def test_recall_has_limits(self, ana: Memory) -> None:
+        """How many memories, how many characters, how well they fit, and of which kinds."""
+        for number in range(3):
+            ana.add(f"Bees live in my hive {number}")
+        found = "Where do my bees live in?"
+        assert self._turn(ana, found, recall_limit=2, capture=False).seen.count("Bees live in my hive") == 2
+        for none in ({"recall_limit": 0}, {"min_score": 1.0}, {"kinds": "preference"}):
+            assert "Bees live in" not in self._turn(ana, found, capture=False, **none).seen
+        assert "Bees live in my hive" not in self._turn(ana, found, recall_budget=20, capture=False).seen
+        for wrong in ({"recall_limit": -1}, {"min_score": 2}, {"capture": "later"}, {"on_error": "ignore"}):
+            with pytest.raises(InvalidInputError, match=next(iter(wrong))):
+                self._turn(ana, found, **wrong)
+
+    def test_capture_can_be_left_out_or_follow(self, ana: Memory) -> None:
+        """Off: no facts. In the background: they follow."""
+        self._turn(ana, "I live in Porto", capture=False)
+        assert ana.all() == []
+        self._turn(ana, "I live in Faro", capture="background")
+        assert ana.flush(60)
+        assert [item.text for item in ana.all()] == ["I live in Faro"]
+
+    def test_a_failing_run_keeps_what_the_user_said(self, ana: Memory) -> None:
+        """The model's error comes out, and the user's words stay."""
+        self._needs_turns()
+        if not getattr(self.driver, "keeps_failed_turns", False):
+            pytest.skip("the framework tells an adapter nothing of a run that fails")
+        driver: Any = self.driver
+        for mode in self.driver.modes:
+            session = f"{mode}-failing" if self.driver.has_history else None
+            text, error = f"I moved to a {mode} houseboat", RuntimeError("the model is down")
+            with pytest.raises(Exception, match="the model is down"):
+                driver.run_turn(ana, text, error, session_id=session, mode=mode)
+            assert text in [item.text for item in ana.all()]
+            if session is not None:
+                assert [message.text for message in ana.history(session).messages()] == [text]
+
     # sessions
 
     def test_a_session_is_kept(self, ana: Memory, bob: Memory) -> None:
@@ -294,3 +402,55 @@ class AdapterSuite:
         turn = self.driver.run_turn(ana, "When?", "At nine", session_id="elsewhere", mode=self.driver.modes[0])
         assert "My train leaves at nine" in turn.seen
         assert len(ana.history("elsewhere").messages()) == 4
+
+    def test_a_session_belongs_to_its_user(self, ana: Memory, bob: Memory) -> None:
+        """The same id is another session for another user."""
+        self._needs_history()
+        mode = self.driver.modes[0]
+        self.driver.run_turn(ana, "My train leaves at nine", "Noted", session_id="s", mode=mode)
+        turn = self.driver.run_turn(bob, "When?", "No idea", session_id="s", mode=mode)
+        assert "train" not in turn.seen
+        assert len(bob.history("s").messages()) == 2
+
+    def test_what_is_recalled_is_in_no_session(self, ana: Memory) -> None:
+        """The block stands before the model, and nowhere else; what the session shows anyway is not in it."""
+        self._needs_history()
+        mode = self.driver.modes[0]
+        ana.add("My bees like clover")
+        self.driver.run_turn(ana, "I keep bees in Porto", "How nice!", session_id="s", mode=mode)
+        turn = self.driver.run_turn(ana, "What do my bees in Porto like?", "Clover.", session_id="s", mode=mode)
+        assert "My bees like clover" in turn.seen
+        assert turn.seen.count("I keep bees in Porto") == 1
+        assert not any("My bees like" in message.text for message in ana.history("s").messages())
+
+    def test_a_broken_session_is_mended_for_the_model(self, ana: Memory) -> None:
+        """A call that nobody answered has an answer, and an answer that nobody called for is left out."""
+        self._needs_history()
+        ana.history("broken").append(
+            [
+                ChatMessage(role="tool", content="a stray result", tool_call_id="lost"),
+                ChatMessage(role="user", content="Book the train"),
+                ChatMessage(role="assistant", tool_calls=(ToolCall(id="1", name="book"),)),
+                ChatMessage(role="user", content="Is it booked?"),
+            ]
+        )
+        turn = self.driver.run_turn(ana, "Well?", "I do not know", session_id="broken", mode=self.driver.modes[0])
+        assert "Book the train" in turn.seen
+        assert INTERRUPTED in turn.seen
+        assert "a stray result" not in turn.seen
+
+    def test_of_a_long_session_the_end_is_shown(self, ana: Memory) -> None:
+        """A limit cuts between exchanges; the session keeps all."""
+        self._needs_history()
+        for number in range(4):
+            ana.history("long").append(
+                [
+                    ChatMessage(role="user", content=f"Question {number}"),
+                    ChatMessage(role="assistant", content=f"Reply {number}"),
+                ]
+            )
+        seen = self._turn(ana, "Well?", session_id="long", history_limit=3, recall_limit=0).seen
+        assert [number for number in range(4) if f"Question {number}" in seen] == [3]
+        assert "Reply 3" in seen
+        assert "Reply 2" not in seen
+        assert len(ana.history("long").messages()) == 10

@@ -22,6 +22,7 @@ from typing_extensions import NotRequired, TypedDict
 
 import memweld
 from memweld import AccessDeniedError, Backend, InvalidInputError, Memory, connect
+from memweld.adapters.options import TurnKeywords
 from memweld.langchain import MemweldChatMessageHistory, MemweldMiddleware, memory_tools
 from memweld.testing import AdapterSuite, HashEmbedder, Mode, ToolReply, Turn
 from memweld.testing.langchain import ModelCall, Response, ScriptedChatModel, tool_call
@@ -50,6 +51,8 @@ class LangChainDriver:
     modes: tuple[Mode, ...] = ("sync", "async")
     has_turns = True
     has_history = True
+    options = frozenset(TurnKeywords.__optional_keys__)
+    keeps_failed_turns = True
 
     def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
         functions = [convert_to_openai_tool(tool)["function"] for tool in memory_tools(memory, tools)]
@@ -68,9 +71,11 @@ class LangChainDriver:
         (answer,) = [message for message in messages if isinstance(message, ToolMessage)]
         return ToolReply(str(answer.text), answer.status == "error")
 
-    def run_turn(self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode) -> Turn:
+    def run_turn(
+        self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode, **options: Any
+    ) -> Turn:
         model = ScriptedChatModel([reply])
-        agent = create_agent(model, system_prompt="Be brief.", middleware=[MemweldMiddleware(memory)])
+        agent = create_agent(model, system_prompt="Be brief.", middleware=[MemweldMiddleware(memory, **options)])
         messages = run(agent, text, mode, config=thread(session_id))
         return Turn(seen=model.seen, reply=str(messages[-1].text))
 
