@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
-from pydantic import BaseModel, JsonValue, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, JsonValue, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from ..errors import invalid
@@ -102,6 +102,9 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     # AG2 Classic and autogen-core read the first piece of metadata, and only if it is text; pydantic reads the field
     # and its limits, and skips text.
     annotation: Any = Annotated[_plain(field.annotation), field.description or name, _limits(field)]
+    if default is not inspect.Parameter.empty:
+        # Models write null for an argument that they leave out.
+        annotation = Annotated[annotation, BeforeValidator(lambda value: default if value is None else value)]
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation)
 
 

@@ -10,12 +10,12 @@ from typing import Any, cast
 from fastmcp.exceptions import ToolError
 from fastmcp.tools import Tool, ToolResult
 from mcp.types import ToolAnnotations
-from pydantic import PrivateAttr, ValidationError
+from pydantic import PrivateAttr
 
 from ..errors import MemoryNotFoundError, MemweldError
 from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
-from ..tools import Answer, MemoryTool, arguments_error
+from ..tools import Answer, MemoryTool
 from .access import AccessPolicy
 
 __all__ = ["IDENTITIES", "ServedTool", "serve_tool"]
@@ -79,10 +79,7 @@ class ServedTool(Tool):
 
 def _answer(tool: MemoryTool, memories: list[Memory], arguments: dict[str, Any]) -> Answer:
     """Run the tool on its one memory, or on the first that knows the id."""
-    try:
-        checked = tool.arguments.model_validate(arguments)
-    except ValidationError as error:
-        raise arguments_error(tool.name, error) from error
+    checked = tool.validate(arguments)
     if not _by_id(tool):
         return tool.run(memories[0], checked)
     for memory in memories:

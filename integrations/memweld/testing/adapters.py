@@ -68,6 +68,7 @@ class AdapterDriver(Protocol):
 
     - ``options``: the names of those `memweld.adapters.options.TurnOptions` that its ``run_turn`` takes as further
       keyword arguments, in an adapter object of its own for each call.
+    - ``recalls_in_sessions``: False where turns of a session have no automatic recall; True if left out.
     - ``keeps_failed_turns``: ``run_turn`` takes an exception as ``reply``, which the model raises; the user's words
       are kept all the same.
     """
@@ -220,12 +221,11 @@ class AdapterSuite:
             assert "Ana keeps bees" in found.text
             assert not found.is_error
 
-    def test_a_foreign_error_is_told_by_its_type(self, ana: Memory) -> None:
+    def test_a_foreign_error_is_not_told_in_its_words(self, ana: Memory) -> None:
         """The words of a foreign exception may hold secrets: no model reads them."""
         for mode in self.driver.modes:
             reply = self.driver.call_tool(BrokenMemory(ana, "wrong"), "search_memories", {"query": "bees"}, mode)
             assert reply.is_error
-            assert "ZeroDivisionError" in reply.text
             assert "secret detail" not in reply.text
 
     def test_a_store_that_is_gone_is_an_error_of_the_tool(self, ana: Memory) -> None:
@@ -339,12 +339,13 @@ class AdapterSuite:
             ana.add(f"Bees live in my hive {number}")
         found = "Where do my bees live in?"
         assert self._turn(ana, found, recall_limit=2, capture=False).seen.count("Bees live in my hive") == 2
-        for none in ({"recall_limit": 0}, {"min_score": 1.0}, {"kinds": "preference"}):
-            assert "Bees live in" not in self._turn(ana, found, capture=False, **none).seen
+        options: dict[str, Any]
+        for options in ({"recall_limit": 0}, {"min_score": 1.0}, {"kinds": "preference"}):
+            assert "Bees live in" not in self._turn(ana, found, capture=False, **options).seen
         assert "Bees live in my hive" not in self._turn(ana, found, recall_budget=20, capture=False).seen
-        for wrong in ({"recall_limit": -1}, {"min_score": 2}, {"capture": "later"}, {"on_error": "ignore"}):
-            with pytest.raises(InvalidInputError, match=next(iter(wrong))):
-                self._turn(ana, found, **wrong)
+        for options in ({"recall_limit": -1}, {"min_score": 2}, {"capture": "later"}, {"on_error": "ignore"}):
+            with pytest.raises(InvalidInputError, match=next(iter(options))):
+                self._turn(ana, found, **options)
 
     def test_capture_can_be_left_out_or_follow(self, ana: Memory) -> None:
         """Off: no facts. In the background: they follow."""
@@ -415,6 +416,8 @@ class AdapterSuite:
     def test_what_is_recalled_is_in_no_session(self, ana: Memory) -> None:
         """The block stands before the model, and nowhere else; what the session shows anyway is not in it."""
         self._needs_history()
+        if not getattr(self.driver, "recalls_in_sessions", True):
+            pytest.skip("turns of a session have no automatic recall")
         mode = self.driver.modes[0]
         ana.add("My bees like clover")
         self.driver.run_turn(ana, "I keep bees in Porto", "How nice!", session_id="s", mode=mode)

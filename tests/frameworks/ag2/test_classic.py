@@ -119,6 +119,10 @@ class ClassicDriver:
 class TestAG2Classic(AdapterSuite):
     driver = ClassicDriver()
 
+    @pytest.mark.xfail(reason="AG2 Classic 0.14 checks arguments against the bare type before the function sees them")
+    def test_null_means_left_out(self, ana: Memory) -> None:
+        super().test_null_means_left_out(ana)
+
 
 def named(functions: Sequence[Any]) -> dict[str, Any]:
     return {function.__name__: function for function in functions}

@@ -63,6 +63,7 @@ class CrewAIDriver:
     modes: tuple[Mode, ...] = ("sync", "async")
     has_turns = True
     has_history = True
+    recalls_in_sessions = False
 
     def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
         schemas, _, _ = convert_tools_to_openai_schema(memory_tools(memory, tools))
@@ -115,6 +116,10 @@ class CrewAIDriver:
 
 class TestCrewAI(AdapterSuite):
     driver = CrewAIDriver()
+
+    @pytest.mark.xfail(reason="flows leave broken calls out instead of answering them")
+    def test_a_broken_session_is_mended_for_the_model(self, ana: Memory) -> None:
+        super().test_a_broken_session_is_mended_for_the_model(ana)
 
 
 @pytest.fixture
