@@ -25,7 +25,6 @@ __all__ = [
     "dump_json",
     "utc_now",
     "validate_filters",
-    "validate_half_life",
     "validate_json",
     "validate_json_text",
     "validate_key",
@@ -33,6 +32,7 @@ __all__ = [
     "validate_limit",
     "validate_metadata",
     "validate_prefix",
+    "validate_recency",
     "validate_score",
     "validate_text",
     "validate_time",
@@ -236,14 +236,12 @@ def validate_score(name: str, value: object) -> float | None:
     return float(value)
 
 
-def validate_half_life(value: object) -> float | None:
-    """The age at which a memory counts half, as a timedelta; in seconds, or None where age does not count."""
-    if value is None:
-        return None
-    if not isinstance(value, timedelta) or value <= timedelta(0):
-        rule = "it must be a timedelta of more than nothing, the age at which a memory counts half"
-        raise invalid("recency", value, rule, "Pass timedelta(days=30), or leave it out.")
-    return value.total_seconds()
+def validate_recency(value: object) -> timedelta | None:
+    """The age at which a memory counts half: a timedelta; None where age does not count."""
+    if value is None or (isinstance(value, timedelta) and value > timedelta(0)):
+        return value
+    rule = "it must be a timedelta of more than nothing, the age at which a memory counts half"
+    raise invalid("recency", value, rule, "Pass timedelta(days=30), or leave it out.")
 
 
 def validate_kinds(value: object) -> tuple[Kind, ...] | None:

@@ -94,7 +94,7 @@ def measure_ranking(backend: Any, questions: Sequence[tuple[str, str, Any]]) -> 
     """The vector part, the whole ranking, and numpy's scan of the same matrix."""
     from memweld.engine.search.ranking import fits
 
-    store = backend._engine._facts._store
+    store = backend._engine.facts._store
     scans: dict[str, list[float]] = {"numpy matmul": [], "numpy scan": [], "vector part": [], "ranking": []}
     for user, query, vector in questions:
         with backend._engine.database.reading() as connection:

@@ -120,7 +120,7 @@ def main() -> None:
         print("delete")
         print(f"  without                          {median(deletions(plain))}")
         print(f"  with, until the graph is told    {median(deletions(graph))}")
-        standing = graph.graph_standing()
+        standing = graph.admin.graph_health()
         assert standing is not None
         assert standing.agrees, standing
 

@@ -141,7 +141,7 @@ def parts_timed(backend: Any, took: dict[str, list[float]]) -> Iterator[None]:
         return mock.patch.object(owner, name, timing)
 
     connections = backend._engine.database._connections
-    embedder = backend._engine._facts._embedding._embedder
+    embedder = backend._engine.facts._embedding._embedder
     with (
         watched(embedder, "embed_texts", "the embedder: tokens and their mean"),
         watched(store, "pack_terms", "terms: words and their stems"),

@@ -104,8 +104,9 @@ class PostgresPlace(Place):
         with psycopg.connect(self._database, autocommit=True) as connection:
             connection.execute(f"CREATE ROLE {role} LOGIN".encode())
         with writer.connect(self._own) as owner:
-            key = str(owner.migrate(role=role, signed=True)).split()[1]
-        self.url = self._own.replace("postgres@", f"{role}@") + f"&rls=1&binding_key={key}"
+            migration = owner.admin.migrate(role=role, signed=True)
+            assert migration is not None
+        self.url = self._own.replace("postgres@", f"{role}@") + f"&rls=1&binding_key={migration.binding_key}"
 
     def clear(self) -> None:
         # A key for bindings stays.

@@ -90,7 +90,7 @@ def told(backend: Backend, seconds: float = 60) -> bool:
     standing = None
     while time.monotonic() < deadline:
         try:
-            standing = backend.graph_standing()
+            standing = backend.admin.graph_health()
         except memweld.BackendUnavailableError:
             standing = None
         if standing is not None and standing.agrees:
@@ -173,7 +173,7 @@ class TestProjection:
         state.delete("k")
         state.set("short", 1, text="A guest named Egon", ttl=0.01)
         time.sleep(0.05)
-        assert backend.sweep() == 1
+        assert backend.admin.purge_expired() == 1
         assert settled(ana)
 
         def entities() -> set[str]:
@@ -255,7 +255,7 @@ class TestProjection:
         monkeypatch.setattr(inner, "erase", late)
         receipt = ana.erase()
         assert receipt.counts["items"] == 300
-        waits = backend.graph_waiting()
+        waits = backend.admin.graph_backlog()
         assert waits == 0 if receipt.graph == "done" else receipt.graph == "pending"
 
     def test_what_was_there_before_the_graph(self, connect: Connect, ask: Ask, file: Path) -> None:
@@ -538,7 +538,7 @@ class TestFailures:
         finally:
             neo4j_server.start()
         assert other.user("ana").settle_graph(30), "who waits takes over from one who rests"
-        assert backend.repair_graph() == 0
+        assert backend.admin.repair_graph() == 0
         assert ana.settle_graph()
 
     def test_killed_in_the_middle_of_writes(
@@ -689,12 +689,12 @@ class TestRepair:
             memory.add("Clara lives in Porto")
         assert settled(ana, bob)
         # Which entities a text has is no part of the comparison: who changes the way they are found tells all again.
-        assert backend.repair_graph() == 0
+        assert backend.admin.repair_graph() == 0
         ask("MATCH (e:Entity) WHERE e.space STARTS WITH $store DETACH DELETE e", store=store_of(file))
         assert ana.related("Clara") == []
-        assert backend.repair_graph(ana) == 1
+        assert backend.admin.repair_graph(ana.scope) == 1
         assert (len(ana.related("Clara")), len(bob.related("Clara"))) == (1, 0)
-        assert backend.repair_graph(whole=True) == 2
+        assert backend.admin.repair_graph(whole=True) == 2
         assert len(bob.related("Clara")) == 1
 
     @pytest.mark.parametrize(
@@ -730,10 +730,10 @@ class TestRepair:
         )
         before = ask(dump, store=store_of(file))
         ask(change, id=item.id)
-        standing = backend.graph_standing()
+        standing = backend.admin.graph_health()
         assert standing is not None
         assert (standing.agrees, standing.missing, standing.outdated > 0) == (False, 0, True)
-        assert backend.repair_graph() == standing.outdated
+        assert backend.admin.repair_graph() == standing.outdated
         assert told(backend)
         assert ask(dump, store=store_of(file)) == before
 
@@ -791,7 +791,7 @@ class TestRepair:
         restored = connect()
         restored.user("ana").add("Egon lives in Lagos")
         assert settled(restored.user("ana"))
-        assert restored.repair_graph() == 3
+        assert restored.admin.repair_graph() == 3
         assert told(restored)
         kept, graph = both(restored, ["ana"], ask, file)
         assert kept == graph
@@ -889,7 +889,7 @@ class TestPostgres:
 
         with memweld.connect(url, embedder=HashEmbedder()) as without:
             without.user("ana").add("Bob lives in Faro")
-            assert without.graph_waiting() == 1
+            assert without.admin.graph_backlog() == 1
             code, text = doctor()
             assert code == 1
             assert "none, but 1 changes wait to be told to one" in text
@@ -901,7 +901,7 @@ class TestPostgres:
             assert code == 0
             assert "3 changes wait for a graph no more" in text
             without.user("ana").add("Dora lives in Faro")
-            assert without.graph_waiting() is None
+            assert without.admin.graph_backlog() is None
             assert without.user("ana").erase().graph == "none"
         assert doctor()[0] == 0
 
@@ -925,13 +925,13 @@ class TestPostgres:
         role = f"app_{time.monotonic_ns()}"
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"CREATE ROLE {role} LOGIN".encode())
-        backend.migrate(role=role)
+        backend.admin.migrate(role=role)
         secured = url.replace("postgres@", f"{role}@")
         with memweld.connect(secured, embedder=HashEmbedder()) as application:
-            assert application.graph_waiting() is None
+            assert application.admin.graph_backlog() is None
             assert application.user("ana").erase().graph == "pending"
             with pytest.raises(memweld.ConfigurationError, match="row-level security"):
-                application.forget_graph()
+                application.admin.detach_graph()
         assert settled(ana)
 
     def test_servers_write_while_the_graph_is_killed(
@@ -959,6 +959,6 @@ class TestPostgres:
                 process.stdout.close()
         backend.user("user0").search("Porto")
         assert told(backend, KILLED_SECONDS)
-        standing = backend.graph_standing()
+        standing = backend.admin.graph_health()
         assert standing is not None
         assert standing.items > 30

@@ -34,7 +34,7 @@ def test_a_login_that_is_refused(server: Neo4jServer, tmp_path: Path) -> None:
             with pytest.raises(memweld.ConfigurationError) as caught:
                 ana.related("Clara")
             assert not ana.settle_graph(1)
-            standing = backend.graph_standing()
+            standing = backend.admin.graph_health()
         assert standing is not None
         assert "refuses the login" in (standing.problem or "")
         assert "wrong-one" not in f"{standing.problem} {caught.value}"

@@ -85,9 +85,10 @@ def test_row_level_security_through_the_pooler(postgres: PostgresServer, pooler:
         connection.execute("DROP ROLE IF EXISTS app")
         connection.execute("CREATE ROLE app LOGIN")
     with memweld.connect(direct) as backend:
-        key = str(backend.migrate(role="app", signed=signed)).partition(" ")[2]
+        migration = backend.admin.migrate(role="app", signed=signed)
+        assert migration is not None
     url = pooler.url_of(direct).replace("postgres@", "app@")
-    url = f"{url}?rls=1&binding_key={key}" if signed else f"{url}?rls=1"
+    url = f"{url}?rls=1&binding_key={migration.binding_key}" if signed else f"{url}?rls=1"
     with memweld.connect(url, embedder=HashEmbedder()) as backend:
 
         def work(number: int) -> bool:

@@ -79,20 +79,20 @@ def test_vectors_of_another_length(url: str, connect: Connect) -> None:
     with pytest.raises(ConfigurationError, match=REFUSED):
         new.user("ana").search("fact 7")
     told: list[tuple[int, int]] = []
-    assert new.reindex(lambda done, total: told.append((done, total))) == 152
+    assert new.admin.reindex(lambda done, total: told.append((done, total))) == 152
     assert told[-1] == (152, 152)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     check_vectors(url, NEW)
     assert new.user("ana").search("fact number 7", limit=1)[0].text == "ana has fact number 7"
     assert new.user("ana").preferences.get("theme") == "dark"
-    assert new.reindex() == 0
+    assert new.admin.reindex() == 0
     for call in (lambda: old.user("ana").search("fact 7"), lambda: old.user("ana").add("late")):
         with pytest.raises(ConfigurationError, match=REFUSED):
             call()
-    assert old.reindex() == 152
+    assert old.admin.reindex() == 152
     check_vectors(url, OLD)
     assert old.user("bob").search("fact number 9", limit=1)[0].text == "bob has fact number 9"
-    assert connect(HashEmbedder(8), "&schema=other").reindex() == 0, "nothing is there yet"
+    assert connect(HashEmbedder(8), "&schema=other").admin.reindex() == 0, "nothing is there yet"
 
 
 def test_the_index_follows(url: str, connect: Connect) -> None:
@@ -118,7 +118,7 @@ def test_the_index_follows(url: str, connect: Connect) -> None:
     with psycopg.connect(url) as reader:
         reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         reader.execute("SELECT count(*) FROM pg_class")
-        assert new.reindex() == 152
+        assert new.admin.reindex() == 152
     assert rows(url, "SELECT count(*) FROM items WHERE wide") == [(0,)]
     assert f"vector({NEW})" in indexed(new)
 
@@ -157,7 +157,7 @@ def test_writes_meanwhile(url: str, connect: Connect) -> None:
             ana.history("s").append("still written")
             ana.state("n")["k"] = closed_rounds
 
-    new.reindex(meddle)
+    new.admin.reindex(meddle)
     assert open_rounds == 3
     assert closed_rounds > 0
     check_vectors(url, NEW)
@@ -196,7 +196,7 @@ def test_under_load(url: str, connect: Connect) -> None:
     for thread in threads:
         thread.start()
     try:
-        assert new.reindex() > 600
+        assert new.admin.reindex() > 600
     finally:
         stop.set()
         for thread in threads:
@@ -213,7 +213,7 @@ KILLED = """
 import os, signal, sys, memweld
 from memweld.testing import HashEmbedder
 backend = memweld.connect(sys.argv[1], embedder=HashEmbedder(32))
-backend.reindex(lambda done, total: os.kill(os.getpid(), signal.SIGKILL) if done >= int(sys.argv[2]) else None)
+backend.admin.reindex(lambda done, total: os.kill(os.getpid(), signal.SIGKILL) if done >= int(sys.argv[2]) else None)
 """
 
 
@@ -237,7 +237,7 @@ def test_killed_half_way_it_continues(url: str, connect: Connect, done: int, mon
     again: list[str] = []
     plain = HashEmbedder.embed_documents
     monkeypatch.setattr(HashEmbedder, "embed_documents", lambda self, texts: again.extend(texts) or plain(self, texts))
-    assert connect(NEW).reindex() == 1202
+    assert connect(NEW).admin.reindex() == 1202
     assert len([text for text in again if text != "memory"]) <= 1202 - min(2 * done, 1202)
     check_vectors(url, NEW)
 
@@ -247,7 +247,7 @@ def test_another_one_takes_over_what_was_interrupted(url: str, connect: Connect)
     fill(connect(OLD), 1200)
     kill(url, 1000)
     third = connect(24)
-    assert third.reindex() == 1202
+    assert third.admin.reindex() == 1202
     check_vectors(url, 24)
     assert third.user("bob").search("fact number 9", limit=1)[0].text == "bob has fact number 9"
 
@@ -257,7 +257,7 @@ def test_two_at_once(url: str, connect: Connect) -> None:
     fill(connect(OLD))
     third = connect(24)
     with pytest.raises(ConfigurationError, match="reindexes"):
-        connect(NEW).reindex(lambda _done, _total: third.reindex())
+        connect(NEW).admin.reindex(lambda _done, _total: third.admin.reindex())
     check_vectors(url, 24)
 
 
@@ -269,11 +269,11 @@ def test_erased_meanwhile(url: str, connect: Connect) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        connect(NEW).reindex(stop)
+        connect(NEW).admin.reindex(stop)
     assert rows(url, "SELECT count(*) FROM items WHERE next_vector IS NOT NULL") == [(64,)]
     old.user("ana").erase()
     assert rows(url, "SELECT count(*) FROM items WHERE next_vector IS NOT NULL") == [(0,)]
-    assert connect(NEW).reindex() == 75
+    assert connect(NEW).admin.reindex() == 75
 
 
 def test_a_failing_embedder_leaves_the_old_vectors(url: str, connect: Connect) -> None:
@@ -284,9 +284,9 @@ def test_a_failing_embedder_leaves_the_old_vectors(url: str, connect: Connect) -
     old = connect(OLD)
     fill(old)
     with pytest.raises(BackendUnavailableError, match="tired"):
-        connect(Failing(NEW)).reindex()
+        connect(Failing(NEW)).admin.reindex()
     assert old.user("ana").search("fact number 7", limit=1)[0].text == "ana has fact number 7"
-    assert old.reindex() == 0, "who stays with the old one clears up"
+    assert old.admin.reindex() == 0, "who stays with the old one clears up"
     check_vectors(url, OLD)
 
 
@@ -295,7 +295,7 @@ def test_row_level_security(url: str, connect: Connect) -> None:
     rows(url, "CREATE ROLE seer LOGIN")
     owner = connect(OLD)
     fill(owner)
-    owner.migrate(role="seer")
+    owner.admin.migrate(role="seer")
     seer = url.replace("postgres@", "seer@")
     with (
         memweld.connect(f"{seer}?rls=1", embedder=HashEmbedder(NEW)) as backend,
@@ -303,8 +303,8 @@ def test_row_level_security(url: str, connect: Connect) -> None:
             ConfigurationError, match=r"row-level security .* change of the embedder is for all: use the URL"
         ),
     ):
-        backend.reindex()
-    assert connect(NEW).reindex() == 152
+        backend.admin.reindex()
+    assert connect(NEW).admin.reindex() == 152
     with memweld.connect(f"{seer}?rls=1", embedder=HashEmbedder(NEW)) as backend:
         assert backend.user("ana").search("fact number 7", limit=1)[0].text == "ana has fact number 7"
         assert backend.user("ana").add("as before")

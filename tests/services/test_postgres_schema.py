@@ -16,11 +16,9 @@ import memweld
 from memweld import BackendUnavailableError, ConfigurationError, connect
 from memweld.cli import app
 from memweld.engine.postgres import schema
-from memweld.engine.postgres.engine import _SCOPED
 from memweld.engine.postgres.rls_proof import proof
 from memweld.engine.postgres.rls_setup import TABLES
 from memweld.engine.postgres.schema import REVISIONS, alembic_config
-from memweld.engine.protocol import Engine
 from memweld.scope import Scope
 from memweld.testing import HashEmbedder
 
@@ -77,7 +75,7 @@ def test_a_newer_schema_is_refused(url: str) -> None:
         with pytest.raises(BackendUnavailableError, match=r"newer memweld.*upgrade"):
             backend.user("ana").all()
         with pytest.raises(BackendUnavailableError, match=r"newer memweld.*upgrade"):
-            backend.migrate()
+            backend.admin.migrate()
     assert run(url, "SELECT count(*) FROM memweld.items") == [(1,)]
 
 
@@ -185,7 +183,7 @@ def test_a_role_that_only_reads(url: str) -> None:
         with pytest.raises(ConfigurationError, match="permission denied"):
             backend.user("ana").state("n")["k"] = 1
         with pytest.raises(ConfigurationError, match="with the URL of the owner of the tables"):
-            backend.migrate(role="guest")
+            backend.admin.migrate(role="guest")
         assert backend.user("ana").state("n").get("k") is None
 
 
@@ -323,15 +321,3 @@ def test_a_graph_needs_a_role_that_sees_all_users(secured: str) -> None:
             with pytest.raises(ConfigurationError, match=r"row-level security .* sees all \(the owner of the tables\)"):
                 call()
         assert [hit.text for hit in ana.search("Clara")] == ["My sister Clara works at Acme"]
-
-
-def test_every_primitive_is_bound_to_its_user() -> None:
-    """What an engine does for a scope, it does in transactions that are bound to it."""
-    import inspect
-
-    scoped = {
-        name
-        for name, method in inspect.getmembers(Engine, inspect.isfunction)
-        if list(inspect.signature(method).parameters)[1:2] == ["scope"]
-    }
-    assert scoped - {"sweep_values"} == set(_SCOPED)

@@ -131,7 +131,7 @@ def test_functions_in_a_shared_schema_are_never_called(place: Place) -> None:
     fill(place.member)
     with connect(place.owner) as backend:
         backend.user("ana").search("secret")
-        backend.sweep()
+        backend.admin.purge_expired()
         migrated(place.owner, "--role", "member", "--signed")
     migrated(f"{place.owner}?schema=another")
     fill(f"{place.owner}?schema=another")
@@ -183,7 +183,7 @@ def test_a_wrong_key_is_an_error(place: Place, wrong: str, tmp_path: Path) -> No
             with pytest.raises(ConfigurationError, match="binding_key that `memweld migrate --signed` showed last"):
                 pytest.fail(f"{name}: {call()!r}")
         with pytest.raises(ConfigurationError):
-            backend.sweep()
+            backend.admin.purge_expired()
     for command in (["erase", "--yes"], ["export", "--output", str(tmp_path / "out.json")]):
         result = CliRunner().invoke(app, [command[0], "--user", "ana", "--url", place.unkeyed + wrong, *command[1:]])
         assert result.exit_code == 1, result.output
@@ -252,9 +252,9 @@ def test_the_owner_sees_all_users(place: Place) -> None:
         assert [item.text for item in backend.user("ana").all()] == ["a secret of ana"]
         backend.user("ana").state("n").set("short", 1, ttl=0.01)
         time.sleep(0.05)
-        assert backend.sweep() == 1
+        assert backend.admin.purge_expired() == 1
     with memweld.connect(place.owner) as backend:
-        assert backend.reindex() == 2
+        assert backend.admin.reindex() == 2
     with connect(f"{place.owner}?rls=1") as backend, pytest.raises(ConfigurationError, match="neither their owner"):
         backend.user("ana").all()
     result = CliRunner().invoke(app, ["migrate", "--url", place.owner, "--role", "holder"])
@@ -276,8 +276,8 @@ def test_expired_values_of_those_who_never_come_back(place: Place) -> None:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             run(place.superuser.replace("postgres@", "stranger@"), listing)
         run(place.superuser, "DROP OWNED BY stranger", "DROP ROLE stranger")
-        assert backend.sweep() == 3
-        assert backend.sweep() == 0
+        assert backend.admin.purge_expired() == 3
+        assert backend.admin.purge_expired() == 0
     assert run(place.superuser, "SELECT DISTINCT key FROM memweld.state") == [("stays",)]
     assert run(place.superuser, "SELECT count(*) FROM memweld.items") == [(0,)]
 
@@ -303,10 +303,10 @@ def test_a_secured_database_of_an_older_revision(bare: Place) -> None:
     )
     migrated(bare.owner)
     with connect(bare.unkeyed) as backend:
-        assert backend.sweep() == 1
+        assert backend.admin.purge_expired() == 1
         assert backend.user("ana").state("n").list_keys() == ["stays"]
     with connect(bare.owner) as backend:
-        assert len(backend._engine.list_scopes(after=None, limit=9)) == 1
+        assert len(backend.admin.list_scopes(after=None, limit=9)) == 1
 
 
 # what is made by whom

@@ -59,7 +59,7 @@ def test_killed_and_run_again(database: str, tmp_path: Path) -> None:
         ]
         old.user("ana").restore(exported)
     with connect(target) as made:
-        made.sweep()
+        made.admin.purge_expired()
     command = [sys.executable, "-m", "memweld", "copy", source, target, "--all"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, TypedDict, cast
 from ..errors import invalid
 from ..memory.recall import DEFAULT_BUDGET
 from ..models import Kind
-from ..validation import validate_half_life, validate_kinds, validate_limit, validate_score
+from ..validation import validate_kinds, validate_limit, validate_recency, validate_score
 from .failures import OnError, validate_on_error
 
 __all__ = ["Capture", "RecallKeywords", "TurnKeywords", "TurnOptions"]
@@ -74,7 +74,7 @@ class TurnOptions:
         validate_limit(self.recall_limit, name="recall_limit", minimum=0)
         validate_limit(self.recall_budget, name="recall_budget", maximum=10_000_000)
         validate_score("min_score", self.min_score)
-        validate_half_life(self.recency)
+        validate_recency(self.recency)
         object.__setattr__(self, "kinds", validate_kinds(self.kinds))
         if self.capture not in (True, False, "awaited", "background"):
             raise invalid("capture", self.capture, "it is true, false, awaited or background", "Choose one.")

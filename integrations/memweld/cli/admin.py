@@ -33,7 +33,7 @@ def reindex_command(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with connect(url, embedder=chosen) as backend, Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("Embedding", total=None)
-        done = backend.reindex(lambda made, total: bar.update(task, completed=made, total=total))
+        done = backend.admin.reindex(lambda made, total: bar.update(task, completed=made, total=total))
         bar.update(task, completed=done, total=done)
     typer.echo(f"Embedded {done} memories again." if done else "Nothing to do: all memories are of this embedder.")
 
@@ -63,15 +63,14 @@ def migrate_command(
 ) -> None:
     """Bring the tables of a database server to what this version works with."""
     with connected(url) as backend:
-        revision = backend.migrate(role=role, signed=signed)
-    if revision is None:
+        migration = backend.admin.migrate(role=role, signed=signed)
+    if migration is None:
         typer.echo("Nothing to do: this memory needs no migration by hand.")
     else:
         secured = f", with row-level security for the role {role}" if role else ""
-        revision, _, key = revision.partition(" ")
-        typer.echo(f"The tables are at revision {revision}{secured}.")
-        if key:
-            typer.echo(f"Add this to the URL of the application: binding_key={key}")
+        typer.echo(f"The tables are at revision {migration.revision}{secured}.")
+        if migration.binding_key is not None:
+            typer.echo(f"Add this to the URL of the application: binding_key={migration.binding_key}")
 
 
 def doctor_command(

@@ -15,6 +15,7 @@ from .. import __version__
 from ..connect import connect
 from ..errors import ConfigurationError, MemweldError
 from ..memory.backend import Backend, redacted
+from ..scope import Scope
 from ..settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _settings(settings: Settings, url: str) -> Iterator[Finding]:
 
 def _store(url: str) -> Iterator[Finding]:
     with connect(url) as backend:
-        server = [Finding(*found) for found in backend.standing()]
+        server = [Finding(*found) for found in backend.admin.health()]
     yield from server
     # Reading would make the tables of a database that has none.
     if any(found.problem or found.text.startswith("none yet") for found in server):
@@ -167,7 +168,7 @@ def _graph(url: str, settings: Settings, repair: Repair | None) -> Iterator[Find
         with connect(url) as backend:
             if repair is not None:
                 yield _repaired(backend, repair)
-            standing = backend.graph_standing()
+            standing = backend.admin.graph_health()
     except MemweldError as error:
         yield Finding("graph store", " ".join(str(error).split()), problem=True)
         return
@@ -180,9 +181,9 @@ def _graph(url: str, settings: Settings, repair: Repair | None) -> Iterator[Find
 
 
 def _repaired(backend: Backend, repair: Repair) -> Finding:
-    memory = None if repair.user is None else backend.user(repair.user)
+    scope = None if repair.user is None else Scope(repair.user)
     try:
-        count = backend.repair_graph(memory, whole=repair.whole)
+        count = backend.admin.repair_graph(scope, whole=repair.whole)
     except MemweldError as error:
         return Finding("graph repaired", f"not all of it: {' '.join(str(error).split())}", problem=True)
     return Finding("graph repaired", f"{count} memories told again")
@@ -210,7 +211,7 @@ def _mem0(url: str, settings: Settings, repair: Repair | None) -> Iterator[Findi
     if repair is not None and settings.mem0 is not None:
         try:
             with connect(url) as backend:
-                count = backend.deliver()
+                count = backend.admin.sync_projections()
         except MemweldError as error:
             yield Finding("mem0 store", " ".join(str(error).split()), problem=True)
         else:
@@ -251,7 +252,7 @@ def _mem0_waiting(path: Path) -> tuple[int, str | None, float | None] | None:
 def _without_graph(url: str) -> Finding:
     try:
         with connect(url) as backend:
-            waiting = backend.graph_waiting() if _is_made(url, backend) else None
+            waiting = backend.admin.graph_backlog() if _is_made(url, backend) else None
     except MemweldError:
         waiting = None  # the store's own line says what is wrong
     if waiting:
@@ -265,7 +266,7 @@ def _is_made(url: str, backend: Backend) -> bool:
     if url.lower().startswith("sqlite:"):
         path = _path(url)
         return path is not None and path.exists()
-    return not any(text.startswith("none yet") for _, text, _ in backend.standing())
+    return not any(text.startswith("none yet") for _, text, _ in backend.admin.health())
 
 
 def forget_graph(url: str | None = None) -> int:
@@ -280,7 +281,7 @@ def forget_graph(url: str | None = None) -> int:
     with connect(place) as backend:
         if not _is_made(place, backend):
             raise ConfigurationError(f"{redacted(place)} keeps no memories that could wait for a graph.")
-        return backend.forget_graph()
+        return backend.admin.detach_graph()
 
 
 def examine(url: str | None = None, *, repair: Repair | None = None) -> list[Finding]:

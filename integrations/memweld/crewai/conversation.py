@@ -12,7 +12,7 @@ from pydantic_core import to_jsonable_python
 
 from ..adapters.messages import append_fitting, arguments_text, native_dump, read_native
 from ..errors import InvalidInputError
-from ..memory.facets import History
+from ..memory.history import History
 from ..memory.messages import new_id, to_message
 from ..memory.transcript import INTERRUPTED, model_window
 from ..models import JSON, ChatMessage

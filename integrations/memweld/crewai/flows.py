@@ -13,7 +13,8 @@ from pydantic import BaseModel, Field, PrivateAttr, field_serializer
 from ..adapters.binding import MemorySource
 from ..adapters.saved_config import SavedMemory
 from ..errors import invalid
-from ..memory.facets import History, State
+from ..memory.history import History
+from ..memory.state import State
 from ..models import JSON
 from ..validation import validate_key, validate_limit
 from .binding import MemoryBinding

@@ -7,24 +7,25 @@ text or searches.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BackendUnavailableError, MemoryNotFoundError, invalid
-from ..models import JSON, Extraction, Hit, Kind, MemoryItem
+from ..models import Hit, MemoryItem
 from ..scope import Scope
 from ..validation import QUERY_CHARACTERS, dump_json, utc_now
 from .embedder_factory import load_embedder
 from .extraction.llm import ExtractionFailedError, GuardedLLM, load_llm
 from .extraction.mem0.side_effects import finds_entities
 from .lazy_lock import Loading
-from .protocol import ItemDraft, KeyedDraft
+from .operations import AddItems, ItemDraft, PutKeyed, Search, UpdateItem
+from .protocol import Progress
 from .search.embedder_check import EmbedderCheck
 from .search.embedders import GuardedEmbedding
 from .search.item_store import ItemStore
-from .search.reindex import Progress, Reindexing
+from .search.reindex import Reindexing
 from .search.state_texts import StateTexts
 from .sql import owners
 from .sql.database import Database
@@ -129,28 +130,24 @@ class Facts:
 
     # adding
 
-    def add(
-        self,
-        scope: Scope,
-        drafts: Sequence[ItemDraft],
-        *,
-        infer: bool,
-        metadata: Mapping[str, JSON],
-        session_id: str | None,
-        created_at: datetime | None,
-        earlier: Sequence[dict[str, str]],
-        epoch: int | None,
-    ) -> list[MemoryItem]:
-        """Store the drafts, or the facts that the LLM finds in them (see ``Engine.add_items``)."""
-        template = RowTemplate(session_id=session_id, metadata=dump_json(metadata) if metadata else "{}")
+    def add(self, scope: Scope, operation: AddItems, *, earlier: Sequence[dict[str, str]] = ()) -> list[MemoryItem]:
+        """Store the drafts, or the facts that the LLM finds in them (see `AddItems`).
+
+        Args:
+            scope: Whose.
+            operation: What to store.
+            earlier: The messages of the session before it, for the LLM.
+        """
+        metadata = dump_json(operation.metadata) if operation.metadata else "{}"
+        template = RowTemplate(session_id=operation.session_id, metadata=metadata)
         try:
-            if not infer:
-                return self._add_verbatim(scope, drafts, template, created_at, epoch)
+            if not operation.infer:
+                return self._add_verbatim(scope, operation, template)
             try:
-                return self._add_extracted(scope, drafts, template, created_at, earlier=earlier, epoch=epoch)
+                return self._add_extracted(scope, operation, template, earlier)
             except ExtractionFailedError as error:
-                failed = _marked(template, "failed", str(error))
-                return self._add_verbatim(scope, drafts, failed, created_at, epoch)
+                failed = replace(template, extraction="failed", extraction_error=str(error))
+                return self._add_verbatim(scope, operation, failed)
         except _ErasedError:
             return []
 
@@ -163,32 +160,27 @@ class Facts:
         if owner is None or owner.id != epoch:
             raise _ErasedError
 
-    def put_keyed(self, scope: Scope, draft: KeyedDraft) -> MemoryItem:
+    def put_keyed(self, scope: Scope, operation: PutKeyed) -> MemoryItem:
         """Store a fact under its key, replacing what the key held in exactly this scope."""
-        template = RowTemplate(kind=draft.kind, key=draft.key, metadata=dump_json(draft.metadata))
+        kind, key, text = operation.kind, operation.key, operation.text
+        template = RowTemplate(kind=kind, key=key, metadata=dump_json(operation.metadata))
         self._ready_to_change()
-        with self._embedding.prepared([draft.text]), self._database.writing():
-            held = self._items.by_key(scope, draft.kind, draft.key)
-            if held is None:
-                self._store_drafts(scope, [ItemDraft(text=draft.text)], template, utc_now())
+        with self._embedding.prepared([text]), self._database.writing():
+            before = self._items.by_key(scope, kind, key)
+            if before is None:
+                self._store_drafts(scope, [ItemDraft(text=text)], template, utc_now())
             else:
-                self._change(held, replace(held, text=draft.text, metadata=template.metadata))
-            stored = self._items.by_key(scope, draft.kind, draft.key)
+                self._change(before, replace(before, text=text, metadata=template.metadata))
+            stored = self._items.by_key(scope, kind, key)
         if stored is None:
-            raise BackendUnavailableError(f"The {draft.kind} {draft.key!r} cannot be read back.")
+            raise BackendUnavailableError(f"The {kind} {key!r} cannot be read back.")
         return stored.item()
 
-    def _add_verbatim(
-        self,
-        scope: Scope,
-        drafts: Sequence[ItemDraft],
-        template: RowTemplate,
-        created_at: datetime | None,
-        epoch: int | None,
-    ) -> list[MemoryItem]:
+    def _add_verbatim(self, scope: Scope, operation: AddItems, template: RowTemplate) -> list[MemoryItem]:
+        drafts = operation.drafts
         with self._embedding.prepared([draft.text for draft in drafts]), self._database.writing():
-            self._check_epoch(scope, epoch)
-            rows = self._store_drafts(scope, drafts, template, created_at or utc_now())
+            self._check_epoch(scope, operation.epoch)
+            rows = self._store_drafts(scope, drafts, template, operation.created_at or utc_now())
             stored = [
                 self._held(scope, draft.text) if row is None else row.item()
                 for draft, row in zip(drafts, rows, strict=True)
@@ -208,24 +200,17 @@ class Facts:
         return [row if is_new else None for row, is_new in zip(rows, stored, strict=True)]
 
     def _add_extracted(
-        self,
-        scope: Scope,
-        drafts: Sequence[ItemDraft],
-        template: RowTemplate,
-        created_at: datetime | None,
-        *,
-        earlier: Sequence[dict[str, str]],
-        epoch: int | None,
+        self, scope: Scope, operation: AddItems, template: RowTemplate, earlier: Sequence[dict[str, str]]
     ) -> list[MemoryItem]:
-        # Whoever was erased is not told to the LLM any more.
-        self._check_epoch(scope, epoch)
-        extracted = _marked(template, "extracted", None)
+        # The LLM reads nothing of a scope that was erased meanwhile.
+        self._check_epoch(scope, operation.epoch)
+        extracted = replace(template, extraction="extracted")
         mem0 = self._mem0
         # The unit's transaction begins with mem0's first write, which comes after the LLM's answer.
         with self._database.unit():
-            texts = mem0.extract(scope, drafts, extracted, created_at, earlier)
-            # Where somebody erases the scope now, this transaction is before it, and what it wrote goes along.
-            self._check_epoch(scope, epoch)
+            texts = mem0.extract(scope, operation.drafts, extracted, operation.created_at, earlier)
+            # An erasure by another process now follows this transaction, and takes along what it wrote.
+            self._check_epoch(scope, operation.epoch)
             return _once([self._held(scope, text) for text in texts])
 
     def _held(self, scope: Scope, text: str) -> MemoryItem:
@@ -236,30 +221,21 @@ class Facts:
 
     # reading
 
-    def search(
-        self,
-        scope: Scope,
-        query: str,
-        *,
-        limit: int,
-        kinds: Sequence[Kind] | None,
-        filters: Mapping[str, JSON],
-        half_life: float | None = None,
-    ) -> list[Hit]:
-        """The facts that fit best, best first (see ``Engine.search_items``)."""
-        query = query[-QUERY_CHARACTERS:].lstrip()
-        conditions = {"kinds": kinds, "metadata": dict(filters), "half_life": half_life}
+    def search(self, scope: Scope, operation: Search) -> list[Hit]:
+        """The facts that fit best, best first (see `Search`)."""
+        query = operation.query[-QUERY_CHARACTERS:].lstrip()
         find = self._mem0.find if finds_entities() else self._find
-        return [_hit(row, score) for row, score in find(scope, query, limit, conditions) if scope.contains(row.scope)]
+        return [_hit(row, score) for row, score in find(scope, query, operation) if scope.contains(row.scope)]
 
-    def _find(self, scope: Scope, query: str, limit: int, conditions: Mapping[str, Any]) -> list[tuple[ItemRow, float]]:
+    def _find(self, scope: Scope, query: str, operation: Search) -> list[tuple[ItemRow, float]]:
         """What our store ranks best, which is all that mem0 would answer where it knows no entities."""
-        return self._store.best(scope, query, self._embedding.embed(query, "search"), limit, conditions)
+        return self._store.best(scope, query, self._embedding.embed(query, "search"), operation.limit, operation)
 
     # changing
 
-    def update(self, scope: Scope, memory_id: str, text: str, metadata: Mapping[str, JSON] | None) -> MemoryItem:
-        """Replace the text of a free fact (see ``Engine.update_item``)."""
+    def update(self, scope: Scope, operation: UpdateItem) -> MemoryItem:
+        """Replace the text of a free fact (see `UpdateItem`)."""
+        memory_id, text = operation.memory_id, operation.text
         self._ready_to_change()
         with self._embedding.prepared([text]), self._database.writing():
             row = self._items.get(scope, memory_id)
@@ -271,8 +247,8 @@ class Facts:
             if same is not None and same.id != memory_id:
                 remedy = f"Delete this memory and keep {same.id}."
                 raise invalid("text", text, "another memory of the same scope says exactly this", remedy)
-            said = row.metadata if metadata is None else dump_json(metadata)
-            self._change(row, replace(row, text=text, metadata=said))
+            metadata = row.metadata if operation.metadata is None else dump_json(operation.metadata)
+            self._change(row, replace(row, text=text, metadata=metadata))
             changed = self._items.get(scope, memory_id)
         if changed is None:
             raise MemoryNotFoundError(memory_id)
@@ -303,10 +279,6 @@ class Facts:
             self._mem0.change(row)
             return
         self._store.change(row, self._embedding.embed(row.text))
-
-
-def _marked(template: RowTemplate, extraction: Extraction, error: str | None) -> RowTemplate:
-    return replace(template, extraction=extraction, extraction_error=error)
 
 
 def _remedy(row: ItemRow) -> str:

@@ -1,19 +1,20 @@
-"""The embedded engine: one SQLite file that holds items, state and history."""
+"""The engine over SQL tables: one SQLite file, or a subclass's server, holds items, state and history."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..errors import ConfigurationError, MemoryNotFoundError
-from ..models import JSON, ChatMessage, EraseReceipt, Hit, Kind, MemoryItem, Related, Session, ValueEntry, ValueWrite
+from ..models import EraseReceipt, MemoryItem, ValueWrite
 from ..scope import Scope
 from ..validation import utc_now
+from . import operations as ops
 from .lazy_lock import Loading
-from .protocol import ExportData, ExportPage, ItemDraft, KeyedDraft, StoredValue
+from .operations import ItemDraft, Operation, PutValue
+from .protocol import EngineAdmin, Progress
 from .sql import owners
 from .sql.database import Database
 from .sql.erase import erase
@@ -32,21 +33,43 @@ from .sqlite.transactions import SqliteDatabase, path_of
 if TYPE_CHECKING:
     from .facts import Facts
 
-__all__ = ["SqlEngine"]
+__all__ = ["SqlAdmin", "SqlEngine"]
+
+T = TypeVar("T")
+Kind = TypeVar("Kind", bound=Operation[Any])
+Handler = Callable[["SqlEngine", Scope, Any], Any]
 
 _EARLIER = 10
+_HANDLERS: dict[type[Operation[Any]], Handler] = {}
+
+
+def _handles(kind: type[Kind]) -> Callable[[Callable[[SqlEngine, Scope, Kind], Any]], Any]:
+    """Register what runs operations of one kind."""
+
+    def register(handler: Callable[[SqlEngine, Scope, Kind], Any]) -> Any:
+        _HANDLERS[kind] = handler
+        return handler
+
+    return register
 
 
 class SqlEngine:
-    """Memory in one SQLite file. Opens the file, mem0 and the embedder when each is first needed.
+    """Memory in one SQLite file. Opens the file and loads the embedder when each is first needed.
 
     Args:
-        url: ``sqlite://…`` (see ``stores.sqlite.path_of``).
+        url: ``sqlite://…`` (see ``sqlite.transactions.path_of``).
         llm: What extracts facts, as `memweld.connect` takes it.
         llm_timeout: Seconds to wait for its answer.
         embedder: What makes vectors, as `memweld.connect` takes it.
         durability: What an acknowledged write survives, as `memweld.connect` takes it.
-        cache_mb: How much RAM the vectors and words of the users that searched last may take.
+        cache_mb: How much RAM the vectors and words of the users that searched last may take, in millions of bytes.
+
+    Attributes:
+        database: The tables.
+        items: Memory items by scope, id and key.
+        values: State, for writers.
+        catalogue: State, for readers.
+        chat: The messages of all sessions.
     """
 
     def __init__(
@@ -60,10 +83,10 @@ class SqlEngine:
         cache_mb: int = 512,
     ) -> None:
         self._database = self._open(url, durability)
-        self._values = Values(self._database)
-        self._catalogue = Catalogue(self._database)
-        self._chat = Chat(self._database)
-        self._items = Items(self._database)
+        self.values = Values(self._database)
+        self.catalogue = Catalogue(self._database)
+        self.chat = Chat(self._database)
+        self.items = Items(self._database)
         self._options: dict[str, Any] = {
             "llm": llm,
             "llm_timeout": llm_timeout,
@@ -78,6 +101,15 @@ class SqlEngine:
     def _open(self, url: str, durability: Durability) -> Any:
         return SqliteDatabase(path_of(url), durability=durability)
 
+    def run(self, scope: Scope, operation: Operation[T]) -> T:
+        """Do one operation for the scope."""
+        return cast("T", _HANDLERS[type(operation)](self, scope, operation))
+
+    @property
+    def admin(self) -> EngineAdmin:
+        """The operator's view of the store."""
+        return SqlAdmin(self)
+
     @property
     def in_ram(self) -> bool:
         """Whether all of it ends with this object."""
@@ -85,12 +117,12 @@ class SqlEngine:
 
     @property
     def database(self) -> Database:
-        """The tables, for what is kept beside the memory."""
+        """The tables, for what is stored beside the memory."""
         return self._database
 
     @property
     def has_graph(self) -> bool:
-        """There is none in one file."""
+        """Tables alone have no graph."""
         return False
 
     @property
@@ -99,7 +131,8 @@ class SqlEngine:
         return self._options["llm"] is not None
 
     @property
-    def _facts(self) -> Facts:
+    def facts(self) -> Facts:
+        """Items with their vectors; the first use loads the embedder."""
         with self._loading:
             if self._loaded is None:
                 from .facts import Facts
@@ -107,36 +140,24 @@ class SqlEngine:
                 self._loaded = Facts(self._database, **self._options)
             return self._loaded
 
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
     # items
 
-    def add_items(
-        self,
-        scope: Scope,
-        drafts: Sequence[ItemDraft],
-        *,
-        infer: bool,
-        metadata: Mapping[str, JSON],
-        session_id: str | None,
-        created_at: datetime | None,
-        epoch: int | None = None,
-    ) -> list[MemoryItem]:
-        """Store drafts, verbatim or as the facts that the LLM finds in them."""
-        if infer and epoch is None:
-            epoch = self.get_epoch(scope)
-        earlier = self._earlier(scope, session_id, drafts) if infer and session_id is not None else []
-        return self._facts.add(
-            scope,
-            drafts,
-            infer=infer,
-            metadata=metadata,
-            session_id=session_id,
-            created_at=created_at,
-            earlier=earlier,
-            epoch=epoch,
-        )
+    @_handles(ops.AddItems)
+    def _add_items(self, scope: Scope, operation: ops.AddItems) -> list[MemoryItem]:
+        if not operation.infer:
+            return self.facts.add(scope, operation)
+        if operation.epoch is None:
+            operation = replace(operation, epoch=self._epoch(scope))
+        session_id = operation.session_id
+        earlier = [] if session_id is None else self._earlier(scope, session_id, operation.drafts)
+        return self.facts.add(scope, operation, earlier=earlier)
 
-    def get_epoch(self, scope: Scope) -> int:
-        """The number of the scope's row, which is never used again: an erasure removes it."""
+    def _epoch(self, scope: Scope) -> int:
+        """The number of the scope's row. It is never used again: an erasure removes the row."""
         with self._database.reading() as connection:
             owner = owners.find(connection, scope)
         if owner is None:
@@ -145,247 +166,104 @@ class SqlEngine:
         return owner.id
 
     def _earlier(self, scope: Scope, session_id: str, drafts: Sequence[ItemDraft]) -> list[dict[str, str]]:
-        """The session before this turn, whose own messages may stand in the history already."""
-        messages = self._chat.read(scope, session_id, limit=_EARLIER + len(drafts))
-        said = ((message.role, message.text.strip()) for message in messages if message.role in ("user", "assistant"))
-        spoken = [(role, text) for role, text in said if text]
+        """The session before this turn; the turn's own messages may stand in the history already."""
+        messages = self.chat.read(scope, session_id, limit=_EARLIER + len(drafts))
+        texts = ((message.role, message.text.strip()) for message in messages if message.role in ("user", "assistant"))
+        spoken = [(role, text) for role, text in texts if text]
         turn = [(draft.role, draft.text) for draft in drafts]
         # Not only at the end: the next turn may be there already where facts are extracted in the background.
         starts = range(len(spoken) - len(turn), -1, -1)
-        place = next((start for start in starts if spoken[start : start + len(turn)] == turn), len(spoken))
-        spoken = spoken[:place]
-        return [{"role": role, "content": text} for role, text in spoken[-_EARLIER:]]
+        end = next((start for start in starts if spoken[start : start + len(turn)] == turn), len(spoken))
+        return [{"role": role, "content": text} for role, text in spoken[:end][-_EARLIER:]]
 
-    def put_keyed(self, scope: Scope, draft: KeyedDraft) -> MemoryItem:
-        """Store a preference or task outcome under its key."""
-        return self._facts.put_keyed(scope, draft)
-
-    def get_keyed(self, scope: Scope, kind: Kind, key: str) -> MemoryItem | None:
-        """The item under a key, or None."""
-        row = self._items.by_key(scope, kind, key)
-        return None if row is None else row.item()
-
-    def search_items(
-        self,
-        scope: Scope,
-        query: str,
-        *,
-        limit: int,
-        kinds: Sequence[Kind] | None,
-        filters: Mapping[str, JSON],
-        half_life: float | None = None,
-    ) -> list[Hit]:
-        """The items that fit best, best first."""
-        return self._facts.search(scope, query, limit=limit, kinds=kinds, filters=filters, half_life=half_life)
-
-    def get_item(self, scope: Scope, memory_id: str) -> MemoryItem:
-        """The item with this id."""
-        row = self._items.get(scope, memory_id)
+    @_handles(ops.GetItem)
+    def _get_item(self, scope: Scope, operation: ops.GetItem) -> MemoryItem:
+        row = self.items.get(scope, operation.memory_id)
         if row is None:
-            raise MemoryNotFoundError(memory_id)
+            raise MemoryNotFoundError(operation.memory_id)
         return row.item()
 
-    def list_items(
-        self,
-        scope: Scope,
-        *,
-        limit: int,
-        after: str | None,
-        kinds: Sequence[Kind] | None,
-        filters: Mapping[str, JSON],
-    ) -> list[MemoryItem]:
-        """Items in the order in which they were stored."""
-        place = 0 if after is None else self._place(scope, after)
-        rows = self._items.page(scope, limit=limit, after=place, kinds=kinds, filters=filters)
+    @_handles(ops.GetKeyed)
+    def _get_keyed(self, scope: Scope, operation: ops.GetKeyed) -> MemoryItem | None:
+        row = self.items.by_key(scope, operation.kind, operation.key)
+        return None if row is None else row.item()
+
+    @_handles(ops.ListItems)
+    def _list_items(self, scope: Scope, operation: ops.ListItems) -> list[MemoryItem]:
+        after = 0 if operation.after is None else self._place(scope, operation.after)
+        rows = self.items.page(
+            scope, limit=operation.limit, after=after, kinds=operation.kinds, filters=operation.filters
+        )
         if rows:
             self._ends.note(scope, rows[-1].id, rows[-1].seq)
         return [row.item() for row in rows]
 
     def _place(self, scope: Scope, memory_id: str) -> int:
-        row = self._items.get(scope, memory_id)
-        # Who reads page after page may delete, and so may others meanwhile.
+        row = self.items.get(scope, memory_id)
+        # The caller, or another one, may delete items between two pages.
         place = self._ends.find(scope, memory_id) if row is None else row.seq
         if place is None:
             raise MemoryNotFoundError(memory_id)
         return place
 
-    def update_item(self, scope: Scope, memory_id: str, text: str, metadata: Mapping[str, JSON] | None) -> MemoryItem:
-        """Replace the text, and the metadata unless it is None."""
-        return self._facts.update(scope, memory_id, text, metadata)
+    # Neither deleting nor clearing loads an embedder or mem0: to forget must always be possible.
 
-    def delete_item(self, scope: Scope, memory_id: str) -> None:
-        """Delete the item."""
-        # Neither this nor clearing needs mem0 or an embedder: to forget must always be possible.
+    @_handles(ops.DeleteItem)
+    def _delete_item(self, scope: Scope, operation: ops.DeleteItem) -> None:
         with self._database.writing() as connection:
-            self._values.sweep(scope)
-            if not self._items.remove(scope, memory_id):
-                raise MemoryNotFoundError(memory_id)
-            self._values.delete_record(connection, memory_id)
-            unlink(connection, scope, memory_id)
+            self.values.sweep(scope)
+            if not self.items.remove(scope, operation.memory_id):
+                raise MemoryNotFoundError(operation.memory_id)
+            self.values.delete_record(connection, operation.memory_id)
+            unlink(connection, scope, operation.memory_id)
 
-    def clear_items(self, scope: Scope) -> int:
-        """Delete all items of the scope."""
+    @_handles(ops.ClearItems)
+    def _clear_items(self, scope: Scope, _operation: ops.ClearItems) -> int:
         with self._database.writing() as connection:
-            self._values.sweep(scope)
-            self._values.delete_records(connection, scope)
+            self.values.sweep(scope)
+            self.values.delete_records(connection, scope)
             unlink_all(connection, scope)
-            return self._items.clear(scope)
+            return self.items.clear(scope)
 
     # the graph
 
-    def related_items(self, scope: Scope, about: str, *, limit: int) -> list[Related]:  # noqa: ARG002
-        """Refused: nothing is linked without a graph."""
+    @_handles(ops.RelatedItems)
+    def _related_items(self, _scope: Scope, _operation: ops.RelatedItems) -> Any:
         raise ConfigurationError(
             "There is no graph that links memories: connect with one, "
             "connect(…, graph='neo4j://user:password@host:7687'), or set MEMWELD_GRAPH."
         )
 
-    def settle_graph(self, scope: Scope, *, timeout: float | None) -> bool:  # noqa: ARG002
-        """Nothing is to be told to anybody."""
-        return True
-
-    def graph_waiting(self) -> int | None:
-        """How many changes wait for a graph; None where none was ever told, or where this role may not see it."""
-        if getattr(self._database, "is_secured", False):
-            return None
-        outbox = Outbox(self._database)
-        waiting = outbox.pending().count
-        return waiting if waiting or outbox.store() is not None else None
-
-    def forget_graph(self) -> int:
-        """Keep no changes for a graph any more; how many waited.
-
-        Raises:
-            ConfigurationError: The role of the URL may not do this.
-        """
-        if getattr(self._database, "is_secured", False):
-            raise ConfigurationError(
-                f"{self._database.where}: row-level security is in force for this role. Forget the graph with one that "
-                "sees all users (a superuser, or BYPASSRLS)."
-            )
-        return Outbox(self._database).detach()
-
     # values
 
-    def get_value(self, scope: Scope, namespace: str, key: str) -> StoredValue | None:
-        """The value and its version."""
-        return self._values.get(scope, namespace, key)
+    @_handles(PutValue)
+    def _put_value(self, scope: Scope, operation: PutValue) -> int | None:
+        with self._keeping(scope, [operation]) as keep:
+            return self.values.put(scope, operation, keep)
 
-    def put_value(
-        self,
-        scope: Scope,
-        namespace: str,
-        key: str,
-        value: JSON,
-        *,
-        if_version: int | None = None,
-        text: str | None = None,
-        ttl: float | None = None,
-    ) -> int | None:
-        """Store the value; its new version."""
-        write = ValueWrite(namespace=namespace, key=key, value=value, text=text, ttl=ttl)
-        with self._keeping(scope, [write]) as keep:
-            return self._values.put(scope, write, keep, if_version=if_version)
+    @_handles(ops.WriteValues)
+    def _write_values(self, scope: Scope, operation: ops.WriteValues) -> None:
+        with self._keeping(scope, operation.writes) as keep:
+            self.values.write(scope, operation.writes, keep)
 
-    def write_values(self, scope: Scope, writes: Sequence[ValueWrite]) -> None:
-        """Do all writes in order, or none of them."""
-        with self._keeping(scope, writes) as keep:
-            self._values.write(scope, writes, keep)
-
-    def _keeping(self, scope: Scope, writes: Sequence[ValueWrite]) -> AbstractContextManager[Keep]:
-        # Values without texts need neither mem0 nor an embedder.
+    def _keeping(self, scope: Scope, writes: Sequence[PutValue | ValueWrite]) -> AbstractContextManager[Keep]:
+        # Values without texts need no embedder.
         if all(write.text is None for write in writes):
             return nullcontext(_keep_nothing)
-        return self._facts.records.keeping(scope, writes)
-
-    def delete_value(self, scope: Scope, namespace: str, key: str, *, if_version: int | None = None) -> bool:
-        """Delete the value."""
-        return self._values.delete(scope, namespace, key, if_version=if_version)
-
-    def list_keys(self, scope: Scope, namespace: str) -> list[str]:
-        """The keys of the namespace."""
-        return self._catalogue.keys(scope, namespace)
-
-    def list_namespaces(self, scope: Scope, *, under: str) -> list[str]:
-        """The namespaces that hold values."""
-        return self._catalogue.namespaces(scope, under)
-
-    def read_values(
-        self, scope: Scope, wanted: Sequence[tuple[str, str]], *, refresh: bool = False
-    ) -> list[ValueEntry | None]:
-        """The values at these places."""
-        return self._catalogue.read(scope, wanted, refresh=refresh)
-
-    def scan_values(
-        self, scope: Scope, namespace: str, *, prefix: str = "", after: str | None = None, limit: int
-    ) -> list[ValueEntry]:
-        """The values of a namespace, sorted by key."""
-        return self._catalogue.scan(scope, namespace, prefix=prefix, after=after, limit=limit)
-
-    def find_values(
-        self,
-        scope: Scope,
-        *,
-        under: str,
-        where: Mapping[str, JSON] | None = None,
-        offset: int = 0,
-        limit: int | None = None,
-        refresh: bool = False,
-    ) -> list[ValueEntry]:
-        """The values of all namespaces under ``under`` that fit."""
-        return self._catalogue.find(scope, under=under, where=where, offset=offset, limit=limit, refresh=refresh)
-
-    def sweep_values(self, scope: Scope | None = None) -> int:
-        """Delete what has expired."""
-        return self._values.sweep(scope)
-
-    # messages
-
-    def append_messages(self, scope: Scope, session_id: str, messages: Sequence[ChatMessage]) -> None:
-        """Append messages to the session."""
-        self._chat.append(scope, session_id, messages)
-
-    def read_messages(
-        self, scope: Scope, session_id: str, *, limit: int | None, before: str | None = None
-    ) -> list[ChatMessage]:
-        """The last messages of the session, or of its part before a message."""
-        return self._chat.read(scope, session_id, limit=limit, before=before)
-
-    def clear_messages(self, scope: Scope, session_id: str) -> int:
-        """Delete the session."""
-        return self._chat.clear(scope, session_id)
-
-    def list_sessions(self, scope: Scope) -> list[Session]:
-        """The sessions, the latest used first."""
-        return self._chat.sessions(scope)
+        return self.facts.records.keeping(scope, writes)
 
     # everything
 
-    def export(self, scope: Scope) -> dict[str, JSON]:
-        """All that the scope contains, as it was at one moment."""
-        with self._database.reading():
-            items = self._items.page(scope, limit=-1, after=0, kinds=None, filters={})
-            return {
-                "format": "memweld-export",
-                "version": 1,
-                "user_id": scope.user_id,
-                "agent_id": scope.agent_id,
-                "exported_at": utc_now().isoformat(),
-                "items": [_exported(row.item()) for row in items],
-                "state": self._values.export(scope),
-                "sessions": self._chat.export_sessions(scope),
-                "messages": self._chat.export(scope),
-            }
-
-    def export_page(self, scope: Scope, *, after: str | None, limit: int) -> ExportPage:
-        """Some of all that the scope contains."""
-        return export_page(self._database, scope, after=after, limit=limit)
-
-    def restore(self, scope: Scope, kept: ExportData) -> dict[str, int]:
-        """Store what an export holds, all of it or nothing."""
+    @_handles(ops.Restore)
+    def _restore(self, scope: Scope, operation: ops.Restore) -> dict[str, int]:
+        data = operation.data
         # Only memories need an embedder.
-        packed = self._facts.pack([item.text for item in kept.items]) if kept.items else Packed()
-        return restore(self._database, scope, kept, packed)
+        packed = self.facts.pack([item.text for item in data.items]) if data.items else Packed()
+        return restore(self._database, scope, data, packed)
+
+    @_handles(ops.Erase)
+    def _erase(self, scope: Scope, _operation: ops.Erase) -> EraseReceipt:
+        return self.erase(scope)
 
     def erase(self, scope: Scope) -> EraseReceipt:
         """Remove all that the scope contains, and overwrite where it stood."""
@@ -403,24 +281,80 @@ class SqlEngine:
             graph=graph(removed.counts["items"]),
         )
 
+
+def _keep_nothing(write: PutValue | ValueWrite, _stored: str | None) -> str:
+    raise AssertionError(f"{write.key!r} has a text, and nothing was prepared to store it")
+
+
+# What one part of the engine does alone.
+_handles(ops.GetEpoch)(lambda engine, scope, _: engine._epoch(scope))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+_handles(ops.PutKeyed)(lambda engine, scope, op: engine.facts.put_keyed(scope, op))
+_handles(ops.Search)(lambda engine, scope, op: engine.facts.search(scope, op))
+_handles(ops.UpdateItem)(lambda engine, scope, op: engine.facts.update(scope, op))
+_handles(ops.SettleGraph)(lambda _engine, _scope, _op: True)
+_handles(ops.GetValue)(lambda engine, scope, op: engine.values.get(scope, op.namespace, op.key))
+_handles(ops.DeleteValue)(
+    lambda engine, scope, op: engine.values.delete(scope, op.namespace, op.key, if_version=op.if_version)
+)
+_handles(ops.PurgeExpired)(lambda engine, scope, _: engine.values.sweep(scope))
+_handles(ops.ListKeys)(lambda engine, scope, op: engine.catalogue.keys(scope, op.namespace))
+_handles(ops.ListNamespaces)(lambda engine, scope, op: engine.catalogue.namespaces(scope, op.under))
+_handles(ops.ReadValues)(lambda engine, scope, op: engine.catalogue.read(scope, op.places, refresh=op.refresh))
+_handles(ops.ScanValues)(
+    lambda engine, scope, op: engine.catalogue.scan(
+        scope, op.namespace, prefix=op.prefix, after=op.after, limit=op.limit
+    )
+)
+_handles(ops.FindValues)(
+    lambda engine, scope, op: engine.catalogue.find(
+        scope, under=op.under, where=op.where, offset=op.offset, limit=op.limit, refresh=op.refresh
+    )
+)
+_handles(ops.AppendMessages)(lambda engine, scope, op: engine.chat.append(scope, op.session_id, op.messages))
+_handles(ops.ReadMessages)(
+    lambda engine, scope, op: engine.chat.read(scope, op.session_id, limit=op.limit, before=op.before)
+)
+_handles(ops.ClearMessages)(lambda engine, scope, op: engine.chat.clear(scope, op.session_id))
+_handles(ops.ListSessions)(lambda engine, scope, _: engine.chat.sessions(scope))
+_handles(ops.Export)(lambda engine, scope, op: export_page(engine.database, scope, after=op.after, limit=op.limit))
+
+
+class SqlAdmin(EngineAdmin):
+    """The operator's view of the tables."""
+
+    def __init__(self, engine: SqlEngine) -> None:
+        self._engine = engine
+        self._database: Any = engine.database
+
     def list_scopes(self, *, after: Scope | None, limit: int) -> list[Scope]:
         """The scopes for which something was stored."""
         return list_scopes(self._database, after=after, limit=limit)
 
-    def reindex(self, progress: Callable[[int, int], object] | None = None) -> int:
-        """Embed all memories of the file again with this embedder; how many, 0 if they are of it already."""
-        return self._facts.reindex(progress)
+    def purge_expired(self) -> int:
+        """Delete the expired state values of all users."""
+        return self._engine.values.sweep(None)
 
-    def close(self) -> None:
-        """Close the file."""
-        self._database.close()
+    def reindex(self, progress: Progress | None = None) -> int:
+        """Embed all memories again with this embedder; how many, 0 if they are of it already."""
+        return self._engine.facts.reindex(progress)
 
+    def graph_backlog(self) -> int | None:
+        """How many changes wait for a graph; None where there never was one, or where this role may not see it."""
+        if getattr(self._database, "is_secured", False):
+            return None
+        outbox = Outbox(self._database)
+        waiting = outbox.pending().count
+        return waiting if waiting or outbox.store() is not None else None
 
-def _keep_nothing(write: ValueWrite, _held: str | None) -> str:
-    raise AssertionError(f"{write.key!r} has a text, and nothing was prepared to keep it")
+    def detach_graph(self) -> int:
+        """Drop the changes that wait for a graph; how many waited.
 
-
-def _exported(item: MemoryItem) -> dict[str, JSON]:
-    fields = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
-    fields |= {name: fields[name].isoformat() for name in ("created_at", "updated_at")}
-    return {name: value for name, value in fields.items() if value is not None}
+        Raises:
+            ConfigurationError: The role of the URL may not do this.
+        """
+        if getattr(self._database, "is_secured", False):
+            raise ConfigurationError(
+                f"{self._database.where}: row-level security is in force for this role. Detach the graph with one that "
+                "sees all users (a superuser, or BYPASSRLS)."
+            )
+        return Outbox(self._database).detach()

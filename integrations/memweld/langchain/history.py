@@ -9,7 +9,7 @@ from langchain_core.messages import BaseMessage
 
 from ..adapters.binding import MemorySource, validate_source
 from ..memory.asynchronous import AsyncHistory, in_thread
-from ..memory.facets import History
+from ..memory.history import History
 from ..memory.transcript import read_window
 from ..validation import validate_key, validate_limit
 from .binding import memory_of_run

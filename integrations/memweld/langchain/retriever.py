@@ -19,7 +19,7 @@ from ..memory.memory import Memory
 from ..memory.recall import QUERY_CHARACTERS
 from ..models import JSON, Hit, Kind
 from ..tools import as_utc
-from ..validation import validate_filters, validate_half_life, validate_kinds, validate_limit, validate_score
+from ..validation import validate_filters, validate_kinds, validate_limit, validate_recency, validate_score
 from .binding import memory_of_run
 
 __all__ = ["MemweldRetriever"]
@@ -146,7 +146,7 @@ def _check(search: Mapping[str, Any]) -> None:
     validate_kinds(search["kinds"])
     validate_filters(search["filters"])
     validate_score("min_score", search["min_score"])
-    validate_half_life(search["recency"])
+    validate_recency(search["recency"])
 
 
 def _searchable(query: object) -> str:

@@ -96,7 +96,11 @@ class MemweldStore(BaseStore):
 
     def sweep_ttl(self) -> int:
         """Delete expired items; how many. With a backend those of all users, unless a server keeps them."""
-        return self._source.values.sweep() if isinstance(self._source, Memory) else self._source.sweep()
+        return (
+            self._source.values.purge_expired()
+            if isinstance(self._source, Memory)
+            else self._source.admin.purge_expired()
+        )
 
     async def asweep_ttl(self) -> int:
         """The same without blocking the event loop."""

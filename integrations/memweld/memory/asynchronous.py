@@ -32,9 +32,12 @@ from .recall import DEFAULT_BUDGET
 
 if TYPE_CHECKING:
     from ..scope import Scope
-    from .facets import History, Preferences, State, Tasks
+    from .history import History
     from .memory import Memory
     from .messages import MessagesLike
+    from .preferences import Preferences
+    from .state import State
+    from .tasks import Tasks
     from .values import Values
 
 __all__ = ["AsyncHistory", "AsyncMemory", "AsyncPreferences", "AsyncState", "AsyncTasks", "AsyncValues", "in_thread"]
@@ -166,6 +169,9 @@ class AsyncState:
     async def clear(self) -> None:
         return await _run(self._sync.clear)
 
+    async def modify(self, key: str, fn: Callable[[JSON], JSON], *, default: JSON = None) -> JSON:
+        return await _run(self._sync.modify, key, fn, default=default)
+
     async def update(
         self, key: Any = (), fn: Callable[[JSON], JSON] | None = None, /, *, default: JSON = None, **values: JSON
     ) -> JSON:
@@ -198,8 +204,8 @@ class AsyncValues:
     async def namespaces(self, under: str = "") -> list[str]:
         return await _run(self._sync.namespaces, under)
 
-    async def sweep(self) -> int:
-        return await _run(self._sync.sweep)
+    async def purge_expired(self) -> int:
+        return await _run(self._sync.purge_expired)
 
 
 class AsyncHistory:

@@ -1,40 +1,70 @@
-"""An export read back: from the JSON of `Memory.export` to what an engine restores, every part of it checked."""
+"""The JSON form of an export: written by `Memory.export`, read by `Memory.restore`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields, replace
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
-from ..engine.protocol import ExportData, ExportedSession, ExportedValue
-from ..errors import InvalidInputError, invalid
-from ..models import JSON, MemoryItem
+from ..engine.export_data import ExportData, ExportedSession, ExportedValue, naming_place
+from ..errors import invalid
+from ..models import JSON, ChatMessage, MemoryItem
 from ..scope import Scope, validate_identity
-from ..validation import (
-    MAX_VALUE_CHARACTERS,
-    validate_json,
-    validate_key,
-    validate_metadata,
-    validate_text,
-    validate_time,
-    validate_ttl,
-)
+from ..validation import utc_now, validate_key, validate_time
 from .messages import to_message
 
-__all__ = ["read_export", "validate_export_data"]
+__all__ = ["read_export", "write_export"]
 
 T = TypeVar("T")
 
 _FORMAT, _VERSION = "memweld-export", 1
 _REMEDY = "Pass what Memory.export() returned, or the file that `memweld export` wrote."
-_MESSAGE = ("id", "role", "content", "name", "tool_calls", "tool_call_id", "native", "created_at")
+_TIMES = ("created_at", "updated_at", "started_at", "expires_at")
+
+
+def write_export(scope: Scope, data: ExportData) -> dict[str, JSON]:
+    """The JSON object for all that a scope contains. Fields without a value are left out."""
+    sessions = data.sessions
+    return {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "user_id": scope.user_id,
+        "agent_id": scope.agent_id,
+        "exported_at": utc_now().isoformat(),
+        "items": [_written(item) for item in data.items],
+        "state": [{**_written(value), "value": value.value} for value in data.values],
+        "sessions": [_written(session, without="messages") for session in sessions],
+        "messages": [{**_place(session), **_written(message)} for session in sessions for message in session.messages],
+    }
+
+
+def _written(row: Any, *, without: str | None = None) -> dict[str, JSON]:
+    """The fields of a row, those of its tool calls included."""
+    written: dict[str, JSON] = {}
+    for name in (field.name for field in fields(row)):
+        value = getattr(row, name)
+        if value is None or value == () or name == without:
+            continue
+        if isinstance(value, datetime):
+            value = value.isoformat()
+        elif name == "tool_calls":
+            value = [_written(call) for call in value]
+        written[name] = value
+    return written
+
+
+def _place(session: ExportedSession) -> dict[str, JSON]:
+    place = {"agent_id": session.agent_id, "session_id": session.session_id}
+    return {name: value for name, value in place.items() if value is not None}
 
 
 def read_export(scope: Scope, data: object) -> ExportData:
-    """The parts of an export that is to be restored for this scope.
+    """The content of an export that is to be restored for this scope; `Restore` applies the rules to its fields.
 
     Raises:
-        InvalidInputError: It is no export, it is somebody else's, or a part of it breaks a rule (its place is named).
+        InvalidInputError: It is no export, it is another user's, or a part of it is not of its type (the error names
+            the place).
     """
     if not isinstance(data, Mapping):
         raise invalid("export", data, f"it must be a JSON object, not {type(data).__name__}", _REMEDY)
@@ -46,81 +76,44 @@ def read_export(scope: Scope, data: object) -> ExportData:
     if export.get("user_id") != scope.user_id:
         remedy = "Restore it for that user; if the user has another id now, write that id into the export's user_id."
         raise invalid("export", export.get("user_id"), f"it is of another user than the memory of {scope}", remedy)
-    kept = ExportData(
-        items=tuple(_each(export, "items", _item)),
-        values=tuple(_each(export, "state", _value)),
+    return ExportData(
+        items=tuple(_read(export, "items", MemoryItem)),
+        values=tuple(_read(export, "state", ExportedValue)),
         sessions=tuple(_sessions(export)),
     )
-    validate_export_data(kept)
-    return kept
 
 
-def validate_export_data(kept: ExportData) -> None:
-    """Apply the rules for input to what is to be restored.
-
-    Raises:
-        InvalidInputError: A part breaks one.
-    """
-    for item in kept.items:
-        _check_item(item)
-    for value in kept.values:
-        validate_key("namespace", value.namespace)
-        validate_key("key", value.key)
-        validate_json("value", value.value)
-        validate_ttl(value.ttl)
-    for session in kept.sessions:
-        validate_key("session_id", session.session_id)
-        for message in session.messages:
-            if message.id is None or message.created_at is None:
-                raise invalid("message", message.id, "a message that is restored has an id and a time", _REMEDY)
-            to_message(message)
-
-
-def _check_item(item: MemoryItem) -> None:
-    validate_key("memory_id", item.id)
-    if validate_text("text", item.text) != item.text:
-        raise invalid("text", item.text, "it is not in the form in which texts are kept", _REMEDY)
-    if item.kind not in ("item", "preference", "task", "record"):
-        raise invalid("kind", item.kind, "there is no such kind", _REMEDY)
-    if item.extraction not in ("verbatim", "extracted", "failed"):
-        raise invalid("extraction", item.extraction, "it is verbatim, extracted or failed", _REMEDY)
-    if (item.key is None) != (item.kind == "item"):
-        raise invalid("key", item.key, f"of all kinds {item.kind} alone has none or needs one", _REMEDY)
-    for name in ("key", "session_id", "name"):
-        given = getattr(item, name)
-        if given is not None:
-            # The key of a record holds a namespace and a key.
-            validate_text(name, given, maximum=8_192) if item.kind == "record" else validate_key(name, given)
-    if item.extraction_error is not None:
-        validate_text("extraction_error", item.extraction_error)
-    if not isinstance(item.metadata, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise invalid("metadata", item.metadata, "it must be a JSON object", _REMEDY)
-    if item.role not in (None, "user", "assistant"):
-        raise invalid("role", item.role, "facts come from the user or the assistant", _REMEDY)
-    if item.kind == "item":
-        validate_metadata(item.metadata)
-    else:
-        validate_json("metadata", item.metadata, maximum=MAX_VALUE_CHARACTERS)
-
-
-def _each(export: Mapping[str, JSON], part: str, read: Callable[[Mapping[str, Any]], T]) -> Iterator[T]:
+def _rows(export: Mapping[str, JSON], part: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The rows of one part, each with its place for errors."""
     rows = export.get(part, [])
     if not isinstance(rows, list):
         raise invalid(part, rows, "it must be a list", _REMEDY)
-    for place, row in enumerate(cast("list[object]", rows)):
+    for number, row in enumerate(cast("list[object]", rows)):
+        place = f"{part}[{number}] of the export"
         if not isinstance(row, Mapping):
-            raise invalid(f"{part}[{place}]", row, "it must be an object", _REMEDY)
-        try:
-            yield read(cast("Mapping[str, Any]", row))
-        except InvalidInputError as error:
-            raise InvalidInputError(f"In {part}[{place}] of the export: {error}") from error
+            raise invalid(place, row, "it must be an object", _REMEDY)
+        yield place, cast("Mapping[str, Any]", row)
 
 
-def _time(row: Mapping[str, Any], name: str) -> datetime:
-    moment = validate_time(name, row.get(name))
-    if moment is None:
-        raise invalid(name, None, "it is missing", _REMEDY)
-    return moment
+def _row(kind: type[T], row: Mapping[str, Any], **given: Any) -> T:
+    """The row as a dataclass: every field that has no default is there, times are times, the agent's id is valid."""
+    values: dict[str, Any] = {}
+    for field in fields(cast("Any", kind)):
+        name = field.name
+        if name in given:
+            values[name] = given[name]
+        elif name in _TIMES and row.get(name) is not None:
+            values[name] = validate_time(name, row[name])
+        elif name == "agent_id":
+            values[name] = _agent(row)
+        elif name in row and name != "user_id":
+            values[name] = row[name]
+        if field.default is MISSING and field.default_factory is MISSING and values.get(name) is None:
+            # A value may be null.
+            if name != "value":
+                raise invalid(name, None, "it is missing", _REMEDY)
+            values[name] = None
+    return kind(**values)
 
 
 def _agent(row: Mapping[str, Any]) -> str | None:
@@ -128,58 +121,33 @@ def _agent(row: Mapping[str, Any]) -> str | None:
     return None if agent_id is None else validate_identity("agent_id", agent_id)
 
 
-def _item(row: Mapping[str, Any]) -> MemoryItem:
-    return MemoryItem(
-        id=validate_key("id", row.get("id")),
-        text=validate_text("text", row.get("text")),
-        created_at=_time(row, "created_at"),
-        updated_at=_time(row, "updated_at"),
-        agent_id=_agent(row),
-        kind=row.get("kind", "item"),
-        key=row.get("key"),
-        session_id=row.get("session_id"),
-        role=row.get("role"),
-        name=row.get("name"),
-        metadata=row.get("metadata", {}),
-        extraction=row.get("extraction", "verbatim"),
-        extraction_error=row.get("extraction_error"),
-    )
-
-
-def _value(row: Mapping[str, Any]) -> ExportedValue:
-    return ExportedValue(
-        namespace=validate_key("namespace", row.get("namespace")),
-        key=validate_key("key", row.get("key")),
-        value=row.get("value"),
-        created_at=_time(row, "created_at"),
-        updated_at=_time(row, "updated_at"),
-        agent_id=_agent(row),
-        ttl=row.get("ttl"),
-        expires_at=validate_time("expires_at", row.get("expires_at")),
-    )
+def _read(export: Mapping[str, JSON], part: str, kind: type[T]) -> Iterator[T]:
+    for place, row in _rows(export, part):
+        with naming_place(place):
+            yield _row(kind, row)
 
 
 def _sessions(export: Mapping[str, JSON]) -> Iterator[ExportedSession]:
-    """The messages by session, in the order of the export."""
-
-    def place_of(row: Mapping[str, Any]) -> tuple[str | None, str]:
-        return _agent(row), validate_key("session_id", row.get("session_id"))
-
-    spoken: dict[tuple[str | None, str], list[Any]] = {}
-    read = _each(export, "messages", lambda row: (place_of(row), to_message({k: row[k] for k in _MESSAGE if k in row})))
-    for place, message in read:
-        spoken.setdefault(place, []).append(message)
-    times = dict(
-        _each(export, "sessions", lambda row: (place_of(row), (_time(row, "started_at"), _time(row, "updated_at"))))
-    )
-    for (agent_id, session_id), messages in spoken.items():
-        # Exports of the first version have no sessions.
-        said = (messages[0].created_at, messages[-1].created_at)
-        started_at, updated_at = times.get((agent_id, session_id), said)
+    """The messages by session, in the order of the export, with the times of their sessions."""
+    messages: dict[tuple[str | None, str], list[ChatMessage]] = {}
+    for place, row in _rows(export, "messages"):
+        with naming_place(place):
+            session = _agent(row), validate_key("session_id", row.get("session_id"))
+            foreign = {"agent_id", "session_id"}
+            message = to_message({name: value for name, value in row.items() if name not in foreign})
+            messages.setdefault(session, []).append(message)
+    for place, row in _rows(export, "sessions"):
+        with naming_place(place):
+            session = _row(ExportedSession, row, messages=())
+            spoken = messages.pop((session.agent_id, validate_key("session_id", session.session_id)), [])
+            if spoken:
+                yield replace(session, messages=tuple(spoken))
+    for (agent_id, session_id), spoken in messages.items():
+        started_at, updated_at = (cast("datetime", spoken[place].created_at) for place in (0, -1))
         yield ExportedSession(
             session_id=session_id,
             started_at=started_at,
             updated_at=updated_at,
-            messages=tuple(messages),
+            messages=tuple(spoken),
             agent_id=agent_id,
         )

@@ -6,29 +6,41 @@ import functools
 import logging
 import re
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
-from ..engine.protocol import Engine, ItemDraft
+from ..engine.operations import (
+    AddItems,
+    AppendMessages,
+    ClearItems,
+    DeleteItem,
+    Erase,
+    Export,
+    GetEpoch,
+    GetItem,
+    ItemDraft,
+    ListItems,
+    ListSessions,
+    RelatedItems,
+    Restore,
+    Search,
+    SettleGraph,
+    UpdateItem,
+)
+from ..engine.protocol import Engine
 from ..errors import ConfigurationError, InvalidInputError, invalid
 from ..models import JSON, Captured, ChatMessage, EraseReceipt, Hit, Kind, MemoryItem, Related, Session
 from ..scope import Scope
-from ..validation import (
-    validate_filters,
-    validate_half_life,
-    validate_key,
-    validate_kinds,
-    validate_limit,
-    validate_metadata,
-    validate_score,
-    validate_text,
-    validate_time,
-)
+from ..validation import validate_kinds, validate_limit, validate_score, validate_text, validate_time
 from .capture_queue import capture_queue_of
-from .export_format import read_export
-from .facets import History, Preferences, State, Tasks
-from .messages import MessagesLike, to_messages
+from .export_format import read_export, write_export
+from .history import History
+from .messages import MessagesLike, read_messages, to_messages
+from .preferences import Preferences
 from .recall import DEFAULT_BUDGET, recall_block, recall_query
+from .state import State
+from .tasks import Tasks
 from .values import Values
 
 if TYPE_CHECKING:
@@ -37,8 +49,6 @@ if TYPE_CHECKING:
 __all__ = ["Memory"]
 
 logger = logging.getLogger("memweld.memory")
-
-_MOST_RELATED = 1_000
 
 # One question and nothing else, not "I live in Porto, and you?"; Arabic and full-width marks ask too.
 _ASKED = re.compile(r"[^.!。！?？؟;；,，،…\n]*[?？؟]+\s*")
@@ -147,25 +157,18 @@ class Memory:
         drafts = _drafts(to_messages(messages, named=False), ("user", "assistant"))
         if not drafts:
             raise invalid("messages", messages, "no message of the user or assistant has text", "Add what was said.")
-        wanted = self._wants_extraction(infer)
-        checked_metadata = validate_metadata(metadata)
-        checked_session = None if session_id is None else validate_key("session_id", session_id)
-        checked_time = validate_time("created_at", created_at)
-        epoch = self._engine.get_epoch(self.scope) if wanted else None
-        for extract in (True, False) if wanted else (False,):
-            items = self._engine.add_items(
-                self.scope,
-                drafts,
-                infer=extract,
-                metadata=checked_metadata,
-                session_id=checked_session,
-                created_at=checked_time,
-                epoch=epoch,
-            )
-            # An LLM that finds nothing worth keeping does not overrule a caller who said: remember this.
-            if items:
-                return items
-        return []
+        add = AddItems(
+            drafts=drafts,
+            infer=self._wants_extraction(infer),
+            metadata={} if metadata is None else metadata,
+            session_id=session_id,
+            created_at=validate_time("created_at", created_at),
+        )
+        if not add.infer:
+            return self._engine.run(self.scope, add)
+        add = replace(add, epoch=self._engine.run(self.scope, GetEpoch()))
+        # An LLM that finds nothing worth keeping does not overrule a caller who said: remember this.
+        return self._engine.run(self.scope, add) or self._engine.run(self.scope, replace(add, infer=False))
 
     def _wants_extraction(self, infer: bool | None) -> bool:
         if infer and not self._engine.can_extract:
@@ -199,14 +202,14 @@ class Memory:
             InvalidInputError: An argument breaks a rule.
         """
         least = validate_score("min_score", min_score)
-        hits = self._engine.search_items(
-            self.scope,
-            validate_text("query", query),
-            limit=validate_limit(limit),
+        search = Search(
+            query=query,
+            limit=limit,
             kinds=validate_kinds(kinds),
-            filters=validate_filters(filters),
-            half_life=validate_half_life(recency),
+            filters={} if filters is None else filters,
+            recency=recency,
         )
+        hits = self._engine.run(self.scope, search)
         return hits if least is None else [hit for hit in hits if hit.score >= least]
 
     def get(self, memory_id: str) -> MemoryItem:
@@ -215,7 +218,7 @@ class Memory:
         Raises:
             MemoryNotFoundError: There is none in this scope.
         """
-        return self._engine.get_item(self.scope, validate_key("memory_id", memory_id))
+        return self._engine.run(self.scope, GetItem(memory_id=memory_id))
 
     def all(
         self,
@@ -236,13 +239,10 @@ class Memory:
         Raises:
             MemoryNotFoundError: ``after`` is no memory of this scope, and was the last of none of its latest pages.
         """
-        return self._engine.list_items(
-            self.scope,
-            limit=validate_limit(limit),
-            after=None if after is None else validate_key("after", after),
-            kinds=validate_kinds(kinds),
-            filters=validate_filters(filters),
+        page = ListItems(
+            limit=limit, after=after, kinds=validate_kinds(kinds), filters={} if filters is None else filters
         )
+        return self._engine.run(self.scope, page)
 
     def update(self, memory_id: str, text: str, *, metadata: Mapping[str, JSON] | None = None) -> MemoryItem:
         """Replace the text of a memory, and its metadata if given.
@@ -252,10 +252,7 @@ class Memory:
             InvalidInputError: The text breaks a rule, another memory says the same, or the memory is a preference, a
                 task's outcome or a record, which are changed by their key.
         """
-        checked = None if metadata is None else validate_metadata(metadata)
-        return self._engine.update_item(
-            self.scope, validate_key("memory_id", memory_id), validate_text("text", text), checked
-        )
+        return self._engine.run(self.scope, UpdateItem(memory_id=memory_id, text=text, metadata=metadata))
 
     def delete(self, memory_id: str) -> None:
         """Delete a memory; of a record the state value, too.
@@ -263,7 +260,7 @@ class Memory:
         Raises:
             MemoryNotFoundError: There is none in this scope.
         """
-        self._engine.delete_item(self.scope, validate_key("memory_id", memory_id))
+        self._engine.run(self.scope, DeleteItem(memory_id=memory_id))
 
     def clear(self) -> int:
         """Delete all memories of the scope: items, preferences, tasks and records. State and history stay.
@@ -273,7 +270,7 @@ class Memory:
         Returns:
             How many there were.
         """
-        return self._engine.clear_items(self.scope)
+        return self._engine.run(self.scope, ClearItems())
 
     # the graph
 
@@ -293,9 +290,7 @@ class Memory:
             BackendUnavailableError: The graph cannot be asked. Everything else works without it.
             InvalidInputError: An argument breaks a rule.
         """
-        return self._engine.related_items(
-            self.scope, validate_key("about", about), limit=validate_limit(limit, maximum=_MOST_RELATED)
-        )
+        return self._engine.run(self.scope, RelatedItems(about=about, limit=limit))
 
     def settle_graph(self, timeout: float | None = None) -> bool:
         """Wait until the graph was told of all that was changed here before.
@@ -308,7 +303,7 @@ class Memory:
             Whether it was; True where there is no graph. What it was not told yet follows by itself.
         """
         seconds = None if timeout is None else min(max(timeout, 0.0), 60.0)
-        return self._engine.settle_graph(self.scope, timeout=seconds)
+        return self._engine.run(self.scope, SettleGraph(timeout=seconds))
 
     # state and history
 
@@ -322,7 +317,7 @@ class Memory:
 
     def sessions(self) -> list[Session]:
         """The sessions that have a history, the latest used first."""
-        return self._engine.list_sessions(self.scope)
+        return self._engine.run(self.scope, ListSessions())
 
     # around a model call
 
@@ -394,39 +389,37 @@ class Memory:
         """
         if keep not in ("turn", "history", "facts"):
             raise invalid("keep", keep, "it is turn, history or facts", "Choose one.")
-        turn = to_messages(messages)
         wanted = self._wants_extraction(infer)
-        checked_metadata = validate_metadata(metadata)
-        checked_session = None if session_id is None else validate_key("session_id", session_id)
-        epoch = self._engine.get_epoch(self.scope) if keep != "history" and (wanted or background) else None
-        if checked_session is not None and keep != "facts":
-            self.history(checked_session).append(turn)
+        add = AddItems(drafts=(), infer=wanted, metadata={} if metadata is None else metadata, session_id=session_id)
+        turn: Sequence[ChatMessage]
+        append = None
+        if session_id is None or keep == "facts":
+            turn = to_messages(messages)
+        else:
+            append = AppendMessages(session_id=session_id, messages=read_messages(messages))
+            turn = append.messages
+        if keep != "history" and (wanted or background):
+            add = replace(add, epoch=self._engine.run(self.scope, GetEpoch()))
+        if append is not None:
+            self._engine.run(self.scope, append)
         if keep == "history":
             return []
         try:
             drafts = _drafts(turn, ("user", "assistant") if wanted else ("user",))
         except InvalidInputError as error:
-            if not background or checked_session is None or keep == "facts":
+            if not background or append is None:
                 raise
             logger.warning("memweld: a turn is kept in its session, and no facts of it: %s", error)
             return []
         drafts = drafts if wanted else _stated(drafts)
         if not drafts:
             return []
-        add = functools.partial(
-            self._engine.add_items,
-            self.scope,
-            drafts,
-            infer=wanted,
-            metadata=checked_metadata,
-            session_id=checked_session,
-            created_at=None,
-            epoch=epoch,
-        )
+        add = replace(add, drafts=drafts)
         if not background:
-            return add()
-        verbatim = functools.partial(add, infer=False)
-        capture_queue_of(self._engine).submit((self.scope, checked_session), add, instead=verbatim)
+            return self._engine.run(self.scope, add)
+        work = functools.partial(self._engine.run, self.scope, add)
+        verbatim = functools.partial(self._engine.run, self.scope, replace(add, infer=False))
+        capture_queue_of(self._engine).submit((self.scope, session_id), work, instead=verbatim)
         return []
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -448,7 +441,7 @@ class Memory:
 
     def export(self) -> dict[str, JSON]:
         """All that the scope contains, as one JSON object: memories, state and histories, with times."""
-        return self._engine.export(self.scope)
+        return write_export(self.scope, self._engine.run(self.scope, Export()).data)
 
     def restore(self, export: Mapping[str, JSON]) -> dict[str, int]:
         """Put back what `export` gave, here or in another backend: with ids, times, ends and agents' parts.
@@ -465,7 +458,7 @@ class Memory:
         Raises:
             InvalidInputError: It is no export, or another user's, or a part of it breaks a rule; nothing was written.
         """
-        return self._engine.restore(self.scope, read_export(self.scope, export))
+        return self._engine.run(self.scope, Restore(data=read_export(self.scope, export)))
 
     def erase(self) -> EraseReceipt:
         """Remove everything of this scope: memories, state, histories. It cannot be undone.
@@ -476,4 +469,4 @@ class Memory:
             A receipt with the rows erased in each store.
         """
         capture_queue_of(self._engine).drop(self._is_mine)
-        return self._engine.erase(self.scope)
+        return self._engine.run(self.scope, Erase())

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
-from ..engine.filters import validate_conditions
+from ..engine.operations import FindValues, ListNamespaces, PurgeExpired, ReadValues, WriteValues
 from ..engine.protocol import Engine
 from ..models import JSON, ValueEntry, ValueWrite
 from ..scope import Scope
-from ..validation import validate_json, validate_key, validate_limit, validate_prefix, validate_text, validate_ttl
 
 __all__ = ["Values"]
 
-_MOST = 1_000_000
-
-
-def _checked(write: ValueWrite) -> ValueWrite:
-    validate_key("namespace", write.namespace)
-    validate_key("key", write.key)
-    validate_json("value", write.value)
-    text = None if write.text is None else validate_text("text", write.text)
-    return replace(write, text=text, ttl=validate_ttl(write.ttl))
-
 
 class Values:
-    """The state of all namespaces of one scope. Where a namespace has slashes, they separate levels."""
+    """The state of all namespaces of one scope. Slashes in a namespace separate levels."""
 
     def __init__(self, engine: Engine, scope: Scope) -> None:
         self._engine = engine
@@ -36,13 +24,13 @@ class Values:
 
         Args:
             places: Pairs of namespace and key.
-            refresh: Whether those that expire live their whole time again from now.
+            refresh: Let those that expire live their whole time again from now.
 
         Returns:
             An entry for each place, in order; None where there is no value.
         """
-        wanted = [(validate_key("namespace", namespace), validate_key("key", key)) for namespace, key in places]
-        return self._engine.read_values(self._scope, wanted, refresh=refresh) if wanted else []
+        operation = ReadValues(places=places, refresh=refresh)
+        return self._engine.run(self._scope, operation) if operation.places else []
 
     def write(self, writes: Sequence[ValueWrite]) -> None:
         """Store and delete values in order, all or none.
@@ -50,9 +38,9 @@ class Values:
         Raises:
             InvalidInputError: A write breaks a rule; nothing was written.
         """
-        checked = [_checked(write) for write in writes]
-        if checked:
-            self._engine.write_values(self._scope, checked)
+        operation = WriteValues(writes=writes)
+        if operation.writes:
+            self._engine.run(self._scope, operation)
 
     def find(
         self,
@@ -67,30 +55,25 @@ class Values:
 
         Args:
             under: Only this namespace and those below it; all if it is empty.
-            where: What the values must be, e.g. ``{"status": "active", "score": {"$gte": 3}}`` (see `conditions`).
-            offset: How many of those that fit are left out at the beginning.
+            where: What the values must be, e.g. ``{"status": "active", "score": {"$gte": 3}}``: equality, or the
+                operators ``$eq``, ``$ne``, ``$gt``, ``$gte``, ``$lt`` and ``$lte``.
+            offset: How many of those that fit to leave out at the beginning.
             limit: How many at most; all if None.
-            refresh: Whether those that expire live their whole time again from now.
+            refresh: Let those that expire live their whole time again from now.
 
         Raises:
             InvalidInputError: An argument breaks a rule.
         """
-        return self._engine.find_values(
-            self._scope,
-            under=validate_prefix("under", under),
-            where=validate_conditions(where),
-            offset=validate_limit(offset, name="offset", minimum=0, maximum=_MOST),
-            limit=None if limit is None else validate_limit(limit, maximum=_MOST),
-            refresh=refresh,
-        )
+        operation = FindValues(under=under, where=where, offset=offset, limit=limit, refresh=refresh)
+        return self._engine.run(self._scope, operation)
 
     def namespaces(self, under: str = "") -> list[str]:
         """The namespaces that hold values, in the order of the oldest value of each."""
-        return self._engine.list_namespaces(self._scope, under=validate_prefix("under", under))
+        return self._engine.run(self._scope, ListNamespaces(under=under))
 
-    def sweep(self) -> int:
-        """Delete what has expired of this scope; how many values.
+    def purge_expired(self) -> int:
+        """Delete the expired values of this scope; how many.
 
-        What has expired is absent from every answer anyway: this only frees its room, sooner than writes do.
+        Expired values are absent from every answer anyway: this only frees their room, sooner than writes do.
         """
-        return self._engine.sweep_values(self._scope)
+        return self._engine.run(self._scope, PurgeExpired())

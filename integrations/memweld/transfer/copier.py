@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from ..engine.operations import Restore
 from ..engine.protocol import Engine
 from ..errors import ConfigurationError, InvalidInputError, invalid
 from ..memory.backend import Backend, redacted
@@ -106,7 +107,7 @@ def scopes_of(backend: Backend, *, page: int = PAGE) -> Iterator[Scope]:
         AccessDeniedError: A server does not show them to this caller.
     """
     after: Scope | None = None
-    while listed := engine_of(backend).list_scopes(after=after, limit=page):
+    while listed := backend.admin.list_scopes(after=after, limit=page):
         # What an agent keeps of a user is copied with the user.
         yield from (scope for scope in listed if scope.user_id is None or scope.agent_id is None)
         after = listed[-1]
@@ -138,11 +139,11 @@ def _copy(walk: Walk, held: Walk, target: Engine, report: Copied, tell: Callable
     """Store each page that the target does not have at the same place; if it has them all, note what it holds."""
     there = held.digests()
     in_step = True
-    for kept, digests in walk.pages():
+    for data, digests in walk.pages():
         in_step = in_step and list(islice(there, len(digests))) == digests
         if not in_step:
             try:
-                stored = target.restore(report.scope, kept)
+                stored = target.run(report.scope, Restore(data=data))
             except InvalidInputError as error:
                 report.problem = f"{report.scope} was copied in part: {error}"
                 return

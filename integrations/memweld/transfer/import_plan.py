@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from ..engine.protocol import Engine, ExportData, ExportedSession, ExportedValue
+from ..engine.export_data import ExportData, ExportedSession, ExportedValue, validate_export_data
+from ..engine.operations import GetItem, ReadMessages, ReadValues, Restore
+from ..engine.protocol import Engine
 from ..errors import BackendUnavailableError, InvalidInputError, MemoryNotFoundError
 from ..memory.backend import Backend
-from ..memory.export_format import validate_export_data
 from ..models import ChatMessage, MemoryItem
 from ..scope import Scope
 from .copier import engine_of
@@ -32,9 +33,9 @@ def checked(place: str, part: Callable[[], T]) -> T:
     try:
         made = part()
         if isinstance(made, MemoryItem):
-            validate_export_data(ExportData(items=(made,)))
+            validate_export_data("data", ExportData(items=(made,)))
         elif isinstance(made, ExportedValue):
-            validate_export_data(ExportData(values=(made,)))
+            validate_export_data("data", ExportData(values=(made,)))
     except InvalidInputError as error:
         raise InvalidInputError(f"{place}: {error}") from error
     return made
@@ -121,15 +122,15 @@ class Plan:
             for messages in _batches([message for message in session.messages if message.id not in held]):
                 self._restore(engine, scope, ExportData(sessions=(replace(session, messages=messages),)))
 
-    def _restore(self, engine: Engine, scope: Scope, kept: ExportData) -> None:
-        counts = engine.restore(scope, kept)
+    def _restore(self, engine: Engine, scope: Scope, data: ExportData) -> None:
+        counts = engine.run(scope, Restore(data=data))
         self.stored.update({store: counts[store] for store in ("items", "values", "messages")})
 
     def _wanted(
         self, engine: Engine, scope: Scope, values: Sequence[ExportedValue], overwrite: bool
     ) -> tuple[ExportedValue, ...]:
         """The values whose places are empty, or hold another one that is to give way."""
-        held = engine.read_values(scope, [(value.namespace, value.key) for value in values])
+        held = engine.run(scope, ReadValues(places=[(value.namespace, value.key) for value in values]))
         differing = [(value, there) for value, there in zip(values, held, strict=True) if there is not None]
         differing = [(value, there) for value, there in differing if there.value != value.value]
         if not overwrite:
@@ -152,7 +153,7 @@ def _ids(engine: Engine, scope: Scope, session_id: str) -> set[str]:
     """The ids of the messages that the session has."""
     found: set[str] = set()
     before: str | None = None
-    while messages := engine.read_messages(scope, session_id, limit=_BATCH, before=before):
+    while messages := engine.run(scope, ReadMessages(session_id=session_id, limit=_BATCH, before=before)):
         found.update(_id(message) for message in messages)
         before = _id(messages[0])
     return found
@@ -160,7 +161,7 @@ def _ids(engine: Engine, scope: Scope, session_id: str) -> set[str]:
 
 def _has(engine: Engine, scope: Scope, item: MemoryItem) -> bool:
     try:
-        engine.get_item(scope, item.id)
+        engine.run(scope, GetItem(memory_id=item.id))
     except MemoryNotFoundError:
         return False
     return True

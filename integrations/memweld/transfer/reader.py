@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
 from typing import Any
 
-from ..engine.protocol import Engine, ExportData, ExportedSession, ExportedValue
+from ..engine.export_data import ExportData, ExportedSession, ExportedValue
+from ..engine.operations import Export
+from ..engine.protocol import Engine
 from ..models import ChatMessage, MemoryItem, ToolCall
 from ..scope import Scope
 
@@ -89,10 +91,10 @@ class Walk:
         """Each page and the hashes of its rows, in order."""
         after: str | None = None
         while True:
-            page = self._engine.export_page(self._scope, after=after, limit=self._limit)
-            digests = list(self._rows(page.kept))
+            page = self._engine.run(self._scope, Export(after=after, limit=self._limit))
+            digests = list(self._rows(page.data))
             if digests:
-                yield page.kept, digests
+                yield page.data, digests
             after = page.next
             if after is None:
                 return

@@ -26,7 +26,9 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 
 from memweld import Backend, ChatMessage, InvalidInputError, Memory, connect
+from memweld.engine.operations import AddItems, Operation
 from memweld.langchain import MemweldMiddleware
+from memweld.scope import Scope
 from memweld.testing import HashEmbedder, Mode
 from memweld.testing.langchain import ScriptedChatModel, tool_call
 from memweld.testing.llm import ScriptedExtractor, facts
@@ -132,10 +134,14 @@ def test_in_the_background_the_user_is_the_one_of_the_run(tmp_path: Path, mode: 
 def test_an_error_in_the_background_is_logged_and_the_words_are_kept(
     ana: Memory, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*args: Any, **kwargs: Any) -> None:
-        raise OSError("disk full")
+    plain = ana._engine.run
 
-    monkeypatch.setattr(type(ana._engine), "add_items", refuse)
+    def run(scope: Scope, operation: Operation[Any]) -> Any:
+        if isinstance(operation, AddItems):
+            raise OSError("disk full")
+        return plain(scope, operation)
+
+    monkeypatch.setattr(ana._engine, "run", run)
     middleware = MemweldMiddleware(ana, capture="background", on_error="raise")
     invoke(create_agent(ScriptedChatModel(["Nice."]), middleware=[middleware]), "I moved to Porto")
     with caplog.at_level(logging.WARNING, "memweld"):

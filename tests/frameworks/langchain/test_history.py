@@ -33,7 +33,9 @@ from pydantic import BaseModel
 
 import memweld
 from memweld import Backend, ChatMessage, ConfigurationError, InvalidInputError, ToolCall, connect
+from memweld.engine.operations import Operation, ReadMessages
 from memweld.langchain import MemweldChatMessageHistory
+from memweld.scope import Scope
 from memweld.testing import HashEmbedder, Mode
 from memweld.testing.langchain import ScriptedChatModel
 
@@ -250,10 +252,14 @@ def test_an_id_that_is_there_is_replaced(history: MemweldChatMessageHistory) -> 
 
 
 def test_adding_reads_nothing(history: MemweldChatMessageHistory, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: Any, **kwargs: Any) -> None:
-        raise AssertionError("the session was read")
+    engine = history._history._engine
+    plain = engine.run
 
-    monkeypatch.setattr(type(history._history._engine), "read_messages", refuse)
+    def run(scope: Scope, operation: Operation[Any]) -> Any:
+        assert not isinstance(operation, ReadMessages), "the session was read"
+        return plain(scope, operation)
+
+    monkeypatch.setattr(engine, "run", run)
     add(history, [HumanMessage("hello")])
     add(history, [HumanMessage("again")], "async")
     monkeypatch.undo()

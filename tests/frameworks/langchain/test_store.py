@@ -316,7 +316,7 @@ def test_a_sweeper_deletes_from_time_to_time(backend: Backend, caplog: pytest.Lo
     while backend.user("bob").erase().counts["values"] and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.3)
-    assert backend.sweep() == 0
+    assert backend.admin.purge_expired() == 0
     assert store.stop_ttl_sweeper(timeout=5)
     assert ended.result(timeout=5) is None
     again = store.start_ttl_sweeper(0.002)

@@ -34,10 +34,11 @@ from memweld import (
     MemoryNotFoundError,
     MissingExtraError,
 )
-from memweld.engine.codec import PRIMITIVES
+from memweld.engine.operations import OPERATIONS, ListKeys, Operation
 from memweld.engine.remote import RemoteEngine
 from memweld.engine.remote.mcp_client.connection import PAUSES, THREAD
 from memweld.mcp import create_server
+from memweld.scope import Scope
 from memweld.testing import HashEmbedder, ScriptedExtractor, facts
 from memweld.testing.serving import free_port, serving
 
@@ -184,10 +185,14 @@ class TestErrors:
     def test_a_strangers_exception_shows_its_type(
         self, local: Backend, monkeypatch: pytest.MonkeyPatch, errors: Any
     ) -> None:
-        def broken(*_: Any, **__: Any) -> Any:
-            raise KeyError("secret")
+        plain = local._engine.run
 
-        monkeypatch.setattr(local._engine, "list_keys", broken)
+        def run(scope: Scope, operation: Operation[Any]) -> Any:
+            if isinstance(operation, ListKeys):
+                raise KeyError("secret")
+            return plain(scope, operation)
+
+        monkeypatch.setattr(local._engine, "run", run)
         with served(create_server(local, errors=errors).http_app()) as url, memweld.connect(url) as backend:
             with pytest.raises(BackendUnavailableError, match="failed with KeyError") as caught:
                 backend.user("ana").state("n").list_keys()
@@ -620,24 +625,24 @@ class TestHiddenTools:
     @pytest.mark.parametrize(
         ("name", "arguments"),
         [
-            ("engine_list_items", {}),
+            ("engine_list_items", {"limit": 0}),
             ("engine_get_item", {"memory_id": "a\x00b"}),
             ("engine_get_item", {"memory_id": "a", "extra": 1}),
-            ("engine_search_items", {"query": " ", "limit": 5, "kinds": None, "filters": {}}),
-            ("engine_search_items", {"query": "x", "limit": 0, "kinds": None, "filters": {}}),
+            ("engine_search", {"query": " ", "limit": 5, "filters": {}}),
+            ("engine_search", {"query": "x", "limit": 0, "filters": {}}),
             (
-                "engine_search_items",
+                "engine_search",
                 {"query": "x", "limit": 5, "kinds": None, "filters": {"AND": [{"user_id": "bob"}]}},
             ),
-            ("engine_search_items", {"query": "x", "limit": 5, "kinds": ["secret"], "filters": {}}),
+            ("engine_search", {"query": "x", "limit": 5, "kinds": ["secret"]}),
             ("engine_put_value", {"namespace": "", "key": "k", "value": 1}),
             ("engine_put_value", {"namespace": "n", "key": "k", "value": 1, "if_version": -1}),
             ("engine_put_value", {"namespace": "n", "key": "k", "value": 1, "if_version": 2**70}),
-            ("engine_put_keyed", {"draft": {"kind": "item", "key": "k", "text": "t"}}),
-            ("engine_put_keyed", {"draft": {"kind": "task", "key": "", "text": "t"}}),
-            ("engine_put_keyed", {"draft": {"kind": "task", "key": "k", "text": " t"}}),
-            ("engine_put_value", {"namespace": "n", "key": "k", "value": 1, "text": "cafe\u0301"}),
-            ("engine_write_values", {"writes": [{"namespace": "n", "key": "k", "value": 1, "text": "t "}]}),
+            ("engine_put_keyed", {"kind": "item", "key": "k", "text": "t"}),
+            ("engine_put_keyed", {"kind": "task", "key": "", "text": "t"}),
+            ("engine_put_keyed", {"kind": "task", "key": "k", "text": " "}),
+            ("engine_put_value", {"namespace": "n", "key": "k", "value": 1, "text": " "}),
+            ("engine_write_values", {"writes": [{"namespace": "n", "key": "k", "value": 1, "text": "\ud800"}]}),
             ("engine_delete_value", {"namespace": "n", "key": "k", "if_version": -1}),
             ("engine_scan_values", {"namespace": "n", "prefix": "a\x00", "limit": 5}),
             ("engine_append_messages", {"session_id": "s", "messages": []}),
@@ -677,7 +682,7 @@ class TestHiddenTools:
     def test_there_is_one_for_each_primitive(self, local: Backend) -> None:
         async def use() -> None:
             server = create_server(local)
-            for primitive in ("info", *PRIMITIVES):
+            for primitive in ("info", *OPERATIONS):
                 assert await server.get_tool(f"engine_{primitive}") is not None
 
         anyio.run(use)

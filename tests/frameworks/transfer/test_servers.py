@@ -23,7 +23,7 @@ from memweld.scope import Scope
 from memweld.testing import HashEmbedder
 from memweld.testing.serving import serving
 from memweld.transfer import Copied, copy
-from memweld.transfer.copier import engine_of, scopes_of
+from memweld.transfer.copier import scopes_of
 
 TOKENS = {
     "service": ("service", ["memory:any-user", "memory:agents"]),
@@ -174,4 +174,4 @@ def test_stdio_to_a_file(opened: ExitStack, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("MEMWELD_USER_ID", "ana")
     locked = opened.enter_context(connect(f"stdio:{shlex.join([*command, '--lock-user', '--user', 'ana'])}"))
     with pytest.raises(AccessDeniedError, match="not locked"):
-        engine_of(locked).list_scopes(after=None, limit=5)
+        locked.admin.list_scopes(after=None, limit=5)

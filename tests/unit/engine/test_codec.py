@@ -1,7 +1,8 @@
 """What goes over the wire comes back equal, whatever it holds."""
 
 import json
-from datetime import datetime, timezone
+import unicodedata
+from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
 
@@ -9,17 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memweld.engine.codec import PRIMITIVES, decode_answer, decode_arguments, encode_answer, encode_arguments
-from memweld.engine.protocol import (
-    Engine,
-    ExportData,
-    ExportedSession,
-    ExportedValue,
-    ExportPage,
-    ItemDraft,
-    KeyedDraft,
-    StoredValue,
-)
+from memweld.engine.codec import decode_answer, decode_operation, encode_answer, encode_operation
+from memweld.engine.export_data import ExportData, ExportedSession, ExportedValue, ExportPage
+from memweld.engine.operations import OPERATIONS, GetItem, ItemDraft, Operation, PutValue, StoredValue
 from memweld.errors import InvalidInputError
 from memweld.models import (
     ChatMessage,
@@ -36,6 +29,8 @@ from memweld.validation import dump_json
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 optional = st.none() | texts
+keys = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs"]), min_size=1, max_size=20).filter(str.strip)
+said = keys.map(lambda text: unicodedata.normalize("NFC", text).strip()).filter(bool)
 times = st.datetimes().map(lambda moment: moment.replace(tzinfo=timezone.utc, fold=0))
 counts = st.integers(0, 2**40)
 numbers = st.integers(-(2**200), 2**200) | st.floats(allow_nan=False, allow_infinity=False)
@@ -130,7 +125,7 @@ ANSWERS: dict[str, st.SearchStrategy[Any]] = {
     "get_epoch": counts,
     "put_keyed": items,
     "get_keyed": st.none() | items,
-    "search_items": st.lists(hits, max_size=3),
+    "search": st.lists(hits, max_size=3),
     "get_item": items,
     "list_items": st.lists(items, max_size=3),
     "update_item": items,
@@ -147,71 +142,90 @@ ANSWERS: dict[str, st.SearchStrategy[Any]] = {
     "read_values": st.lists(st.none() | entries, max_size=3),
     "scan_values": st.lists(entries, max_size=3),
     "find_values": st.lists(entries, max_size=3),
-    "sweep_values": counts,
+    "purge_expired": counts,
     "append_messages": st.none(),
     "read_messages": st.lists(messages, max_size=3),
     "clear_messages": counts,
     "list_sessions": st.lists(sessions, max_size=3),
-    "export": objects,
-    "export_page": pages,
+    "export": pages,
     "restore": st.dictionaries(texts, counts, max_size=3),
     "erase": receipts,
 }
-seconds = st.none() | st.floats(0, 1e9)
+lasting_seconds = st.none() | st.floats(0.001, 1e9)
+versions = st.none() | counts
+limits = st.integers(1, 1_000)
 writes = st.builds(
-    ValueWrite, namespace=texts, key=texts, value=values, delete=st.booleans(), text=optional, ttl=seconds
+    ValueWrite,
+    namespace=keys,
+    key=keys,
+    value=values,
+    delete=st.booleans(),
+    text=st.none() | said,
+    ttl=lasting_seconds,
 )
-drafts = st.builds(ItemDraft, text=texts, role=texts, name=optional)
-keyed = st.builds(KeyedDraft, kind=st.sampled_from(["preference", "task"]), key=texts, text=texts, metadata=objects)
-kinds = st.none() | st.lists(st.sampled_from(["item", "preference", "task"]), min_size=1)
-ARGUMENTS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
-    "add_items": st.fixed_dictionaries(
-        {
-            "drafts": st.lists(drafts, max_size=3),
-            "infer": st.booleans(),
-            "metadata": objects,
-            "session_id": optional,
-            "created_at": st.none() | times,
-            "epoch": st.none() | counts,
-        }
-    ),
-    "put_keyed": st.fixed_dictionaries({"draft": keyed}),
-    "search_items": st.fixed_dictionaries(
-        {"query": texts, "limit": counts, "kinds": kinds, "filters": objects, "half_life": seconds}
-    ),
-    "related_items": st.fixed_dictionaries({"about": texts, "limit": counts}),
-    "settle_graph": st.fixed_dictionaries({"timeout": st.none() | st.floats(0, 60)}),
-    "list_items": st.fixed_dictionaries({"limit": counts, "after": optional, "kinds": kinds, "filters": objects}),
-    "update_item": st.fixed_dictionaries({"memory_id": texts, "text": texts, "metadata": st.none() | objects}),
-    "put_value": st.fixed_dictionaries(
-        {
-            "namespace": texts,
-            "key": texts,
-            "value": values,
-            "if_version": st.none() | counts,
-            "text": optional,
-            "ttl": seconds,
-        }
-    ),
-    "write_values": st.fixed_dictionaries({"writes": st.lists(writes, max_size=3)}),
-    "read_values": st.fixed_dictionaries(
-        {"wanted": st.lists(st.tuples(texts, texts), max_size=3), "refresh": st.booleans()}
-    ),
-    "find_values": st.fixed_dictionaries(
-        {"under": texts, "where": st.none() | objects, "offset": counts, "limit": st.none() | counts}
-        | {"refresh": st.booleans()}
-    ),
-    "append_messages": st.fixed_dictionaries({"session_id": texts, "messages": st.lists(messages, max_size=3)}),
-    "export_page": st.fixed_dictionaries({"after": optional, "limit": counts}),
-    "restore": st.fixed_dictionaries({"kept": kept}),
-    "read_messages": st.fixed_dictionaries({"session_id": texts, "limit": st.none() | counts, "before": optional}),
+drafts = st.builds(ItemDraft, text=said, role=st.sampled_from(["user", "assistant"]), name=st.none() | keys)
+kinds = st.none() | st.lists(st.sampled_from(["item", "preference", "task"]), min_size=1).map(tuple)
+some_keys = st.none() | keys
+own = st.dictionaries(keys, values, max_size=3)
+filters = st.dictionaries(keys, st.none() | st.booleans() | numbers | texts, max_size=3)
+appended = st.builds(
+    ChatMessage,
+    role=st.sampled_from(["system", "user", "assistant", "tool"]),
+    content=texts | st.lists(objects, max_size=2),
+    id=keys,
+    name=some_keys,
+    tool_calls=st.lists(st.builds(ToolCall, id=keys, name=keys, arguments=objects), max_size=2).map(tuple),
+    tool_call_id=some_keys,
+    created_at=times,
+    native=st.none() | objects,
+)
+OPERANDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "add_items": {
+        "drafts": st.lists(drafts, max_size=3).map(tuple),
+        "infer": st.booleans(),
+        "metadata": own,
+        "session_id": some_keys,
+        "created_at": st.none() | times,
+        "epoch": versions,
+    },
+    "put_keyed": {"kind": st.sampled_from(["preference", "task"]), "key": keys, "text": said, "metadata": objects},
+    "search": {
+        "query": said,
+        "limit": limits,
+        "kinds": kinds,
+        "filters": filters,
+        "recency": st.none() | st.timedeltas(timedelta(seconds=1), timedelta(days=9_999)),
+    },
+    "related_items": {"about": keys, "limit": limits},
+    "settle_graph": {"timeout": st.none() | st.floats(0, 60)},
+    "list_items": {"limit": limits, "after": some_keys, "kinds": kinds, "filters": filters},
+    "update_item": {"memory_id": keys, "text": said, "metadata": st.none() | own},
+    "put_value": {
+        "namespace": keys,
+        "key": keys,
+        "value": values,
+        "if_version": versions,
+        "text": st.none() | said,
+        "ttl": lasting_seconds,
+        "in_place": st.booleans(),
+    },
+    "write_values": {"writes": st.lists(writes, max_size=3).map(tuple)},
+    "read_values": {"places": st.lists(st.tuples(keys, keys), max_size=3).map(tuple), "refresh": st.booleans()},
+    "find_values": {
+        "under": keys,
+        "where": st.none() | own.filter(lambda where: "$" not in repr(where)),
+        "offset": st.integers(0, 9),
+        "limit": st.none() | limits,
+        "refresh": st.booleans(),
+    },
+    "append_messages": {"session_id": keys, "messages": st.lists(appended, min_size=1, max_size=3).map(tuple)},
+    "export": {"after": some_keys, "limit": st.none() | limits},
+    "read_messages": {"session_id": keys, "limit": st.none() | limits, "before": some_keys},
 }
 
 
-def test_every_primitive_is_known() -> None:
-    others = {"has_graph", "can_extract", "list_scopes", "close"}
-    assert set(PRIMITIVES) == {name for name in vars(Engine) if not name.startswith("_")} - others
-    assert set(ANSWERS) == set(PRIMITIVES)
+def test_every_operation_is_known() -> None:
+    assert set(ANSWERS) == set(OPERATIONS)
 
 
 def exactly(value: Any) -> str:
@@ -224,31 +238,32 @@ def exactly(value: Any) -> str:
 @given(data=st.data())
 def test_answers_come_back_equal(name: str, data: st.DataObject) -> None:
     answer = data.draw(ANSWERS[name])
-    came = decode_answer(name, json.loads(dump_json(encode_answer(name, answer))))
+    kind = OPERATIONS[name]
+    came = decode_answer(kind, json.loads(dump_json(encode_answer(kind, answer))))
     assert came == answer
     assert exactly(came) == exactly(answer)
 
 
-@pytest.mark.parametrize("name", sorted(ARGUMENTS))
+@pytest.mark.parametrize("name", sorted(OPERANDS))
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
-def test_arguments_come_back_equal(name: str, data: st.DataObject) -> None:
-    arguments = data.draw(ARGUMENTS[name])
-    came = decode_arguments(name, json.loads(dump_json(encode_arguments(name, arguments))))
-    assert came == arguments
-    assert [exactly(came[key]) for key in arguments] == [exactly(arguments[key]) for key in arguments]
+def test_operations_come_back_equal(name: str, data: st.DataObject) -> None:
+    operation = OPERATIONS[name](**data.draw(st.fixed_dictionaries(OPERANDS[name])))
+    came = decode_operation(type(operation), json.loads(dump_json(encode_operation(operation))))
+    assert came == operation
+    assert exactly(came) == exactly(operation)
 
 
 def test_any_mapping_is_an_object_and_a_tuple_a_list() -> None:
     value = MappingProxyType({"a": (1, MappingProxyType({"b": None}))})
-    encoded = encode_arguments("put_value", {"namespace": "n", "key": "k", "value": value, "if_version": None})
+    encoded = encode_operation(PutValue(namespace="n", key="k", value=value))
     assert encoded == {"namespace": "n", "key": "k", "value": {"a": [1, {"b": None}]}}
 
 
 def test_defaults_are_left_out() -> None:
-    said = datetime(2026, 1, 2, tzinfo=timezone.utc)
-    item = MemoryItem(id="a", text="t", created_at=said, updated_at=said)
-    assert encode_answer("get_item", item) == {
+    moment = datetime(2026, 1, 2, tzinfo=timezone.utc)
+    item = MemoryItem(id="a", text="t", created_at=moment, updated_at=moment)
+    assert encode_answer(GetItem, item) == {
         "id": "a",
         "text": "t",
         "created_at": "2026-01-02T00:00:00Z",
@@ -257,22 +272,25 @@ def test_defaults_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "data"),
+    ("name", "data", "message"),
     [
-        ("get_item", {}),
-        ("get_item", {"memory_id": 7}),
-        ("get_item", {"memory_id": "a", "scope": "bob"}),
-        ("get_item", "a"),
-        ("get_keyed", {"kind": "secret", "key": "k"}),
-        ("append_messages", {"session_id": "s", "messages": [{"role": "robot"}]}),
-        ("add_items", {"drafts": "x", "infer": False, "metadata": {}, "session_id": None, "created_at": None}),
+        ("get_item", {}, "Invalid operands of get_item: memory_id: Field required"),
+        ("get_item", {"memory_id": 7}, "Invalid operands of get_item: memory_id"),
+        ("get_item", {"memory_id": "a", "scope": "bob"}, "scope: Unexpected"),
+        ("get_item", "a", "Invalid operands of get_item"),
+        ("get_item", {"memory_id": " "}, "Invalid memory_id ' ': it must not be empty"),
+        ("get_keyed", {"kind": "secret", "key": "k"}, "kind: Input should be"),
+        ("append_messages", {"session_id": "s", "messages": [{"role": "robot"}]}, "messages.0.role"),
+        ("add_items", {"drafts": "x"}, "Invalid operands of add_items: drafts"),
+        ("search", {"query": "x", "limit": 0}, "Invalid limit 0: it must be a whole number from 1 to 10,000"),
     ],
 )
-def test_what_is_no_call_is_refused(name: str, data: Any) -> None:
-    with pytest.raises(InvalidInputError, match=f"Invalid arguments of {name}"):
-        decode_arguments(name, data)
+def test_what_is_no_operation_is_refused(name: str, data: Any, message: str) -> None:
+    kind: type[Operation[Any]] = OPERATIONS[name]
+    with pytest.raises(InvalidInputError, match=message):
+        decode_operation(kind, data)
 
 
 def test_what_is_no_answer_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="Invalid answer of get_item: text: Field required"):
-        decode_answer("get_item", {"id": "a", "created_at": "2026-01-02T00:00:00Z", "updated_at": "2026-01-02"})
+        decode_answer(GetItem, {"id": "a", "created_at": "2026-01-02T00:00:00Z", "updated_at": "2026-01-02"})

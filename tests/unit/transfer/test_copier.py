@@ -17,7 +17,9 @@ from typer.testing import CliRunner, Result
 
 from memweld import Backend, ChatMessage, Memory, connect
 from memweld.cli import app
-from memweld.engine.protocol import Engine, ExportData
+from memweld.engine.export_data import ExportData
+from memweld.engine.operations import Export, Operation, Restore
+from memweld.engine.protocol import Engine
 from memweld.errors import ConfigurationError, InvalidInputError
 from memweld.models import ValueWrite
 from memweld.scope import Scope
@@ -142,8 +144,8 @@ def test_pages_and_export_say_the_same(old: Backend) -> None:
     ids: list[str] = []
     after: str | None = None
     for _ in range(200):
-        page = engine.export_page(scope, after=after, limit=2)
-        kept = page.kept
+        page = engine.run(scope, Export(after=after, limit=2))
+        kept = page.data
         facts = [item.id for item in kept.items if item.kind != "record"]
         rows = len(facts) + len(kept.values) + sum(len(session.messages) for session in kept.sessions)
         assert 0 < rows <= 2
@@ -155,19 +157,19 @@ def test_pages_and_export_say_the_same(old: Backend) -> None:
     export: Any = old.user("ana").export()
     facts = [item for item in export["items"] if item["kind"] != "record"]
     assert ids == [row["id"] for row in (*facts, *export["messages"])]
-    assert engine.export_page(Scope("nobody"), after=None, limit=5).kept == ExportData()
+    assert engine.run(Scope("nobody"), Export(after=None, limit=5)).data == ExportData()
     for wrong in ("x", "items:1", "items:1:2:3; DROP TABLE owners", "values:-1:0:0", "notes:1:2:3"):
         with pytest.raises(InvalidInputError, match="of no page"):
-            engine.export_page(scope, after=wrong, limit=5)
+            engine.run(scope, Export(after=wrong, limit=5))
 
 
 def test_a_page_of_somebody_else_shows_nothing_of_theirs(old: Backend) -> None:
     fill_all(old)
     engine = engine_of(old)
-    places = [engine.export_page(Scope("ana"), after=None, limit=limit).next for limit in (1, 25, 40, 60)]
+    places = [engine.run(Scope("ana"), Export(after=None, limit=limit)).next for limit in (1, 25, 40, 60)]
     bob = {item.id for item in old.user("bob").all()} | {"forms"}
     for place in places:
-        kept = engine.export_page(Scope("bob"), after=place, limit=500).kept
+        kept = engine.run(Scope("bob"), Export(after=place, limit=500)).data
         assert {item.id for item in kept.items} | {value.namespace for value in kept.values} <= bob
         assert kept.sessions == ()
 
@@ -180,8 +182,8 @@ def test_large_rows_make_small_pages(old: Backend) -> None:
     sizes: list[int] = []
     after: str | None = None
     for _ in range(20):
-        page = engine_of(old).export_page(Scope("ana"), after=after, limit=500)
-        sizes.append(sum(len(str(value.value)) for value in page.kept.values))
+        page = engine_of(old).run(Scope("ana"), Export(after=after, limit=500))
+        sizes.append(sum(len(str(value.value)) for value in page.data.values))
         after = page.next
         if after is None:
             break
@@ -190,11 +192,10 @@ def test_large_rows_make_small_pages(old: Backend) -> None:
 
 def test_scopes_are_listed_in_pages(old: Backend) -> None:
     fill_all(old)
-    engine = engine_of(old)
     every = [Scope(agent_id="chef"), Scope("ana"), Scope("ana", "chef"), Scope("bob"), Scope("bob", "clerk")]
-    assert engine.list_scopes(after=None, limit=10) == every
-    assert engine.list_scopes(after=every[1], limit=2) == every[2:4]
-    assert engine.list_scopes(after=every[-1], limit=2) == []
+    assert old.admin.list_scopes(after=None, limit=10) == every
+    assert old.admin.list_scopes(after=every[1], limit=2) == every[2:4]
+    assert old.admin.list_scopes(after=every[-1], limit=2) == []
     assert list(scopes_of(old, page=1)) == EVERYBODY
     old.user("ana").erase()
     assert list(scopes_of(old, page=1)) == [EVERYBODY[0], EVERYBODY[2]]
@@ -324,10 +325,10 @@ class Refusing:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def restore(self, scope: Scope, kept: ExportData) -> dict[str, int]:
-        if scope.user_id == "ana":
+    def run(self, scope: Scope, operation: Operation[Any]) -> Any:
+        if isinstance(operation, Restore) and scope.user_id == "ana":
             raise InvalidInputError("Invalid text: it is not to our taste.")
-        return self._engine.restore(scope, kept)
+        return self._engine.run(scope, operation)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._engine, name)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from memweld import Backend, BackendUnavailableError, connect
-from memweld.engine.protocol import Engine, ExportData
+from memweld.engine.operations import Operation, Restore
+from memweld.engine.protocol import Engine
 from memweld.scope import Scope
 from memweld.testing import HashEmbedder
 from memweld.transfer import read_langchain, read_mem0
@@ -21,11 +23,12 @@ class Failing:
         self._engine = engine
         self.left = calls
 
-    def restore(self, scope: Scope, kept: ExportData) -> dict[str, int]:
-        if not self.left:
-            raise BackendUnavailableError("The server is gone.")
-        self.left -= 1
-        return self._engine.restore(scope, kept)
+    def run(self, scope: Scope, operation: Operation[Any]) -> Any:
+        if isinstance(operation, Restore):
+            if not self.left:
+                raise BackendUnavailableError("The server is gone.")
+            self.left -= 1
+        return self._engine.run(scope, operation)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._engine, name)

@@ -10,6 +10,7 @@ import psycopg
 from psycopg import errors, sql
 
 from ...errors import BackendUnavailableError, ConfigurationError
+from ..protocol import Migration
 from .dialect import Connection
 from .url import Address
 
@@ -134,7 +135,7 @@ def revision_of(connection: Connection, address: Address) -> str | None:
     return None if row is None else str(row[0])
 
 
-def migrate(address: Address, *, to: str = "head", role: str | None = None, signed: bool = False) -> str:
+def migrate(address: Address, *, to: str = "head", role: str | None = None, signed: bool = False) -> Migration:
     """Bring our schema forward, in one transaction; servers that do it at once wait for each other.
 
     Args:
@@ -144,7 +145,7 @@ def migrate(address: Address, *, to: str = "head", role: str | None = None, sign
         signed: Make a new key without which nobody can bind a transaction to a user.
 
     Returns:
-        The revision that the schema has now; behind a blank the new key.
+        The revision that the schema has now, and the new key.
 
     Raises:
         BackendUnavailableError: A newer memweld wrote it.
@@ -170,8 +171,8 @@ def migrate(address: Address, *, to: str = "head", role: str | None = None, sign
         _upgrade(transaction, address, to)
         if role is not None or address.secured:
             secure(connection, address, role)
-        key = f" {sign(connection)}" if signed else ""
-        return f"{revision_of(connection, address) or ''}{key}"
+        binding_key = sign(connection) if signed else None
+        return Migration(revision=revision_of(connection, address) or "", binding_key=binding_key)
 
 
 def newer(address: Address, found: str) -> BackendUnavailableError:

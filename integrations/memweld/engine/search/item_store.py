@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...models import JSON, Kind
+from ...models import JSON
 from ...scope import Scope
+from ..operations import Search
 from ..sql import owners
 from ..sql.database import Connection, Database
 from ..sql.items import ItemRow, Items, text_hash
@@ -80,7 +80,7 @@ class ItemStore:
             self.items.rewrite(row, None if vector is None else as_bytes(vector), pack_terms(row.text))
 
     def best(
-        self, scope: Scope, query: str, vector: Vector, count: int, conditions: Mapping[str, Any]
+        self, scope: Scope, query: str, vector: Vector, count: int, search: Search | None
     ) -> list[tuple[ItemRow, float]]:
         """The rows that fit best, each with its score, best first.
 
@@ -89,21 +89,21 @@ class ItemStore:
             query: The text of the query.
             vector: Its vector, shape (dimensions,).
             count: The largest number of rows.
-            conditions: ``kinds``, ``metadata`` and ``half_life`` (see ``Engine.search_items``).
+            search: Has the kinds, filters and recency; None: all rows, and age does not count.
         """
         erasures = self._indexes.erasures
         try:
             for _ in range(_TRIES):
                 # A new transaction sees what the index knows, unless another one outruns it again.
                 with contextlib.suppress(OutrunError):
-                    return self._best(scope, query, vector, count, conditions)
-            return self._best(scope, query, vector, count, {**conditions, "anew": True})
+                    return self._best(scope, query, vector, count, search)
+            return self._best(scope, query, vector, count, search, anew=True)
         finally:
             if self._indexes.erasures != erasures:
                 self._indexes.forget_again(erasures)
 
     def _best(
-        self, scope: Scope, query: str, vector: Vector, count: int, conditions: Mapping[str, Any]
+        self, scope: Scope, query: str, vector: Vector, count: int, search: Search | None, *, anew: bool = False
     ) -> list[tuple[ItemRow, float]]:
         with self._database.reading() as connection:
             # First of all, so that the search does not even read vectors of another embedder.
@@ -111,13 +111,13 @@ class ItemStore:
             owner = owners.find(connection, scope)
             if owner is None:
                 return []
-            selection = self._select(connection, scope, owner, query, vector, count, conditions)
+            selection = self._select(connection, scope, owner, query, vector, count, search, anew=anew)
             if selection is None:
                 return []
             snapshot, vector, allowed = selection
             scores = as_score(fits(snapshot, query, vector))
-            if conditions.get("half_life") is not None:
-                scores = scores * age_factors(snapshot.timestamps, conditions["half_life"])
+            if search is not None and search.recency is not None:
+                scores = scores * age_factors(snapshot.timestamps, search.recency.total_seconds())
             best = _highest(np.where(allowed, scores, -1.0), count)
             found = self.items.by_places(scope, [int(seq) for seq in snapshot.seqs[best]])
         hits = ((found.get(int(snapshot.seqs[row])), float(scores[row])) for row in best)
@@ -131,15 +131,17 @@ class ItemStore:
         query: str,
         vector: Vector,
         count: int,  # noqa: ARG002 - a subclass needs it
-        conditions: Mapping[str, Any],
+        search: Search | None,
+        *,
+        anew: bool = False,
     ) -> tuple[Snapshot, Vector, NDArray[np.bool_]] | None:
         """The rows to search, the query's vector, and which of the rows may match; None if there are none."""
-        kinds: Sequence[Kind] | None = conditions.get("kinds")
-        metadata: dict[str, JSON] = conditions.get("metadata") or {}
+        kinds = None if search is None else search.kinds
+        metadata: Mapping[str, JSON] = {} if search is None else search.filters
         archive = self._database.archive(connection, owner.root, scope)
         if archive is not None:
             return candidates(archive, self._embedding, query, vector, self.items.wanted(owner, kinds, metadata))
-        snapshot = self._indexes.read(connection, owner.root, anew=conditions.get("anew", False))
+        snapshot = self._indexes.read(connection, owner.root, anew=anew)
         if snapshot is None:
             return None
         mine = None if owner.id == owner.root else owner.id

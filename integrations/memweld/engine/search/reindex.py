@@ -7,18 +7,17 @@ whichever process does it, so that it is made again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from ...errors import ConfigurationError
+from ..protocol import Progress
 from ..sql.database import Connection, Database
 from .embedder_check import EmbedderCheck
 from .embedders import GuardedEmbedding, as_bytes
 
 __all__ = ["Progress", "Reindexing"]
 
-Progress: TypeAlias = Callable[[int, int], object]
-"""Told after each batch how many vectors there are and how many there will be."""
 
 _BATCH = 64
 # Others do not wait for the embedder, unless they write so often that there is always a vector missing.

@@ -13,6 +13,7 @@ from dataclasses import replace
 from ...models import ValueWrite
 from ...scope import Scope
 from ...validation import dump_json, utc_now
+from ..operations import PutValue
 from ..sql.database import Database
 from ..sql.items import Items, RowTemplate
 from ..sql.state import Keep
@@ -39,11 +40,11 @@ class StateTexts:
         self._items = Items(database)
 
     @contextlib.contextmanager
-    def keeping(self, scope: Scope, writes: Sequence[ValueWrite]) -> Generator[Keep]:
+    def keeping(self, scope: Scope, writes: Sequence[PutValue | ValueWrite]) -> Generator[Keep]:
         """Embed the texts of the writes now; yield a function that stores one of them in its value's transaction."""
         is_recorded = False
 
-        def store(write: ValueWrite, stored_id: str | None) -> str:
+        def store(write: PutValue | ValueWrite, stored_id: str | None) -> str:
             nonlocal is_recorded
             vector = self._embedding.embed(write.text or "")
             with self._database.writing() as connection:
@@ -55,7 +56,7 @@ class StateTexts:
         with self._embedding.prepared([write.text for write in writes if write.text is not None]):
             yield store
 
-    def _store(self, scope: Scope, write: ValueWrite, stored_id: str | None, vector: bytes) -> str:
+    def _store(self, scope: Scope, write: PutValue | ValueWrite, stored_id: str | None, vector: bytes) -> str:
         text = write.text or ""
         before = None if stored_id is None else self._items.get(scope, stored_id)
         now = utc_now().isoformat()

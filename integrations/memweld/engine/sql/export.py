@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any, TypeAlias
 from ...errors import invalid
 from ...models import ChatMessage, Kind, MemoryItem
 from ...scope import Scope
-from ..protocol import ExportData, ExportedSession, ExportedValue, ExportPage
+from ..export_data import ExportData, ExportedSession, ExportedValue, ExportPage
 from . import owners
 from .database import Connection, Database
 from .items import Items
@@ -27,6 +28,7 @@ PAGE_CHARACTERS = 500_000
 _PLACE = re.compile(r"(items|values|messages):(\d{1,18}):(\d{1,18}):(\d{1,18})")
 _PARTS = ("items", "values", "messages")
 _FACTS: tuple[Kind, ...] = ("item", "preference", "task")
+_ALL = 2**62
 _STEP = 20  # rows that are fetched at once, each as large as it likes
 
 
@@ -54,16 +56,17 @@ _Row: TypeAlias = "MemoryItem | _Valued | _Spoken"
 _Placed: TypeAlias = "tuple[tuple[str, int, int, int], _Row, int]"
 
 
-def export_page(database: Database, scope: Scope, *, after: str | None, limit: int) -> ExportPage:
-    """The next rows of an export (see ``Engine.export_page``)."""
+def export_page(database: Database, scope: Scope, *, after: str | None, limit: int | None) -> ExportPage:
+    """The next rows of an export; all of them, as they are at one moment, where there is no limit."""
     rows: list[_Row] = []
-    room = PAGE_CHARACTERS
+    room = math.inf if limit is None else PAGE_CHARACTERS
+    most = _ALL if limit is None else limit
     last: tuple[str, int, int, int] | None = None
     with database.reading() as connection:
         # One more of each than a page takes, so that a full page knows whether another follows.
-        reader = _Reader(connection, database, scope, limit + 2)
+        reader = _Reader(connection, database, scope, most + 2)
         for place, row, characters in reader.rows(_read_place(after)):
-            if last is not None and (len(rows) == limit or room < characters):
+            if last is not None and (len(rows) == most or room < characters):
                 return ExportPage(_kept(rows), ":".join(map(str, last)))
             rows.append(row)
             room -= characters
@@ -72,7 +75,7 @@ def export_page(database: Database, scope: Scope, *, after: str | None, limit: i
 
 
 def list_scopes(database: Database, *, after: Scope | None, limit: int) -> list[Scope]:
-    """The scopes of the store, by user and agent (see ``Engine.list_scopes``)."""
+    """The scopes of the store, by user and agent (see `EngineAdmin.list_scopes`)."""
     place = ("", "") if after is None else (after.user_id or "", after.agent_id or "")
     with database.reading() as connection:
         rows = connection.execute(

@@ -12,7 +12,7 @@ from ...errors import invalid
 from ...models import MemoryItem
 from ...scope import Scope
 from ...validation import dump_json
-from ..protocol import ExportData, ExportedSession, ExportedValue
+from ..export_data import ExportData, ExportedSession, ExportedValue
 from . import owners
 from .database import Connection, Database
 from .items import ItemRow, Items

@@ -12,14 +12,14 @@ from typing import TypeAlias
 from ...models import JSON, ValueWrite
 from ...scope import Scope
 from ...validation import dump_json, utc_now
-from ..protocol import StoredValue
+from ..operations import PutValue, StoredValue
 from . import owners
 from .database import Connection, Database
 from .ttl import ALIVE, drop_records, moment, now, sweep
 
 __all__ = ["SWEPT_ALONG", "Keep", "Values"]
 
-Keep: TypeAlias = Callable[[ValueWrite, "str | None"], str]
+Keep: TypeAlias = Callable[["PutValue | ValueWrite", "str | None"], str]
 """Stores the text of a write in the open transaction, in the item that is named or a new one; the item's id."""
 
 SWEPT_ALONG = 100
@@ -52,15 +52,16 @@ class Values:
         row = self._database.first(_GET, (*owners.columns(scope), namespace, key, now()))
         return StoredValue(json.loads(row[0]), row[1]) if row else None
 
-    def put(self, scope: Scope, write: ValueWrite, keep: Keep, *, if_version: int | None = None) -> int | None:
+    def put(self, scope: Scope, write: PutValue, keep: Keep) -> int | None:
         """Store the value and its text; its new version, or None where the stored version is not ``if_version``."""
+        if_version = write.if_version
         with self._database.writing() as connection:
             self.sweep_along(connection, scope)
             version = _replace(connection, scope, write, if_version)
             if version is None:
                 if if_version and owners.find(connection, scope) is None:
                     return None
-                version = _put(connection, owners.claim(connection, scope).id, write, keep, if_version)
+                version = _put(connection, owners.claim(connection, scope).id, write, keep)
             return version
 
     def write(self, scope: Scope, writes: Sequence[ValueWrite], keep: Keep) -> None:
@@ -76,7 +77,7 @@ class Values:
                 if write.delete:
                     _delete(connection, owner.id, write.namespace, write.key)
                 else:
-                    _put(connection, owner.id, write, keep, None)
+                    _put(connection, owner.id, write, keep)
 
     def delete(self, scope: Scope, namespace: str, key: str, *, if_version: int | None = None) -> bool:
         """Remove the key and its record, where the version is not another one; whether it was there."""
@@ -138,7 +139,7 @@ class Values:
         return exported
 
 
-def _replace(connection: Connection, scope: Scope, write: ValueWrite, if_version: int | None) -> int | None:
+def _replace(connection: Connection, scope: Scope, write: PutValue, if_version: int | None) -> int | None:
     """Replace a value by the one statement that is enough where neither has a text or an end; None where it is not."""
     if write.text is not None or write.ttl is not None:
         return None
@@ -149,7 +150,8 @@ def _replace(connection: Connection, scope: Scope, write: ValueWrite, if_version
     return None if row is None else int(row[0])
 
 
-def _put(connection: Connection, owner: int, write: ValueWrite, keep: Keep, if_version: int | None) -> int | None:
+def _put(connection: Connection, owner: int, write: PutValue | ValueWrite, keep: Keep) -> int | None:
+    if_version, in_place = (write.if_version, write.in_place) if isinstance(write, PutValue) else (None, False)
     place, at = (owner, write.namespace, write.key), now()
     held = connection.execute(
         "SELECT seq, version, record, expires_at FROM state WHERE owner = ? AND namespace = ? AND key = ?", place
@@ -159,6 +161,10 @@ def _put(connection: Connection, owner: int, write: ValueWrite, keep: Keep, if_v
         held = None
     if if_version is not None and if_version != (0 if held is None else held[1]):
         return None
+    if in_place and held is not None:
+        written = (dump_json(write.value), utc_now().isoformat(), held[0])
+        connection.execute("UPDATE state SET version = version + 1, value = ?, updated_at = ? WHERE seq = ?", written)
+        return int(held[1]) + 1
     record = None if held is None else held[2]
     if write.text is not None:
         record = keep(write, record)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from ... import Backend, Memory
+from ...engine.operations import Export, Restore
 from ...errors import InvalidInputError
-from ...memory.export_format import validate_export_data
 from ...models import ValueWrite
 from ...validation import utc_now
 from .base import BackendFixtures
@@ -212,7 +212,8 @@ class RestoringTests(BackendFixtures):
         with pytest.raises(InvalidInputError, match="task"):
             ana.tasks.record("long", outcome="x" * 1_000_000)
         exported = json.loads(json.dumps(ana.export()))
-        validate_export_data(ana._engine.export_page(ana.scope, after=None, limit=100).kept)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        page = ana._engine.run(ana.scope, Export(limit=100))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        Restore(data=page.data)
         ana.erase()
         assert ana.restore(exported) == {"items": 4, "values": 2, "sessions": 0, "messages": 0}
         assert same_export(ana.export(), exported)

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from ... import Backend, Memory
+from ...engine.operations import GetValue, Operation, ScanValues
 from ...errors import (
     InvalidInputError,
 )
+from ...scope import Scope
 from .base import BackendFixtures
 
 __all__ = ["StateTests"]
@@ -20,19 +22,21 @@ __all__ = ["StateTests"]
 NOT_JSON: list[Any] = [{1, 2}, 10**5000, object(), float("nan"), {1: 2}, b"x", "\ud800", [[[]], {"a": float("inf")}]]
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, memory: Memory, primitive: str, change: Callable[[], object]) -> None:
-    """Have somebody change something, once, behind what the memory asks its engine."""
+def meanwhile(
+    monkeypatch: pytest.MonkeyPatch, memory: Memory, kind: type[Operation[Any]], change: Callable[[], object]
+) -> None:
+    """Have another writer change something, once, right after the memory's first operation of this kind."""
     engine = memory._engine  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    plain = getattr(engine, primitive)
+    plain = engine.run
     changes = [change]
 
-    def ask(*args: Any, **options: Any) -> Any:
-        answer = plain(*args, **options)
-        if changes:
+    def run(scope: Scope, operation: Operation[Any]) -> Any:
+        answer = plain(scope, operation)
+        if changes and isinstance(operation, kind):
             changes.pop()()
         return answer
 
-    monkeypatch.setattr(engine, primitive, ask)
+    monkeypatch.setattr(engine, "run", run)
 
 
 class StateTests(BackendFixtures):
@@ -90,14 +94,14 @@ class StateTests(BackendFixtures):
         ana, other = make().user("ana"), make().user("ana").state("n")
         state = ana.state("n")
         state["k"] = "old"
-        meanwhile(monkeypatch, ana, "get_value", lambda: other.set("k", "new"))
+        meanwhile(monkeypatch, ana, GetValue, lambda: other.set("k", "new"))
         assert (state.pop("k"), state.pop("k", None)) == ("new", None)
-        meanwhile(monkeypatch, ana, "get_value", lambda: other.set("k", "theirs"))
+        meanwhile(monkeypatch, ana, GetValue, lambda: other.set("k", "theirs"))
         assert (state.setdefault("k", "mine"), other["k"], state.setdefault("k")) == ("theirs", "theirs", "theirs")
-        meanwhile(monkeypatch, ana, "scan_values", lambda: other.set("k", "newer"))
+        meanwhile(monkeypatch, ana, ScanValues, lambda: other.set("k", "newer"))
         assert state.popitem() == ("k", "newer")
         state["k"] = "old"
-        meanwhile(monkeypatch, ana, "get_value", lambda: other.delete("k"))
+        meanwhile(monkeypatch, ana, GetValue, lambda: other.delete("k"))
         assert state.pop("k", "none") == "none"
         with pytest.raises(KeyError):
             state.popitem()

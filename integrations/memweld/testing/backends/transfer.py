@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from ... import Backend, Memory, connect
+from ...engine.operations import Export
 from ...errors import InvalidInputError, MemweldError
 from ...scope import Scope
 from ...transfer import Copied, copy
@@ -65,26 +66,26 @@ class MovingTests(BackendFixtures):
             ana.state("n").set(str(number), number)
         bob.add("bob's fact")
         engine = engine_of(backend)
-        place = engine.export_page(Scope("ana"), after=None, limit=2).next
+        place = engine.run(Scope("ana"), Export(after=None, limit=2)).next
         for after in (None, place):
-            kept = engine.export_page(Scope("bob"), after=after, limit=50).kept
+            kept = engine.run(Scope("bob"), Export(after=after, limit=50)).data
             assert {item.text for item in kept.items} <= {"bob's fact"}
             assert kept.values == kept.sessions == ()
         with pytest.raises(InvalidInputError):
-            engine.export_page(Scope("ana"), after="items:1:2", limit=50)
+            engine.run(Scope("ana"), Export(after="items:1:2", limit=50))
 
     def test_a_session_begun_between_two_pages(self, backend: Backend, ana: Memory) -> None:
         """It is exported whole, also where the one before was cleared when half of it was exported."""
         for number in range(10):
             ana.history("old").append(f"old {number}")
         engine = engine_of(backend)
-        place = engine.export_page(Scope("ana"), after=None, limit=5).next
+        place = engine.run(Scope("ana"), Export(after=None, limit=5)).next
         ana.history("old").clear()
         for number in range(4):
             ana.history("new").append(f"new {number}")
         said = [
             message.text
-            for session in engine.export_page(Scope("ana"), after=place, limit=50).kept.sessions
+            for session in engine.run(Scope("ana"), Export(after=place, limit=50)).data.sessions
             for message in session.messages
         ]
         assert said == [f"new {number}" for number in range(4)]
@@ -94,8 +95,8 @@ class MovingTests(BackendFixtures):
         ana.state("n")["k"] = 1
         backend.user("bob", agent_id="chef").state("n")["k"] = 1
         try:
-            listed = engine_of(backend).list_scopes(after=None, limit=10)
+            listed = backend.admin.list_scopes(after=None, limit=10)
         except MemweldError:
             return
         assert listed == [Scope("ana"), Scope("bob"), Scope("bob", "chef")]
-        assert engine_of(backend).list_scopes(after=Scope("ana"), limit=1) == [Scope("bob")]
+        assert backend.admin.list_scopes(after=Scope("ana"), limit=1) == [Scope("bob")]

@@ -134,10 +134,10 @@ class ValueTests(BackendFixtures):
             memory.state("n").set("a", 1, ttl=SHORT, text="The ficus")
             memory.state("n").set("b", 1, ttl=SHORT)
             memory.state("n").set("c", 1)
-        assert ana.values.sweep() == 0
+        assert ana.values.purge_expired() == 0
         time.sleep(SHORT + 0.1)
-        assert (ana.values.sweep(), ana.values.sweep()) == (2, 0)
-        assert bob.values.sweep() == 2
+        assert (ana.values.purge_expired(), ana.values.purge_expired()) == (2, 0)
+        assert bob.values.purge_expired() == 2
         assert ana.erase().counts["values"] == 1
 
     def test_setting_a_key_anew_begins_its_time_anew(self, ana: Memory) -> None:
@@ -251,6 +251,6 @@ class ValueTests(BackendFixtures):
             assert entry == (await aio.state("n").entries())[0]
             assert pairs(await aio.values.find("n", where={"n": 1})) == [("n", "k")]
             await aio.values.write([ValueWrite(namespace="n", key="k", delete=True)])
-            assert (await aio.values.namespaces(), await aio.values.sweep()) == ([], 0)
+            assert (await aio.values.namespaces(), await aio.values.purge_expired()) == ([], 0)
 
         asyncio.run(scenario())

@@ -11,7 +11,7 @@ from http.client import HTTPException
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
-from ...engine.protocol import ExportedValue
+from ...engine.export_data import ExportedValue
 from ...errors import AccessDeniedError, BackendUnavailableError, InvalidInputError, invalid
 from ...models import JSON
 from ...scope import Scope

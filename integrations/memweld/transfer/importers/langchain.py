@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from ...engine.protocol import ExportedSession
+from ...engine.export_data import ExportedSession
 from ...errors import BackendUnavailableError, InvalidInputError, invalid
 from ...memory.messages import storable, to_message
 from ...models import JSON, ChatMessage, Role, ToolCall

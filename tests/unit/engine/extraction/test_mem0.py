@@ -111,7 +111,7 @@ def test_threads_that_need_mem0_first_get_it_once_and_change_no_warnings() -> No
         def work(number):
             start.wait()
             made.append(backend.user(f"user {number}").add("tea")[0].extraction)
-            made.append(backend._engine._facts._mem0)
+            made.append(backend._engine.facts._mem0)
         threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
         [thread.start() for thread in threads], [thread.join() for thread in threads]
         everybody = [each for each in warnings.filters if each[2] is DeprecationWarning and not (each[1] or each[3])]
@@ -201,21 +201,21 @@ def test_backends_that_are_closed_leave_nothing_on_mem0s_logger() -> None:
 def test_what_was_extracted_does_not_stay_in_ram(connect: Callable[..., memweld.Backend]) -> None:
     backend = connect(llm=ScriptedExtractor([facts("Ana prays to Quetzalcoatl")]))
     assert backend.user("ana").add("I pray")[0].extraction == "extracted"
-    assert backend._engine._facts._mem0._llm.facts == []  # type: ignore[attr-defined]
+    assert backend._engine.facts._mem0._llm.facts == []  # type: ignore[attr-defined]
 
 
 def test_bare_mem0_has_the_holes_that_the_guard_closes(connect: Callable[..., memweld.Backend]) -> None:
     """mem0's own Memory on our store: by id it would serve anybody; without the guard it serves nobody."""
     backend = connect()
     (item,) = backend.user("ana").add("I love tea")
-    mem0 = backend._engine._facts._mem0.memory  # type: ignore[attr-defined]
+    mem0 = backend._engine.facts._mem0.memory  # type: ignore[attr-defined]
     with pytest.raises(memweld.AccessDeniedError):
         mem0.get(item.id)
     with pytest.raises(memweld.AccessDeniedError):
         mem0.delete(item.id)
     with pytest.raises(PermissionError):
         mem0.reset()
-    guard = backend._engine._facts._mem0.guard  # type: ignore[attr-defined]
+    guard = backend._engine.facts._mem0.guard  # type: ignore[attr-defined]
     with guard.entered(Call(scope=memweld.Scope(user_id="bob"))):
         assert mem0.get(item.id) is None
         for filters in ({"user_id": "*"}, {"user_id": "bob", "AND": [{"user_id": "ana"}]}, {"user_id": "ana"}):
@@ -334,7 +334,7 @@ def test_neighbours_in_a_session_lend_weight(connect: Callable[..., memweld.Back
 def test_the_index_cache_is_bounded(connect: Callable[..., memweld.Backend]) -> None:
     backend = connect()
     backend.user("nobody").search("loads")
-    store = backend._engine._facts._store  # type: ignore[attr-defined]
+    store = backend._engine.facts._store  # type: ignore[attr-defined]
     store._indexes = IndexCache(maximum_bytes=50_000)
     users = [backend.user(f"user {number}") for number in range(20)]
     for user in users:

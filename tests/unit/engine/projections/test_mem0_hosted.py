@@ -37,7 +37,7 @@ def backend(tmp_path: Path, host: str) -> Iterator[Backend]:
 
 
 def outbox_of(backend: Backend) -> Any:
-    return backend._engine._facts.projection.outbox  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+    return backend._engine.facts.projection.outbox  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
 
 
 def waiting(backend: Backend) -> int:
@@ -94,10 +94,10 @@ def test_what_the_service_never_took_up_is_sent_again(backend: Backend, service:
     ana = backend.user("ana")
     ana.add("I love green tea")
     service.arriving.clear()
-    assert backend.reindex() == 0, "it may still arrive"
+    assert backend.admin.reindex() == 0, "it may still arrive"
     hours_later(backend)
     service.slow = False
-    assert backend.reindex() == 1
+    assert backend.admin.reindex() == 1
     assert [each["memory"] for each in service.memories.values()] == ["I love green tea"]
 
 

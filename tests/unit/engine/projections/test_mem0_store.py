@@ -19,8 +19,6 @@ from langchain_core.embeddings import Embeddings
 
 import memweld
 from memweld import Backend, BackendUnavailableError, ConfigurationError, InvalidInputError, MissingExtraError
-from memweld.engine.projections.mem0_store.engine import Mem0Engine
-from memweld.engine.sql_engine import SqlEngine
 from memweld.models import ValueWrite
 from memweld.testing import HashEmbedder
 
@@ -68,7 +66,7 @@ def bare_mem0(place: Path) -> Any:
 
 def projection_of(backend: Backend) -> Any:
     """What the engine has open; it has been used before."""
-    return backend._engine._facts.projection  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+    return backend._engine.facts.projection  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
 
 
 def waiting(backend: Backend) -> int:
@@ -224,7 +222,7 @@ def test_every_change_reaches_the_store(connect: Callable[..., Backend]) -> None
     same(4)
     state.set("m", 1, text="soon over", ttl=0.01)
     threading.Event().wait(0.05)
-    backend.sweep()
+    backend.admin.purge_expired()
     same(4)
     assert ana.clear() == 4
     same(0)
@@ -242,9 +240,9 @@ def test_a_store_that_loses_rows_loses_no_memory(connect: Callable[..., Backend]
     assert len(ana.all()) == 2
     assert ana.search("green tea")[0].id == tea.id, "found by its words"
     weak = ana.search("green tea")[0].score
-    assert backend.reindex() == 1
+    assert backend.admin.reindex() == 1
     assert ana.search("green tea")[0].score > weak
-    assert backend.reindex() == 0
+    assert backend.admin.reindex() == 0
 
 
 def test_a_store_that_shows_too_much_leaks_nothing(connect: Callable[..., Backend]) -> None:
@@ -321,7 +319,7 @@ def test_what_waits_is_found_by_meaning(connect: Callable[..., Backend]) -> None
     found = ana.search("green tea")[0]
     assert (found.id, waiting(backend)) == (item.id, 1)
     store.put = put
-    assert backend.deliver() == 1
+    assert backend.admin.sync_projections() == 1
     assert waiting(backend) == 0
     assert ana.search("green tea")[0].score == pytest.approx(found.score, abs=0.05)
 
@@ -342,7 +340,7 @@ def test_a_row_that_the_store_refuses_does_not_keep_others_waiting(connect: Call
     ana.add("poison")
     items = ana.add([{"role": "user", "content": f"good {number}"} for number in range(5)])
     with pytest.raises(BackendUnavailableError, match="no poison here"):
-        backend.deliver()
+        backend.admin.sync_projections()
     assert {item.id for item in items} <= ids_in(backend)
     assert waiting(backend) == 1
 
@@ -390,7 +388,7 @@ def test_a_process_that_ends_between_the_file_and_the_store(tmp_path: Path, conn
         backend = memweld.connect(sys.argv[1], mem0=json.loads(sys.argv[2]), embedder=HashEmbedder())
         ana = backend.user("ana")
         (old,) = ana.add("I live in Lisbon")
-        opened = backend._engine._facts.projection.store._opened
+        opened = backend._engine.facts.projection.store._opened
         class Deadly:
             def __getattr__(self, name):
                 os._exit(9)
@@ -596,7 +594,7 @@ def test_a_file_moves_to_a_store_and_back(tmp_path: Path, connect: Callable[...,
             ana.add("I love coffee")
         assert len(ana.all()) == 2
         steps: list[tuple[int, int]] = []
-        assert there.reindex(lambda done, total: steps.append((done, total))) == 2
+        assert there.admin.reindex(lambda done, total: steps.append((done, total))) == 2
         assert steps[-1] == (2, 2)
         assert ids_in(there) == {item.id for item in ana.all()}
         assert ana.search("green tea")[0].score == pytest.approx(score, abs=0.01)
@@ -604,7 +602,7 @@ def test_a_file_moves_to_a_store_and_back(tmp_path: Path, connect: Callable[...,
         ana = back.user("ana")
         with pytest.raises(ConfigurationError, match="memweld reindex"):
             ana.search("green tea")
-        assert back.reindex() == 2
+        assert back.admin.reindex() == 2
         ana.add("I love coffee")
         assert ana.search("green tea")[0].score == pytest.approx(score, abs=0.01)
         assert ana.search("coffee")[0].text == "I love coffee"
@@ -616,7 +614,7 @@ def test_another_embedder_needs_another_collection(tmp_path: Path, connect: Call
     with connect(embedder=HashEmbedder(32)) as backend, pytest.raises(ConfigurationError, match="another length"):
         backend.user("ana").search("tea")
     with connect(embedder=HashEmbedder(32), mem0=stored_in(tmp_path / "new")) as backend:
-        assert backend.reindex() == 1
+        assert backend.admin.reindex() == 1
         assert backend.user("ana").search("green tea")[0].score > 0.5
 
 
@@ -663,17 +661,6 @@ def test_a_stores_log_tells_nothing(connect: Callable[..., Backend], caplog: pyt
     assert "unicorn" not in caplog.text
 
 
-def test_every_primitive_is_known_to_write_or_not() -> None:
-    """A new primitive that changes items must deliver: put it into the engine's list, or into the one here."""
-    reading = "get_keyed search_items get_item list_items get_value list_keys list_namespaces read_values scan_values"
-    reading += " get_epoch"
-    elsewhere = "find_values append_messages read_messages clear_messages list_sessions export reindex close in_ram"
-    elsewhere += " database related_items settle_graph export_page list_scopes graph_waiting forget_graph"
-    known = {"has_graph", "can_extract", *reading.split(), *elsewhere.split()}
-    plain = {name for name in vars(SqlEngine) if not name.startswith("_") and name not in vars(Mem0Engine)}
-    assert plain <= known
-
-
 def test_the_doctor_shows_what_waits_and_brings_it(
     connect: Callable[..., Backend], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -712,5 +699,5 @@ def test_the_doctor_shows_what_waits_and_brings_it(
     with connect(embedder=None) as backend:
         backend.user("ana").search("tea")
         assert len(ids_in(backend)) == 3
-        assert backend.deliver() == 0
-    assert memweld.connect("sqlite://").deliver() == 0
+        assert backend.admin.sync_projections() == 0
+    assert memweld.connect("sqlite://").admin.sync_projections() == 0

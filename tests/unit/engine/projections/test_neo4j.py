@@ -110,7 +110,7 @@ def test_every_change_of_an_item_waits_whoever_makes_it(backend: Backend, outbox
     expiring = next(each for each in ana.all() if each.kind == "record")
     time.sleep(0.1)
     assert outbox.entries([expiring.id]) == {}, "what has expired is told to nobody"
-    assert backend.sweep() == 1
+    assert backend.admin.purge_expired() == 1
     assert waiting(outbox) == [expiring.id] * 2
     state["plain"] = 1
     assert waiting(outbox) == []
@@ -367,9 +367,9 @@ def test_the_doctor_says_what_waits_and_what_it_cannot_repair(
     assert repaired["graph repaired"][0].startswith("not all of it: Neo4j at 127.0.0.1")
     assert "1 changes wait" in repaired["graph store"][0]
     monkeypatch.delenv("MEMWELD_GRAPH")
-    assert backend.graph_waiting() == 1
+    assert backend.admin.graph_backlog() == 1
     assert forget_graph(url) == 1
-    assert backend.graph_waiting() is None
+    assert backend.admin.graph_backlog() is None
     assert found()["graph"] == ("none (MEMWELD_GRAPH is not set)", False)
     for nothing in ("sqlite://", f"sqlite:///{file}.not"):
         with pytest.raises(ConfigurationError, match="keeps no memories"):
@@ -419,7 +419,7 @@ def test_with_the_graph_down_memory_works(file: Path, nobody: str) -> None:
         ana.add("Clara moved")
         receipt = ana.erase()
         assert (receipt.graph, receipt.counts["items"], receipt.counts["graph"]) == ("pending", 1, 0)
-        standing = backend.graph_standing()
+        standing = backend.admin.graph_health()
         assert standing is not None
         assert (standing.agrees, standing.compared, standing.pending, standing.items) == (False, False, 7, 0)
         assert standing.oldest is not None
@@ -449,7 +449,7 @@ def test_a_database_that_is_down_is_an_error_of_ours(nobody: str) -> None:
     port = nobody.rpartition(":")[2]
     with memweld.connect(f"postgresql://ana@127.0.0.1:{port}/team", graph=nobody, embedder=HashEmbedder()) as backend:
         ana = backend.user("ana")
-        for ask in (lambda: ana.add("x"), lambda: ana.related("x"), ana.erase, backend.repair_graph):
+        for ask in (lambda: ana.add("x"), lambda: ana.related("x"), ana.erase, backend.admin.repair_graph):
             with pytest.raises(memweld.BackendUnavailableError, match="cannot be reached"):
                 ask()
 
@@ -459,9 +459,9 @@ def test_there_is_no_graph(backend: Backend) -> None:
     with pytest.raises(ConfigurationError, match="graph="):
         ana.related("Clara")
     with pytest.raises(ConfigurationError, match="graph="):
-        backend.repair_graph()
+        backend.admin.repair_graph()
     assert ana.settle_graph()
-    assert backend.graph_standing() is None
+    assert backend.admin.graph_health() is None
     (item,) = ana.add("x")
     assert TOOLS["delete_memory"](ana, {"memory_id": item.id}).text.endswith("successfully from the vector store")
     assert ana.erase().graph == "none"

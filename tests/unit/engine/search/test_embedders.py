@@ -259,24 +259,24 @@ def test_another_embedder_is_refused_until_it_has_reindexed(connect: Callable[..
     with pytest.raises(memweld.ConfigurationError, match="memweld reindex"):
         new.user("ana").search("fact 7")
     told: list[tuple[int, int]] = []
-    assert new.reindex(lambda done, total: told.append((done, total))) == 151
+    assert new.admin.reindex(lambda done, total: told.append((done, total))) == 151
     assert told[-1] == (151, 151)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert new.user("ana").search("fact number 7", limit=1)[0].text == "ana has fact number 7"
     assert new.user("ana").preferences.get("theme") == "dark"
-    assert new.reindex() == 0
+    assert new.admin.reindex() == 0
     for call in (lambda: old.user("ana").search("fact 7"), lambda: old.user("ana").add("late")):
         with pytest.raises(memweld.ConfigurationError, match="Asymmetric"):
             call()
-    assert old.reindex() == 151
+    assert old.admin.reindex() == 151
     assert old.user("bob").search("fact number 9", limit=1)[0].text == "bob has fact number 9"
 
 
 def test_a_new_file_needs_no_reindexing(connect: Callable[..., memweld.Backend]) -> None:
     backend = connect()
-    assert backend.reindex() == 0
+    assert backend.admin.reindex() == 0
     backend.user("ana").add("I love tea")
-    assert backend.reindex() == 0
+    assert backend.admin.reindex() == 0
 
 
 def test_writes_meanwhile_are_neither_lost_nor_mixed(connect: Callable[..., memweld.Backend]) -> None:
@@ -301,7 +301,7 @@ def test_writes_meanwhile_are_neither_lost_nor_mixed(connect: Callable[..., memw
         assert ana.search(f"written in round {rounds}", limit=1)[0].text == f"written in round {rounds}"
 
     new = connect(embedder=Asymmetric())
-    assert new.reindex(meddle) == 151 + 1 + 5
+    assert new.admin.reindex(meddle) == 151 + 1 + 5
     assert rounds >= 5
     texts = {hit.text for hit in new.user("ana").search("round written changed", limit=1000)}
     assert {f"written in round {number}" for number in range(1, 6)} <= texts
@@ -332,7 +332,7 @@ def test_nobody_waits_for_the_new_embedder(connect: Callable[..., memweld.Backen
             return super().embed_documents(texts)
 
     new = connect(embedder=Meddled())
-    assert new.reindex() >= 150 + 11
+    assert new.admin.reindex() >= 150 + 11
     assert Meddled.calls >= 12
 
 
@@ -345,14 +345,14 @@ def test_erased_while_reindexing_is_erased_there_too(connect: Callable[..., memw
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        new.reindex(stop)
+        new.admin.reindex(stop)
     with old._engine._database.reading() as connection:  # type: ignore[attr-defined]
         before = connection.execute("SELECT count(*) FROM reindexed").fetchone()[0]
     old.user("ana").erase()
     with old._engine._database.reading() as connection:  # type: ignore[attr-defined]
         after = connection.execute("SELECT count(*) FROM reindexed").fetchone()[0]
     assert (before, after) == (64, 0)
-    assert new.reindex() == 75
+    assert new.admin.reindex() == 75
 
 
 def test_killed_half_way_it_continues(connect: Callable[..., memweld.Backend], tmp_path: Path) -> None:
@@ -361,7 +361,7 @@ def test_killed_half_way_it_continues(connect: Callable[..., memweld.Backend], t
         import os, signal, sys, memweld
         from test_embedders import Asymmetric
         backend = memweld.connect("sqlite:///" + sys.argv[1], embedder=Asymmetric())
-        backend.reindex(lambda done, total: os.kill(os.getpid(), signal.SIGKILL) if done > 100 else None)
+        backend.admin.reindex(lambda done, total: os.kill(os.getpid(), signal.SIGKILL) if done > 100 else None)
     """
     command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "memory.db")]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
@@ -369,7 +369,7 @@ def test_killed_half_way_it_continues(connect: Callable[..., memweld.Backend], t
     assert done.returncode == -9, done.stderr
     assert connect().user("ana").search("fact number 7", limit=1)[0].text == "ana has fact number 7"
     model = Asymmetric()
-    assert connect(embedder=model).reindex() == 151
+    assert connect(embedder=model).admin.reindex() == 151
     embedded = [text for batch in model.documents for text in batch if text != "memory"]
     assert len(embedded) == 151 - 128
 
@@ -378,7 +378,7 @@ def test_a_third_embedder_takes_over_and_the_second_notices(connect: Callable[..
     fill(connect())
     third = connect(embedder=Asymmetric(16))
     with pytest.raises(memweld.ConfigurationError, match="reindexes"):
-        connect(embedder=Asymmetric()).reindex(lambda _done, _total: third.reindex())
+        connect(embedder=Asymmetric()).admin.reindex(lambda _done, _total: third.admin.reindex())
     assert third.user("bob").search("fact number 9", limit=1)[0].text == "bob has fact number 9"
 
 
@@ -392,10 +392,10 @@ def test_a_failing_embedder_leaves_the_old_vectors(connect: Callable[..., memwel
     old = connect()
     fill(old)
     with pytest.raises(memweld.BackendUnavailableError, match="tired"):
-        connect(embedder=Failing()).reindex()
+        connect(embedder=Failing()).admin.reindex()
     assert old.user("ana").search("fact number 7", limit=1)[0].text == "ana has fact number 7"
     # Who stays with the old one clears up.
-    assert old.reindex() == 0
+    assert old.admin.reindex() == 0
     with old._engine._database.reading() as connection:  # type: ignore[attr-defined]
         names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE name LIKE 'reindexed%'")]
     assert names == []
@@ -406,7 +406,7 @@ def test_a_server_chooses_its_embedder_itself() -> None:
         memweld.connect("http://127.0.0.1:9/mcp") as backend,
         pytest.raises(memweld.ConfigurationError, match="itself"),
     ):
-        backend.reindex()
+        backend.admin.reindex()
 
 
 def test_the_command(tmp_path: Path) -> None:

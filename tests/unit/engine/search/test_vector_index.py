@@ -40,7 +40,7 @@ there = index_module._exists
 
 
 def cache_of(backend: memweld.Backend) -> IndexCache:
-    return backend._engine._facts._store._indexes  # type: ignore[attr-defined]
+    return backend._engine.facts._store._indexes  # type: ignore[attr-defined]
 
 
 def index_of(backend: memweld.Backend) -> VectorIndex:
@@ -192,7 +192,7 @@ def test_a_reindexed_file_is_read_anew(tmp_path: Path, connect: Connect) -> None
     expected = hits(ana, "tea")
     for dimensions in (32, 16):
         with memweld.connect(f"sqlite:///{tmp_path / 'memory.db'}", embedder=HashEmbedder(dimensions)) as other:
-            other.reindex()
+            other.admin.reindex()
             other.user("ana").search("tea")
     assert hits(ana, "tea") == expected
 
@@ -358,7 +358,7 @@ def test_searches_among_erasures_never_fail(connect: Connect) -> None:
     users = [backend.user(f"user {number}") for number in range(4)]
     for user in users:
         fill(user, 5)
-    facts = backend._engine._facts  # type: ignore[attr-defined]
+    facts = backend._engine.facts  # type: ignore[attr-defined]
     switching = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:

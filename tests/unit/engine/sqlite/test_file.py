@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import memweld
+from memweld.engine.operations import PutValue, WriteValues
 from memweld.engine.sqlite.transactions import path_of
 from memweld.models import ValueWrite
 from memweld.testing import HashEmbedder
@@ -144,11 +145,11 @@ def test_who_stores_nothing_is_not_known(backend: memweld.Backend) -> None:
     """Neither by a condition that fails nor by deleting what is not there."""
     engine = backend._engine
     eve = memweld.Scope("eve")
-    assert engine.put_value(eve, "n", "k", 1, if_version=7) is None
-    engine.write_values(eve, [ValueWrite(namespace="n", key="k", delete=True)])
-    assert engine.list_scopes(after=None, limit=9) == []
-    assert engine.put_value(eve, "n", "k", 1, if_version=0)
-    assert engine.list_scopes(after=None, limit=9) == [eve]
+    assert engine.run(eve, PutValue(namespace="n", key="k", value=1, if_version=7)) is None
+    engine.run(eve, WriteValues(writes=[ValueWrite(namespace="n", key="k", delete=True)]))
+    assert backend.admin.list_scopes(after=None, limit=9) == []
+    assert engine.run(eve, PutValue(namespace="n", key="k", value=1, if_version=0))
+    assert backend.admin.list_scopes(after=None, limit=9) == [eve]
 
 
 def test_an_interrupted_beginning_keeps_nobody_out(

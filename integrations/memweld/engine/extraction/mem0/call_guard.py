@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ....errors import AccessDeniedError
 from ....scope import Scope
+from ...operations import Search
 from ...sql.items import ItemRow, RowTemplate
 
 __all__ = ["Call", "CallGuard", "in_a_call"]
@@ -42,7 +42,7 @@ class Call:
         scope: The scope that mem0 may touch.
         earlier: Messages of the session before this turn, the context of an extraction.
         template: What the rows of extracted facts have in common; None where mem0 extracts nothing.
-        conditions: What a search asks of its rows (see ``ItemStore.best``).
+        search: The search that mem0 does; None where it extracts facts.
         changed: The row as it shall be, where mem0 changes one.
         rows: The rows that the search has shown to mem0, by id.
         error: The first error of a store.
@@ -51,7 +51,7 @@ class Call:
     scope: Scope
     earlier: Sequence[dict[str, str]] = ()
     template: RowTemplate | None = None
-    conditions: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    search: Search | None = None
     changed: ItemRow | None = None
     rows: dict[str, ItemRow] = field(default_factory=dict[str, ItemRow])
     error: Exception | None = None

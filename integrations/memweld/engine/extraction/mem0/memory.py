@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from ....errors import BackendUnavailableError, MemweldError
 from ....scope import Scope
-from ...protocol import ItemDraft
+from ...operations import ItemDraft, Search
 from ...search.embedders import GuardedEmbedding
 from ...search.item_store import ItemStore
 from ...sql.database import Database
@@ -103,10 +103,10 @@ class Mem0Memory:
             raise BackendUnavailableError(f"mem0 could not store the facts: {error}") from error
         return self._llm.take_facts()
 
-    def find(self, scope: Scope, query: str, limit: int, conditions: Mapping[str, Any]) -> list[tuple[ItemRow, float]]:
+    def find(self, scope: Scope, query: str, search: Search) -> list[tuple[ItemRow, float]]:
         """The best rows as mem0 orders them, by our scores and by the entities that it has linked to them."""
-        with self.guard.entered(Call(scope=scope, conditions=conditions)) as call:
-            found = self.memory.search(query, top_k=limit, threshold=0.0, filters=encode_scope(scope))
+        with self.guard.entered(Call(scope=scope, search=search)) as call:
+            found = self.memory.search(query, top_k=search.limit, threshold=0.0, filters=encode_scope(scope))
             return [(call.rows[each["id"]], float(each["score"])) for each in found["results"]]
 
     def change(self, row: ItemRow) -> None:

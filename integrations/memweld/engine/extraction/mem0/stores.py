@@ -128,7 +128,7 @@ class MemweldVectorStore(_Collection):
         scope, call = self._guard.validate(_decode_scope(filters or {})), self._guard.call
         with self._guard.keeping_errors():
             # mem0 asks for four times as many, or 60, to reorder them by signals of its own.
-            best = self._store.best(scope, query, np.asarray(vectors, dtype=np.float32), top_k, call.conditions)
+            best = self._store.best(scope, query, np.asarray(vectors, dtype=np.float32), top_k, call.search)
         call.rows.update((row.id, row) for row, _ in best)
         return [self._found(row, score) for row, score in best]
 

@@ -6,22 +6,24 @@ cannot take now it is told later, by the next call that writes or searches. So t
 
 from __future__ import annotations
 
-import functools
 import logging
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from ....errors import BackendUnavailableError, MemweldError
 from ....models import EraseReceipt
 from ....scope import Scope
 from ...extraction.mem0.side_effects import require_mem0
+from ...operations import ClearItems, DeleteItem, Erase, Operation, Search
+from ...protocol import EngineAdmin
 from ...sql.outbox import Outbox
-from ...sql_engine import SqlEngine
+from ...sql_engine import SqlAdmin, SqlEngine
 from ...sqlite.pool import Durability
 from .configuration import read_configuration
 
 __all__ = ["Mem0Engine"]
+
+T = TypeVar("T")
 
 logger = logging.getLogger("memweld.mem0")
 
@@ -74,17 +76,39 @@ class Mem0Engine(SqlEngine):
         _left_to_the_parent.append(self._loaded)
         self._loaded = None
 
-    def _settle_changes(self) -> None:
+    @property
+    def admin(self) -> EngineAdmin:
+        """The operator's view of the file and its store."""
+        return Mem0Admin(self)
+
+    def run(self, scope: Scope, operation: Operation[T]) -> T:
+        """Do one operation for the scope; the store receives the changes.
+
+        Raises:
+            BackendUnavailableError: The store does not answer a deletion. The item is gone here, and nobody can read
+                it any more; its copy goes when the store answers.
+        """
+        kind = type(operation)
+        if kind is Search:
+            self._wake()
+        answer = super().run(scope, operation)
+        if kind in (DeleteItem, ClearItems):
+            self._forgotten("The memory is" if kind is DeleteItem else "The memories are")
+        elif kind is not Erase and operation.changes_items:
+            self.settle_changes()
+        return answer
+
+    def settle_changes(self) -> None:
         """Have the store receive what waits. Failures are logged by the deliverer, and the changes go on waiting."""
         try:
-            if self._waits() and (projection := self._facts.projection) is not None:
+            if self._waits() and (projection := self.facts.projection) is not None:
                 projection.settle_changes()
         except MemweldError as error:
             logger.warning("%s", error)
 
     def _wake(self) -> None:
         """Begin to deliver: a process that was killed may have left changes, and nobody may write any more."""
-        if (projection := self._facts.projection) is not None:
+        if (projection := self.facts.projection) is not None:
             projection.deliverer.wake()
 
     def deliver_all(self) -> int:
@@ -93,7 +117,7 @@ class Mem0Engine(SqlEngine):
         Raises:
             BackendUnavailableError: It does not take some of them; these go on waiting.
         """
-        projection = self._facts.projection
+        projection = self.facts.projection
         return 0 if projection is None else projection.repair()
 
     def _settle_deletions(self) -> int:
@@ -102,28 +126,12 @@ class Mem0Engine(SqlEngine):
         Raises:
             BackendUnavailableError: It does not answer.
         """
-        if not self._waits() or (projection := self._facts.projection) is None:
+        if not self._waits() or (projection := self.facts.projection) is None:
             return 0
         return projection.settle_deletions()
 
     def _waits(self) -> bool:
         return Outbox(self._database, "mem0").pending().count > 0
-
-    def delete_item(self, scope: Scope, memory_id: str) -> None:
-        """Delete the item, here and in the store.
-
-        Raises:
-            BackendUnavailableError: The store does not answer. The item is gone here, and nobody can read it any more;
-                its copy goes when the store answers.
-        """
-        super().delete_item(scope, memory_id)
-        self._forgotten("The memory is")
-
-    def clear_items(self, scope: Scope) -> int:
-        """Delete all items of the scope, here and in the store (see `delete_item`)."""
-        count = super().clear_items(scope)
-        self._forgotten("The memories are")
-        return count
 
     def _forgotten(self, what: str) -> None:
         try:
@@ -159,26 +167,19 @@ class Mem0Engine(SqlEngine):
         super().close()
 
 
-def _delivered(plain: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(plain)
-    def method(self: Mem0Engine, *arguments: Any, **options: Any) -> Any:
-        self._wake()  # pyright: ignore[reportPrivateUsage]
-        return plain(self, *arguments, **options)
+class Mem0Admin(SqlAdmin):
+    """The operator's view of a file and its store."""
 
-    return method
+    def __init__(self, engine: Mem0Engine) -> None:
+        super().__init__(engine)
+        self._mem0 = engine
 
+    def purge_expired(self) -> int:
+        """Delete the expired values of all users, here and in the store."""
+        count = super().purge_expired()
+        self._mem0.settle_changes()
+        return count
 
-def _delivering(plain: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(plain)
-    def method(self: Mem0Engine, *arguments: Any, **options: Any) -> Any:
-        answer = plain(self, *arguments, **options)
-        self._settle_changes()  # pyright: ignore[reportPrivateUsage]
-        return answer
-
-    return method
-
-
-# What changes items; a test finds one that is forgotten here.
-for _name in "add_items put_keyed update_item put_value write_values delete_value sweep_values restore".split():
-    setattr(Mem0Engine, _name, _delivering(getattr(Mem0Engine, _name)))
-Mem0Engine.search_items = _delivered(Mem0Engine.search_items)
+    def sync_projections(self) -> int:
+        """Have the store receive all changes that wait; how many."""
+        return self._mem0.deliver_all()

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....scope import Scope
+from ...operations import Search
 from ...search.embedders import Vector
 from ...search.item_store import ItemStore
 from ...search.snapshot import Snapshot
@@ -53,9 +54,11 @@ class ProjectedItemStore(ItemStore):
         query: str,
         vectors: Any,
         count: int,
-        conditions: Mapping[str, Any],
+        search: Search | None,
+        *,
+        anew: bool = False,
     ) -> tuple[Snapshot, Vector, NDArray[np.bool_]] | None:
-        selection = super()._select(connection, scope, owner, query, vectors, count, conditions)
+        selection = super()._select(connection, scope, owner, query, vectors, count, search, anew=anew)
         if selection is None:
             return None
         snapshot, vector, allowed = selection

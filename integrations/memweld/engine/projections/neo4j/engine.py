@@ -6,18 +6,20 @@ answer from it in time answers without.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ....errors import ConfigurationError, MemweldError
-from ....models import JSON, EraseReceipt, Hit, Kind, Related
+from ....models import EraseReceipt, Hit, Related
 from ....scope import Scope
-from ...protocol import Engine
+from ...operations import Erase, Operation, RelatedItems, Search, SettleGraph
+from ...protocol import Engine, EngineAdmin, HealthCheck, Migration, Progress
 from ...sql.items import ItemRow, Items
 from ...sql.outbox import Outbox
 from ..delivery import Deliverer
@@ -33,16 +35,13 @@ if TYPE_CHECKING:
 
 __all__ = ["GraphEngine", "with_graph"]
 
+T = TypeVar("T")
+
 logger = logging.getLogger("memweld.graph")
 
 SETTLE_SECONDS = 5.0
 """How long a deletion waits for the graph."""
 
-# What changes items; everything else that is not defined below goes to the engine as it is.
-_CHANGES = {
-    *("add_items", "put_keyed", "update_item", "delete_item", "clear_items", "restore"),
-    *("put_value", "write_values", "delete_value", "sweep_values"),
-}
 _POOL = (30, 4)  # a search looks at so many hits at least, or so many times as many as are wanted, to find what rises
 _MOST_RAISED = 400
 
@@ -95,20 +94,6 @@ class GraphEngine:
         rows = (self._items.get(scope, each) for each in ids)
         return {row.id: row for row in rows if row is not None}
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        found = getattr(self._engine, name)
-        return functools.partial(self._change, found) if name in _CHANGES else found
-
-    def _change(self, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        # First of all: what is changed before the outbox knows of a graph would only be found by a comparison.
-        self._store()
-        try:
-            return method(*args, **kwargs)
-        finally:
-            self._delivery.wake()
-
     @property
     def has_graph(self) -> bool:
         """There is one."""
@@ -119,49 +104,68 @@ class GraphEngine:
         """Whether an LLM was given."""
         return self._engine.can_extract
 
-    def search_items(
-        self,
-        scope: Scope,
-        query: str,
-        *,
-        limit: int,
-        kinds: Sequence[Kind] | None,
-        filters: Mapping[str, JSON],
-        half_life: float | None = None,
-    ) -> list[Hit]:
+    @property
+    def admin(self) -> EngineAdmin:
+        """The operator's view of the store and its graph."""
+        return GraphAdmin(self, self._engine.admin)
+
+    def run(self, scope: Scope, operation: Operation[T]) -> T:
+        """Do one operation for the scope; the graph learns of the changes."""
+        if isinstance(operation, Search):
+            return cast("T", self._search(scope, operation))
+        if isinstance(operation, RelatedItems):
+            return cast("T", self._related(scope, operation))
+        if isinstance(operation, SettleGraph):
+            return cast("T", self._settle(self._outbox.owners_of(scope), operation.timeout))
+        if isinstance(operation, Erase):
+            return cast("T", self._erase(scope, operation))
+        if operation.changes_items:
+            with self.changing():
+                return self._engine.run(scope, operation)
+        return self._engine.run(scope, operation)
+
+    @contextlib.contextmanager
+    def changing(self) -> Generator[None]:
+        """Deliver what changes inside."""
+        # First of all: only a comparison finds a change that was made before the outbox had a graph.
+        self._store()
+        try:
+            yield
+        finally:
+            self._delivery.wake()
+
+    def _search(self, scope: Scope, operation: Search) -> list[Hit]:
         """The items that fit best, best first; those that the graph links to the question rise."""
+        limit = operation.limit
         pool = max(limit, min(max(_POOL[0], _POOL[1] * limit), _MOST_RAISED))
-        hits = self._engine.search_items(scope, query, limit=pool, kinds=kinds, filters=filters, half_life=half_life)
+        hits = self._engine.run(scope, dataclasses.replace(operation, limit=pool))
         if not hits:
             return hits
-        # What a process that was killed has left behind is told, too, where nobody writes any more.
+        # A killed process may have left changes behind; deliver them although no process writes now.
         self._delivery.begin()
         try:
-            near = self._raised(scope, query, hits[:_MOST_RAISED], half_life)
+            near = self._raised(scope, operation, hits[:_MOST_RAISED])
         except MemweldError as error:
             logger.debug("memweld: searched without the graph: %s", error)
             return hits[:limit]
         return sorted([*near, *hits[_MOST_RAISED:]], key=lambda hit: -hit.score)[:limit]
 
-    def _raised(self, scope: Scope, query: str, hits: Sequence[Hit], half_life: float | None) -> list[Hit]:
+    def _raised(self, scope: Scope, operation: Search, hits: Sequence[Hit]) -> list[Hit]:
         """The hits as the graph raises them; what age takes is taken of the raised score."""
-        if half_life is None:
-            return self._reading.raise_hits(scope, query, hits)
+        if operation.recency is None:
+            return self._reading.raise_hits(scope, operation.query, hits)
+        half_life = operation.recency.total_seconds()
         left = {hit.id: _left_by_age(hit, half_life) for hit in hits}
         new = [dataclasses.replace(hit, score=min(hit.score / left[hit.id], 1.0)) for hit in hits]
         new.sort(key=lambda hit: -hit.score)
-        raised = self._reading.raise_hits(scope, query, new)
+        raised = self._reading.raise_hits(scope, operation.query, new)
         return [dataclasses.replace(hit, score=hit.score * left[hit.id]) for hit in raised]
 
-    def related_items(self, scope: Scope, about: str, *, limit: int) -> list[Related]:
+    def _related(self, scope: Scope, operation: RelatedItems) -> list[Related]:
         """What the graph links to an entity or to an item."""
         self._store()
         self._delivery.wake()
-        return self._reading.related(scope, about, limit=limit)
-
-    def settle_graph(self, scope: Scope, *, timeout: float | None) -> bool:
-        """Wait until the graph was told of all changes of the scope; with a time, also where it is known to be down."""
-        return self._settle(self._outbox.owners_of(scope), timeout)
+        return self._reading.related(scope, operation.about, limit=operation.limit)
 
     def _settle(self, owners: Sequence[int], timeout: float | None) -> bool:
         if timeout is not None:
@@ -169,11 +173,11 @@ class GraphEngine:
         # Whichever process delivers: where the graph is known to be down, no deletion waits for it.
         return self._delivery.settle(owners=owners, timeout=SETTLE_SECONDS)
 
-    def erase(self, scope: Scope) -> EraseReceipt:
+    def _erase(self, scope: Scope, operation: Erase) -> EraseReceipt:
         """Remove all that the scope contains, here and in the graph."""
         self._store()
         owners, before = self._outbox.owners_of(scope), self._count(scope)
-        receipt = self._engine.erase(scope)
+        receipt = self._engine.run(scope, operation)
         # What an agent began to keep between the two was erased, too.
         owners = sorted({*owners, *self._outbox.owners_erased()})
         self._delivery.wake()
@@ -190,13 +194,13 @@ class GraphEngine:
         except MemweldError:
             return None
 
-    # for those who run it
+    # for the operator
 
-    def graph_standing(self) -> GraphHealth:
+    def health(self) -> GraphHealth:
         """The state of the graph, item by item where it can be asked. Nothing is written."""
         return self._consistency.health()
 
-    def repair_graph(self, scope: Scope | None = None, *, whole: bool = False, timeout: float = 600.0) -> int:
+    def repair(self, scope: Scope | None, *, whole: bool, timeout: float = 600.0) -> int:
         """Deliver again what is out of step, or all of a scope, or all; how many items.
 
         Raises:
@@ -207,11 +211,11 @@ class GraphEngine:
         self._delivery.settle_or_fail(timeout)
         return count
 
-    def forget_graph(self) -> int:
+    def detach(self) -> int:
         """Keep no changes for the graph; the next change of an item that is made here begins it anew."""
         with self._lock:
             self._name = None
-            return self._engine.forget_graph()
+            return self._engine.admin.detach_graph()
 
     def close(self) -> None:
         """Tell the graph what waits, within some seconds, and close everything."""
@@ -228,6 +232,60 @@ class GraphEngine:
             self._delivery.settle(timeout=SETTLE_SECONDS)
         except MemweldError:
             logger.debug("memweld: what waits for the graph is told later", exc_info=True)
+
+
+class GraphAdmin(EngineAdmin):
+    """The operator's view of a store with a graph.
+
+    Args:
+        engine: The engine with the graph.
+        inner: The view of the store alone.
+    """
+
+    def __init__(self, engine: GraphEngine, inner: EngineAdmin) -> None:
+        self._engine = engine
+        self._inner = inner
+
+    def list_scopes(self, *, after: Scope | None, limit: int) -> list[Scope]:
+        """The scopes for which something was stored."""
+        return self._inner.list_scopes(after=after, limit=limit)
+
+    def purge_expired(self) -> int:
+        """Delete the expired values of all users, and their records in the graph."""
+        with self._engine.changing():
+            return self._inner.purge_expired()
+
+    def reindex(self, progress: Progress | None = None) -> int:
+        """Embed all memories again."""
+        return self._inner.reindex(progress)
+
+    def sync_projections(self) -> int:
+        """Bring waiting changes to the mem0 store."""
+        return self._inner.sync_projections()
+
+    def graph_health(self) -> GraphHealth:
+        """The state of the graph, item by item where it answers. Nothing is written."""
+        return self._engine.health()
+
+    def graph_backlog(self) -> int | None:
+        """How many changes wait for the graph."""
+        return self._inner.graph_backlog()
+
+    def repair_graph(self, scope: Scope | None = None, *, whole: bool = False) -> int:
+        """Write again to the graph what is out of step, or all of a scope, or all."""
+        return self._engine.repair(scope, whole=whole)
+
+    def detach_graph(self) -> int:
+        """Drop the changes that wait for the graph."""
+        return self._engine.detach()
+
+    def migrate(self, *, role: str | None = None, signed: bool = False) -> Migration | None:
+        """Bring the tables forward."""
+        return self._inner.migrate(role=role, signed=signed)
+
+    def health(self) -> list[HealthCheck]:
+        """What there is to say about the database server."""
+        return self._inner.health()
 
 
 def with_graph(engine: SqlEngine, address: Address, *, llm: Any, llm_timeout: float) -> Engine:
@@ -248,7 +306,7 @@ def with_graph(engine: SqlEngine, address: Address, *, llm: Any, llm_timeout: fl
         raise ConfigurationError(
             "graph= does not go with a memory in RAM, whose nodes nobody would take away: name a file, sqlite:///team.db."
         )
-    return cast("Engine", GraphEngine(engine, address, None if llm is None else _asking(llm, llm_timeout)))
+    return GraphEngine(engine, address, None if llm is None else _asking(llm, llm_timeout))
 
 
 def _asking(llm: Any, timeout: float) -> AskJson:

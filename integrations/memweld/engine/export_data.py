@@ -1,0 +1,126 @@
+"""What an export holds, as dataclasses, and the rules for data that an engine restores."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..errors import InvalidInputError, invalid
+from ..models import JSON, ChatMessage, MemoryItem
+from ..validation import (
+    MAX_VALUE_CHARACTERS,
+    validate_json,
+    validate_key,
+    validate_metadata,
+    validate_text,
+    validate_ttl,
+)
+from .message_rules import validate_message
+
+__all__ = ["ExportData", "ExportPage", "ExportedSession", "ExportedValue", "naming_place", "validate_export_data"]
+
+_REMEDY = "Pass what Memory.export() returned, or the file that `memweld export` wrote."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedValue:
+    """A state value. Its record, if it has one, is among the items."""
+
+    namespace: str
+    key: str
+    value: JSON
+    created_at: datetime
+    updated_at: datetime
+    agent_id: str | None = None
+    ttl: float | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedSession:
+    """A session; its messages have ids and times."""
+
+    session_id: str
+    started_at: datetime
+    updated_at: datetime
+    messages: tuple[ChatMessage, ...]
+    agent_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportData:
+    """The content of an export. Within the scope of the export, ``agent_id`` alone says whose each part is."""
+
+    items: tuple[MemoryItem, ...] = ()
+    values: tuple[ExportedValue, ...] = ()
+    sessions: tuple[ExportedSession, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPage:
+    """Part of an export, in the form in which an engine restores it; ``next`` is None on the last page."""
+
+    data: ExportData
+    next: str | None = None
+
+
+def validate_export_data(_name: str, data: ExportData) -> ExportData:
+    """Apply the rules for input to data that an engine restores.
+
+    Raises:
+        InvalidInputError: A part breaks one.
+    """
+    for number, item in enumerate(data.items):
+        with naming_place(f"items[{number}] of the export"):
+            _validate_item(item)
+    for number, value in enumerate(data.values):
+        with naming_place(f"state[{number}] of the export"):
+            validate_key("namespace", value.namespace)
+            validate_key("key", value.key)
+            validate_json("value", value.value)
+            validate_ttl(value.ttl)
+    for number, session in enumerate(data.sessions):
+        with naming_place(f"sessions[{number}] of the export"):
+            validate_key("session_id", session.session_id)
+            for message in session.messages:
+                if message.id is None or message.created_at is None:
+                    raise invalid("message", message.id, "a restored message has an id and a time", _REMEDY)
+                validate_message(message)
+    return data
+
+
+@contextlib.contextmanager
+def naming_place(place: str) -> Generator[None]:
+    """Say in an error about input where that input stands."""
+    try:
+        yield
+    except InvalidInputError as error:
+        raise InvalidInputError(f"In {place}: {error}") from error
+
+
+def _validate_item(item: MemoryItem) -> None:
+    validate_key("memory_id", item.id)
+    if validate_text("text", item.text) != item.text:
+        raise invalid("text", item.text, "it is not in the form in which texts are stored", _REMEDY)
+    if item.kind not in ("item", "preference", "task", "record"):
+        raise invalid("kind", item.kind, "there is no such kind", _REMEDY)
+    if item.extraction not in ("verbatim", "extracted", "failed"):
+        raise invalid("extraction", item.extraction, "it is verbatim, extracted or failed", _REMEDY)
+    if (item.key is None) != (item.kind == "item"):
+        raise invalid("key", item.key, "every kind but item has a key, and item has none", _REMEDY)
+    for name, value in (("key", item.key), ("session_id", item.session_id), ("name", item.name)):
+        if value is not None:
+            # The key of a record holds a namespace and a key.
+            validate_text(name, value, maximum=8_192) if item.kind == "record" else validate_key(name, value)
+    if item.extraction_error is not None:
+        validate_text("extraction_error", item.extraction_error)
+    if not isinstance(item.metadata, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise invalid("metadata", item.metadata, "it must be a JSON object", _REMEDY)
+    if item.role not in (None, "user", "assistant"):
+        raise invalid("role", item.role, "facts come from the user or the assistant", _REMEDY)
+    if item.kind == "item":
+        validate_metadata(item.metadata)
+    else:
+        validate_json("metadata", item.metadata, maximum=MAX_VALUE_CHARACTERS)

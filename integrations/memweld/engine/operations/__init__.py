@@ -1,0 +1,94 @@
+"""Operations as data: one frozen dataclass for each thing that an engine does, with the rules for its operands.
+
+An engine runs an operation for a scope (`protocol.Engine.run`). A new operation needs a class here and its handler in
+an engine; the codec, the remote engine and the server's tools derive from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+from .base import Operation
+from .items import (
+    AddItems,
+    ClearItems,
+    DeleteItem,
+    GetEpoch,
+    GetItem,
+    GetKeyed,
+    ListItems,
+    PutKeyed,
+    RelatedItems,
+    Search,
+    SettleGraph,
+    UpdateItem,
+)
+from .operands import ItemDraft, StoredValue
+from .sessions import (
+    AppendMessages,
+    ClearMessages,
+    Erase,
+    Export,
+    ListSessions,
+    ReadMessages,
+    Restore,
+)
+from .state import (
+    DeleteValue,
+    FindValues,
+    GetValue,
+    ListKeys,
+    ListNamespaces,
+    PurgeExpired,
+    PutValue,
+    ReadValues,
+    ScanValues,
+    WriteValues,
+)
+
+__all__ = [
+    "OPERATIONS",
+    "AddItems",
+    "AppendMessages",
+    "ClearItems",
+    "ClearMessages",
+    "DeleteItem",
+    "DeleteValue",
+    "Erase",
+    "Export",
+    "FindValues",
+    "GetEpoch",
+    "GetItem",
+    "GetKeyed",
+    "GetValue",
+    "ItemDraft",
+    "ListItems",
+    "ListKeys",
+    "ListNamespaces",
+    "ListSessions",
+    "Operation",
+    "PurgeExpired",
+    "PutKeyed",
+    "PutValue",
+    "ReadMessages",
+    "ReadValues",
+    "RelatedItems",
+    "Restore",
+    "ScanValues",
+    "Search",
+    "SettleGraph",
+    "StoredValue",
+    "UpdateItem",
+    "WriteValues",
+]
+
+
+def _is_operation(value: Any) -> TypeGuard[type[Operation[Any]]]:
+    return isinstance(value, type) and issubclass(value, Operation) and value is not Operation
+
+
+OPERATIONS: Mapping[str, type[Operation[Any]]] = {
+    kind.name: kind for kind in list(globals().values()) if _is_operation(kind)
+}
+"""All operations by their name on the wire."""

@@ -1,0 +1,123 @@
+"""The base of all operations, and the types of their operands: each an annotation with its rule.
+
+The annotations are read while a class is made, and later by the codec: the modules of this package therefore do
+without ``from __future__ import annotations``.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args
+
+from ...models import JSON, Kind
+from ...validation import (
+    MAX_LIMIT,
+    validate_filters,
+    validate_key,
+    validate_kinds,
+    validate_limit,
+    validate_metadata,
+    validate_prefix,
+    validate_text,
+    validate_ttl,
+)
+from .operands import Rule, validate_version
+
+__all__ = [
+    "Filters",
+    "Key",
+    "Kinds",
+    "Limit",
+    "ManyLimit",
+    "Metadata",
+    "Operation",
+    "Prefix",
+    "Text",
+    "Ttl",
+    "Version",
+    "between",
+    "unnamed",
+]
+
+T = TypeVar("T")
+
+MANY = 1_000_000
+"""The largest limit of what is no ranking: messages, values, rows of an export."""
+
+
+def between(minimum: int, maximum: int) -> Rule:
+    """The rule for whole numbers in a range, both ends included."""
+    return lambda name, value: validate_limit(value, name=name, minimum=minimum, maximum=maximum)
+
+
+def unnamed(validate: Callable[[Any], Any]) -> Rule:
+    """A rule made of a validator whose errors name the operand themselves."""
+    return lambda _name, value: validate(value)
+
+
+Key = Annotated[str, validate_key]
+Prefix = Annotated[str, validate_prefix]
+Text = Annotated[str, validate_text]
+Limit = Annotated[int, between(1, MAX_LIMIT)]
+ManyLimit = Annotated[int, between(1, MANY)]
+Version = Annotated[int, validate_version]
+Metadata = Annotated[Mapping[str, JSON], unnamed(validate_metadata)]
+Filters = Annotated[Mapping[str, JSON], unnamed(validate_filters)]
+Kinds = Annotated[Sequence[Kind], unnamed(validate_kinds)]
+Ttl = Annotated[float, unnamed(validate_ttl)]
+
+
+def _rules_of(annotations: Mapping[str, Any]) -> tuple[tuple[str, Rule, bool], ...]:
+    """Each operand that has a rule: its name, the rule, and whether None means "left out"."""
+    rules: list[tuple[str, Rule, bool]] = []
+    for name, annotation in annotations.items():
+        options = (annotation, *get_args(annotation))
+        rule = next((each.__metadata__[0] for each in options if hasattr(each, "__metadata__")), None)
+        if rule is not None:
+            rules.append((name, rule, not hasattr(annotation, "__metadata__")))
+    return tuple(rules)
+
+
+class Operation(Generic[T]):
+    """What an engine is asked to do; ``T`` is the type of its answer. Making one applies the rules to its operands.
+
+    Attributes:
+        name: Its name on the wire and in errors, e.g. ``list_items``.
+        answer: The type of its answer.
+        changes_items: Whether it may add, change or delete memory items.
+
+    Raises:
+        InvalidInputError: An operand breaks a rule.
+    """
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid"}
+
+    name: ClassVar[str]
+    answer: ClassVar[Any]
+    changes_items: ClassVar[bool] = False
+    _rules: ClassVar[tuple[tuple[str, Rule, bool], ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+        (cls.answer,) = get_args(cls.__dict__["__orig_bases__"][0])
+        cls._rules = _rules_of(inspect.get_annotations(cls))
+
+    def __post_init__(self) -> None:
+        for name, rule, is_optional in self._rules:
+            value = getattr(self, name)
+            if value is None and is_optional:
+                continue
+            valid = rule(name, value)
+            if valid is not value:
+                object.__setattr__(self, name, valid)
+
+    @property
+    def may_ask_llm(self) -> bool:
+        """Whether it may wait for an LLM."""
+        return False
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether it may be sent again when its answer was lost: the second time changes nothing more."""
+        return True

@@ -1,0 +1,173 @@
+"""Operations on memory items, and on the graph that links them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from ...models import JSON, Hit, Kind, MemoryItem, Related
+from ...validation import validate_recency, validate_time
+from .base import Filters, Key, Kinds, Limit, Metadata, Operation, Text, Version, between, unnamed
+from .operands import ItemDraft, validate_drafts, validate_keyed_metadata, validate_timeout
+
+__all__ = [
+    "AddItems",
+    "ClearItems",
+    "DeleteItem",
+    "GetEpoch",
+    "GetItem",
+    "GetKeyed",
+    "ListItems",
+    "PutKeyed",
+    "RelatedItems",
+    "Search",
+    "SettleGraph",
+    "UpdateItem",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddItems(Operation[list[MemoryItem]]):
+    """Store the drafts, or the facts that the LLM finds in them; an equal text in the same scope is stored once.
+
+    An erasure also ends what waits for the LLM: nothing of it is stored. With ``epoch`` nothing is stored if the scope
+    was erased after `GetEpoch` answered that number.
+
+    The answer holds the stored items in order; for a text that was there already, the item that holds it. It is empty
+    only if the LLM found, well-formed, nothing to keep, or if the scope was erased meanwhile.
+    """
+
+    changes_items = True
+
+    drafts: Annotated[Sequence[ItemDraft], validate_drafts]
+    infer: bool = False
+    metadata: Metadata = field(default_factory=dict[str, JSON])
+    session_id: Key | None = None
+    created_at: Annotated[datetime, validate_time] | None = None
+    epoch: Version | None = None
+
+    @property
+    def may_ask_llm(self) -> bool:
+        """Whether the LLM extracts the facts."""
+        return self.infer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetEpoch(Operation[int]):
+    """A number that differs after each erasure of the scope."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search(Operation[list[Hit]]):
+    """The items of the scope that fit best, best first.
+
+    Attributes:
+        query: What to look for; of a long text its last 4,000 characters.
+        limit: How many at most.
+        kinds: Only these kinds; None: all.
+        filters: What metadata must equal.
+        recency: The age at which a score counts half; None: age does not count.
+    """
+
+    query: Text
+    limit: Limit = 5
+    kinds: Kinds | None = None
+    filters: Filters = field(default_factory=dict[str, JSON])
+    recency: Annotated[timedelta, unnamed(validate_recency)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetItem(Operation[MemoryItem]):
+    """The item with this id."""
+
+    memory_id: Key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListItems(Operation[list[MemoryItem]]):
+    """Items in the order in which they were stored, oldest first, from behind the id ``after``.
+
+    A page that ended with ``after`` is followed by the next one although that item is deleted meanwhile.
+    """
+
+    limit: Limit = 100
+    after: Key | None = None
+    kinds: Kinds | None = None
+    filters: Filters = field(default_factory=dict[str, JSON])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateItem(Operation[MemoryItem]):
+    """Replace the text of an item, and its metadata unless it is None."""
+
+    changes_items = True
+
+    memory_id: Key
+    text: Text
+    metadata: Metadata | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteItem(Operation[None]):
+    """Delete the item, its vector and its keywords; of a record its value, too."""
+
+    changes_items = True
+
+    memory_id: Key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearItems(Operation[int]):
+    """Delete all items of the scope with the values of the records among them; the answer counts the items."""
+
+    changes_items = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutKeyed(Operation[MemoryItem]):
+    """Store a preference or a task's outcome under its key in exactly this scope, replacing what was there."""
+
+    changes_items = True
+
+    kind: Literal["preference", "task"]
+    key: Key
+    text: Text
+    metadata: Annotated[Mapping[str, JSON], validate_keyed_metadata] = field(default_factory=dict[str, JSON])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetKeyed(Operation[MemoryItem | None]):
+    """The item under a key in exactly this scope, or None."""
+
+    kind: Kind
+    key: Key
+
+
+# the graph, where there is one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelatedItems(Operation[list[Related]]):
+    """The items of the scope that the graph links to an entity or to an item, the closest first.
+
+    Without a graph it raises `ConfigurationError`.
+
+    Attributes:
+        about: The id of an item of the scope, or else the name of an entity.
+        limit: How many at most.
+    """
+
+    about: Key
+    limit: Annotated[int, between(1, 1_000)] = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleGraph(Operation[bool]):
+    """Wait until the graph has all earlier changes of the scope; whether it has. True where there is no graph.
+
+    Attributes:
+        timeout: Seconds to wait and to try at most, up to 60. None: some seconds, and none where the graph is known to
+            be down.
+    """
+
+    timeout: Annotated[float, validate_timeout] | None = None

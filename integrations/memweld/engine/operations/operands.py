@@ -1,0 +1,111 @@
+"""Operands that are more than one value, and their rules: drafts, places, writes, versions.
+
+A rule takes the operand's name and value. It returns the value in the form in which it is stored, or raises
+`InvalidInputError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from ...errors import invalid
+from ...models import JSON, ValueWrite
+from ...validation import validate_json, validate_key, validate_text, validate_ttl
+
+__all__ = [
+    "ItemDraft",
+    "Place",
+    "Rule",
+    "StoredValue",
+    "validate_drafts",
+    "validate_keyed_metadata",
+    "validate_places",
+    "validate_timeout",
+    "validate_value",
+    "validate_version",
+    "validate_writes",
+]
+
+Rule: TypeAlias = Callable[[str, Any], Any]
+Place: TypeAlias = "tuple[str, str]"
+"""Where a value stands: namespace and key."""
+
+_MAX_VERSION = 2**63 - 1
+_MAX_TIMEOUT = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemDraft:
+    """A fact to store as it stands, or one message of a turn from which an LLM extracts facts."""
+
+    text: str
+    role: str = "user"
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredValue:
+    """A state value with the version that a conditional write must name."""
+
+    value: JSON
+    version: int
+
+
+def validate_drafts(_name: str, drafts: Sequence[ItemDraft]) -> tuple[ItemDraft, ...]:
+    """Texts of the user or the assistant."""
+    return tuple(map(_validate_draft, drafts))
+
+
+def _validate_draft(draft: ItemDraft) -> ItemDraft:
+    text = validate_text("message", draft.text)
+    if draft.role not in ("user", "assistant"):
+        raise invalid("role", draft.role, "facts come from the user or the assistant", "Leave the message out.")
+    if draft.name is not None:
+        validate_key("message name", draft.name)
+    return draft if text is draft.text else replace(draft, text=text)
+
+
+def validate_value(name: str, value: JSON) -> JSON:
+    """Any JSON value that can be stored."""
+    validate_json(name, value)
+    return value
+
+
+def validate_keyed_metadata(name: str, metadata: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    """The metadata of a preference or task, which hold its value."""
+    validate_json(name, metadata)
+    return metadata
+
+
+def validate_places(_name: str, places: Sequence[Place]) -> tuple[Place, ...]:
+    """Pairs of namespace and key."""
+    return tuple((validate_key("namespace", namespace), validate_key("key", key)) for namespace, key in places)
+
+
+def validate_writes(_name: str, writes: Sequence[ValueWrite]) -> tuple[ValueWrite, ...]:
+    """Writes whose every part keeps the rules for state."""
+    return tuple(map(_validate_write, writes))
+
+
+def _validate_write(write: ValueWrite) -> ValueWrite:
+    validate_key("namespace", write.namespace)
+    validate_key("key", write.key)
+    validate_json("value", write.value)
+    text = None if write.text is None else validate_text("text", write.text)
+    return replace(write, text=text, ttl=validate_ttl(write.ttl))
+
+
+def validate_version(name: str, version: int) -> int:
+    """The version of a value, or the epoch of a scope: a whole number from 0 to 2^63 - 1."""
+    if not 0 <= version <= _MAX_VERSION:
+        raise invalid(name, version, f"it must be a number from 0 to {_MAX_VERSION}", "Pass the one that you read.")
+    return version
+
+
+def validate_timeout(name: str, seconds: float) -> float:
+    """Seconds to wait: 0 to 60."""
+    if not 0 <= seconds <= _MAX_TIMEOUT:
+        raise invalid(name, seconds, f"it must be 0 to {_MAX_TIMEOUT} seconds", "Wait for less, and ask again.")
+    return seconds

@@ -1,0 +1,99 @@
+"""Operations on messages, which are exact by session in exactly this scope, and on all that a scope contains."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from ...models import ChatMessage, EraseReceipt, Session
+from ..export_data import ExportData, ExportPage, validate_export_data
+from ..message_rules import validate_messages
+from .base import Key, ManyLimit, Operation
+
+__all__ = [
+    "AppendMessages",
+    "ClearMessages",
+    "Erase",
+    "Export",
+    "ListSessions",
+    "ReadMessages",
+    "Restore",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppendMessages(Operation[None]):
+    """Append messages to a session; one with an id that the session has already replaces that message in place.
+
+    A message without id or time gets them: read them from ``messages``.
+    """
+
+    session_id: Key
+    messages: Annotated[Sequence[ChatMessage], validate_messages]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadMessages(Operation[list[ChatMessage]]):
+    """The last ``limit`` messages (None: all) of those before the message ``before``, oldest first.
+
+    It raises `MemoryNotFoundError` if the session has no message with the id ``before``.
+    """
+
+    session_id: Key
+    limit: ManyLimit | None = None
+    before: Key | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearMessages(Operation[int]):
+    """Delete the session; the answer counts its messages."""
+
+    session_id: Key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListSessions(Operation[list[Session]]):
+    """The sessions of exactly this scope, the latest used first."""
+
+
+# everything
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export(Operation[ExportPage]):
+    """Part of all that the scope contains, in an order that stays: free and keyed facts, values, messages.
+
+    A value's record is on its page. A session that goes over several pages is on each of them, with its times and some
+    of its messages. It raises `InvalidInputError` where ``after`` belongs to no page.
+
+    Attributes:
+        after: The ``next`` of the page before; None for the first.
+        limit: How many facts, values and messages at most; fewer where they are large. None: everything, as it is at
+            one moment.
+    """
+
+    after: Key | None = None
+    limit: ManyLimit | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restore(Operation[dict[str, int]]):
+    """Store what an export holds, with its ids and times, all of it or nothing; a second time changes nothing.
+
+    Where the scope has something under the same id, key or place, the one that changed last stays. A free fact with a
+    text that the scope has, and a message with an id that its session has, are left out; so is what has expired. An id
+    that another scope has is replaced by a new one.
+
+    The answer counts the ``items``, ``values``, ``sessions`` and ``messages`` that are new or changed. It raises
+    `InvalidInputError` if a part belongs to an agent that the scope does not contain.
+    """
+
+    changes_items = True
+
+    data: Annotated[ExportData, validate_export_data]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erase(Operation[EraseReceipt]):
+    """Remove all that the scope contains, and what waits to be added to it."""
+
+    changes_items = True

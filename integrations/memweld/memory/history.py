@@ -1,0 +1,65 @@
+"""History: the messages of one session, in order, readable from every framework."""
+
+from __future__ import annotations
+
+from ..engine.operations import AppendMessages, ClearMessages, ReadMessages
+from ..engine.protocol import Engine
+from ..models import ChatMessage
+from ..scope import Scope
+from ..validation import validate_key
+from .messages import MessagesLike, read_messages
+
+__all__ = ["History"]
+
+
+class History:
+    """The messages of one session, in order, readable from every framework."""
+
+    def __init__(self, engine: Engine, scope: Scope, session_id: str) -> None:
+        self._engine = engine
+        self._scope = scope
+        self.session_id = validate_key("session_id", session_id)
+
+    def append(self, messages: MessagesLike) -> list[ChatMessage]:
+        """Append one message or several, all or none.
+
+        Args:
+            messages: `ChatMessage` or ``{"role", "content", …}``, one or a list; a bare string is said by the user.
+
+        Returns:
+            The messages as stored, with their ids and times.
+
+        Raises:
+            InvalidInputError: A message breaks a rule; nothing was appended.
+        """
+        operation = AppendMessages(session_id=self.session_id, messages=read_messages(messages))
+        self._engine.run(self._scope, operation)
+        return list(operation.messages)
+
+    def add_user_message(self, content: str) -> ChatMessage:
+        """Append what the user said."""
+        return self.append({"role": "user", "content": content})[0]
+
+    def add_ai_message(self, content: str) -> ChatMessage:
+        """Append what the assistant said."""
+        return self.append({"role": "assistant", "content": content})[0]
+
+    def messages(self, limit: int | None = None, before: str | None = None) -> list[ChatMessage]:
+        """The last ``limit`` messages, oldest first; all where it is None.
+
+        Args:
+            limit: How many at most, 1 to 1,000,000.
+            before: The id of a message: only those that stand before it. With the id of a page's first message it
+                gives the page before.
+
+        Raises:
+            MemoryNotFoundError: The session has no message with the id ``before``.
+        """
+        return self._engine.run(self._scope, ReadMessages(session_id=self.session_id, limit=limit, before=before))
+
+    def clear(self) -> int:
+        """Delete the session; how many messages it had."""
+        return self._engine.run(self._scope, ClearMessages(session_id=self.session_id))
+
+    def __repr__(self) -> str:
+        return f"<History {self.session_id!r} of {self._scope}>"

@@ -1,0 +1,69 @@
+"""Preferences: what the user likes, exact by key and found by meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..engine.operations import DeleteItem, GetKeyed, ListItems, PutKeyed, Search
+from ..engine.protocol import Engine
+from ..models import JSON, Hit, MemoryItem
+from ..scope import Scope
+from ..validation import MAX_LIMIT, validate_json
+
+__all__ = ["Preferences"]
+
+_MAX_CHARACTERS = 65_536
+
+
+class Preferences:
+    """What the user likes: exact by key, and found by meaning. A key belongs to exactly this scope."""
+
+    def __init__(self, engine: Engine, scope: Scope) -> None:
+        self._engine = engine
+        self._scope = scope
+
+    def set(self, key: str, value: JSON) -> MemoryItem:
+        """Store a preference, replacing what the key held.
+
+        Args:
+            key: 1 to 512 characters, e.g. ``"theme"``.
+            value: Any JSON value of at most 65,536 characters, nested at most 63 levels.
+
+        Raises:
+            InvalidInputError: The key or value breaks a rule.
+        """
+        written = validate_json("value", value, maximum=_MAX_CHARACTERS, inside=1)
+        text = f"{key}: {value if isinstance(value, str) else written}"
+        operation = PutKeyed(kind="preference", key=key, text=text, metadata={"value": value})
+        return self._engine.run(self._scope, operation)
+
+    def get(self, key: str, default: JSON = None) -> JSON:
+        """The preference's value, or ``default`` where none is set."""
+        item = self._engine.run(self._scope, GetKeyed(kind="preference", key=key))
+        return default if item is None else item.metadata.get("value")
+
+    def all(self) -> dict[str, JSON]:
+        """All preferences, by key."""
+        # The scope of a user contains what agents store of the user under keys of their own.
+        own = (item for item in self._items() if item.agent_id == self._scope.agent_id)
+        return {item.key: item.metadata.get("value") for item in own if item.key is not None}
+
+    def _items(self) -> Iterator[MemoryItem]:
+        after: str | None = None
+        while True:
+            page = self._engine.run(self._scope, ListItems(limit=MAX_LIMIT, after=after, kinds=["preference"]))
+            yield from page
+            if len(page) < MAX_LIMIT:
+                return
+            after = page[-1].id
+
+    def search(self, query: str, *, limit: int = 5) -> list[Hit]:
+        """The preferences that fit a question, best first."""
+        return self._engine.run(self._scope, Search(query=query, limit=limit, kinds=["preference"]))
+
+    def delete(self, key: str) -> bool:
+        """Forget the preference; whether there was one."""
+        item = self._engine.run(self._scope, GetKeyed(kind="preference", key=key))
+        if item is not None:
+            self._engine.run(self._scope, DeleteItem(memory_id=item.id))
+        return item is not None
