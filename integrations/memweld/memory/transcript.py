@@ -14,7 +14,7 @@ from ..models import ChatMessage, ToolCall
 from ..validation import dump_json
 
 if TYPE_CHECKING:
-    from .facets import History
+    from .history import History
 
 __all__ = ["INTERRUPTED", "model_window", "read_tail", "read_window"]
 

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -71,7 +71,12 @@ def export_page(database: Database, scope: Scope, *, after: str | None, limit: i
             rows.append(row)
             room -= characters
             last = place
-    return ExportPage(_kept(rows))
+        data = _kept(rows)
+        if limit is None:
+            # Records among the facts, in the order in which all of them were stored.
+            items = Items(database).page(scope, limit=-1, after=0, kinds=None, filters={})
+            data = replace(data, items=tuple(row.item() for row in items))
+    return ExportPage(data)
 
 
 def list_scopes(database: Database, *, after: Scope | None, limit: int) -> list[Scope]:

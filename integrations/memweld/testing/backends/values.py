@@ -62,8 +62,8 @@ class ValueTests(BackendFixtures):
         state["a"] = 3
         assert (state["a"], gone(ana, "ficus")) == (3, True)
         state.set("a", 4, text="The ficus is back")
-        assert state.update("a", lambda value: value + 1) == 5
-        assert gone(ana, "ficus")
+        assert state.modify("a", lambda value: value + 1) == 5
+        assert ana.search("ficus", kinds="record")[0].text == "The ficus is back"
 
     def test_value_and_record_go_together(self, ana: Memory) -> None:
         """Whichever of the two is deleted; clearing memories takes those values along that have a text."""
