@@ -15,7 +15,7 @@ from ..models import JSON, ChatMessage, ToolCall
 from ..validation import MAX_KEY_CHARACTERS, MAX_TEXT_CHARACTERS, validate_json
 
 if TYPE_CHECKING:
-    from ..memory.facets import History
+    from ..memory.history import History
 
 __all__ = [
     "append_fitting",

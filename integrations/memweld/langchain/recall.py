@@ -15,7 +15,7 @@ from ..adapters.capture import is_unfinished
 from ..adapters.failures import FailurePolicy
 from ..adapters.recall import TurnRecall
 from ..errors import MemoryNotFoundError
-from ..memory.facets import History
+from ..memory.history import History
 from ..memory.transcript import model_window, read_tail
 from ..models import ChatMessage
 from .binding import memory_of_run, thread_of_run
