@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import anyio
+import httpx
 import pytest
 from fastmcp import Client, FastMCP
 from fastmcp.exceptions import ToolError
@@ -16,7 +17,7 @@ from mcp.types import CallToolResult, ErrorData, TextContent, Tool
 
 from memweld import Backend, ConfigurationError, InvalidInputError, Memory, MemoryNotFoundError, connect
 from memweld.mcp import create_server
-from memweld.testing import AdapterSuite, HashEmbedder, Mode, ToolReply, Turn
+from memweld.testing import AdapterSuite, HashEmbedder, Mode, ScriptedExtractor, ToolReply, Turn, facts
 from memweld.tools import TOOLS, select_tools
 
 T = TypeVar("T")
@@ -470,3 +471,35 @@ class TestConcurrency:
             with_client(create_server(backend, user_id="ana"), use)
             assert len(backend.user("ana").all()) == 1
         assert all(waited), "the ping was answered while the memory was at work"
+
+    def test_slow_adds_hold_up_neither_searches_nor_the_key_value_api(self) -> None:
+        answered = threading.Event()
+        extractor = ScriptedExtractor([lambda _: facts("A fact") if answered.wait(timeout=60) else ""])
+
+        async def use(client: Client[Any], http: httpx.AsyncClient) -> None:
+            async with anyio.create_task_group() as group:
+                # More than anyio's default threads, which tools and routes would otherwise share.
+                for number in range(45):
+                    group.start_soon(client.call_tool_mcp, "add_memory", said(f"fact {number}"))
+                while not extractor.prompts:
+                    await anyio.sleep(0.02)
+                await anyio.sleep(0.3)
+                with anyio.fail_after(20):
+                    await client.call_tool_mcp("search_memories", {"query": "fact"})
+                    await http.put("/memory/notes/today", json={"value": 1})
+                    assert (await http.get("/memory/notes/today")).json()["value"] == 1
+                assert not answered.is_set()
+                answered.set()
+
+        async def run(backend: Backend) -> None:
+            server = create_server(backend, user_id="ana")
+            app = server.http_app()
+            transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
+            async with (
+                Client(server) as client,
+                httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http,
+            ):
+                await use(client, http)
+
+        with connect("sqlite://", embedder=HashEmbedder(), llm=extractor) as backend:
+            anyio.run(run, backend)
