@@ -1,34 +1,49 @@
-"""The command line, ``memweld``: serve, demo, doctor, and what can be done with one user's memory.
+"""The command line, ``memweld``: its commands, and how they fail.
 
-Only typer is imported here; each command imports what it needs, so that ``--help`` and a server's start are quick.
+Only typer is imported here. Each command imports its own needs, so that ``--help`` and a server start quickly.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from .admin import doctor_command, migrate_command, reindex_command
-from .demo_command import demo_command
-from .errors import Group
+from .demo import demo_command
 from .memories import add_command, erase_command, export_command, restore_command, search_command
 from .serve import serve_command
 from .transfer import copy_command, import_command
 
 __all__ = ["app"]
 
+
+class _Group(TyperGroup):
+    """Commands whose errors, where they are memweld's own, are one line on stderr and exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        from ..errors import MemweldError
+
+        try:
+            return super().invoke(ctx)
+        except MemweldError as error:
+            typer.secho(f"memweld: {' '.join(str(error).split())}", err=True, fg="red")
+            raise typer.Exit(1) from error
+
+
 app = typer.Typer(
     name="memweld",
     help="One user-scoped memory that spans LangChain, CrewAI, AutoGen and MCP.",
-    cls=Group,
+    cls=_Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         from .. import __version__
 
         typer.echo(f"memweld {__version__}")

@@ -19,8 +19,8 @@ def add_command(text: Annotated[str, typer.Argument(help="What to remember.")], 
     from ..tools import TOOLS
 
     with connected(url) as backend:
-        spoken = {"messages": [{"role": "user", "content": text}]}
-        typer.echo(TOOLS["add_memory"](backend.user(user), spoken).text)
+        arguments = {"messages": [{"role": "user", "content": text}]}
+        typer.echo(TOOLS["add_memory"](backend.user(user), arguments).text)
 
 
 def search_command(
@@ -29,7 +29,7 @@ def search_command(
     limit: Annotated[int, typer.Option(help="How many memories at most, 1 to 50.")] = 10,
     url: Url = None,
 ) -> None:
-    """Find what is remembered about a user."""
+    """Find memories of a user."""
     from ..tools import TOOLS
 
     with connected(url) as backend:
@@ -41,7 +41,7 @@ def export_command(
     output: Annotated[Path | None, typer.Option(help="The file to write; the screen if not given.")] = None,
     url: Url = None,
 ) -> None:
-    """Write out all that is kept of a user, as JSON."""
+    """Write all data of a user as JSON."""
     from ..errors import BackendUnavailableError
 
     with connected(url) as backend:
@@ -50,7 +50,7 @@ def export_command(
         typer.echo(text)
         return
     try:
-        # All that is known of somebody is for its owner's eyes alone, as the database is.
+        # Only the owner of the file may read the export, as with the database.
         with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(f"{text}\n")
     except OSError as error:
@@ -59,11 +59,11 @@ def export_command(
 
 
 def restore_command(
-    file: Annotated[Path, typer.Argument(help="What `memweld export` wrote.")],
+    file: Annotated[Path, typer.Argument(help="A file that `memweld export` wrote.")],
     user: User,
     url: Url = None,
 ) -> None:
-    """Put back what was exported of a user, here or in another backend. To do it again changes nothing."""
+    """Put an exported user back, here or in another backend. A second time changes nothing."""
     from ..errors import BackendUnavailableError, InvalidInputError
 
     try:
@@ -84,7 +84,7 @@ def erase_command(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     url: Url = None,
 ) -> None:
-    """Remove all that is kept of a user. It cannot be undone."""
+    """Remove all data of a user. It cannot be undone."""
     from ..memory.backend import redacted
 
     with connected(url) as backend:

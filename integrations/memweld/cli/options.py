@@ -1,4 +1,4 @@
-"""What several commands take, and what they make of it."""
+"""Options that several commands share, and the backend that they open."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ def connected(url: str | None, token: str | None = None) -> Backend:
 
 
 def words(text: str | None) -> list[str] | None:
-    """What stands between commas; None for None."""
+    """The words between commas; None for None."""
     return None if text is None else [word.strip() for word in text.split(",") if word.strip()]

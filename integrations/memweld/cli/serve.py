@@ -55,7 +55,7 @@ def serve_command(
     ] = Errors.JSONRPC,
     user: Annotated[
         str | None,
-        typer.Option("--user", envvar="MEMWELD_USER_ID", help="The default user, for calls that name nobody."),
+        typer.Option("--user", envvar="MEMWELD_USER_ID", help="The default user, for calls that name no user."),
     ] = None,
     lock_user: Annotated[
         bool,
@@ -73,29 +73,29 @@ def serve_command(
         ),
     ] = None,
     auth_issuer: Annotated[
-        str | None, typer.Option(envvar="MEMWELD_AUTH_ISSUER", help="JWT: who makes the tokens (iss).")
+        str | None, typer.Option(envvar="MEMWELD_AUTH_ISSUER", help="JWT: the issuer of the tokens (iss).")
     ] = None,
     auth_audience: Annotated[
-        str | None, typer.Option(envvar="MEMWELD_AUTH_AUDIENCE", help="JWT: for whom they are made (aud).")
+        str | None, typer.Option(envvar="MEMWELD_AUTH_AUDIENCE", help="JWT: the audience of the tokens (aud).")
     ] = None,
     auth_scopes: Annotated[
         str | None, typer.Option(envvar="MEMWELD_AUTH_SCOPES", help="Scopes that every token needs, with commas.")
     ] = None,
     auth_algorithm: Annotated[
-        str, typer.Option(envvar="MEMWELD_AUTH_ALGORITHM", help="JWT: the one algorithm that is accepted.")
+        str, typer.Option(envvar="MEMWELD_AUTH_ALGORITHM", help="JWT: the one accepted algorithm.")
     ] = "RS256",
     public_url: Annotated[
         str | None,
         typer.Option(
             envvar="MEMWELD_PUBLIC_URL",
-            help="JWT: where clients reach the server, to tell them where tokens come from.",
+            help="JWT: where clients reach the server; it then tells them where to get tokens.",
         ),
     ] = None,
     insecure_open_to_anyone_who_connects: Annotated[
         bool,
         typer.Option(
             "--insecure-open-to-anyone-who-connects",
-            help="HTTP: serve other machines without tokens. Whoever reaches the port reads and changes all memories.",
+            help="HTTP: serve other machines without tokens. Whatever reaches the port can change all memories.",
         ),
     ] = False,
 ) -> None:

@@ -19,10 +19,11 @@ try:
 except ImportError as error:
     raise missing_extra("mcp", "fastmcp") from error
 
-from .auth import jwt_auth, token_file_auth
+from .auth import jwt_auth
 from .dependency import current_memory, use_backend
 from .principal import AGENTS_SCOPE, ANY_USER_SCOPE
 from .server import create_app, create_server
+from .token_file import token_file_auth
 
 __all__ = [
     "AGENTS_SCOPE",

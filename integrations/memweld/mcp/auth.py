@@ -1,17 +1,11 @@
-"""Bearer tokens: providers that verify them with a key, with the key set of an issuer, or against a file.
+"""Bearer tokens: JWTs that are verified with a key or an issuer's key set, and the ``--auth`` of the command line.
 
-Each gives an `AuthProvider` of FastMCP for ``create_server(backend, auth=…)``; any other provider of FastMCP's goes
-there as it is. Whose memory a verified token opens is decided in `identity`.
+Each function makes an `AuthProvider` of FastMCP for ``create_server(backend, auth=…)``, which also takes any other
+provider of FastMCP's. `memweld.mcp.access` decides which memories a verified token opens.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import os
-import re
-import stat
 import time
 from collections.abc import Sequence
 from ipaddress import ip_address
@@ -20,19 +14,15 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from fastmcp.server.auth import AccessToken, AuthProvider, RemoteAuthProvider, TokenVerifier
-from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AnyHttpUrl
 
-from ..errors import ConfigurationError, InvalidInputError
-from ..scope import validate_identity
+from ..errors import ConfigurationError
+from .token_file import ScopedVerifier, token_file_auth
 
 if TYPE_CHECKING:
     from fastmcp.server.auth import JWTVerifier
 
-__all__ = ["auth_from", "is_loopback", "jwt_auth", "token_file_auth"]
-
-logger = logging.getLogger("memweld.mcp")
-
-_HASHED = re.compile(r"sha256:[0-9a-f]{64}")
+__all__ = ["auth_from", "is_loopback", "jwt_auth"]
 
 
 def is_loopback(address: str) -> bool:
@@ -43,29 +33,22 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-class _ScopedVerifier(TokenVerifier):
-    """A verifier that leaves scopes to the endpoint, so that a token which lacks one is answered 403 and not 401."""
-
-    def __init__(self, required_scopes: Sequence[str]) -> None:
-        super().__init__(required_scopes=list(required_scopes))
-
-
-class _Jwt(_ScopedVerifier):
+class _Jwt(ScopedVerifier):
     def __init__(self, verifier: JWTVerifier, required_scopes: Sequence[str]) -> None:
         super().__init__(required_scopes)
         self._verifier = verifier
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        found = await self._verifier.verify_token(token)
-        # FastMCP 3.4 lets a token live for ever that does not say when it ends, and does not look at its beginning.
-        if found is None or found.expires_at is None:
+        access = await self._verifier.verify_token(token)
+        # FastMCP 3.4 takes a token without an end for ever, and one with a beginning before it.
+        if access is None or access.expires_at is None:
             return None
-        begins = found.claims.get("nbf", 0)
-        return found if isinstance(begins, (int, float)) and begins <= time.time() else None
+        not_before = access.claims.get("nbf", 0)
+        return access if isinstance(not_before, (int, float)) and not_before <= time.time() else None
 
 
 def _key_arguments(key: str | Path) -> dict[str, str]:
-    """The verifier's argument for a key: the address of a key set, the text of a PEM, or a file with one."""
+    """The verifier's argument for a key: the address of a key set, or the text of a PEM, which a file may hold."""
     text = str(key)
     if "-----BEGIN" in text:
         return {"public_key": text}
@@ -93,24 +76,25 @@ def jwt_auth(
 ) -> AuthProvider:
     """Accept the JWTs of one issuer; their subject is the user.
 
-    A token must be signed with the key, by this issuer, for this audience, and must say when it ends. There is one
-    issuer because a subject is unique only with the one who issued it: of two, each could name the other's users.
+    A token must be signed with the key, by this issuer, for this audience, and must have an end. There is one issuer,
+    because subjects are unique only within an issuer: of two, each could name the other's users.
 
     Args:
         key: A public key: a file with a PEM, its text, or the ``https`` address of a JSON Web Key Set.
-        issuer: What ``iss`` must be.
-        audience: What ``aud`` must be or hold: the name of this server, lest tokens for other services open it.
-        required_scopes: Scopes that every token must have; a valid token without them is answered with 403.
-        algorithm: The one algorithm that is accepted.
-        public_url: Where clients reach the server, without ``/mcp``. If given, and the issuer is a URL, they are told
-            where to get a token (RFC 9728).
+        issuer: The required ``iss``.
+        audience: The name of this server, which ``aud`` must be or contain, so that tokens for other services do not
+            open it.
+        required_scopes: Scopes that every token needs; the server answers a valid token without them with 403.
+        algorithm: The one accepted algorithm.
+        public_url: Where clients reach the server, without ``/mcp``. With it, and an issuer that is a URL, the server
+            tells clients where to get a token (RFC 9728).
 
     Raises:
         ConfigurationError: The key cannot be read or does not go with the algorithm.
     """
     if not issuer or not audience:
         raise ConfigurationError("JWTs need an issuer and an audience: without them, anybody's tokens would be taken.")
-    # It loads a library of cryptography, which a server on stdio has no use for.
+    # Imported here: it loads a library of cryptography, which a server on stdio does not need.
     from fastmcp.server.auth import JWTVerifier
 
     try:
@@ -125,114 +109,6 @@ def jwt_auth(
     except ValueError as error:
         raise ConfigurationError(f"The settings of the JWTs do not go together: {error}") from error
     return provider
-
-
-class _Bearer(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    sub: str
-    scopes: list[str] = Field(default_factory=list)
-
-
-class _TokenFile(_ScopedVerifier):
-    """The tokens of a file as it is now, as SHA-256, so that a look-up takes the same time for every token."""
-
-    def __init__(self, file: Path, required_scopes: Sequence[str]) -> None:
-        super().__init__(required_scopes)
-        self._file = file
-        self._seen = self._look()
-        self._bearers = _bearers_in(file)
-
-    async def verify_token(self, token: str) -> AccessToken | None:
-        seen = self._look()
-        if seen != self._seen:
-            self._seen = seen
-            self._read_again()
-        bearer = self._bearers.get(_sha256(token))
-        if bearer is None:
-            return None
-        return AccessToken(
-            token=token,
-            client_id=bearer.sub,
-            scopes=list(bearer.scopes),
-            subject=bearer.sub,
-            claims={"sub": bearer.sub},
-        )
-
-    def _look(self) -> tuple[int, ...] | None:
-        try:
-            found = self._file.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode
-
-    def _read_again(self) -> None:
-        try:
-            self._bearers = _bearers_in(self._file)
-        except ConfigurationError as error:
-            # Whose token was taken away cannot be told from such a file: nobody's is accepted.
-            self._bearers = {}
-            logger.error("No token is accepted until this is mended: %s", error)
-        else:
-            logger.info("The token file %s has changed: %d tokens are accepted.", self._file, len(self._bearers))
-
-
-def _sha256(token: str) -> str:
-    return f"sha256:{hashlib.sha256(token.encode('utf-8', 'surrogatepass')).hexdigest()}"
-
-
-def token_file_auth(path: str | Path, *, required_scopes: Sequence[str] = ()) -> AuthProvider:
-    """Accept the tokens that a file lists, for small teams. A change counts from the next request on.
-
-    The file is a JSON object ``{"<token>": {"sub": "ana", "scopes": ["memory:any-user"]}}``; ``scopes`` may be left
-    out. Instead of a token it may hold the token's hash, ``sha256:<64 hexadecimal digits>``. A file that everybody on
-    the machine can read may hold hashes only. While a changed file is not usable no token is accepted, so replace it in
-    one step (``mv``).
-
-    Args:
-        path: The file.
-        required_scopes: Scopes that every token must have.
-
-    Raises:
-        ConfigurationError: The file cannot be read, is readable by everybody, is not of this form, or a subject
-            breaks a rule of `validate_identity`.
-    """
-    return _TokenFile(Path(path), required_scopes)
-
-
-def _bearers_in(file: Path) -> dict[str, _Bearer]:
-    try:
-        mode = file.stat().st_mode
-        raw = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_without_doubles)
-        listed = TypeAdapter(dict[str, _Bearer]).validate_python(raw)
-        for token, bearer in listed.items():
-            validate_identity("sub", bearer.sub)
-            if not token or not token.isascii() or not token.isprintable() or " " in token:
-                raise InvalidInputError("a token consists of printable ASCII characters without spaces")
-    except ValidationError as error:
-        # Not with the error's own text, which quotes what it found: that may be a token.
-        raise ConfigurationError(
-            f'The token file {file} must be a JSON object of the form {{"<token>": {{"sub": "ana", "scopes": []}}}}; '
-            f"{error.error_count()} thing(s) in it are not."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"The token file {file} is not usable: {error}") from error
-    if not listed:
-        raise ConfigurationError(f"The token file {file} lists no token, so nobody could connect.")
-    plain = any(_HASHED.fullmatch(token) is None for token in listed)
-    if plain and os.name == "posix" and mode & stat.S_IROTH:
-        raise ConfigurationError(
-            f"Everybody on this machine can read the tokens in {file}: run chmod o-r on it, "
-            "or keep their hashes (sha256:…) instead."
-        )
-    return {token if _HASHED.fullmatch(token) else _sha256(token): bearer for token, bearer in listed.items()}
-
-
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise InvalidInputError("a key occurs twice")
-    return found
 
 
 def auth_from(
@@ -265,5 +141,5 @@ def auth_from(
             algorithm=algorithm,
             public_url=public_url,
         )
-    # Not with the words themselves: they may be a token that somebody took this option for.
+    # Not with the given value, which may be a token in the wrong option.
     raise ConfigurationError("--auth is tokens:FILE, jwt:FILE or jwt:https://… (a public key, or a key set's address).")

@@ -41,17 +41,18 @@ def load_conversation(path: Path) -> list[ChatMessage]:
 
 
 def remember(memory: Memory, conversation: list[ChatMessage], session_id: str, console: Console) -> int:
-    """Put the conversation into the history and each thing that was said into memory; how many memories there are."""
+    """Put the conversation into the history and each message into memory; the number of memories."""
     memory.history(session_id).append(conversation)
-    kept: set[str] = set()
+    stored: set[str] = set()
     for message in track(conversation, description="Remembering", console=console, transient=True):
-        spoken = message.text.strip()
-        if not spoken or message.role not in ("user", "assistant"):
+        text = message.text.strip()
+        if not text or message.role not in ("user", "assistant"):
             continue
-        said = {"role": message.role, "content": f"{message.name}: {spoken}" if message.name else spoken}
-        items = memory.add([said], session_id=session_id, created_at=message.created_at, infer=False)
-        kept.update(item.id for item in items)
-    return len(kept)
+        content = f"{message.name}: {text}" if message.name else text
+        turn = [{"role": message.role, "content": content}]
+        items = memory.add(turn, session_id=session_id, created_at=message.created_at, infer=False)
+        stored.update(item.id for item in items)
+    return len(stored)
 
 
 def answer(memory: Memory, question: str) -> Table:
@@ -74,7 +75,7 @@ def _questions(console: Console) -> Iterator[str]:
 
 
 def talk(memory: Memory, console: Console) -> None:
-    """Answer the questions that are typed, until an empty line or the end of the input."""
+    """Answer typed questions until an empty line or the end of the input."""
     for question in _questions(console):
         try:
             console.print(answer(memory, question))

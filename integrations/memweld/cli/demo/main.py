@@ -1,4 +1,4 @@
-"""The demo from curtain to curtain."""
+"""The demo: introduction, story, and a conversation of the user's own."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from importlib import import_module
 
 __all__ = ["main"]
 
-# The frameworks' own telemetry and update checks: a demo of memory calls nobody.
+# Without the frameworks' own telemetry and update checks, the demo makes no network calls.
 QUIET = {
     "CREWAI_DISABLE_TELEMETRY": "true",
     "CREWAI_DISABLE_VERSION_CHECK": "true",
@@ -23,14 +23,14 @@ QUIET = {
 
 def main() -> None:
     """Play the scene that the command line names."""
-    scene, url, user_id, said = sys.argv[1:]
+    scene, url, user_id, prompt = sys.argv[1:]
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     from memweld import connect
 
-    # What frameworks print is not the result.
+    # Frameworks print to stdout, which is for the result alone.
     with contextlib.redirect_stdout(sys.stderr), connect(url) as backend:
-        lines = import_module(f"memweld.cli.demo.scenes.{scene}").play(backend, user_id, said)
+        lines = import_module(f"memweld.cli.demo.scenes.{scene}").play(backend, user_id, prompt)
     print(json.dumps(lines))  # noqa: T201 - the result, for the parent process
 
 

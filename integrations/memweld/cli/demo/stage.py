@@ -1,4 +1,4 @@
-"""The stage: each scene in a process of its own, shown as it happens, and checked."""
+"""The stage: plays each scene in a process of its own, shows and checks it."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ _TOO_LONG = 180
 
 
 class SceneFailedError(MemweldError):
-    """A scene's process failed, or showed what it must not."""
+    """A scene's process failed, or showed another user's memory."""
 
 
 def _play(scene: Scene, url: str) -> list[tuple[str, str]]:
-    command = [sys.executable, "-m", "memweld.cli.demo.play", scene.name, url, scene.user_id, scene.said]
+    command = [sys.executable, "-m", "memweld.cli.demo.play", scene.name, url, scene.user_id, scene.prompt]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TOO_LONG, check=False)  # noqa: S603
     except subprocess.TimeoutExpired as error:
         raise SceneFailedError(f"The scene {scene.title!r} took more than {_TOO_LONG} s.") from error
     if done.returncode:
-        said = done.stderr.strip().splitlines() or ["it said nothing"]
+        errors = done.stderr.strip().splitlines() or ["it said nothing"]
         hint = " Unset OPENAI_API_KEY to play it with scripted models." if is_real() else ""
-        raise SceneFailedError(f"The scene {scene.title!r} failed: {said[-1][:500]}.{hint}")
+        raise SceneFailedError(f"The scene {scene.title!r} failed: {errors[-1][:500]}.{hint}")
     return [(who, text) for who, text in json.loads(done.stdout)]
 
 
 def _check(scene: Scene, lines: Sequence[tuple[str, str]]) -> str:
-    """What the scene proved, in a few words.
+    """The outcome of the scene, in a few words.
 
-    A real model may word its answer as it likes, so only what must never appear is checked of it.
+    A real model chooses its own words, so only forbidden texts are checked in its answers.
     """
-    came_back = "\n".join(text for _, text in lines if text != scene.said)
+    came_back = "\n".join(text for _, text in lines if text != scene.prompt)
     for word in scene.forbidden:
         if word.lower() in came_back.lower():
             raise SceneFailedError(f"{scene.user_id} was shown {word!r}, which is another user's.")
@@ -59,7 +59,7 @@ def perform(story: Sequence[Scene], url: str, console: Console) -> None:
     """Play all scenes on one backend.
 
     Raises:
-        SceneFailedError: A process failed, or a user was shown what is another's.
+        SceneFailedError: A process failed, or a user saw another user's memory.
     """
     outcomes = Table(title="One memory, nine processes", show_lines=False)
     for column in ("", "Scene", "User", "Outcome", "Seconds"):

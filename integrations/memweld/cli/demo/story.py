@@ -1,4 +1,4 @@
-"""The story of the demo: who says what to which framework, and what must come of it."""
+"""The story of the demo: prompts to the frameworks, and what must be in their answers."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Scene:
         title: What happens, for the reader.
         name: The module under ``scenes``.
         user_id: Who is asking.
-        said: What they say.
-        expected: A text that must appear in what comes back.
-        forbidden: Texts that must not.
+        prompt: Their words.
+        expected: A text that the answer must contain.
+        forbidden: Texts that it must not contain.
     """
 
     title: str
     name: str
     user_id: str
-    said: str
+    prompt: str
     expected: str = ""
     forbidden: tuple[str, ...] = ()
 

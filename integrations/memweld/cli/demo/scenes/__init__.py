@@ -1,1 +1,1 @@
-"""What each framework does: ``play(backend, user_id, said)`` runs its real agent and tells what came of it."""
+"""One module a framework: ``play(backend, user_id, prompt)`` runs a real agent and returns lines of dialogue."""

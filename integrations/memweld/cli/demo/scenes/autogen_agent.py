@@ -17,11 +17,11 @@ __all__ = ["play"]
 
 
 def _script(call: ModelCall) -> str:
-    said = [str(message.content) for message in call.messages if isinstance(message, UserMessage)]
-    return f'You said: "{said[0]}"' if len(said) > 1 else "You have told me nothing yet."
+    messages = [str(message.content) for message in call.messages if isinstance(message, UserMessage)]
+    return f'You prompt: "{messages[0]}"' if len(messages) > 1 else "You have told me nothing yet."
 
 
-def play(backend: Backend, user_id: str, said: str) -> list[tuple[str, str]]:
+def play(backend: Backend, user_id: str, prompt: str) -> list[tuple[str, str]]:
     """The agent answers in the session "dinner", whose earlier messages another framework wrote."""
     memory = backend.user(user_id)
     before = memory.history("dinner").messages()
@@ -32,7 +32,7 @@ def play(backend: Backend, user_id: str, said: str) -> list[tuple[str, str]]:
         model_context=MemweldChatCompletionContext(memory, session_id="dinner"),
         system_message="You are a friendly assistant. Answer in one sentence.",
     )
-    result = asyncio.run(agent.run(task=said))
+    result = asyncio.run(agent.run(task=prompt))
     reply = result.messages[-1]
     text = reply.content if isinstance(reply, TextMessage) else str(reply)
     return [
@@ -40,6 +40,6 @@ def play(backend: Backend, user_id: str, said: str) -> list[tuple[str, str]]:
             "session dinner",
             f"{len(before)} messages found, written by {', '.join(writers)}" if before else "no message found",
         ),
-        (user_id, said),
+        (user_id, prompt),
         ("AutoGen agent", text),
     ]

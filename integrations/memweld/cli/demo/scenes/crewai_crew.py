@@ -1,4 +1,4 @@
-"""A CrewAI crew whose memory is the user's."""
+"""A CrewAI crew with the user's memory."""
 
 # The framework leaves some types of its agents open.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -20,14 +20,14 @@ def _script(call: ModelCall) -> str:
     return f"A dinner that minds this: {'; '.join(facts)}" if facts else "A dinner for somebody I know nothing about."
 
 
-def play(backend: Backend, user_id: str, said: str) -> list[tuple[str, str]]:
-    """The crew works on a task, with what is remembered of the user before it."""
+def play(backend: Backend, user_id: str, prompt: str) -> list[tuple[str, str]]:
+    """The crew works on a task, with memories of the user in its prompt."""
     cook = Agent(
         role="Cook",
         goal="Cook what suits the guest",
         backstory="You have cooked for many guests and mind what each can eat.",
         llm=crewai_model(_script),
     )
-    task = Task(description=said, expected_output="A dinner in one sentence", agent=cook)
+    task = Task(description=prompt, expected_output="A dinner in one sentence", agent=cook)
     crew = Crew(agents=[cook], tasks=[task], memory=MemweldMemory(backend.user(user_id)))
-    return [(user_id, said), ("CrewAI crew", str(crew.kickoff()))]
+    return [(user_id, prompt), ("CrewAI crew", str(crew.kickoff()))]

@@ -7,10 +7,10 @@ from .... import Backend
 __all__ = ["play"]
 
 
-def play(backend: Backend, user_id: str, said: str) -> list[tuple[str, str]]:
+def play(backend: Backend, user_id: str, prompt: str) -> list[tuple[str, str]]:
     """It searches, and lists what is kept."""
     memory = backend.user(user_id)
-    found = [(f"found, score {hit.score:.2f}", hit.text) for hit in memory.search(said, limit=2)]
+    found = [(f"found, score {hit.score:.2f}", hit.text) for hit in memory.search(prompt, limit=2)]
     sessions = [(f"session {session.session_id}", f"{session.messages} messages") for session in memory.sessions()]
     preferences = [(f"preference {key}", str(value)) for key, value in memory.preferences.all().items()]
-    return [(user_id, said), *found, *preferences, *sessions]
+    return [(user_id, prompt), *found, *preferences, *sessions]

@@ -23,8 +23,8 @@ _PROMPT = (
 
 
 def _script(call: ModelCall) -> Any:
-    said = str(call.messages[-1].text)
-    if call.messages[-1].type == "human" and "short answers" in said:
+    text = str(call.messages[-1].text)
+    if call.messages[-1].type == "human" and "short answers" in text:
         return tool_call("set_preference", {"key": "answer_style", "value": "short answers"})
     if call.messages[-1].type == "tool":
         return "Nice to meet you, Ana. I will remember that."
@@ -32,8 +32,8 @@ def _script(call: ModelCall) -> Any:
     return f"What I remember: {'; '.join(facts)}" if facts else "I know nothing about you yet."
 
 
-def play(backend: Backend, user_id: str, said: str) -> list[tuple[str, str]]:
-    """The agent is told something, in the session "dinner"."""
+def play(backend: Backend, user_id: str, prompt: str) -> list[tuple[str, str]]:
+    """The user tells the agent something, in the session "dinner"."""
     memory = backend.user(user_id)
     agent = create_agent(
         langchain_model(_script),
@@ -41,5 +41,5 @@ def play(backend: Backend, user_id: str, said: str) -> list[tuple[str, str]]:
         middleware=[MemweldMiddleware(memory, session_id="dinner")],
         system_prompt=_PROMPT,
     )
-    result = agent.invoke({"messages": [{"role": "user", "content": said}]})
-    return [(user_id, said), ("LangChain agent", str(result["messages"][-1].text))]
+    result = agent.invoke({"messages": [{"role": "user", "content": prompt}]})
+    return [(user_id, prompt), ("LangChain agent", str(result["messages"][-1].text))]

@@ -31,7 +31,7 @@ async def _call(url: str, user_id: str, calls: list[tuple[str, dict[str, str]]])
     return answers
 
 
-def play(backend: Backend, user_id: str, said: str) -> list[tuple[str, str]]:
+def play(backend: Backend, user_id: str, prompt: str) -> list[tuple[str, str]]:
     """The client reads a preference and searches, as this user and no other."""
-    calls: list[tuple[str, dict[str, str]]] = [("get_preferences", {}), ("search_memories", {"query": said})]
+    calls: list[tuple[str, dict[str, str]]] = [("get_preferences", {}), ("search_memories", {"query": prompt})]
     return asyncio.run(_call(backend.url, user_id, calls))

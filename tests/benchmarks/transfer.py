@@ -1,6 +1,6 @@
 """Compares `copy` in pages, with its final comparison, with one export and one restore of the same user.
 
-    python tests/benchmarks/moving.py [--items 20000]
+    python tests/benchmarks/transfer.py [--items 20000]
 
 It prints seconds, ratios, and the growth of each process.
 """

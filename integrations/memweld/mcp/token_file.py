@@ -1,0 +1,140 @@
+"""Bearer tokens that a file lists, and the verifier on which all our providers build."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fastmcp.server.auth import AccessToken, AuthProvider, TokenVerifier
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from ..errors import ConfigurationError, InvalidInputError
+from ..scope import validate_identity
+
+__all__ = ["ScopedVerifier", "token_file_auth"]
+
+_log = logging.getLogger("memweld.mcp")
+
+_HASHED = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class ScopedVerifier(TokenVerifier):
+    """A verifier that leaves scopes to the endpoint, which answers a token without them with 403 instead of 401."""
+
+    def __init__(self, required_scopes: Sequence[str]) -> None:
+        super().__init__(required_scopes=list(required_scopes))
+
+
+class _Bearer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    sub: str
+    scopes: list[str] = Field(default_factory=list)
+
+
+class _TokenFile(ScopedVerifier):
+    """Verifies tokens against the file as it is now, by hash: a look-up takes the same time for every token."""
+
+    def __init__(self, file: Path, required_scopes: Sequence[str]) -> None:
+        super().__init__(required_scopes)
+        self._file = file
+        self._stamp = self._read_stamp()
+        self._bearers = _read_bearers(file)
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        stamp = self._read_stamp()
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._reload()
+        bearer = self._bearers.get(_sha256(token))
+        if bearer is None:
+            return None
+        return AccessToken(
+            token=token,
+            client_id=bearer.sub,
+            scopes=list(bearer.scopes),
+            subject=bearer.sub,
+            claims={"sub": bearer.sub},
+        )
+
+    def _read_stamp(self) -> tuple[int, ...] | None:
+        try:
+            status = self._file.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode
+
+    def _reload(self) -> None:
+        try:
+            self._bearers = _read_bearers(self._file)
+        except ConfigurationError as error:
+            # An unusable file does not show which tokens were revoked, so none is accepted.
+            self._bearers = {}
+            _log.error("No token is accepted until this is mended: %s", error)
+        else:
+            _log.info("The token file %s has changed: %d tokens are accepted.", self._file, len(self._bearers))
+
+
+def _sha256(token: str) -> str:
+    return f"sha256:{hashlib.sha256(token.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def token_file_auth(path: str | Path, *, required_scopes: Sequence[str] = ()) -> AuthProvider:
+    """Accept the tokens that a file lists, for small teams. A change holds from the next request on.
+
+    The file is a JSON object ``{"<token>": {"sub": "ana", "scopes": ["memory:any-user"]}}``; ``scopes`` may be left
+    out. Instead of a token it may hold the token's hash, ``sha256:<64 hexadecimal digits>``. A file that all users of
+    the machine can read may hold hashes only. While a changed file is not usable no token is accepted, so replace it in
+    one step (``mv``).
+
+    Args:
+        path: The file.
+        required_scopes: Scopes that every token needs.
+
+    Raises:
+        ConfigurationError: The file cannot be read, shows plain tokens to all users of the machine, is not of this
+            form, or a subject breaks a rule of `validate_identity`.
+    """
+    return _TokenFile(Path(path), required_scopes)
+
+
+def _read_bearers(file: Path) -> dict[str, _Bearer]:
+    try:
+        mode = file.stat().st_mode
+        raw = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_unique_keys)
+        listed = TypeAdapter(dict[str, _Bearer]).validate_python(raw)
+        for token, bearer in listed.items():
+            validate_identity("sub", bearer.sub)
+            if not token or not token.isascii() or not token.isprintable() or " " in token:
+                raise InvalidInputError("a token consists of printable ASCII characters without spaces")
+    except ValidationError as error:
+        # Not with the error's own text, which quotes its input: that may be a token.
+        raise ConfigurationError(
+            f'The token file {file} must be a JSON object of the form {{"<token>": {{"sub": "ana", "scopes": []}}}}; '
+            f"{error.error_count()} thing(s) in it are not."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"The token file {file} is not usable: {error}") from error
+    if not listed:
+        raise ConfigurationError(f"The token file {file} lists no token, so nobody could connect.")
+    plain = any(_HASHED.fullmatch(token) is None for token in listed)
+    if plain and os.name == "posix" and mode & stat.S_IROTH:
+        raise ConfigurationError(
+            f"Everybody on this machine can read the tokens in {file}: run chmod o-r on it, "
+            "or keep their hashes (sha256:…) instead."
+        )
+    return {token if _HASHED.fullmatch(token) else _sha256(token): bearer for token, bearer in listed.items()}
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        raise InvalidInputError("a key occurs twice")
+    return mapping
