@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -498,31 +497,6 @@ def test_a_deep_copy_is_the_same_users(ana: Memory) -> None:
 # when it cannot
 
 
-def test_a_crew_goes_on_when_its_memory_fails(backend: Backend, ana: Memory, caplog: pytest.LogCaptureFixture) -> None:
-    memory = MemweldMemory(ana)
-    backend.close()
-    with caplog.at_level(logging.WARNING, "memweld.crewai"):
-        model = run(memory, "I keep bees", "Noted.")
-    assert len(model.calls) == 1
-    assert "recall failed; the crew goes on without it" in caplog.text
-    assert "saving failed; the crew goes on without it" in caplog.text
-
-
-@pytest.mark.parametrize("broken", ["search", "capture"])
-def test_a_crew_stops_when_its_memory_fails_if_so_asked(
-    ana: Memory, monkeypatch: pytest.MonkeyPatch, broken: str
-) -> None:
-    def fail(*_: Any, **__: Any) -> None:
-        raise BackendUnavailableError("The disk is full")
-
-    monkeypatch.setattr(Memory, broken, fail)
-    with pytest.raises(BackendUnavailableError, match="The disk is full"):
-        run(MemweldMemory(ana, on_error="raise"), "I keep bees")
-    run(MemweldMemory(ana, on_error="warn"), "I keep bees")
-    with pytest.raises(InvalidInputError, match="'warn' or 'raise'"):
-        MemweldMemory(ana, on_error="ignore")  # pyright: ignore[reportArgumentType]
-
-
 @pytest.mark.parametrize(
     "error",
     [
@@ -555,11 +529,6 @@ def test_a_memory_that_lost_its_class_refuses(ana: Memory) -> None:
     for tool in create_memory_tools(plain):
         with pytest.raises(ConfigurationError):
             tool.run(**{"queries" if tool.name == "Search memory" else "contents": ["bees"]})
-
-
-def test_a_memory_takes_a_memory_or_a_backend() -> None:
-    with pytest.raises(InvalidInputError, match="memweld Memory or Backend, not str"):
-        MemweldMemory("ana")  # pyright: ignore[reportArgumentType]
 
 
 def test_a_write_that_waits_its_turn_is_still_its_users(tmp_path: Path) -> None:

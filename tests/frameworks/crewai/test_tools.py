@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gc
 import importlib
 import json
@@ -23,7 +24,8 @@ from pydantic import BaseModel
 
 import memweld
 import memweld.crewai
-from memweld import Backend, InvalidInputError, Memory, MissingExtraError, connect
+from memweld import Backend, Memory, MissingExtraError, connect
+from memweld.adapters.options import TurnOptions
 from memweld.crewai import MemweldFlowPersistence, MemweldMemory, memory_tools
 from memweld.testing import AdapterSuite, HashEmbedder, Mode, ToolReply, Turn
 from memweld.testing.crewai import ModelCall, ScriptedLLM, tool_call
@@ -39,13 +41,15 @@ def kickoff(crew: Crew, mode: Mode = "sync", **kwargs: Any) -> Any:
     return crew.kickoff(**kwargs) if mode == "sync" else asyncio.run(crew.akickoff(**kwargs))
 
 
-def make_chat(model: ScriptedLLM, memory: Memory | Backend) -> Flow[ConversationState]:
-    @persist(MemweldFlowPersistence(memory))
+def make_chat(
+    model: ScriptedLLM, memory: Memory | Backend, history_limit: int | None = None, **options: Any
+) -> Flow[ConversationState]:
+    @persist(MemweldFlowPersistence(memory, history_limit=history_limit))
     @ConversationConfig(llm=model)
     class Chat(Flow[ConversationState]):
         pass
 
-    return Chat(memory=MemweldMemory(memory), suppress_flow_events=True)
+    return Chat(memory=MemweldMemory(memory, **options), suppress_flow_events=True)
 
 
 def handle_turn(flow: Flow[ConversationState], text: str, session_id: str) -> str:
@@ -64,6 +68,7 @@ class CrewAIDriver:
     has_turns = True
     has_history = True
     recalls_in_sessions = False
+    options = tuple(field.name for field in dataclasses.fields(TurnOptions))
 
     def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
         schemas, _, _ = convert_tools_to_openai_schema(memory_tools(memory, tools))
@@ -84,17 +89,19 @@ class CrewAIDriver:
         (answer,) = [message for message in model.calls[-1].messages if message["role"] == "tool"]
         return ToolReply(answer["content"], bool(output.tasks_output[0].tool_failures))
 
-    def run_turn(self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode) -> Turn:
+    def run_turn(
+        self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode, **options: Any
+    ) -> Turn:
         model = ScriptedLLM([reply])
         if session_id is not None:
-            flow = make_chat(model, memory)
+            flow = make_chat(model, memory, **options)
             said = (
                 handle_turn(flow, text, session_id)
                 if mode == "sync"
                 else asyncio.run(in_a_thread(flow, text, session_id))
             )
             return Turn(seen=model.seen, reply=said)
-        output = kickoff(make_crew(model, text, memory=MemweldMemory(memory)), mode)
+        output = kickoff(make_crew(model, text, memory=MemweldMemory(memory, **options)), mode)
         return Turn(seen=model.seen, reply=output.raw)
 
     def run_turn_as(self, backend: Backend, user_id: str | None, text: str, reply: str) -> Turn:
@@ -116,10 +123,6 @@ class CrewAIDriver:
 
 class TestCrewAI(AdapterSuite):
     driver = CrewAIDriver()
-
-    @pytest.mark.xfail(reason="flows leave broken calls out instead of answering them")
-    def test_a_broken_session_is_mended_for_the_model(self, ana: Memory) -> None:
-        super().test_a_broken_session_is_mended_for_the_model(ana)
 
 
 @pytest.fixture
@@ -158,18 +161,6 @@ def test_any_json_is_a_preference_all_the_same(backend: Backend) -> None:
     assert ana.preferences.get("diet") == value
 
 
-def test_tools_are_chosen_by_set_and_name(backend: Backend) -> None:
-    assert [tool.name for tool in memory_tools(backend, ["preferences", "add_memory"])] == [
-        "add_memory",
-        "get_preferences",
-        "set_preference",
-    ]
-    with pytest.raises(InvalidInputError, match="no toolset"):
-        memory_tools(backend, ["everything"])
-    with pytest.raises(InvalidInputError, match="memweld Memory or Backend, not str"):
-        memory_tools("ana")  # pyright: ignore[reportArgumentType]
-
-
 def test_no_result_comes_from_the_cache(backend: Backend) -> None:
     """CrewAI's cache knows a tool's name and arguments, and no users."""
     for user, fact in (("ana", "Ana's safe opens with 1111"), ("bob", "Bob's safe opens with 4711")):
@@ -198,17 +189,6 @@ def test_a_failing_store_is_a_failure_that_may_be_retried(backend: Backend) -> N
     (record,) = output.tasks_output[0].tool_failures
     assert record.failure.code == "BackendUnavailableError"
     assert record.failure.retryable
-
-
-def test_a_strangers_error_shows_its_type_only(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any, **__: Any) -> None:
-        raise RuntimeError("postgresql://admin:secret@db")
-
-    monkeypatch.setattr(Memory, "search", broken)
-    (tool,) = memory_tools(backend.user("ana"), ["search_memories"])
-    failure = tool.run(query="bees")
-    assert isinstance(failure, ToolFailure)
-    assert failure.message == "Internal error in search_memories: RuntimeError"
 
 
 class Restored(BaseModel):
@@ -278,18 +258,6 @@ def test_a_bare_thread_has_no_user(backend: Backend) -> None:
         thread.join()
     assert "No user is known here" in tool_results(model)[0]
     assert backend.user("ana").all() == []
-
-
-def test_the_asynchronous_tool_answers_the_same(backend: Backend) -> None:
-    ana = backend.user("ana")
-    ana.add("Ana keeps bees")
-    (tool,) = memory_tools(backend, ["search_memories"])
-
-    async def search() -> Any:
-        with memweld.user_scope("ana"):
-            return await tool.arun(query="bees")
-
-    assert asyncio.run(search()) == tool_text(ana, "bees")
 
 
 def tool_text(memory: Memory, query: str) -> str:

@@ -1,0 +1,56 @@
+"""What is saved of a memory: where it is and whose, and no secret; what may be opened from that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import memweld
+from memweld import ConfigurationError, Memory
+from memweld.adapters.saved_config import SavedMemory, loading_with, without_secrets
+from memweld.testing import HashEmbedder
+
+
+@pytest.fixture(autouse=True)
+def no_setting_names_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MEMWELD_URL", raising=False)
+
+
+def test_a_url_is_saved_without_its_secrets() -> None:
+    assert without_secrets("postgresql://app:s3cret@db:5432/m?sslmode=require&password=s3cret") == (
+        "postgresql://app@db:5432/m?sslmode=require"
+    )
+    assert without_secrets(f"postgresql://app@db/m?rls=1&binding_key={'ab' * 32}") == "postgresql://app@db/m?rls=1"
+    for url in ("sqlite:////data/a b.db", "sqlite://", "http://host:8710/mcp", "postgresql://app@db/m"):
+        assert without_secrets(url) == url
+
+
+@pytest.mark.parametrize("url", ["stdio:touch started", "http://127.0.0.1:9/mcp", "postgresql://db/m"])
+def test_what_was_saved_does_not_choose_a_server_or_command(
+    url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match="opened only if MEMWELD_URL names it"):
+        SavedMemory(url=url, user_id="ana").load()
+    assert not (tmp_path / "started").exists()
+    monkeypatch.setenv("MEMWELD_URL", f"sqlite:///{tmp_path / 'named.db'}")
+    assert SavedMemory(url=f"sqlite:///{tmp_path / 'named.db'}", user_id="ana").load() is not None
+
+
+def test_a_file_is_opened_once(tmp_path: Path) -> None:
+    saved = SavedMemory(url=f"sqlite:///{tmp_path / 'm.db'}")
+    assert saved.load() is saved.load()
+
+
+def test_a_memory_in_ram_is_found_by_its_own_process_alone() -> None:
+    with memweld.connect("sqlite://", embedder=HashEmbedder()) as ram:
+        ram.user("bob").add("I keep bees")
+        found = SavedMemory.of(ram.user("bob")).load()
+        assert isinstance(found, Memory)
+        assert [item.text for item in found.all()] == ["I keep bees"]
+        elsewhere = SavedMemory.of(ram.user("ana"), in_process=False)
+    with pytest.raises(ConfigurationError, match="loading_with"):
+        elsewhere.load()
+    with memweld.connect("sqlite://", embedder=HashEmbedder()) as other, loading_with(other):
+        assert elsewhere.load() == other.user("ana")
