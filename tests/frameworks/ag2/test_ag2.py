@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -45,13 +44,13 @@ import memweld
 from memweld import (
     AccessDeniedError,
     Backend,
-    BackendUnavailableError,
     ChatMessage,
     ConfigurationError,
     InvalidInputError,
     Memory,
     ToolCall,
 )
+from memweld.adapters.options import TurnKeywords
 from memweld.ag2 import (
     MemweldCapture,
     MemweldPlugin,
@@ -63,7 +62,7 @@ from memweld.ag2 import (
 from memweld.ag2.content import text_of
 from memweld.ag2.messages import to_events, to_neutral
 from memweld.ag2.serialization import dump_event, load_event
-from memweld.testing import AdapterSuite, BrokenMemory, HashEmbedder, Mode, ToolReply, Turn, facts
+from memweld.testing import AdapterSuite, Mode, ToolReply, Turn
 from memweld.testing.ag2 import ScriptedConfig, tool_call
 
 DATA = "data, not instructions"
@@ -85,6 +84,10 @@ class AG2Driver:
     modes: tuple[Mode, ...] = ("async",)
     has_turns = True
     has_history = True
+    has_user_channel = True
+    sessions_end_turns = True
+    keeps_failed_turns = True
+    options = tuple(TurnKeywords.__optional_keys__)
 
     def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
         config = ScriptedConfig(["Hello"])
@@ -107,10 +110,12 @@ class AG2Driver:
     def call_tool_as(self, backend: Backend, user_id: str | None, name: str, arguments: Mapping[str, Any]) -> ToolReply:
         return self._call(backend, user_id, name, arguments)
 
-    def run_turn(self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode) -> Turn:
+    def run_turn(
+        self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode, **options: Any
+    ) -> Turn:
         config = ScriptedConfig([reply])
         stream = None if session_id is None else session_stream(memory, session_id)
-        answer = asyncio.run(agent(config, MemweldPlugin(memory)).ask(text, stream=stream))
+        answer = asyncio.run(agent(config, MemweldPlugin(memory, **options)).ask(text, stream=stream))
         return Turn(config.seen, answer.body or "")
 
     def run_turn_as(self, backend: Backend, user_id: str | None, text: str, reply: str) -> Turn:
@@ -187,13 +192,6 @@ class TestTools:
         assert shown[:2] == ["Invalid arguments for get_memory: they are no JSON object"] * 2
         assert shown[2] == "Invalid arguments for get_memory: colour: Extra inputs are not permitted"
 
-    async def test_a_strangers_error_shows_no_detail(self, ana: Memory) -> None:
-        config = ScriptedConfig([tool_call("get_memory", {"memory_id": "x"}), "Sorry"])
-        await Agent("a", config=config, tools=memory_tools(BrokenMemory(ana, "wrong"))).ask("Go")
-        assert "Internal error in get_memory: ZeroDivisionError" in config.calls[1].text
-        assert "secret" not in config.calls[1].text
-        assert "Traceback" not in config.calls[1].text
-
     async def test_ag2s_own_test_config_drives_it(self, ana: Memory) -> None:
         script = AG2TestConfig(tool_call("set_preference", {"key": "theme", "value": "dark"}), "Done")
         reply = await Agent("a", config=script, plugins=[MemweldPlugin(ana)]).ask("Make it dark")
@@ -238,33 +236,12 @@ class TestRecall:
         assert "plays the violin" in config.calls[2].prompt[-1]
         assert "I keep bees" not in config.calls[2].prompt[-1]
 
-    async def test_what_the_session_shows_anyway_is_not_recalled(self, ana: Memory) -> None:
-        ana.add("I once kept goats")
-        config = ScriptedConfig(["Nice", "Bees and goats"])
-        helper = agent(config, MemweldPlugin(ana))
-        await helper.ask("I keep bees", stream=session_stream(ana, "s"))
-        await helper.ask("Which animals did I ever have, bees, goats?", stream=session_stream(ana, "s"))
-        assert config.calls[1].text.count("I keep bees") == 1
-        assert "I once kept goats" in config.calls[1].text
-
     async def test_alone_and_before_a_window(self, ana: Memory) -> None:
         ana.add("I keep bees")
         config = ScriptedConfig(["Bees."])
         policies = [MemweldRecall(ana, recall_limit=1), SlidingWindowPolicy(5)]
         await Agent("a", config=config, assembly=policies).ask("Do I keep bees?")
         assert DATA in config.seen
-
-    async def test_the_options(self, ana: Memory) -> None:
-        for animal in ("bees", "goats", "hens"):
-            ana.add(f"I keep {animal}")
-        config = ScriptedConfig(["Many"] * 2)
-        await agent(config, MemweldPlugin(ana, recall_limit=1, capture=False)).ask("What do I keep?")
-        assert config.seen.count("- [") == 1
-        await agent(config, MemweldPlugin(ana, recall_limit=0, capture=False)).ask("What do I keep?")
-        assert DATA not in config.calls[1].text
-        for wrong in ({"recall_limit": -1}, {"recall_budget": 0}, {"on_error": "ignore"}, {"capture": "later"}):
-            with pytest.raises(InvalidInputError):
-                MemweldPlugin(ana, **wrong)  # type: ignore[arg-type]
 
 
 class TestCapture:
@@ -304,32 +281,6 @@ class TestCapture:
         assert texts(ana) == ["I keep bees"]
         assert "The weather service says rain" in [text for _, text in said(ana, "s")]
 
-    async def test_an_llm_extracts_from_the_whole_turn(self, tmp_path: Path) -> None:
-        from memweld.testing import ScriptedExtractor
-
-        llm = ScriptedExtractor([facts("Ana keeps bees")])
-        with memweld.connect(f"sqlite:///{tmp_path / 'l.db'}", embedder=HashEmbedder(), llm=llm) as backend:
-            ana = backend.user("ana")
-            await agent(ScriptedConfig(["How nice!"]), MemweldPlugin(ana)).ask("I keep bees")
-            assert texts(ana) == ["Ana keeps bees"]
-
-    async def test_in_the_background(self, ana: Memory) -> None:
-        await agent(ScriptedConfig(["Nice"]), MemweldPlugin(ana, capture="background")).ask("I keep bees")
-        assert ana.flush(30)
-        assert texts(ana) == ["I keep bees"]
-
-    async def test_not_at_all(self, ana: Memory) -> None:
-        await agent(ScriptedConfig(["Nice"]), MemweldPlugin(ana, capture=False, session_id="s")).ask("I keep bees")
-        assert texts(ana) == []
-        assert ana.sessions() == []
-
-    async def test_what_the_user_said_survives_a_failing_model(self, ana: Memory) -> None:
-        config = ScriptedConfig([TimeoutError("The model is away")])
-        with pytest.raises(TimeoutError):
-            await agent(config, MemweldPlugin(ana, session_id="s")).ask("I keep bees")
-        assert texts(ana) == ["I keep bees"]
-        assert said(ana, "s") == [("user", "I keep bees")]
-
     @pytest.mark.parametrize("streamed", [False, True])
     async def test_what_the_user_said_survives_a_cancelled_turn(self, ana: Memory, streamed: bool) -> None:
         started = asyncio.Event()
@@ -363,11 +314,6 @@ class TestCapture:
 
 
 class TestIdentity:
-    async def test_the_surrounding_scope_names_the_user(self, backend: Backend) -> None:
-        with memweld.user_scope("ana"):
-            await agent(ScriptedConfig(["Nice"]), MemweldPlugin(backend)).ask("I keep bees")
-        assert texts(backend.user("ana")) == ["I keep bees"]
-
     async def test_the_session_of_another_user_is_refused(self, backend: Backend) -> None:
         config = ScriptedConfig(["Nice"])
         stream = session_stream(backend.user("bob"), "s")
@@ -376,13 +322,6 @@ class TestIdentity:
         assert "bob" not in str(caught.value)
         assert config.calls == []
         assert texts(backend.user("ana")) == texts(backend.user("bob")) == []
-
-    async def test_two_users_are_refused(self, backend: Backend) -> None:
-        helper = agent(ScriptedConfig(["Nice"]), MemweldPlugin(backend))
-        with memweld.user_scope("ana"), pytest.raises(AccessDeniedError) as caught:
-            await helper.ask("I keep bees", variables={"user_id": "bob"})
-        assert "ana" not in str(caught.value)
-        assert backend.user("ana").all() == backend.user("bob").all() == []
 
     async def test_a_variable_that_is_not_to_be_believed(self, backend: Backend) -> None:
         helper = agent(ScriptedConfig(["Nice"]), MemweldPlugin(backend, user_variable=None))
@@ -436,26 +375,6 @@ class TestIdentity:
 
 
 class TestFailures:
-    async def test_a_failing_store(self, ana: Memory, caplog: pytest.LogCaptureFixture) -> None:
-        async def run(*broken: str, **options: Any) -> str:
-            reply = await agent(ScriptedConfig(["Hello"]), MemweldPlugin(BrokenMemory(ana, *broken), **options)).ask(
-                "I am here"
-            )
-            return reply.body or ""
-
-        with caplog.at_level(logging.WARNING, "memweld.ag2"):
-            assert await run("search", "capture") == "Hello"
-        assert "recall failed; the run goes on without it: The store is gone" in caplog.text
-        assert "capture failed; the run goes on without it: The store is gone" in caplog.text
-        for broken in ("search", "capture"):
-            with pytest.raises(BackendUnavailableError):
-                await run(broken, on_error="raise")
-
-    async def test_a_history_that_fails_ends_the_run(self, ana: Memory) -> None:
-        stream = MemoryStream(MemweldStorage(BrokenMemory(ana, "history"), "s"))
-        with pytest.raises(BackendUnavailableError):
-            await agent(ScriptedConfig(["Hello"])).ask("I am here", stream=stream)
-
     def test_the_event_loop_is_never_blocked(self, backend: Backend) -> None:
         async def turn() -> None:
             config = ScriptedConfig([tool_call("search_memories", {"query": "bees"}), "Hello"])
@@ -466,12 +385,6 @@ class TestFailures:
         with blockbuster_ctx():
             asyncio.run(turn())
         assert len(said(backend.user("ana"), "s")) == 8
-
-    async def test_odd_texts_end_no_run(self, ana: Memory) -> None:
-        helper = agent(ScriptedConfig(["Hello"] * 4), MemweldPlugin(ana))
-        for text in ("a\x00b", "   ", "x" * 100_000, "half \ud800"):
-            await helper.ask(text, stream=session_stream(ana, "s"))
-        assert len(said(ana, "s")) == 8
 
 
 class TestStreams:
@@ -580,21 +493,6 @@ with memweld.connect({ana.url!r}, embedder=HashEmbedder()) as backend:
         await stream.history.replace(events[1:])
         assert ana.history("s").messages() == [stored[0], *stored[2:]]
 
-    async def test_a_call_that_was_never_answered(self, ana: Memory) -> None:
-        ana.history("s").append(
-            [
-                ChatMessage(role="user", content="Look"),
-                ChatMessage(role="assistant", tool_calls=(ToolCall(id="c1", name="look", arguments={}),)),
-            ]
-        )
-        config = ScriptedConfig(["Hello"])
-        await agent(config).ask("Are you there?", stream=session_stream(ana, "s"))
-        results = config.calls[0].messages[2]
-        assert isinstance(results, ToolResultsEvent)
-        assert results.results[0].parent_id == "c1"
-        assert "interrupted" in config.calls[0].text
-        assert "tool" not in [role for role, _ in said(ana, "s")]
-
     async def test_compaction_shortens_the_session(self, ana: Memory) -> None:
         config = ScriptedConfig(["One", "Two", "Three"])
         knowledge = KnowledgeConfig(
@@ -607,16 +505,6 @@ with memweld.connect({ana.url!r}, embedder=HashEmbedder()) as backend:
             await helper.ask(text, stream=session_stream(ana, "s"))
         assert said(ana, "s") == [("user", "I keep goats"), ("assistant", "Three")]
         assert texts(ana) == ["I keep bees", "I keep hens", "I keep goats"]
-
-    async def test_a_model_is_shown_the_latest_of_a_session(self, ana: Memory) -> None:
-        for number in range(5):
-            ana.history("s").append(
-                [{"role": "user", "content": f"Line {number}"}, {"role": "assistant", "content": "Yes"}]
-            )
-        config = ScriptedConfig(["Fine"])
-        await agent(config, MemweldPlugin(ana, history_limit=4)).ask("And now?", stream=session_stream(ana, "s"))
-        assert [spoken(event)[1] for event in config.calls[0].messages] == ["Line 4", "Yes", "And now?"]
-        assert len(said(ana, "s")) == 12
 
     async def test_drop_takes_the_session_and_no_fact(self, ana: Memory) -> None:
         stream = session_stream(ana, "s")
@@ -693,37 +581,3 @@ def AG2Message(*args: Any, **options: Any) -> Any:  # noqa: N802
     from ag2.events import ModelMessage
 
     return ModelMessage(*args, **options)
-
-
-def test_offline_runs_open_no_connection() -> None:
-    code = """
-import asyncio, socket
-attempts = []
-def refuse(*args, **_options):
-    attempts.append(args)
-    raise OSError("no network here")
-loop = asyncio.new_event_loop()
-socket.socket.connect = socket.socket.connect_ex = socket.create_connection = socket.getaddrinfo = refuse
-import memweld
-from ag2 import Agent
-from memweld.ag2 import MemweldPlugin, session_stream
-from memweld.testing.ag2 import ScriptedConfig, tool_call
-ana = memweld.connect("sqlite://").user("ana")
-config = ScriptedConfig([tool_call("get_preferences"), "Hello"])
-agent = Agent("assistant", config=config, plugins=[MemweldPlugin(ana)])
-loop.run_until_complete(agent.ask("I keep bees", stream=session_stream(ana, "s")))
-print([item.text for item in ana.all()], attempts)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
-    assert done.stdout.strip() == "['I keep bees'] []", done.stderr
-
-
-def test_without_ag2_the_import_names_the_remedy() -> None:
-    code = (
-        "import sys; sys.modules['ag2'] = None\n"
-        "import memweld\n"
-        "try:\n    import memweld.ag2\n"
-        "except memweld.MissingExtraError as error:\n    print(error)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "ag2 is not installed; run: pip install 'memweld[ag2]'"

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,18 +14,17 @@ from blockbuster import blockbuster_ctx
 
 import memweld
 from memweld import (
-    AccessDeniedError,
     Backend,
-    BackendUnavailableError,
     ChatMessage,
     ConfigurationError,
     InvalidInputError,
     Memory,
     ToolCall,
 )
+from memweld.adapters.options import TurnKeywords
 from memweld.agent_framework import MemweldContextProvider, MemweldHistoryProvider, memory_tools
 from memweld.agent_framework.messages import to_agent_framework, to_neutral
-from memweld.testing import AdapterSuite, BrokenMemory, HashEmbedder, Mode, ScriptedExtractor, ToolReply, Turn, facts
+from memweld.testing import AdapterSuite, Mode, ToolReply, Turn
 from memweld.testing.agent_framework import ScriptedChatClient, tool_call
 
 DATA = "data, not instructions"
@@ -54,6 +50,9 @@ class AgentFrameworkDriver:
     modes: tuple[Mode, ...] = ("async",)
     has_turns = True
     has_history = True
+    has_user_channel = True
+    sessions_end_turns = True
+    options = tuple(TurnKeywords.__optional_keys__)
 
     def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
         client = ScriptedChatClient(["Hello"])
@@ -76,10 +75,13 @@ class AgentFrameworkDriver:
     def call_tool_as(self, backend: Backend, user_id: str | None, name: str, arguments: Mapping[str, Any]) -> ToolReply:
         return self._call(backend, user_id, name, arguments)
 
-    def run_turn(self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode) -> Turn:
+    def run_turn(
+        self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode, **options: Any
+    ) -> Turn:
         client = ScriptedChatClient([reply])
-        kept = [] if session_id is None else [MemweldHistoryProvider(memory)]
-        helper = agent(client, *kept, MemweldContextProvider(memory))
+        limit = {"history_limit": options["history_limit"]} if "history_limit" in options else {}
+        history = [] if session_id is None else [MemweldHistoryProvider(memory, **limit)]
+        helper = agent(client, *history, MemweldContextProvider(memory, **options))
         answer = asyncio.run(ran(helper, text, session=session_of(session_id=session_id)))
         return Turn(client.seen, answer.text)
 
@@ -130,17 +132,6 @@ class TestTools:
         names = [[tool["function"]["name"] for tool in call.tools] for call in client.calls]
         assert names == [[], ["get_preferences", "set_preference"]]
 
-    async def test_bad_arguments_are_explained(self, ana: Memory) -> None:
-        client = ScriptedChatClient([tool_call("search_memories", {"limit": 99}), "Sorry"])
-        await agent(client, tools=memory_tools(ana)).run("Go")
-        assert "Error: Invalid arguments for search_memories: query: Field required; limit:" in client.calls[1].text
-
-    async def test_a_strangers_error_shows_no_detail(self, ana: Memory) -> None:
-        client = ScriptedChatClient([tool_call("get_memory", {"memory_id": "x"}), "Sorry"])
-        await agent(client, tools=memory_tools(BrokenMemory(ana, "wrong"))).run("Go")
-        assert "Error: Internal error in get_memory: ZeroDivisionError" in client.calls[1].text
-        assert "secret" not in client.calls[1].text
-
     async def test_a_model_cannot_pass_the_run_off_as_anothers(self, backend: Backend) -> None:
         backend.user("bob").add("Bob keeps bees")
         call = tool_call(
@@ -174,33 +165,12 @@ class TestRecall:
         assert client.calls[0].instructions.startswith("You are helpful.")
         assert DATA not in json.dumps(session.to_dict())
 
-    async def test_what_the_session_shows_anyway_is_not_recalled(self, ana: Memory) -> None:
-        ana.add("I once kept goats")
-        client = ScriptedChatClient(["Nice", "Bees and goats"])
-        helper = agent(client, MemweldHistoryProvider(ana), MemweldContextProvider(ana))
-        await helper.run("I keep bees", session=session_of(session_id="s"))
-        await helper.run("Which animals did I ever have, bees, goats?", session=session_of(session_id="s"))
-        assert client.calls[1].text.count("I keep bees") == 1
-        assert "I once kept goats" in client.calls[1].text
-
     async def test_nor_what_a_history_of_one_session_for_all_runs_shows(self, ana: Memory) -> None:
         client = ScriptedChatClient(["Nice", "Bees"])
         helper = agent(client, MemweldHistoryProvider(ana, session_id="fixed"), MemweldContextProvider(ana))
         await helper.run("I keep bees")
         await helper.run("Which animals do I keep, bees?")
         assert client.calls[1].text.count("I keep bees") == 1
-
-    async def test_the_options(self, ana: Memory) -> None:
-        for animal in ("bees", "goats", "hens"):
-            ana.add(f"I keep {animal}")
-        client = ScriptedChatClient(["Many"] * 2)
-        await agent(client, MemweldContextProvider(ana, recall_limit=1, capture=False)).run("What do I keep?")
-        assert client.seen.count("- [") == 1
-        await agent(client, MemweldContextProvider(ana, recall_limit=0, capture=False)).run("What do I keep?")
-        assert DATA not in client.calls[1].text
-        for wrong in ({"recall_limit": -1}, {"recall_budget": 0}, {"on_error": "ignore"}, {"capture": "later"}):
-            with pytest.raises(InvalidInputError):
-                MemweldContextProvider(ana, **wrong)  # type: ignore[arg-type]
 
 
 class TestCapture:
@@ -241,18 +211,6 @@ class TestCapture:
         assert texts(ana) == ["I keep bees"]
         await helper.run(Message("user", ["I keep hens"], author_name="Ana"))
         assert texts(ana) == ["I keep bees", "I keep hens"]
-
-    async def test_an_llm_extracts_from_the_whole_turn(self, tmp_path: Path) -> None:
-        llm = ScriptedExtractor([facts("Ana keeps bees")])
-        with memweld.connect(f"sqlite:///{tmp_path / 'l.db'}", embedder=HashEmbedder(), llm=llm) as backend:
-            ana = backend.user("ana")
-            await agent(ScriptedChatClient(["How nice!"]), MemweldContextProvider(ana)).run("I keep bees")
-            assert texts(ana) == ["Ana keeps bees"]
-
-    async def test_in_the_background(self, ana: Memory) -> None:
-        await agent(ScriptedChatClient(["Nice"]), MemweldContextProvider(ana, capture="background")).run("I keep bees")
-        assert ana.flush(30)
-        assert texts(ana) == ["I keep bees"]
 
     async def test_a_stream(self, ana: Memory) -> None:
         ana.add("I keep bees")
@@ -316,20 +274,6 @@ class TestFirstTurn:
 
 
 class TestIdentity:
-    async def test_the_surrounding_scope_names_the_user(self, backend: Backend) -> None:
-        helper = agent(ScriptedChatClient(["Nice"]), MemweldHistoryProvider(backend), MemweldContextProvider(backend))
-        with memweld.user_scope("ana"):
-            await helper.run("I keep bees", session=session_of(session_id="s"))
-        assert texts(backend.user("ana")) == ["I keep bees"]
-        assert len(said(backend.user("ana"), "s")) == 2
-
-    async def test_two_users_are_refused(self, backend: Backend) -> None:
-        helper = agent(ScriptedChatClient(["Nice"]), MemweldContextProvider(backend))
-        with memweld.user_scope("ana"), pytest.raises(AccessDeniedError) as caught:
-            await helper.run("I keep bees", session=session_of("bob"))
-        assert "ana" not in str(caught.value)
-        assert backend.user("ana").all() == backend.user("bob").all() == []
-
     async def test_a_state_that_is_not_to_be_believed(self, backend: Backend) -> None:
         providers = [MemweldHistoryProvider(backend, user_key=None), MemweldContextProvider(backend, user_key=None)]
         helper = agent(ScriptedChatClient(["Nice"]), *providers)
@@ -374,24 +318,6 @@ class TestIdentity:
 
 
 class TestFailures:
-    async def test_a_failing_store(self, ana: Memory, caplog: pytest.LogCaptureFixture) -> None:
-        async def run(*broken: str, **options: Any) -> str:
-            provider = MemweldContextProvider(BrokenMemory(ana, *broken), **options)
-            return (await agent(ScriptedChatClient(["Hello"]), provider).run("I am here")).text
-
-        with caplog.at_level(logging.WARNING, "memweld.agent_framework"):
-            assert await run("search", "capture") == "Hello"
-        assert "recall failed; the run goes on without it: The store is gone" in caplog.text
-        assert "capture failed; the run goes on without it: The store is gone" in caplog.text
-        for broken in ("search", "capture"):
-            with pytest.raises(BackendUnavailableError):
-                await run(broken, on_error="raise")
-
-    async def test_a_history_that_fails_ends_the_run(self, ana: Memory) -> None:
-        helper = agent(ScriptedChatClient(["Hello"]), MemweldHistoryProvider(BrokenMemory(ana, "history")))
-        with pytest.raises(BackendUnavailableError):
-            await helper.run("I am here", session=session_of())
-
     def test_the_event_loop_is_never_blocked(self, backend: Backend) -> None:
         async def turn() -> None:
             client = ScriptedChatClient([tool_call("search_memories", {"query": "bees"}), "Hello"])
@@ -403,12 +329,6 @@ class TestFailures:
         with blockbuster_ctx():
             asyncio.run(turn())
         assert len(said(backend.user("ana"), "s")) == 8
-
-    async def test_odd_texts_end_no_run(self, ana: Memory) -> None:
-        helper = agent(ScriptedChatClient(["Hello"] * 4), MemweldHistoryProvider(ana), MemweldContextProvider(ana))
-        for text in ("a\x00b", "   ", "x" * 100_000, "half \ud800"):
-            await helper.run(text, session=session_of(session_id="s"))
-        assert len(said(ana, "s")) == 8
 
 
 class TestHistory:
@@ -541,17 +461,6 @@ class TestHistory:
         await helper.run("My preferences?", session=session_of(session_id="s"))
         assert [role for role, _ in said(ana, "s")] == ["user", "assistant", "tool", "assistant"]
 
-    async def test_the_latest_of_a_session(self, ana: Memory) -> None:
-        provider = MemweldHistoryProvider(ana, history_limit=2)
-        await provider.save_messages("s", [Message("user", [f"Line {number}"]) for number in range(4)])
-        assert [message.text for message in await provider.get_messages("s")] == ["Line 2", "Line 3"]
-
-    async def test_the_same_words_again_are_said_again(self, ana: Memory) -> None:
-        helper = agent(ScriptedChatClient(["Yes"] * 3), MemweldHistoryProvider(ana))
-        for _ in range(3):
-            await helper.run("Yes", session=session_of(session_id="s"))
-        assert len(said(ana, "s")) == 6
-
     async def test_an_audit_trail_is_written_only(self, ana: Memory) -> None:
         client = ScriptedChatClient(["Nice"] * 2)
         helper = agent(
@@ -593,38 +502,3 @@ class TestHistory:
         back = to_agent_framework([neutral])[0]
         assert back.text == neutral.content == "a\N{REPLACEMENT CHARACTER}b"
         assert back.additional_properties["nan"] == "nan"
-
-
-def test_offline_runs_open_no_connection() -> None:
-    code = """
-import asyncio, socket
-attempts = []
-def refuse(*args, **_options):
-    attempts.append(args)
-    raise OSError("no network here")
-loop = asyncio.new_event_loop()
-socket.socket.connect = socket.socket.connect_ex = socket.create_connection = socket.getaddrinfo = refuse
-import memweld
-from agent_framework import Agent
-from memweld.agent_framework import MemweldContextProvider, MemweldHistoryProvider, memory_tools
-from memweld.testing.agent_framework import ScriptedChatClient, tool_call
-ana = memweld.connect("sqlite://").user("ana")
-client = ScriptedChatClient([tool_call("get_preferences"), "Hello"])
-providers = [MemweldHistoryProvider(ana), MemweldContextProvider(ana)]
-agent = Agent(client, tools=memory_tools(ana), context_providers=providers)
-loop.run_until_complete(agent.run("I keep bees", session=agent.create_session(session_id="s")))
-print([item.text for item in ana.all()], attempts)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
-    assert done.stdout.strip() == "['I keep bees'] []", done.stderr
-
-
-def test_without_the_framework_the_import_names_the_remedy() -> None:
-    code = (
-        "import sys; sys.modules['agent_framework'] = None\n"
-        "import memweld\n"
-        "try:\n    import memweld.agent_framework\n"
-        "except memweld.MissingExtraError as error:\n    print(error)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "agent-framework-core is not installed; run: pip install 'memweld[agent-framework]'"

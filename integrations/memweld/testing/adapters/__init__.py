@@ -1,0 +1,21 @@
+"""The conformance suite of adapters: what every framework's users are promised, driven through its real objects.
+
+A new adapter writes an `AdapterDriver`, a screen of code that runs the framework's own agent with a scripted model,
+and a test class::
+
+    class TestLangChain(AdapterSuite):
+        driver = LangChainDriver()
+
+The suite brings its own fixtures and asks nothing of pytest plugins.
+"""
+
+from .driver import AdapterDriver, Mode, ToolReply, Turn
+from .sessions import SessionScenarios
+from .tools import ToolScenarios
+from .turns import TurnScenarios
+
+__all__ = ["AdapterDriver", "AdapterSuite", "Mode", "ToolReply", "Turn"]
+
+
+class AdapterSuite(ToolScenarios, TurnScenarios, SessionScenarios):
+    """Subclass it as ``Test…`` and set ``driver``."""

@@ -1,0 +1,138 @@
+"""How the suite drives a framework: the protocol of a driver, what a tool and a turn gave, fixtures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
+
+import pytest
+
+from ... import Backend, Memory, connect
+from ..embedding import HashEmbedder
+
+__all__ = ["AdapterDriver", "Mode", "Scenarios", "ToolReply", "Turn"]
+
+Mode: TypeAlias = Literal["sync", "async"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReply:
+    """What came back to the framework's agent from a tool.
+
+    Attributes:
+        text: The text that the model reads.
+        is_error: Whether the framework knows it for an error.
+    """
+
+    text: str
+    is_error: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one run of an agent showed.
+
+    Attributes:
+        seen: All the text that the model was given, in one string.
+        reply: What the agent answered.
+    """
+
+    seen: str
+    reply: str
+
+
+class AdapterDriver(Protocol):
+    """How the suite drives one framework. Each method builds and runs the framework's real objects.
+
+    Attributes:
+        modes: Which ways of running the framework has: ``sync``, ``async`` or both.
+        has_turns: Whether agents have automatic recall and capture (`run_turn`); False for bare tool protocols.
+        has_history: Whether the adapter keeps chat sessions (`run_turn` with a session, `read_session`).
+
+    Some abilities are optional. A driver that has one declares it, and the suite asks for more:
+
+    - ``options``: the names of those `memweld.adapters.options.TurnOptions` that its ``run_turn`` takes as further
+      keyword arguments, in an adapter object of its own for each call.
+    - ``has_user_channel``: the framework itself names users, and so may contradict `memweld.user_scope`.
+    - ``recalls_in_sessions``: False where turns of a session have no automatic recall; True if left out.
+    - ``sessions_end_turns``: a session that cannot be read or written ends the turn.
+    - ``keeps_failed_turns``: ``run_turn`` takes an exception as ``reply``, which the model raises; the user's words
+      are kept all the same.
+    """
+
+    modes: tuple[Mode, ...]
+    has_turns: bool
+    has_history: bool
+
+    def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
+        """For each tool by name, exactly what a model would be shown: ``{"description": …, "parameters": {…}}``.
+
+        ``tools`` are the toolsets or names that a user of the adapter chose; None where nothing was chosen.
+        """
+        ...
+
+    def call_tool(self, memory: Memory, name: str, arguments: Mapping[str, Any], mode: Mode) -> ToolReply:
+        """Let an agent (or the framework's tool runner) call a tool as a model would."""
+        ...
+
+    def call_tool_as(self, backend: Backend, user_id: str | None, name: str, arguments: Mapping[str, Any]) -> ToolReply:
+        """The same with tools made from the backend: the user comes from the framework's run-time channel.
+
+        With ``user_id=None`` the channel names nobody. A `MemweldError` may be raised or come back as an error.
+        """
+        ...
+
+    def run_turn(self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode) -> Turn:
+        """Run an agent with automatic memory on ``text``, with a model scripted to answer ``reply``."""
+        ...
+
+    def run_turn_as(self, backend: Backend, user_id: str | None, text: str, reply: str) -> Turn:
+        """The same with automatic memory made from the backend and the user from the run-time channel."""
+        ...
+
+    def read_session(self, memory: Memory, session_id: str) -> list[tuple[str, str]]:
+        """The session as the framework's own messages, each as (role, text) in our words for roles."""
+        ...
+
+
+class Scenarios:
+    """What the parts of the suite share."""
+
+    driver: ClassVar[AdapterDriver]
+
+    @pytest.fixture
+    def backend(self, tmp_path: Path) -> Iterator[Backend]:
+        """A fresh embedded file."""
+        with connect(f"sqlite:///{tmp_path / 'memory.db'}", embedder=HashEmbedder()) as backend:
+            yield backend
+
+    @pytest.fixture
+    def ana(self, backend: Backend) -> Memory:
+        """One user's memory."""
+        return backend.user("ana@example.com")
+
+    @pytest.fixture
+    def bob(self, backend: Backend) -> Memory:
+        """Another user's memory."""
+        return backend.user("bob")
+
+    def _needs_turns(self) -> None:
+        if not self.driver.has_turns:
+            pytest.skip("this adapter offers tools only")
+
+    def _needs_options(self, *names: str) -> None:
+        self._needs_turns()
+        if missing := set(names) - set(getattr(self.driver, "options", ())):
+            pytest.skip(f"the driver takes no {', '.join(sorted(missing))}")
+
+    def _turn(self, memory: Memory, text: str, *, session_id: str | None = None, **options: Any) -> Turn:
+        """One turn with options, in the first mode."""
+        self._needs_options(*options)
+        driver: Any = self.driver
+        return driver.run_turn(memory, text, "Noted.", session_id=session_id, mode=driver.modes[0], **options)
+
+    def _needs_history(self) -> None:
+        if not self.driver.has_history:
+            pytest.skip("this adapter keeps no chat sessions")

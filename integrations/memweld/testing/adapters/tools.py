@@ -1,0 +1,137 @@
+"""Scenarios of tools: an agent calls them as a model would."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ... import Backend, Memory, MemweldError
+from ...tools import TOOLS, TOOLSETS, MemoryTool, select_tools
+from ..broken import BrokenMemory
+from .driver import Scenarios, ToolReply
+
+__all__ = ["ToolScenarios"]
+
+
+class ToolScenarios(Scenarios):
+    """What every framework's tools do."""
+
+    def test_tools_are_the_shared_ones(self, ana: Memory) -> None:
+        """The default tools are offered where nothing is chosen, each under its name and with its description."""
+        self._check_schemas(self.driver.tool_schemas(ana), select_tools())
+
+    def test_every_toolset_can_be_chosen(self, ana: Memory) -> None:
+        """Any toolset, and any single tool, can be had instead of the default."""
+        self._check_schemas(self.driver.tool_schemas(ana, TOOLSETS), TOOLS.values())
+        chosen = ["history", "get_state"]
+        self._check_schemas(self.driver.tool_schemas(ana, chosen), select_tools(chosen))
+
+    def _check_schemas(self, schemas: Mapping[str, Mapping[str, Any]], tools: Iterable[MemoryTool]) -> None:
+        assert set(schemas) == {tool.name for tool in tools}
+        for name, schema in schemas.items():
+            assert TOOLS[name].description in schema["description"]
+            expected = set(TOOLS[name].arguments.model_json_schema().get("properties", {}))
+            assert set(schema["parameters"].get("properties", {})) == expected
+
+    def test_no_schema_names_an_identity(self, ana: Memory) -> None:
+        """A model is never shown whose memory it is, so it cannot choose another."""
+        for schema in self.driver.tool_schemas(ana, TOOLSETS).values():
+            shown = json.dumps(schema["parameters"])
+            assert "user_id" not in shown
+            assert "agent_id" not in shown
+            assert ana.user_id is not None
+            assert ana.user_id not in json.dumps(dict(schema))
+
+    def test_tools_answer_the_shared_text(self, ana: Memory) -> None:
+        """A tool writes to and reads from the bound memory and answers as everywhere."""
+        for mode in self.driver.modes:
+            spoken = {"messages": [{"role": "user", "content": f"I collect {mode} lighthouse postcards"}]}
+            added = self.driver.call_tool(ana, "add_memory", spoken, mode)
+            assert added == ToolReply("Added 1 memories for user ana@example.com", False)
+            assert f"I collect {mode} lighthouse postcards" in [item.text for item in ana.all()]
+            query = {"query": "lighthouse postcards", "limit": 2}
+            found = self.driver.call_tool(ana, "search_memories", query, mode)
+            assert found == ToolReply(TOOLS["search_memories"](ana, query).text, False)
+
+    def test_tools_of_preferences_and_tasks(self, ana: Memory) -> None:
+        """Preferences and task outcomes are the user's own, whoever reads them."""
+        mode = self.driver.modes[0]
+        self.driver.call_tool(ana, "set_preference", {"key": "theme", "value": "dark"}, mode)
+        assert ana.preferences.get("theme") == "dark"
+        ana.preferences.set("diet", {"vegan": True, "allergies": ["nuts"]})
+        read = self.driver.call_tool(ana, "get_preferences", {}, mode)
+        assert "- theme: dark" in read.text
+        assert '- diet: {"vegan":true,"allergies":["nuts"]}' in read.text
+        outcome = {"task_id": "ship-42", "outcome": "Delivered late", "success": False}
+        self.driver.call_tool(ana, "record_task_outcome", outcome, mode)
+        context = self.driver.call_tool(ana, "get_task_context", {"task_id": "ship-42"}, mode)
+        assert "Delivered late" in context.text
+
+    def test_an_error_is_readable_and_kills_nothing(self, ana: Memory, bob: Memory) -> None:
+        """Unknown ids, other users' ids and bad arguments come back as errors that the model can read."""
+        theirs = bob.add("Bob's safe opens with 4711")[0].id
+        for mode in self.driver.modes:
+            for memory_id in ("no-such-id", theirs):
+                reply = self.driver.call_tool(ana, "get_memory", {"memory_id": memory_id}, mode)
+                assert reply.is_error
+                assert f"No memory exists with ID {memory_id}" in reply.text
+                assert "4711" not in reply.text
+            assert self.driver.call_tool(ana, "search_memories", {"query": "   "}, mode).is_error
+        assert bob.get(theirs).text == "Bob's safe opens with 4711"
+
+    def test_null_means_left_out(self, ana: Memory) -> None:
+        """Models write null for an argument that they leave out; a value may be null itself."""
+        ana.add("Ana keeps bees")
+        for mode in self.driver.modes:
+            found = self.driver.call_tool(ana, "search_memories", {"query": "bees", "limit": None}, mode)
+            assert "Ana keeps bees" in found.text
+            assert not found.is_error
+
+    def test_a_foreign_error_is_not_told_in_its_words(self, ana: Memory) -> None:
+        """The words of a foreign exception may hold secrets: no model reads them."""
+        for mode in self.driver.modes:
+            reply = self.driver.call_tool(BrokenMemory(ana, "wrong"), "search_memories", {"query": "bees"}, mode)
+            assert reply.is_error
+            assert "secret detail" not in reply.text
+
+    def test_a_store_that_is_gone_is_an_error_of_the_tool(self, ana: Memory) -> None:
+        """The model reads that the memory cannot be reached, and the run goes on."""
+        for mode in self.driver.modes:
+            reply = self.driver.call_tool(BrokenMemory(ana, "search"), "search_memories", {"query": "bees"}, mode)
+            assert reply.is_error
+            assert "The store is gone" in reply.text
+
+    def test_a_spoofed_identity_is_not_obeyed(self, ana: Memory, bob: Memory) -> None:
+        """An argument that names another user changes nothing: refused or ignored."""
+        spoofed = {"messages": [{"role": "user", "content": "spoofed fact"}], "user_id": "bob"}
+        for mode in self.driver.modes:
+            self.driver.call_tool(ana, "add_memory", spoofed, mode)
+        assert bob.all() == []
+
+    def test_the_user_comes_from_the_run_time_channel(self, backend: Backend, ana: Memory) -> None:
+        """Tools made from a backend serve whoever the framework says is calling."""
+        ana.add("Ana keeps bees")
+        query = {"query": "bees"}
+        assert ana.user_id is not None
+        assert "Ana keeps bees" in self.driver.call_tool_as(backend, ana.user_id, "search_memories", query).text
+        assert "bees" not in self.driver.call_tool_as(backend, "bob", "search_memories", query).text
+
+    def test_without_a_user_tools_refuse(self, backend: Backend, ana: Memory) -> None:
+        """There is no default user."""
+        ana.add("Ana keeps bees")
+        try:
+            reply = self.driver.call_tool_as(backend, None, "search_memories", {"query": "bees"})
+        except MemweldError:
+            return
+        assert reply.is_error
+        assert "Ana keeps bees" not in reply.text
+
+    def test_wrong_arguments_are_named(self, ana: Memory) -> None:
+        """The model reads which argument breaks which rule."""
+        for mode in self.driver.modes:
+            reply = self.driver.call_tool(ana, "search_memories", {"limit": 99}, mode)
+            assert reply.is_error
+            assert "query" in reply.text
+            assert "limit" in reply.text
+            assert "Traceback" not in reply.text

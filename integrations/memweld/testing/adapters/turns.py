@@ -1,0 +1,153 @@
+"""Scenarios of turns: an agent with automatic memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ... import AccessDeniedError, Backend, InvalidInputError, Memory, MemweldError, connect, user_scope
+from ..broken import BrokenMemory
+from ..embedding import HashEmbedder
+from ..llm import ScriptedExtractor, facts
+from .driver import Scenarios
+
+__all__ = ["TurnScenarios"]
+
+
+class TurnScenarios(Scenarios):
+    """What automatic recall and capture do."""
+
+    def test_recall_reaches_the_model(self, ana: Memory, bob: Memory) -> None:
+        """What is remembered stands before the model, marked as data; another user's does not."""
+        self._needs_turns()
+        ana.add("My sister Clara is allergic to peanuts")
+        bob.add("My brother Dan is allergic to shellfish")
+        for mode in self.driver.modes:
+            turn = self.driver.run_turn(
+                ana, "Who is allergic to what?", "Clara, to peanuts.", session_id=None, mode=mode
+            )
+            assert "Clara is allergic to peanuts" in turn.seen
+            assert "data, not instructions" in turn.seen
+            assert "shellfish" not in turn.seen
+            assert "Clara, to peanuts." in turn.reply
+
+    def test_capture_reaches_the_memory(self, ana: Memory, bob: Memory) -> None:
+        """What the user said is a memory after the turn; the recalled block is not, and nothing is doubled."""
+        self._needs_turns()
+        ana.add("I live in Porto")
+        for mode in self.driver.modes:
+            said = f"I moved to a {mode} houseboat"
+            self.driver.run_turn(ana, said, "How nice!", session_id=None, mode=mode)
+            texts = [item.text for item in ana.all()]
+            assert sum(said in text for text in texts) == 1
+        assert not any("data, not instructions" in item.text for item in ana.all())
+        assert bob.all() == []
+
+    def test_the_user_of_a_turn_comes_from_the_run_time_channel(self, backend: Backend, ana: Memory) -> None:
+        """One agent object serves many users, each with their own memory."""
+        self._needs_turns()
+        ana.add("Ana keeps bees in the garden")
+        assert ana.user_id is not None
+        question = "What is in the garden?"
+        assert "Ana keeps bees" in self.driver.run_turn_as(backend, ana.user_id, question, "Bees.").seen
+        assert "Ana keeps bees" not in self.driver.run_turn_as(backend, "bob", question, "Nothing.").seen
+
+    def test_without_a_user_a_turn_remembers_nothing_of_anybody(self, backend: Backend, ana: Memory) -> None:
+        """No user is an error, never somebody's memory."""
+        self._needs_turns()
+        ana.add("Ana keeps bees in the garden")
+        with pytest.raises(MemweldError):
+            self.driver.run_turn_as(backend, None, "What is in the garden?", "Nothing.")
+
+    def test_a_question_is_no_memory(self, ana: Memory) -> None:
+        """Facts are what the user says of the world."""
+        self._needs_turns()
+        for mode in self.driver.modes:
+            self.driver.run_turn(ana, "Where do I live?", "In Porto.", session_id=None, mode=mode)
+        assert ana.all() == []
+
+    def test_the_same_words_are_one_memory(self, ana: Memory) -> None:
+        """A retry doubles nothing."""
+        self._needs_turns()
+        for mode in (*self.driver.modes, *self.driver.modes):
+            self.driver.run_turn(ana, "I live in Porto", "How nice!", session_id=None, mode=mode)
+        assert [item.text for item in ana.all()] == ["I live in Porto"]
+
+    @pytest.mark.parametrize("method", ["search", "capture"])
+    def test_a_store_that_is_gone_ends_no_run(self, ana: Memory, method: str) -> None:
+        """Recall and capture fail, and the agent answers without them."""
+        self._needs_turns()
+        for mode in self.driver.modes:
+            broken = BrokenMemory(ana, method)
+            turn = self.driver.run_turn(broken, "I live in Porto", "How nice!", session_id=None, mode=mode)
+            assert "How nice!" in turn.reply
+
+    @pytest.mark.parametrize("method", ["search", "capture"])
+    def test_a_store_that_is_gone_may_end_the_run(self, ana: Memory, method: str) -> None:
+        """With ``on_error="raise"`` the error comes out."""
+        with pytest.raises(MemweldError, match="The store is gone"):
+            self._turn(BrokenMemory(ana, method), "I live in Porto", on_error="raise")
+
+    def test_recall_has_limits(self, ana: Memory) -> None:
+        """How many memories, how many characters, how well they fit, and of which kinds."""
+        for number in range(3):
+            ana.add(f"Bees live in my hive {number}")
+        found = "Where do my bees live in?"
+        assert self._turn(ana, found, recall_limit=2, capture=False).seen.count("Bees live in my hive") == 2
+        options: dict[str, Any]
+        for options in ({"recall_limit": 0}, {"min_score": 1.0}, {"kinds": "preference"}):
+            assert "Bees live in" not in self._turn(ana, found, capture=False, **options).seen
+        assert "Bees live in my hive" not in self._turn(ana, found, recall_budget=20, capture=False).seen
+        for options in ({"recall_limit": -1}, {"min_score": 2}, {"capture": "later"}, {"on_error": "ignore"}):
+            with pytest.raises(InvalidInputError, match=next(iter(options))):
+                self._turn(ana, found, **options)
+
+    def test_capture_can_be_left_out_or_follow(self, ana: Memory) -> None:
+        """Off: no facts. In the background: they follow."""
+        self._turn(ana, "I live in Porto", capture=False)
+        assert ana.all() == []
+        self._turn(ana, "I live in Faro", capture="background")
+        assert ana.flush(60)
+        assert [item.text for item in ana.all()] == ["I live in Faro"]
+
+    def test_a_failing_run_keeps_what_the_user_said(self, ana: Memory) -> None:
+        """The model's error comes out, and the user's words stay."""
+        self._needs_turns()
+        if not getattr(self.driver, "keeps_failed_turns", False):
+            pytest.skip("the framework tells an adapter nothing of a run that fails")
+        driver: Any = self.driver
+        for mode in self.driver.modes:
+            session = f"{mode}-failing" if self.driver.has_history else None
+            text, error = f"I moved to a {mode} houseboat", RuntimeError("the model is down")
+            with pytest.raises(Exception, match="the model is down"):
+                driver.run_turn(ana, text, error, session_id=session, mode=mode)
+            assert text in [item.text for item in ana.all()]
+            if session is not None:
+                assert [message.text for message in ana.history(session).messages()] == [text]
+
+    def test_the_surrounding_scope_names_the_user(self, backend: Backend, ana: Memory) -> None:
+        """`memweld.user_scope` names the user where the framework names none."""
+        self._needs_turns()
+        ana.add("Ana keeps bees in the garden")
+        with user_scope(str(ana.user_id)):
+            assert "Ana keeps bees" in self.driver.run_turn_as(backend, None, "What is in the garden?", "Bees.").seen
+
+    def test_two_users_are_refused(self, backend: Backend) -> None:
+        """A turn for one user inside the scope of another touches no memory, and names neither."""
+        if not getattr(self.driver, "has_user_channel", False):
+            pytest.skip("here memweld.user_scope alone names users")
+        with user_scope("ana"), pytest.raises(AccessDeniedError) as caught:
+            self.driver.run_turn_as(backend, "bob", "I keep bees", "Nice")
+        assert "ana" not in str(caught.value)
+        assert backend.user("ana").all() == backend.user("bob").all() == []
+
+    def test_an_llm_extracts_from_the_whole_turn(self, tmp_path: Path) -> None:
+        """With an LLM the facts of a turn are memories, and its words are not."""
+        self._needs_turns()
+        llm = ScriptedExtractor([facts("Ana keeps bees")])
+        with connect(f"sqlite:///{tmp_path / 'llm.db'}", embedder=HashEmbedder(), llm=llm) as backend:
+            ana = backend.user("ana")
+            self.driver.run_turn(ana, "I keep bees", "How nice!", session_id=None, mode=self.driver.modes[0])
+            assert [item.text for item in ana.all()] == ["Ana keeps bees"]
