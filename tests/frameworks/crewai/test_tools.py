@@ -124,6 +124,10 @@ class CrewAIDriver:
 class TestCrewAI(AdapterSuite):
     driver = CrewAIDriver()
 
+    @pytest.mark.xfail(reason="a flow's state is refused where it holds half an emoji")
+    def test_odd_texts_end_no_turn(self, ana: Memory) -> None:
+        super().test_odd_texts_end_no_turn(ana)
+
 
 @pytest.fixture
 def backend() -> Iterator[Backend]:
