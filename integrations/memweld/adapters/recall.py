@@ -81,7 +81,8 @@ class TurnRecall:
         known = self._known(memory, turn, place)
         if known is not None:
             return known
-        recalled = self.select(self.search(memory, text, session_id=session_id, shown=shown), session_id, shown)
+        hits = self.search(memory, text, session_id=session_id, shown=shown)
+        recalled = self.select(hits, session_id=session_id, shown=shown, query=text)
         if turn is not None:
             with self._lock:
                 self._turns[_key(memory, place)] = (memory.scope, turn, recalled)
@@ -125,12 +126,12 @@ class TurnRecall:
             return hits if enough else memory.search(query, limit=many, **self.options.search)
         return []
 
-    def select(self, hits: Sequence[Hit], session_id: str | None, shown: Iterable[str]) -> Recalled:
+    def select(self, hits: Sequence[Hit], *, session_id: str | None, shown: Iterable[str], query: str = "") -> Recalled:
         """Of the candidates those that say something new to the model, within the options' limits."""
         if any(hit.session_id == session_id for hit in hits):
             hits = drop_already_shown(hits, session_id=session_id, shown=shown)
         hits = hits[: self.options.recall_limit]
-        return Recalled(hits, recall_block(hits, budget=self.options.recall_budget))
+        return Recalled(hits, recall_block(hits, budget=self.options.recall_budget, query=query))
 
     def _known(self, memory: Memory, turn: Hashable, place: Hashable) -> Recalled | None:
         if turn is None:

@@ -71,11 +71,12 @@ class TurnReader:
                 past = self._past(history, state, kept, start)
         window = model_window(past, limit=self.recall.options.history_limit, prompts=False)
         earlier = [to_langchain(message) for message in window]
-        shown = shown_texts((*earlier, *messages))
+        shown, query = shown_texts((*earlier, *messages)), last_human_text(messages)
         return Turn(
             memory=memory,
             session_id=session_id,
-            hits=self.recall.search(memory, last_human_text(messages), session_id=session_id, shown=shown),
+            query=query,
+            hits=self.recall.search(memory, query, session_id=session_id, shown=shown),
             earlier=earlier,
             earlier_until=past[-1].id if past else state.get("memweld_earlier"),
             opening=tuple(messages[start:]),
@@ -84,9 +85,9 @@ class TurnReader:
 
     def block(self, turn: Turn, shown: Iterable[BaseMessage]) -> str:
         """The recalled memories, without those that only repeat a message of the session that the model is shown."""
-        if not any(hit.session_id == turn.session_id for hit in turn.hits):
-            return self.recall.select(turn.hits, turn.session_id, ()).block
-        return self.recall.select(turn.hits, turn.session_id, shown_texts((*turn.earlier, *shown))).block
+        is_in_session = any(hit.session_id == turn.session_id for hit in turn.hits)
+        texts = shown_texts((*turn.earlier, *shown)) if is_in_session else ()
+        return self.recall.select(turn.hits, session_id=turn.session_id, shown=texts, query=turn.query).block
 
     @property
     def _limit(self) -> int:

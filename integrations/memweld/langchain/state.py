@@ -28,6 +28,7 @@ class Turn(str):
     Attributes:
         memory: The user's memory.
         session_id: The session, if the run has one.
+        query: The user's last words.
         hits: The memories that fit the user's message, best first: more than go before the model, where some of them
             may only repeat what stands there already.
         earlier: The session's messages that the agent does not hold itself.
@@ -38,6 +39,7 @@ class Turn(str):
 
     memory: Memory
     session_id: str | None
+    query: str
     hits: Sequence[Hit]
     earlier: Sequence[BaseMessage]
     earlier_until: str | None

@@ -350,7 +350,7 @@ class Memory:
         if not wanted:
             return ""
         hits = self.search(wanted, limit=limit, kinds=kinds, min_score=min_score, recency=recency)
-        return recall_block(hits, budget=budget)
+        return recall_block(hits, budget=budget, query=query)
 
     def capture(
         self,
