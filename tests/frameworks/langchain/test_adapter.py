@@ -149,13 +149,6 @@ def test_bad_arguments_are_told_in_one_line(backend: Backend) -> None:
     )
 
 
-def test_a_backend_that_is_down_is_told_to_the_model(backend: Backend) -> None:
-    backend.close()
-    answer = call(tool(backend.user("ana"), "search_memories"), {"query": "bees"})
-    assert answer.status == "error"
-    assert "closed" in str(answer.text)
-
-
 @pytest.mark.parametrize("spoof", [{"user_id": "ana"}, {"config": {"configurable": {"user_id": "ana"}}}])
 @pytest.mark.parametrize("name", ["search_memories", "get_all_memories"])
 def test_a_model_cannot_name_the_user(backend: Backend, name: str, spoof: dict[str, Any]) -> None:
@@ -340,17 +333,6 @@ def test_one_agent_serves_many_users_at_once(backend: Backend) -> None:
 
 
 # the package
-
-
-def test_without_langchain_the_import_says_what_to_install() -> None:
-    program = (
-        "import sys; sys.modules['langchain'] = None\n"
-        "try:\n    import memweld.langchain\n"
-        "except ImportError as error:\n    print(type(error).__name__, error)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    expected = "MissingExtraError langchain is not installed; run: pip install 'memweld[langchain]'"
-    assert done.stdout.strip() == expected
 
 
 def test_the_core_loads_no_framework_and_tools_load_no_agents() -> None:
