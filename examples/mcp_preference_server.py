@@ -56,7 +56,7 @@ def remembering_server(backend: memweld.Backend) -> FastMCP[Any]:
             return [*(dish for dish in recommended if dish != chosen), chosen]
 
         # Write on change, atomically: two simultaneous calls recommend two dishes.
-        recommended: Any = await memory.aio.state("recommend_dish").update("recommended", with_one_more, default=[])
+        recommended: Any = await memory.aio.state("recommend_dish").modify("recommended", with_one_more, default=[])
         return recommended[-1]
 
     @server.tool
@@ -70,7 +70,7 @@ def remembering_server(backend: memweld.Backend) -> FastMCP[Any]:
             await memory.aio.tasks.record(f"research: {topic}", outcome=findings, success=True)
             return f"done: {findings}"
         # Store each source as soon as it is read, so that no call reads it twice, whatever happens next.
-        await state.update(topic, lambda kept: {**kept, source: SOURCES[source]}, default={})
+        await state.modify(topic, lambda kept: {**kept, source: SOURCES[source]}, default={})
         return f"read {len(notes) + 1} of {len(SOURCES)}: {source}"
 
     return server

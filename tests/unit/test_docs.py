@@ -25,13 +25,14 @@ def test_snippets(page: Path, eval_example: EvalExample, tmp_path: Path, monkeyp
         example for example in find_examples(str(page)) if example.prefix.strip().lower() in ("python", "py")
     ]
     for example in examples:
+        problem = ""
         try:
             namespace = eval_example.run_print_check(example, module_globals=namespace)
         except Exception as error:
-            # The traceback that pytest-examples rewrites breaks pytest's own report on Python 3.11.
-            pytest.fail(
-                f"{page.name}:{example.start_line}\n{''.join(traceback.format_exception(error))}", pytrace=False
-            )
+            # pytest-examples rewrites tracebacks. Python 3.11 cannot format the result, neither here nor in a report.
+            problem = "".join(traceback.format_exception_only(error))
+        if problem:
+            pytest.fail(f"{page.name}:{example.start_line}\n{problem}", pytrace=False)
     for value in namespace.values():
         close = getattr(value, "close", None)
         if close is not None and not isinstance(value, type) and not asyncio.iscoroutinefunction(close):
