@@ -64,7 +64,9 @@ async def run_tool_async(tool: MemoryTool, resolve: Callable[[], Memory], argume
         memory = resolve()
     except Exception as error:  # noqa: BLE001 - as in run_tool
         return _failure(tool, error)
-    return await in_thread(functools.partial(run_tool, tool, lambda: memory, arguments), slow=tool.is_slow)
+    return await in_thread(
+        functools.partial(run_tool, tool, lambda: memory, arguments), lane="llm" if tool.is_slow else "quick"
+    )
 
 
 def _answer(tool: MemoryTool, memory: Memory, arguments: object) -> ToolOutcome:

@@ -280,11 +280,11 @@ class MemweldMemory(CrewMemory):
 
     async def aremember(self, content: str, *args: Any, **kwargs: Any) -> MemoryRecord | None:
         """The same as `remember`, in a thread."""
-        return await in_thread(functools.partial(self.remember, content, *args, **kwargs), slow=True)
+        return await in_thread(functools.partial(self.remember, content, *args, **kwargs), lane="llm")
 
     async def aremember_many(self, contents: list[str], *args: Any, **kwargs: Any) -> list[MemoryRecord]:
         """The same as `remember_many`, in a thread; the write is done when it returns."""
-        return await in_thread(functools.partial(self.remember_many, contents, *args, **kwargs), slow=True)
+        return await in_thread(functools.partial(self.remember_many, contents, *args, **kwargs), lane="llm")
 
 
 def _in_event_loop() -> bool:

@@ -8,8 +8,8 @@ from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import BaseMessage
 
 from ..adapters.binding import MemorySource, validate_source
-from ..memory.asynchronous import AsyncHistory, in_thread
-from ..memory.history import History
+from ..memory.asynchronous import in_thread
+from ..memory.history import AsyncHistory, History
 from ..memory.transcript import read_window
 from ..validation import validate_key, validate_limit
 from .binding import memory_of_run

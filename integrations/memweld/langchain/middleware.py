@@ -206,7 +206,7 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
 
     async def aflush(self, timeout: float | None = None) -> bool:
         """Wait for them without blocking the event loop."""
-        return await in_thread(functools.partial(self.flush, timeout), slow=True)
+        return await in_thread(functools.partial(self.flush, timeout), lane="flush")
 
     def _with_memory(self, request: ModelRequest[Any], turn: Turn) -> ModelRequest[Any]:
         return injected(request, self._reader.block(turn, request.messages), turn.earlier)

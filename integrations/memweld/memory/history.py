@@ -7,9 +7,10 @@ from ..engine.protocol import Engine
 from ..models import ChatMessage
 from ..scope import Scope
 from ..validation import validate_key
+from .asynchronous import AsyncFacade, async_method
 from .messages import MessagesLike, read_messages
 
-__all__ = ["History"]
+__all__ = ["AsyncHistory", "History"]
 
 
 class History:
@@ -63,3 +64,18 @@ class History:
 
     def __repr__(self) -> str:
         return f"<History {self.session_id!r} of {self._scope}>"
+
+
+class AsyncHistory(AsyncFacade[History]):
+    """`History` for async code."""
+
+    @property
+    def session_id(self) -> str:
+        """The session of these messages."""
+        return self._sync.session_id
+
+    append = async_method(History.append)
+    add_user_message = async_method(History.add_user_message)
+    add_ai_message = async_method(History.add_ai_message)
+    messages = async_method(History.messages)
+    clear = async_method(History.clear)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, cast
+from typing import Any, cast
 
 from ..engine.operations import (
     AddItems,
@@ -33,20 +33,18 @@ from ..errors import ConfigurationError, InvalidInputError, invalid
 from ..models import JSON, Captured, ChatMessage, EraseReceipt, Hit, Kind, MemoryItem, Related, Session
 from ..scope import Scope
 from ..validation import validate_kinds, validate_limit, validate_score, validate_text, validate_time
+from .asynchronous import AsyncFacade, Lane, async_method
 from .capture_queue import capture_queue_of
 from .export_format import read_export, write_export
-from .history import History
+from .history import AsyncHistory, History
 from .messages import MessagesLike, read_messages, to_messages
-from .preferences import Preferences
+from .preferences import AsyncPreferences, Preferences
 from .recall import DEFAULT_BUDGET, recall_block, recall_query
-from .state import State
-from .tasks import Tasks
-from .values import Values
+from .state import AsyncState, State
+from .tasks import AsyncTasks, Tasks
+from .values import AsyncValues, Values
 
-if TYPE_CHECKING:
-    from .asynchronous import AsyncMemory
-
-__all__ = ["Memory"]
+__all__ = ["AsyncMemory", "Memory"]
 
 logger = logging.getLogger("memweld.memory")
 
@@ -105,8 +103,6 @@ class Memory:
     @property
     def aio(self) -> AsyncMemory:
         """The same methods for async code."""
-        from .asynchronous import AsyncMemory
-
         return AsyncMemory(self)
 
     def __repr__(self) -> str:
@@ -470,3 +466,58 @@ class Memory:
         """
         capture_queue_of(self._engine).drop(self._is_mine)
         return self._engine.run(self.scope, Erase())
+
+
+def _lane_of_add(*_: Any, infer: bool | None = None, **__: Any) -> Lane:
+    return "quick" if infer is False else "llm"
+
+
+def _lane_of_capture(
+    *_: Any, infer: bool | None = None, keep: Captured = "turn", background: bool = False, **__: Any
+) -> Lane:
+    if background:
+        return "queue"
+    return "quick" if infer is False or keep == "history" else "llm"
+
+
+class AsyncMemory(AsyncFacade[Memory]):
+    """`Memory` for async code. Get it as ``memory.aio``."""
+
+    def __init__(self, memory: Memory) -> None:
+        super().__init__(memory)
+        self.preferences = AsyncPreferences(memory.preferences)
+        self.tasks = AsyncTasks(memory.tasks)
+        self.values = AsyncValues(memory.values)
+
+    @property
+    def scope(self) -> Scope:
+        """Whose memory it is."""
+        return self._sync.scope
+
+    def state(self, namespace: str) -> AsyncState:
+        """Key-value pairs under a namespace."""
+        return AsyncState(self._sync.state(namespace))
+
+    def history(self, session_id: str) -> AsyncHistory:
+        """The messages of a session."""
+        return AsyncHistory(self._sync.history(session_id))
+
+    def __repr__(self) -> str:
+        return f"<AsyncMemory of {self._sync.scope}>"
+
+    add = async_method(Memory.add, lane=_lane_of_add)
+    search = async_method(Memory.search)
+    get = async_method(Memory.get)
+    all = async_method(Memory.all)
+    update = async_method(Memory.update)
+    delete = async_method(Memory.delete)
+    clear = async_method(Memory.clear)
+    related = async_method(Memory.related)
+    settle_graph = async_method(Memory.settle_graph)
+    sessions = async_method(Memory.sessions)
+    recall = async_method(Memory.recall)
+    capture = async_method(Memory.capture, lane=_lane_of_capture)
+    flush = async_method(Memory.flush, lane="flush")
+    export = async_method(Memory.export)
+    restore = async_method(Memory.restore)
+    erase = async_method(Memory.erase)

@@ -9,8 +9,9 @@ from ..engine.protocol import Engine
 from ..models import JSON, Hit, MemoryItem
 from ..scope import Scope
 from ..validation import MAX_LIMIT, validate_json
+from .asynchronous import AsyncFacade, async_method
 
-__all__ = ["Preferences"]
+__all__ = ["AsyncPreferences", "Preferences"]
 
 _MAX_CHARACTERS = 65_536
 
@@ -67,3 +68,13 @@ class Preferences:
         if item is not None:
             self._engine.run(self._scope, DeleteItem(memory_id=item.id))
         return item is not None
+
+
+class AsyncPreferences(AsyncFacade[Preferences]):
+    """`Preferences` for async code."""
+
+    set = async_method(Preferences.set)
+    get = async_method(Preferences.get)
+    all = async_method(Preferences.all)
+    search = async_method(Preferences.search)
+    delete = async_method(Preferences.delete)

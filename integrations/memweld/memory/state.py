@@ -13,8 +13,9 @@ from ..errors import BackendUnavailableError, InvalidInputError
 from ..models import JSON, ValueEntry, ValueWrite
 from ..scope import Scope
 from ..validation import validate_json, validate_key, validate_prefix
+from .asynchronous import AsyncFacade, async_list, async_method
 
-__all__ = ["State"]
+__all__ = ["AsyncState", "State"]
 
 _MAX_ATTEMPTS = 10_000
 _PAGE = 500
@@ -238,3 +239,27 @@ class State(MutableMapping[str, JSON]):
         raise BackendUnavailableError(
             f"The state {key!r} in {self.namespace!r} changed {_MAX_ATTEMPTS} times under an update; try again later."
         )
+
+
+class AsyncState(AsyncFacade[State]):
+    """`State` for async code: the named methods; a mapping's operators cannot be awaited."""
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of these pairs."""
+        return self._sync.namespace
+
+    set = async_method(State.set)
+    get = async_method(State.get)
+    delete = async_method(State.delete)
+    list_keys = async_method(State.list_keys)
+    modify = async_method(State.modify)
+    update = async_method(State.update)
+    pop = async_method(State.pop)
+    popitem = async_method(State.popitem)
+    setdefault = async_method(State.setdefault)
+    clear = async_method(State.clear)
+    entries = async_list(State.entries)
+    keys = async_method(State.list_keys)
+    values = async_list(State.values)
+    items = async_list(State.items)

@@ -10,8 +10,9 @@ from ..errors import invalid
 from ..models import JSON, MemoryItem, TaskOutcome
 from ..scope import Scope
 from ..validation import MAX_LIMIT, validate_key, validate_limit, validate_metadata, validate_text
+from .asynchronous import AsyncFacade, async_method
 
-__all__ = ["Tasks"]
+__all__ = ["AsyncTasks", "Tasks"]
 
 _VERDICTS = {True: " (succeeded)", False: " (failed)", None: ""}
 
@@ -73,6 +74,13 @@ class Tasks:
         hits = self._engine.run(self._scope, search)
         outcomes += [_outcome(hit, score=hit.score) for hit in hits if own is None or hit.id != own.id]
         return outcomes[:limit]
+
+
+class AsyncTasks(AsyncFacade[Tasks]):
+    """`Tasks` for async code."""
+
+    record = async_method(Tasks.record)
+    context = async_method(Tasks.context)
 
 
 def _outcome(item: MemoryItem, *, score: float) -> TaskOutcome:

@@ -8,8 +8,9 @@ from ..engine.operations import FindValues, ListNamespaces, PurgeExpired, ReadVa
 from ..engine.protocol import Engine
 from ..models import JSON, ValueEntry, ValueWrite
 from ..scope import Scope
+from .asynchronous import AsyncFacade, async_method
 
-__all__ = ["Values"]
+__all__ = ["AsyncValues", "Values"]
 
 
 class Values:
@@ -77,3 +78,13 @@ class Values:
         Expired values are absent from every answer anyway: this only frees their room, sooner than writes do.
         """
         return self._engine.run(self._scope, PurgeExpired())
+
+
+class AsyncValues(AsyncFacade[Values]):
+    """`Values` for async code."""
+
+    read = async_method(Values.read)
+    write = async_method(Values.write)
+    find = async_method(Values.find)
+    namespaces = async_method(Values.namespaces)
+    purge_expired = async_method(Values.purge_expired)
