@@ -106,11 +106,11 @@ def _with_graph(engine: Any, graph: str | None, settings: Settings, llm: Any) ->
     url = graph or (None if engine.in_ram else settings.graph)
     if url is None:
         return engine
-    from .engine.projections.neo4j import address_of, with_graph
+    from .engine.projections.neo4j import parse_graph_url, with_graph
 
     return with_graph(
         engine,
-        address_of(url, user=settings.graph_user, password=settings.graph_password),
+        parse_graph_url(url, user=settings.graph_user, password=settings.graph_password),
         llm=llm if llm is not None else settings.llm,
         llm_timeout=settings.llm_timeout,
     )

@@ -1,4 +1,4 @@
-"""A sign to threads that wait for something slow, an LLM's answer, that they are to go on without it."""
+"""A signal to threads that wait for something slow, such as an LLM's answer, to go on without it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import contextlib
 import threading
 from collections.abc import Callable, Generator
 
-__all__ = ["Hurry", "hurried"]
+__all__ = ["CancelSignal", "on_cancel"]
 
 
-class Hurry:
+class CancelSignal:
     """Given once, for good. Thread-safe."""
 
     def __init__(self) -> None:
@@ -18,30 +18,30 @@ class Hurry:
         self.is_given = False
 
     def give(self) -> None:
-        """Tell those who wait, and all who come later."""
+        """Call all listeners, and from now on each new one at once."""
         with self._lock:
             self.is_given = True
-            told = list(self._listeners)
-        for listener in told:
+            listeners = list(self._listeners)
+        for listener in listeners:
             listener()
 
     @contextlib.contextmanager
-    def reaching_here(self) -> Generator[None]:
-        """Let the sign reach what the current thread waits for inside."""
-        before, _here.hurry = _here.hurry, self
+    def covering_thread(self) -> Generator[None]:
+        """Let the signal reach what the current thread waits for inside (see `on_cancel`)."""
+        before, _current.signal = _current.signal, self
         try:
             yield
         finally:
-            _here.hurry = before
+            _current.signal = before
 
     @contextlib.contextmanager
-    def telling(self, listener: Callable[[], object]) -> Generator[None]:
-        """Call ``listener`` when the sign is given inside, or was before."""
+    def calling(self, listener: Callable[[], object]) -> Generator[None]:
+        """Call ``listener`` when the signal is given inside, or was before."""
         with self._lock:
             self._listeners.add(listener)
-            given = self.is_given
+            is_given = self.is_given
         try:
-            if given:
+            if is_given:
                 listener()
             yield
         finally:
@@ -49,13 +49,13 @@ class Hurry:
                 self._listeners.discard(listener)
 
 
-class _Here(threading.local):
-    hurry: Hurry | None = None
+class _Current(threading.local):
+    signal: CancelSignal | None = None
 
 
-_here = _Here()
+_current = _Current()
 
 
-def hurried(listener: Callable[[], object]) -> contextlib.AbstractContextManager[None]:
-    """Call ``listener`` if the current thread is told to hurry while it is inside."""
-    return contextlib.nullcontext() if _here.hurry is None else _here.hurry.telling(listener)
+def on_cancel(listener: Callable[[], object]) -> contextlib.AbstractContextManager[None]:
+    """Call ``listener`` if a signal reaches the current thread inside."""
+    return contextlib.nullcontext() if _current.signal is None else _current.signal.calling(listener)

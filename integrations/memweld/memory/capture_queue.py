@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-from ..engine.cancellation import Hurry
+from ..engine.cancellation import CancelSignal
 from ..engine.protocol import Engine
 
 __all__ = ["GRACE_SECONDS", "CaptureQueue", "capture_queue_of"]
@@ -69,7 +69,7 @@ class CaptureQueue:
         self._workers = 0
         self._last = 0
         self._is_stalled = False
-        self._hurry = Hurry()
+        self._cancel = CancelSignal()
 
     def submit(self, key: Hashable, work: Work, *, instead: Work | None = None) -> None:
         """Have ``work`` done soon, after all that was submitted under the same key. An error in it is logged.
@@ -154,7 +154,7 @@ class CaptureQueue:
             return
         with self._changed:
             logger.warning("memweld: %d captures are kept as they are, without the LLM", len(self._pending))
-        self._hurry.give()
+        self._cancel.give()
         while left := len(self._pending):
             with self._changed:
                 if self._changed.wait_for(lambda: len(self._pending) < left, _STUCK_SECONDS):
@@ -175,8 +175,8 @@ class CaptureQueue:
                 waiting = self._queues[key]
                 number = waiting.popleft()
                 task = self._pending[number]
-            with self._hurry.reaching_here():
-                _done(task.instead if self._hurry.is_given and task.instead is not None else task.work)
+            with self._cancel.covering_thread():
+                _done(task.instead if self._cancel.is_given and task.instead is not None else task.work)
             # Not kept alive until the next work comes: it holds the engine.
             del task
             with self._changed:

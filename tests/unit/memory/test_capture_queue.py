@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from memweld import Backend, connect
-from memweld.engine.cancellation import hurried
+from memweld.engine.cancellation import on_cancel
 from memweld.memory.capture_queue import CaptureQueue
 from memweld.memory.recall import drop_already_shown, recall_query
 from memweld.models import Hit
@@ -155,7 +155,7 @@ def test_at_the_end_nobody_waits_for_what_hangs(is_told: bool, monkeypatch: pyte
     done: list[str] = []
 
     def hang() -> None:
-        with hurried(gate.set) if is_told else nullcontext():
+        with on_cancel(gate.set) if is_told else nullcontext():
             gate.wait(30)
         done.append("held")
 

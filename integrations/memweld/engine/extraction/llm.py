@@ -1,7 +1,7 @@
-"""Extraction by an LLM, guarded: an answer is either a well-formed list of facts or an error that we know.
+"""Extraction by an LLM, guarded: an answer is either a well-formed list of facts or an error of ours.
 
-mem0 2.2 takes malformed answers for "no facts" and loses the message, or dies with a stranger's error. So the LLM that
-mem0 gets is this one: it asks the real model, within a time limit, and lets nothing but good answers through.
+mem0 2.2 takes malformed answers for "no facts" and loses the message, or dies with a stranger's error. So mem0 gets a
+`GuardedLLM`: it asks the real model within a time limit, and lets nothing but well-formed answers through.
 """
 
 from __future__ import annotations
@@ -19,42 +19,46 @@ from typing import Any, TypeAlias, cast
 
 from ...errors import ConfigurationError, InvalidInputError
 from ...validation import validate_text
-from ..cancellation import hurried
+from ..cancellation import on_cancel
 
 __all__ = ["ExtractionFailedError", "GuardedLLM", "load_llm"]
 
 Ask: TypeAlias = "Callable[[list[dict[str, str]], Any], object]"
 
 _THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+_FENCE = re.compile(r"^```[a-zA-Z0-9]*\s*\n(.*?)\n?```$", re.DOTALL)
 # An LLM that never answers leaves a thread behind for each call: so many at most.
 _MOST_WAITING = 64
-_waiting = threading.BoundedSemaphore(_MOST_WAITING)
-_FENCE = re.compile(r"^```[a-zA-Z0-9]*\s*\n(.*?)\n?```$", re.DOTALL)
+_slots = threading.BoundedSemaphore(_MOST_WAITING)
 
 
-def _forget_the_parents() -> None:
-    # The threads that would give these back are the parent's.
-    global _waiting  # noqa: PLW0603 - all extractions of the process share it
-    _waiting = threading.BoundedSemaphore(_MOST_WAITING)
+def _renew_slots() -> None:
+    # In a forked child: the threads that would give the slots back are the parent's.
+    global _slots  # noqa: PLW0603 - all extractions of the process share it
+    _slots = threading.BoundedSemaphore(_MOST_WAITING)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_the_parents)
+    os.register_at_fork(after_in_child=_renew_slots)
 
 
 class ExtractionFailedError(Exception):
-    """The LLM failed, or its answer is no list of facts. The message is one line for the item that is kept instead."""
+    """The LLM failed, or its answer is no list of facts. The message is one line for the item stored instead."""
 
 
-class _Hurried(Exception):  # noqa: N818 - a sign, which nobody raises
-    """Put in the place of an answer that is no longer waited for."""
+class _Cancelled(Exception):  # noqa: N818 - a signal that is never raised
+    """In the place of an answer for which the caller does not wait any more."""
 
 
 def load_llm(llm: Any) -> Ask | None:
-    """How to ask what `connect` was given: None, a mem0 LLM configuration or a LangChain chat model.
+    """Make a function that asks the LLM which `connect` was given.
+
+    Args:
+        llm: A mem0 LLM configuration, a LangChain chat model, or None.
 
     Raises:
-        ConfigurationError: It is none of these, or cannot be made.
+        ConfigurationError: It is none of these, or mem0 cannot make it.
+        MissingExtraError: It is a mem0 configuration, and mem0 is not installed.
     """
     if llm is None:
         return None
@@ -62,7 +66,9 @@ def load_llm(llm: Any) -> Ask | None:
         from .mem0.providers import make_llm
 
         model = make_llm(cast("Mapping[str, Any]", llm))
-        return lambda messages, wanted: model.generate_response(messages=messages, response_format=wanted)
+        return lambda messages, response_format: model.generate_response(
+            messages=messages, response_format=response_format
+        )
     if callable(getattr(llm, "invoke", None)):
         return lambda messages, _format: llm.invoke([(message["role"], message["content"]) for message in messages])
     raise ConfigurationError(
@@ -71,8 +77,11 @@ def load_llm(llm: Any) -> Ask | None:
     )
 
 
-def _text(answer: object) -> str:
-    """The text of what a model returned: a string, a message, or content blocks."""
+# reading answers
+
+
+def _text_of(answer: object) -> str:
+    """The text of a model's answer: a string, a message, or content blocks."""
     content = getattr(answer, "content", answer)
     if isinstance(content, str):
         return content
@@ -80,17 +89,6 @@ def _text(answer: object) -> str:
         texts = [_block_text(block) for block in cast("list[object]", content)]
         return "".join(text for text in texts if isinstance(text, str))
     raise ExtractionFailedError(f"the LLM answered a {type(answer).__name__} instead of text")
-
-
-def _leave_the_run() -> None:
-    """Take the running thread's context out of the agent's run that asked for the extraction.
-
-    A chat model of langchain-core 1.x that is called in a run joins it: the facts would be streamed to the user as if
-    the agent had said them.
-    """
-    config = sys.modules.get("langchain_core.runnables.config")
-    if config is not None:
-        config.var_child_runnable_config.set(None)
 
 
 def _block_text(block: object) -> object:
@@ -112,32 +110,34 @@ def _parse(answer: str) -> object:
     raise ExtractionFailedError("the LLM's answer is not JSON")
 
 
-def _facts(parsed: object) -> list[dict[str, str]]:
+def _facts_of(parsed: object) -> list[str]:
     """The facts of an answer in mem0's form ``{"memory": [{"text": …}, …]}``; an empty list is a good answer."""
     listed = cast("Mapping[str, object]", parsed).get("memory") if isinstance(parsed, Mapping) else None
     if not isinstance(listed, list):
         raise ExtractionFailedError('the LLM\'s answer has no list under "memory"')
-    facts: list[dict[str, str]] = []
+    facts: list[str] = []
     for entry in cast("list[object]", listed):
         fact = cast("dict[str, object]", entry if isinstance(entry, dict) else {})
         try:
-            text = validate_text("fact", fact.get("text"))
+            facts.append(validate_text("fact", fact.get("text")))
         except InvalidInputError as error:
             raise ExtractionFailedError("the LLM listed a fact without a usable text") from error
-        facts.append({"text": text})
     return facts
 
 
+# asking
+
+
 class _Result(threading.local):
-    texts: list[str] | None = None
+    facts: list[str] | None = None
 
 
 class GuardedLLM:
-    """An LLM as mem0 calls it. After a call, `facts` are the texts that were let through, in this thread.
+    """An LLM as mem0 calls it. It keeps the facts of the current thread's last answer until `take_facts`.
 
     Args:
-        ask: How to ask the real model; None where there is none (mem0 demands an LLM even so).
-        timeout: Seconds after which an answer is no longer waited for.
+        ask: Asks the real model; None where there is none, because mem0 demands an LLM even so.
+        timeout: Seconds to wait for an answer.
     """
 
     def __init__(self, ask: Ask | None, *, timeout: float) -> None:
@@ -146,15 +146,10 @@ class GuardedLLM:
         self._result = _Result()
         self.config: Any = None
 
-    @property
-    def facts(self) -> list[str]:
-        """The texts of the last good answer."""
-        return list(self._result.texts or ())
-
     def take_facts(self) -> list[str]:
-        """`facts`, which are kept no longer: nothing that somebody said stays in RAM behind a call."""
-        facts, self._result.texts = self.facts, None
-        return facts
+        """The facts of the last good answer. They leave the RAM with this call."""
+        facts, self._result.facts = self._result.facts, None
+        return facts or []
 
     def generate_response(
         self,
@@ -167,60 +162,74 @@ class GuardedLLM:
         Raises:
             ExtractionFailedError: The model raised, timed out, or answered no list of facts.
         """
-        self._result.texts = None
-        answer = self._within_time([dict(message) for message in messages], response_format)
+        self._result.facts = None
+        answer = self._answer([dict(message) for message in messages], response_format)
         try:
-            facts = _facts(_parse(_text(answer)))
+            facts = _facts_of(_parse(_text_of(answer)))
         except ExtractionFailedError:
             raise
         except Exception as error:
             raise ExtractionFailedError(f"the LLM's answer cannot be read: {type(error).__name__}") from error
-        self._result.texts = [fact["text"] for fact in facts]
+        self._result.facts = facts
         # mem0 looks for tags and fences in the answer and edits them out, also out of the facts.
-        return json.dumps({"memory": facts}).replace("<", "\\u003c").replace("`", "\\u0060")
+        canonical = json.dumps({"memory": [{"text": fact} for fact in facts]})
+        return canonical.replace("<", "\\u003c").replace("`", "\\u0060")
 
     def ask_json(self, messages: Sequence[Mapping[str, str]]) -> object:
-        """Ask the model something else that it answers in JSON; what it answered, read and not checked.
+        """Ask the model another question that it answers in JSON; its answer, parsed and not validated.
 
         Raises:
             ExtractionFailedError: The model raised, timed out, or did not answer JSON.
         """
-        answer = self._within_time([dict(message) for message in messages], {"type": "json_object"})
-        return _parse(_text(answer))
+        answer = self._answer([dict(message) for message in messages], {"type": "json_object"})
+        return _parse(_text_of(answer))
 
-    def _within_time(self, messages: list[dict[str, str]], response_format: Any) -> object:
+    def _answer(self, messages: list[dict[str, str]], response_format: Any) -> object:
+        """Ask in a thread, and leave it behind after the time limit or a cancellation.
+
+        It is a daemon thread: an LLM that never answers keeps neither the caller nor the end of the program waiting.
+        """
         if self._ask is None:
             raise ExtractionFailedError("no LLM is configured")
-        ask = self._ask
-        waiting = _waiting
-        if not waiting.acquire(blocking=False):
-            raise ExtractionFailedError(f"{_MOST_WAITING} answers of the LLM are still waited for")
+        ask, slots = self._ask, _slots
+        if not slots.acquire(blocking=False):
+            raise ExtractionFailedError(f"{_MOST_WAITING} answers of the LLM are still outstanding")
         answers: queue.SimpleQueue[tuple[object, BaseException | None]] = queue.SimpleQueue()
 
         def work() -> None:
             try:
-                _leave_the_run()
+                _leave_run()
                 answers.put((ask(messages, response_format), None))
             except BaseException as error:  # noqa: BLE001 - SystemExit too: whatever a model's client raises
                 answers.put((None, error))
             finally:
-                waiting.release()
+                slots.release()
 
-        # A daemon thread: an LLM that never answers must keep neither the caller nor the program's end waiting.
         context = contextvars.copy_context()
         try:
             threading.Thread(target=context.run, args=(work,), name="memweld-extraction", daemon=True).start()
         except (RuntimeError, MemoryError) as error:  # the system has no more threads
-            waiting.release()
+            slots.release()
             raise ExtractionFailedError("no thread could be started to ask the LLM") from error
         try:
-            with hurried(lambda: answers.put((None, _Hurried()))):
+            with on_cancel(lambda: answers.put((None, _Cancelled()))):
                 answer, error = answers.get(timeout=self._timeout)
         except queue.Empty:
             raise ExtractionFailedError(f"the LLM did not answer within {self._timeout:g} s") from None
-        if isinstance(error, _Hurried):
+        if isinstance(error, _Cancelled):
             raise ExtractionFailedError("the program ended before the LLM answered")
         if error is not None:
             # The exception's text may quote the prompt or a key; its type says what to look for in the logs.
             raise ExtractionFailedError(f"the LLM raised {type(error).__name__}") from error
         return answer
+
+
+def _leave_run() -> None:
+    """Take the running thread's context out of the agent's run that asked for the extraction.
+
+    A chat model of langchain-core 1.x that is called in a run joins it: the facts would be streamed to the user as if
+    the agent had said them.
+    """
+    config = sys.modules.get("langchain_core.runnables.config")
+    if config is not None:
+        config.var_child_runnable_config.set(None)

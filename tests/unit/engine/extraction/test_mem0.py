@@ -201,7 +201,7 @@ def test_backends_that_are_closed_leave_nothing_on_mem0s_logger() -> None:
 def test_what_was_extracted_does_not_stay_in_ram(connect: Callable[..., memweld.Backend]) -> None:
     backend = connect(llm=ScriptedExtractor([facts("Ana prays to Quetzalcoatl")]))
     assert backend.user("ana").add("I pray")[0].extraction == "extracted"
-    assert backend._engine.facts._mem0._llm.facts == []  # type: ignore[attr-defined]
+    assert backend._engine.facts._mem0._llm.take_facts() == []  # type: ignore[attr-defined]
 
 
 def test_bare_mem0_has_the_holes_that_the_guard_closes(connect: Callable[..., memweld.Backend]) -> None:

@@ -21,8 +21,8 @@ from memweld.engine.projections.delivery import Deliverer
 from memweld.engine.projections.neo4j.entity_extraction import EntityFinder
 from memweld.engine.projections.neo4j.entity_names import is_in, key_of, words_of
 from memweld.engine.projections.neo4j.entity_rules import MOST_ENTITIES, by_rule
-from memweld.engine.projections.neo4j.queries import DIRECT, LINKED, MOST, raised
-from memweld.engine.projections.neo4j.url import address_of
+from memweld.engine.projections.neo4j.queries import DIRECT, LINKED, MOST, raise_scores
+from memweld.engine.projections.neo4j.url import parse_graph_url
 from memweld.engine.projections.protocol import RefusedError
 from memweld.engine.sql.delivery_lease import Claim, DeliveryLease
 from memweld.engine.sql.outbox import Entry, Outbox
@@ -506,7 +506,7 @@ def test_what_a_server_refuses(code: str, kind: type[Exception], said: str) -> N
     from memweld.engine.projections.neo4j.errors import translation
 
     error = Neo4jError._hydrate_neo4j(code=f"Neo.ClientError.{code}", message="a secret")  # pyright: ignore[reportPrivateUsage]
-    ours = translation(error, address_of("neo4j://ana:secret@h?database=d"))
+    ours = translation(error, parse_graph_url("neo4j://ana:secret@h?database=d"))
     assert isinstance(ours, kind)
     assert said in str(ours)
     assert "secret" not in str(ours)
@@ -545,12 +545,12 @@ with neo4j.GraphDatabase.driver(graph) as driver:
 
 
 def test_an_address() -> None:
-    address = address_of("neo4j+s://ana:p%40ss@host:7000/?database=memories&entities=rule&policy=eu")
+    address = parse_graph_url("neo4j+s://ana:p%40ss@host:7000/?database=memories&entities=rule&policy=eu")
     assert (address.uri, address.auth) == ("neo4j+s://host:7000?policy=eu", ("ana", "p@ss"))
     assert (address.database, address.finder, address.where) == ("memories", "rule", "Neo4j at host:7000")
     assert "p@ss" not in repr(address)
-    assert address_of("bolt://h", user="u", password="p").auth == ("u", "p")
-    assert (address_of("bolt://h").auth, address_of("bolt://h").where) == (None, "Neo4j at h:7687")
+    assert parse_graph_url("bolt://h", user="u", password="p").auth == ("u", "p")
+    assert (parse_graph_url("bolt://h").auth, parse_graph_url("bolt://h").where) == (None, "Neo4j at h:7687")
 
 
 @pytest.mark.parametrize(
@@ -560,7 +560,7 @@ def test_an_address() -> None:
 )
 def test_what_is_no_address_is_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        address_of(url)
+        parse_graph_url(url)
     assert "secret" not in str(caught.value)
 
 
@@ -577,12 +577,12 @@ def test_what_is_no_address_is_refused_and_not_repeated(url: str) -> None:
 )
 def test_an_option_that_is_none_is_named(url: str, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
-        address_of(url)
+        parse_graph_url(url)
 
 
 def test_half_a_login_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="MEMWELD_GRAPH_PASSWORD"):
-        address_of("neo4j://ana@host")
+        parse_graph_url("neo4j://ana@host")
 
 
 def test_the_environment_names_the_graph(file: Path, nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -718,19 +718,19 @@ def mentions(item: str, key: str, count: int = 2) -> dict[str, Any]:
 def test_hits_rise_within_bounds() -> None:
     hits = [hit("works at acme", 0.6), hit("other", 0.3), hit("acme is in porto", 0.2), hit("clara", 0.1)]
     rows = [mentions("works at acme", "acme"), mentions("acme is in porto", "acme"), mentions("clara", "clara", 1)]
-    near = {each.id: each.score for each in raised("Where does Clara work?", hits, rows)}
+    near = {each.id: each.score for each in raise_scores("Where does Clara work?", hits, rows)}
     assert near["other"] == 0.3
     assert near["clara"] == pytest.approx(0.1 + 0.9 * DIRECT)
     assert near["acme is in porto"] == pytest.approx(0.2 + 0.8 * LINKED * 0.6)
     assert list(near) == sorted(near, key=lambda each: -near[each])
-    both = raised("acme clara", hits, [*rows, mentions("acme is in porto", "clara")])
+    both = raise_scores("acme clara", hits, [*rows, mentions("acme is in porto", "clara")])
     assert all(0 <= new.score - old <= MOST for new in both for old in [next(h.score for h in hits if h.id == new.id)])
 
 
 def test_what_everything_mentions_raises_little() -> None:
     hits = [hit("a", 0.5), hit("b", 0.5)]
     rows = [mentions("a", "x", 2), mentions("b", "y", 5_000)]
-    first, second = raised("x y", hits, rows)
+    first, second = raise_scores("x y", hits, rows)
     assert (first.id, second.id) == ("a", "b")
     assert second.score < 0.52
-    assert [each.id for each in raised("nothing", hits, [])] == ["a", "b"]
+    assert [each.id for each in raise_scores("nothing", hits, [])] == ["a", "b"]

@@ -1,10 +1,10 @@
-"""A graph beside the memory: users, memories and what they mention, in Neo4j, told of every change by an outbox.
+"""A graph beside the memory: users, memories and the entities that they mention, in Neo4j.
 
-The package ``neo4j`` is imported when the server is first asked; `memweld.connect` says what to install without it.
+The client imports the package ``neo4j`` at its first use; `memweld.connect` names the remedy where it is missing.
 """
 
 from .client import require_neo4j
 from .engine import GraphEngine, with_graph
-from .url import address_of
+from .url import parse_graph_url
 
-__all__ = ["GraphEngine", "address_of", "require_neo4j", "with_graph"]
+__all__ = ["GraphEngine", "parse_graph_url", "require_neo4j", "with_graph"]

@@ -1,4 +1,4 @@
-"""The Neo4j driver, guarded: made at the first use, bounded in time, left alone at a fork, its errors translated."""
+"""The Neo4j driver, opened at the first use: bounded in time, its errors translated, a parent's sockets left alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ....errors import BackendUnavailableError, MemweldError, missing_extra
 from .errors import quiet, translation
-from .url import Address
+from .url import GraphAddress
 
 if TYPE_CHECKING:
     from neo4j import Driver, ManagedTransaction
@@ -21,15 +21,15 @@ __all__ = ["GraphClient", "Row", "require_neo4j"]
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
-_LEFT_TO_THE_PARENT: list[Any] = []
+_parents_drivers: list[Any] = []  # kept, because collecting one would close the parent's sockets
 
 _CONNECT_SECONDS = 3.0
 _WRITE_SECONDS = 60.0
-# After a glance that failed or took too long, the next ones leave the server alone for a while: longer each time.
+# After a failed `glance` the next ones leave the server alone for a while, longer each time.
 _REST_SECONDS = (1.0, 30.0)
 _MOST_READERS = 16
 
-# Made once. The property is ours by name, because the database may hold other people's users, too.
+# The property carries our name, because the database may hold nodes of other programs with these labels.
 _SCHEMA = (
     *(
         f"CREATE CONSTRAINT memweld_{label.lower()} IF NOT EXISTS FOR (n:{label}) REQUIRE n.memweld_id IS UNIQUE"
@@ -44,13 +44,13 @@ _SCHEMA = (
 
 
 class GraphClient:
-    """One server. Thread-safe; nothing is connected before the first use.
+    """One Neo4j server. Thread-safe; connects at the first use.
 
     Args:
-        address: Where it is.
+        address: Where it is, and who logs in.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: GraphAddress) -> None:
         self.address = address
         self._closed = False
         self._start()
@@ -65,18 +65,18 @@ class GraphClient:
 
     @property
     def is_closed(self) -> bool:
-        """Whether it was closed."""
+        """Whether `close` was called."""
         return self._closed
 
     def forget(self) -> None:
-        """In a forked child: leave the parent's sockets alone, neither used nor closed."""
+        """In a forked child: neither use nor close the parent's sockets."""
         if self._finalizer is not None:
             self._finalizer.detach()
-            _LEFT_TO_THE_PARENT.append(self._driver)
+            _parents_drivers.append(self._driver)
         self._start()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close all connections."""
         with self._lock:
             self._closed = True
             driver, self._driver = self._driver, None
@@ -86,7 +86,7 @@ class GraphClient:
             driver.close()
 
     def write(self, work: Callable[[ManagedTransaction], T]) -> T:
-        """Do the work in one transaction.
+        """Run the work in one transaction.
 
         Raises:
             BackendUnavailableError: The server cannot be reached, or refuses the work.
@@ -97,7 +97,7 @@ class GraphClient:
             return session.execute_write(_limited(work, _WRITE_SECONDS))
 
     def read(self, query: str, *, seconds: float, **parameters: Any) -> list[Row]:
-        """The answer of a query, awaited for so many seconds at most.
+        """Run a query, and wait so many seconds for its rows.
 
         Raises:
             BackendUnavailableError: It cannot be reached, or does not answer in time.
@@ -106,7 +106,7 @@ class GraphClient:
         return self._within(lambda: self._read(query, parameters, seconds), seconds)
 
     def glance(self, query: str, *, seconds: float, **parameters: Any) -> list[Row]:
-        """As `read`, for somebody who can do without: after a failure the server is left alone for a while.
+        """As `read`, for a caller that can do without: after a failure the server is left alone for a while.
 
         Raises:
             BackendUnavailableError: It does not answer in time, or did not a moment ago.
@@ -132,9 +132,9 @@ class GraphClient:
             return [record.data() for record in answer]
 
     def _within(self, work: Callable[[], T], seconds: float) -> T:
-        """Do it in a thread that is left alone if it takes too long: a server that hangs answers nobody, ever."""
+        """Run the work in a thread, and leave it behind when the time is over: a server that hangs never answers."""
         if not self._readers.acquire(blocking=False):
-            raise BackendUnavailableError(f"{self.address.where} leaves {_MOST_READERS} queries without an answer.")
+            raise BackendUnavailableError(f"{self.address.where} leaves {_MOST_READERS} queries unanswered.")
         answers: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
         readers = self._readers
 
@@ -194,7 +194,7 @@ class GraphClient:
             self._prepared = True
 
     def prepare_again(self) -> None:
-        """Make constraints and indexes anew with the next write: the database may be another one."""
+        """Create constraints and indexes anew with the next write: the database may be another one."""
         self._prepared = False
 
     @contextlib.contextmanager
@@ -210,10 +210,10 @@ class GraphClient:
 
 
 def require_neo4j() -> None:
-    """Say what to install where the driver is missing.
+    """Name the remedy where the driver is missing.
 
     Raises:
-        MissingExtraError: It is.
+        MissingExtraError: It is not installed.
     """
     try:
         import neo4j  # noqa: F401  # pyright: ignore[reportUnusedImport]
@@ -228,5 +228,5 @@ def _limited(work: Callable[[ManagedTransaction], T], seconds: float) -> Callabl
 
 
 def _constant(query: str) -> Any:
-    # The driver's types want literal strings, lest something be put into a query that is no parameter.
+    # The driver's types want literal strings. Ours are constants; values travel as parameters.
     return query

@@ -26,9 +26,9 @@ from ..delivery import Deliverer
 from .client import GraphClient, require_neo4j
 from .consistency import Consistency, GraphHealth
 from .entity_extraction import AskJson, EntityFinder
-from .queries import GraphReading
+from .queries import GraphQueries
 from .target import GraphTarget
-from .url import Address
+from .url import GraphAddress
 
 if TYPE_CHECKING:
     from ...sql_engine import SqlEngine
@@ -55,7 +55,7 @@ class GraphEngine:
         ask: How to ask an LLM; None where there is none.
     """
 
-    def __init__(self, engine: SqlEngine, address: Address, ask: AskJson | None) -> None:
+    def __init__(self, engine: SqlEngine, address: GraphAddress, ask: AskJson | None) -> None:
         self._engine = engine
         self._database = engine.database
         self._outbox = Outbox(self._database)
@@ -63,7 +63,7 @@ class GraphEngine:
         self._client = GraphClient(address)
         finder = EntityFinder(self._database, None if address.finder == "rule" else ask)
         self._delivery = Deliverer(self._outbox, GraphTarget(self._outbox, self._store, self._client, finder))
-        self._reading = GraphReading(self._client, self._store, self._rows)
+        self._reading = GraphQueries(self._client, self._store, self._rows)
         self._consistency = Consistency(self._outbox, self._client, self._store)
         self._reset()
         self._database.after_fork.append(self._forget)
@@ -288,7 +288,7 @@ class GraphAdmin(EngineAdmin):
         return self._inner.health()
 
 
-def with_graph(engine: SqlEngine, address: Address, *, llm: Any, llm_timeout: float) -> Engine:
+def with_graph(engine: SqlEngine, address: GraphAddress, *, llm: Any, llm_timeout: float) -> Engine:
     """The engine with a graph beside it.
 
     Args:

@@ -1,4 +1,4 @@
-"""The normal form of names: two spellings of one thing are one entity, and a question is searched for names."""
+"""The normal form of names: by it two spellings are one entity, and a question is searched for names."""
 
 from __future__ import annotations
 

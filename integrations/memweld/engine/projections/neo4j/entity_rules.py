@@ -1,4 +1,4 @@
-"""The rule by which entities are found where no model finds them (see docs/graph.md, which says it in words)."""
+"""The rule that finds entities where no model does; docs/graph.md states it in words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .entity_names import key_of
 __all__ = ["MOST_ENTITIES", "by_rule"]
 
 MOST_ENTITIES = 20
-"""How many entities of one memory are kept at most."""
+"""How many entities one memory has at most."""
 
 _READ = 20_000
 _LONGEST = 100
@@ -66,9 +66,11 @@ def _phrases(text: str) -> list[str]:
     """Words that begin with capitals, in a row, joined by small words between them."""
     tokens = [(match.group(1), match.group(2)) for match in _TOKEN.finditer(text)]
     if not any(letter.islower() for letter in text):
-        # Capitals throughout, or a script without them: they tell nothing.
+        # In capitals throughout, or in a script without them: capitals mean nothing.
         return [word for word, _ in tokens if _mixed(word) and any(letter.isdigit() for letter in word)]
-    said = {word for place, (word, _) in enumerate(tokens) if place and not _ENDS_SENTENCE.search(tokens[place - 1][1])}
+    mid_sentence = {
+        word for place, (word, _) in enumerate(tokens) if place and not _ENDS_SENTENCE.search(tokens[place - 1][1])
+    }
     found: list[str] = []
     phrase: list[str] = []
     starts, lower, doubted = True, False, False
@@ -82,7 +84,7 @@ def _phrases(text: str) -> list[str]:
             named = _capital(word) or _mixed(word)
         else:
             leads = after is not None and not gap.strip() and _capital(after) and after.casefold() not in _COMMON
-            named = _capital(word) and (leads or word in said or _is_subject(gap, after, word))
+            named = _capital(word) and (leads or word in mid_sentence or _is_subject(gap, after, word))
             if not named and _capital(word):
                 named = doubted = _is_joined(tokens[place : place + 5])
         if named or (phrase and word in _JOINS and after is not None and _capital(after)):
@@ -93,13 +95,13 @@ def _phrases(text: str) -> list[str]:
         if phrase and (gap.strip(" ") or word.endswith(_OWNS)):
             found += _closed(phrase, doubted=doubted)
             phrase, doubted = [], False
-        # `city: Porto`: who begins small writes a capital after the colon because it is a name.
+        # `city: Porto`: after a beginning without a capital, a capital behind the colon marks a name.
         starts = bool(_ENDS_SENTENCE.search(gap)) and not (lower and gap.strip() == ":")
     return [*found, *_closed(phrase, doubted=doubted)]
 
 
 def _is_joined(tokens: Sequence[tuple[str, str]]) -> bool:
-    """Whether the first of these words goes on over small ones to another with a capital: ``University of Porto``."""
+    """Whether small words join the first word to another with a capital: ``University of Porto``."""
     for place, (word, gap) in enumerate(tokens):
         if place and word not in _JOINS:
             return place > 1 and _capital(word) and word.casefold() not in _COMMON
@@ -109,7 +111,7 @@ def _is_joined(tokens: Sequence[tuple[str, str]]) -> bool:
 
 
 def _closed(phrase: list[str], *, doubted: bool) -> list[str]:
-    """A phrase, and if its first word may be one of the language (``Photos of Clara``) what is joined to it, too."""
+    """A phrase; and the rest of it, if its first word may be no name (``Photos of Clara``)."""
     while phrase and phrase[-1].casefold() in _JOINS:
         phrase = phrase[:-1]
     names = [phrase]
@@ -129,7 +131,7 @@ def by_rule(text: str) -> list[str]:
         for match in pattern.finditer(rest):
             name = next((group for group in match.groups() if group), match.group())
             found.append((match.start(), name.rstrip(".,;:!?") if pattern is _ADDRESS else name))
-        # What is found is taken out, so that no part of it is found again.
+        # A match is taken out, so that no part of it is found again.
         rest = pattern.sub(lambda match: "\n" * len(match.group()), rest)
     place = 0
     for phrase in _phrases(rest):

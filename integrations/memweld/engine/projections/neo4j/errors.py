@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 from ....errors import BackendUnavailableError, ConfigurationError, MemweldError
 from ..protocol import RefusedError
-from .url import Address
+from .url import GraphAddress
 
 __all__ = ["quiet", "translation"]
 
@@ -24,7 +24,7 @@ _REMEDIES = {
 _LOGIN = "the login. Check the user and password of graph=."
 
 
-def translation(error: Exception, address: Address) -> MemweldError:
+def translation(error: Exception, address: GraphAddress) -> MemweldError:
     """Our error for an error of the driver. It quotes nothing: servers quote queries, and these hold memories."""
     code = str(getattr(error, "code", None) or "")
     if code.startswith(_SECURITY):

@@ -1,4 +1,4 @@
-"""What the graph is asked: what is related to something, and which hits of a search have to do with the question."""
+"""Questions to the graph: items related to an entity or item, and hits of a search that it links to the query."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from .client import GraphClient, Row
 from .entity_names import is_in, key_of, words_of
 from .projection import memory_id, space_of
 
-__all__ = ["GraphReading", "raised"]
+__all__ = ["GraphQueries", "raise_scores"]
 
 _RELATED_SECONDS = 5.0
 _BOOST_SECONDS = 0.25
 _ROWS = 5_000
-# An entity of more memories than this leads to no others: what everything mentions relates nothing.
+# An entity that more memories mention than this leads to no others.
 _CROWD = 100
 _FURTHER = 0.5
 
 DIRECT, LINKED, MOST = 0.1, 0.1, 0.2
-"""How far a hit rises at most towards 1: for naming what the question names, for what it shares with the first hits."""
+"""How far a hit rises at most towards 1: for an entity that the query names, and for one shared with the first hits."""
 _FIRST = 3
 
 ReadRows = Callable[[Scope, Sequence[str]], Mapping[str, ItemRow]]
 
 
 def _weight(mentions: int) -> float:
-    """What it says that two memories mention the same: 1 for what only they do, less for what many do."""
+    """The weight of an entity that two memories share: 1 if only they mention it, less if many do."""
     return 1 / (1 + math.log(max(mentions - 1, 1)))
 
 
-class GraphReading:
+class GraphQueries:
     """Questions to the graph of one database.
 
     Args:
         client: The graph.
-        store: Gives the name of the database of the memories.
-        read_rows: Reads items of a scope by their ids. What it does not find is not there, whatever the graph says.
+        store: Gives the name by which the graph knows the database of the memories.
+        read_rows: Reads items of a scope by their ids. Items that it does not find are left out of every answer.
     """
 
     def __init__(self, client: GraphClient, store: Callable[[], str], read_rows: ReadRows) -> None:
@@ -50,14 +50,14 @@ class GraphReading:
         self._read_rows = read_rows
 
     def related(self, scope: Scope, about: str, *, limit: int) -> list[Related]:
-        """See ``Engine.related_items``."""
+        """The items that the graph links to an item or to the name of an entity, the closest first."""
         space = space_of(self._store(), scope)
         item = self._read_rows(scope, [about]).get(about)
         entities = self._entities_of(scope, item) if item is not None else self._named(space, about)
         if not entities:
             return []
         rows = self._client.read(
-            _asked(cypher.RELATED, scope),
+            _limited_to_agent(cypher.RELATED, scope),
             seconds=_RELATED_SECONDS,
             entities=entities,
             space=space,
@@ -66,22 +66,22 @@ class GraphReading:
             crowd=_CROWD,
             rows=_ROWS,
         )
-        held = self._read_rows(scope, sorted({row[name] for row in rows for name in ("item", "via") if row[name]}))
-        # The graph may be a moment behind: what an item said before counts no more.
-        current = [row for row in rows if _is_now(held, row["item"], row["hash"])]
-        current = [row for row in current if row["via"] is None or _is_now(held, row["via"], row["via_hash"])]
-        found = _scored([row for row in current if row["item"] != about])
-        best = sorted(found, key=lambda each: (-found[each][0], held[each].seq))[:limit]
-        return [_related(held[each], *found[each]) for each in best]
+        stored = self._read_rows(scope, sorted({row[name] for row in rows for name in ("item", "via") if row[name]}))
+        # The graph may be a moment behind: rows of an item's former text do not count.
+        current = [row for row in rows if _is_current(stored, row["item"], row["hash"])]
+        current = [row for row in current if row["via"] is None or _is_current(stored, row["via"], row["via_hash"])]
+        scored = _scored([row for row in current if row["item"] != about])
+        best = sorted(scored, key=lambda each: (-scored[each][0], stored[each].seq))[:limit]
+        return [_related(stored[each], *scored[each]) for each in best]
 
     def _entities_of(self, scope: Scope, item: ItemRow) -> list[str]:
         rows = self._client.read(
-            _asked(cypher.MENTIONED, scope), seconds=_RELATED_SECONDS, **self._mentioned_by(scope, [item.id])
+            _limited_to_agent(cypher.MENTIONED, scope), seconds=_RELATED_SECONDS, **self._mentioned_by(scope, [item.id])
         )
         return sorted({row["entity"] for row in rows if row["hash"] == item.hash})
 
     def _named(self, space: str, name: str) -> list[str]:
-        """The entities of this name, or whose names hold all its words."""
+        """The entities with this name, or with all its words in their names."""
         key = key_of(name)
         if not key:
             return []
@@ -91,21 +91,20 @@ class GraphReading:
         return [row["entity"] for row in rows]
 
     def _mentioned_by(self, scope: Scope, items: Sequence[str]) -> dict[str, JSON]:
-        """The parameters of the question what items of a scope mention."""
+        """The parameters of `cypher.MENTIONED` for items of a scope."""
         store = self._store()
         ids = [memory_id(store, item) for item in items]
         return {"ids": ids, "space": space_of(store, scope), "agent": _agent(scope)}
 
     def raise_hits(self, scope: Scope, query: str, hits: Sequence[Hit]) -> list[Hit]:
-        """The hits with scores that know of the graph, best first (see `raised`).
+        """The hits with their scores raised, best first (see `raise_scores`).
 
         Raises:
             BackendUnavailableError: The graph does not answer soon enough for a search.
         """
         mentioned_by = self._mentioned_by(scope, [hit.id for hit in hits])
-        return raised(
-            query, hits, self._client.glance(_asked(cypher.MENTIONED, scope), seconds=_BOOST_SECONDS, **mentioned_by)
-        )
+        query_text = _limited_to_agent(cypher.MENTIONED, scope)
+        return raise_scores(query, hits, self._client.glance(query_text, seconds=_BOOST_SECONDS, **mentioned_by))
 
     def count(self, scope: Scope) -> int:
         """How many nodes there are of the scope's user (or of an agent's own memory)."""
@@ -114,17 +113,17 @@ class GraphReading:
         return int(rows[0]["nodes"])
 
 
-def _asked(query: str, scope: Scope) -> str:
+def _limited_to_agent(query: str, scope: Scope) -> str:
     return query if _agent(scope) is None else cypher.for_agent(query)
 
 
 def _agent(scope: Scope) -> str | None:
-    """Whose part of a user's memories a scope sees; of all others the space is the scope."""
+    """The agent to whose part of a user's memories a scope is limited; in all other scopes the space is the limit."""
     return scope.agent_id if scope.user_id is not None else None
 
 
-def _is_now(held: Mapping[str, ItemRow], item: str, text_hash: str) -> bool:
-    return item in held and held[item].hash == text_hash
+def _is_current(stored: Mapping[str, ItemRow], item: str, text_hash: str) -> bool:
+    return item in stored and stored[item].hash == text_hash
 
 
 def _scored(rows: Sequence[Row]) -> dict[str, tuple[float, tuple[str, ...], tuple[str, ...]]]:
@@ -155,31 +154,31 @@ def _related(row: ItemRow, score: float, entities: tuple[str, ...], path: tuple[
 
 
 def _rarity(mentions: int) -> float:
-    """As `_weight`, falling faster: words that many memories share have had their part in the score already.
+    """As `_weight`, but falling faster: words that many memories share count in the score already.
 
-    On LoCoMo the slower one lost evidence among the first ten, and this one does not.
+    On LoCoMo `_weight` lost evidence among the first ten hits, and this one does not.
     """
     return 1 / max(mentions - 1, 1)
 
 
-def raised(query: str, hits: Sequence[Hit], rows: Sequence[Row]) -> list[Hit]:
+def raise_scores(query: str, hits: Sequence[Hit], rows: Sequence[Row]) -> list[Hit]:
     """Hits with their scores raised, best first; no hit falls, and none is added.
 
-    A hit rises by a part of what it lacks to 1: `DIRECT` times the weight of the rarest entity that it mentions and the
-    question names, and `LINKED` times that of the rarest which it shares with one of the first hits, times the score
-    of that hit; `MOST` altogether.
+    A hit rises by a part of its distance to 1. The part is the sum of `DIRECT` times the weight of the rarest entity
+    that both the hit and the query name, and `LINKED` times the weight of the rarest entity that it shares with one of
+    the first hits, times the score of that hit; at most `MOST`.
 
     Args:
-        query: The question.
+        query: The query.
         hits: Best first.
-        rows: What they mention: ``item``, ``entity``, ``key``, ``mentions``.
+        rows: The entities that they mention: ``item``, ``entity``, ``key``, ``mentions``.
     """
-    asked = " ".join(words_of(query))
+    words = " ".join(words_of(query))
     mentioned: dict[str, dict[str, float]] = {}
     named: set[str] = set()
     for row in rows:
         mentioned.setdefault(row["item"], {})[row["entity"]] = _rarity(row["mentions"])
-        if is_in(row["key"], asked):
+        if is_in(row["key"], words):
             named.add(row["entity"])
     first = [(hit, mentioned.get(hit.id, {})) for hit in hits[:_FIRST]]
 

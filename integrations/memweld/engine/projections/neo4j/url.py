@@ -1,4 +1,4 @@
-"""What a graph's URL says: where the server is, who logs in, which database, and how entities are found."""
+"""The URL of a graph: where the server is, who logs in, which database, and how entities are found."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from ....errors import ConfigurationError
 
-__all__ = ["Address", "Finder", "address_of"]
+__all__ = ["Finder", "GraphAddress", "parse_graph_url"]
 
 Finder: TypeAlias = Literal["auto", "rule"]
-"""How entities are found: as well as can be, or by the rule alone."""
+"""How entities are found: by mem0 or the LLM where there is one, or by the rule alone."""
 
 _SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 _FINDERS = ("auto", "rule")
@@ -23,7 +23,7 @@ _ROUTING = ("policy", "region")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class GraphAddress:
     """Where a graph is.
 
     Attributes:
@@ -41,7 +41,7 @@ class Address:
     where: str = "Neo4j"
 
 
-def address_of(url: str, *, user: str | None = None, password: str | None = None) -> Address:
+def parse_graph_url(url: str, *, user: str | None = None, password: str | None = None) -> GraphAddress:
     """Read a URL such as ``neo4j://ana:secret@host:7687?database=memories&entities=rule``.
 
     Args:
@@ -50,14 +50,14 @@ def address_of(url: str, *, user: str | None = None, password: str | None = None
         password: Likewise.
 
     Raises:
-        ConfigurationError: It is no such URL. What it holds is not repeated, lest the password be.
+        ConfigurationError: It is no such URL. The error repeats nothing of it, because it may hold a password.
     """
     parts = urlsplit(url)
     try:
         host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None
-    # An @ behind the host is one of a password whose special characters cut the URL short: nothing of it is repeated.
+    # An @ behind the host belongs to a password with special characters that cut the URL short.
     behind = f"{parts.path}?{parts.query}#{parts.fragment}"
     if parts.scheme not in _SCHEMES or not host or "@" in behind or parts.fragment:
         raise ConfigurationError(
@@ -67,7 +67,7 @@ def address_of(url: str, *, user: str | None = None, password: str | None = None
     if parts.path.strip("/"):
         raise ConfigurationError("The graph's URL has a path: a database is named by ?database=….")
     options = parse_qsl(parts.query, keep_blank_values=True)
-    _check([name for name, _ in options], (*_OURS, *(_ROUTING if parts.scheme.startswith("neo4j") else ())))
+    _validate_options([name for name, _ in options], (*_OURS, *(_ROUTING if parts.scheme.startswith("neo4j") else ())))
     ours = {name: value for name, value in options if name in _OURS}
     finder = ours.get("entities", "auto")
     if finder not in _FINDERS:
@@ -81,7 +81,7 @@ def address_of(url: str, *, user: str | None = None, password: str | None = None
             "The graph's login needs a user and a password: both in the URL, or MEMWELD_GRAPH_USER and "
             "MEMWELD_GRAPH_PASSWORD."
         )
-    return Address(
+    return GraphAddress(
         uri=urlunsplit((parts.scheme, netloc, "", rest, "")),
         auth=None if named is None or secret is None else (named, secret),
         database=ours.get("database") or None,
@@ -90,7 +90,7 @@ def address_of(url: str, *, user: str | None = None, password: str | None = None
     )
 
 
-def _check(names: Sequence[str], known: Sequence[str]) -> None:
+def _validate_options(names: Sequence[str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             close = difflib.get_close_matches(name, known, 1)
