@@ -10,14 +10,11 @@ from typing import Literal, TypeAlias
 
 from ..errors import (
     AccessDeniedError,
-    BackendUnavailableError,
     ConfigurationError,
-    InvalidInputError,
-    MemweldError,
     invalid,
 )
 
-__all__ = ["TOLERATED", "FailurePolicy", "OnError", "tolerate", "validate_on_error"]
+__all__ = ["FailurePolicy", "OnError", "validate_on_error"]
 
 OnError: TypeAlias = Literal["warn", "raise"]
 """What a failing memory does to a run of an agent: it is logged and the run goes on without memory, or it ends."""
@@ -78,14 +75,3 @@ class FailurePolicy:
             yield
         except Exception:
             self.logger.warning("memweld: %s could not be kept in a failing run", what, exc_info=True)
-
-
-# Superseded by `FailurePolicy.guard`; goes with its last caller.
-TOLERATED = (BackendUnavailableError, InvalidInputError)
-
-
-def tolerate(error: MemweldError, what: str, on_error: OnError, logger: logging.Logger) -> None:
-    """Log a failure of the store that need not end a run; raise it if so asked."""
-    if on_error == "raise" or not isinstance(error, TOLERATED):
-        raise error
-    logger.warning("%s: %s", what, error)

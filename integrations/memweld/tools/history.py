@@ -62,6 +62,14 @@ def _line(message: ChatMessage) -> str:
     return f"{speaker}: {' '.join(filter(None, said))}"
 
 
+# Without ids of the caller's own, calling again appends again.
+@tool(
+    "history",
+    "Append messages to a conversation's transcript, word for word, to be read again in order with get_messages. "
+    "It is a record, not knowledge: for facts to be found by meaning use add_memory.",
+    destructive=True,
+    idempotent=False,
+)
 def _add_messages(memory: Memory, arguments: AddMessages) -> Answer:
     given = [message.model_dump(exclude_none=True) for message in arguments.messages]
     added = memory.history(arguments.session_id).append(given)
@@ -69,6 +77,11 @@ def _add_messages(memory: Memory, arguments: AddMessages) -> Answer:
     return Answer(text, {"session_id": arguments.session_id, "messages": [_message_data(each) for each in added]})
 
 
+@tool(
+    "history",
+    "Read the latest messages of a conversation, oldest first, to continue it where it stopped.",
+    read_only=True,
+)
 def _get_messages(memory: Memory, arguments: GetMessages) -> Answer:
     messages = memory.history(arguments.session_id).messages(limit=arguments.limit)
     head = f"Found {len(messages)} messages in session {arguments.session_id} for {memory.scope}"
@@ -76,35 +89,15 @@ def _get_messages(memory: Memory, arguments: GetMessages) -> Answer:
     return Answer(text, {"session_id": arguments.session_id, "messages": [_message_data(each) for each in messages]})
 
 
+@tool(
+    "history",
+    "Delete the whole transcript of a conversation. Memories made from it stay. It cannot be undone.",
+    destructive=True,
+)
 def _clear_messages(memory: Memory, arguments: OneSession) -> Answer:
     count = memory.history(arguments.session_id).clear()
     text = f"Deleted {count} messages of session {arguments.session_id} for {memory.scope}"
     return Answer(text, {"session_id": arguments.session_id, "deleted": count})
 
 
-HISTORY_TOOLS = (
-    tool(
-        _add_messages,
-        AddMessages,
-        "history",
-        "Append messages to a conversation's transcript, word for word, to be read again in order with get_messages. "
-        "It is a record, not knowledge: for facts to be found by meaning use add_memory.",
-        destructive=True,
-        # Without ids of the caller's own, calling again appends again.
-        idempotent=False,
-    ),
-    tool(
-        _get_messages,
-        GetMessages,
-        "history",
-        "Read the latest messages of a conversation, oldest first, to continue it where it stopped.",
-        read_only=True,
-    ),
-    tool(
-        _clear_messages,
-        OneSession,
-        "history",
-        "Delete the whole transcript of a conversation. Memories made from it stay. It cannot be undone.",
-        destructive=True,
-    ),
-)
+HISTORY_TOOLS = (_add_messages, _get_messages, _clear_messages)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field, JsonValue
+from collections.abc import Mapping
+from typing import Annotated, Any, cast
+
+from pydantic import BeforeValidator, Field, JsonValue
 
 from ..memory.memory import Memory
 from ..models import MemoryItem
@@ -16,10 +19,27 @@ LISTED = 1_000
 _LATER = "; the graph store follows when it can be reached again"
 
 
+def _message_list(value: object) -> object:
+    """Messages as models pass them: a bare text, one message, texts in a list, messages without a role."""
+    if isinstance(value, (str, Mapping)):
+        return [_message_fields(cast("object", value))]
+    if isinstance(value, list):
+        return [_message_fields(message) for message in cast("list[object]", value)]
+    return value
+
+
+def _message_fields(message: object) -> object:
+    if isinstance(message, str):
+        return {"role": "user", "content": message}
+    return {"role": "user", **cast("Mapping[str, Any]", message)} if isinstance(message, Mapping) else message
+
+
 class AddMemory(Arguments):
     """Arguments of ``add_memory``."""
 
-    messages: list[Message] = Field(min_length=1, description="What was said, oldest first.")
+    messages: Annotated[list[Message], BeforeValidator(_message_list)] = Field(
+        min_length=1, description="What was said, oldest first."
+    )
     metadata: dict[str, JsonValue] | None = Field(default=None, description="Data to keep with the memories.")
 
 
@@ -50,6 +70,11 @@ def _found(count: int, whose: str = "") -> str:
     return f"Found {count} memories{whose}{':' if count else ''}"
 
 
+@tool(
+    "memory",
+    "Remember facts about the user for later conversations: who they are, what they like, own, plan or "
+    "decided. Pass the messages that say so. A fact that is known already is not stored twice.",
+)
 def _add_memory(memory: Memory, arguments: AddMemory) -> Answer:
     messages = [message.model_dump(exclude_none=True) for message in arguments.messages]
     items = memory.add(messages, metadata=arguments.metadata)
@@ -57,12 +82,19 @@ def _add_memory(memory: Memory, arguments: AddMemory) -> Answer:
     return Answer(text, {"memories": [item_data(item) for item in items]})
 
 
+@tool(
+    "memory",
+    "Look up what is remembered about the user, by meaning and by words. Use it before you answer anything "
+    "that may depend on earlier conversations. Returns the memories that fit best, with ID and score.",
+    read_only=True,
+)
 def _search_memories(memory: Memory, arguments: SearchMemories) -> Answer:
     hits = memory.search(arguments.query, limit=arguments.limit)
     lines = (f"ID: {hit.id} - {hit.text} (score: {hit.score:.2f})" for hit in hits)
     return Answer(_found(len(hits)) + numbered(lines), {"memories": [item_data(hit) for hit in hits]})
 
 
+@tool("memory", "Read one memory by its ID.", read_only=True)
 def _get_memory(memory: Memory, arguments: OneMemory) -> Answer:
     item = memory.get(arguments.memory_id)
     owner = f"User: {item.user_id}" if item.user_id is not None else f"Agent: {item.agent_id}"
@@ -70,7 +102,12 @@ def _get_memory(memory: Memory, arguments: OneMemory) -> Answer:
     return Answer(text, {"memory": item_data(item)})
 
 
-def _get_all_memories(memory: Memory, _arguments: NoArguments) -> Answer:
+@tool(
+    "memory",
+    "List everything that is remembered, oldest first. It can be long: prefer search_memories for a question.",
+    read_only=True,
+)
+def _get_all_memories(memory: Memory, arguments: NoArguments) -> Answer:
     items: list[MemoryItem] = []
     while page := memory.all(limit=LISTED, after=items[-1].id if items else None):
         items += page
@@ -81,11 +118,21 @@ def _get_all_memories(memory: Memory, _arguments: NoArguments) -> Answer:
     return Answer(text, {"memories": [item_data(item) for item in items]})
 
 
+@tool(
+    "memory",
+    "Correct a memory that is no longer true: replaces its text. Find its ID with search_memories.",
+    destructive=True,
+)
 def _update_memory(memory: Memory, arguments: UpdateMemory) -> Answer:
     item = memory.update(arguments.memory_id, arguments.data)
     return Answer(f"Memory {item.id} updated successfully", {"memory": item_data(item)})
 
 
+@tool(
+    "memory",
+    "Forget one memory by its ID, when the user asks to or it is wrong. It cannot be undone.",
+    destructive=True,
+)
 def _delete_memory(memory: Memory, arguments: OneMemory) -> Answer:
     memory.delete(arguments.memory_id)
     text = f"Memory {arguments.memory_id} deleted successfully from {_stores(memory)}"
@@ -101,55 +148,19 @@ def _stores(memory: Memory) -> str:
     return f"the vector store{_LATER}"
 
 
-def _delete_all_memories(memory: Memory, _arguments: NoArguments) -> Answer:
+@tool("memory", "Forget every memory. Only when the user plainly asks for it. It cannot be undone.", destructive=True)
+def _delete_all_memories(memory: Memory, arguments: NoArguments) -> Answer:
     count = memory.clear()
     later = "" if memory.settle_graph() else _LATER
     return Answer(f"Deleted {count} memories for {memory.scope}{later}", {"deleted": count})
 
 
 MEMORY_TOOLS = (
-    tool(
-        _add_memory,
-        AddMemory,
-        "memory",
-        "Remember facts about the user for later conversations: who they are, what they like, own, plan or "
-        "decided. Pass the messages that say so. A fact that is known already is not stored twice.",
-    ),
-    tool(
-        _search_memories,
-        SearchMemories,
-        "memory",
-        "Look up what is remembered about the user, by meaning and by words. Use it before you answer anything "
-        "that may depend on earlier conversations. Returns the memories that fit best, with ID and score.",
-        read_only=True,
-    ),
-    tool(_get_memory, OneMemory, "memory", "Read one memory by its ID.", read_only=True),
-    tool(
-        _get_all_memories,
-        NoArguments,
-        "memory",
-        "List everything that is remembered, oldest first. It can be long: prefer search_memories for a question.",
-        read_only=True,
-    ),
-    tool(
-        _update_memory,
-        UpdateMemory,
-        "memory",
-        "Correct a memory that is no longer true: replaces its text. Find its ID with search_memories.",
-        destructive=True,
-    ),
-    tool(
-        _delete_memory,
-        OneMemory,
-        "memory",
-        "Forget one memory by its ID, when the user asks to or it is wrong. It cannot be undone.",
-        destructive=True,
-    ),
-    tool(
-        _delete_all_memories,
-        NoArguments,
-        "memory",
-        "Forget every memory. Only when the user plainly asks for it. It cannot be undone.",
-        destructive=True,
-    ),
+    _add_memory,
+    _search_memories,
+    _get_memory,
+    _get_all_memories,
+    _update_memory,
+    _delete_memory,
+    _delete_all_memories,
 )

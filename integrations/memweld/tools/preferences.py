@@ -24,6 +24,7 @@ class SetPreference(Arguments):
     value: AnyValue = Field(description="What is preferred: text, number, true or false, or a list of texts.")
 
 
+@tool("preferences", "Read the user's preferences, all of them or one by its key.", read_only=True)
 def _get_preferences(memory: Memory, arguments: GetPreferences) -> Answer:
     if arguments.key is None:
         preferences = memory.preferences.all()
@@ -38,25 +39,11 @@ def _get_preferences(memory: Memory, arguments: GetPreferences) -> Answer:
     return Answer(f"Preferences of {memory.scope}:{lines}", {"preferences": preferences})
 
 
+@tool("preferences", "Store a preference of the user under a short key, replacing what the key held.", destructive=True)
 def _set_preference(memory: Memory, arguments: SetPreference) -> Answer:
     memory.preferences.set(arguments.key, arguments.value)
     text = f"Preference {arguments.key} set to {shown(arguments.value)} for {memory.scope}"
     return Answer(text, {"preferences": {arguments.key: arguments.value}})
 
 
-PREFERENCES_TOOLS = (
-    tool(
-        _get_preferences,
-        GetPreferences,
-        "preferences",
-        "Read the user's preferences, all of them or one by its key.",
-        read_only=True,
-    ),
-    tool(
-        _set_preference,
-        SetPreference,
-        "preferences",
-        "Store a preference of the user under a short key, replacing what the key held.",
-        destructive=True,
-    ),
-)
+PREFERENCES_TOOLS = (_get_preferences, _set_preference)

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, WithJsonSchema
+from pydantic.fields import FieldInfo
 
 from ..errors import InvalidInputError
 from ..memory.memory import Memory
 from ..models import JSON
 
-__all__ = ["Answer", "AnyValue", "Arguments", "MemoryTool", "Message", "Toolset", "arguments_error", "tool"]
+__all__ = [
+    "Answer",
+    "AnyValue",
+    "Arguments",
+    "MemoryTool",
+    "Message",
+    "Toolset",
+    "arguments_error",
+    "tool",
+]
 
 Toolset: TypeAlias = Literal["memory", "preferences", "tasks", "state", "history"]
 
@@ -23,9 +35,6 @@ class Answer:
 
     text: str
     data: dict[str, JSON]
-
-
-A = TypeVar("A", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +84,7 @@ class MemoryTool:
         fields = self.arguments.model_fields
         # Models write null for an argument that they leave out.
         given = {
-            name: value
+            name: _read_json(value) if name in fields and not _takes_text(fields[name]) else value
             for name, value in arguments.items()
             if value is not None or name not in fields or fields[name].is_required()
         }
@@ -83,6 +92,19 @@ class MemoryTool:
             return self.arguments.model_validate(given)
         except ValidationError as error:
             raise arguments_error(self.name, error) from error
+
+
+def _takes_text(field: FieldInfo) -> bool:
+    annotation: Any = field.annotation
+    return annotation is JsonValue or str in (annotation, *get_args(annotation))
+
+
+def _read_json(value: object) -> object:
+    """A list or object that a model wrote as JSON text; any other value as it is."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(value)
+    return value
 
 
 def arguments_error(tool: str, error: ValidationError) -> InvalidInputError:
@@ -126,34 +148,34 @@ class Message(Arguments):
 
 
 def tool(
-    run: Callable[[Memory, A], Answer],
-    arguments: type[A],
     toolset: Toolset,
     description: str,
     *,
     read_only: bool = False,
     destructive: bool = False,
     idempotent: bool = True,
-) -> MemoryTool:
-    """Make a tool of a function, whose name is the tool's.
+) -> Callable[[Callable[[Memory, Any], Answer]], MemoryTool]:
+    """Make a tool of a function of a memory and ``arguments``, a model; its name, with an underscore, is the tool's.
 
     Args:
-        run: The function, named as the tool with an underscore before it.
-        arguments: The model of its arguments.
         toolset: The set by which it is chosen.
         description: When a model should use it, and what comes back.
         read_only: It changes nothing.
         destructive: What it removes or replaces cannot be had back.
-        idempotent: Calling it again changes nothing more. Most are: an equal text is stored once, what has a key is
+        idempotent: Calling it again changes nothing more. Most are: an equal text is stored once, a key's value is
             replaced, and deleting twice deletes once.
     """
-    return MemoryTool(
-        name=run.__name__.removeprefix("_"),
-        description=description,
-        arguments=arguments,
-        toolset=toolset,
-        read_only=read_only,
-        destructive=destructive,
-        idempotent=idempotent,
-        run=cast("Callable[[Memory, Any], Answer]", run),
-    )
+
+    def make(run: Callable[[Memory, Any], Answer]) -> MemoryTool:
+        return MemoryTool(
+            name=run.__name__.removeprefix("_"),
+            description=description,
+            arguments=get_type_hints(run)["arguments"],
+            toolset=toolset,
+            read_only=read_only,
+            destructive=destructive,
+            idempotent=idempotent,
+            run=run,
+        )
+
+    return make

@@ -29,12 +29,23 @@ class SetState(StateKey):
     value: AnyValue = Field(description="What to keep: text, number, true or false, or a list of texts.")
 
 
+@tool(
+    "state",
+    "Keep a value under a key, exactly as given, replacing what the key held: intermediate results, drafts, the "
+    "step that a task has reached. It is found again by its key only; for facts about the user use add_memory.",
+    destructive=True,
+)
 def _set_state(memory: Memory, arguments: SetState) -> Answer:
     memory.state(arguments.namespace).set(arguments.key, arguments.value)
     text = f"Key {arguments.key} set in namespace {arguments.namespace} for {memory.scope}"
     return Answer(text, {"namespace": arguments.namespace, "key": arguments.key})
 
 
+@tool(
+    "state",
+    "Read the value under a key as set_state kept it, also in an earlier conversation. Says so if there is none.",
+    read_only=True,
+)
 def _get_state(memory: Memory, arguments: StateKey) -> Answer:
     place = f"namespace {arguments.namespace} for {memory.scope}"
     data = {"namespace": arguments.namespace, "key": arguments.key}
@@ -46,6 +57,11 @@ def _get_state(memory: Memory, arguments: StateKey) -> Answer:
     return Answer(f"Key {arguments.key} in {place}: {shown(value)}", {**data, "found": True, "value": value})
 
 
+@tool(
+    "state",
+    "Remove one key and its value from a namespace, when it is done with. It cannot be undone.",
+    destructive=True,
+)
 def _delete_state(memory: Memory, arguments: StateKey) -> Answer:
     deleted = memory.state(arguments.namespace).delete(arguments.key)
     place = f"namespace {arguments.namespace} for {memory.scope}"
@@ -53,40 +69,15 @@ def _delete_state(memory: Memory, arguments: StateKey) -> Answer:
     return Answer(text, {"namespace": arguments.namespace, "key": arguments.key, "deleted": deleted})
 
 
+@tool(
+    "state",
+    "List the keys of a namespace, to see what is kept there before you read or continue something.",
+    read_only=True,
+)
 def _list_state_keys(memory: Memory, arguments: StateKeys) -> Answer:
     keys = memory.state(arguments.namespace).list_keys()
     head = f"Found {len(keys)} keys in namespace {arguments.namespace} for {memory.scope}{':' if keys else ''}"
     return Answer(head + numbered(keys), {"namespace": arguments.namespace, "keys": list(keys)})
 
 
-STATE_TOOLS = (
-    tool(
-        _set_state,
-        SetState,
-        "state",
-        "Keep a value under a key, exactly as given, replacing what the key held: intermediate results, drafts, the "
-        "step that a task has reached. It is found again by its key only; for facts about the user use add_memory.",
-        destructive=True,
-    ),
-    tool(
-        _get_state,
-        StateKey,
-        "state",
-        "Read the value under a key as set_state kept it, also in an earlier conversation. Says so if there is none.",
-        read_only=True,
-    ),
-    tool(
-        _delete_state,
-        StateKey,
-        "state",
-        "Remove one key and its value from a namespace, when it is done with. It cannot be undone.",
-        destructive=True,
-    ),
-    tool(
-        _list_state_keys,
-        StateKeys,
-        "state",
-        "List the keys of a namespace, to see what is kept there before you read or continue something.",
-        read_only=True,
-    ),
-)
+STATE_TOOLS = (_set_state, _get_state, _delete_state, _list_state_keys)

@@ -38,6 +38,7 @@ def _outcome_data(outcome: TaskOutcome) -> dict[str, JSON]:
     }
 
 
+@tool("tasks", "Before a task: read what came of it, and of similar tasks, the last time.", read_only=True)
 def _get_task_context(memory: Memory, arguments: GetTaskContext) -> Answer:
     outcomes = memory.tasks.context(arguments.task_id, limit=arguments.limit)
     verdict = {True: "succeeded", False: "failed", None: "no verdict"}
@@ -49,24 +50,10 @@ def _get_task_context(memory: Memory, arguments: GetTaskContext) -> Answer:
     return Answer(head + numbered(lines), {"outcomes": [_outcome_data(outcome) for outcome in outcomes]})
 
 
+@tool("tasks", "After a task: record what came of it, so that the next attempt can learn from it.", destructive=True)
 def _record_task_outcome(memory: Memory, arguments: RecordTaskOutcome) -> Answer:
     outcome = memory.tasks.record(arguments.task_id, outcome=arguments.outcome, success=arguments.success)
     return Answer(f"Outcome of task {outcome.task_id} recorded for {memory.scope}", {"outcome": _outcome_data(outcome)})
 
 
-TASKS_TOOLS = (
-    tool(
-        _get_task_context,
-        GetTaskContext,
-        "tasks",
-        "Before a task: read what came of it, and of similar tasks, the last time.",
-        read_only=True,
-    ),
-    tool(
-        _record_task_outcome,
-        RecordTaskOutcome,
-        "tasks",
-        "After a task: record what came of it, so that the next attempt can learn from it.",
-        destructive=True,
-    ),
-)
+TASKS_TOOLS = (_get_task_context, _record_task_outcome)

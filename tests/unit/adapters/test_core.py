@@ -217,3 +217,26 @@ async def test_a_foreign_error_reaches_no_model_in_its_own_words(ana: Memory) ->
         assert outcome.marked == "Error: Internal error in search_memories: ZeroDivisionError"
     assert "No user is known" in run_tool(tool, no_user, {"query": "bees"}).text
     assert "No user is known" in (await run_tool_async(tool, no_user, {"query": "bees"})).text
+
+
+@pytest.mark.parametrize(
+    ("messages", "texts"),
+    [
+        ("I keep bees", ["I keep bees"]),
+        (["I like tea", "I like jam"], ["I like tea", "I like jam"]),
+        ({"content": "I live in Faro"}, ["I live in Faro"]),
+        ([{"content": "I live in Faro"}], ["I live in Faro"]),
+        ('[{"role": "user", "content": "I live in Faro"}]', ["I live in Faro"]),
+        ("[sic] I keep bees", ["[sic] I keep bees"]),
+    ],
+)
+def test_messages_as_models_pass_them(ana: Memory, messages: Any, texts: list[str]) -> None:
+    assert not run_tool(TOOLS["add_memory"], lambda: ana, {"messages": messages, "metadata": '{"a": 1}'}).is_error
+    assert [(item.text, item.metadata) for item in ana.all()] == [(text, {"a": 1}) for text in texts]
+
+
+def test_json_in_a_text_stays_text(ana: Memory) -> None:
+    arguments = {"namespace": "n", "key": "k", "value": '{"a": 1}'}
+    assert not run_tool(TOOLS["set_state"], lambda: ana, arguments).is_error
+    assert ana.state("n")["k"] == '{"a": 1}'
+    assert not run_tool(TOOLS["search_memories"], lambda: ana, {"query": "[1]"}).is_error
