@@ -316,6 +316,7 @@ def run(code: str, url: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_the_end_of_the_program_waits_too(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'memory.db'}"
     assert run(EXIT, url) == "0", "nothing was there when the last line ran"
@@ -332,6 +333,7 @@ def test_the_end_of_the_program_does_not_wait_for_an_llm_that_hangs(tmp_path: Pa
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.slow
 def test_a_fork_waits_for_no_answer_of_the_parents(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", FORK_LLM, f"sqlite:///{tmp_path / 'memory.db'}"],
@@ -344,6 +346,7 @@ def test_a_fork_waits_for_no_answer_of_the_parents(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.slow
 def test_a_fork_begins_with_an_empty_queue(tmp_path: Path) -> None:
     said = run(FORK, f"sqlite:///{tmp_path / 'memory.db'}")
     assert said == "[['Said in the parent'], ['Said in the child']]"

@@ -421,6 +421,7 @@ def growth(*arguments: str) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says so in /proc")
+@pytest.mark.slow
 def test_twenty_thousand_items_pass_through_little_memory(tmp_path: Path) -> None:
     many = write_many(tmp_path / "many.db", 20_000)
     paged = growth(many, f"sqlite:///{tmp_path / 'paged.db'}", "paged")
@@ -433,6 +434,7 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments), catch_exceptions=False)
 
 
+@pytest.mark.slow
 def test_killed_and_run_again(tmp_path: Path) -> None:
     count = 4_000
     many, target = write_many(tmp_path / "many.db", count), f"sqlite:///{tmp_path / 'new.db'}"

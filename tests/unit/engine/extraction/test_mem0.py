@@ -54,6 +54,7 @@ assert item.extraction == "extracted", item
 """
 
 
+@pytest.mark.slow
 def test_mem0_calls_nobody_and_writes_nothing_at_home(tmp_path: Path) -> None:
     code = f"""{EXTRACTING}
 print(len(ana.search("tea")))
@@ -64,6 +65,7 @@ print(telemetry.MEM0_TELEMETRY)
     assert list(tmp_path.rglob("*mem0*")) == []
 
 
+@pytest.mark.slow
 def test_mem0_imported_first_is_silenced_too() -> None:
     code = f"""
 import mem0
@@ -75,6 +77,7 @@ print(before, telemetry.MEM0_TELEMETRY, main.MEM0_TELEMETRY)
     assert fresh(code, MEM0_DIR="/tmp").split() == ["True", "False", "False"]
 
 
+@pytest.mark.slow
 def test_mem0_imported_first_is_left_alone_until_it_is_needed() -> None:
     code = """
         import mem0, memweld
@@ -86,6 +89,7 @@ def test_mem0_imported_first_is_left_alone_until_it_is_needed() -> None:
     assert fresh(code, MEM0_DIR="/tmp").split() == ["1", "True"]
 
 
+@pytest.mark.slow
 def test_telemetry_that_is_asked_for_stays_on() -> None:
     code = """
         from memweld.engine.extraction.mem0.side_effects import load_mem0
@@ -97,6 +101,7 @@ def test_telemetry_that_is_asked_for_stays_on() -> None:
     assert fresh(code, MEM0_DIR="/tmp").split() == ["False", "False"]
 
 
+@pytest.mark.slow
 def test_threads_that_need_mem0_first_get_it_once_and_change_no_warnings() -> None:
     code = """
         import sys, threading, warnings
@@ -122,6 +127,7 @@ def test_threads_that_need_mem0_first_get_it_once_and_change_no_warnings() -> No
     assert fresh(code).split("\n") == ["8 1 []", "[]"]
 
 
+@pytest.mark.slow
 def test_spacy_without_its_model_downloads_nothing(tmp_path: Path) -> None:
     package = tmp_path / "spacy"
     package.mkdir()
@@ -186,6 +192,7 @@ def test_logging_of_the_program_is_left_alone() -> None:
     assert fresh(code) == "[] True"
 
 
+@pytest.mark.slow
 def test_backends_that_are_closed_leave_nothing_on_mem0s_logger() -> None:
     code = """
         import logging, memweld
@@ -456,6 +463,7 @@ def test_mem0_logs_no_text(connect: Callable[..., memweld.Backend], caplog: pyte
     assert "471" not in caplog.text
 
 
+@pytest.mark.slow
 def test_a_full_disk_in_the_middle_of_extracted_facts_leaves_none_of_them(tmp_path: Path) -> None:
     code = """
         import resource, signal, sys, memweld

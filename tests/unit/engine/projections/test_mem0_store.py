@@ -380,6 +380,7 @@ def test_a_store_that_never_answered_is_an_error_before_anything_is_written(tmp_
         assert ana.state("n")["k"] == 1
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_between_the_file_and_the_store(tmp_path: Path, connect: Callable[..., Backend]) -> None:
     """What was committed is delivered by whoever comes next."""
     code = """
@@ -455,6 +456,7 @@ def test_two_backends_share_a_store(connect: Callable[..., Backend]) -> None:
 
 
 @pytest.mark.parametrize("provider", ["qdrant", "chroma"])
+@pytest.mark.slow
 def test_another_process_is_told_who_has_the_store(
     tmp_path: Path, connect: Callable[..., Backend], provider: str
 ) -> None:
