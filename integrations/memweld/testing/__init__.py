@@ -1,7 +1,7 @@
-"""What adapters, engines and applications are tested with: conformance suites, scripted models, a hash embedder.
+"""Tools for testing adapters, engines and applications: conformance suites, scripted models, a hash embedder.
 
-Nothing here needs a key, a server or a download, and nothing here is used by memweld outside of tests and the demo.
-The suites need pytest; the rest does not, so each name is loaded when it is first used.
+They need no key, no server and no download. memweld itself uses them only in tests and in the demo. Only the suites
+need pytest, so each name is loaded at its first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A memory whose store fails, for tests of what an agent does then."""
+"""A memory with a failing store, to test how an agent reacts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["BrokenMemory"]
 
 
 class BrokenMemory(Memory):
-    """A memory like another one, of which some methods fail.
+    """A copy of a memory in which some methods fail.
 
     Args:
-        memory: The memory that answers all else.
-        methods: Which of ``search``, ``capture``, ``history`` and ``get`` raise `BackendUnavailableError`; with
-            ``wrong`` all four raise a ``ZeroDivisionError`` instead, a mistake in a program.
+        memory: The memory that answers everything else.
+        methods: Those of ``search``, ``capture``, ``history`` and ``get`` that raise `BackendUnavailableError`. With
+            ``wrong`` all four raise a ``ZeroDivisionError`` instead, like a bug.
     """
 
     def __init__(self, memory: Memory, *methods: str) -> None:
@@ -32,11 +32,11 @@ class BrokenMemory(Memory):
         return self._or_fail("capture", *args, **options)
 
     def history(self, session_id: str) -> Any:
-        """Hand out a session, or fail."""
+        """Return a session's history, or fail."""
         return self._or_fail("history", session_id)
 
     def get(self, memory_id: str) -> Any:
-        """Look up, or fail."""
+        """Get an item, or fail."""
         return self._or_fail("get", memory_id)
 
     def _or_fail(self, method: str, *args: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""An embedder for tests: words hashed into a small vector. No model, no download, the same on every machine."""
+"""An embedder for tests: it hashes words into a small vector. It needs no model and no download."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WORD = re.compile(r"\w+")
 
 
 class HashEmbedder:
-    """Texts that share words are near each other; nothing else means anything.
+    """Places texts that share words near each other. It knows no meaning, and answers the same on every machine.
 
     It has the methods of LangChain's ``Embeddings``, so ``connect(embedder=HashEmbedder())`` takes it.
 

@@ -1,4 +1,4 @@
-"""An LLM for extraction that says what it is told to say, in the shape of a LangChain chat model."""
+"""A scripted LLM for extraction, with the interface of a LangChain chat model."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["ScriptedExtractor", "facts"]
 
 
 def facts(*texts: str) -> str:
-    """The answer of an LLM that extracted these facts, as mem0 asks for it."""
+    """An LLM's answer with these facts, in the form that mem0 asks for."""
     return json.dumps({"memory": [{"id": str(number), "text": text} for number, text in enumerate(texts)]})
 
 
 class ScriptedExtractor:
-    """Answers each ``invoke`` with the next of its answers; the last one again and again.
+    """Answers each ``invoke`` with its next answer, and repeats the last one.
 
     Args:
         answers: Strings or any other objects to return, exceptions to raise, functions of the messages to call.
@@ -36,7 +36,7 @@ class ScriptedExtractor:
         self.prompts: list[list[tuple[str, str]]] = []
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled, it starts anew: for a backend in another process."""
+        """A pickled copy starts at its first answer, for a backend in another process."""
         return type(self), (self._given,), {"_delay": self._delay}
 
     def invoke(self, messages: list[tuple[str, str]]) -> Any:

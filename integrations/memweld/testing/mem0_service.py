@@ -1,7 +1,7 @@
 """A local imitation of mem0's hosted service: the endpoints that ``mem0.MemoryClient`` 2.2 calls, in RAM.
 
-Written after the client's source, not after the service, of which it shows nothing: what the real one answers, how soon
-it finds what it was given and what it keeps is not tested by it.
+It follows the client's source, not the service. So it tests neither the real service's answers, nor how soon it finds
+new memories, nor what it keeps.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _WORD = re.compile(r"\w+")
 
 @dataclass
 class Mem0Service:
-    """What the service knows, and how it behaves.
+    """The state of the imitated service.
 
     Attributes:
-        key: The API key that it takes.
-        memories: By the service's ids.
-        arriving: Accepted, but not found by anything before `settle`.
-        slow: Whether what is added arrives only with `settle`.
-        down: Whether every request is answered with 503.
+        key: The accepted API key.
+        memories: The memories by the service's ids.
+        arriving: Accepted memories that no request finds before `settle`.
+        slow: Whether added memories wait for `settle`.
+        down: Whether the service answers every request with 503.
         requests: Method and path of each request.
     """
 
@@ -44,7 +44,7 @@ class Mem0Service:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def settle(self) -> None:
-        """Take up what was accepted."""
+        """Make the accepted memories findable."""
         with self.lock:
             self.memories |= self.arriving
             self.arriving = {}

@@ -1,4 +1,4 @@
-"""The core of the scripted models: answers in order, a record of the calls, a clear error at the script's end."""
+"""The core of all scripted models: it answers in order, records the calls, and fails clearly at the script's end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Call(Protocol):
 
     @property
     def text(self) -> str:
-        """All text that the call showed to the model."""
+        """All text in the call."""
         ...
 
 
@@ -28,8 +28,8 @@ class Script(Generic[C, R]):
     """The answers of one scripted model and a record of its calls. Thread-safe; copies of a model share it.
 
     Args:
-        responses: What to answer, one after the other; or a function from a call to the answer.
-        last_message: Gives the last message of a call, for the error at the script's end.
+        responses: The answers in order; or a function from a call to its answer.
+        last_message: Returns the last message of a call, for the error at the script's end.
 
     Attributes:
         responses: The answers of a finite script; None for a function.
@@ -55,7 +55,7 @@ class Script(Generic[C, R]):
             return list(self._calls)
 
     def answer(self, call: C) -> R:
-        """Record the call and answer it; an answer that is an exception is raised.
+        """Record the call and answer it. An exception among the answers is raised.
 
         Raises:
             RuntimeError: The script is at its end.
@@ -76,21 +76,21 @@ class Script(Generic[C, R]):
 
 
 class ScriptedModel(Generic[C]):
-    """What each scripted model shows to a test. The model itself sets ``_script``."""
+    """The part of each scripted model that tests read. The model sets ``_script``."""
 
     _script: Any
 
     @property
     def calls(self) -> list[C]:
-        """What each call showed to the model, oldest first."""
+        """The calls of the model, oldest first."""
         return self._script.calls
 
     @property
     def seen(self) -> str:
-        """All text that the model was given, in one string."""
+        """All text that the model has received, in one string."""
         return "\n".join(call.text for call in self.calls)
 
 
 def split_words(text: str) -> list[str]:
-    """The pieces in which a scripted model streams a text: each word with the space behind it."""
+    """The pieces of a streamed text: each word with the space after it."""
     return re.findall(r"\S*\s*", text)[:-1]

@@ -1,4 +1,4 @@
-"""An ASGI application behind a real HTTP server on this machine, for a test."""
+"""Serves an ASGI application over real HTTP on this machine, for tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["free_port", "serving"]
 
 
 def free_port() -> int:
-    """A port of the loopback interface on which nobody listens at this moment."""
+    """A loopback port that is free at this moment."""
     with socket.create_server(("127.0.0.1", 0)) as found:
         return int(found.getsockname()[1])
 
@@ -26,15 +26,15 @@ def serving(app: Any, *, port: int = 0, seconds: float = 15, **settings: Any) ->
 
     Args:
         app: An ASGI application.
-        port: Where; 0 for any free port.
-        seconds: How long it may take to begin, and to end.
-        settings: More of uvicorn's settings.
+        port: The port; 0 for any free one.
+        seconds: The time-out for the start, and for the end.
+        settings: More uvicorn settings.
 
     Yields:
-        ``http://127.0.0.1:<port>``, which answers already.
+        ``http://127.0.0.1:<port>``, once it answers.
 
     Raises:
-        TimeoutError: It did not begin, or did not end.
+        TimeoutError: The application did not start or end in time.
     """
     settings = {"log_config": None, "ws": "none", "timeout_graceful_shutdown": 1, **settings}
     with socket.create_server(("127.0.0.1", port)) as listening:
