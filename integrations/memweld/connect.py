@@ -10,6 +10,7 @@ from .errors import ConfigurationError, missing_extra
 from .memory.backend import Backend
 
 if TYPE_CHECKING:
+    from .engine.sqlite.pool import Durability
     from .settings import Settings
 
 __all__ = ["connect"]
@@ -74,15 +75,19 @@ def connect(
     chosen = durability or settings.durability or "normal"
     if chosen not in ("normal", "full"):
         raise ConfigurationError(f"durability={chosen!r} is not known: it is normal or full.")
-    engine = _make_embedded(url, settings, mem0, {"llm": llm, "embedder": embedder, "durability": chosen})
+    engine = _make_embedded(url, settings, mem0, {"llm": llm, "embedder": embedder}, durability=chosen)
     return Backend(_with_graph(engine, graph, settings, llm), url=url)
 
 
-def _make_embedded(url: str, settings: Settings, mem0: Any, options: Mapping[str, Any]) -> Any:
+def _make_embedded(
+    url: str, settings: Settings, mem0: Any, options: Mapping[str, Any], *, durability: Durability
+) -> Any:
     """The engine on a file, with its vectors in it or in a store of mem0's."""
-    from .engine.sqlite.transactions import path_of
+    from .engine.sqlite.transactions import SqliteDatabase
+    from .engine.sqlite.url import path_of
 
-    if mem0 is None and path_of(url) is not None:
+    path = path_of(url)
+    if mem0 is None and path is not None:
         # A database in RAM is for trying something, and not what the environment is about.
         mem0 = settings.mem0
     defaults: dict[str, Any] = {"llm": settings.llm, "embedder": settings.embedder, "cache_mb": settings.cache_mb}
@@ -92,13 +97,14 @@ def _make_embedded(url: str, settings: Settings, mem0: Any, options: Mapping[str
     for name, value in options.items():
         if value is not None:
             defaults[name] = value
+    database = SqliteDatabase(path, durability=durability)
     if mem0 is None:
         from .engine.sql_engine import SqlEngine
 
-        return SqlEngine(url, llm_timeout=settings.llm_timeout, **defaults)
+        return SqlEngine(database, llm_timeout=settings.llm_timeout, **defaults)
     from .engine.projections.mem0_store.engine import Mem0Engine
 
-    return Mem0Engine(url, mem0=mem0, llm_timeout=settings.llm_timeout, **defaults)
+    return Mem0Engine(database, mem0=mem0, llm_timeout=settings.llm_timeout, **defaults)
 
 
 def _with_graph(engine: Any, graph: str | None, settings: Settings, llm: Any) -> Engine:
@@ -124,13 +130,16 @@ def _connect_postgres(
             reason = ", which keeps the vectors itself (pgvector)" if name == "mem0" else ""
             raise ConfigurationError(f"{name}= does not go with Postgres{reason}; leave it out.")
     try:
-        from .engine.postgres import PostgresEngine
+        from .engine.postgres.transactions import PostgresDatabase
+        from .engine.postgres.url import address_of
     except ModuleNotFoundError as error:
         if error.name not in ("psycopg", "psycopg_pool"):
             raise
         raise missing_extra("postgres", error.name) from error
-    engine = PostgresEngine(
-        url,
+    from .engine.sql_engine import SqlEngine
+
+    engine = SqlEngine(
+        PostgresDatabase(address_of(url)),
         llm=llm if llm is not None else settings.llm,
         llm_timeout=settings.llm_timeout,
         cache_mb=settings.cache_mb,

@@ -97,7 +97,7 @@ def measure_ranking(backend: Any, questions: Sequence[tuple[str, str, Any]]) -> 
     store = backend._engine.facts._store
     scans: dict[str, list[float]] = {"numpy matmul": [], "numpy scan": [], "vector part": [], "ranking": []}
     for user, query, vector in questions:
-        with backend._engine.database.reading() as connection:
+        with backend._engine.database.reading_all() as connection:
             place = connection.execute("SELECT root FROM owners WHERE user_id = ?", (user,)).fetchone()[0]
             snapshot = store._indexes.read(connection, place)
         bare = np.array(snapshot.vectors)

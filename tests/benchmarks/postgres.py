@@ -41,7 +41,7 @@ from rich.table import Table
 
 import memweld
 from memweld import Backend, Memory
-from memweld.engine.postgres.dialect import adapt
+from memweld.engine.postgres.connection import adapt
 from memweld.engine.search.tokenizer import pack_terms
 
 DIMENSIONS = 256

@@ -140,12 +140,12 @@ def parts_timed(backend: Any, took: dict[str, list[float]]) -> Iterator[None]:
 
         return mock.patch.object(owner, name, timing)
 
-    connections = backend._engine.database._connections
+    connections = backend._engine.database._pool
     embedder = backend._engine.facts._embedding._embedder
     with (
         watched(embedder, "embed_texts", "the embedder: tokens and their mean"),
         watched(store, "pack_terms", "terms: words and their stems"),
-        mock.patch.object(connections, "_writer", TimedConnection(connections.writer(), took)),
+        mock.patch.object(connections, "_writer", TimedConnection(connections._open_writer(), took)),
     ):
         yield
 

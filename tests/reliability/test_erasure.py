@@ -106,17 +106,10 @@ def secret(backend: memweld.Backend) -> memweld.Memory:
     return ana
 
 
-@contextlib.contextmanager
-def bound(backend: memweld.Backend) -> Iterator[Any]:
-    """The database; where its transactions are bound to users, to this one."""
-    database = backend._engine._database  # type: ignore[attr-defined]
-    with getattr(database, "acting_for", contextlib.nullcontext)(backend.user(USER).scope):
-        yield database
-
-
 def _entity(backend: memweld.Backend, text: str) -> None:
     """As mem0 stores one where spaCy is installed."""
-    with bound(backend) as database, database.writing() as connection:
+    database, scope = backend._engine._database, backend.user(USER).scope  # type: ignore[attr-defined]
+    with database.writing(scope) as connection:
         owner = connection.execute("SELECT id FROM owners WHERE user_id = ? AND agent_id = ''", (USER,)).fetchone()[0]
         row = ("e", owner, json.dumps({"data": text}), struct.pack(f"<{DIMENSIONS}f", *vector_of(text)))
         connection.execute("INSERT INTO entities (id, owner, payload, vector) VALUES (?, ?, ?, ?)", row)
@@ -149,7 +142,8 @@ def traces(held: bytes) -> list[str]:
 
 def fingerprints(backend: memweld.Backend) -> list[bytes]:
     """Of each of the user's items the vector, the hash of the text and the id, as they stand in files."""
-    with bound(backend) as database, database.reading() as connection:
+    database, scope = backend._engine._database, backend.user(USER).scope  # type: ignore[attr-defined]
+    with database.reading(scope) as connection:
         rows = connection.execute(
             "SELECT vector, hash, items.id FROM items JOIN owners ON owners.id = owner WHERE user_id = ?", (USER,)
         ).fetchall()
@@ -365,11 +359,11 @@ def watched(backend: memweld.Backend, statements: int, act: Callable[[], object]
 
     database = backend._engine._database  # type: ignore[attr-defined]
     if isinstance(database, SqliteDatabase):
-        database._connections.writer().set_trace_callback(count)
+        database._pool._open_writer().set_trace_callback(count)
         yield seen
-        database._connections.writer().set_trace_callback(None)
+        database._pool._open_writer().set_trace_callback(None)
         return
-    from memweld.engine.postgres.dialect import PostgresConnection
+    from memweld.engine.postgres.connection import PostgresConnection
 
     plain = PostgresConnection.execute
 

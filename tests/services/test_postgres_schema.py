@@ -16,8 +16,7 @@ import memweld
 from memweld import BackendUnavailableError, ConfigurationError, connect
 from memweld.cli import app
 from memweld.engine.postgres import schema
-from memweld.engine.postgres.rls_proof import proof
-from memweld.engine.postgres.rls_setup import TABLES
+from memweld.engine.postgres.rls import TABLES, proof
 from memweld.engine.postgres.schema import REVISIONS, alembic_config
 from memweld.scope import Scope
 from memweld.testing import HashEmbedder
@@ -280,7 +279,7 @@ def test_a_signed_binding_cannot_be_made_by_raw_sql(url: str, secured: str) -> N
     with connect(f"{secured}&binding_key={key}", embedder=HashEmbedder()) as backend:
         assert [hit.text for hit in backend.user("ana").search("secret", kinds="item")] == ["a secret"] * 2
         database = backend._engine._database  # type: ignore[attr-defined]
-        with database.acting_for(Scope(user_id="ana")), database.reading() as connection:
+        with database.reading(Scope(user_id="ana")) as connection:
             # SQL of somebody else, in the middle of a transaction for ana.
             assert connection.execute("SELECT count(*) FROM items").fetchone() == (6,)
             connection.execute("SELECT set_config('memweld.user_id', 'bob', true)")

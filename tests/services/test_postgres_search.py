@@ -12,7 +12,6 @@ import pytest
 from servers import PostgresServer
 
 from memweld import Backend, connect
-from memweld.engine.postgres.engine import PostgresEngine
 
 pytestmark = pytest.mark.services
 
@@ -173,8 +172,6 @@ def test_what_is_half_indexed_is_found(postgres: PostgresServer) -> None:
         memory = backend.user("ana")
         for number in range(30):
             memory.add(f"{WORDS[number]} {number}")
-        engine = backend._engine
-        assert isinstance(engine, PostgresEngine)
         for word in ("tea", "doctor", "violin"):
             assert memory.search(word)[0].text.startswith(word)
 

@@ -19,9 +19,8 @@ from typer.testing import CliRunner
 import memweld
 from memweld import Backend, ConfigurationError
 from memweld.cli import app
-from memweld.engine.postgres.dialect import _positional
-from memweld.engine.postgres.schema import migrate
-from memweld.engine.postgres.url import address_of
+from memweld.engine.postgres.connection import PostgresConnection
+from memweld.engine.postgres.transactions import PostgresDatabase
 from memweld.scope import Scope
 from memweld.testing import HashEmbedder
 from memweld.transfer import copy
@@ -282,33 +281,6 @@ def test_expired_values_of_those_who_never_come_back(place: Place) -> None:
     assert run(place.superuser, "SELECT count(*) FROM memweld.items") == [(0,)]
 
 
-def test_a_secured_database_of_an_older_revision(bare: Place) -> None:
-    """From then on the role may sweep and the owner sees all, without another `migrate --role`; what is there stays."""
-    migrate(address_of(bare.owner), to="0004")
-    tables = "meta owners items entities state sessions messages outbox outbox_lease".split()
-    for table in tables:
-        run(bare.owner, *(f"ALTER TABLE memweld.{table} {how} ROW LEVEL SECURITY" for how in ("ENABLE", "FORCE")))
-    run(
-        bare.owner,
-        "GRANT USAGE ON SCHEMA memweld TO member",
-        "GRANT SELECT ON memweld.alembic_version TO member",
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON memweld.owners, memweld.state, memweld.items TO member",
-    )
-    run(
-        bare.superuser,
-        "INSERT INTO memweld.owners (user_id, agent_id, root) VALUES ('ana', '', 1)",
-        "INSERT INTO memweld.state (owner, namespace, key, value, version, created_at, updated_at, expires_at) SELECT "
-        "1, 'n', key, '1', 1, '2026-01-01T00:00:00+00:00', '2026-01-01T00:00:00+00:00', ends "
-        "FROM (VALUES ('ended', 1), ('stays', NULL)) AS v (key, ends)",
-    )
-    migrated(bare.owner)
-    with connect(bare.unkeyed) as backend:
-        assert backend.admin.purge_expired() == 1
-        assert backend.user("ana").state("n").list_keys() == ["stays"]
-    with connect(bare.owner) as backend:
-        assert len(backend.admin.list_scopes(after=None, limit=9)) == 1
-
-
 # what is made by whom
 
 
@@ -396,10 +368,10 @@ def test_texts_under_long_namespaces_and_keys(place: Place) -> None:
         connection.execute("SET LOCAL search_path = memweld, pg_temp")
         connection.execute("SET LOCAL enable_seqscan = off")
         for condition, values, index in (
-            ("owner = ? AND key >= ? AND key < ?", (1, '["n",', '["n-'), "items_by_beginning"),
+            (f"owner = ? AND {PostgresDatabase.dialect.key_between}", (1, '["n",', '["n-'), "items_by_beginning"),
             ("owner = ? AND kind = ? AND key = ?", (1, "preference", "theme"), "items_by_key"),
         ):
-            plan = connection.execute(_positional(f"EXPLAIN SELECT seq FROM items WHERE {condition}"), values)
+            plan = PostgresConnection(connection).execute(f"EXPLAIN SELECT seq FROM items WHERE {condition}", values)
             text = "\n".join(row[0] for row in plan)
             assert index in text, text
         connection.rollback()
@@ -413,11 +385,12 @@ def test_a_value_is_found_by_the_index(place: Place) -> None:
             state[f"key {number}"] = number
         run(place.superuser, "ANALYZE memweld.state")
         database = backend._engine._database  # type: ignore[attr-defined]
-        with database.acting_for(Scope("ana")), database.reading() as connection:
+        with database.reading(Scope("ana")) as connection:
             connection.execute("SET LOCAL enable_seqscan = off")
             for extra, place_of in ((" AND key = ?", ("n", "key 7")), (" ORDER BY key LIMIT 5", ("n",))):
                 plan = connection.execute(
-                    f"EXPLAIN SELECT value FROM state WHERE owner = 1 AND namespace = ?{extra}", place_of
+                    f"EXPLAIN SELECT value FROM state WHERE owner = 1 AND {database.dialect.in_namespace}{extra}",
+                    place_of,
                 )
                 text = "\n".join(row[0] for row in plan)
                 assert "state_once" in text, text
@@ -442,12 +415,11 @@ def test_users_do_not_wait_for_each_other(place: Place) -> None:
             backend.user(f"user-{number}").state("n").get("k")
             # A turn as a write takes it, without the trips to the server.
             database = backend._engine._database  # type: ignore[attr-defined]
-            with database.acting_for(Scope(f"user-{number}")):
-                turn = database._turn()
-                assert turn.lock.acquire(timeout=1), f"user-{number} waits for another"
-                turn.lock.release()
+            turn = database._lock_of((f"user-{number}", ""))
+            assert turn.lock.acquire(timeout=1), f"user-{number} waits for another"
+            turn.lock.release()
         del turn
-        assert len(database._turns) == 1, "nobody is remembered who does not write"
+        assert len(database._locks) == 1, "nobody is remembered who does not write"
         backend.user("another").state("n")["k"] = 1
         assert time.monotonic() - started < 25
         other.rollback()
@@ -461,7 +433,7 @@ def test_a_write_does_not_wait_for_what_has_expired_of_others(place: Place) -> N
     with connect(place.member) as backend, psycopg.connect(place.owner) as other:
         backend.user("held").state("n").set("ends", 1, ttl=0.01)
         other.execute("SELECT pg_advisory_xact_lock(%s)", (lock_number("memweld", "held", ""),))
-        backend._engine._swept = float("-inf")  # type: ignore[attr-defined]
+        backend._engine.values.purging._purged = float("-inf")  # type: ignore[attr-defined]
         started = time.monotonic()
         backend.user("ana").state("n")["k"] = 1
         assert time.monotonic() - started < 15

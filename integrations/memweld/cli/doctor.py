@@ -82,7 +82,7 @@ def _tried(label: str, attempt: Callable[[], str]) -> Finding:
 
 
 def _path(url: str) -> Path | None:
-    from ..engine.sqlite.transactions import path_of
+    from ..engine.sqlite.url import path_of
 
     found = path_of(url) if url.lower().startswith("sqlite://") else None
     return None if found is None else Path(found)

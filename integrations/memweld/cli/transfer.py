@@ -94,7 +94,7 @@ def copy_command(
 
 def _must_be_there(url: str) -> None:
     """A file that is not there would be made, and copied with success."""
-    from ..engine.sqlite.transactions import path_of
+    from ..engine.sqlite.url import path_of
     from ..errors import InvalidInputError
 
     path = path_of(url) if url.lower().startswith("sqlite://") else None

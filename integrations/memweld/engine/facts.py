@@ -19,7 +19,7 @@ from ..validation import QUERY_CHARACTERS, dump_json, utc_now
 from .embedder_factory import load_embedder
 from .extraction.llm import ExtractionFailedError, GuardedLLM, load_llm
 from .extraction.mem0.side_effects import finds_entities
-from .lazy_lock import Loading
+from .fork import RenewedLock
 from .operations import AddItems, ItemDraft, PutKeyed, Search, UpdateItem
 from .protocol import Progress
 from .search.embedder_check import EmbedderCheck
@@ -82,7 +82,7 @@ class Facts:
         self._store = self._make_store(mirror, 1_000_000 * cache_mb)
         self._llm = llm, llm_timeout
         self._made: Mem0Memory | None = None
-        self._loading = Loading()
+        self._loading = RenewedLock()
 
     def _make_store(self, mirror: Mem0Configuration | None, cache_bytes: int) -> ItemStore:
         parts = (self._database, self._claim, self._embedding)
@@ -155,7 +155,7 @@ class Facts:
         """Make sure, in the transaction that writes, that the scope was not erased since the epoch was asked for."""
         if epoch is None:
             return
-        with self._database.reading() as connection:
+        with self._database.reading(scope) as connection:
             owner = owners.find(connection, scope)
         if owner is None or owner.id != epoch:
             raise _ErasedError
@@ -165,7 +165,7 @@ class Facts:
         kind, key, text = operation.kind, operation.key, operation.text
         template = RowTemplate(kind=kind, key=key, metadata=dump_json(operation.metadata))
         self._ready_to_change()
-        with self._embedding.prepared([text]), self._database.writing():
+        with self._embedding.prepared([text]), self._database.writing(scope):
             before = self._items.by_key(scope, kind, key)
             if before is None:
                 self._store_drafts(scope, [ItemDraft(text=text)], template, utc_now())
@@ -178,7 +178,7 @@ class Facts:
 
     def _add_verbatim(self, scope: Scope, operation: AddItems, template: RowTemplate) -> list[MemoryItem]:
         drafts = operation.drafts
-        with self._embedding.prepared([draft.text for draft in drafts]), self._database.writing():
+        with self._embedding.prepared([draft.text for draft in drafts]), self._database.writing(scope):
             self._check_epoch(scope, operation.epoch)
             rows = self._store_drafts(scope, drafts, template, operation.created_at or utc_now())
             stored = [
@@ -237,7 +237,7 @@ class Facts:
         """Replace the text of a free fact (see `UpdateItem`)."""
         memory_id, text = operation.memory_id, operation.text
         self._ready_to_change()
-        with self._embedding.prepared([text]), self._database.writing():
+        with self._embedding.prepared([text]), self._database.writing(scope):
             row = self._items.get(scope, memory_id)
             if row is None:
                 raise MemoryNotFoundError(memory_id)
@@ -273,7 +273,7 @@ class Facts:
         )
         if row.text != held.text:
             # A process with spaCy may have linked it; and mem0 2.2 unlinks nothing before it has linked something.
-            with self._database.writing() as connection:
+            with self._database.writing(row.scope) as connection:
                 unlink(connection, row.scope, row.id)
         if finds_entities():
             self._mem0.change(row)

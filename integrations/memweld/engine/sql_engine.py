@@ -1,4 +1,4 @@
-"""The engine over SQL tables: one SQLite file, or a subclass's server, holds items, state and history."""
+"""The engine over the tables of a SQL database, which holds items, state and history."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..models import EraseReceipt, MemoryItem, ValueWrite
 from ..scope import Scope
 from ..validation import utc_now
 from . import operations as ops
-from .lazy_lock import Loading
+from .fork import RenewedLock
 from .operations import ItemDraft, Operation, PutValue
-from .protocol import EngineAdmin, Progress
+from .protocol import EngineAdmin, HealthCheck, Migration, Progress
 from .sql import owners
 from .sql.database import Database
 from .sql.erase import erase
@@ -22,13 +22,12 @@ from .sql.export import export_page, list_scopes
 from .sql.items import Items
 from .sql.mem0_entities import unlink, unlink_all
 from .sql.outbox import Outbox
-from .sql.page_cursors import PageEnds
+from .sql.page_cursors import PageCursors
 from .sql.restore import Packed, restore
-from .sql.sessions import Chat
-from .sql.state import Keep, Values
-from .sql.state_queries import Catalogue
-from .sqlite.pool import Durability
-from .sqlite.transactions import SqliteDatabase, path_of
+from .sql.sessions import SessionStore
+from .sql.state import Keep, StateStore
+from .sql.state_queries import StateQueries
+from .sql.ttl import purge, purge_all
 
 if TYPE_CHECKING:
     from .facts import Facts
@@ -54,39 +53,37 @@ def _handles(kind: type[Kind]) -> Callable[[Callable[[SqlEngine, Scope, Kind], A
 
 
 class SqlEngine:
-    """Memory in one SQLite file. Opens the file and loads the embedder when each is first needed.
+    """Memory in one SQL database. Opens it and loads the embedder when each is first needed.
 
     Args:
-        url: ``sqlite://…`` (see ``sqlite.transactions.path_of``).
+        database: The tables: SQLite's or Postgres'.
         llm: What extracts facts, as `memweld.connect` takes it.
         llm_timeout: Seconds to wait for its answer.
         embedder: What makes vectors, as `memweld.connect` takes it.
-        durability: What an acknowledged write survives, as `memweld.connect` takes it.
         cache_mb: How much RAM the vectors and words of the users that searched last may take, in millions of bytes.
 
     Attributes:
         database: The tables.
         items: Memory items by scope, id and key.
         values: State, for writers.
-        catalogue: State, for readers.
-        chat: The messages of all sessions.
+        state_queries: State, for readers.
+        sessions: The messages of all sessions.
     """
 
     def __init__(
         self,
-        url: str,
+        database: Database,
         *,
         llm: Any,
         llm_timeout: float,
         embedder: Any,
-        durability: Durability = "normal",
         cache_mb: int = 512,
     ) -> None:
-        self._database = self._open(url, durability)
-        self.values = Values(self._database)
-        self.catalogue = Catalogue(self._database)
-        self.chat = Chat(self._database)
-        self.items = Items(self._database)
+        self._database = database
+        self.values = StateStore(database)
+        self.state_queries = StateQueries(database)
+        self.sessions = SessionStore(database)
+        self.items = Items(database)
         self._options: dict[str, Any] = {
             "llm": llm,
             "llm_timeout": llm_timeout,
@@ -94,12 +91,8 @@ class SqlEngine:
             "cache_mb": cache_mb,
         }
         self._loaded: Facts | None = None
-        self._ends = PageEnds()
-        self._database.after_fork.append(self._ends.begin)
-        self._loading = Loading()
-
-    def _open(self, url: str, durability: Durability) -> Any:
-        return SqliteDatabase(path_of(url), durability=durability)
+        self._cursors = PageCursors()
+        self._loading = RenewedLock()
 
     def run(self, scope: Scope, operation: Operation[T]) -> T:
         """Do one operation for the scope."""
@@ -113,7 +106,7 @@ class SqlEngine:
     @property
     def in_ram(self) -> bool:
         """Whether all of it ends with this object."""
-        return getattr(self._database, "path", "") is None
+        return self._database.in_ram
 
     @property
     def database(self) -> Database:
@@ -158,16 +151,16 @@ class SqlEngine:
 
     def _epoch(self, scope: Scope) -> int:
         """The number of the scope's row. It is never used again: an erasure removes the row."""
-        with self._database.reading() as connection:
+        with self._database.reading(scope) as connection:
             owner = owners.find(connection, scope)
         if owner is None:
-            with self._database.writing() as connection:
-                owner = owners.claim(connection, scope)
+            with self._database.writing(scope) as connection:
+                owner = owners.get_or_create(connection, scope)
         return owner.id
 
     def _earlier(self, scope: Scope, session_id: str, drafts: Sequence[ItemDraft]) -> list[dict[str, str]]:
         """The session before this turn; the turn's own messages may stand in the history already."""
-        messages = self.chat.read(scope, session_id, limit=_EARLIER + len(drafts))
+        messages = self.sessions.read(scope, session_id, limit=_EARLIER + len(drafts))
         texts = ((message.role, message.text.strip()) for message in messages if message.role in ("user", "assistant"))
         spoken = [(role, text) for role, text in texts if text]
         turn = [(draft.role, draft.text) for draft in drafts]
@@ -195,13 +188,13 @@ class SqlEngine:
             scope, limit=operation.limit, after=after, kinds=operation.kinds, filters=operation.filters
         )
         if rows:
-            self._ends.note(scope, rows[-1].id, rows[-1].seq)
+            self._cursors.add(scope, rows[-1].id, rows[-1].seq)
         return [row.item() for row in rows]
 
     def _place(self, scope: Scope, memory_id: str) -> int:
         row = self.items.get(scope, memory_id)
         # The caller, or another one, may delete items between two pages.
-        place = self._ends.find(scope, memory_id) if row is None else row.seq
+        place = self._cursors.find(scope, memory_id) if row is None else row.seq
         if place is None:
             raise MemoryNotFoundError(memory_id)
         return place
@@ -210,8 +203,8 @@ class SqlEngine:
 
     @_handles(ops.DeleteItem)
     def _delete_item(self, scope: Scope, operation: ops.DeleteItem) -> None:
-        with self._database.writing() as connection:
-            self.values.sweep(scope)
+        with self._database.writing(scope) as connection:
+            purge(self._database, scope)
             if not self.items.remove(scope, operation.memory_id):
                 raise MemoryNotFoundError(operation.memory_id)
             self.values.delete_record(connection, operation.memory_id)
@@ -219,8 +212,8 @@ class SqlEngine:
 
     @_handles(ops.ClearItems)
     def _clear_items(self, scope: Scope, _operation: ops.ClearItems) -> int:
-        with self._database.writing() as connection:
-            self.values.sweep(scope)
+        with self._database.writing(scope) as connection:
+            purge(self._database, scope)
             self.values.delete_records(connection, scope)
             unlink_all(connection, scope)
             return self.items.clear(scope)
@@ -268,17 +261,17 @@ class SqlEngine:
     def erase(self, scope: Scope) -> EraseReceipt:
         """Remove all that the scope contains, and overwrite where it stood."""
         graph = Outbox(self._database).state_after(scope)
-        removed, overwritten = erase(self._database, scope)
-        self._ends.forget(scope)
+        erased = erase(self._database, scope)
+        self._cursors.forget(scope)
         if self._loaded is not None:
-            self._loaded.forget(removed.root)
+            self._loaded.forget(erased.root)
         return EraseReceipt(
             user_id=scope.user_id,
             agent_id=scope.agent_id,
-            counts=removed.counts,
+            counts=erased.counts,
             erased_at=utc_now(),
-            overwritten=overwritten,
-            graph=graph(removed.counts["items"]),
+            overwritten=erased.overwritten,
+            graph=graph(erased.counts["items"]),
         )
 
 
@@ -296,26 +289,26 @@ _handles(ops.GetValue)(lambda engine, scope, op: engine.values.get(scope, op.nam
 _handles(ops.DeleteValue)(
     lambda engine, scope, op: engine.values.delete(scope, op.namespace, op.key, if_version=op.if_version)
 )
-_handles(ops.PurgeExpired)(lambda engine, scope, _: engine.values.sweep(scope))
-_handles(ops.ListKeys)(lambda engine, scope, op: engine.catalogue.keys(scope, op.namespace))
-_handles(ops.ListNamespaces)(lambda engine, scope, op: engine.catalogue.namespaces(scope, op.under))
-_handles(ops.ReadValues)(lambda engine, scope, op: engine.catalogue.read(scope, op.places, refresh=op.refresh))
+_handles(ops.PurgeExpired)(lambda engine, scope, _: purge(engine.database, scope))
+_handles(ops.ListKeys)(lambda engine, scope, op: engine.state_queries.keys(scope, op.namespace))
+_handles(ops.ListNamespaces)(lambda engine, scope, op: engine.state_queries.namespaces(scope, op.under))
+_handles(ops.ReadValues)(lambda engine, scope, op: engine.state_queries.read(scope, op.places, refresh=op.refresh))
 _handles(ops.ScanValues)(
-    lambda engine, scope, op: engine.catalogue.scan(
+    lambda engine, scope, op: engine.state_queries.scan(
         scope, op.namespace, prefix=op.prefix, after=op.after, limit=op.limit
     )
 )
 _handles(ops.FindValues)(
-    lambda engine, scope, op: engine.catalogue.find(
+    lambda engine, scope, op: engine.state_queries.find(
         scope, under=op.under, where=op.where, offset=op.offset, limit=op.limit, refresh=op.refresh
     )
 )
-_handles(ops.AppendMessages)(lambda engine, scope, op: engine.chat.append(scope, op.session_id, op.messages))
+_handles(ops.AppendMessages)(lambda engine, scope, op: engine.sessions.append(scope, op.session_id, op.messages))
 _handles(ops.ReadMessages)(
-    lambda engine, scope, op: engine.chat.read(scope, op.session_id, limit=op.limit, before=op.before)
+    lambda engine, scope, op: engine.sessions.read(scope, op.session_id, limit=op.limit, before=op.before)
 )
-_handles(ops.ClearMessages)(lambda engine, scope, op: engine.chat.clear(scope, op.session_id))
-_handles(ops.ListSessions)(lambda engine, scope, _: engine.chat.sessions(scope))
+_handles(ops.ClearMessages)(lambda engine, scope, op: engine.sessions.clear(scope, op.session_id))
+_handles(ops.ListSessions)(lambda engine, scope, _: engine.sessions.sessions(scope))
 _handles(ops.Export)(lambda engine, scope, op: export_page(engine.database, scope, after=op.after, limit=op.limit))
 
 
@@ -324,15 +317,20 @@ class SqlAdmin(EngineAdmin):
 
     def __init__(self, engine: SqlEngine) -> None:
         self._engine = engine
-        self._database: Any = engine.database
+        self._database = engine.database
 
     def list_scopes(self, *, after: Scope | None, limit: int) -> list[Scope]:
-        """The scopes for which something was stored."""
+        """The scopes for which something was stored.
+
+        Raises:
+            ConfigurationError: Row-level security is in force, and shows one user at a time.
+        """
+        self._database.validate_sees_all("the list of users")
         return list_scopes(self._database, after=after, limit=limit)
 
     def purge_expired(self) -> int:
         """Delete the expired state values of all users."""
-        return self._engine.values.sweep(None)
+        return purge_all(self._database)
 
     def reindex(self, progress: Progress | None = None) -> int:
         """Embed all memories again with this embedder; how many, 0 if they are of it already."""
@@ -340,7 +338,7 @@ class SqlAdmin(EngineAdmin):
 
     def graph_backlog(self) -> int | None:
         """How many changes wait for a graph; None where there never was one, or where this role may not see it."""
-        if getattr(self._database, "is_secured", False):
+        if self._database.is_secured:
             return None
         outbox = Outbox(self._database)
         waiting = outbox.pending().count
@@ -352,9 +350,17 @@ class SqlAdmin(EngineAdmin):
         Raises:
             ConfigurationError: The role of the URL may not do this.
         """
-        if getattr(self._database, "is_secured", False):
+        if self._database.is_secured:
             raise ConfigurationError(
                 f"{self._database.where}: row-level security is in force for this role. Detach the graph with one that "
                 "sees all users (a superuser, or BYPASSRLS)."
             )
         return Outbox(self._database).detach()
+
+    def migrate(self, *, role: str | None = None, signed: bool = False) -> Migration | None:
+        """Bring the tables of a server to what this memweld works with; None where there is nothing to do."""
+        return self._database.migrate(role=role, signed=signed)
+
+    def health(self) -> list[HealthCheck]:
+        """What there is to say about a database server. Changes nothing."""
+        return self._database.health()

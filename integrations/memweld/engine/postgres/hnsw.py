@@ -1,8 +1,8 @@
 """Users with very many memories: candidates by HNSW and by words from the database, and the index that they get.
 
-Below `Address.exact_below` a user's vectors are read into RAM once, followed by their changes and searched exactly.
-Above it each search asks here. Until all vectors of such a user are in the HNSW index, which a thread of whoever
-searches sees to, the database compares with every one of them: slower, and exact.
+Below `Address.exact_below` a process reads a user's vectors into RAM once, follows their changes and searches exactly.
+Above it each search asks the database. A thread of the process that searches puts all vectors of such a user into the
+HNSW index. Until it is done, the database compares the query with every one of them: slower, and exact.
 """
 
 from __future__ import annotations
@@ -10,17 +10,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import MemweldError
 from ...scope import Scope
-from ..sql.candidates import Wanted
-from ..sql.database import Connection
+from ..sql.candidates import RowFilter
+from ..sql.database import Connection, Database
 
-if TYPE_CHECKING:
-    from .transactions import PostgresDatabase
-
-__all__ = ["PostgresArchive", "Widening"]
+__all__ = ["HnswIndexing", "HnswSearch"]
 
 _logger = logging.getLogger(__name__)
 
@@ -34,7 +31,7 @@ _MOMENT = "CASE WHEN key IS NULL THEN created_at ELSE updated_at END"  # as fact
 _COLUMNS = f"seq, owner, kind, session_id, {_MOMENT}, text, vector"
 
 
-class PostgresArchive:
+class HnswSearch:
     """The memories of one root, within a transaction that reads."""
 
     def __init__(self, connection: Connection, root: int, *, wide: bool, iterates: bool, home: str) -> None:
@@ -59,9 +56,9 @@ class PostgresArchive:
         variables = [each for term in known for each in (*ids, _lexeme(term))]
         return dict(zip(known, self._connection.execute(f"SELECT {counted}", variables).fetchone(), strict=True))
 
-    def candidates(self, weights: Mapping[str, float], vector: bytes, wanted: Wanted) -> list[tuple[Any, ...]]:
-        """Memories that may fit best, and their neighbours (see ``Archive.candidates``)."""
-        found = sorted({*self._by_meaning(vector, wanted), *self._by_words(weights, wanted)})
+    def find(self, weights: Mapping[str, float], vector: bytes, rows: RowFilter) -> list[tuple[Any, ...]]:
+        """Memories that may fit best, and their neighbours (see ``CandidateSearch.find``)."""
+        found = sorted({*self._by_meaning(vector, rows), *self._by_words(weights, rows)})
         if not found:
             return []
         places = f"ARRAY[{', '.join(map(str, found))}]::bigint[]"
@@ -70,7 +67,7 @@ class PostgresArchive:
             "session_id = c.session_id AND seq {comparison} c.seq ORDER BY seq {order} "
             f"LIMIT {_NEIGHBOURS}) n WHERE c.seq = ANY({places})"
         )
-        condition, variables = self._conditions(wanted)
+        condition, variables = self._conditions(rows)
         return self._connection.execute(
             f"WITH wanted AS (SELECT unnest({places}) AS seq "
             f"UNION {near.format(comparison='<', order='DESC')} UNION {near.format(comparison='>', order='ASC')}) "
@@ -80,31 +77,31 @@ class PostgresArchive:
             variables,
         ).fetchall()
 
-    def _by_meaning(self, vector: bytes, wanted: Wanted) -> list[int]:
+    def _by_meaning(self, vector: bytes, rows: RowFilter) -> list[int]:
         dimensions, home = len(vector) // 4, self._home
         if self._wide:
             # Without iteration a filter would be put to the first candidates of all users alone.
             iterated = ", set_config('hnsw.iterative_scan', 'relaxed_order', true)" if self._iterates else ""
             self._connection.execute(f"SELECT set_config('hnsw.ef_search', '{_LOOK}', true){iterated}")
-        condition, variables = self._conditions(wanted)
+        condition, variables = self._conditions(rows)
         # The index's own condition.
         indexed = f" AND wide AND {home}.vector_dims(vector) = {dimensions}" if self._wide else ""
-        rows = self._connection.execute(
+        found = self._connection.execute(
             f"SELECT seq FROM items WHERE {condition}{indexed} "
             f"ORDER BY vector::{home}.vector({dimensions}) OPERATOR({home}.<=>) ?::{home}.vector({dimensions}) "
             f"LIMIT {_CANDIDATES}",
             (*variables, vector),
         )
-        return [row[0] for row in rows]
+        return [row[0] for row in found]
 
-    def _by_words(self, weights: Mapping[str, float], wanted: Wanted) -> list[int]:
-        said = [term for term in weights if weights[term] > 0 and _is_word(term)]
-        heaviest = sorted(said, key=lambda term: -weights[term])[:_MOST_TERMS]
+    def _by_words(self, weights: Mapping[str, float], rows: RowFilter) -> list[int]:
+        known = [term for term in weights if weights[term] > 0 and _is_word(term)]
+        heaviest = sorted(known, key=lambda term: -weights[term])[:_MOST_TERMS]
         if not heaviest:
             return []
-        condition, variables = self._conditions(wanted)
+        condition, variables = self._conditions(rows)
         worth = " + ".join("CASE WHEN words @@ ?::tsquery THEN ? ELSE 0 END" for _ in heaviest)
-        rows = self._connection.execute(
+        found = self._connection.execute(
             f"SELECT seq FROM items WHERE {condition} AND words @@ ?::tsquery "
             f"ORDER BY {worth} DESC, seq LIMIT {_CANDIDATES}",
             (
@@ -113,11 +110,11 @@ class PostgresArchive:
                 *(each for term in heaviest for each in (_lexeme(term), float(weights[term]))),
             ),
         )
-        return [row[0] for row in rows]
+        return [row[0] for row in found]
 
-    def _conditions(self, wanted: Wanted) -> tuple[str, list[Any]]:
-        condition, variables = self._among(wanted.owner)
-        return f"{condition}{wanted.condition}", [*variables, *wanted.variables]
+    def _conditions(self, rows: RowFilter) -> tuple[str, list[Any]]:
+        condition, variables = self._among(rows.owner)
+        return f"{condition}{rows.condition}", [*variables, *rows.variables]
 
     def _among(self, owner: int | None) -> tuple[str, list[Any]]:
         return ("root = ?", [self._root]) if owner is None else ("root = ? AND owner = ?", [self._root, owner])
@@ -134,23 +131,23 @@ def _lexeme(term: str) -> str:
     return f"'{escaped}'"
 
 
-class Widening:
+class HnswIndexing:
     """Puts the vectors of a user with very many memories into the HNSW index, in the background and in small steps.
 
-    Whoever is ended in the middle leaves a beginning; the next search goes on with it.
+    A process that ends in the middle leaves a beginning, with which the next search continues.
     """
 
-    def __init__(self, database: PostgresDatabase) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self.begin()
+        self.renew()
 
-    def begin(self) -> None:
-        """Forget what is under way, which a fork leaves behind."""
+    def renew(self) -> None:
+        """In a forked child: nothing is under way."""
         self._lock = threading.Lock()
         self._working: set[int] = set()
 
     def start(self, scope: Scope, root: int) -> None:
-        """See to it, unless this process does so already."""
+        """Begin, unless this process is at it already."""
         with self._lock:
             if root in self._working:
                 return
@@ -162,16 +159,15 @@ class Widening:
             while self.step(scope, root):
                 pass
         except MemweldError as error:
-            if self._database.connections.closed:
-                return
-            _logger.warning("The vectors of a user with many memories are not indexed yet: %s", error)
+            if not self._database.closed:
+                _logger.warning("The vectors of a user with many memories are not indexed yet: %s", error)
         finally:
             with self._lock:
                 self._working.discard(root)
 
     def step(self, scope: Scope, root: int) -> bool:
         """Index some more; whether there may be more."""
-        with self._database.acting_for(scope), self._database.writing() as connection:
+        with self._database.writing(scope) as connection:
             done = connection.execute(
                 "UPDATE items SET wide = true WHERE seq IN "
                 f"(SELECT seq FROM items WHERE root = ? AND NOT wide ORDER BY seq LIMIT {_BATCH})",

@@ -1,10 +1,9 @@
-"""Connections to one Postgres: opened at the first use, pooled, renewed after a restart, left behind at a fork."""
+"""Connections to one Postgres: opened at first use, pooled, renewed after a restart, left alone in forked children."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 import time
 import weakref
@@ -16,17 +15,20 @@ from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ...errors import BackendUnavailableError
-from .dialect import Connection, adapt
+from ..fork import call_in_child
+from .connection import RawConnection, adapt
 from .schema import Opened, connect, open_schema
 from .url import Address
 
-__all__ = ["PATIENCE_SECONDS", "Connections"]
+__all__ = ["PATIENCE_SECONDS", "PostgresPool"]
 
 PATIENCE_SECONDS = 15.0
 """How long a call waits for a connection, and for a server that restarts, before it gives up."""
 
 _POOL = "memweld"
 _logger = logging.getLogger(__name__)
+# The parent's pools, which a forked child neither uses nor closes.
+_inherited: list[Any] = []
 
 
 class _Pooled(psycopg.Connection[tuple[Any, ...]]):
@@ -34,9 +36,9 @@ class _Pooled(psycopg.Connection[tuple[Any, ...]]):
 
 
 def _is_for_others(record: logging.LogRecord) -> bool:
-    """What a pool of ours meets in an outage is said by the calls that need it, as errors of ours."""
-    told = record.args if isinstance(record.args, tuple) else ()
-    if not any(each == _POOL or isinstance(each, _Pooled) for each in told):
+    """Whether a log record is of another pool: calls that need ours report its outages as errors of memweld."""
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    if not any(each == _POOL or isinstance(each, _Pooled) for each in arguments):
         return True
     _logger.debug("%s", record.getMessage())
     return False
@@ -45,50 +47,27 @@ def _is_for_others(record: logging.LogRecord) -> bool:
 # psycopg_pool 3.3 warns at each attempt; where a program has set up no logging, that goes to stderr.
 logging.getLogger("psycopg.pool").addFilter(_is_for_others)
 
-_ALL: weakref.WeakSet[Connections] = weakref.WeakSet()
-_LEFT_TO_THE_PARENT: list[Any] = []
 
-
-def _forget_the_parents() -> None:
-    for connections in list(_ALL):
-        connections.forget()
-
-
-if hasattr(os, "register_at_fork"):
-    # Sockets, worker threads and held locks must not cross a fork. This runs in the child before any thread of it.
-    os.register_at_fork(after_in_child=_forget_the_parents)
-
-
-def _close(pools: list[ConnectionPool[Connection]]) -> None:
-    for pool in pools:
-        pool.close()
-    pools.clear()
-
-
-class Connections:
+class PostgresPool:
     """The connections of one database. Thread-safe; opens nothing before the first use."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.closed = False
-        self.after_fork: list[Callable[[], None]] = []
         self._start()
-        _ALL.add(self)
+        call_in_child(self._renew)
 
     def _start(self) -> None:
         self._lock = threading.Lock()
         self._opened: Opened | None = None
-        self._pools: list[ConnectionPool[Connection]] = []
-        # What is open is closed when its owner goes or the program ends.
-        self._finalizer = weakref.finalize(self, _close, self._pools)
+        self._pool: ConnectionPool[RawConnection] | None = None
+        self._finalizer: Any = None
 
-    def forget(self) -> None:
-        """In a forked child: leave the parent's connections alone, neither used nor closed, and begin anew."""
-        self._finalizer.detach()
-        _LEFT_TO_THE_PARENT.append(self._pools)
+    def _renew(self) -> None:
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        _inherited.append(self._pool)
         self._start()
-        for reset in self.after_fork:
-            reset()
 
     def opened(self) -> Opened:
         """What was found when the database was opened, which the first call does.
@@ -97,21 +76,26 @@ class Connections:
             BackendUnavailableError: It cannot be reached, or a newer memweld wrote it.
             ConfigurationError: It is no database for us, or its schema is older.
         """
+        return self._open()[0]
+
+    def _open(self) -> tuple[Opened, ConnectionPool[RawConnection]]:
         with self._lock:
             if self.closed:
                 raise BackendUnavailableError(f"{self.address.where} is closed; connect again.")
-            if self._opened is None:
-                # Not by the pool, which tells nobody why it cannot connect.
+            if self._opened is None or self._pool is None:
+                # Not by the pool, which does not say why it cannot connect.
                 with contextlib.closing(connect(self.address, autocommit=True)) as connection:
                     self._opened = open_schema(connection, self.address)
-                self._pools.append(self._make_pool(self._opened))
-            return self._opened
+                self._pool = self._make_pool(self._opened.vector_type)
+                # Closed when its owner goes or the program ends.
+                self._finalizer = weakref.finalize(self, self._pool.close)
+            return self._opened, self._pool
 
-    def _make_pool(self, opened: Opened) -> ConnectionPool[Connection]:
-        def configure(connection: Connection) -> None:
-            adapt(connection, opened.vector_type)
+    def _make_pool(self, vector_type: int) -> ConnectionPool[RawConnection]:
+        def configure(connection: RawConnection) -> None:
+            adapt(connection, vector_type)
 
-        # Transactions are begun by us, with their settings.
+        # We begin transactions ourselves, with their settings.
         return ConnectionPool(
             self.address.conninfo,
             connection_class=_Pooled,
@@ -125,12 +109,11 @@ class Connections:
             open=True,
         )
 
-    def borrow(self, begin: Callable[[Connection], None]) -> Connection:
+    def take(self, begin: Callable[[RawConnection], None]) -> RawConnection:
         """A connection on which ``begin`` has begun a transaction; tried on others while they turn out to be lost.
 
         After a restart of the server every idle connection is lost, and nothing was done on it yet.
         """
-        self.opened()
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             connection = self._take(deadline)
@@ -147,32 +130,33 @@ class Connections:
             else:
                 return connection
 
-    def _take(self, deadline: float) -> Connection:
-        pools = self._pools
-        if not pools:
-            raise BackendUnavailableError(f"{self.address.where} is closed; connect again.")
+    def _take(self, deadline: float) -> RawConnection:
         try:
-            return pools[0].getconn(timeout=max(deadline - time.monotonic(), 0.1))
+            return self._open()[1].getconn(timeout=max(deadline - time.monotonic(), 0.1))
         except PoolTimeout:
-            # Busy, or gone? Who tries knows.
+            # Busy, or gone? A new connection raises the cause.
             connect(self.address).close()
             raise
 
-    def give_back(self, connection: Connection) -> None:
+    def give_back(self, connection: RawConnection) -> None:
         """Take a connection back: rolled back where it is still in a transaction, closed where it is lost."""
         try:
             if not connection.closed and connection.info.transaction_status != TransactionStatus.IDLE:
                 connection.execute("ROLLBACK")
         except psycopg.Error:
             connection.close()
-        if self._pools:
-            self._pools[0].putconn(connection)
-        else:
+        with self._lock:
+            pool = self._pool
+        if pool is None:
             connection.close()
+        else:
+            pool.putconn(connection)
 
     def close(self) -> None:
-        """Close what nobody uses; what is in use is closed when it is given back."""
+        """Close what no thread uses; a connection in use is closed when it is given back."""
         with self._lock:
             self.closed = True
-            self._opened = None
-            _close(self._pools)
+            pool, self._pool, self._opened = self._pool, None, None
+        if pool is not None:
+            self._finalizer.detach()
+            pool.close()

@@ -11,7 +11,7 @@ from psycopg import errors, sql
 
 from ...errors import BackendUnavailableError, ConfigurationError
 from ..protocol import Migration
-from .dialect import Connection
+from .connection import RawConnection
 from .url import Address
 
 __all__ = [
@@ -56,13 +56,13 @@ class Opened:
     pgvector: str
 
 
-def connect(address: Address, *, autocommit: bool = False) -> Connection:
+def connect(address: Address, *, autocommit: bool = False) -> RawConnection:
     """A connection of its own, outside of any pool."""
     # Poolers in transaction mode know no prepared statements.
     return psycopg.connect(address.conninfo, autocommit=autocommit, prepare_threshold=None)
 
 
-def open_schema(connection: Connection, address: Address) -> Opened:
+def open_schema(connection: RawConnection, address: Address) -> Opened:
     """Check the server and our schema in it; an empty database is set up.
 
     Raises:
@@ -92,7 +92,7 @@ def _unsecured(address: Address) -> ConfigurationError:
     )
 
 
-def inspect_schema(connection: Connection, address: Address) -> Opened | None:
+def inspect_schema(connection: RawConnection, address: Address) -> Opened | None:
     """What a database is like; None where there are no tables of ours yet. Changes nothing.
 
     Raises:
@@ -125,7 +125,7 @@ def inspect_schema(connection: Connection, address: Address) -> Opened | None:
     )
 
 
-def revision_of(connection: Connection, address: Address) -> str | None:
+def revision_of(connection: RawConnection, address: Address) -> str | None:
     """The revision of our schema, None where there is none yet."""
     table = sql.Identifier(address.schema, "alembic_version")
     try:
@@ -135,12 +135,11 @@ def revision_of(connection: Connection, address: Address) -> str | None:
     return None if row is None else str(row[0])
 
 
-def migrate(address: Address, *, to: str = "head", role: str | None = None, signed: bool = False) -> Migration:
+def migrate(address: Address, *, role: str | None = None, signed: bool = False) -> Migration:
     """Bring our schema forward, in one transaction; servers that do it at once wait for each other.
 
     Args:
         address: Where, as a role that may create tables.
-        to: The revision to stop at.
         role: The role of the application, which gets its rights, and for which row-level security is in force.
         signed: Make a new key without which nobody can bind a transaction to a user.
 
@@ -154,21 +153,21 @@ def migrate(address: Address, *, to: str = "head", role: str | None = None, sign
     from sqlalchemy import create_engine
     from sqlalchemy.pool import NullPool
 
-    from .rls_setup import secure, sign
+    from .rls import secure, sign
 
     engine = create_engine("postgresql+psycopg://", creator=lambda: connect(address), poolclass=NullPool)
     with engine.begin() as transaction:
-        connection = cast("Connection", transaction.connection.dbapi_connection)
+        connection = cast("RawConnection", transaction.connection.dbapi_connection)
         # Scoped to the transaction: a pooler may give the next one another session.
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('memweld'), hashtext(%s::text))", (address.schema,))
         exists = connection.execute("SELECT to_regclass(%s)", (f"{address.schema}.alembic_version",)).fetchone()
         found = revision_of(connection, address) if exists and exists[0] else None
         if found is not None and found not in REVISIONS:
             raise newer(address, found)
-        _make_place(connection, address)
+        _create_place(connection, address)
         _pgvector(connection, address)
         connection.execute("SELECT set_config('search_path', %s, true)", (_search_path(address.schema),))
-        _upgrade(transaction, address, to)
+        _upgrade(transaction, address)
         if role is not None or address.secured:
             secure(connection, address, role)
         binding_key = sign(connection) if signed else None
@@ -183,7 +182,7 @@ def newer(address: Address, found: str) -> BackendUnavailableError:
     )
 
 
-def _make_place(connection: Connection, address: Address) -> None:
+def _create_place(connection: RawConnection, address: Address) -> None:
     """The schema and the extension."""
     if connection.execute("SELECT to_regnamespace(%s)", (address.schema,)).fetchone() == (None,):
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(address.schema)))
@@ -195,7 +194,7 @@ def _make_place(connection: Connection, address: Address) -> None:
             raise _without_pgvector(connection, address) from error
 
 
-def lacking_pgvector(connection: Connection) -> str | None:
+def lacking_pgvector(connection: RawConnection) -> str | None:
     """Why the first use will find no pgvector, and what to do; None where it is there or can be made."""
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'vector'), count(*), "
@@ -214,11 +213,11 @@ def lacking_pgvector(connection: Connection) -> str | None:
     )
 
 
-def _without_pgvector(connection: Connection, address: Address) -> ConfigurationError:
+def _without_pgvector(connection: RawConnection, address: Address) -> ConfigurationError:
     return ConfigurationError(f"{address.where}: pgvector is {lacking_pgvector(connection) or 'missing'}.")
 
 
-def _pgvector(connection: Connection, address: Address) -> tuple[str, int, str]:
+def _pgvector(connection: RawConnection, address: Address) -> tuple[str, int, str]:
     """Where pgvector's operators are, the number of its type, and its version."""
     row = connection.execute(
         "SELECT n.nspname, t.oid::bigint, e.extversion FROM pg_extension e "
@@ -243,7 +242,7 @@ def _search_path(schema: str) -> str:
     return f'"{schema}", pg_temp'
 
 
-def _is_secured(connection: Connection, address: Address) -> bool:
+def _is_secured(connection: RawConnection, address: Address) -> bool:
     """Whether every table of ours is under row-level security for this role."""
     tables = connection.execute(
         "SELECT bool_and(row_security_active(oid)) FROM pg_class "
@@ -253,13 +252,13 @@ def _is_secured(connection: Connection, address: Address) -> bool:
     return bool(tables and tables[0])
 
 
-def _upgrade(connection: Any, address: Address, to: str) -> None:
+def _upgrade(connection: Any, address: Address) -> None:
     from alembic import command
 
     config = alembic_config()
     config.attributes["connection"] = connection
     config.attributes["schema"] = address.schema
-    command.upgrade(config, to)
+    command.upgrade(config, "head")
 
 
 def alembic_config() -> Any:

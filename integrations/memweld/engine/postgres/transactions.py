@@ -1,33 +1,39 @@
-"""Transactions on Postgres as the stores know them: readers see one moment, the writers of one user take turns.
+"""Transactions on Postgres: readers see one moment, the writers of one user take turns.
 
 A transaction carries all that it needs, because poolers in transaction mode keep nothing between two of them: where the
-tables are, whose rows may be seen, how long to wait, and the lock of that user. Where row-level security is in force,
-one that is not bound to its user is an error, for what it would see is nothing. Whoever writes for a user waits for the
-lock before the first statement, so that counters, orders and comparisons stay true. Users do not wait for each other:
-all writers share one more lock, which only a change of the embedder takes alone, after its own. So nobody waits in a
-circle.
+tables are, whose rows it may see, how long to wait, and the lock of that user. Where row-level security is in force, a
+transaction that is not bound to its user is an error: it would see nothing. A writer waits for its user's lock before
+its first statement, so that counters, orders and comparisons stay true. Writers of different users do not wait for each
+other: they share one more lock, which only a change for all users takes alone, after its own. So no two writers wait in
+a circle.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import threading
 import weakref
-from collections.abc import Generator, Iterable, Sequence
-from typing import Any, LiteralString, cast
+from collections.abc import Iterable, Mapping
+from typing import LiteralString, cast
 
+import psycopg
 from psycopg import sql
 from psycopg.pq import TransactionStatus
+from psycopg_pool import PoolClosed, PoolTimeout
 
-from ...errors import AccessDeniedError, BackendUnavailableError, ConfigurationError
+from ...errors import BackendUnavailableError, ConfigurationError, MemweldError
 from ...scope import Scope
-from ..sql import database as stores
-from .dialect import Connection, PostgresConnection
-from .errors import translated
-from .hnsw import PostgresArchive, Widening
-from .pool import Connections
-from .rls_proof import proof
+from ..fork import call_in_child
+from ..protocol import HealthCheck, Migration
+from ..sql.database import Connection, Database, Root
+from ..sql.dialect import Dialect
+from .connection import PostgresConnection, RawConnection, UserLock
+from .errors import translated, translation
+from .health import examine
+from .hnsw import HnswIndexing, HnswSearch
+from .pool import PostgresPool
+from .rls import proof
+from .schema import migrate
 from .url import Address
 
 __all__ = ["PostgresDatabase", "lock_number"]
@@ -36,12 +42,19 @@ LOCK_SECONDS = 30
 _IDLE_SECONDS = 120
 _READING = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _WRITING = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
-_TURN = "pg_catalog.pg_advisory_xact_lock"
+_LOCK = "pg_catalog.pg_advisory_xact_lock"
 
-
-def root_of(scope: Scope) -> tuple[str, str]:
-    """The user, or for an agent's own memory the agent: whose writers take turns."""
-    return (scope.user_id, "") if scope.user_id is not None else ("", scope.agent_id or "")
+_DIALECT = Dialect(
+    # Indexes have a digest of the one and the beginning of the other (see the first migration).
+    in_namespace="in_namespace(digest, namespace, ?)",
+    key_between="key_within(beginning, key, ?, ?)",
+    skip_locked=" FOR UPDATE SKIP LOCKED",
+    leave_vector_index=", wide = false",
+    # Each look is a trip to the server.
+    purge_seconds=5.0,
+    purges_all=False,
+    swaps_at_once=False,
+)
 
 
 def lock_number(*names: str) -> int:
@@ -50,202 +63,150 @@ def lock_number(*names: str) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
-def _literal(statements: list[str]) -> list[LiteralString]:
-    """Statements of our own making, as psycopg wants to see them."""
-    return [cast("LiteralString", statement) for statement in statements]
+class PostgresDatabase(Database):
+    """A Postgres database with our tables in one of its schemas."""
 
-
-class _Turn:
-    """Whose turn it is to write for one user."""
-
-    __slots__ = ("__weakref__", "lock")
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-
-
-class _Here(threading.local):
-    """What the current thread is in the middle of."""
-
-    in_unit = False
-    scope: Scope | None = None
-    turn: _Turn | None = None
-    writer: PostgresConnection | None = None
-    reader: PostgresConnection | None = None
-
-
-class PostgresDatabase:
-    """A Postgres database with our tables in one of its schemas. Nothing is opened before the first use."""
+    dialect = _DIALECT
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.where = address.where
-        self.connections = Connections(address)
-        self._start()
-        self.after_fork = self.connections.after_fork
+        self.pool = PostgresPool(address)
         self._writers = lock_number(address.schema, "writers")
-        self._active = f"pg_catalog.row_security_active('\"{address.schema}\".owners')"
-        self._widening = Widening(self)
-        self.after_fork += [self._start, self._widening.begin]
+        self._is_active = f"pg_catalog.row_security_active('\"{address.schema}\".owners')"
+        self._indexing = HnswIndexing(self)
+        self._forget()
+        super().__init__()
+        call_in_child(self._indexing.renew)
 
-    def _start(self) -> None:
-        self._here = _Here()
+    def _renew(self) -> None:
+        super()._renew()
+        self._forget()
+
+    def _forget(self) -> None:
         # Threads of one process that write for one user wait here, and keep no connections from others meanwhile.
-        self._turns: weakref.WeakValueDictionary[int, _Turn] = weakref.WeakValueDictionary()
-        self._turns_lock = threading.Lock()
+        self._locks: weakref.WeakValueDictionary[Root, UserLock] = weakref.WeakValueDictionary()
+        self._locks_lock = threading.Lock()
 
     @property
     def is_secured(self) -> bool:
-        """Whether row-level security is in force at this moment, under which nobody sees all users at once."""
-        with self.reading() as connection:
-            return bool(connection.execute(f"SELECT {self._active}").fetchone()[0])
+        """Whether row-level security is in force at this moment, under which a transaction sees one user at a time."""
+        with self.reading_all() as connection:
+            return bool(connection.execute(f"SELECT {self._is_active}").fetchone()[0])
 
-    def check_all(self, what: str) -> None:
-        """Refuse what is for all users to a role that sees one at a time.
+    def exclude_writers(self, connection: Connection) -> None:
+        """Let nobody else write anything until the end of a transaction that writes for all; wait for open ones."""
+        connection.execute(f"SELECT {_LOCK}({self._writers})")
 
-        Raises:
-            ConfigurationError: Row-level security is in force for it.
-        """
-        if self.is_secured:
-            raise ConfigurationError(
-                f"{self.where}: under row-level security this role sees one user at a time, and {what} is for all: use "
-                "the URL of the owner of the tables, of a superuser, or of a role with BYPASSRLS."
-            )
-
-    def __deepcopy__(self, memo: dict[int, object]) -> PostgresDatabase:
-        # mem0 2.2 copies the configuration of its vector store; a copy must be the same database.
-        return self
-
-    @contextlib.contextmanager
-    def acting_for(self, scope: Scope) -> Generator[None]:
-        """Bind the transactions that this thread begins inside to a scope's user."""
-        here = self._here
-        before, here.scope = here.scope, scope
-        try:
-            yield
-        finally:
-            here.scope = before
-
-    def exclude_writers(self, connection: stores.Connection) -> None:
-        """Until the end of this transaction nobody else writes anything; whoever is writing now is waited for."""
-        connection.execute(f"SELECT pg_advisory_xact_lock({self._writers})")
-
-    @contextlib.contextmanager
-    def reading(self) -> Generator[PostgresConnection]:
-        """A connection for reading: all statements inside see one moment, and this thread's own open unit."""
-        here = self._here
-        with translated(self.where):
-            if here.writer is not None:
-                yield self._unbroken()
-            elif here.reader is not None:
-                yield here.reader
-            else:
-                raw = self.connections.borrow(self._begin_reading)
-                try:
-                    here.reader = PostgresConnection(raw)
-                    yield here.reader
-                    raw.execute("COMMIT")
-                finally:
-                    here.reader = None
-                    self.connections.give_back(raw)
-
-    def first(self, sql: str, parameters: Sequence[Any]) -> Any:
-        """The first row of one statement that reads, or None."""
-        with self.reading() as connection:
-            return connection.execute(sql, parameters).fetchone()
-
-    @contextlib.contextmanager
-    def writing(self) -> Generator[PostgresConnection]:
-        """A connection inside a write transaction: joins the unit of this thread, else is one of its own."""
-        with self.unit():
-            if self._here.writer is None:
-                self._begin()
-            yield self._unbroken()
-
-    @contextlib.contextmanager
-    def unit(self) -> Generator[None]:
-        """All writes inside are one transaction, begun by the first of them. Units nest: the outermost commits."""
-        here = self._here
-        if here.in_unit:
-            yield
-            return
-        here.in_unit = True
-        try:
-            with translated(self.where):
-                yield
-                if here.writer is not None:
-                    self._commit()
-        finally:
-            here.in_unit = False
-            self._end()
-
-    def archive(self, connection: stores.Connection, root: int, scope: Scope) -> PostgresArchive | None:
+    def candidates(self, connection: Connection, root: int, scope: Scope) -> HnswSearch | None:
         """What searches for a user with very many memories."""
         row = connection.execute("SELECT version, wide FROM owners WHERE id = ?", (root,)).fetchone()
         # The counter of changes is at least the number of memories, and costs nothing to look at.
         if row is None or row[0] <= self.address.exact_below:
             return None
-        opened = self.connections.opened()
-        archive = PostgresArchive(connection, root, wide=row[1], iterates=opened.iterates, home=opened.home)
-        if archive.total(None) <= self.address.exact_below:
+        opened = self.pool.opened()
+        search = HnswSearch(connection, root, wide=row[1], iterates=opened.iterates, home=opened.home)
+        if search.total(None) <= self.address.exact_below:
             return None
         if not row[1]:
-            self._widening.start(scope, root)
-        return archive
+            self._indexing.start(scope, root)
+        return search
+
+    def expired_roots(self, at: float, limit: int) -> list[Scope]:
+        """The users whose state has expired; under row-level security a function of the database names them."""
+        if not self.is_secured:
+            return super().expired_roots(at, limit)
+        with self.reading_all() as connection:
+            rows = connection.execute("SELECT user_id, agent_id FROM ended(?, ?)", (at, limit)).fetchall()
+        return [Scope.stored(user or None, agent or None) for user, agent in rows]
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self.pool.closed
+
+    def migrate(self, *, role: str | None, signed: bool) -> Migration:
+        """Bring the schema forward, and put a role under row-level security (see ``schema.migrate``)."""
+        with translated(self.where):
+            return migrate(self.address, role=role, signed=signed)
+
+    def health(self) -> list[HealthCheck]:
+        """The server, the tables, pgvector, row-level security and the number of users."""
+        return list(examine(self.address))
 
     def close(self) -> None:
-        """Close all connections; what is in use is closed when it is given back."""
-        self.connections.close()
+        """Close all connections; a connection in use is closed when it is given back."""
+        self.pool.close()
 
-    def _begin(self) -> None:
-        turn = self._turn()
-        if not turn.lock.acquire(timeout=LOCK_SECONDS):
+    # transactions
+
+    def _begin_reading(self, root: Root) -> Connection:
+        return PostgresConnection(self.pool.take(lambda raw: self._start(raw, root, _READING)))
+
+    def _end_reading(self, connection: Connection) -> None:
+        self.pool.give_back(cast("PostgresConnection", connection).raw)
+
+    def _begin_writing(self, root: Root) -> Connection:
+        mine = self._lock_of(root)
+        if not mine.lock.acquire(timeout=LOCK_SECONDS):
             raise BackendUnavailableError(
                 f"{self.where}: others have been writing for the same user for {LOCK_SECONDS} s; try again."
             )
         try:
-            self._here.writer = PostgresConnection(self.connections.borrow(self._begin_writing))
-            self._here.turn = turn
+            # The lock is a statement of its own: the next one sees what its holder before has committed.
+            lock = lock_number(self.address.schema, *root)
+            connection = PostgresConnection(self.pool.take(lambda raw: self._start(raw, root, _WRITING, lock)))
         except BaseException:
-            turn.lock.release()
+            mine.lock.release()
             raise
+        connection.user_lock = mine
+        return connection
 
-    def _turn(self) -> _Turn:
-        """What the threads of this process wait for that write for the same user; gone when none of them is left."""
-        number = lock_number(*self._root())
-        with self._turns_lock:
-            turn = self._turns.get(number)
-            if turn is None:
-                turn = self._turns[number] = _Turn()
-            return turn
+    def _lock_of(self, root: Root) -> UserLock:
+        """The lock of a user; it goes when no thread holds or awaits it any more."""
+        with self._locks_lock:
+            lock = self._locks.get(root)
+            if lock is None:
+                lock = self._locks[root] = UserLock()
+            return lock
 
-    def _root(self) -> tuple[str, str]:
-        scope = self._here.scope
-        return ("", "") if scope is None else root_of(scope)
+    def _stands(self, connection: Connection) -> bool:
+        raw = cast("PostgresConnection", connection).raw
+        return raw.info.transaction_status == TransactionStatus.INTRANS
 
-    def _begin_reading(self, connection: Connection) -> None:
-        self._start_transaction(connection, _READING)
+    def _commit(self, connection: Connection) -> None:
+        # The commit of a transaction that has failed is answered "ROLLBACK", without an error.
+        if cast("PostgresConnection", connection).raw.execute("COMMIT").statusmessage != "COMMIT":
+            raise BackendUnavailableError(f"{self.where} rolled the write back. Nothing was stored.")
 
-    def _begin_writing(self, connection: Connection) -> None:
-        if self._here.scope is None:
-            raise AccessDeniedError("A write needs to be for somebody.")
-        # The lock is a statement of its own: the next one sees what its holder before has committed.
-        lock = lock_number(self.address.schema, *self._root())
-        self._start_transaction(connection, _WRITING, lock)
+    def _end_writing(self, connection: Connection) -> None:
+        ended = cast("PostgresConnection", connection)
+        try:
+            self.pool.give_back(ended.raw)
+        finally:
+            if ended.user_lock is not None:
+                ended.user_lock.lock.release()
 
-    def _start_transaction(self, connection: Connection, begin: str, lock: int | None = None) -> None:
-        """Begin it, with its settings, and wait for the lock, in one trip to the server.
+    def _translated(self, error: BaseException) -> MemweldError | None:
+        if isinstance(error, psycopg.Error | PoolTimeout | PoolClosed):
+            return translation(error, self.where)
+        return None
+
+    # whose a transaction is
+
+    def _start(self, connection: RawConnection, root: Root, begin: str, lock: int | None = None) -> None:
+        """Begin a transaction with its settings and locks, in one trip to the server.
 
         Raises:
             ConfigurationError: Row-level security is in force, and this transaction is not bound to its user.
         """
-        settings = self._settings()
-        script = [begin, self._setting(settings)]
+        settings = self._settings(root)
+        script = [begin, self._binding(settings)]
         if lock is not None:
-            script.append(f"SELECT {_TURN}({lock}), {_TURN}_shared({self._writers})")
+            script.append(f"SELECT {_LOCK}({lock}), {_LOCK}_shared({self._writers})")
         if "memweld.proof" in settings:
-            # pg_stat_activity shows the statements of a role to all its sessions: a proof that is read there could be
-            # used again. What is sent beside a statement it does not show.
+            # pg_stat_activity shows the statements of a role to all its sessions, and a proof that is read there could
+            # be used again. It does not show what is sent beside a statement.
             with connection.pipeline():
                 cursors = [connection.execute(each, settings if "%" in each else None) for each in _literal(script)]
             row = cursors[1].fetchone()
@@ -257,10 +218,10 @@ class PostgresDatabase:
         if row is None or not row[-1]:
             raise self._unbound()
 
-    def _settings(self) -> dict[str, str]:
-        user, agent = self._root()
+    def _settings(self, root: Root) -> Mapping[str, str]:
+        user, agent = root
         settings = {
-            "search_path": self.connections.opened().search_path,
+            "search_path": self.pool.opened().search_path,
             "lock_timeout": f"{LOCK_SECONDS}s",
             "idle_in_transaction_session_timeout": f"{_IDLE_SECONDS}s",
             "memweld.user_id": user,
@@ -270,14 +231,13 @@ class PostgresDatabase:
             settings["memweld.proof"] = proof(self.address.binding_key, user, agent)
         return settings
 
-    def _setting(self, settings: Iterable[str]) -> str:
+    def _binding(self, settings: Iterable[str]) -> str:
         """The statement that makes settings, of values by name, and then says whether the user's rows can be seen.
 
-        That is not left at what was found when the database was opened: somebody may put row-level security in force
-        meanwhile, or make another key.
+        It asks each time: an operator may put row-level security in force meanwhile, or make another key.
         """
         made = ", ".join(f"pg_catalog.set_config('{name}', %({name})s, true)" for name in settings)
-        return f'SELECT {made}, CASE WHEN {self._active} THEN "{self.address.schema}".is_bound() ELSE true END'
+        return f'SELECT {made}, CASE WHEN {self._is_active} THEN "{self.address.schema}".is_bound() ELSE true END'
 
     def _unbound(self) -> ConfigurationError:
         given = "has no binding_key" if self.address.binding_key is None else "does not have the present binding_key"
@@ -286,26 +246,7 @@ class PostgresDatabase:
             "that `memweld migrate --signed` showed last."
         )
 
-    def _unbroken(self) -> PostgresConnection:
-        """The unit's connection, if its transaction still stands: Postgres ends one at the first error inside."""
-        writer = self._here.writer
-        if writer is None or writer.raw.info.transaction_status != TransactionStatus.INTRANS:
-            raise BackendUnavailableError(f"{self.where} ended the transaction after an error. Nothing was stored.")
-        return writer
 
-    def _commit(self) -> None:
-        connection = self._unbroken().raw
-        # The commit of a transaction that has failed is answered "ROLLBACK", without an error.
-        if connection.execute("COMMIT").statusmessage != "COMMIT":
-            raise BackendUnavailableError(f"{self.where} rolled the write back. Nothing was stored.")
-
-    def _end(self) -> None:
-        """Roll back what was not committed, and let the next writer in."""
-        here = self._here
-        (writer, turn), here.writer, here.turn = (here.writer, here.turn), None, None
-        try:
-            if writer is not None:
-                self.connections.give_back(writer.raw)
-        finally:
-            if turn is not None:
-                turn.lock.release()
+def _literal(statements: list[str]) -> list[LiteralString]:
+    """Statements of our own making, as psycopg wants to see them."""
+    return [cast("LiteralString", statement) for statement in statements]

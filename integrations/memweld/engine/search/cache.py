@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict, deque
 
+from ..fork import call_in_child
 from ..sql.database import Connection
 from .snapshot import Snapshot
 from .vector_index import VectorIndex
@@ -34,10 +35,11 @@ class IndexCache:
     def __init__(self, *, maximum_bytes: int = 512 * 1024 * 1024, has_vectors: bool = True) -> None:
         self.maximum_bytes = maximum_bytes
         self._has_vectors = has_vectors
-        self.begin()
+        self._begin()
+        call_in_child(self._begin)
 
-    def begin(self) -> None:
-        """Hold nothing, as at first. A forked child calls this while it has no other thread."""
+    def _begin(self) -> None:
+        """Hold nothing, as at first; also in a forked child, whose parent may have been changing an index."""
         self._lock = threading.Lock()
         self._indexes: OrderedDict[int, VectorIndex] = OrderedDict()
         self._sizes: dict[int, int] = {}

@@ -21,7 +21,7 @@ from ..sql.restore import Packed
 from .cache import IndexCache, OutrunError
 from .embedder_check import EmbedderCheck
 from .embedders import GuardedEmbedding, Vector, as_bytes
-from .large_user_search import candidates
+from .large_user_search import find_candidates
 from .ranking import age_factors, as_score, fits, word_weights
 from .snapshot import Snapshot
 from .tokenizer import forget_words, pack_terms
@@ -58,12 +58,13 @@ class ItemStore:
         self._check = embedder_check
         self._embedding = embedding
         self._indexes = IndexCache(maximum_bytes=cache_bytes, has_vectors=has_vectors)
-        database.after_fork.append(self._indexes.begin)
 
     def store(self, rows: Sequence[ItemRow], vectors: Sequence[Vector]) -> list[bool]:
         """Store rows, except those whose owner already has the text; says for each whether it was stored."""
+        if not rows:
+            return []
         stored: list[bool] = []
-        with self._database.writing() as connection:
+        with self._database.writing(rows[0].scope) as connection:
             for row, vector in zip(rows, vectors, strict=True):
                 if not stored:
                     self._check.record(connection, len(vector))
@@ -72,7 +73,7 @@ class ItemStore:
 
     def change(self, row: ItemRow, vector: Vector | None) -> None:
         """Replace the contents of a row, if its scope contains it; and its vector, unless that is None."""
-        with self._database.writing() as connection:
+        with self._database.writing(row.scope) as connection:
             if self.items.get(row.scope, row.id) is None:
                 return
             if vector is not None:
@@ -105,7 +106,7 @@ class ItemStore:
     def _best(
         self, scope: Scope, query: str, vector: Vector, count: int, search: Search | None, *, anew: bool = False
     ) -> list[tuple[ItemRow, float]]:
-        with self._database.reading() as connection:
+        with self._database.reading(scope) as connection:
             # First of all, so that the search does not even read vectors of another embedder.
             self._check.verify(connection, len(vector))
             owner = owners.find(connection, scope)
@@ -138,9 +139,10 @@ class ItemStore:
         """The rows to search, the query's vector, and which of the rows may match; None if there are none."""
         kinds = None if search is None else search.kinds
         metadata: Mapping[str, JSON] = {} if search is None else search.filters
-        archive = self._database.archive(connection, owner.root, scope)
-        if archive is not None:
-            return candidates(archive, self._embedding, query, vector, self.items.wanted(owner, kinds, metadata))
+        candidates = self._database.candidates(connection, owner.root, scope)
+        if candidates is not None:
+            rows = self.items.row_filter(owner, kinds, metadata)
+            return find_candidates(candidates, self._embedding, query, vector, rows)
         snapshot = self._indexes.read(connection, owner.root, anew=anew)
         if snapshot is None:
             return None
@@ -149,8 +151,8 @@ class ItemStore:
         allowed = snapshot.of_owner(mine)
         if kinds is not None:
             allowed &= snapshot.of_kinds(tuple(kinds))
-        if dead := self.items.dead(owner.root):
-            allowed &= ~np.isin(snapshot.seqs, dead)
+        if expired := self.items.expired(connection, owner.root):
+            allowed &= ~np.isin(snapshot.seqs, expired)
         if metadata:
             allowed &= np.isin(snapshot.seqs, self.items.matching(scope, metadata, kinds=kinds))
         return snapshot, self._embedding.for_query(query, vector, word_weights(snapshot)), allowed

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..sql.candidates import Archive, Wanted
+from ..sql.candidates import CandidateSearch, RowFilter
 from .embedders import GuardedEmbedding, Vector, as_bytes
 from .inverted_index import InvertedIndex, postings_of
 from .ranking import term_weight, word_weights
 from .snapshot import KINDS, Snapshot
 from .tokenizer import pack_terms, query_words
 
-__all__ = ["candidates"]
+__all__ = ["find_candidates"]
 
 
 class _CountedInvertedIndex(InvertedIndex):
@@ -35,20 +35,20 @@ class _CountedInvertedIndex(InvertedIndex):
         return self._counts.get(term) or super().frequency(term)
 
 
-def candidates(
-    archive: Archive, embedding: GuardedEmbedding, query: str, vector: Vector, wanted: Wanted
+def find_candidates(
+    search: CandidateSearch, embedding: GuardedEmbedding, query: str, vector: Vector, rows: RowFilter
 ) -> tuple[Snapshot, Vector, NDArray[np.bool_]] | None:
     """The candidates and their neighbours, the query's vector, and which rows may match; None if there are none."""
     terms = sorted({term for word in query_words(query) for term in word.terms})
-    counts, total = archive.counts(terms, wanted.owner), archive.total(wanted.owner)
+    counts, total = search.counts(terms, rows.owner), search.total(rows.owner)
     counted = _snapshot([], counts, total, len(vector))
     weighted = embedding.for_query(query, vector, word_weights(counted))
     telling = {term for word in query_words(query) if not word.asks for term in word.terms}
-    rows = archive.candidates({term: term_weight(counted, term) for term in telling}, as_bytes(weighted), wanted)
-    if not rows:
+    found = search.find({term: term_weight(counted, term) for term in telling}, as_bytes(weighted), rows)
+    if not found:
         return None
-    allowed = np.array([row[8] for row in rows], dtype=np.bool_)
-    return _snapshot(rows, counts, total, len(vector)), weighted, allowed
+    allowed = np.array([row[8] for row in found], dtype=np.bool_)
+    return _snapshot(found, counts, total, len(vector)), weighted, allowed
 
 
 def _snapshot(rows: Sequence[Any], counts: Mapping[str, int], total: int, dimensions: int) -> Snapshot:

@@ -47,7 +47,7 @@ class StateTexts:
         def store(write: PutValue | ValueWrite, stored_id: str | None) -> str:
             nonlocal is_recorded
             vector = self._embedding.embed(write.text or "")
-            with self._database.writing() as connection:
+            with self._database.writing(scope) as connection:
                 if not is_recorded:
                     self._check.record(connection, len(vector))
                     is_recorded = True

@@ -1,4 +1,4 @@
-"""What a database does for a user with too many memories to be read into RAM: it counts words and finds candidates."""
+"""The search for a user with too many memories for RAM: the database counts words and finds candidates."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["Archive", "Wanted"]
+__all__ = ["CandidateSearch", "RowFilter"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Which rows may be found.
+class RowFilter:
+    """The rows that a search may find.
 
     Attributes:
         owner: Only this owner's; None: all of the root.
@@ -24,24 +24,24 @@ class Wanted:
     variables: Sequence[Any]
 
 
-class Archive(Protocol):
-    """The memories of one root."""
+class CandidateSearch(Protocol):
+    """A search among the memories of one root."""
 
     def total(self, owner: int | None) -> int:
-        """How many there are, of this owner or of all of the root."""
+        """How many memories there are, of this owner or of all of the root."""
         ...
 
     def counts(self, terms: Sequence[str], owner: int | None) -> Mapping[str, int]:
-        """How many memories say each term, of this owner or of all of the root."""
+        """How many memories contain each term, of this owner or of all of the root."""
         ...
 
-    def candidates(self, weights: Mapping[str, float], vector: bytes, wanted: Wanted) -> list[tuple[Any, ...]]:
+    def find(self, weights: Mapping[str, float], vector: bytes, rows: RowFilter) -> list[tuple[Any, ...]]:
         """Memories that may fit best, by words or by meaning, and their neighbours in their sessions, in order.
 
         Args:
-            weights: What each term of the query weighs.
+            weights: The weight of each term of the query.
             vector: The query's vector.
-            wanted: Which may be found; neighbours may be others.
+            rows: The rows that may be found; neighbours may be others.
 
         Returns:
             seq, owner, kind, session_id, created_at, text, vector, the seq of the memory before in the session, and

@@ -1,18 +1,16 @@
-"""Erasure: every row of a scope gone from every table, and overwritten in the file."""
+"""Erasure: every row of a scope deleted from every table, and overwritten where the database can tell."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from ...scope import Scope
-from ..sqlite.functions import forget_filters
-from ..sqlite.transactions import SqliteDatabase
 from . import owners
-from .database import Connection
+from .database import Connection, Database
 
-__all__ = ["Removed", "erase", "remove_all"]
+__all__ = ["Erased", "erase"]
 
-# What belongs to an owner, in an order in which nothing refers to what is gone.
+# The rows of an owner, in an order in which no row refers to a deleted one.
 _TABLES = {
     "items": "items WHERE owner = ?",
     "entities": "entities WHERE owner = ?",
@@ -23,49 +21,38 @@ _TABLES = {
 _PATIENCE_SECONDS = 5.0
 
 
-class Removed(NamedTuple):
+class Erased(NamedTuple):
     """What was deleted.
 
     Attributes:
-        counts: How many rows went from each store.
-        root: The root owner whose rows they were; None if nothing was known of the scope.
+        counts: How many rows each store lost.
+        root: The root owner of the rows; None if nothing was known of the scope.
+        overwritten: Whether nothing is left of them in the file. False while a reader holds an older state for some
+            seconds, and where there is no room to rewrite the file: later writes try again. A server decides by itself,
+            so that there it is always False.
     """
 
     counts: dict[str, int]
     root: int | None
+    overwritten: bool
 
 
-def erase(database: SqliteDatabase, scope: Scope) -> tuple[Removed, bool]:
-    """Remove all rows that the scope contains, in one transaction, and the scope's own name; then overwrite them.
-
-    Returns:
-        What was removed, and whether nothing of it is left in the file. It is left while somebody else reads an older
-        state for longer than some seconds, or where there is no room to rewrite the file: then later writes try again.
-    """
-    with database.writing() as connection:
-        removed = remove_all(connection, scope)
-        if removed.root is not None:
-            database.owe_overwriting(connection)
-    forget_filters()
-    return removed, _overwrite(database)
+def erase(database: Database, scope: Scope) -> Erased:
+    """Delete all rows that the scope contains, in one transaction, and the scope's own name; then overwrite them."""
+    with database.writing(scope) as connection:
+        own = owners.find(connection, scope)
+        counts = _delete(connection, scope)
+        if own is not None:
+            database.schedule_vacuum(connection)
+    return Erased(counts, None if own is None else own.root, database.vacuum(_PATIENCE_SECONDS))
 
 
-def remove_all(connection: Connection, scope: Scope) -> Removed:
-    """Delete the rows that the scope contains and the scope's own name."""
+def _delete(connection: Connection, scope: Scope) -> dict[str, int]:
     counts = dict.fromkeys(_TABLES, 0)
-    mine = owners.find(connection, scope)
     for owner in owners.contained(connection, scope):
         for store, rows in _TABLES.items():
             counts[store] += connection.execute(f"DELETE FROM {rows}", (owner,)).rowcount
         # The user's other memories stay, and with them the counters by which indexes are kept fresh.
-        connection.execute(
-            "UPDATE owners SET version = version + 1, cleared = version + 1 "
-            "WHERE id = (SELECT root FROM owners WHERE id = ?)",
-            (owner,),
-        )
+        owners.note_removal(connection, owner)
         connection.execute("DELETE FROM owners WHERE id = ?", (owner,))
-    return Removed(counts, None if mine is None else mine.root)
-
-
-def _overwrite(database: SqliteDatabase) -> bool:
-    return database.overwrite(_PATIENCE_SECONDS)
+    return counts

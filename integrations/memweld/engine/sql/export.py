@@ -16,9 +16,10 @@ from ...scope import Scope
 from ..export_data import ExportData, ExportedSession, ExportedValue, ExportPage
 from . import owners
 from .database import Connection, Database
+from .dialect import UNLIMITED
 from .items import Items
 from .sessions import COLUMNS, read_message
-from .ttl import ALIVE, moment, now
+from .ttl import ALIVE, now, to_datetime
 
 __all__ = ["PAGE_CHARACTERS", "export_page", "list_scopes"]
 
@@ -62,7 +63,7 @@ def export_page(database: Database, scope: Scope, *, after: str | None, limit: i
     room = math.inf if limit is None else PAGE_CHARACTERS
     most = _ALL if limit is None else limit
     last: tuple[str, int, int, int] | None = None
-    with database.reading() as connection:
+    with database.reading(scope) as connection:
         # One more of each than a page takes, so that a full page knows whether another follows.
         reader = _Reader(connection, database, scope, most + 2)
         for place, row, characters in reader.rows(_read_place(after)):
@@ -74,7 +75,7 @@ def export_page(database: Database, scope: Scope, *, after: str | None, limit: i
         data = _kept(rows)
         if limit is None:
             # Records among the facts, in the order in which all of them were stored.
-            items = Items(database).page(scope, limit=-1, after=0, kinds=None, filters={})
+            items = Items(database).page(scope, limit=UNLIMITED, after=0, kinds=None, filters={})
             data = replace(data, items=tuple(row.item() for row in items))
     return ExportPage(data)
 
@@ -82,7 +83,7 @@ def export_page(database: Database, scope: Scope, *, after: str | None, limit: i
 def list_scopes(database: Database, *, after: Scope | None, limit: int) -> list[Scope]:
     """The scopes of the store, by user and agent (see `EngineAdmin.list_scopes`)."""
     place = ("", "") if after is None else (after.user_id or "", after.agent_id or "")
-    with database.reading() as connection:
+    with database.reading_all() as connection:
         rows = connection.execute(
             "SELECT user_id, agent_id FROM owners WHERE (user_id, agent_id) > (?, ?) "
             "ORDER BY user_id, agent_id LIMIT ?",
@@ -185,7 +186,7 @@ class _Reader:
             created_at=datetime.fromisoformat(created_at),
             updated_at=datetime.fromisoformat(updated_at),
             ttl=ttl,
-            expires_at=moment(ends),
+            expires_at=to_datetime(ends),
         )
         characters = len(value) + (0 if held is None else len(held.text) + len(held.metadata))
         return _Valued(kept, None if held is None else held.item()), characters

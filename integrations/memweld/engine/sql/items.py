@@ -14,9 +14,9 @@ from ...models import JSON, Extraction, Kind, MemoryItem
 from ...scope import Scope
 from ...validation import dump_json
 from . import owners
-from .candidates import Wanted
+from .candidates import RowFilter
 from .database import Connection, Database
-from .ttl import DEAD_RECORD, now
+from .ttl import EXPIRED_ITEM, now
 
 __all__ = ["ItemRow", "Items", "RowTemplate", "text_hash"]
 
@@ -162,11 +162,11 @@ def _matching(kinds: Sequence[Kind] | None, filters: Mapping[str, JSON]) -> tupl
     if kinds is not None:
         sql += f" AND kind IN ({', '.join('?' * len(kinds))})"
         variables += kinds
-    for key, wanted in filters.items():
-        # What holds a text holds it letter by letter; most rows are ruled out without being parsed.
-        if isinstance(wanted, str):
+    for key, value in filters.items():
+        # JSON holds a text letter by letter: this rules most rows out without parsing them.
+        if isinstance(value, str):
             sql += " AND instr(metadata, ?)"
-            variables.append(dump_json({key: wanted})[1:-1])
+            variables.append(dump_json({key: value})[1:-1])
     if filters:
         sql += " AND metadata_fits(metadata, ?)"
         variables.append(dump_json(filters))
@@ -178,6 +178,7 @@ class Items:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._between = database.dialect.key_between
 
     def insert(self, row: ItemRow, vector: bytes, terms: bytes | None = None) -> bool:
         """Store a row unless the owner has its key, or an equal text without a key; whether it was stored.
@@ -187,8 +188,8 @@ class Items:
             vector: Its vector.
             terms: The terms of its text (``facts.words.pack_terms``); None: they are made whenever it is read.
         """
-        with self.database.writing() as connection:
-            owner, stamp = owners.stamp(connection, row.scope)
+        with self.database.writing(row.scope) as connection:
+            owner, stamp = owners.bump_version(connection, row.scope)
             cursor = connection.execute(
                 _INSERT,
                 (owner.id, owner.root, stamp, vector, _packed(terms), *_values(row)),
@@ -197,32 +198,32 @@ class Items:
 
     def rewrite(self, row: ItemRow, vector: bytes | None, terms: bytes | None = None) -> None:
         """Replace what the row with this id says; its owner, its id and its place in the order stay."""
-        with self.database.writing() as connection:
-            owner, stamp = owners.stamp(connection, row.scope)
+        with self.database.writing(row.scope) as connection:
+            owner, stamp = owners.bump_version(connection, row.scope)
             connection.execute(_REWRITE, (stamp, vector, _packed(terms), *_values(row)[1:], row.id, owner.id))
 
     def remove(self, scope: Scope, memory_id: str) -> bool:
         """Delete the row; whether the scope contained it."""
-        with self.database.writing() as connection:
+        with self.database.writing(scope) as connection:
             owner = owners.find(connection, scope)
             if owner is None:
                 return False
-            seen, variable = owners.seen_by(owner)
-            gone = connection.execute(f"DELETE FROM items WHERE id = ? AND {seen}", (memory_id, variable)).rowcount
+            visible, variable = owners.visible_to(owner)
+            gone = connection.execute(f"DELETE FROM items WHERE id = ? AND {visible}", (memory_id, variable)).rowcount
             if gone:
-                self._cleared(connection, owner.root)
+                owners.note_removal(connection, owner.root)
             return gone > 0
 
     def clear(self, scope: Scope) -> int:
         """Delete every row that the scope contains; how many."""
-        with self.database.writing() as connection:
+        with self.database.writing(scope) as connection:
             owner = owners.find(connection, scope)
             if owner is None:
                 return 0
-            seen, variable = owners.seen_by(owner)
-            gone = connection.execute(f"DELETE FROM items WHERE {seen}", (variable,)).rowcount
+            visible, variable = owners.visible_to(owner)
+            gone = connection.execute(f"DELETE FROM items WHERE {visible}", (variable,)).rowcount
             if gone:
-                self._cleared(connection, owner.root)
+                owners.note_removal(connection, owner.root)
             return gone
 
     def get(self, scope: Scope, memory_id: str) -> ItemRow | None:
@@ -247,16 +248,16 @@ class Items:
     def by_places(self, scope: Scope, places: Iterable[int]) -> dict[int, ItemRow]:
         """The rows at these places that the scope contains, by place."""
         found: dict[int, ItemRow] = {}
-        wanted = list(places)
-        for start in range(0, len(wanted), _CHUNK):
-            chunk = wanted[start : start + _CHUNK]
+        requested = list(places)
+        for start in range(0, len(requested), _CHUNK):
+            chunk = requested[start : start + _CHUNK]
             rows = self._select(scope, f" AND seq IN ({', '.join('?' * len(chunk))})", chunk)
             found |= {row.seq: row for row in rows}
         return found
 
     def of_anyone(self, ids: Sequence[str]) -> list[tuple[ItemRow, int]]:
-        """The rows with these ids, whosever they are, each with its stamp: for what keeps copies of them."""
-        with self.database.reading() as connection:
+        """The rows with these ids, of any scope, each with its stamp: for projections."""
+        with self.database.reading_all() as connection:
             rows = connection.execute(
                 f"SELECT {_SELECTED}, seq, user_id, agent_id, stamp FROM items JOIN owners ON owners.id = items.owner "
                 f"WHERE items.id IN ({', '.join('?' * len(ids))})",
@@ -264,22 +265,21 @@ class Items:
             ).fetchall()
         return [(_row(row, Scope.stored(row[-3] or None, row[-2] or None)), row[-1]) for row in rows]
 
-    def dead(self, root: int) -> list[int]:
-        """The places of the root's records whose values have expired."""
-        with self.database.reading() as connection:
-            rows = connection.execute(
-                "SELECT items.seq FROM state CROSS JOIN items "
-                "WHERE items.id = state.record AND state.expires_at <= ? AND items.root = ?",
-                (now(), root),
-            )
-            return [row[0] for row in rows]
+    def expired(self, connection: Connection, root: int) -> list[int]:
+        """The places of the root's items whose values have expired."""
+        rows = connection.execute(
+            "SELECT items.seq FROM state CROSS JOIN items "
+            "WHERE items.id = state.record AND state.expires_at <= ? AND items.root = ?",
+            (now(), root),
+        )
+        return [row[0] for row in rows]
 
-    def wanted(self, owner: owners.Owner, kinds: Sequence[Kind] | None, filters: Mapping[str, JSON]) -> Wanted:
-        """The conditions of a search in an archive."""
+    def row_filter(self, owner: owners.Owner, kinds: Sequence[Kind] | None, filters: Mapping[str, JSON]) -> RowFilter:
+        """The conditions of a search by the database."""
         extra, variables = _matching(kinds, filters)
-        return Wanted(
+        return RowFilter(
             owner=None if owner.id == owner.root else owner.id,
-            condition=f"{extra} AND NOT {DEAD_RECORD}",
+            condition=f"{extra} AND NOT {EXPIRED_ITEM}",
             variables=[*variables, now()],
         )
 
@@ -287,17 +287,19 @@ class Items:
         """The places of the rows of these kinds whose metadata fits the filters."""
         extra, variables = _matching(kinds, filters)
         namespace = filters.get("namespace")
-        with self.database.reading() as connection:
+        with self.database.reading(scope) as connection:
             owner = owners.find(connection, scope)
             if owner is None:
                 return []
-            seen, variable = owners.seen_by(owner)
+            visible, variable = owners.visible_to(owner)
             if kinds is not None and list(kinds) == ["record"] and isinstance(namespace, str):
                 # A record's key begins with its namespace and has an index; the plus keeps SQLite from another one.
                 first = f"[{dump_json(namespace)},"
-                seen = f"+{seen} AND owner IN (SELECT id FROM owners WHERE id = ? OR root = ?) AND key >= ? AND key < ?"
+                visible = (
+                    f"+{visible} AND owner IN (SELECT id FROM owners WHERE id = ? OR root = ?) AND {self._between}"
+                )
                 variables = [owner.id, owner.id, first, f"{first[:-1]}-", *variables]
-            rows = connection.execute(f"SELECT seq FROM items WHERE {seen}{extra}", [variable, *variables])
+            rows = connection.execute(f"SELECT seq FROM items WHERE {visible}{extra}", [variable, *variables])
             return [row[0] for row in rows]
 
     def _first(self, scope: Scope, condition: str, variables: list[Any], *, exact: bool = False) -> ItemRow | None:
@@ -306,17 +308,14 @@ class Items:
 
     def _select(self, scope: Scope, conditions: str, variables: Sequence[Any], *, exact: bool = False) -> list[ItemRow]:
         """Rows that the scope contains (or, exactly, owns), with the agent that keeps each."""
-        with self.database.reading() as connection:
+        with self.database.reading(scope) as connection:
             owner = owners.find(connection, scope)
             if owner is None:
                 return []
-            seen, variable = ("owner = ?", owner.id) if exact else owners.seen_by(owner)
+            visible, variable = ("owner = ?", owner.id) if exact else owners.visible_to(owner)
             rows = connection.execute(
                 f"SELECT {_SELECTED}, seq, agent_id FROM items JOIN owners ON owners.id = items.owner "
-                f"WHERE items.{seen} AND NOT {DEAD_RECORD}{conditions}",
+                f"WHERE items.{visible} AND NOT {EXPIRED_ITEM}{conditions}",
                 [variable, now(), *variables],
             ).fetchall()
         return [_row(row, Scope.stored(scope.user_id, row[-1] or None)) for row in rows]
-
-    def _cleared(self, connection: Connection, root: int) -> None:
-        connection.execute("UPDATE owners SET version = version + 1, cleared = version + 1 WHERE id = ?", (root,))

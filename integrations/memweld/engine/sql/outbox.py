@@ -15,18 +15,16 @@ mem0      while ``meta`` says that the vectors of     a vector store of mem0's, 
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 import uuid
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from ...models import GraphState
 from ...scope import Scope
 from . import owners
-from .database import Connection, Database
-from .ttl import DEAD_RECORD, now
+from .database import Block, Connection, Database
+from .ttl import EXPIRED_ITEM, now
 
 __all__ = ["Change", "Entry", "Outbox", "Pending", "TargetName"]
 
@@ -92,24 +90,13 @@ class Outbox:
         self._database = database
         self.target: TargetName = target
 
-    @contextlib.contextmanager
-    def reading(self) -> Generator[Connection]:
+    def reading(self) -> Block[Connection]:
         """A connection that reads the rows of all users."""
-        with self._for_all(), self._database.reading() as connection:
-            yield connection
+        return self._database.reading_all()
 
-    @contextlib.contextmanager
-    def writing(self) -> Generator[Connection]:
+    def writing(self) -> Block[Connection]:
         """A connection that writes the rows of all users."""
-        with self._for_all(), self._database.writing() as connection:
-            yield connection
-
-    @contextlib.contextmanager
-    def _for_all(self) -> Generator[None]:
-        """On databases whose transactions are bound to a user: to nobody's."""
-        acting_for = getattr(self._database, "acting_for", None)
-        with contextlib.nullcontext() if acting_for is None else acting_for(Scope.stored(None, None)):
-            yield
+        return self._database.writing_all()
 
     # whether there is a graph
 
@@ -135,7 +122,8 @@ class Outbox:
         if found is not None:
             return found
         with self.writing() as connection:
-            _wait_for_writers(connection)
+            # On a server others write meanwhile that do not know of the target yet.
+            self._database.exclude_writers(connection)
             row = connection.execute("SELECT value FROM meta WHERE key = 'graph'").fetchone()
             if row is not None:
                 return str(row[0])
@@ -151,7 +139,7 @@ class Outbox:
             How many changes it had not received.
         """
         with self.writing() as connection:
-            _wait_for_writers(connection)
+            self._database.exclude_writers(connection)
             if self.target == "graph":
                 connection.execute("DELETE FROM meta WHERE key = 'graph'")
             connection.execute("DELETE FROM outbox_lease WHERE target = ?", (self.target,))
@@ -195,7 +183,7 @@ class Outbox:
 
     def owners_of(self, scope: Scope) -> list[int]:
         """The owners that a scope contains. Once the scope is erased, they still find its changes."""
-        with self._database.reading() as connection:
+        with self._database.reading(scope) as connection:
             return list(owners.contained(connection, scope))
 
     def owners_erased(self) -> list[int]:
@@ -220,7 +208,7 @@ class Outbox:
         """
         if self.store() is None:
             return lambda _: "none"
-        if getattr(self._database, "is_secured", False):
+        if self._database.is_secured:
             return lambda _: "pending"  # this role may not see what waits
         erased = self.owners_of(scope)
         return lambda items: "pending" if items or self.pending(erased).count else "done"
@@ -291,7 +279,7 @@ class Outbox:
     def count(self) -> int:
         """How many items there are."""
         with self.reading() as connection:
-            row = connection.execute(f"SELECT count(*) FROM items WHERE NOT {DEAD_RECORD}", (now(),)).fetchone()
+            row = connection.execute(f"SELECT count(*) FROM items WHERE NOT {EXPIRED_ITEM}", (now(),)).fetchone()
         return int(row[0])
 
     def entries(self, items: Sequence[str]) -> dict[str, Entry]:
@@ -302,7 +290,7 @@ class Outbox:
                 chunk = items[start : start + _CHUNK]
                 rows = connection.execute(
                     f"SELECT {_ENTRY_COLUMNS} FROM items JOIN owners ON owners.id = items.owner "
-                    f"WHERE NOT {DEAD_RECORD} AND items.id IN ({', '.join('?' * len(chunk))})",
+                    f"WHERE NOT {EXPIRED_ITEM} AND items.id IN ({', '.join('?' * len(chunk))})",
                     (now(), *chunk),
                 )
                 for row in rows:
@@ -315,7 +303,7 @@ class Outbox:
         """Ids of items in their own order, from behind an id."""
         with self.reading() as connection:
             rows = connection.execute(
-                f"SELECT id FROM items WHERE NOT {DEAD_RECORD} AND id > ? ORDER BY id LIMIT ?", (now(), after, limit)
+                f"SELECT id FROM items WHERE NOT {EXPIRED_ITEM} AND id > ? ORDER BY id LIMIT ?", (now(), after, limit)
             ).fetchall()
         return [row[0] for row in rows]
 
@@ -328,9 +316,3 @@ class Outbox:
                 rows = connection.execute(f"SELECT id FROM items WHERE id IN ({', '.join('?' * len(chunk))})", chunk)
                 found |= {row[0] for row in rows}
         return found
-
-
-def _wait_for_writers(connection: Connection) -> None:
-    """On a server, wait for the transactions that write items now, and do not know yet whether there is a graph."""
-    if not isinstance(connection, sqlite3.Connection):
-        connection.execute("LOCK TABLE items IN SHARE MODE")

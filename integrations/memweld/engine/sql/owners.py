@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from ...scope import Scope
 from .database import Connection
 
-__all__ = ["OWNER", "Owner", "claim", "columns", "contained", "find", "seen_by", "stamp"]
+__all__ = [
+    "OWNER",
+    "Owner",
+    "bump_version",
+    "columns",
+    "contained",
+    "find",
+    "get_or_create",
+    "note_removal",
+    "visible_to",
+]
 
 OWNER = "(SELECT id FROM owners WHERE user_id = ? AND agent_id = ?)"
 """The owner of exactly a scope inside a statement; its variables are `columns`."""
@@ -36,40 +46,49 @@ def find(connection: Connection, scope: Scope) -> Owner | None:
     return None if row is None else Owner(*row)
 
 
-def claim(connection: Connection, scope: Scope) -> Owner:
-    """The owner of exactly this scope, made where there is none."""
+def get_or_create(connection: Connection, scope: Scope) -> Owner:
+    """The owner of exactly this scope, created where there is none."""
     owner = find(connection, scope)
     if owner is not None:
         return owner
     root = None
     if scope.user_id is not None and scope.agent_id is not None:
-        root = claim(connection, Scope(user_id=scope.user_id)).root
+        root = get_or_create(connection, Scope(user_id=scope.user_id)).root
     row = connection.execute(
         "INSERT INTO owners (user_id, agent_id, root) VALUES (?, ?, ?) RETURNING id", (*columns(scope), root or 0)
     ).fetchone()
-    made = int(row[0])
+    created = int(row[0])
     if root is None:
-        root = made
-        connection.execute("UPDATE owners SET root = id WHERE id = ?", (made,))
-    return Owner(made, root)
+        root = created
+        connection.execute("UPDATE owners SET root = id WHERE id = ?", (created,))
+    return Owner(created, root)
 
 
-def stamp(connection: Connection, scope: Scope) -> tuple[Owner, int]:
-    """The owner of exactly this scope, made where there is none, and the number of its next change of items."""
+def bump_version(connection: Connection, scope: Scope) -> tuple[Owner, int]:
+    """The owner of exactly this scope, created where there is none, and the root's next version."""
     if scope.user_id is None or scope.agent_id is None:
-        # Its own root, which is found and counted in one statement.
+        # Its own root: one statement finds and counts it.
         row = connection.execute(_COUNT, columns(scope)).fetchone()
         if row is not None:
             return Owner(row[0], row[0]), int(row[1])
-    owner = claim(connection, scope)
+    owner = get_or_create(connection, scope)
     row = connection.execute(
         "UPDATE owners SET version = version + 1 WHERE id = ? RETURNING version", (owner.root,)
     ).fetchone()
     return owner, int(row[0])
 
 
-def seen_by(owner: Owner) -> tuple[str, int]:
-    """Which rows of a table with ``owner`` and ``root`` the owner's scope contains, as a condition and its variable.
+def note_removal(connection: Connection, owner: int) -> None:
+    """Count a removal of items in the owner's root: indexes in RAM learn from it that rows are gone."""
+    connection.execute(
+        "UPDATE owners SET version = version + 1, cleared = version + 1 "
+        "WHERE id = (SELECT root FROM owners WHERE id = ?)",
+        (owner,),
+    )
+
+
+def visible_to(owner: Owner) -> tuple[str, int]:
+    """The rows of a table with ``owner`` and ``root`` that the owner's scope contains: a condition and its variable.
 
     A user's scope is the root of all that agents keep of the user; every other scope is its own rows alone.
     """

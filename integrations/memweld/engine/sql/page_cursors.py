@@ -1,4 +1,4 @@
-"""Where pages of items ended, so that the next page begins there although the last item is gone meanwhile."""
+"""Where pages of items ended: the next page begins there although its item is gone meanwhile."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ import threading
 from collections import OrderedDict
 
 from ...scope import Scope
+from ..fork import call_in_child
 
-__all__ = ["PageEnds"]
+__all__ = ["PageCursors"]
 
 _MOST = 4096
 
 
-class PageEnds:
-    """The last items of the pages that were handed out latest, with their places. Thread-safe; kept in RAM alone."""
+class PageCursors:
+    """The last items of the latest pages, with their places. Thread-safe; in RAM alone."""
 
     def __init__(self) -> None:
-        self.begin()
+        self._renew()
+        call_in_child(self._renew)
 
-    def begin(self) -> None:
-        """Know of none, with a lock of its own: also in the child of a fork."""
+    def _renew(self) -> None:
         self._lock = threading.Lock()
         self._places: OrderedDict[tuple[Scope, str], int] = OrderedDict()
 
-    def note(self, scope: Scope, memory_id: str, place: int) -> None:
+    def add(self, scope: Scope, memory_id: str, place: int) -> None:
         """A page of this scope ended with this item."""
         with self._lock:
             self._places[scope, memory_id] = place

@@ -17,7 +17,7 @@ from . import owners
 from .database import Connection, Database
 from .items import ItemRow, Items
 from .sessions import insert_messages
-from .ttl import drop_records, now
+from .ttl import delete_items, now
 
 __all__ = ["Packed", "restore"]
 
@@ -41,7 +41,7 @@ def restore(database: Database, scope: Scope, kept: ExportData, packed: Packed) 
     """Put back what the scope does not have, or has in an older state (see ``Engine.restore``)."""
     for part in (*kept.items, *kept.values, *kept.sessions):
         _owner(scope, part.agent_id)
-    with database.writing() as connection:
+    with database.writing(scope) as connection:
         work = _Restoration(connection, database, scope, packed)
         work.values(kept)
         for session in kept.sessions:
@@ -101,11 +101,11 @@ class _Restoration:
             return False
         self._connection.execute("DELETE FROM state WHERE owner = ? AND namespace = ? AND key = ?", place)
         if held[1] is not None:
-            drop_records(self._connection, [(owner.id, held[1])])
+            delete_items(self._connection, [(owner.id, held[1])])
         return True
 
     def _value(self, value: ExportedValue, record: str | None) -> None:
-        owner = owners.claim(self._connection, _owner(self._scope, value.agent_id)).id
+        owner = owners.get_or_create(self._connection, _owner(self._scope, value.agent_id)).id
         self._connection.execute(
             "INSERT INTO state (owner, namespace, key, value, version, created_at, updated_at, ttl, expires_at, record)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -179,7 +179,7 @@ class _Restoration:
 
     def session(self, session: ExportedSession) -> None:
         """The session's messages behind those that it has."""
-        owner = owners.claim(self._connection, _owner(self._scope, session.agent_id)).id
+        owner = owners.get_or_create(self._connection, _owner(self._scope, session.agent_id)).id
         started_at, updated_at = session.started_at.isoformat(), session.updated_at.isoformat()
         new = self._connection.execute(
             "INSERT INTO sessions (owner, session_id, messages, started_at, updated_at) VALUES (?, ?, 0, ?, ?) "

@@ -10,7 +10,8 @@ owners
 items
     ``stamp``: the root's version when the row was written. ``extra``: mem0's fields that have no column. ``terms``: the
     numbers of the text's terms (``search/tokenizer.py``); NULL: readers make them. A full-text index in their place
-    would weigh words by how common they are among all users, and keep deleted ones.
+    would weigh words by how common they are among all users, and keep deleted ones. ``next_vector``: the new
+    embedder's, until it takes its place (``search/reindex.py``); a trigger drops it when the text changes.
 state
     ``version``: for conditional writes; begins at a random number, so that a key that was deleted and set again never
     looks unchanged. ``seq``: the order in which keys were first set. ``ttl``: seconds; ``expires_at``: seconds since
@@ -94,7 +95,8 @@ CREATE TABLE items (
     created_at {text} NOT NULL,
     updated_at {text} NOT NULL,
     vector {types.vector} NOT NULL,
-    terms {types.blob}
+    terms {types.blob},
+    next_vector {types.vector}
 );
 CREATE UNIQUE INDEX items_once ON items (owner, kind, hash) WHERE key IS NULL;
 CREATE INDEX items_by_stamp ON items (root, stamp);
@@ -106,7 +108,8 @@ CREATE TABLE entities (
     id {text} NOT NULL UNIQUE,
     owner {integer} NOT NULL REFERENCES owners (id),
     payload {text} NOT NULL,
-    vector {types.vector} NOT NULL
+    vector {types.vector} NOT NULL,
+    next_vector {types.vector}
 );
 CREATE INDEX entities_by_owner ON entities (owner);
 

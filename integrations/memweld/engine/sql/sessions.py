@@ -8,15 +8,15 @@ from datetime import datetime
 from typing import Any
 
 from ...errors import MemoryNotFoundError
-from ...models import JSON, ChatMessage, Session, ToolCall
+from ...models import ChatMessage, Session, ToolCall
 from ...scope import Scope
 from ...validation import dump_json, utc_now
 from . import owners
 from .database import Connection, Database
+from .dialect import UNLIMITED
 
-__all__ = ["COLUMNS", "Chat", "insert_messages", "read_message"]
+__all__ = ["COLUMNS", "SessionStore", "insert_messages", "read_message"]
 
-_END = 2**63 - 1
 COLUMNS = "id, role, content, name, tool_calls, tool_call_id, native, created_at"
 
 _INSERT = (
@@ -67,22 +67,22 @@ def insert_messages(connection: Connection, session: int, messages: Sequence[Cha
     return connection.total_changes - before
 
 
-class Chat:
+class SessionStore:
     """The sessions of all scopes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def append(self, scope: Scope, session_id: str, messages: Sequence[ChatMessage]) -> None:
-        """Append, at a cost that does not grow with the session; a known id replaces that message in place."""
+        """Append, at a cost that does not grow with the session; a stored id replaces that message in place."""
         now = utc_now().isoformat()
         count = len(messages)
-        with self._database.writing() as connection:
+        with self._database.writing(scope) as connection:
             session = self._count(connection, scope, session_id, count, now)
             if session is None:
-                self._make_session(connection, scope, session_id, now)
+                self._create_session(connection, scope, session_id, now)
                 session = self._count(connection, scope, session_id, count, now)
-            assert session is not None  # noqa: S101 - made above, in this transaction
+            assert session is not None  # noqa: S101 - created above, in this transaction
             added = insert_messages(connection, session, messages)
             if added < count:
                 self._replace(connection, session, messages)
@@ -94,10 +94,10 @@ class Chat:
         found = connection.execute(_COUNT, variables).fetchone()
         return None if found is None else int(found[0])
 
-    def _make_session(self, connection: Connection, scope: Scope, session_id: str, now: str) -> None:
+    def _create_session(self, connection: Connection, scope: Scope, session_id: str, now: str) -> None:
         connection.execute(
             "INSERT INTO sessions (owner, session_id, messages, started_at, updated_at) VALUES (?, ?, 0, ?, ?)",
-            (owners.claim(connection, scope).id, session_id, now, now),
+            (owners.get_or_create(connection, scope).id, session_id, now, now),
         )
 
     def _replace(self, connection: Connection, session: int, messages: Sequence[ChatMessage]) -> None:
@@ -112,12 +112,12 @@ class Chat:
 
     def read(self, scope: Scope, session_id: str, *, limit: int | None, before: str | None = None) -> list[ChatMessage]:
         """The last messages (of those before the message ``before``), oldest first."""
-        with self._database.reading() as connection:
+        with self._database.reading(scope) as connection:
             session = self._session(connection, scope, session_id)
-            place = _END if before is None else self._place(connection, session, before)
+            place = UNLIMITED if before is None else self._place(connection, session, before)
             rows = connection.execute(
                 f"SELECT {COLUMNS} FROM messages WHERE session = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
-                (session, place, -1 if limit is None else limit),
+                (session, place, UNLIMITED if limit is None else limit),
             ).fetchall()
         return [read_message(row) for row in reversed(rows)]
 
@@ -140,7 +140,7 @@ class Chat:
 
     def clear(self, scope: Scope, session_id: str) -> int:
         """Delete the session; how many messages it had."""
-        with self._database.writing() as connection:
+        with self._database.writing(scope) as connection:
             owner = owners.find(connection, scope)
             if owner is None:
                 return 0
@@ -151,7 +151,7 @@ class Chat:
 
     def sessions(self, scope: Scope) -> list[Session]:
         """The sessions of exactly this scope, the latest used first."""
-        with self._database.reading() as connection:
+        with self._database.reading(scope) as connection:
             owner = owners.find(connection, scope)
             if owner is None:
                 return []
@@ -169,49 +169,3 @@ class Chat:
             )
             for session_id, messages, started_at, updated_at in rows
         ]
-
-    def export(self, scope: Scope) -> list[dict[str, JSON]]:
-        """Every message that the scope contains, by session, in order."""
-        exported: list[dict[str, JSON]] = []
-        with self._database.reading() as connection:
-            for owner, agent_id in owners.contained(connection, scope).items():
-                rows = connection.execute(
-                    f"SELECT s.session_id, {', '.join(f'm.{c}' for c in COLUMNS.split(', '))} "
-                    "FROM messages m JOIN sessions s ON s.id = m.session WHERE s.owner = ? ORDER BY s.id, m.seq",
-                    (owner,),
-                )
-                for session_id, identity, role, content, name, calls, call_id, native, created_at in rows:
-                    fields = {
-                        "agent_id": agent_id,
-                        "session_id": session_id,
-                        "id": identity,
-                        "role": role,
-                        "content": json.loads(content),
-                        "name": name,
-                        "tool_calls": json.loads(calls) if calls else None,
-                        "tool_call_id": call_id,
-                        "native": json.loads(native) if native else None,
-                        "created_at": created_at,
-                    }
-                    exported.append({field: value for field, value in fields.items() if value is not None})
-        return exported
-
-    def export_sessions(self, scope: Scope) -> list[dict[str, JSON]]:
-        """When each session that the scope contains began and was last used."""
-        exported: list[dict[str, JSON]] = []
-        with self._database.reading() as connection:
-            for owner, agent_id in owners.contained(connection, scope).items():
-                rows = connection.execute(
-                    "SELECT session_id, started_at, updated_at FROM sessions "
-                    "WHERE owner = ? AND messages > 0 ORDER BY id",
-                    (owner,),
-                )
-                for session_id, started_at, updated_at in rows:
-                    fields = {
-                        "agent_id": agent_id,
-                        "session_id": session_id,
-                        "started_at": started_at,
-                        "updated_at": updated_at,
-                    }
-                    exported.append({field: value for field, value in fields.items() if value is not None})
-        return exported

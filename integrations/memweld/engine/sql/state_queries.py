@@ -1,26 +1,46 @@
-"""State read in bulk: many keys at once, a namespace in the order of its keys, and namespaces that lie together."""
+"""State read in bulk: many keys at once, a namespace in the order of its keys, and namespaces below one another."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from ...models import JSON, ValueEntry
 from ...scope import Scope
-from ...validation import MAX_KEY_CHARACTERS, dump_json
+from ...validation import MAX_KEY_CHARACTERS
+from ..filters import fits_conditions
 from . import owners
 from .database import Connection, Database
-from .ttl import ALIVE, moment, now
+from .dialect import UNLIMITED
+from .ttl import ALIVE, now, to_datetime
 
-__all__ = ["COLUMNS", "Catalogue"]
+__all__ = ["StateQueries"]
 
-COLUMNS = "namespace, key, value, version, created_at, updated_at, expires_at, ttl, seq"
+_COLUMNS = "namespace, key, value, version, created_at, updated_at, expires_at, ttl, seq"
+_EXPIRES_AT, _TTL, _SEQ = 6, 7, 8
+
+# Every namespace costs one step down the index, however many values it holds.
+_NAMESPACES = f"""
+WITH RECURSIVE names (name) AS (
+    SELECT min(namespace) FROM state WHERE owner = ? AND namespace >= ? AND namespace < ?
+    UNION ALL
+    SELECT (SELECT min(namespace) FROM state WHERE owner = ? AND namespace > name AND namespace < ?)
+    FROM names WHERE name IS NOT NULL
+)
+SELECT name, oldest FROM (SELECT name, (
+    SELECT seq FROM state WHERE owner = ? AND namespace = name AND {ALIVE} ORDER BY seq LIMIT 1
+) AS oldest FROM names) AS each
+WHERE oldest IS NOT NULL
+"""
+_END = "\U0010ffff" * (MAX_KEY_CHARACTERS + 1)  # behind every namespace
+_PAGE = 500
 
 
 def _entry(row: Sequence[Any]) -> ValueEntry:
-    namespace, key, value, version, created_at, updated_at, ends = row[:7]
+    namespace, key, value, version, created_at, updated_at, expires_at = row[:_TTL]
     return ValueEntry(
         namespace=namespace,
         key=key,
@@ -28,76 +48,55 @@ def _entry(row: Sequence[Any]) -> ValueEntry:
         version=version,
         created_at=datetime.fromisoformat(created_at),
         updated_at=datetime.fromisoformat(updated_at),
-        expires_at=moment(ends),
+        expires_at=to_datetime(expires_at),
     )
 
 
-# Every namespace costs one step down the index, however many values it holds.
-_NAMESPACES = f"""
-WITH RECURSIVE names (name) AS (
-    SELECT min(namespace) FROM state WHERE owner = :owner AND namespace >= :first AND namespace < :end
-    UNION ALL
-    SELECT (SELECT min(namespace) FROM state WHERE owner = :owner AND namespace > name AND namespace < :end)
-    FROM names WHERE name IS NOT NULL
-)
-SELECT name, oldest FROM (SELECT name, (
-    SELECT seq FROM state
-    WHERE owner = :owner AND namespace = name AND {ALIVE.replace("?", ":now")} ORDER BY seq LIMIT 1
-) AS oldest FROM names) AS each
-WHERE oldest IS NOT NULL
-"""
-_END = "\U0010ffff" * (MAX_KEY_CHARACTERS + 1)  # behind every namespace
-
-
-class Catalogue:
+class StateQueries:
     """The state of all scopes, for readers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._in_namespace = f"owner = ? AND {database.dialect.in_namespace}"
 
     def keys(self, scope: Scope, namespace: str) -> list[str]:
         """The keys of a namespace, sorted."""
-        with self._database.reading() as connection:
+        with self._database.reading(scope) as connection:
             owner = owners.find(connection, scope)
             if owner is None:
                 return []
             rows = connection.execute(
-                f"SELECT key FROM state WHERE owner = ? AND namespace = ? AND {ALIVE} ORDER BY key",
+                f"SELECT key FROM state WHERE {self._in_namespace} AND {ALIVE} ORDER BY key",
                 (owner.id, namespace, now()),
             )
             return [row[0] for row in rows]
 
     def namespaces(self, scope: Scope, under: str) -> list[str]:
         """The namespaces that hold values, in the order of the oldest value of each."""
-        with self._database.reading() as connection:
+        with self._database.reading(scope) as connection:
             owner = owners.find(connection, scope)
-            return [] if owner is None else self._lying(connection, owner.id, under)
+            return [] if owner is None else _below(connection, owner.id, under)
 
-    def read(self, scope: Scope, wanted: Sequence[tuple[str, str]], *, refresh: bool) -> list[ValueEntry | None]:
-        """The values at these places, in this order."""
+    def read(self, scope: Scope, places: Sequence[tuple[str, str]], *, refresh: bool) -> list[ValueEntry | None]:
+        """The values at these places (namespace, key), in this order."""
+        statement = f"SELECT {_COLUMNS} FROM state WHERE {self._in_namespace} AND key = ? AND {ALIVE}"
 
         def read(connection: Connection) -> list[Any]:
             owner = owners.find(connection, scope)
             if owner is None:
-                return [None] * len(wanted)
-            return [
-                connection.execute(
-                    f"SELECT {COLUMNS} FROM state WHERE owner = ? AND namespace = ? AND key = ? AND {ALIVE}",
-                    (owner.id, *place, now()),
-                ).fetchone()
-                for place in wanted
-            ]
+                return [None] * len(places)
+            return [connection.execute(statement, (owner.id, *place, now())).fetchone() for place in places]
 
-        return [None if row is None else _entry(row) for row in self._rows(read, refresh=refresh)]
+        return [None if row is None else _entry(row) for row in self._rows(scope, read, refresh=refresh)]
 
     def scan(self, scope: Scope, namespace: str, *, prefix: str, after: str | None, limit: int) -> list[ValueEntry]:
         """The values of a namespace whose keys begin with the prefix, sorted, from behind the key ``after``."""
-        with self._database.reading() as connection:
+        with self._database.reading(scope) as connection:
             owner = owners.find(connection, scope)
             if owner is None:
                 return []
             rows = connection.execute(
-                f"SELECT {COLUMNS} FROM state WHERE owner = ? AND namespace = ? AND key >= ? AND key > ? "
+                f"SELECT {_COLUMNS} FROM state WHERE {self._in_namespace} AND key >= ? AND key > ? "
                 f"AND substr(key, 1, ?) = ? AND {ALIVE} ORDER BY key LIMIT ?",
                 (owner.id, namespace, prefix, after or "", len(prefix), prefix, now(), limit),
             )
@@ -117,11 +116,14 @@ class Catalogue:
 
         def find(connection: Connection) -> list[Any]:
             owner = owners.find(connection, scope)
-            return [] if owner is None else self._found(connection, owner.id, under, where, offset, limit)
+            if owner is None:
+                return []
+            rows = self._fitting(connection, owner.id, under, where, offset, limit)
+            return list(rows)
 
-        return [_entry(row) for row in self._rows(find, refresh=refresh)]
+        return [_entry(row) for row in self._rows(scope, find, refresh=refresh)]
 
-    def _found(  # noqa: PLR0917 - as `find` has them
+    def _fitting(  # noqa: PLR0917 - as `find` has them
         self,
         connection: Connection,
         owner: int,
@@ -129,67 +131,68 @@ class Catalogue:
         where: Mapping[str, JSON] | None,
         offset: int,
         limit: int | None,
-    ) -> list[Any]:
-        rows: list[Any] = []
-        for name in self._lying(connection, owner, under):
-            place = (owner, name)
-            room = -1 if limit is None else limit - len(rows)
-            if not room:
-                break
-            found = self._fitting(connection, place, where, offset, room)
-            if where:
-                rows += found[offset:]
-                offset = max(offset - len(found), 0)
-            else:
-                rows += found
-                offset -= min(offset, self._count(connection, place)) if offset else 0
-        return rows
-
-    def _fitting(
-        self,
-        connection: Connection,
-        place: tuple[int, str],
-        where: Mapping[str, JSON] | None,
-        offset: int,
-        limit: int,
-    ) -> list[Any]:
-        """Rows of one namespace. With conditions those that the offset leaves out come along, to be counted."""
+    ) -> Iterator[Any]:
+        names = _below(connection, owner, under)
         if where:
-            condition, variables = " AND value_fits(value, ?)", [dump_json(where)]
-            limit, offset = (limit if limit < 0 else limit + offset), 0
-        else:
-            condition, variables = "", []
+            rows = (row for name in names for row in self._scanned(connection, owner, name))
+            fitting = (row for row in rows if fits_conditions(json.loads(row[2]), where))
+            yield from islice(fitting, offset, None if limit is None else offset + limit)
+            return
+        left = UNLIMITED if limit is None else limit
+        for name in names:
+            if not left:
+                return
+            rows = self._page(connection, owner, name, left, offset=offset)
+            yield from rows
+            left -= len(rows)
+            if offset:
+                offset = 0 if rows else offset - self._count(connection, owner, name)
+
+    def _scanned(self, connection: Connection, owner: int, namespace: str) -> Iterator[Any]:
+        """All rows of a namespace, fetched in pages."""
+        last = 0
+        while rows := self._page(connection, owner, namespace, _PAGE, after=last):
+            yield from rows
+            last = rows[-1][_SEQ]
+
+    def _page(
+        self, connection: Connection, owner: int, namespace: str, limit: int, *, after: int = 0, offset: int = 0
+    ) -> list[Any]:
         return connection.execute(
-            f"SELECT {COLUMNS} FROM state WHERE owner = ? AND namespace = ? AND {ALIVE}{condition} "
+            f"SELECT {_COLUMNS} FROM state WHERE {self._in_namespace} AND seq > ? AND {ALIVE} "
             "ORDER BY seq LIMIT ? OFFSET ?",
-            (*place, now(), *variables, limit, offset),
+            (owner, namespace, after, now(), limit, offset),
         ).fetchall()
 
-    def _count(self, connection: Connection, place: tuple[int, str]) -> int:
+    def _count(self, connection: Connection, owner: int, namespace: str) -> int:
         return connection.execute(
-            f"SELECT count(*) FROM state WHERE owner = ? AND namespace = ? AND {ALIVE}", (*place, now())
+            f"SELECT count(*) FROM state WHERE {self._in_namespace} AND {ALIVE}", (owner, namespace, now())
         ).fetchone()[0]
 
-    def _lying(self, connection: Connection, owner: int, under: str) -> list[str]:
-        """The namespaces under ``under`` that hold values, in the order of the oldest value of each."""
-        # "0" is the character that follows the slash.
-        ranges = [(under, f"{under}\x01"), (f"{under}/", f"{under}0")] if under else [("", _END)]
-        found: list[tuple[int, str]] = []
-        for first, end in ranges:
-            rows = connection.execute(_NAMESPACES, {"owner": owner, "first": first, "end": end, "now": now()})
-            found += [(oldest, name) for name, oldest in rows]
-        return [name for _, name in sorted(found)]
-
-    def _rows(self, read: Callable[[Connection], list[Any]], *, refresh: bool) -> list[Any]:
+    def _rows(self, scope: Scope, read: Callable[[Connection], list[Any]], *, refresh: bool) -> list[Any]:
         """What ``read`` reads. To refresh is to read it again and write in one transaction, if something expires."""
-        with self._database.reading() as connection:
+        with self._database.reading(scope) as connection:
             rows = read(connection)
-        if not refresh or all(row is None or row[7] is None for row in rows):
+        if not refresh or all(row is None or row[_TTL] is None for row in rows):
             return rows
-        with self._database.writing() as connection:
+        with self._database.writing(scope) as connection:
             rows, start = read(connection), now()
-            ends = {row[8]: start + row[7] for row in rows if row is not None and row[7] is not None}
+            ends = {row[_SEQ]: start + row[_TTL] for row in rows if row is not None and row[_TTL] is not None}
             connection.executemany(
                 "UPDATE state SET expires_at = ? WHERE seq = ?", [(end, seq) for seq, end in ends.items()]
             )
-        return [(*row[:6], ends[row[8]], *row[7:]) if row is not None and row[8] in ends else row for row in rows]
+        return [
+            (*row[:_EXPIRES_AT], ends[row[_SEQ]], *row[_TTL:]) if row is not None and row[_SEQ] in ends else row
+            for row in rows
+        ]
+
+
+def _below(connection: Connection, owner: int, under: str) -> list[str]:
+    """The namespaces under ``under`` that hold values, in the order of the oldest value of each."""
+    # "0" is the character that follows the slash.
+    ranges = [(under, f"{under}\x01"), (f"{under}/", f"{under}0")] if under else [("", _END)]
+    found: list[tuple[int, str]] = []
+    for first, end in ranges:
+        rows = connection.execute(_NAMESPACES, (owner, first, end, owner, end, owner, now()))
+        found += [(oldest, name) for name, oldest in rows]
+    return [name for _, name in sorted(found)]

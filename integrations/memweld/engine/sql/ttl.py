@@ -1,59 +1,117 @@
-"""Values that expire: what is alive at a moment, and how what is not goes, each value together with its record."""
+"""TTL for state values: filters for live rows, deletion of expired ones together with their items."""
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from typing import Any
 
-from .database import Connection
+from ...errors import MemweldError
+from ...scope import Scope
+from ..fork import RenewedLock
+from . import owners
+from .database import Connection, Database
+from .dialect import UNLIMITED
 
-__all__ = ["ALIVE", "DEAD_RECORD", "drop_records", "moment", "now", "sweep"]
+__all__ = ["ALIVE", "EXPIRED_ITEM", "PurgeSchedule", "delete_items", "now", "purge", "purge_all", "to_datetime"]
 
 ALIVE = "(expires_at IS NULL OR expires_at > ?)"
-"""Which rows of ``state`` are there for a reader; its variable is `now`."""
+"""The live rows of ``state``; its variable is `now`."""
 
-DEAD_RECORD = "(items.kind = 'record' AND EXISTS (SELECT 1 FROM state WHERE record = items.id AND expires_at <= ?))"
-"""Which rows of ``items`` are the records of values that have expired; its variable is `now`."""
+EXPIRED_ITEM = "(items.kind = 'record' AND EXISTS (SELECT 1 FROM state WHERE record = items.id AND expires_at <= ?))"
+"""The rows of ``items`` whose values have expired; its variable is `now`."""
 
-
-_EXPIRED = "SELECT seq, owner, record FROM state WHERE expires_at <= ? LIMIT ?"
+_logger = logging.getLogger(__name__)
+_ROWS = 100  # deleted along with a write
+_USERS = 20  # purged in the background at a time
+_BACKGROUND_SECONDS = 60.0
 
 
 def now() -> float:
-    """The current time as the tables keep it: seconds since 1970."""
+    """The current time as the tables store it: seconds since 1970."""
     return time.time()
 
 
-def moment(seconds: float | None) -> datetime | None:
+def to_datetime(seconds: float | None) -> datetime | None:
     """A time of the tables as a datetime in UTC."""
     return None if seconds is None else datetime.fromtimestamp(seconds, timezone.utc)
 
 
-def sweep(connection: Connection, at: float, *, owners: Sequence[int] | None = None, limit: int = -1) -> int:
-    """Delete values whose time has come, and their records; how many values."""
-    statement, variables = _EXPIRED, list[Any]()
-    if owners is not None:
-        statement = _EXPIRED.replace(" LIMIT", f" AND owner IN ({', '.join('?' * len(owners))}) LIMIT")
-        variables = list(owners)
-    rows = connection.execute(statement, (at, *variables, limit)).fetchall()
-    if not rows:
-        return 0
-    connection.executemany("DELETE FROM state WHERE seq = ?", [(row[0],) for row in rows])
-    drop_records(connection, [(row[1], row[2]) for row in rows if row[2] is not None])
-    return len(rows)
-
-
-def drop_records(connection: Connection, records: Sequence[tuple[int, str]]) -> None:
-    """Delete the items of values that are gone: pairs of owner and item id."""
+def delete_items(connection: Connection, records: Sequence[tuple[int, str]]) -> None:
+    """Delete the items of deleted values: pairs of owner and item id."""
     if not records:
         return
     connection.executemany("DELETE FROM items WHERE id = ?", [(record,) for _, record in records])
     for owner in {owner for owner, _ in records}:
-        # Indexes in RAM learn from these counters that something is gone.
-        connection.execute(
-            "UPDATE owners SET version = version + 1, cleared = version + 1 "
-            "WHERE id = (SELECT root FROM owners WHERE id = ?)",
-            (owner,),
-        )
+        owners.note_removal(connection, owner)
+
+
+def purge(database: Database, scope: Scope) -> int:
+    """Delete the expired state of a scope; how many values."""
+    with database.reading(scope) as connection:
+        # Most often there is nothing, and other writers need not wait for this.
+        if connection.execute("SELECT 1 FROM state WHERE expires_at <= ? LIMIT 1", (now(),)).fetchone() is None:
+            return 0
+    with database.writing(scope) as connection:
+        return _delete_expired(connection, list(owners.contained(connection, scope)), UNLIMITED)
+
+
+def purge_all(database: Database, *, users: int = UNLIMITED) -> int:
+    """Delete the expired state of all users, or of so many, one after the other; how many values."""
+    return sum(purge(database, scope) for scope in database.expired_roots(now(), users))
+
+
+class PurgeSchedule:
+    """Deletes some expired state along with writes, every few seconds.
+
+    Where a write may not touch other users' rows, a thread purges some of those users, once a minute at most.
+
+    Attributes:
+        seconds: How often a write looks for expired state.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.seconds = database.dialect.purge_seconds
+        self._looked = float("-inf")
+        self._purged = time.monotonic()
+        self._purging = RenewedLock()
+
+    def purge_some(self, connection: Connection, scope: Scope) -> None:
+        """In the transaction of a write for this scope. A look takes as long as half a write."""
+        moment = time.monotonic()
+        if moment - self._looked < self.seconds:
+            return
+        self._looked = moment
+        if self._database.dialect.purges_all:
+            _delete_expired(connection, None, _ROWS)
+        elif mine := list(owners.contained(connection, scope)):
+            _delete_expired(connection, mine, _ROWS)
+
+    def start(self) -> None:
+        """Behind a write: begin to purge other users, if it is time."""
+        if self._database.dialect.purges_all or time.monotonic() - self._purged < _BACKGROUND_SECONDS:
+            return
+        self._purged = time.monotonic()
+        threading.Thread(target=self._run, name="memweld-purge", daemon=True).start()
+
+    def _run(self) -> None:
+        with self._purging:
+            try:
+                purge_all(self._database, users=_USERS)
+            except MemweldError as error:
+                if not self._database.closed:
+                    _logger.warning("Expired state of other users is not deleted yet: %s", error)
+
+
+def _delete_expired(connection: Connection, of: Sequence[int] | None, limit: int) -> int:
+    among = "" if of is None else f" AND owner IN ({', '.join('?' * len(of)) or 'NULL'})"
+    rows = connection.execute(
+        f"SELECT seq, owner, record FROM state WHERE expires_at <= ?{among} LIMIT ?", (now(), *(of or ()), limit)
+    ).fetchall()
+    if rows:
+        connection.executemany("DELETE FROM state WHERE seq = ?", [(row[0],) for row in rows])
+        delete_items(connection, [(row[1], row[2]) for row in rows if row[2] is not None])
+    return len(rows)

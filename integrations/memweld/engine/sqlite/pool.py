@@ -1,4 +1,10 @@
-"""Connections to one SQLite file: opened with care, pooled for readers, closed with their owner, left at a fork."""
+"""Connections to one SQLite file: one that writes, a pool of readers, and what a fork makes of them.
+
+SQLite keeps its file locks per process and per file. If a file stays open in a forked child, SQLite believes there that
+the parent's locks are its own, and another process may delete the log under it. A reopened connection shares that
+belief, so reopening is not enough. Therefore a fork first closes all idle connections, without waiting for any. A file
+with a connection in use at that moment cannot be opened in the child any more.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +14,23 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ...errors import BackendUnavailableError, ConfigurationError
-from .fork import gate, on_fork
-from .functions import fits, value_fits
+from ..fork import RenewedLock, call_in_child
+from . import vacuum
+from .functions import metadata_fits
 from .schema import APPLICATION_ID, create_schema
-from .vacuum import settle
 
-__all__ = ["BUSY_SECONDS", "Connections", "Durability"]
+__all__ = ["BUSY_SECONDS", "Durability", "SqlitePool"]
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for other writers before it gives up."""
 
 Durability: TypeAlias = Literal["normal", "full"]
-"""What a write that was acknowledged survives: the end of the process, or also that of the machine."""
+"""What an acknowledged write survives: the end of the process, or also that of the machine."""
 
 # NORMAL in WAL syncs the log when it is written into the file, FULL at each commit. macOS needs fullfsync for it.
 _DURABLE: Mapping[Durability, tuple[str, ...]] = {
@@ -34,42 +40,21 @@ _DURABLE: Mapping[Durability, tuple[str, ...]] = {
 _IDLE_READERS = 8
 _OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 
-_ALL: weakref.WeakSet[Connections] = weakref.WeakSet()
-_LEFT_TO_THE_PARENT: list[list[sqlite3.Connection]] = []
-# The files (device and inode) that this process must not open, and those of which its next child must not.
-_LOST: set[tuple[int, int]] = set()
-_IN_USE: set[tuple[int, int]] = set()
+_pools: weakref.WeakSet[SqlitePool] = weakref.WeakSet()
+# The parent's connections, which a child neither uses nor closes.
+_inherited: list[list[sqlite3.Connection]] = []
+_creating = RenewedLock()
+# The files (device and inode) that this process must not open.
+_lost: set[tuple[int, int]] = set()
 
 
-class _Creating:
-    """Who makes a file; a lock that a fork renews."""
-
-    lock = threading.Lock()
-
-
-def _rest_all() -> None:
-    for connections in list(_ALL):
-        for rest in connections.before_fork:
-            rest()
+def _close_idle() -> None:
+    for pool in list(_pools):
+        pool.close_idle()
 
 
-def _stay() -> None:
-    _IN_USE.clear()
-
-
-def _forget_the_parents() -> None:
-    _LOST.update(_IN_USE)
-    _IN_USE.clear()
-    _Creating.lock = threading.Lock()
-    for connections in list(_ALL):
-        connections.forget()
-
-
-# SQLite connections and held locks must not cross a fork. Of a file that is open at the fork SQLite believes in the
-# child that its locks are held, which they are not: another process could delete the log under it. So all that is open
-# is closed before; what is still in use then is not opened in the child. What follows in the child runs before any
-# thread of it exists.
-on_fork(rest=_rest_all, parent=_stay, child=_forget_the_parents)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_close_idle)
 
 
 def _close_all(connections: list[sqlite3.Connection]) -> None:
@@ -78,7 +63,7 @@ def _close_all(connections: list[sqlite3.Connection]) -> None:
     connections.clear()
 
 
-class Connections:
+class SqlitePool:
     """The connections of one database. Thread-safe; opens nothing before the first use.
 
     Args:
@@ -92,79 +77,93 @@ class Connections:
         self.durability: Durability = durability
         self.where = where
         self.closed = False
-        self.before_fork: list[Callable[[], None]] = []
-        self.after_fork: list[Callable[[], None]] = []
         self._start()
-        _ALL.add(self)
+        _pools.add(self)
+        call_in_child(self._renew)
 
     def _start(self) -> None:
         self._lock = threading.RLock()
+        self._writing = threading.RLock()
+        self._writers = 0
         self._open: list[sqlite3.Connection] = []
         self._readers: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
         # As files do: what is open is closed when its owner goes or the program ends.
         self._finalizer = weakref.finalize(self, _close_all, self._open)
 
-    def forget(self) -> None:
-        """In a forked child: leave the parent's connections alone, neither used nor closed, and begin anew."""
+    def _renew(self) -> None:
+        if self._open and self.path is not None and (file := _identity(self.path)) is not None:
+            _lost.add(file)
         self._finalizer.detach()
-        _LEFT_TO_THE_PARENT.append(self._open)
+        _inherited.append(self._open)
         self._start()
-        for reset in self.after_fork:
-            reset()
 
-    def writer(self) -> sqlite3.Connection:
-        """The one connection that writes. The first call creates the file."""
-        with self._lock:
-            self._check_open()
-            if self._writer is None:
-                self._make_file()
-                connection = self._connect()
-                try:
-                    create_schema(connection, self.where)
-                    # Of an erasure whose process was killed. What cannot be done now is done by a later write.
-                    with contextlib.suppress(sqlite3.Error):
-                        settle(connection, 0.0)
-                except BaseException:
-                    self._discard(connection)
-                    raise
-                self._writer = connection
-            return self._writer
-
-    def borrow_reader(self) -> sqlite3.Connection:
-        """A connection for reading, for one thread until it is given back."""
-        gate.enter()
+    def close_idle(self) -> None:
+        """Before a fork: close the connections that no thread uses; the next call opens new ones."""
+        # A thread that holds a lock now is not waited for: the child finds what it has open.
+        if self.path is None or not self._lock.acquire(blocking=False):
+            return
         try:
-            with self._lock:
-                self._check_open()
-                if self._readers:
-                    return self._readers.pop()
-            self.writer()
-            return self._connect()
-        except BaseException:
-            gate.leave()
-            raise
+            idle, self._readers = self._readers, []
+            if self._writer is not None and self._writing.acquire(blocking=False):
+                try:
+                    if not self._writers:
+                        idle.append(self._writer)
+                        self._writer = None
+                finally:
+                    self._writing.release()
+            for connection in idle:
+                self._discard(connection)
+        finally:
+            self._lock.release()
 
-    def give_back(self, connection: sqlite3.Connection) -> None:
+    def take_writer(self) -> sqlite3.Connection:
+        """The one connection that writes, for one thread until it is given back; nests.
+
+        Raises:
+            BackendUnavailableError: Other threads write for too long.
+        """
+        if not self._writing.acquire(timeout=BUSY_SECONDS):
+            raise BackendUnavailableError(f"{self.where} is being written to for {BUSY_SECONDS:.0f} s; try again.")
+        try:
+            connection = self._open_writer()
+        except BaseException:
+            self._writing.release()
+            raise
+        self._writers += 1
+        return connection
+
+    def give_back_writer(self) -> None:
+        """Let the next writer in."""
+        self._writers -= 1
+        self._writing.release()
+
+    def take_reader(self) -> sqlite3.Connection:
+        """A connection for reading, for one thread until it is given back."""
+        with self._lock:
+            self._validate_open()
+            if self._readers:
+                return self._readers.pop()
+        self._open_writer()
+        return self._connect()
+
+    def give_back_reader(self, connection: sqlite3.Connection) -> None:
         """Take a reader's connection back into the pool."""
         try:
-            try:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-            except sqlite3.Error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._discard(connection)
+            return
+        with self._lock:
+            if self.closed or len(self._readers) >= _IDLE_READERS:
                 self._discard(connection)
-                return
-            with self._lock:
-                if self.closed or len(self._readers) >= _IDLE_READERS:
-                    self._discard(connection)
-                else:
-                    self._readers.append(connection)
-        finally:
-            gate.leave()
+            else:
+                self._readers.append(connection)
 
     def close(self) -> None:
-        """Close what nobody uses; a reader that is still at work closes its own when it gives it back."""
-        with self._lock:
+        """Close what no thread uses, after the writer at work; a reader at work closes its own connection later."""
+        with self._writing, self._lock:
             self.closed = True
             for connection in (*self._readers, self._writer):
                 if connection is not None:
@@ -172,34 +171,25 @@ class Connections:
             self._readers.clear()
             self._writer = None
 
-    def rest(self, *, is_writing: bool) -> None:
-        """Before a fork: close what nobody uses until it is needed again, and note a file that is still in use.
+    def _open_writer(self) -> sqlite3.Connection:
+        """The writer's connection. The first call creates the file."""
+        with self._lock:
+            self._validate_open()
+            if self._writer is None:
+                self._create_file()
+                connection = self._connect()
+                try:
+                    create_schema(connection, self.where)
+                    # Of an erasure whose process was killed. What cannot be done now is done by a later write.
+                    with contextlib.suppress(sqlite3.Error):
+                        vacuum.run(connection, 0.0)
+                except BaseException:
+                    self._discard(connection)
+                    raise
+                self._writer = connection
+            return self._writer
 
-        Args:
-            is_writing: Whether somebody uses the writer's connection.
-        """
-        # Who holds the lock now has not come to an end for seconds: the fork goes ahead.
-        if self.path is None or not self._lock.acquire(blocking=False):
-            self._note_use()
-            return
-        try:
-            idle, self._readers = self._readers, []
-            if self._writer is not None and not is_writing:
-                idle.append(self._writer)
-                self._writer = None
-            for connection in idle:
-                self._discard(connection)
-            if self._open:
-                self._note_use()
-        finally:
-            self._lock.release()
-
-    def _note_use(self) -> None:
-        place = None if self.path is None else _place(self.path)
-        if place is not None:
-            _IN_USE.add(place)
-
-    def _check_open(self) -> None:
+    def _validate_open(self) -> None:
         if self.closed:
             raise BackendUnavailableError(f"{self.where} is closed; connect again.")
 
@@ -209,8 +199,8 @@ class Connections:
             if connection in self._open:
                 self._open.remove(connection)
 
-    def _make_file(self) -> None:
-        """Create the file for its owner's eyes alone; SQLite's log files take over its permissions."""
+    def _create_file(self) -> None:
+        """Create the file readable for its owner alone; SQLite's log files take over its permissions."""
         if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
             raise ConfigurationError(
                 f"memweld needs SQLite {'.'.join(map(str, _OLDEST_SQLITE))} or newer; this Python has "
@@ -220,35 +210,34 @@ class Connections:
             return
         try:
             Path(self.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # What a link points to is made here, too: SQLite would make it readable for others.
+            # The target of a link is created here, too: SQLite would make it readable for others.
             file = os.path.realpath(self.path)
-            # Never open a file that is there: closing it again takes away the locks that SQLite holds on it for other
+            # Never open a file that exists: closing it again takes away the locks that SQLite holds on it for other
             # connections of this process, and another process then deletes the log under them (POSIX locks).
-            with _Creating.lock, contextlib.suppress(FileExistsError):
+            with _creating, contextlib.suppress(FileExistsError):
                 os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except OSError as error:
             raise BackendUnavailableError(f"{self.where} cannot be opened: {error.strerror or error}.") from error
 
     def _connect(self) -> sqlite3.Connection:
-        if _LOST and self.path is not None and _place(self.path) in _LOST:
+        if _lost and self.path is not None and _identity(self.path) in _lost:
             raise BackendUnavailableError(
                 f"{self.where} was in use by another thread when this process was forked, and cannot be opened here "
-                "any more: fork while nobody reads or writes, or start the process by 'spawn' or 'forkserver'."
+                "any more: fork while no thread reads or writes, or start the process by 'spawn' or 'forkserver'."
             )
         connection = sqlite3.connect(
             self.path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-        # Known from its first lock on, to be seen by a fork.
+        # Known from its first lock on: a fork looks here.
         with self._lock:
             self._open.append(connection)
         try:
             self._refuse_strangers(connection)
             _use_log(connection)
-            # secure_delete overwrites what is deleted with zeros.
+            # secure_delete overwrites deleted cells with zeros.
             for pragma in (*_DURABLE[self.durability], "foreign_keys=ON", "secure_delete=ON"):
                 connection.execute(f"PRAGMA {pragma}")
-            connection.create_function("metadata_fits", 2, fits, deterministic=True)
-            connection.create_function("value_fits", 2, value_fits, deterministic=True)
+            connection.create_function("metadata_fits", 2, metadata_fits, deterministic=True)
         except BaseException:
             self._discard(connection)
             raise
@@ -256,7 +245,7 @@ class Connections:
 
     def _refuse_strangers(self, connection: sqlite3.Connection) -> None:
         """Leave a database of another program as it is."""
-        # In this order: whoever creates our tables at this moment has signed the file when they appear.
+        # In this order: a process that creates our tables at this moment has signed the file when they appear.
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         owner = connection.execute("PRAGMA application_id").fetchone()[0]
         if owner != APPLICATION_ID and (owner or tables):
@@ -265,7 +254,7 @@ class Connections:
             )
 
 
-def _place(path: str) -> tuple[int, int] | None:
+def _identity(path: str) -> tuple[int, int] | None:
     """The file behind a name; None where there is none."""
     try:
         found = Path(path).stat()

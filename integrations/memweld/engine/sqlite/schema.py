@@ -40,6 +40,14 @@ _OWN = """
 CREATE UNIQUE INDEX items_by_key ON items (owner, kind, key) WHERE key IS NOT NULL;
 CREATE UNIQUE INDEX state_once ON state (owner, namespace, key);
 
+CREATE TRIGGER items_next_vector AFTER UPDATE OF text ON items
+WHEN new.next_vector IS NOT NULL AND new.text IS NOT old.text BEGIN
+    UPDATE items SET next_vector = NULL WHERE seq = new.seq;
+END;
+CREATE TRIGGER entities_next_vector AFTER UPDATE OF payload ON entities
+WHEN new.next_vector IS NOT NULL AND new.payload IS NOT old.payload BEGIN
+    UPDATE entities SET next_vector = NULL WHERE place = new.place;
+END;
 """
 _TRIGGERS = "".join(
     (

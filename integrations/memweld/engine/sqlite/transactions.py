@@ -1,320 +1,194 @@
-"""Transactions on one SQLite file. Many threads, many processes: readers see one moment, writers take turns.
-
-A *unit* is a transaction that begins with its first write, so that slow work before it (a model's answer) does not
-keep other writers waiting.
-"""
+"""Transactions on one SQLite file. Many threads, many processes: readers see one moment, writers take turns."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
-import threading
 import time
-from collections.abc import Generator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
-from ...errors import BackendUnavailableError, ConfigurationError
+from ...errors import BackendUnavailableError
 from ...scope import Scope
-from ..sql.database import Connection
-from ..sql.transaction_block import Block
-from .fork import gate
-from .pool import BUSY_SECONDS, Connections, Durability
+from ..sql.database import Connection, Database, Root
+from ..sql.dialect import Dialect
+from . import vacuum
+from .functions import forget_filters
+from .pool import Durability, SqlitePool
 from .schema import validate_version
-from .vacuum import Owed, owe, owed, settle
 
-__all__ = ["SqliteDatabase", "path_of"]
+__all__ = ["SqliteDatabase"]
 
-# For how long an erasure holds up other writers at once, and when what fails for want of room is tried again.
+# For how long an erasure holds up other writers at once, and when work that found no disk space is tried again.
 _STEP_SECONDS = 0.25
 _RETRY_SECONDS = 60.0
 
-
-def path_of(url: str) -> str | None:
-    """The file that a ``sqlite://`` URL names, absolute; None for the database in memory.
-
-    ``sqlite:///team.db`` is relative to the working directory, ``sqlite:////data/team.db`` absolute.
-
-    Raises:
-        ConfigurationError: The URL names a host, or has a query.
-    """
-    rest = url.partition("://")[2]
-    if "?" in rest:
-        raise ConfigurationError(
-            f"Cannot connect to {url!r}: a sqlite:// URL names a file and takes no options behind a '?'. Leave "
-            "them out: what can be chosen are arguments of memweld.connect."
-        )
-    if rest in ("", "/", "/:memory:"):
-        return None
-    if not rest.startswith("/"):
-        raise ConfigurationError(
-            f"Cannot connect to {url!r}: a SQLite file has no host. Write sqlite:///{rest} for the file {rest!r}."
-        )
-    return os.path.abspath(os.path.expanduser(rest[1:]))  # noqa: PTH100, PTH111 - Path.resolve would follow links
+_DIALECT = Dialect(
+    in_namespace="namespace = ?",
+    key_between="key >= ? AND key < ?",
+    skip_locked="",
+    leave_vector_index="",
+    purge_seconds=1.0,
+    purges_all=True,
+    swaps_at_once=True,
+)
 
 
-class _Here(threading.local):
-    """What the current thread is in the middle of."""
-
-    in_unit = False
-    writer: sqlite3.Connection | None = None
-    reader: sqlite3.Connection | None = None
-
-
-class SqliteDatabase:
-    """A SQLite file with the tables of ``schema.py``. Nothing is opened before the first use.
+class SqliteDatabase(Database):
+    """A SQLite file.
 
     Args:
         path: The file, or None for a database in memory that ends with this object.
         durability: ``normal`` survives the end of the process, ``full`` also that of the machine.
     """
 
+    dialect = _DIALECT
+
     def __init__(self, path: str | None, *, durability: Durability = "normal") -> None:
         self.path = path
+        self.in_ram = path is None
         self.where = path or "the memory in RAM"
-        self._connections = Connections(path, self.where, durability=durability)
-        self._start()
-        self.after_fork = self._connections.after_fork
-        self.after_fork.append(self._start)
-        self._connections.before_fork.append(self._rest)
+        self._pool = SqlitePool(path, self.where, durability=durability)
+        self._forget()
+        super().__init__()
 
-    def _start(self) -> None:
-        self._here = _Here()
-        self._writing = threading.RLock()
-        self._owes: Owed | None = None
+    def _renew(self) -> None:
+        super()._renew()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._scheduled: vacuum.Scheduled | None = None
         self._retry_at = 0.0
         self._seen: tuple[sqlite3.Connection, int] | None = None
 
-    def _rest(self) -> None:
-        """Before a fork: close what is open and not in use."""
-        if self._here.writer is not None or not self._writing.acquire(blocking=False):
-            self._connections.rest(is_writing=True)
-            return
-        try:
-            self._connections.rest(is_writing=False)
-        finally:
-            self._writing.release()
-
-    def __deepcopy__(self, memo: dict[int, object]) -> SqliteDatabase:
-        # mem0 2.2 copies the configuration of its vector store; a copy must be the same database.
-        return self
-
-    def reading(self) -> Block[sqlite3.Connection]:
-        """A connection for reading: all statements inside see one moment, and this thread's own open unit."""
-        return Block(self._enter_reading, self._leave_reading)
-
-    def first(self, sql: str, parameters: Sequence[Any]) -> Any:
+    def first(self, scope: Scope, sql: str, parameters: Sequence[Any]) -> Any:
         """The first row of one statement that reads, or None: by itself it sees one moment."""
-        here = self._here
-        if here.writer is not None or here.reader is not None or self.path is None:
-            with self.reading() as connection:
-                return connection.execute(sql, parameters).fetchone()
+        thread = self._thread
+        if thread.writer is not None or thread.reader is not None or self.path is None:
+            return super().first(scope, sql, parameters)
         try:
-            connection = self._connections.borrow_reader()
+            connection = self._pool.take_reader()
             try:
                 return connection.execute(sql, parameters).fetchone()
             finally:
-                self._connections.give_back(connection)
+                self._pool.give_back_reader(connection)
         except sqlite3.Error as error:
             raise self._failure(error) from error
 
-    def writing(self) -> Block[sqlite3.Connection]:
-        """A connection inside a write transaction: joins the unit of this thread, else is one of its own."""
-        return Block(self._enter_writing, self._leave_unit)
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._pool.closed
 
-    def unit(self) -> Block[None]:
-        """All writes inside are one transaction, begun by the first of them. Units nest: the outermost commits."""
-        return Block(self._enter_unit, self._leave_unit)
+    def close(self) -> None:
+        """Close all connections, after the writer at work."""
+        self._pool.close()
 
-    def archive(self, connection: object, root: int, scope: Scope) -> None:
-        """A file is read, however many memories a user has."""
+    # erased rows
 
-    def owe_overwriting(self, connection: Connection) -> None:
+    def schedule_vacuum(self, connection: Connection) -> None:
         """In the transaction of an erasure: remember, in the file, that it is to be rewritten."""
         if self.path is not None:
-            owe(connection)
+            vacuum.schedule(connection)
 
-    def overwrite(self, patience: float) -> bool:
-        """Leave nothing in the file of what was erased; False if that must wait, for later writes or the next opening.
+    def vacuum(self, patience: float) -> bool:
+        """Rewrite the file; False if that is left to later writes or to the next process that opens it.
 
         Args:
-            patience: Seconds to wait for whoever reads an older state, or writes in another process.
+            patience: Seconds to wait for readers of an older state, and for writers of other processes.
         """
+        forget_filters()
         if self.path is None:
             return True
-        if self._here.in_unit:
-            self._owes = "rewrite"
+        if self._thread.in_unit:
+            self._scheduled = "rewrite"
             return False
         deadline = time.monotonic() + patience
-        while not self._settle(min(patience, _STEP_SECONDS)):
+        while not self._run_vacuum(min(patience, _STEP_SECONDS)):
             if time.monotonic() >= deadline or time.monotonic() < self._retry_at:
                 return False
             time.sleep(_STEP_SECONDS / 5)
         return True
 
-    def _settle(self, patience: float) -> bool:
-        """Do what is owed, in the turn of a writer; whether it is done."""
-        gate.enter()
+    def _run_vacuum(self, patience: float) -> bool:
+        """Do what is scheduled, in the turn of a writer; whether it is done."""
+        connection = self._pool.take_writer()
         try:
-            with self._writing:
-                connection = self._connections.writer()
-                try:
-                    done = settle(connection, patience)
-                except sqlite3.Error:
-                    # A full disk: not at every write.
-                    self._owes, self._retry_at = "rewrite", time.monotonic() + _RETRY_SECONDS
-                    return False
-                self._owes = None if done else owed(connection)
-                return done
+            done = vacuum.run(connection, patience)
+            self._scheduled = None if done else vacuum.scheduled(connection)
+        except sqlite3.Error:
+            # A full disk: not at every write.
+            self._scheduled, self._retry_at = "rewrite", time.monotonic() + _RETRY_SECONDS
+            return False
         finally:
-            gate.leave()
+            self._pool.give_back_writer()
+        return done
 
-    def _settle_by_the_way(self) -> None:
-        """After a write, do what an erasure could not, or another process that was killed."""
-        if time.monotonic() < self._retry_at:
+    def _after_commit(self) -> None:
+        """Do what an erasure could not do, or another process that was killed."""
+        if self._scheduled is None or time.monotonic() < self._retry_at:
             return
-        if not self._settle(0.0) and self._owes == "rewrite":
-            self._retry_at = time.monotonic() + _RETRY_SECONDS
+        with contextlib.suppress(BackendUnavailableError):
+            if not self._run_vacuum(0.0) and self._scheduled == "rewrite":
+                self._retry_at = time.monotonic() + _RETRY_SECONDS
 
-    def close(self) -> None:
-        """Close all connections; whoever is still writing is waited for."""
-        gate.enter()
+    # transactions
+
+    def _begin_reading(self, root: Root) -> Connection:  # noqa: ARG002 - a file is read without policies
+        if self.path is None:
+            return self._pool.take_writer()
+        connection = self._pool.take_reader()
         try:
-            with self._writing:
-                self._connections.close()
-        finally:
-            gate.leave()
-
-    def _enter_reading(self) -> tuple[sqlite3.Connection, bool]:
-        here = self._here
-        if here.writer is not None:
-            return self._unbroken(), False
-        if here.reader is not None:
-            return here.reader, False
-        try:
-            if self.path is None:
-                gate.enter()
-                self._writing.acquire()
-                here.reader = self._connections.writer()
-            else:
-                connection = self._connections.borrow_reader()
-                here.reader = connection
-                connection.execute("BEGIN")
-        except BaseException as error:
-            self._leave_reading(True, error)
-            raise
-        return here.reader, True
-
-    def _leave_reading(self, is_own: bool, error: BaseException | None) -> None:
-        here = self._here
-        if is_own:
-            connection, here.reader = here.reader, None
-            if self.path is None:
-                self._writing.release()
-                gate.leave()
-            elif connection is not None:
-                self._connections.give_back(connection)
-        if isinstance(error, sqlite3.Error):
-            raise self._failure(error) from error
-
-    def _enter_unit(self) -> tuple[None, bool]:
-        here = self._here
-        is_own, here.in_unit = not here.in_unit, True
-        return None, is_own
-
-    def _enter_writing(self) -> tuple[sqlite3.Connection, bool]:
-        here = self._here
-        is_own, here.in_unit = not here.in_unit, True
-        try:
-            if here.writer is None:
-                self._begin()
-            return self._unbroken(), is_own
-        except BaseException as error:
-            self._leave_unit(is_own, error)
-            raise
-
-    def _leave_unit(self, is_own: bool, error: BaseException | None) -> None:
-        """Commit what the outermost unit wrote, or after an error nothing of it."""
-        if not is_own:
-            return
-        here = self._here
-        wrote = False
-        try:
-            if error is None and here.writer is not None:
-                self._unbroken().execute("COMMIT")
-                wrote = True
-        except sqlite3.Error as failed:
-            raise self._failure(failed) from failed
-        finally:
-            here.in_unit = False
-            self._end()
-        if isinstance(error, sqlite3.Error):
-            raise self._failure(error) from error
-        if wrote and self._owes is not None:
-            with contextlib.suppress(BackendUnavailableError):
-                self._settle_by_the_way()
-
-    def _begin(self) -> None:
-        gate.enter()
-        held = False
-        connection = None
-        try:
-            held = self._writing.acquire(timeout=BUSY_SECONDS)
-            if not held:
-                raise BackendUnavailableError(f"{self.where} is being written to for {BUSY_SECONDS:.0f} s; try again.")
-            connection = self._connections.writer()
-            connection.execute("BEGIN IMMEDIATE")
-            self._look(connection)
-            self._here.writer = connection
+            connection.execute("BEGIN")
         except BaseException:
-            self._here.writer = None
-            if connection is not None and connection.in_transaction:  # interrupted by a signal
-                connection.execute("ROLLBACK")
-            if held:
-                self._writing.release()
-            gate.leave()
+            self._pool.give_back_reader(connection)
             raise
+        return connection
 
-    def _look(self, connection: sqlite3.Connection) -> None:
+    def _end_reading(self, connection: Connection) -> None:
+        if self.path is None:
+            self._pool.give_back_writer()
+        else:
+            self._pool.give_back_reader(cast("sqlite3.Connection", connection))
+
+    def _begin_writing(self, root: Root) -> Connection:  # noqa: ARG002 - a file has one writer at a time
+        connection = self._pool.take_writer()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            self._look_around(connection)
+        except BaseException:
+            if connection.in_transaction:  # also when a signal interrupts
+                connection.execute("ROLLBACK")
+            self._pool.give_back_writer()
+            raise
+        return connection
+
+    def _look_around(self, connection: sqlite3.Connection) -> None:
         """Notice what other processes have done to the whole file since this one's last write."""
         number: int = connection.execute("PRAGMA data_version").fetchone()[0]
         seen = self._seen
         if seen is not None and seen[0] is connection and seen[1] == number:
             return
         validate_version(connection, self.where)
-        self._owes = owed(connection)
+        self._scheduled = vacuum.scheduled(connection)
         self._seen = (connection, number)
 
-    def _unbroken(self) -> sqlite3.Connection:
-        """The unit's connection, if its transaction still stands.
+    def _stands(self, connection: Connection) -> bool:
+        # When the disk fails, SQLite ends a transaction by itself, and would commit each later statement alone.
+        return cast("sqlite3.Connection", connection).in_transaction
 
-        SQLite ends a transaction by itself when the disk fails; statements after that would each be committed alone.
-        """
-        connection = self._here.writer
-        if connection is None or not connection.in_transaction:
-            raise BackendUnavailableError(
-                f"{self.where} could not be written: SQLite ended the transaction (a full disk?). Nothing was stored."
-            )
-        return connection
+    def _commit(self, connection: Connection) -> None:
+        connection.execute("COMMIT")
 
-    def _end(self) -> None:
-        """Roll back what was not committed, and let the next writer in."""
-        connection, self._here.writer = self._here.writer, None
-        if connection is None:
-            return
+    def _end_writing(self, connection: Connection) -> None:
         try:
-            if connection.in_transaction:
+            if cast("sqlite3.Connection", connection).in_transaction:
                 connection.execute("ROLLBACK")
         finally:
-            self._writing.release()
-            gate.leave()
+            self._pool.give_back_writer()
 
-    @contextlib.contextmanager
-    def _translated(self) -> Generator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise self._failure(error) from error
+    def _translated(self, error: BaseException) -> BackendUnavailableError | None:
+        return self._failure(error) if isinstance(error, sqlite3.Error) else None
 
     def _failure(self, error: sqlite3.Error) -> BackendUnavailableError:
         return BackendUnavailableError(f"{self.where} cannot be used: {error}. {_remedy(error)}")

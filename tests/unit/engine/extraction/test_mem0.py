@@ -171,14 +171,14 @@ def test_the_names_of_an_agents_memory_go_when_the_user_changes_it(
     backend = connect()
     agent = backend.user("ana", agent_id="research")
     (item,) = agent.add("Ana is treated by Dr Strange")
-    with backend._engine.database.writing() as connection:  # type: ignore[attr-defined]
+    with backend._engine.database.writing_all() as connection:  # type: ignore[attr-defined]
         owner = connection.execute("SELECT id FROM owners WHERE agent_id = 'research'").fetchone()[0]
         payload = json.dumps({"user_id": "ana", "data": "Dr Strange", "linked_memory_ids": [item.id]})
         row = ("e", owner, payload, b"\0" * 4 * 64)
         connection.execute("INSERT INTO entities (id, owner, payload, vector) VALUES (?, ?, ?, ?)", row)
     monkeypatch.setattr("memweld.engine.facts.finds_entities", lambda: through_mem0)
     assert backend.user("ana").update(item.id, "Ana is healthy").agent_id == "research"
-    with backend._engine.database.reading() as connection:  # type: ignore[attr-defined]
+    with backend._engine.database.reading_all() as connection:  # type: ignore[attr-defined]
         assert connection.execute("SELECT payload FROM entities").fetchall() == []
     assert [hit.text for hit in agent.search("healthy")] == ["Ana is healthy"]
 

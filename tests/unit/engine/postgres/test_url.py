@@ -8,9 +8,10 @@ import sys
 import pytest
 
 from memweld import ConfigurationError, connect
-from memweld.engine.postgres.dialect import _named, _positional
-from memweld.engine.postgres.transactions import lock_number, root_of
+from memweld.engine.postgres.connection import _numbered
+from memweld.engine.postgres.transactions import lock_number
 from memweld.engine.postgres.url import address_of
+from memweld.engine.sql.database import root_of
 from memweld.memory.backend import redacted
 from memweld.scope import Scope
 
@@ -132,6 +133,4 @@ def test_the_lock_is_that_of_the_user() -> None:
 
 
 def test_sql_is_translated() -> None:
-    assert _positional("a = ? AND b LIKE '%' LIMIT ?") == "a = %s AND b LIKE '%%' LIMIT nullif(%s::bigint, -1)"
-    assert _positional("namespace = ? AND key = ?") == "in_namespace(digest, namespace, %s) AND key = %s"
-    assert _named("a = :owner AND b::text > :first") == "a = %(owner)s AND b::text > %(first)s"
+    assert _numbered("a = ? AND b LIKE '%' LIMIT ?") == "a = $1 AND b LIKE '%' LIMIT $2"

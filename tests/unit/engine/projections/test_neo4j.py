@@ -132,7 +132,7 @@ def test_what_is_not_committed_does_not_wait(backend: Backend, database: SqliteD
     assert waiting(outbox) == [item.id]
 
     def fail() -> None:
-        with database.writing() as connection:
+        with database.writing_all() as connection:
             connection.execute("DELETE FROM items")
             assert connection.execute("SELECT count(*) FROM outbox").fetchone() == (1,)
             raise ZeroDivisionError
@@ -695,7 +695,7 @@ def test_the_names_that_mem0_has_linked_come_first(database: SqliteDatabase, out
     (item,) = backend.user("ana").add("My sister Clara moved")
     entry = outbox.entries([item.id])[item.id]
     payload = json.dumps({"data": "sister Clara", "linked_memory_ids": [item.id]})
-    with database.writing() as connection:
+    with database.writing_all() as connection:
         connection.execute(
             "INSERT INTO entities (id, owner, payload, vector) VALUES ('e', ?, ?, x'00')", (entry.owner, payload)
         )

@@ -309,7 +309,7 @@ def test_writes_meanwhile_are_neither_lost_nor_mixed(connect: Callable[..., memw
     assert "to be deleted" not in texts
     model = Asymmetric()
     database = new._engine._database  # type: ignore[attr-defined]
-    with database.reading() as connection:
+    with database.reading_all() as connection:
         for text, vector in connection.execute("SELECT text, vector FROM items"):
             wanted = np.array(HashEmbedder.embed_query(model, text), dtype="<f4")
             assert np.allclose(np.frombuffer(vector, dtype="<f4"), wanted, atol=1e-6), text
@@ -326,7 +326,7 @@ def test_nobody_waits_for_the_new_embedder(connect: Callable[..., memweld.Backen
 
         def embed_documents(self, texts: list[str]) -> list[list[float]]:
             Meddled.calls += 1
-            assert not new._engine._database._here.in_unit, "others wait"  # type: ignore[attr-defined]
+            assert not new._engine._database._thread.in_unit, "others wait"  # type: ignore[attr-defined]
             if Meddled.calls < 12:
                 ana.add(f"written during call {Meddled.calls}")
             return super().embed_documents(texts)
@@ -346,11 +346,11 @@ def test_erased_while_reindexing_is_erased_there_too(connect: Callable[..., memw
 
     with pytest.raises(KeyboardInterrupt):
         new.admin.reindex(stop)
-    with old._engine._database.reading() as connection:  # type: ignore[attr-defined]
-        before = connection.execute("SELECT count(*) FROM reindexed").fetchone()[0]
+    with old._engine._database.reading_all() as connection:  # type: ignore[attr-defined]
+        before = connection.execute("SELECT count(*) FROM items WHERE next_vector IS NOT NULL").fetchone()[0]
     old.user("ana").erase()
-    with old._engine._database.reading() as connection:  # type: ignore[attr-defined]
-        after = connection.execute("SELECT count(*) FROM reindexed").fetchone()[0]
+    with old._engine._database.reading_all() as connection:  # type: ignore[attr-defined]
+        after = connection.execute("SELECT count(*) FROM items WHERE next_vector IS NOT NULL").fetchone()[0]
     assert (before, after) == (64, 0)
     assert new.admin.reindex() == 75
 
@@ -396,9 +396,9 @@ def test_a_failing_embedder_leaves_the_old_vectors(connect: Callable[..., memwel
     assert old.user("ana").search("fact number 7", limit=1)[0].text == "ana has fact number 7"
     # Who stays with the old one clears up.
     assert old.admin.reindex() == 0
-    with old._engine._database.reading() as connection:  # type: ignore[attr-defined]
-        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE name LIKE 'reindexed%'")]
-    assert names == []
+    with old._engine._database.reading_all() as connection:  # type: ignore[attr-defined]
+        left = connection.execute("SELECT count(*) FROM items WHERE next_vector IS NOT NULL").fetchone()[0]
+    assert left == 0
 
 
 def test_a_server_chooses_its_embedder_itself() -> None:

@@ -326,7 +326,7 @@ def test_a_search_that_others_outrun_finds_all_the_same(
         others[0] += 1
         for number in range(5):
             ana.add(f"tea tea tea {others[0]}.{number}")
-        with backend._engine._database.reading() as connection:  # type: ignore[attr-defined]
+        with backend._engine._database.reading_all() as connection:  # type: ignore[attr-defined]
             IndexCache.read(cache_of(backend), connection, 1)
 
     in_the_middle_of_a_search(monkeypatch, backend, add_and_search, times=times)

@@ -11,6 +11,7 @@ import pytest
 
 from memweld import Memory, connect
 from memweld.models import ValueEntry
+from memweld.scope import Scope
 from memweld.validation import utc_now
 
 
@@ -35,12 +36,12 @@ def test_a_refreshed_answer_is_of_one_moment(
         changes: list[Callable[[], object]] = []
 
         @contextlib.contextmanager
-        def writing_after_another() -> Iterator[Any]:
+        def writing_after_another(scope: Scope) -> Iterator[Any]:
             if changes:
                 other = threading.Thread(target=changes.pop())
                 other.start()
                 other.join(20)
-            with writing() as connection:
+            with writing(scope) as connection:
                 yield connection
 
         monkeypatch.setattr(database, "writing", writing_after_another)

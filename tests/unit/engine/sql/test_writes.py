@@ -18,7 +18,8 @@ import memweld
 from memweld.engine.search.embedders import GuardedEmbedding
 from memweld.engine.search.static_model import StaticEmbedder, TokenCache
 from memweld.engine.sqlite.transactions import SqliteDatabase
-from memweld.errors import BackendUnavailableError
+from memweld.errors import AccessDeniedError, BackendUnavailableError
+from memweld.scope import Scope
 from memweld.testing import HashEmbedder
 
 STATIC = StaticEmbedder()
@@ -107,7 +108,7 @@ def _set(connection: Any, value: str) -> None:
 
 
 def _get(database: SqliteDatabase) -> str | None:
-    row = database.first("SELECT value FROM meta WHERE key = ?", ("a",))
+    row = database.first(Scope("ana"), "SELECT value FROM meta WHERE key = ?", ("a",))
     return None if row is None else row[0]
 
 
@@ -123,27 +124,27 @@ def _in_a_thread(database: SqliteDatabase) -> str | None:
 def test_a_lone_statement_sees_what_its_transaction_wrote(database: SqliteDatabase, in_ram: bool) -> None:
     database = SqliteDatabase(None) if in_ram else database
     assert _get(database) is None
-    with database.writing() as connection:
+    with database.writing_all() as connection:
         _set(connection, "one")
         assert _get(database) == "one"
         assert in_ram or _in_a_thread(database) is None
     assert _get(database) == "one" == _in_a_thread(database)
-    with database.reading():
+    with database.reading_all():
         assert _get(database) == "one"
     database.close()
 
 
 def test_a_reader_stays_at_its_moment(database: SqliteDatabase) -> None:
-    with database.writing() as connection:
+    with database.writing_all() as connection:
         _set(connection, "one")
     written = threading.Event()
 
     def write() -> None:
-        with database.writing() as connection:
+        with database.writing_all() as connection:
             _set(connection, "two")
         written.set()
 
-    with database.reading():
+    with database.reading_all():
         assert _get(database) == "one"
         threading.Thread(target=write).start()
         assert written.wait(30)
@@ -156,9 +157,9 @@ def test_whatever_is_raised_in_a_transaction_undoes_it(database: SqliteDatabase,
     translated = BackendUnavailableError if isinstance(error, sqlite3.Error) else type(error)
 
     def write() -> None:
-        with database.writing() as connection:
+        with database.writing_all() as connection:
             _set(connection, "one")
-            with database.writing() as joined:
+            with database.writing_all() as joined:
                 assert joined is connection
                 _set(joined, "two")
                 raise error
@@ -166,24 +167,38 @@ def test_whatever_is_raised_in_a_transaction_undoes_it(database: SqliteDatabase,
     with pytest.raises(translated):
         write()
     assert _get(database) is None
-    with pytest.raises(translated), database.reading():
+    with pytest.raises(translated), database.reading_all():
         raise error
     # Nothing is left open: this thread and others write again.
-    with database.writing() as connection:
+    with database.writing_all() as connection:
         _set(connection, "three")
     assert _in_a_thread(database) == "three"
 
 
+def test_a_transaction_of_one_user_serves_no_other(database: SqliteDatabase) -> None:
+    ana, bob = Scope("ana"), Scope("bob")
+    for block in (database.reading, database.writing):
+        with block(ana), database.reading(Scope("ana", "agent")), database.reading_all():
+            with pytest.raises(AccessDeniedError), database.reading(bob):
+                pass
+            with pytest.raises(AccessDeniedError), database.writing(bob):
+                pass
+            with pytest.raises(AccessDeniedError), database.reading(Scope(agent_id="ana")):
+                pass
+    with database.writing(bob):
+        pass
+
+
 def test_a_transaction_that_cannot_begin_leaves_nothing_open(database: SqliteDatabase, tmp_path: Path) -> None:
-    with database.writing() as connection:
+    with database.writing_all() as connection:
         connection.execute("PRAGMA busy_timeout = 0")
     other = sqlite3.connect(tmp_path / "memory.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(BackendUnavailableError, match="locked"), database.writing():
+    with pytest.raises(BackendUnavailableError, match="locked"), database.writing_all():
         pass
     other.execute("ROLLBACK")
     other.close()
-    with database.writing() as connection:
+    with database.writing_all() as connection:
         _set(connection, "one")
     assert _in_a_thread(database) == "one"
 

@@ -15,7 +15,7 @@ import pytest
 
 import memweld
 from memweld.engine.operations import PutValue, WriteValues
-from memweld.engine.sqlite.transactions import path_of
+from memweld.engine.sqlite.url import path_of
 from memweld.models import ValueWrite
 from memweld.testing import HashEmbedder
 
@@ -164,7 +164,7 @@ def test_an_interrupted_beginning_keeps_nobody_out(
 
     database = backend._engine._database  # type: ignore[attr-defined]
     with monkeypatch.context() as patch:
-        patch.setattr(database, "_look", interrupt)
+        patch.setattr(database, "_look_around", interrupt)
         with pytest.raises(KeyboardInterrupt):
             state["k"] = 2
     with ThreadPoolExecutor(1) as pool:
@@ -187,7 +187,7 @@ def test_a_full_disk_is_a_clear_error_and_loses_nothing(file: Path, backend: mem
     ana = backend.user("ana")
     ana.add("kept before the disk was full")
     database = backend._engine._database  # type: ignore[attr-defined]  # the page limit stands in for the disk's
-    writer = database._connections.writer()
+    writer = database._pool._open_writer()
     pages = writer.execute("PRAGMA page_count").fetchone()[0]
     writer.execute(f"PRAGMA max_page_count = {pages + 2}")
     history = ana.history("s")

@@ -23,6 +23,7 @@ from ...search.embedders import Vector, as_bytes
 from ...search.item_store import ItemStore
 from ...sql import owners
 from ...sql.database import Connection, Database
+from ...sql.dialect import UNLIMITED
 from ...sql.items import ItemRow
 from .call_guard import CallGuard
 from .side_effects import load_mem0
@@ -159,7 +160,7 @@ class MemweldVectorStore(_Collection):
     def list(self, filters: Mapping[str, Any] | None = None, top_k: int | None = None) -> list[list[StoredVector]]:
         """The scope's rows in order, inside one more list, as mem0 wants it."""
         scope = self._guard.validate(_decode_scope(filters or {}))
-        rows = self._items.page(scope, limit=-1 if top_k is None else top_k, after=0, kinds=None, filters={})
+        rows = self._items.page(scope, limit=UNLIMITED if top_k is None else top_k, after=0, kinds=None, filters={})
         return [[_stored(row) for row in rows]]
 
     def keyword_search(self, query: str, top_k: int = 5, filters: Mapping[str, Any] | None = None) -> None:
@@ -177,9 +178,9 @@ class EntityStore(_Collection):
         self, vectors: Sequence[Any], payloads: Sequence[Mapping[str, Any]] = (), ids: Sequence[str] = ()
     ) -> None:
         """Store entities."""
-        with self._database.writing() as connection:
+        with self._database.writing(self._guard.call.scope) as connection:
             for vector, payload, entity in zip(vectors, payloads, ids, strict=True):
-                owner = owners.claim(connection, self._guard.validate(_decode_scope(payload))).id
+                owner = owners.get_or_create(connection, self._guard.validate(_decode_scope(payload))).id
                 connection.execute(
                     "INSERT INTO entities (id, owner, payload, vector) VALUES (?, ?, ?, ?)",
                     (entity, owner, dump_json(dict(payload)), as_bytes(np.asarray(vector, dtype=np.float32))),
@@ -204,14 +205,15 @@ class EntityStore(_Collection):
 
     def get(self, vector_id: str) -> StoredVector | None:
         """One entity of the scope of the call."""
-        with self._database.reading() as connection:
-            mine = owners.contained(connection, self._guard.call.scope)
+        scope = self._guard.call.scope
+        with self._database.reading(scope) as connection:
+            mine = owners.contained(connection, scope)
             row = connection.execute("SELECT payload, owner FROM entities WHERE id = ?", (vector_id,)).fetchone()
         return None if row is None or row[1] not in mine else StoredVector(vector_id, json.loads(row[0]))
 
     def update(self, vector_id: str, vector: Any = None, payload: Mapping[str, Any] | None = None) -> None:
         """Change one entity of the scope of the call."""
-        with self._database.writing() as connection:
+        with self._database.writing(self._guard.call.scope) as connection:
             if payload is not None and self.get(vector_id) is not None:
                 packed = None if vector is None else as_bytes(np.asarray(vector, dtype=np.float32))
                 connection.execute(
@@ -221,13 +223,14 @@ class EntityStore(_Collection):
 
     def delete(self, vector_id: str) -> None:
         """Delete one entity of the scope of the call."""
-        with self._database.writing() as connection:
+        with self._database.writing(self._guard.call.scope) as connection:
             if self.get(vector_id) is not None:
                 connection.execute("DELETE FROM entities WHERE id = ?", (vector_id,))
 
     def _rows(self, filters: Mapping[str, Any]) -> list[tuple[str, str, bytes]]:
-        with self._database.reading() as connection:
-            owner = owners.find(connection, _decode_scope(filters))
+        scope = _decode_scope(filters)
+        with self._database.reading(scope) as connection:
+            owner = owners.find(connection, scope)
             return [] if owner is None else _entities(connection, owner.id)
 
 

@@ -14,11 +14,12 @@ from ....errors import BackendUnavailableError, MemweldError
 from ....models import EraseReceipt
 from ....scope import Scope
 from ...extraction.mem0.side_effects import require_mem0
+from ...fork import call_in_child
 from ...operations import ClearItems, DeleteItem, Erase, Operation, Search
 from ...protocol import EngineAdmin
+from ...sql.database import Database
 from ...sql.outbox import Outbox
 from ...sql_engine import SqlAdmin, SqlEngine
-from ...sqlite.pool import Durability
 from .configuration import read_configuration
 
 __all__ = ["Mem0Engine"]
@@ -34,12 +35,11 @@ class Mem0Engine(SqlEngine):
     """Memory in one SQLite file, with its vectors in a store of mem0's or in mem0's hosted service.
 
     Args:
-        url: ``sqlite://…`` (see ``stores.sqlite.path_of``).
+        database: The file.
         mem0: A mem0 configuration or ``"platform"`` (see ``configuration.read_configuration``).
         llm: What extracts facts, as `memweld.connect` takes it.
         llm_timeout: Seconds to wait for its answer.
         embedder: What makes vectors, as `memweld.connect` takes it.
-        durability: What an acknowledged write survives, as `memweld.connect` takes it.
         cache_mb: How much RAM the words of the users that searched last may take.
 
     Raises:
@@ -49,27 +49,19 @@ class Mem0Engine(SqlEngine):
 
     def __init__(
         self,
-        url: str,
+        database: Database,
         *,
         mem0: Any,
         llm: Any,
         llm_timeout: float,
         embedder: Any,
-        durability: Durability = "normal",
         cache_mb: int = 512,
     ) -> None:
         configuration = read_configuration(mem0)
         require_mem0()
-        super().__init__(
-            url,
-            llm=llm,
-            llm_timeout=llm_timeout,
-            embedder=embedder,
-            durability=durability,
-            cache_mb=cache_mb,
-        )
+        super().__init__(database, llm=llm, llm_timeout=llm_timeout, embedder=embedder, cache_mb=cache_mb)
         self._options["mirror"] = configuration
-        self._database.after_fork.append(self._leave)
+        call_in_child(self._leave)
 
     def _leave(self) -> None:
         # In the child of a fork: what the parent has open is the parent's, and must not be closed here.

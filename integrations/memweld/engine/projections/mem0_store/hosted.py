@@ -59,7 +59,7 @@ class HostedStore:
         host = str(details.get("host") or _HOST)
         self.where = f"mem0's service at {host}"
         self._database = database
-        with database.writing() as connection:
+        with database.writing_all() as connection:
             connection.execute(_TABLE)
         self._http = httpx.Client(timeout=_TIMEOUT_SECONDS)
         try:
@@ -174,18 +174,18 @@ class HostedStore:
     # what was sent
 
     def _sent(self, item: str) -> tuple[str, float] | None:
-        with self._database.reading() as connection:
+        with self._database.reading_all() as connection:
             row = connection.execute("SELECT place, at FROM mem0_sent WHERE item = ?", (item,)).fetchone()
         return None if row is None else (str(row[0]), float(row[1]))
 
     def _note(self, item: str, place: str) -> None:
-        with self._database.writing() as connection:
+        with self._database.writing_all() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO mem0_sent (item, place, at) VALUES (?, ?, ?)", (item, place, now())
             )
 
     def _forget(self, item: str) -> None:
-        with self._database.writing() as connection:
+        with self._database.writing_all() as connection:
             connection.execute("DELETE FROM mem0_sent WHERE item = ?", (item,))
 
     @contextlib.contextmanager

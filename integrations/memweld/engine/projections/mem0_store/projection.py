@@ -70,7 +70,7 @@ class Mem0Target:
 
     def _waiting_vectors(self, items: Sequence[str]) -> dict[str, tuple[int, bytes]]:
         """The stamps and vectors of those items whose vectors the table still has."""
-        with self._database.reading() as connection:
+        with self._database.reading_all() as connection:
             rows = connection.execute(
                 "SELECT id, stamp, vector FROM items WHERE length(vector) > 0 "
                 f"AND id IN ({', '.join('?' * len(items))})",
@@ -90,7 +90,7 @@ class Mem0Target:
         """Take vectors out of the table that the store has now, unless the item has changed since."""
         stamps = [(item, stamp) for item, (stamp, _) in waiting.items() if item not in early]
         if stamps:
-            with self._database.writing() as connection:
+            with self._database.writing_all() as connection:
                 connection.executemany("UPDATE items SET vector = x'' WHERE id = ? AND stamp = ?", stamps)
 
 
@@ -164,7 +164,7 @@ class Mem0Projection:
             BackendUnavailableError: The store does not take some of them; these go on waiting.
         """
         named = self._check.name(len(self._embedding.embed("memory")))
-        with self._database.writing() as connection:
+        with self._database.writing_all() as connection:
             if self._check.stored(connection) not in (None, named):
                 connection.execute("UPDATE meta SET value = ? WHERE key = 'embedder'", (named,))
                 connection.execute("DELETE FROM outbox WHERE target = 'mem0'")
@@ -192,7 +192,7 @@ class Mem0Projection:
     def _put_lost(self) -> None:
         place = 0
         while True:
-            with self._database.reading() as connection:
+            with self._database.reading_all() as connection:
                 rows = connection.execute(
                     "SELECT seq, id FROM items WHERE seq > ? AND id NOT IN (SELECT item FROM outbox WHERE target = ?) "
                     "ORDER BY seq LIMIT ?",

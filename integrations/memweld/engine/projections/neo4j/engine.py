@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from ....errors import ConfigurationError, MemweldError
 from ....models import EraseReceipt, Hit, Related
 from ....scope import Scope
+from ...fork import call_in_child
 from ...operations import Erase, Operation, RelatedItems, Search, SettleGraph
 from ...protocol import Engine, EngineAdmin, HealthCheck, Migration, Progress
 from ...sql.items import ItemRow, Items
@@ -66,7 +67,7 @@ class GraphEngine:
         self._reading = GraphQueries(self._client, self._store, self._rows)
         self._consistency = Consistency(self._outbox, self._client, self._store)
         self._reset()
-        self._database.after_fork.append(self._forget)
+        call_in_child(self._forget)
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
@@ -81,7 +82,7 @@ class GraphEngine:
         """The name by which the graph knows this database; asked for first, it says that there is a graph."""
         with self._lock:
             if self._name is None:
-                if getattr(self._database, "is_secured", False):
+                if self._database.is_secured:
                     raise ConfigurationError(
                         "A graph is told of all users' memories, and row-level security lets this role see one user at "
                         "a time: give graph= to a process whose role sees all (the owner of the tables); leave it "

@@ -53,7 +53,7 @@ class EntityFinder:
 
     def __call__(self, entry: Entry) -> Mentions:
         """The entities of an item. No failure of an LLM makes this fail."""
-        with self._database.reading() as connection:
+        with self._database.reading_all() as connection:
             linked = linked_names(connection, entry.owner, entry.id)
         if linked:
             return Mentions(linked[:MOST_ENTITIES], by="mem0")

@@ -11,7 +11,7 @@ from typing import LiteralString, cast
 
 from alembic import op
 
-from memweld.engine.postgres.dialect import Connection
+from memweld.engine.postgres.connection import RawConnection
 from memweld.engine.sql.schema import ColumnTypes, tables
 
 revision = "0001"
@@ -20,12 +20,12 @@ down_revision = None
 
 def upgrade() -> None:
     """Create tables, functions, triggers and policies."""
-    connection = cast("Connection", op.get_bind().connection.dbapi_connection)
+    connection = cast("RawConnection", op.get_bind().connection.dbapi_connection)
     schema, home = connection.execute(
         "SELECT quote_ident(current_schema()), quote_ident(n.nspname) FROM pg_extension AS e "
         "JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'vector'"
     ).fetchone() or ("", "")
-    scripts = (_tables(home), _columns(schema, home), _FUNCTIONS, _TRIGGERS, _vector_index(schema, home))
+    scripts = (_tables(home), _columns(schema), _FUNCTIONS, _TRIGGERS, _vector_index(schema, home))
     for script in (*scripts, _binding(schema), _expired_owners(schema), _POLICIES, *_unsampled()):
         connection.execute(cast("LiteralString", script))
 
@@ -46,7 +46,7 @@ def _tables(home: str) -> str:
     )
 
 
-def _columns(schema: str, home: str) -> str:
+def _columns(schema: str) -> str:
     """Columns that serve Postgres's indexes.
 
     wide
@@ -54,8 +54,6 @@ def _columns(schema: str, home: str) -> str:
         each insert into it takes milliseconds.
     words
         Finds candidates among very many memories. It covers the beginning of a text: a tsvector holds 1 MB at most.
-    next_vector
-        The new embedder's vector until it takes its place (``reindex.py``).
     digest
         A B-tree entry has 2,704 bytes at most, and a name of 512 characters up to 2,048. The digest stands for the
         namespace, so that keys stay in order within theirs. ``in_namespace`` compares, and the planner sees through it.
@@ -69,14 +67,12 @@ ALTER TABLE owners SET (fillfactor = 80);
 ALTER TABLE state SET (fillfactor = 80);
 ALTER TABLE sessions SET (fillfactor = 80);
 ALTER TABLE owners ADD COLUMN wide boolean NOT NULL DEFAULT false;
-ALTER TABLE entities ADD COLUMN next_vector {home}.vector;
 
 ALTER TABLE items
     ADD COLUMN wide boolean NOT NULL DEFAULT false,
     ADD COLUMN words tsvector GENERATED ALWAYS AS (to_tsvector('english', left(text, 100000))) STORED,
     ADD COLUMN beginning text COLLATE "C"
-        GENERATED ALWAYS AS (CASE WHEN kind = 'record' THEN left(key, 600) END) STORED,
-    ADD COLUMN next_vector {home}.vector;
+        GENERATED ALWAYS AS (CASE WHEN kind = 'record' THEN left(key, 600) END) STORED;
 CREATE INDEX items_by_words ON items USING gin (words);
 CREATE INDEX items_in_session ON items (owner, session_id, seq) WHERE session_id IS NOT NULL;
 CREATE INDEX items_by_beginning ON items (owner, beginning) WHERE beginning IS NOT NULL;

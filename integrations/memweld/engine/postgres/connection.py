@@ -1,14 +1,10 @@
-"""The SQL of the embedded file as Postgres takes it, and vectors as pgvector sends them.
-
-The stores write SQL that both understand but for four things: how variables are marked, ``LIMIT -1`` for no limit, how
-a namespace is found in an index, and bytes, which in our tables are always vectors.
-"""
+"""A psycopg connection as the stores use one: ``?`` for variables, and vectors as pgvector sends them."""
 
 from __future__ import annotations
 
 import functools
-import re
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Sequence
 from typing import Any, LiteralString, cast
 
 import numpy as np
@@ -18,9 +14,9 @@ from psycopg.pq import Format
 
 from ..sql.database import Cursor
 
-__all__ = ["Connection", "PostgresConnection", "adapt"]
+__all__ = ["PostgresConnection", "RawConnection", "UserLock", "adapt"]
 
-Connection = psycopg.Connection[tuple[Any, ...]]
+RawConnection = psycopg.Connection[tuple[Any, ...]]
 
 _HEADER = 4  # pgvector's binary form: dimensions and an unused field of two bytes each, then big-endian floats
 
@@ -40,42 +36,47 @@ class _VectorLoader(Loader):
         return np.frombuffer(bytes(data)[_HEADER:], dtype=">f4").astype("<f4").tobytes()
 
 
-def adapt(connection: Connection, vector_type: int) -> None:
+def adapt(connection: RawConnection, vector_type: int) -> None:
     """Let this connection take and give little-endian float32 bytes for vectors."""
-    # Its type is left to the place where it stands, because it is another number in each database.
+    # Postgres infers the type from the place where it stands: its number is another one in each database.
     connection.adapters.register_dumper(bytes, _VectorDumper)
     connection.adapters.register_loader(vector_type, _VectorLoader)
 
 
 @functools.lru_cache(maxsize=512)
-def _positional(sql: str) -> LiteralString:
-    translated = sql.replace("%", "%%").replace("LIMIT ?", "LIMIT nullif(?::bigint, -1)")
-    # Indexes have a digest of the one and the beginning of the other: a long namespace and a long key are too much.
-    translated = translated.replace("namespace = ?", "in_namespace(digest, namespace, ?)")
-    translated = translated.replace("key >= ? AND key < ?", "key_within(beginning, key, ?, ?)")
-    return cast("LiteralString", translated.replace("?", "%s"))
+def _numbered(sql: str) -> LiteralString:
+    """A statement with ``$1, $2…``, as Postgres itself names its variables, for one with ``?``."""
+    first, *others = sql.split("?")
+    return cast("LiteralString", first + "".join(f"${number}{part}" for number, part in enumerate(others, 1)))
 
 
-@functools.lru_cache(maxsize=64)
-def _named(sql: str) -> LiteralString:
-    return cast("LiteralString", re.sub(r"(?<!:):([a-z_]+)", r"%(\1)s", sql.replace("%", "%%")))
+class UserLock:
+    """The lock of the threads of this process that write for one user."""
+
+    __slots__ = ("__weakref__", "lock")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
 
 
 class PostgresConnection:
     """A connection that is used as those of the ``sqlite3`` module are.
 
     Attributes:
+        raw: psycopg's connection.
         total_changes: How many rows were written through it.
+        user_lock: The lock that its transaction holds in this process, if it writes.
     """
 
-    def __init__(self, raw: Connection) -> None:
+    def __init__(self, raw: RawConnection) -> None:
         self.raw = raw
+        self.user_lock: UserLock | None = None
         self.total_changes = 0
 
-    def execute(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> Cursor:
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Cursor:
         """Run one statement."""
-        translated = _named(sql) if isinstance(parameters, Mapping) else _positional(sql)
-        cursor = self.raw.execute(translated, parameters, binary=True)
+        cursor = psycopg.RawCursor(self.raw)
+        cursor.execute(_numbered(sql), parameters, binary=True)
         self._count(cursor)
         return cursor
 
@@ -84,9 +85,10 @@ class PostgresConnection:
         rows = list(parameters)
         if len(rows) == 1:
             return self.execute(sql, rows[0])
-        cursor = self.raw.cursor(binary=True)
+        cursor = psycopg.RawCursor(self.raw)
+        cursor.format = Format.BINARY
         if rows:
-            cursor.executemany(_positional(sql), rows)
+            cursor.executemany(_numbered(sql), rows)
             self._count(cursor)
         return cursor
 

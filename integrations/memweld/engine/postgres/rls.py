@@ -1,17 +1,18 @@
-"""Row-level security: switched on for every table, with the rights of the application's role."""
+"""Row-level security: switched on for every table, the rights of the application's role, and the proof of a binding."""
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from typing import LiteralString, cast
 
 from psycopg import sql
 
 from ...errors import ConfigurationError
-from .dialect import Connection
+from .connection import RawConnection
 from .url import Address
 
-__all__ = ["TABLES", "secure", "sign"]
+__all__ = ["TABLES", "proof", "secure", "sign"]
 
 _ALL = "SELECT, INSERT, UPDATE, DELETE"
 TABLES = {
@@ -28,7 +29,13 @@ TABLES = {
 """Our tables, and what a role under row-level security may do there with the rows of its user."""
 
 
-def sign(connection: Connection) -> str:
+def proof(key: bytes, user: str, agent: str) -> str:
+    """What shows that a transaction may be bound to this user, or agent; see ``is_bound`` in the migrations."""
+    inner = hashlib.sha256(key + f"{user}\n{agent}".encode()).digest()
+    return hashlib.sha256(key + inner).hexdigest()
+
+
+def sign(connection: RawConnection) -> str:
     """Make a new key for binding transactions to users, in the place of the one before; as hexadecimal digits."""
     key = secrets.token_bytes(32)
     connection.execute("DELETE FROM binding")
@@ -36,7 +43,7 @@ def sign(connection: Connection) -> str:
     return key.hex()
 
 
-def secure(connection: Connection, address: Address, role: str | None) -> None:
+def secure(connection: RawConnection, address: Address, role: str | None) -> None:
     """Put every table under row-level security, and let the role work under it.
 
     The tables' owner is not under it: it can switch it off anyway, and does what is for all users.
@@ -50,7 +57,7 @@ def secure(connection: Connection, address: Address, role: str | None) -> None:
         ConfigurationError: The role does not exist, or no policy applies to it.
     """
     if role is not None:
-        _check_role(connection, address, role)
+        _validate_role(connection, address, role)
         home, name = sql.Identifier(address.schema), sql.Identifier(role)
         for grant in (
             sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(home, name),
@@ -66,7 +73,7 @@ def secure(connection: Connection, address: Address, role: str | None) -> None:
             connection.execute(sql.SQL("GRANT {} ON {} TO {}").format(granted, place, sql.Identifier(role)))
 
 
-def _check_role(connection: Connection, address: Address, role: str) -> None:
+def _validate_role(connection: RawConnection, address: Address, role: str) -> None:
     """Policies must apply to it."""
     name = sql.Identifier(role).as_string(connection)
     found = connection.execute(
