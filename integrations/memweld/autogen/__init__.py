@@ -1,4 +1,4 @@
-"""memweld for AutoGen: memory tools, a Memory for agents, and a model context that is kept and recalls.
+"""memweld for AutoGen: memory tools, a Memory for agents, and a model context that keeps its session.
 
 ::
 

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeAlias
 
 from cachetools import TTLCache
@@ -18,7 +18,7 @@ from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
 from ..models import ChatMessage
 
-__all__ = ["USER_NAMES", "capture_once"]
+__all__ = ["USER_NAMES", "capture_once", "lock_for"]
 
 USER_NAMES = ("user", "user_proxy")
 """The sources of AutoGen messages that are the end user. In a team, agents' words come as user messages too."""
@@ -29,7 +29,7 @@ _SECONDS, _MAX_MESSAGES = 600.0, 4_096
 # Digests by id: the text of an erased memory must not stay here.
 _captured: TTLCache[_Key, Mapping[str, str]] = TTLCache(_MAX_MESSAGES, _SECONDS)
 _guard = threading.Lock()
-_locks: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
+_locks: weakref.WeakValueDictionary[Hashable, threading.Lock] = weakref.WeakValueDictionary()
 
 
 async def capture_once(
@@ -52,9 +52,7 @@ async def capture_once(
 
 def _capture_once(capture: TurnCapture, memory: Memory, session_id: str | None, spoken: Sequence[ChatMessage]) -> None:
     store = SavedMemory.of(memory).model_dump_json()
-    with _guard:
-        lock = _locks.setdefault(store, threading.Lock())
-    with lock:
+    with lock_for(store):
         fresh = [message for message in spoken if not _is_captured(memory, (store, _digest(message.text)))]
         # The history has the messages already.
         items = capture.end(memory, fresh, session_id=session_id, keep="facts")
@@ -63,6 +61,12 @@ def _capture_once(capture: TurnCapture, memory: Memory, session_id: str | None, 
         marks = {item.id: _digest(item.text) for item in items}
         with _guard:
             _captured.update({(store, _digest(message.text)): marks for message in fresh})
+
+
+def lock_for(key: Hashable) -> threading.Lock:
+    """The lock of this key, the same one for all threads that use it at the same time."""
+    with _guard:
+        return _locks.setdefault(key, threading.Lock())
 
 
 def _digest(text: str) -> str:

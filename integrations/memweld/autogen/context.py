@@ -1,4 +1,4 @@
-"""MemweldChatCompletionContext: a session kept in memory, with recall before a model call and capture after it."""
+"""MemweldChatCompletionContext: a session in memory, with recall before a model call and capture after it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class MemweldChatCompletionContextConfig(SavedMemory):
 
 
 class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatCompletionContextConfig]):
-    """The model context of an agent, kept as a session in the user's memory and resumed by its id.
+    """The model context of an agent: a session in the user's memory, resumed by its id.
 
     Every message goes to ``memory.history(session_id)`` at once and is read from there, so a session continues after a
     restart, on another machine, or from another framework. Before a model call the memories that fit what the user
@@ -66,8 +66,8 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
         inner: How much of the session the model sees, in place of ``history_limit``: any ``ChatCompletionContext``, for
             instance ``TokenLimitedChatCompletionContext``. It is a pattern: each call fills a copy of it with the whole
             session.
-        user_names: The message sources that are the end user; to an agent of a team, what other agents say comes as
-            user messages too, and is captured for nobody.
+        user_names: The message sources that are the end user. Other agents of a team speak in user messages too; their
+            words are not captured.
         agent_name: The name of the agent, for a session that all agents of a team share: each message stands in it
             once, with its speaker's name, and each agent's model sees it from that agent's side. None: the session is
             this agent's alone.

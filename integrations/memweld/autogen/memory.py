@@ -61,8 +61,8 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
     Args:
         memory: The memory of a user, or a backend; with a backend each call works for the user of
             `memweld.user_scope`.
-        user_names: The message sources that are the end user. What they said last is what is searched for; in a team
-            other agents' words come as user messages too, and are captured for nobody.
+        user_names: The message sources that are the end user. Their last message is the query of the recall. Other
+            agents of a team speak in user messages too; their words are not captured.
         options: The options of `TurnOptions`: ``recall_limit``, ``recall_budget``, ``min_score``, ``recency``,
             ``kinds``, ``capture``, ``infer``, ``on_error``. With ``on_error="warn"`` failures go to the log
             ``memweld.autogen``. A user that is not known ends a run always.
@@ -195,7 +195,7 @@ async def cancellable(call: Coroutine[Any, Any, T], token: CancellationToken | N
     """The call's result.
 
     Raises:
-        asyncio.CancelledError: The token was cancelled. A thread carries the work that it has begun to its end.
+        asyncio.CancelledError: The token was cancelled. The thread finishes the work that it has begun.
     """
     running = asyncio.ensure_future(call)
     if token is not None:

@@ -21,7 +21,7 @@ from ..models import JSON, ChatMessage
 from ..scope import Scope
 from .messages import to_neutral
 
-__all__ = ["MAX_SCOPES", "AgentSession", "Delivery", "Window"]
+__all__ = ["MAX_SCOPES", "AgentSession", "Delivery", "Window", "unanswered"]
 
 MAX_SCOPES = 1_024
 _TAIL = 500
@@ -29,11 +29,11 @@ _UNANSWERED = 50
 
 
 class Delivery(BaseModel):
-    """How far an agent of a team was told what the others say.
+    """How far AutoGen has delivered a session's messages to an agent of a team.
 
     Attributes:
-        up_to: The id of the message up to which it was told everything, if any.
-        beyond: The ids of the messages that it was told beyond that.
+        up_to: The id of the message up to which the agent has got all of them, if any.
+        beyond: The ids of the messages that it has got beyond that.
         since: When its context was made.
     """
 
@@ -108,15 +108,13 @@ class AgentSession:
         """Append a message, unless the user repeats what stands unanswered: that is a retry."""
         messages = to_neutral(message)
         if isinstance(message, UserMessage) and self.is_user(messages[0]):
-            waiting = [(said.name, said.content) for said in self.unanswered(memory)]
-            messages = [said for said in messages if (said.name, said.content) not in waiting]
+            waiting = [(one.name, one.content) for one in self.unanswered(memory)]
+            messages = [one for one in messages if (one.name, one.content) not in waiting]
         append_fitting(memory.history(self.session_id), messages)
 
     def unanswered(self, memory: Memory) -> list[ChatMessage]:
         """The messages to the agent at the end of the session that have no answer yet."""
-        tail = self.view(memory.history(self.session_id).messages(limit=_UNANSWERED))
-        start = max((place for place, message in enumerate(tail, 1) if message.role != "user"), default=0)
-        return tail[start:]
+        return unanswered(self.view(memory.history(self.session_id).messages(limit=_UNANSWERED)))
 
     def is_user(self, message: ChatMessage) -> bool:
         """Whether the end user said it."""
@@ -154,8 +152,14 @@ class AgentSession:
             append_fitting(history, messages)
 
     def delivery(self, memory: Memory) -> Delivery | None:  # noqa: ARG002 - for the sessions of teams
-        """How far the agent was told the session; None where the session is its own."""
+        """How far AutoGen has delivered the session to the agent; None where the session is its own."""
         return None
 
     def set_delivery(self, memory: Memory, delivery: Delivery) -> None:
         """Go on from there."""
+
+
+def unanswered(messages: list[ChatMessage]) -> list[ChatMessage]:
+    """The user messages at the end that no answer follows."""
+    start = max((place for place, message in enumerate(messages, 1) if message.role != "user"), default=0)
+    return messages[start:]

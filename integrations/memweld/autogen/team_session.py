@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import threading
-import weakref
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any, cast
@@ -17,24 +15,22 @@ from ..adapters.messages import append_fitting, read_native
 from ..memory.memory import Memory
 from ..models import ChatMessage
 from ..scope import Scope
+from .capture import lock_for
 from .messages import FRAMEWORK, to_neutral
-from .session import MAX_SCOPES, AgentSession, Delivery
+from .session import MAX_SCOPES, AgentSession, Delivery, unanswered
 
 __all__ = ["TeamSession"]
 
 _TAIL = 500
 _DELIVERED_TO = "delivered_to"
 
-_guard = threading.Lock()
-_locks: weakref.WeakValueDictionary[tuple[Scope, str], threading.Lock] = weakref.WeakValueDictionary()
-
 
 class TeamSession(AgentSession):
     """The session of a team as one of its agents writes and reads it.
 
-    AutoGen tells each agent what the others and the user said, and these messages carry no id. So the session looks
-    for each among those that came since this agent was told something last, and appends it only if no other agent has
-    appended it. An agent's own context appends the agent's words.
+    AutoGen delivers to each agent the messages of the others and the user, without ids. So the session looks for each
+    among those that came since the last delivery to this agent, and appends it only if no other agent has appended it.
+    An agent's own context appends the agent's words.
 
     Args:
         session_id: Its id.
@@ -50,9 +46,7 @@ class TeamSession(AgentSession):
 
     def append(self, memory: Memory, message: LLMMessage) -> None:
         """Append a message, unless it stands in the session already."""
-        with _guard:
-            lock = _locks.setdefault((memory.scope, self.session_id), threading.Lock())
-        with lock:  # of two agents that are told the same at once, one comes first
+        with lock_for((memory.scope, self.session_id)):  # of two agents that get the same at once, one comes first
             match message:
                 case AssistantMessage() if message.source == self.agent_name:
                     append_fitting(memory.history(self.session_id), to_neutral(message))
@@ -66,19 +60,19 @@ class TeamSession(AgentSession):
     def _deliver(self, memory: Memory, message: UserMessage | AssistantMessage) -> None:
         history = memory.history(self.session_id)
         stored = history.messages(_TAIL)
-        told = to_neutral(message)[0]
-        if isinstance(message, UserMessage) and not self.is_user(told):
+        delivered = to_neutral(message)[0]
+        if isinstance(message, UserMessage) and not self.is_user(delivered):
             # Another agent's words are that agent's, although AutoGen hands them over as a user's.
-            told = dataclasses.replace(told, role="assistant")
+            delivered = dataclasses.replace(delivered, role="assistant")
         delivery = self.delivery(memory)
         waiting = self._waiting(delivery, stored)
-        known = found = next((one for one in waiting if _is_same(one, told)), None)
-        if known is None and self.is_user(told):
+        known = found = next((one for one in waiting if _is_same(one, delivered)), None)
+        if known is None and self.is_user(delivered):
             # The end user repeating what stands unanswered is a retry.
-            known = next((one for one in _unanswered(stored) if _is_same(one, told)), None)
+            known = next((one for one in unanswered(stored) if _is_same(one, delivered)), None)
         if known is None or isinstance(message, AssistantMessage):
             # With a handoff AutoGen shows an agent the other's tool calls, which agents do not see else.
-            known = known or told
+            known = known or delivered
             native: dict[str, Any] = dict(known.native or {})
             if isinstance(message, AssistantMessage):
                 native[_DELIVERED_TO] = [*native.get(_DELIVERED_TO, []), self.agent_name]
@@ -92,7 +86,7 @@ class TeamSession(AgentSession):
         self.set_delivery(memory, delivery)
 
     def delivery(self, memory: Memory) -> Delivery:
-        """How far the agent was told; a team's state needs it, as AutoGen keeps there what each is still to be told."""
+        """How far AutoGen has delivered; a team's state has it beside AutoGen's list of those still to come."""
         return self._deliveries.get(memory.scope) or Delivery(since=self._since)
 
     def set_delivery(self, memory: Memory, delivery: Delivery) -> None:
@@ -105,14 +99,14 @@ class TeamSession(AgentSession):
         append_fitting(history, [one for one in to_neutral(message) if (one.tool_call_id, one.text) not in known])
 
     def _waiting(self, delivery: Delivery, stored: Sequence[ChatMessage]) -> list[ChatMessage]:
-        """The messages of others that this agent is still to be told."""
+        """The messages of others that AutoGen is still to deliver to this agent."""
         place = {message.id: position for position, message in enumerate(stored, 1)}
         start = place.get(delivery.up_to)
         if start is None:
             own = (position for position, message in enumerate(stored, 1) if self._is_own(message))
             fresh = (position for position, message in enumerate(stored) if _time(message) >= delivery.since)
             start = max(max(own, default=0), next(fresh, len(stored)))
-        # What another program wrote into the session lies before anything that this team is told.
+        # Another program wrote its messages into the session before AutoGen delivers any to this team.
         foreign = (position for position, message in enumerate(stored, 1) if not _is_autogens(message))
         start = max(start, max(foreign, default=0))
         return [
@@ -172,19 +166,19 @@ def _is_autogens(message: ChatMessage) -> bool:
 
 
 def _was_delivered(message: ChatMessage) -> bool:
-    """Whether an agent that AutoGen told it appended it, and not its speaker."""
+    """Whether an agent appended it to which AutoGen delivered it, and not its speaker."""
     return (read_native(message, FRAMEWORK) or {}).get("type") == "UserMessage"
 
 
-def _is_same(one: ChatMessage, told: ChatMessage) -> bool:
-    if one.role != told.role or (one.name or one.role) != (told.name or told.role):
+def _is_same(one: ChatMessage, delivered: ChatMessage) -> bool:
+    if one.role != delivered.role or (one.name or one.role) != (delivered.name or delivered.role):
         return False
-    if told.tool_calls:
-        return {call.id for call in told.tool_calls} <= {call.id for call in one.tool_calls}
-    if one.tool_calls and _was_delivered(told):
+    if delivered.tool_calls:
+        return {call.id for call in delivered.tool_calls} <= {call.id for call in one.tool_calls}
+    if one.tool_calls and _was_delivered(delivered):
         return False
-    written = _json(told)
-    return one.content == told.content or (written is not None and _json(one) == written)
+    written = _json(delivered)
+    return one.content == delivered.content or (written is not None and _json(one) == written)
 
 
 def _json(message: ChatMessage) -> Any:
@@ -199,8 +193,3 @@ def _json(message: ChatMessage) -> Any:
 
 def _time(message: ChatMessage) -> datetime:
     return message.created_at or datetime.min.replace(tzinfo=timezone.utc)
-
-
-def _unanswered(stored: Sequence[ChatMessage]) -> Sequence[ChatMessage]:
-    start = max((place for place, message in enumerate(stored, 1) if message.role != "user"), default=0)
-    return stored[start:]

@@ -44,7 +44,7 @@ class MemweldToolAnswer(BaseModel):
 
 
 class MemweldTool(BaseTool[BaseModel, MemweldToolAnswer], Component[MemweldToolConfig]):
-    """A memory tool for AutoGen agents. Whose memory it works on is no argument, so no model can choose another."""
+    """A memory tool for AutoGen agents. Its memory is no argument, so no model can choose another user's."""
 
     component_config_schema = MemweldToolConfig
     component_provider_override = "memweld.autogen.MemweldTool"
@@ -59,7 +59,7 @@ class MemweldTool(BaseTool[BaseModel, MemweldToolAnswer], Component[MemweldToolC
 
         Raises:
             MemweldError: What the memory raises; an `AssistantAgent` shows its text to the model as the tool's error.
-            asyncio.CancelledError: The token was cancelled. A write that had begun is carried to its end.
+            asyncio.CancelledError: The token was cancelled. The thread finishes a write that it has begun.
         """
         return await self._run(args.model_dump(exclude_unset=True), cancellation_token)
 

@@ -1,4 +1,4 @@
-"""The conversation in a flow's state, kept as the history of a session: each message once, whoever wrote it."""
+"""The conversation in a flow's state, kept as the history of a session: each message once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What CrewAI is told of a recall or a save: its memory events, and which failures stop a crew."""
+"""Recall and saving as CrewAI sees them: its memory events, and the failures that stop a crew."""
 
 from __future__ import annotations
 

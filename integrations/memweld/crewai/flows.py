@@ -1,4 +1,4 @@
-"""MemweldFlowPersistence: the state of CrewAI's flows, and their conversations, kept per user."""
+"""MemweldFlowPersistence: the state of CrewAI's flows and their conversations, one user's each."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class MemweldMemory(CrewMemory):
         silence_dump_warnings(MemweldMemory)
 
     def _dump(self) -> dict[str, JSON]:
-        """What a checkpoint says of it: where memory is, whose, and the options."""
+        """What a checkpoint says of it: the memory's place and user, and the options."""
         return self._store.dump()
 
     def _load(self, dump: Mapping[str, Any], context: Any) -> None:
@@ -168,7 +168,7 @@ class MemweldMemory(CrewMemory):
         """Keep a statement as it stands; an equal one is kept once.
 
         Returns:
-            The record that holds it; None if this memory is read-only, or if a finished task held nothing to keep.
+            Its record; None if this memory is read-only, or if a finished task has nothing to keep.
 
         Raises:
             ConfigurationError: The memory is a backend's, and no user is named.
@@ -242,7 +242,7 @@ class MemweldMemory(CrewMemory):
         changes = {name: value for name, value in given.items() if value is not None}
         if scope is not None:
             changes["scope"] = self._path(scope)
-        return self._store.replace(record.model_copy(update=changes))
+        return self._store.update(record.model_copy(update=changes))
 
     def _labels(
         self,

@@ -211,7 +211,7 @@ class MemweldStorage:
         """The memory with this id, or None where the user has none."""
         return next(self._records([record_id]), None)
 
-    def replace(self, record: MemoryRecord) -> MemoryRecord:
+    def update(self, record: MemoryRecord) -> MemoryRecord:
         """Change text, labels and metadata of a memory.
 
         Raises:
@@ -237,10 +237,6 @@ class MemweldStorage:
             ConfigurationError: Always.
         """
         raise not_ours()
-
-    def update(self, record: MemoryRecord) -> None:
-        """The same as `replace`."""
-        self.replace(record)
 
     def delete(
         self,

@@ -26,7 +26,7 @@ class Turn(str):
     agent: str
 
     def __new__(cls, said: str, *, answer: str, agent: str) -> Turn:
-        """A turn in which ``said`` was said."""
+        """A turn whose user message is ``said``."""
         turn = super().__new__(cls, said)
         turn.answer = answer
         turn.agent = agent
