@@ -28,6 +28,8 @@ def run(code: str, *arguments: str) -> str:
             "agent_framework",
             "agent-framework-core is not installed; run: pip install 'memweld[agent-framework]'",
         ),
+        ("autogen", "autogen_core", "autogen-core is not installed; run: pip install 'memweld[autogen]'"),
+        ("crewai", "crewai", "crewai is not installed; run: pip install 'memweld[crewai]'"),
         ("langchain", "langchain", "langchain is not installed; run: pip install 'memweld[langchain]'"),
     ],
 )
@@ -66,7 +68,9 @@ print(ana.preferences.all(), len(ana.history("s").messages()), attempts, file=sy
 """
 
 
-@pytest.mark.parametrize(("framework", "messages"), [("AG2", 2), ("AG2 Classic", 0), ("Agent Framework", 2)])
+@pytest.mark.parametrize(
+    ("framework", "messages"), [("AG2", 2), ("AG2 Classic", 0), ("Agent Framework", 2), ("AutoGen", 2), ("CrewAI", 2)]
+)
 def test_a_run_opens_no_connection(framework: str, messages: int) -> None:
     done = subprocess.run(
         [sys.executable, "-c", OFFLINE, str(TESTS), framework], capture_output=True, text=True, timeout=180, check=False

@@ -12,6 +12,7 @@ from pydantic_core import to_jsonable_python
 
 from ..adapters.messages import append_fitting, arguments_text, native_dump, read_native
 from ..errors import InvalidInputError
+from ..memory.content import storable
 from ..memory.history import History
 from ..memory.messages import new_id, to_message
 from ..memory.transcript import INTERRUPTED, model_window
@@ -215,8 +216,12 @@ def _view(entries: Sequence[_Entry], added: Sequence[_Entry], tail: Sequence[Cha
 def _to_neutral(entry: _Entry) -> ChatMessage:
     """A message of a flow as every framework reads it, with its own dump for CrewAI."""
     neutral = {name: entry.fields[name] for name in _NEUTRAL if entry.fields.get(name) is not None}
-    native = native_dump(FRAMEWORK, entry.fields)
-    return to_message({"content": "", **neutral, "id": entry.id, "native": native})
+    message = {"content": "", **neutral, "id": entry.id, "native": native_dump(FRAMEWORK, entry.fields)}
+    try:
+        return to_message(message)
+    except InvalidInputError:
+        # A character that no store takes must not cost the turn.
+        return to_message(storable(message))
 
 
 def _to_crewai(message: ChatMessage) -> dict[str, JSON]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, PrivateAttr, field_serializer
 from ..adapters.binding import MemorySource
 from ..adapters.saved_config import SavedMemory
 from ..errors import invalid
+from ..memory.content import storable
 from ..memory.history import History
 from ..memory.state import State
 from ..models import JSON
@@ -147,8 +148,9 @@ class MemweldFlowPersistence(FlowPersistence):
         if not self.history or not is_chat(messages):
             return {"method": method_name, "state": _as_json(state_data, live)}
         del live["messages"]
-        # First the state, which may be refused: nothing is written then.
-        state = _as_json(state_data, live)
+        # First the state, which may be refused: nothing is written then. CrewAI notes in it what the user said, and a
+        # character that no store takes must not cost the turn.
+        state = storable(_as_json(state_data, live))
         view = save_messages(self._history(flow_id), cast("list[object]", messages))
         return {"method": method_name, "state": state, "chat": view.model_dump()}
 
