@@ -19,7 +19,7 @@ from ..scope import Scope
 from ..settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from ..engine.projections.neo4j.consistency import GraphHealth
+    from ..engine.protocol import GraphHealth
 
 __all__ = ["Finding", "Repair", "examine", "forget_graph"]
 

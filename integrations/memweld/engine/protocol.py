@@ -1,23 +1,20 @@
-"""The seam: what an engine is. It runs operations for a scope, and its administrator serves whoever operates it.
+"""The seam between memory and storage: an engine runs operations for a scope; its admin serves the operator.
 
-An engine never sees a framework and never chooses a user: every operation comes with the `Scope`. Operands keep the
-rules already (see ``operations.py``). Rows in an answer belong to the scope, and the engine makes sure of it itself.
+An engine never sees a framework and never chooses a user: every operation comes with its `Scope`. The operands are
+valid already (see ``operations``). The engine itself makes sure that every row in an answer belongs to the scope.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from ..errors import ConfigurationError
 from ..scope import Scope
 from .operations import Operation
 
-if TYPE_CHECKING:
-    from .projections.neo4j.consistency import GraphHealth
-
-__all__ = ["Engine", "EngineAdmin", "HealthCheck", "Migration", "Progress"]
+__all__ = ["Engine", "EngineAdmin", "GraphHealth", "HealthCheck", "Migration", "Progress"]
 
 T = TypeVar("T")
 
@@ -64,6 +61,40 @@ class HealthCheck(NamedTuple):
     label: str
     found: str
     is_wrong: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphHealth:
+    """The state of a graph beside the memory.
+
+    Attributes:
+        where: The graph, in words.
+        begun: Whether it ever received anything.
+        compared: Whether it could be compared. If not, the numbers of missing, outdated and orphaned items are unknown.
+        pending: How many changes wait for it.
+        oldest: Since when the oldest waits (seconds since 1970).
+        problem: Why it takes no changes now, as far as is known.
+        items: How many items the memory has.
+        missing: How many the graph lacks.
+        outdated: How many it has with another text, owner, session or other ties than it received.
+        orphans: How many of its memories are no items any more.
+    """
+
+    where: str
+    begun: bool = True
+    compared: bool = True
+    pending: int = 0
+    oldest: float | None = None
+    problem: str | None = None
+    items: int = 0
+    missing: int = 0
+    outdated: int = 0
+    orphans: int = 0
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing is out of step, and no change waits."""
+        return not (self.pending or self.problem or self.missing or self.outdated or self.orphans)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

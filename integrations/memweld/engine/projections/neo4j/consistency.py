@@ -4,55 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from ....errors import MemweldError
 from ....models import JSON
 from ....scope import Scope
+from ...protocol import GraphHealth
 from ...sql.delivery_lease import DeliveryLease
 from ...sql.outbox import Outbox
 from . import cypher
 from .client import GraphClient
 from .projection import is_as_projected, memory_id, properties_of, tie_of
 
-__all__ = ["Consistency", "GraphHealth"]
+__all__ = ["Consistency"]
 
 _PAGE = 500
 _SECONDS = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GraphHealth:
-    """The state of a graph beside the memory.
-
-    Attributes:
-        where: The graph, in words.
-        begun: Whether it ever received anything.
-        compared: Whether it could be compared. If not, the numbers of missing, outdated and orphaned items are unknown.
-        pending: How many changes wait for it.
-        oldest: Since when the oldest waits (seconds since 1970).
-        problem: Why it takes no changes now, as far as is known.
-        items: How many items the memory has.
-        missing: How many the graph lacks.
-        outdated: How many it has with another text, owner, session or other ties than it received.
-        orphans: How many of its memories are no items any more.
-    """
-
-    where: str
-    begun: bool = True
-    compared: bool = True
-    pending: int = 0
-    oldest: float | None = None
-    problem: str | None = None
-    items: int = 0
-    missing: int = 0
-    outdated: int = 0
-    orphans: int = 0
-
-    @property
-    def agrees(self) -> bool:
-        """Whether nothing is out of step, and no change waits."""
-        return not (self.pending or self.problem or self.missing or self.outdated or self.orphans)
 
 
 class Consistency:

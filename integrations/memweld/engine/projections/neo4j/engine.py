@@ -20,12 +20,12 @@ from ....models import EraseReceipt, Hit, Related
 from ....scope import Scope
 from ...fork import call_in_child
 from ...operations import Erase, Operation, RelatedItems, Search, SettleGraph
-from ...protocol import Engine, EngineAdmin, HealthCheck, Migration, Progress
+from ...protocol import Engine, EngineAdmin, GraphHealth, HealthCheck, Migration, Progress
 from ...sql.items import ItemRow, Items
 from ...sql.outbox import Outbox
 from ..delivery import Deliverer
 from .client import GraphClient, require_neo4j
-from .consistency import Consistency, GraphHealth
+from .consistency import Consistency
 from .entity_extraction import AskJson, EntityFinder
 from .queries import GraphQueries
 from .target import GraphTarget
