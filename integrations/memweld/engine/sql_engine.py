@@ -213,8 +213,6 @@ class SqlEngine:
     @_handles(ops.ClearItems)
     def _clear_items(self, scope: Scope, _operation: ops.ClearItems) -> int:
         with self._database.writing(scope) as connection:
-            purge(self._database, scope)
-            self.values.delete_records(connection, scope)
             unlink_all(connection, scope)
             return self.items.clear(scope)
 

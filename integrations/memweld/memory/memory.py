@@ -259,9 +259,7 @@ class Memory:
         self._engine.run(self.scope, DeleteItem(memory_id=memory_id))
 
     def clear(self) -> int:
-        """Delete all memories of the scope: items, preferences, tasks and records. State and history stay.
-
-        Of the state only the values go that have a text, together with their records.
+        """Delete all facts of the scope: items, preferences and tasks. State, its records and history stay.
 
         Returns:
             How many there were.

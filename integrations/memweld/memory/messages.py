@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 from ..engine.message_rules import new_id, validate_message, validate_messages
 from ..errors import InvalidInputError, invalid
 from ..models import ChatMessage
 from ..validation import validate_text
 from .content import storable
+from .foreign_messages import from_object
 
 __all__ = [
     "MessageLike",
+    "MessageObject",
     "MessagesLike",
     "new_id",
     "read_message",
@@ -23,8 +25,18 @@ __all__ = [
     "to_messages",
 ]
 
-MessageLike: TypeAlias = "ChatMessage | Mapping[str, Any]"
-"""A `ChatMessage`, or ``{"role": …, "content": …}`` with ``name``, ``tool_calls``, ``created_at`` … where known."""
+
+class MessageObject(Protocol):
+    """A message object of LangChain, OpenAI, CrewAI or AutoGen."""
+
+    @property
+    def content(self) -> Any:
+        """What was said."""
+        ...
+
+
+MessageLike: TypeAlias = "ChatMessage | Mapping[str, Any] | MessageObject"
+"""A `ChatMessage`; ``{"role": …, "content": …}`` with ``name``, ``tool_calls`` … where known; or an object."""
 
 MessagesLike: TypeAlias = "str | MessageLike | Sequence[MessageLike]"
 """One message or several; a bare string is said by the user."""
@@ -36,14 +48,27 @@ def read_message(value: object) -> ChatMessage:
     """One message as the caller gives it, in our form; an operation or `to_message` applies the rules to its fields.
 
     Raises:
-        InvalidInputError: It is no message.
+        InvalidInputError: It is no message, or it is several in one.
     """
+    messages = _read(value)
+    if len(messages) != 1:
+        raise invalid("message", value, "it holds several messages", "Pass it in a list.")
+    return messages[0]
+
+
+def _read(value: object) -> list[ChatMessage]:
     if isinstance(value, ChatMessage):
-        return value
-    if not isinstance(value, Mapping):
+        return [value]
+    if isinstance(value, Mapping):
+        return [_from_mapping(cast("Mapping[str, Any]", value))]
+    objects = from_object(value)
+    if objects is None:
         rule = f"it must be a ChatMessage or an object with role and content, not {type(value).__name__}"
         raise invalid("message", value, rule, 'Write {"role": "user", "content": "…"}.')
-    message = cast("Mapping[str, Any]", value)
+    return [_from_mapping(each) for each in objects]
+
+
+def _from_mapping(message: Mapping[str, Any]) -> ChatMessage:
     if "role" not in message or ("content" not in message and not message.get("tool_calls")):
         remedy = 'Write {"role": …, "content": …}.'
         raise invalid("message", dict(message), "a message has a role and a content", remedy)
@@ -63,14 +88,15 @@ def read_messages(values: MessagesLike) -> list[ChatMessage]:
     """
     if isinstance(values, str):
         return [ChatMessage(role="user", content=validate_text("message", values))]
-    if isinstance(values, (ChatMessage, Mapping)):
-        return [read_message(values)]
+    # Pydantic's models, which frameworks' messages are, can be iterated: they yield their fields.
+    if isinstance(values, (ChatMessage, Mapping)) or hasattr(values, "content"):
+        return _read(values)
     if not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without types
         raise invalid("messages", values, "it must be text, a message or a list of messages", "Wrap it in a list.")
     messages: list[ChatMessage] = []
     for position, value in enumerate(values):
         try:
-            messages.append(read_message(value))
+            messages += _read(value)
         except InvalidInputError as error:
             raise InvalidInputError(f"Message {position}: {error}") from error
     return messages

@@ -118,7 +118,7 @@ class DeleteItem(Operation[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClearItems(Operation[int]):
-    """Delete all items of the scope with the values of the records among them; the answer counts the items."""
+    """Delete all items of the scope but records, which belong to state; how many."""
 
     changes_items = True
 

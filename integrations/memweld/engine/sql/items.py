@@ -215,13 +215,13 @@ class Items:
             return gone > 0
 
     def clear(self, scope: Scope) -> int:
-        """Delete every row that the scope contains; how many."""
+        """Delete every row that the scope contains, but for the records of values; how many."""
         with self.database.writing(scope) as connection:
             owner = owners.find(connection, scope)
             if owner is None:
                 return 0
             visible, variable = owners.visible_to(owner)
-            gone = connection.execute(f"DELETE FROM items WHERE {visible}", (variable,)).rowcount
+            gone = connection.execute(f"DELETE FROM items WHERE {visible} AND kind <> 'record'", (variable,)).rowcount
             if gone:
                 owners.note_removal(connection, owner.root)
             return gone

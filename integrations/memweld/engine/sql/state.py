@@ -86,11 +86,6 @@ class StateStore:
         """Delete the value whose text this item was."""
         connection.execute("DELETE FROM state WHERE record = ?", (record,))
 
-    def delete_records(self, connection: Connection, scope: Scope) -> None:
-        """Delete all values of the scope that have texts."""
-        for owner in owners.contained(connection, scope):
-            connection.execute("DELETE FROM state WHERE owner = ? AND record IS NOT NULL", (owner,))
-
     def _replace(self, connection: Connection, scope: Scope, write: PutValue) -> int | None:
         """Replace a value by one statement, where neither has a text or an end; None elsewhere."""
         if write.text is not None or write.ttl is not None:
