@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-import functools
-import logging
-import re
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
 
-from ..engine.operations import (
-    AddItems,
-    AppendMessages,
-    ClearItems,
-    DeleteItem,
-    Erase,
-    Export,
-    GetEpoch,
-    GetItem,
-    ItemDraft,
-    ListItems,
-    ListSessions,
-    RelatedItems,
-    Restore,
-    Search,
-    SettleGraph,
-    UpdateItem,
-)
+from ..engine.operations import Erase, Export, ListSessions, Restore
 from ..engine.protocol import Engine
-from ..errors import ConfigurationError, InvalidInputError, invalid
-from ..models import JSON, Captured, ChatMessage, EraseReceipt, Hit, Kind, MemoryItem, Related, Session
+from ..models import JSON, Captured, EraseReceipt, Kind, MemoryItem, Session
 from ..scope import Scope
-from ..validation import validate_kinds, validate_limit, validate_score, validate_text, validate_time
+from ..validation import validate_limit
 from .asynchronous import AsyncFacade, Lane, async_method
+from .capture import capture_turn, drop_captures
 from .capture_queue import capture_queue_of
 from .export_format import read_export, write_export
+from .fact_methods import FactMethods
 from .history import AsyncHistory, History
-from .messages import MessagesLike, read_messages, to_messages
+from .messages import MessagesLike
 from .preferences import AsyncPreferences, Preferences
 from .recall import DEFAULT_BUDGET, recall_block, recall_query
 from .state import AsyncState, State
@@ -46,27 +26,8 @@ from .values import AsyncValues, Values
 
 __all__ = ["AsyncMemory", "Memory"]
 
-logger = logging.getLogger("memweld.memory")
 
-# One question and nothing else, not "I live in Porto, and you?"; Arabic and full-width marks ask too.
-_ASKED = re.compile(r"[^.!。！?？؟;；,，،…\n]*[?？؟]+\s*")
-
-
-def _drafts(messages: Sequence[ChatMessage], roles: Sequence[str]) -> list[ItemDraft]:
-    spoken = ((message, message.text.strip()) for message in messages if message.role in roles)
-    return [
-        ItemDraft(text=validate_text("message", text), role=message.role, name=message.name)
-        for message, text in spoken
-        if text
-    ]
-
-
-def _stated(drafts: Sequence[ItemDraft]) -> list[ItemDraft]:
-    """Drafts that say something: a message that only asks is no fact about anybody."""
-    return [draft for draft in drafts if _ASKED.fullmatch(draft.text) is None]
-
-
-class Memory:
+class Memory(FactMethods):
     """The memory of one scope. Get one from `Backend.user` or `Backend.agent`; it is cheap and thread-safe.
 
     Attributes:
@@ -78,8 +39,7 @@ class Memory:
     """
 
     def __init__(self, engine: Engine, scope: Scope, *, url: str = "") -> None:
-        self._engine = engine
-        self.scope = scope
+        super().__init__(engine, scope)
         self.url = url
         self.preferences = Preferences(engine, scope)
         self.tasks = Tasks(engine, scope)
@@ -116,188 +76,6 @@ class Memory:
 
     def __hash__(self) -> int:
         return hash((id(self._engine), self.scope))
-
-    # facts
-
-    def add(
-        self,
-        messages: MessagesLike,
-        *,
-        metadata: Mapping[str, JSON] | None = None,
-        infer: bool | None = None,
-        session_id: str | None = None,
-        created_at: datetime | str | None = None,
-    ) -> list[MemoryItem]:
-        """Remember what was said.
-
-        With an LLM configured, mem0 extracts the facts; without one each message is kept verbatim. Whatever the LLM
-        answers, nothing is lost: if it finds no fact the text is kept as it is, and if its answer is unusable too; then
-        the item's ``extraction`` is ``failed``. A text that the scope holds already is not stored twice.
-
-        Args:
-            messages: Text, a message or a list of messages ``{"role", "content"}``. System and tool messages are no
-                facts about anybody and are left out.
-            metadata: Your own JSON data, returned exactly and usable in filters.
-            infer: Whether the LLM extracts; None means if there is one.
-            session_id: The conversation it belongs to; neighbours in it help search.
-            created_at: When it was said, for imports; now, if not given.
-
-        Returns:
-            The items that hold it, in order, also those that were there already. Empty only if the scope was erased
-            while the LLM was asked: what was said before goes with the rest.
-
-        Raises:
-            InvalidInputError: An argument breaks a rule; nothing was written.
-            ConfigurationError: ``infer=True`` without an LLM.
-        """
-        drafts = _drafts(to_messages(messages, named=False), ("user", "assistant"))
-        if not drafts:
-            raise invalid("messages", messages, "no message of the user or assistant has text", "Add what was said.")
-        add = AddItems(
-            drafts=drafts,
-            infer=self._wants_extraction(infer),
-            metadata={} if metadata is None else metadata,
-            session_id=session_id,
-            created_at=validate_time("created_at", created_at),
-        )
-        if not add.infer:
-            return self._engine.run(self.scope, add)
-        add = replace(add, epoch=self._engine.run(self.scope, GetEpoch()))
-        # An LLM that finds nothing worth keeping does not overrule a caller who said: remember this.
-        return self._engine.run(self.scope, add) or self._engine.run(self.scope, replace(add, infer=False))
-
-    def _wants_extraction(self, infer: bool | None) -> bool:
-        if infer and not self._engine.can_extract:
-            raise ConfigurationError(
-                "infer=True needs an LLM, and none is configured: give one to connect(llm=…), or leave infer out."
-            )
-        return self._engine.can_extract if infer is None else infer
-
-    def search(
-        self,
-        query: str,
-        *,
-        limit: int = 5,
-        kinds: Kind | Sequence[Kind] | None = None,
-        filters: Mapping[str, JSON] | None = None,
-        min_score: float | None = None,
-        recency: timedelta | None = None,
-    ) -> list[Hit]:
-        """Find memories by meaning and by words, best first.
-
-        Args:
-            query: A question or some words; of a long text its last 4,000 characters.
-            limit: How many at most, 1 to 10,000.
-            kinds: Only these of ``item``, ``preference``, ``task``, ``record``; all if not given.
-            filters: What metadata must equal, ``{key: value}``; no operators.
-            min_score: Only hits with at least this score, so that a question about nothing that is known finds nothing;
-                with ``recency`` the score that age leaves.
-            recency: The age at which a memory counts half; age does not count if not given.
-
-        Raises:
-            InvalidInputError: An argument breaks a rule.
-        """
-        least = validate_score("min_score", min_score)
-        search = Search(
-            query=query,
-            limit=limit,
-            kinds=validate_kinds(kinds),
-            filters={} if filters is None else filters,
-            recency=recency,
-        )
-        hits = self._engine.run(self.scope, search)
-        return hits if least is None else [hit for hit in hits if hit.score >= least]
-
-    def get(self, memory_id: str) -> MemoryItem:
-        """The memory with this id.
-
-        Raises:
-            MemoryNotFoundError: There is none in this scope.
-        """
-        return self._engine.run(self.scope, GetItem(memory_id=memory_id))
-
-    def all(
-        self,
-        *,
-        limit: int = 100,
-        after: str | None = None,
-        kinds: Kind | Sequence[Kind] | None = None,
-        filters: Mapping[str, JSON] | None = None,
-    ) -> list[MemoryItem]:
-        """Memories in the order in which they were stored, a page at a time.
-
-        Args:
-            limit: The size of the page, 1 to 10,000.
-            after: The id of the last memory of the page before, which may be deleted meanwhile.
-            kinds: Only these kinds; all if not given.
-            filters: What metadata must equal.
-
-        Raises:
-            MemoryNotFoundError: ``after`` is no memory of this scope, and was the last of none of its latest pages.
-        """
-        page = ListItems(
-            limit=limit, after=after, kinds=validate_kinds(kinds), filters={} if filters is None else filters
-        )
-        return self._engine.run(self.scope, page)
-
-    def update(self, memory_id: str, text: str, *, metadata: Mapping[str, JSON] | None = None) -> MemoryItem:
-        """Replace the text of a memory, and its metadata if given.
-
-        Raises:
-            MemoryNotFoundError: There is no such memory in this scope.
-            InvalidInputError: The text breaks a rule, another memory says the same, or the memory is a preference, a
-                task's outcome or a record, which are changed by their key.
-        """
-        return self._engine.run(self.scope, UpdateItem(memory_id=memory_id, text=text, metadata=metadata))
-
-    def delete(self, memory_id: str) -> None:
-        """Delete a memory; of a record the state value, too.
-
-        Raises:
-            MemoryNotFoundError: There is none in this scope.
-        """
-        self._engine.run(self.scope, DeleteItem(memory_id=memory_id))
-
-    def clear(self) -> int:
-        """Delete all facts of the scope: items, preferences and tasks. State, its records and history stay.
-
-        Returns:
-            How many there were.
-        """
-        return self._engine.run(self.scope, ClearItems())
-
-    # the graph
-
-    def related(self, about: str, *, limit: int = 10) -> list[Related]:
-        """The memories that the graph links to something, the closest first.
-
-        Args:
-            about: The name of an entity (a person, a place, …), or the id of a memory.
-            limit: How many at most, 1 to 1,000.
-
-        Returns:
-            Memories with the entities that they have in common with it, and the path that leads to each. Empty where
-            nothing is known of it.
-
-        Raises:
-            ConfigurationError: There is no graph (``connect(graph=…)``).
-            BackendUnavailableError: The graph cannot be asked. Everything else works without it.
-            InvalidInputError: An argument breaks a rule.
-        """
-        return self._engine.run(self.scope, RelatedItems(about=about, limit=limit))
-
-    def settle_graph(self, timeout: float | None = None) -> bool:
-        """Wait until the graph was told of all that was changed here before.
-
-        Args:
-            timeout: Seconds to wait at most, up to 60; where the graph is down it is tried again meanwhile. None: five
-                seconds, and none where it was down some seconds ago.
-
-        Returns:
-            Whether it was; True where there is no graph. What it was not told yet follows by itself.
-        """
-        seconds = None if timeout is None else min(max(timeout, 0.0), 60.0)
-        return self._engine.run(self.scope, SettleGraph(timeout=seconds))
 
     # state and history
 
@@ -381,40 +159,16 @@ class Memory:
                 history and is no fact (it holds a NUL character, or over a million): then the history is written.
             ConfigurationError: ``infer=True`` without an LLM.
         """
-        if keep not in ("turn", "history", "facts"):
-            raise invalid("keep", keep, "it is turn, history or facts", "Choose one.")
-        wanted = self._wants_extraction(infer)
-        add = AddItems(drafts=(), infer=wanted, metadata={} if metadata is None else metadata, session_id=session_id)
-        turn: Sequence[ChatMessage]
-        append = None
-        if session_id is None or keep == "facts":
-            turn = to_messages(messages)
-        else:
-            append = AppendMessages(session_id=session_id, messages=read_messages(messages))
-            turn = append.messages
-        if keep != "history" and (wanted or background):
-            add = replace(add, epoch=self._engine.run(self.scope, GetEpoch()))
-        if append is not None:
-            self._engine.run(self.scope, append)
-        if keep == "history":
-            return []
-        try:
-            drafts = _drafts(turn, ("user", "assistant") if wanted else ("user",))
-        except InvalidInputError as error:
-            if not background or append is None:
-                raise
-            logger.warning("memweld: a turn is kept in its session, and no facts of it: %s", error)
-            return []
-        drafts = drafts if wanted else _stated(drafts)
-        if not drafts:
-            return []
-        add = replace(add, drafts=drafts)
-        if not background:
-            return self._engine.run(self.scope, add)
-        work = functools.partial(self._engine.run, self.scope, add)
-        verbatim = functools.partial(self._engine.run, self.scope, replace(add, infer=False))
-        capture_queue_of(self._engine).submit((self.scope, session_id), work, instead=verbatim)
-        return []
+        return capture_turn(
+            self._engine,
+            self.scope,
+            messages,
+            session_id=session_id,
+            metadata={} if metadata is None else metadata,
+            infer=self._wants_extraction(infer),
+            keep=keep,
+            background=background,
+        )
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what was captured in the background before is kept, by whomever.
@@ -426,10 +180,6 @@ class Memory:
             Whether it is.
         """
         return capture_queue_of(self._engine).flush(timeout)
-
-    def _is_mine(self, key: Hashable) -> bool:
-        """Whether what waits under this key is of a scope that this one contains."""
-        return isinstance(key, tuple) and self.scope.contains(cast("tuple[Scope, str | None]", key)[0])
 
     # everything
 
@@ -462,7 +212,7 @@ class Memory:
         Returns:
             A receipt with the rows erased in each store.
         """
-        capture_queue_of(self._engine).drop(self._is_mine)
+        drop_captures(self._engine, self.scope)
         return self._engine.run(self.scope, Erase())
 
 
