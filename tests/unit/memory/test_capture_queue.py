@@ -263,6 +263,8 @@ from memweld.testing.llm import ScriptedExtractor, facts
 llm = ScriptedExtractor([lambda _: facts("Said in " + ("the child" if child == 0 else "the parent"))], delay=0.3)
 backend = memweld.connect(sys.argv[1], llm=llm, embedder=HashEmbedder())
 child = -1
+backend.user("ana").add("loaded")  # a fork in the middle of an import leaves half a module in the child
+backend.user("ana").clear()
 backend.user("ana").capture("I am here", background=True)
 child = os.fork()
 if child == 0:
