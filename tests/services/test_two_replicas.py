@@ -23,7 +23,6 @@ pytestmark = pytest.mark.slow
 
 HEADERS = {"accept": "application/json, text/event-stream"}
 CLIENTS = 4
-CALLS = 160
 
 
 class Replica:
@@ -134,17 +133,17 @@ def proxied(replicas: list[Replica]) -> Iterator[Proxy]:
         loop.close()
 
 
-@pytest.fixture
-def replicas(tmp_path: Path) -> Iterator[list[Replica]]:
+@contextmanager
+def running(url: str, count: int) -> Iterator[list[Replica]]:
+    """So many servers over one database."""
     with ThreadPoolExecutor() as pool:
-        started = list(pool.map(Replica, [f"sqlite:///{tmp_path / 'memory.db'}"] * 2))
+        started = list(pool.map(Replica, [url] * count))
     try:
         yield started
     finally:
         for replica in started:
             if replica.process.poll() is None:
-                replica.process.kill()
-            replica.process.communicate(timeout=30)
+                replica.end(signal.SIGKILL)
 
 
 def call(address: str, tool: str, **arguments: Any) -> httpx.Response:
@@ -232,14 +231,58 @@ def lost(load: Load, replica: Replica) -> set[str]:
         return set(load.acknowledged) - set(backend.user("ana").preferences.all())
 
 
-class TestTwoReplicas:
-    def test_a_session_goes_on_in_the_other(self, replicas: list[Replica]) -> None:
-        with connect(f"{replicas[0].address}/mcp") as one, connect(f"{replicas[1].address}/mcp") as other:
-            for turn in range(3):
-                one.user("ana").history("chat").add_user_message(f"turn {turn}")
-                said = [message.content for message in other.user("ana").history("chat").messages()]
-                assert said == [f"turn {number}" for number in range(turn + 1)]
-                one, other = other, one  # noqa: PLW2901 - they take turns
+class ReplicaScenarios:
+    """What holds for stateless servers over one database; a subclass has a fixture ``replicas``.
+
+    Attributes:
+        calls: How many writes a load makes.
+    """
+
+    calls = 160
+
+    def test_a_session_goes_on_in_another(self, replicas: list[Replica]) -> None:
+        for turn in range(2 * len(replicas)):
+            with connect(f"{replicas[turn % len(replicas)].address}/mcp") as backend:
+                history = backend.user("ana").history("chat")
+                history.add_user_message(f"turn {turn}")
+                assert [message.content for message in history.messages()] == [f"turn {n}" for n in range(turn + 1)]
+
+    def test_a_killed_replica_takes_no_acknowledged_write_along(self, replicas: list[Replica]) -> None:
+        with proxied(replicas) as proxy:
+            load = Load(bare(proxy), calls=self.calls)
+
+            def kill(wait: Callable[[int], None]) -> None:
+                wait(self.calls * 3 // 8)
+                replicas[0].end(signal.SIGKILL)
+
+            load.run(kill)
+        assert len(load.failures) <= CLIENTS  # The calls under way in it, and no later one.
+        assert len(load.acknowledged) + len(load.failures) == self.calls
+        assert not lost(load, replicas[1])
+        replicas[0].start()
+        assert not lost(load, replicas[0])
+
+    def test_a_rolling_restart_is_not_seen_by_our_client(self, replicas: list[Replica]) -> None:
+        with proxied(replicas) as proxy, remote(proxy) as write:
+            load = Load(write, calls=self.calls)
+
+            def restart(wait: Callable[[int], None]) -> None:
+                for replica in replicas:
+                    wait(self.calls // 8)
+                    assert replica.end() == (0, "")
+                    replica.start()
+
+            load.run(restart)
+        assert not load.failures
+        assert len(load.acknowledged) == self.calls
+        assert not lost(load, replicas[0])
+
+
+class TestTwoReplicas(ReplicaScenarios):
+    @pytest.fixture
+    def replicas(self, tmp_path: Path) -> Iterator[list[Replica]]:
+        with running(f"sqlite:///{tmp_path / 'memory.db'}", 2) as started:
+            yield started
 
     def test_any_replica_serves_any_call(self, replicas: list[Replica]) -> None:
         with proxied(replicas) as proxy:
@@ -247,33 +290,3 @@ class TestTwoReplicas:
             assert [write(key) for key in ("a", "b", "c", "d")] == [""] * 4
             assert list(proxy.served.values()) == [2, 2]
         assert all(replica.end() == (0, "") for replica in replicas)
-
-    def test_a_killed_replica_takes_no_acknowledged_write_along(self, replicas: list[Replica]) -> None:
-        with proxied(replicas) as proxy:
-            load = Load(bare(proxy), calls=CALLS)
-
-            def kill(wait: Callable[[int], None]) -> None:
-                wait(60)
-                replicas[0].end(signal.SIGKILL)
-
-            load.run(kill)
-        assert len(load.failures) <= CLIENTS  # What was under way in it, and nothing later.
-        assert len(load.acknowledged) + len(load.failures) == CALLS
-        assert not lost(load, replicas[1])
-        replicas[0].start()
-        assert not lost(load, replicas[0])
-
-    def test_a_rolling_restart_is_not_seen_by_our_client(self, replicas: list[Replica]) -> None:
-        with proxied(replicas) as proxy, remote(proxy) as write:
-            load = Load(write, calls=CALLS)
-
-            def restart(wait: Callable[[int], None]) -> None:
-                for replica in replicas:
-                    wait(30)
-                    assert replica.end() == (0, "")
-                    replica.start()
-
-            load.run(restart)
-        assert not load.failures
-        assert len(load.acknowledged) == CALLS
-        assert not lost(load, replicas[0])
