@@ -110,8 +110,13 @@ def fit_message(message: ChatMessage) -> ChatMessage:
     return to_message(fitted)
 
 
-def append_fitting(history: History, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+def append_fitting(history: History, messages: Sequence[ChatMessage], *, replace: bool = False) -> list[ChatMessage]:
     """Append messages of a framework to a session; one that breaks a rule of the store is shortened, not refused.
+
+    Args:
+        history: The session.
+        messages: The messages, oldest first.
+        replace: Whether they take the place of all that the session has, in one transaction.
 
     Returns:
         The messages as they are stored, with their ids.
@@ -119,12 +124,13 @@ def append_fitting(history: History, messages: Sequence[ChatMessage]) -> list[Ch
     Raises:
         MemweldError: The session cannot be written.
     """
-    if not messages:
+    if not messages and not replace:
         return []
+    write = history.replace if replace else history.append
     try:
-        return history.append(messages)
+        return write(messages)
     except InvalidInputError:
-        return history.append([fit_message(message) for message in messages])
+        return write([fit_message(message) for message in messages])
 
 
 def fit_fact(message: ChatMessage) -> ChatMessage | None:

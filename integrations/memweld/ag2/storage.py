@@ -125,5 +125,4 @@ def _replace(memory: Memory, session_id: str, events: list[BaseEvent]) -> None:
     stored = history.messages()
     shown = {message.id for message in _shown(stored)}
     messages = [message for message in stored if message.id not in shown] + to_messages(events)
-    history.clear()
-    append_fitting(history, messages)
+    append_fitting(history, messages, replace=True)

@@ -301,7 +301,9 @@ _handles(ops.FindValues)(
         scope, under=op.under, where=op.where, offset=op.offset, limit=op.limit, refresh=op.refresh
     )
 )
-_handles(ops.AppendMessages)(lambda engine, scope, op: engine.sessions.append(scope, op.session_id, op.messages))
+_handles(ops.AppendMessages)(
+    lambda engine, scope, op: engine.sessions.append(scope, op.session_id, op.messages, replace=op.replace)
+)
 _handles(ops.ReadMessages)(
     lambda engine, scope, op: engine.sessions.read(scope, op.session_id, limit=op.limit, before=op.before)
 )

@@ -37,6 +37,26 @@ class History:
         self._engine.run(self._scope, operation)
         return list(operation.messages)
 
+    def replace(self, messages: MessagesLike) -> list[ChatMessage]:
+        """Put messages in the place of all that the session has, all or none; an empty list empties the session.
+
+        Args:
+            messages: As in `append`.
+
+        Returns:
+            The messages as stored, with their ids and times.
+
+        Raises:
+            InvalidInputError: A message breaks a rule; nothing was changed.
+        """
+        read = read_messages(messages)
+        if not read:
+            self.clear()
+            return []
+        operation = AppendMessages(session_id=self.session_id, messages=read, replace=True)
+        self._engine.run(self._scope, operation)
+        return list(operation.messages)
+
     def add_user_message(self, content: str) -> ChatMessage:
         """Append what the user said."""
         return self.append({"role": "user", "content": content})[0]
@@ -75,6 +95,7 @@ class AsyncHistory(AsyncFacade[History]):
         return self._sync.session_id
 
     append = async_method(History.append)
+    replace = async_method(History.replace)
     add_user_message = async_method(History.add_user_message)
     add_ai_message = async_method(History.add_ai_message)
     messages = async_method(History.messages)

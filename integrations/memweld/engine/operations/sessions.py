@@ -24,11 +24,13 @@ __all__ = [
 class AppendMessages(Operation[None]):
     """Append messages to a session; one with an id that the session has already replaces that message in place.
 
-    A message without id or time gets them: read them from ``messages``.
+    A message without id or time gets them: read them from ``messages``. With ``replace`` they take the place of all
+    that the session has, in the same transaction.
     """
 
     session_id: Key
     messages: Annotated[Sequence[ChatMessage], validate_messages]
+    replace: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

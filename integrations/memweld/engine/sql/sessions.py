@@ -73,8 +73,15 @@ class SessionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def append(self, scope: Scope, session_id: str, messages: Sequence[ChatMessage]) -> None:
-        """Append, at a cost that does not grow with the session; a stored id replaces that message in place."""
+    def append(self, scope: Scope, session_id: str, messages: Sequence[ChatMessage], *, replace: bool = False) -> None:
+        """Append, at a cost that does not grow with the session; a stored id replaces that message in place.
+
+        Args:
+            scope: The scope.
+            session_id: The session.
+            messages: The messages, in order.
+            replace: Whether the messages of the session go first.
+        """
         now = utc_now().isoformat()
         count = len(messages)
         with self._database.writing(scope) as connection:
@@ -83,6 +90,9 @@ class SessionStore:
                 self._create_session(connection, scope, session_id, now)
                 session = self._count(connection, scope, session_id, count, now)
             assert session is not None  # noqa: S101 - created above, in this transaction
+            if replace:
+                connection.execute("DELETE FROM messages WHERE session = ?", (session,))
+                connection.execute("UPDATE sessions SET messages = ? WHERE id = ?", (count, session))
             added = insert_messages(connection, session, messages)
             if added < count:
                 self._replace(connection, session, messages)

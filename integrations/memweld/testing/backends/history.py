@@ -104,6 +104,19 @@ class HistoryTests(BackendFixtures):
         assert [message.text for message in history.messages()] == ["one", "two"]
         assert ana.sessions()[0].messages == 2
 
+    def test_a_session_is_replaced_whole_or_not_at_all(self, ana: Memory) -> None:
+        """Compaction puts other messages in the place of all that a session has."""
+        history = ana.history("s")
+        _, second = history.append([{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}])
+        with pytest.raises(InvalidInputError):
+            history.replace([{"role": "user", "content": "three"}, {"role": "robot", "content": "four"}])
+        assert [message.text for message in history.messages()] == ["one", "two"]
+        history.replace([second, ChatMessage(role="user", content="three")])
+        assert [message.text for message in history.messages()] == ["two", "three"]
+        assert history.messages()[0] == second
+        assert [session.messages for session in ana.sessions()] == [2]
+        assert history.replace([]) == history.messages() == []
+
     def test_an_append_is_all_or_nothing(self, ana: Memory) -> None:
         """One bad message keeps out the good ones, and is named."""
         with pytest.raises(InvalidInputError, match="Message 1"):
