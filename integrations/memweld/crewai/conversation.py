@@ -159,7 +159,7 @@ def _was_said(entry: _Entry) -> bool:
 
 def _mark(session_id: str, message_id: str | None, fields: Mapping[str, JSON]) -> dict[str, JSON]:
     content = sorted((name, value) for name, value in fields.items() if name != "metadata")
-    digest = hashlib.sha256(dump_json(content).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(dump_json(content).encode(errors="replace")).hexdigest()[:16]
     return {"session": session_id, "id": message_id, "content": digest}
 
 

@@ -122,6 +122,18 @@ class CrewAIDriver:
 class TestCrewAI(AdapterSuite):
     driver = CrewAIDriver()
 
+    @pytest.mark.xfail(reason="CrewAI's conversations leave out a message of blanks")
+    def test_odd_texts_end_no_turn(self, ana: Memory) -> None:
+        super().test_odd_texts_end_no_turn(ana)
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "x" * 100_000, "half \ud800"])
+def test_odd_texts_end_no_conversation(ana: Memory, text: str) -> None:
+    driver = CrewAIDriver()
+    for _ in range(2):
+        driver.run_turn(ana, text, "Hello", session_id="odd", mode="sync")
+    assert [message.role for message in ana.history("odd").messages()] == ["user", "assistant"] * 2
+
 
 @pytest.fixture
 def backend() -> Iterator[Backend]:
