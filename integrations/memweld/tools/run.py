@@ -95,8 +95,7 @@ class MemoryTool:
 
 
 def _takes_text(field: FieldInfo) -> bool:
-    annotation: Any = field.annotation
-    return annotation is JsonValue or str in (annotation, *get_args(annotation))
+    return str in (field.annotation, *get_args(field.annotation))
 
 
 def _read_json(value: object) -> object:

@@ -401,7 +401,7 @@ def test_what_the_model_sees_anyway_is_not_recalled(ana: Memory, mode: Mode, che
     )
     for number in range(6):
         invoke(agent, f"Bees live in my hive {number}", mode)
-    invoke(agent, "Who keeps bees?", mode)
+    invoke(agent, "Bees are kept by whom?", mode)
     assert "Bees are kept by Ana's mother" in recalled(model)
     assert "hive" not in recalled(model)
     assert model.calls[-1].text.count("Bees live in my hive") == 6

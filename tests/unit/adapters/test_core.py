@@ -235,8 +235,9 @@ def test_messages_as_models_pass_them(ana: Memory, messages: Any, texts: list[st
     assert [(item.text, item.metadata) for item in ana.all()] == [(text, {"a": 1}) for text in texts]
 
 
-def test_json_in_a_text_stays_text(ana: Memory) -> None:
-    arguments = {"namespace": "n", "key": "k", "value": '{"a": 1}'}
-    assert not run_tool(TOOLS["set_state"], lambda: ana, arguments).is_error
-    assert ana.state("n")["k"] == '{"a": 1}'
+def test_an_object_may_come_as_json_text(ana: Memory) -> None:
+    for text, value in (('{"a": 1}', {"a": 1}), ("[1, 2]", [1, 2]), ("{a", "{a"), ("7", "7")):
+        arguments = {"namespace": "n", "key": "k", "value": text}
+        assert not run_tool(TOOLS["set_state"], lambda: ana, arguments).is_error
+        assert ana.state("n")["k"] == value
     assert not run_tool(TOOLS["search_memories"], lambda: ana, {"query": "[1]"}).is_error
