@@ -1,5 +1,6 @@
 """A backend on a file of the test's own, and the memory of one user."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 import memweld
 from memweld import Backend, Memory
 from memweld.testing import HashEmbedder
+
+sys.path.insert(0, str(Path(__file__).parent))  # for mcp_servers
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The commands for whoever runs a memory: reindex, migrate, doctor."""
+"""The commands for operators: reindex, migrate, doctor."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def reindex_command(
 
 
 def _embedder(text: str | None) -> Any:
-    """What `connect` takes, from what the command line or the environment says."""
+    """The ``embedder`` for `connect`, from the command line or the environment."""
     from ..errors import ConfigurationError
 
     if text is None or not text.lstrip().startswith("{"):

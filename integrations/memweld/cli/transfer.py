@@ -1,4 +1,4 @@
-"""The commands ``memweld copy`` and ``memweld import``. Each imports what it needs when it runs."""
+"""The commands ``memweld copy`` and ``memweld import``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["copy_command", "import_command"]
 
 
 class Origin(str, Enum):
-    """Where memories come from that are imported."""
+    """The program whose data are imported."""
 
     MEM0 = "mem0"
     BOTWIRE = "botwire"
@@ -57,13 +57,13 @@ def copy_command(
 
     if everybody == (user is not None or agent is not None):
         raise InvalidInputError("Say whom to copy: --user ID, --agent ID (or both), or --all.")
-    _must_be_there(source)
+    _require_source(source)
     with (
         connected(source, from_token) as old,
         connected(target, to_token) as new,
-        _bar("Copying") as tell,
+        _progress("Copying") as notify,
     ):
-        done = different = kept = 0
+        done = different = nonempty = 0
         for report in copy(
             old,
             new,
@@ -71,17 +71,17 @@ def copy_command(
             agent_id=agent,
             everybody=everybody,
             dry_run=dry_run,
-            progress=lambda report: tell(f"{report.scope}", sum(report.source.counts.values())),
+            progress=lambda report: notify(f"{report.scope}", sum(report.source.counts.values())),
         ):
             done += 1
-            kept += not report.source.is_empty
+            nonempty += not report.source.is_empty
             different += not (dry_run or report.equal)
-            # Where nothing was ever kept there is nothing to say, unless somebody has asked for exactly that.
+            # An empty scope deserves no line, unless the operator named it.
             if not everybody or not report.source.is_empty or not (dry_run or report.equal):
                 _show_copied(report, dry_run=dry_run)
-    if not kept and not different:
-        # A name that was mistyped must not look like a copy that is done.
-        typer.secho("Nothing was copied: FROM keeps nothing of whom you have named.", err=True, fg="red")
+    if not nonempty and not different:
+        # A mistyped name must not look like a finished copy.
+        typer.secho("Nothing was copied: FROM has nothing of the named user or agent.", err=True, fg="red")
         raise typer.Exit(1)
     if dry_run:
         typer.echo(f"Dry run: nothing was written. {done} scope(s) would be copied.")
@@ -92,8 +92,8 @@ def copy_command(
         typer.echo(f"{done} scope(s) copied; both sides are equal.")
 
 
-def _must_be_there(url: str) -> None:
-    """A file that is not there would be made, and copied with success."""
+def _require_source(url: str) -> None:
+    """Refuse a missing file, which the copy would make and copy with success."""
     from ..engine.sqlite.url import path_of
     from ..errors import InvalidInputError
 
@@ -128,11 +128,11 @@ def _counted(counts: Mapping[str, int]) -> str:
 def import_command(
     source: Annotated[str, typer.Argument(metavar="FILE_OR_URL", help="A file; for botwire the URL of its server.")],
     *,
-    origin: Annotated[Origin, typer.Option("--from", help="What it is from.", show_default=False)],
-    user: Annotated[
-        str | None, typer.Option("--user", envvar="MEMWELD_USER_ID", help="Whose memory it becomes.")
+    origin: Annotated[Origin, typer.Option("--from", help="The program that it comes from.", show_default=False)],
+    user: Annotated[str | None, typer.Option("--user", envvar="MEMWELD_USER_ID", help="The user who gets it.")] = None,
+    agent: Annotated[
+        str | None, typer.Option("--agent", help="The agent that keeps it; without --user its own memory.")
     ] = None,
-    agent: Annotated[str | None, typer.Option("--agent", help="The agent that keeps it, or whose own it is.")] = None,
     all_users: Annotated[
         bool, typer.Option("--all-users", help="mem0: every row for the user or agent that it names.")
     ] = False,
@@ -143,7 +143,7 @@ def import_command(
         ),
     ] = None,
     namespace: Annotated[
-        list[str] | None, typer.Option("--namespace", help="botwire: what to read; may be given several times.")
+        list[str] | None, typer.Option("--namespace", help="botwire: a namespace to read; may be given several times.")
     ] = None,
     as_state: Annotated[
         bool, typer.Option("--as-state", help="botwire: keep chat histories as values instead of sessions.")
@@ -161,38 +161,38 @@ def import_command(
         str | None, typer.Option("--url", envvar="MEMWELD_URL", help="Where memory is kept.", show_default=False)
     ] = None,
 ) -> None:
-    """Take over what mem0, a botwire server or LangChain has kept. To do it again stores nothing twice."""
+    """Import data of mem0, a botwire server or LangChain. A second run stores nothing twice."""
     from ..transfer.importers.botwire import read_botwire
     from ..transfer.importers.files import changed_at, load
     from ..transfer.importers.langchain import read_langchain_file
     from ..transfer.importers.mem0 import read_mem0
 
-    scope = _whose(origin, user, agent, all_users=all_users)
-    with _bar("Reading") as tell:
+    scope = _requested_scope(origin, user, agent, all_users=all_users)
+    with _progress("Reading") as notify:
         if origin is Origin.MEM0:
             file = Path(source)
             plan = read_mem0(load(file), scope=scope, session_id=session, at=changed_at(file))
         elif origin is Origin.LANGCHAIN:
-            plan = read_langchain_file(Path(source), scope=_known(scope), session_id=session, table=table)
+            plan = read_langchain_file(Path(source), scope=_required(scope), session_id=session, table=table)
         else:
             plan = read_botwire(
                 source,
                 namespace or [],
-                scope=_known(scope),
+                scope=_required(scope),
                 token=source_token,
                 sessions=not as_state,
-                progress=lambda name, done, total: tell(f"{name}, of {total:,} keys", done),
+                progress=lambda name, done, total: notify(f"{name}, of {total:,} keys", done),
             )
     _show_plan(plan)
     if dry_run:
         typer.echo("Dry run: nothing was written.")
         return
-    with connected(url) as backend, _bar("Storing") as tell:
-        plan.store(backend, overwrite=overwrite, progress=lambda done, total: tell(f"for {total:,} scope(s)", done))
+    with connected(url) as backend, _progress("Storing") as notify:
+        plan.store(backend, overwrite=overwrite, progress=lambda done, total: notify(f"for {total:,} scope(s)", done))
     _show_stored(plan)
 
 
-def _whose(origin: Origin, user: str | None, agent: str | None, *, all_users: bool) -> Scope | None:
+def _requested_scope(origin: Origin, user: str | None, agent: str | None, *, all_users: bool) -> Scope | None:
     from ..errors import InvalidInputError
     from ..scope import Scope
 
@@ -205,7 +205,7 @@ def _whose(origin: Origin, user: str | None, agent: str | None, *, all_users: bo
     return Scope(user_id=user, agent_id=agent)
 
 
-def _known(scope: Scope | None) -> Scope:
+def _required(scope: Scope | None) -> Scope:
     assert scope is not None  # noqa: S101 - --all-users was refused
     return scope
 
@@ -226,8 +226,8 @@ def _show_stored(plan: Plan) -> None:
 
 
 @contextmanager
-def _bar(what: str) -> Generator[Callable[[str, int], object]]:
-    """A line on stderr, where that is a terminal, that says what is done."""
+def _progress(what: str) -> Generator[Callable[[str, int], object]]:
+    """A line of progress on stderr, where that is a terminal."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 

@@ -41,28 +41,15 @@ def listen(host: str, port: int) -> list[socket.socket]:
         raise ConfigurationError(f"Cannot find the host {host!r}: {error}") from error
     sockets: list[socket.socket] = []
     failures: list[OSError] = []
-    for family, kind, protocol, _, address in dict.fromkeys(found):
+    for family, address in dict.fromkeys((entry[0], entry[4]) for entry in found):
         try:
-            one = socket.socket(family, kind, protocol)
-        except OSError as error:  # A kernel without IPv6.
-            failures.append(error)
-            continue
-        try:
-            if os.name == "posix":
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             # Port 0 asks for any; the other addresses of the host take the same.
             taken = sockets[0].getsockname()[1] if sockets else port
-            one.bind((address[0], taken, *address[2:]))
-            one.listen(128)
-        except OSError as error:
-            one.close()
+            sockets.append(socket.create_server((address[0], taken, *address[2:]), family=family, backlog=128))
+        except OSError as error:  # The port is taken, or the kernel has no IPv6.
             failures.append(error)
-            continue
-        sockets.append(one)
     if not sockets:
-        reason = failures[0].strerror if failures else "no address"
+        reason = os.strerror(failures[0].errno or 0) if failures else "no address"
         raise BackendUnavailableError(f"Cannot listen on {host}:{port}: {reason}. Choose another --port or --host.")
     return sockets
 

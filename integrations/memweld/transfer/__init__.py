@@ -1,4 +1,4 @@
-"""Moving house: a copy from any backend to any other, and what was kept elsewhere imported.
+"""Transfer of memories: copies from any backend to any other, and imports from other programs.
 
 ::
 
@@ -35,7 +35,7 @@ __all__ = [
     "read_mem0",
 ]
 
-# The command line looks in here for its commands at every start.
+# Lazy: the command line imports this package at every start.
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {

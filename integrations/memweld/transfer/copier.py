@@ -1,7 +1,7 @@
-"""Copying: everything of a user, of an agent or of all, from one backend to another, compared when it is done.
+"""`copy`: all data of a user, of an agent or of everybody, from one backend to another, with a comparison.
 
-A copy that was interrupted is continued by the next: both sides are read in step, and what the target has already is
-neither embedded nor stored again. What is on a page is stored in one transaction, so that no half of anything is left.
+The next copy continues an interrupted one: it reads both sides in step, and neither embeds nor stores again what the
+target has. It stores a page in one transaction, so that nothing is left half stored.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from ..engine.protocol import Engine
 from ..errors import ConfigurationError, InvalidInputError, invalid
 from ..memory.backend import Backend, redacted
 from ..scope import Scope
-from .reader import Summary, Walk
+from .reader import ScopeReader, Summary
 
 __all__ = ["PAGE", "Copied", "copy", "scopes_of"]
 
 PAGE = 500
 
-# A session that goes over several pages is new or changed on each of them.
+# Without sessions: one that spans several pages is new or changed on each.
 _COUNTED = ("items", "values", "messages")
 
 
 @dataclass(slots=True, kw_only=True)
 class Copied:
-    """What came of the copy of one scope.
+    """The report on the copy of one scope.
 
     Attributes:
-        scope: Whose memory; a user's contains what agents keep of the user.
-        source: What the source holds.
-        target: What the target holds afterwards; None where nothing was to be written.
+        scope: The scope; a user's includes what agents keep of the user.
+        source: The content of the source.
+        target: The content of the target after the copy; None after a dry run.
         stored: How many items, values and messages were new or changed in the target.
-        problem: Why the scope was not copied to its end, if it was not.
+        problem: Why the copy of the scope is not complete; None if it is.
     """
 
     scope: Scope
@@ -60,31 +60,31 @@ def copy(
     progress: Callable[[Copied], object] | None = None,
     page: int = PAGE,
 ) -> Iterator[Copied]:
-    """Copy memories with ids, times, keys, sessions, dumps and ends; nothing is taken away from either side.
+    """Copy memories with ids, times, keys, sessions, dumps and expiry; nothing is removed on either side.
 
-    The vectors are made anew by the target's embedder; the source needs none. Where the target has something under
-    the same id, key or place, the one that was changed last stays (see `Memory.restore`). After each scope both sides
-    are read and compared; they differ if the target held more, or the source was written to meanwhile. To run it
-    again is always safe, and copies what is missing.
+    The target's embedder makes the vectors anew; the source needs none. Where both sides have the same id or key, the
+    version that was changed last stays (see `Memory.restore`). After each scope `copy` reads and compares both sides;
+    they differ if the target held more, or if the source changed meanwhile. A second run is always safe and copies
+    what is missing.
 
     Args:
-        source: Where to read.
-        target: Where to write.
+        source: The backend to read.
+        target: The backend to write.
         user_id: Copy this user, with what agents keep of the user.
         agent_id: Copy this agent's own memory; with ``user_id``, the agent's part of the user's.
         everybody: Copy all users and agents, one after the other, instead.
-        dry_run: Count what the source holds, and touch the target in no way.
-        progress: Called after each page with what is done of the scope so far.
-        page: How many rows are read and written at once.
+        dry_run: Count the rows of the source, and leave the target alone.
+        progress: Called after each page with the scope's report so far.
+        page: How many rows to read and write at once.
 
     Yields:
-        A report for each scope, once it is done. A scope that breaks a rule of the target has a ``problem``, and the
-        others are copied nevertheless.
+        A report for each finished scope. A scope that breaks a rule of the target has a ``problem``; the copy goes on
+        with the others.
 
     Raises:
-        InvalidInputError: It is not said whom to copy, or an id breaks a rule.
-        AccessDeniedError: The source does not show who has memories there.
-        BackendUnavailableError: A side cannot be reached. What was copied stays; run it again.
+        InvalidInputError: The arguments do not say whom to copy, or an id breaks a rule.
+        AccessDeniedError: The source does not list its scopes to this caller.
+        BackendUnavailableError: A side cannot be reached. Copied pages stay; run it again.
         ConfigurationError: Source and target are the same.
     """
     if everybody == (user_id is not None or agent_id is not None):
@@ -96,19 +96,19 @@ def copy(
 
 
 def engine_of(backend: Backend) -> Engine:
-    """What keeps the memory of a backend."""
+    """The engine of a backend."""
     return backend._engine  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def scopes_of(backend: Backend, *, page: int = PAGE) -> Iterator[Scope]:
-    """All users, and all agents with memories of their own, of a backend. For those who run it.
+    """All users of a backend, and all agents with memories of their own. For operators.
 
     Raises:
-        AccessDeniedError: A server does not show them to this caller.
+        AccessDeniedError: A server does not list them to this caller.
     """
     after: Scope | None = None
     while listed := backend.admin.list_scopes(after=after, limit=page):
-        # What an agent keeps of a user is copied with the user.
+        # The copy of a user includes what agents keep of the user.
         yield from (scope for scope in listed if scope.user_id is None or scope.agent_id is None)
         after = listed[-1]
 
@@ -123,24 +123,26 @@ def _copies(
     page: int,
 ) -> Iterator[Copied]:
     for scope in scopes:
-        walk = Walk(source, scope, limit=page)
-        report = Copied(scope=scope, source=walk.summary)
-        tell = (lambda report=report: progress(report)) if progress is not None else (lambda: None)
+        reader = ScopeReader(source, scope, limit=page)
+        report = Copied(scope=scope, source=reader.summary)
+        notify = (lambda report=report: progress(report)) if progress is not None else (lambda: None)
         if dry_run:
-            for _ in walk.pages():
-                tell()
+            for _ in reader.pages():
+                notify()
         else:
-            _copy(walk, Walk(target, scope, limit=page), target, report, tell)
+            _copy(reader, ScopeReader(target, scope, limit=page), target, report, notify)
             _compare(source, target, report, page)
         yield report
 
 
-def _copy(walk: Walk, held: Walk, target: Engine, report: Copied, tell: Callable[[], object]) -> None:
-    """Store each page that the target does not have at the same place; if it has them all, note what it holds."""
-    there = held.digests()
+def _copy(
+    source: ScopeReader, existing: ScopeReader, target: Engine, report: Copied, notify: Callable[[], object]
+) -> None:
+    """Store each page that the target does not have at the same place; a target that has them all is summed up."""
+    existing_digests = existing.digests()
     in_step = True
-    for data, digests in walk.pages():
-        in_step = in_step and list(islice(there, len(digests))) == digests
+    for data, digests in source.pages():
+        in_step = in_step and list(islice(existing_digests, len(digests))) == digests
         if not in_step:
             try:
                 stored = target.run(report.scope, Restore(data=data))
@@ -149,15 +151,15 @@ def _copy(walk: Walk, held: Walk, target: Engine, report: Copied, tell: Callable
                 return
             for store in _COUNTED:
                 report.stored[store] += stored[store]
-        tell()
+        notify()
     if in_step:
-        for _ in there:
+        for _ in existing_digests:
             pass
-        report.target = held.summary
+        report.target = existing.summary
 
 
 def _compare(source: Engine, target: Engine, report: Copied, page: int) -> None:
-    """Read what the target holds; where it differs both sides once more, because values end in between."""
+    """Sum up the target, and on a difference both sides once more, because values may expire in between."""
     if report.problem is not None:
         return
     for attempt in range(2):
@@ -171,7 +173,7 @@ def _compare(source: Engine, target: Engine, report: Copied, page: int) -> None:
 
 
 def _summary(engine: Engine, scope: Scope, page: int) -> Summary:
-    walk = Walk(engine, scope, limit=page)
-    for _ in walk.pages():
+    reader = ScopeReader(engine, scope, limit=page)
+    for _ in reader.pages():
         pass
-    return walk.summary
+    return reader.summary

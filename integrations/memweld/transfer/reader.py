@@ -1,7 +1,7 @@
-"""A walk through all that a scope contains, page by page, that counts and hashes what passes.
+"""Reads all rows of a scope page by page, and counts and hashes them.
 
-The hash of a scope is the sum of the hashes of its rows: the order of memories does not change it, and nothing has to
-be kept or sorted for it. The order of messages within a session does change it.
+The hash of a scope is the sum of its rows' hashes, so that nothing must be kept or sorted for it. The order of memories
+does not change it; the order of messages within a session does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..engine.protocol import Engine
 from ..models import ChatMessage, MemoryItem, ToolCall
 from ..scope import Scope
 
-__all__ = ["STORES", "Summary", "Walk"]
+__all__ = ["STORES", "ScopeReader", "Summary"]
 
 STORES = ("items", "values", "sessions", "messages")
 
@@ -28,7 +28,7 @@ _BITS = 256
 
 @dataclass(slots=True)
 class Summary:
-    """How much a scope holds, and a hash of it all: ids, texts, values, messages, metadata and times.
+    """The counts of a scope's rows, and a hash of them all: ids, texts, values, messages, metadata and times.
 
     Two scopes with the same content have the same summary, whatever backend keeps them.
     """
@@ -46,10 +46,10 @@ class Summary:
         """Whether there is nothing."""
         return not any(self.counts.values())
 
-    def take(self, store: str, content: Mapping[str, Any]) -> bytes:
+    def add(self, store: str, content: Mapping[str, Any]) -> bytes:
         """Count and hash one row; its hash."""
         text = json.dumps([store, content], ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=_plain)
-        # A lone half of a surrogate pair, in a row of long ago, must not end a copy.
+        # A lone surrogate in a row must not end a copy.
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
         self.counts[store] += 1
         self.total = (self.total + int.from_bytes(digest, "big")) % (1 << _BITS)
@@ -70,12 +70,12 @@ def _fields(row: MemoryItem | ExportedValue | ChatMessage | ToolCall) -> dict[st
     return {each.name: getattr(row, each.name) for each in fields(row)}
 
 
-class Walk:
-    """One walk through a scope. Iterate once; the `summary` is of what has passed.
+class ScopeReader:
+    """Reads a scope once. Iterate `pages` or `digests`; the `summary` is of the rows so far.
 
     Args:
-        engine: Whose primitives are asked.
-        scope: Whose memory.
+        engine: The engine to read from.
+        scope: The scope.
         limit: How many rows a page has at most.
     """
 
@@ -85,7 +85,7 @@ class Walk:
         self._scope = scope
         self._limit = limit
         self._session: tuple[str | None, str] | None = None
-        self._said = 0
+        self._number = 0
 
     def pages(self) -> Iterator[tuple[ExportData, list[bytes]]]:
         """Each page and the hashes of its rows, in order."""
@@ -104,24 +104,24 @@ class Walk:
         for _, digests in self.pages():
             yield from digests
 
-    def _rows(self, kept: ExportData) -> Iterator[bytes]:
-        records = {(item.agent_id, item.key): item for item in kept.items if item.kind == "record"}
-        for item in kept.items:
+    def _rows(self, data: ExportData) -> Iterator[bytes]:
+        records = {(item.agent_id, item.key): item for item in data.items if item.kind == "record"}
+        for item in data.items:
             if item.kind != "record":
-                yield self.summary.take("items", _fields(item))
-        for value in kept.values:
+                yield self.summary.add("items", _fields(item))
+        for value in data.values:
             key = json.dumps([value.namespace, value.key], ensure_ascii=False, separators=(",", ":"))
             record = records.get((value.agent_id, key))
-            yield self.summary.take("values", {**_fields(value), "record": record and _fields(record)})
-        for session in kept.sessions:
+            yield self.summary.add("values", {**_fields(value), "record": record and _fields(record)})
+        for session in data.sessions:
             yield from self._messages(session)
 
     def _messages(self, session: ExportedSession) -> Iterator[bytes]:
         place = session.agent_id, session.session_id
         if place != self._session:
-            self._session, self._said = place, 0
-            began = {"started_at": session.started_at, "updated_at": session.updated_at}
-            yield self.summary.take("sessions", {"place": place, **began})
+            self._session, self._number = place, 0
+            times = {"started_at": session.started_at, "updated_at": session.updated_at}
+            yield self.summary.add("sessions", {"place": place, **times})
         for message in session.messages:
-            self._said += 1
-            yield self.summary.take("messages", {"place": place, "number": self._said, **_fields(message)})
+            self._number += 1
+            yield self.summary.add("messages", {"place": place, "number": self._number, **_fields(message)})

@@ -5,17 +5,13 @@ from __future__ import annotations
 import asyncio
 import copy
 import gc
-import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,45 +25,15 @@ from langchain_core.messages import BaseMessage, ToolCall, ToolMessage
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from mcp.types import AudioContent, ImageContent, TextContent
+from mcp_servers import Counting, Losing, children, said, served, stdio, threads
 
 import memweld
 from memweld import AccessDeniedError, Backend, BackendUnavailableError, ConfigurationError, InvalidInputError, Memory
-from memweld.engine.remote.mcp_client.connection import THREAD
 from memweld.langchain import mcp_tools
 from memweld.mcp import create_server
 from memweld.testing import AdapterSuite, Mode, ToolReply, Turn
 from memweld.testing.langchain import ScriptedChatModel, tool_call
-from memweld.testing.serving import free_port, serving
-
-
-@contextmanager
-def served(app: Any, port: int = 0) -> Iterator[str]:
-    """The application on the loopback interface; the URL of its endpoint."""
-    with serving(app, port=port) as url:
-        yield f"{url}/mcp"
-
-
-def stdio(*arguments: str) -> str:
-    return "stdio:" + shlex.join([sys.executable, "-m", "memweld", "serve", *arguments])
-
-
-def threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == THREAD]
-
-
-def children() -> list[int]:
-    """The server processes that this one has started and that run."""
-    found: list[int] = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                command = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if int(fields[1]) == os.getpid() and fields[0] != "Z" and b"memweld\0serve" in command:
-                found.append(int(entry.name))
-    return found
+from memweld.testing.serving import free_port
 
 
 def run(agent: Any, mode: Mode = "sync", **kwargs: Any) -> list[BaseMessage]:
@@ -102,56 +68,6 @@ async def acall(tools: Sequence[BaseTool], name: str, *, user: str | None = None
 
 def who(user: str | None, **more: Any) -> Any:
     return {"configurable": {**({} if user is None else {"user_id": user}), **more}}
-
-
-def said(text: str) -> dict[str, Any]:
-    return {"messages": [{"role": "user", "content": text}]}
-
-
-class Counting:
-    """An application that writes down the methods and tools that are called."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-        self.asked: list[str] = []
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def reading() -> Any:
-            message = await receive()
-            if message["type"] == "http.request" and message.get("body"):
-                body = json.loads(message["body"])
-                self.asked.append(body.get("params", {}).get("name", body["method"]))
-            return message
-
-        await self._app(scope, reading if scope["type"] == "http" else receive, send)
-
-
-class Losing:
-    """An application that carries calls of one tool out and answers 502, as a proxy does, so many times."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-        self.tool, self.times = "", 0
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST":
-            await self._app(scope, receive, send)
-            return
-        message = await receive()
-        lost = self.times > 0 and json.loads(message["body"]).get("params", {}).get("name") == self.tool
-        self.times -= lost
-        messages = [message]
-
-        async def again() -> Any:
-            return messages.pop() if messages else await receive()
-
-        async def swallowed(message: Any) -> None:
-            pass
-
-        await self._app(scope, again, swallowed if lost else send)
-        if lost:
-            await send({"type": "http.response.start", "status": 502, "headers": []})
-            await send({"type": "http.response.body", "body": b"Bad Gateway"})
 
 
 class LangChainMcpDriver:
@@ -586,17 +502,17 @@ class TestRestart:
     def test_only_what_does_no_harm_is_repeated(self, stranger: Stranger) -> None:
         app = Losing(stranger.app)
         with served(app) as url, mcp_tools(url) as tools:
-            app.tool, app.times = "count", 1
+            app.tool, app.losing = "count", 1
             lost = call(tools, "count")
             assert (lost.status, "not known" in lost.text, len(stranger.calls)) == ("error", True, 1)
-            app.tool, app.times = "count_once", 1
+            app.tool, app.losing = "count_once", 1
             assert call(tools, "count_once").text == "3"
 
     def test_an_error_after_a_repetition_says_so(self, backend: Backend) -> None:
         app = Losing(create_server(backend).http_app())
         (item,) = backend.user("ana").add("Ana keeps bees")
         with served(app) as url, mcp_tools(url) as tools:
-            app.tool, app.times = "delete_memory", 1
+            app.tool, app.losing = "delete_memory", 1
             answer = call(tools, "delete_memory", user="ana", memory_id=item.id)
         assert answer.text.startswith(f"No memory exists with ID {item.id} (The answer to a first attempt was lost")
 
@@ -607,7 +523,7 @@ class TestRestart:
             waiting = pool.submit(call, tools, "meet", number=2)
             while not stranger.meeting:
                 time.sleep(0.01)
-            losing.tool, losing.times = "count", 1
+            losing.tool, losing.losing = "count", 1
             assert call(tools, "count").status == "error"
             assert call(tools, "meet", number=2).text == "met"
             assert waiting.result(timeout=10).text == "met"

@@ -19,6 +19,7 @@ from fastmcp.server.auth import AccessToken, StaticTokenVerifier, TokenVerifier
 from fastmcp.server.auth.providers.jwt import RSAKeyPair
 from mcp.shared.exceptions import McpError
 from mcp.types import ErrorData
+from mcp_servers import said, text_of
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -95,15 +96,6 @@ def issuer(keys: RSAKeyPair, backend: Backend, *required: str, **arguments: Any)
     # Stateless, so that a bare message needs no session.
     options: dict[str, Any] = {"stateless": True, **arguments}
     return Issuer(keys, create_app(backend, auth=auth, **options))
-
-
-def text_of(result: Any) -> str:
-    (block,) = result.content
-    return block.text
-
-
-def said(text: str) -> dict[str, Any]:
-    return {"messages": [{"role": "user", "content": text}]}
 
 
 async def listed(client: Client[Any], **arguments: Any) -> list[str]:

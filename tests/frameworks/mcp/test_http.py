@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -22,6 +21,7 @@ from fastmcp import Client, FastMCP
 from fastmcp.client.transports import SSETransport, StreamableHttpTransport
 from fastmcp.server.auth import StaticTokenVerifier
 from mcp.shared.exceptions import McpError
+from mcp_servers import INITIALIZE, environment, text_of
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -33,16 +33,6 @@ from memweld.testing import HashEmbedder
 from memweld.testing.serving import serving
 
 HEADERS = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": "init",
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-06-18",
-        "capabilities": {},
-        "clientInfo": {"name": "wire", "version": "1"},
-    },
-}
 # A server with a tool of a stranger's, over the transport that the first argument names.
 SERVER = """
 import sys, memweld
@@ -59,10 +49,6 @@ if sys.argv[1] == "stdio":
 else:
     server.run(transport="http", port=0, stateless_http=sys.argv[1] == "stateless")
 """
-
-
-def environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("MEMWELD_", "FASTMCP_"))}
 
 
 def start(*command: str) -> subprocess.Popen[bytes]:
@@ -259,11 +245,6 @@ class TestEveryRowOfTheContract:
             b'{"jsonrpc":"2.0","id":0,"error":{"code":-32600,"message":"Invalid Request: initialize comes first",'
             b'"data":{"type":"InvalidRequestError","details":"initialize comes first"}}}'
         )
-
-
-def text_of(result: Any) -> str:
-    (block,) = result.content
-    return block.text
 
 
 def refused(response: httpx.Response) -> tuple[int, Any, str]:

@@ -13,7 +13,8 @@ import pytest
 from fastmcp import Client, FastMCP
 from fastmcp.exceptions import ToolError
 from mcp.shared.exceptions import McpError
-from mcp.types import CallToolResult, ErrorData, TextContent, Tool
+from mcp.types import CallToolResult, ErrorData, Tool
+from mcp_servers import said, text_of
 
 from memweld import Backend, ConfigurationError, InvalidInputError, Memory, MemoryNotFoundError, connect
 from memweld.mcp import create_server
@@ -33,10 +34,6 @@ WITH_IDENTITY = {
 }
 
 
-def said(text: str) -> dict[str, Any]:
-    return {"messages": [{"role": "user", "content": text}]}
-
-
 def with_client(server: Any, use: Callable[[Client[Any]], Awaitable[T]]) -> T:
     """Open one session with the server and use it."""
 
@@ -50,12 +47,6 @@ def with_client(server: Any, use: Callable[[Client[Any]], Awaitable[T]]) -> T:
 def call(server: Any, name: str, **arguments: Any) -> CallToolResult:
     """One call in a session of its own."""
     return with_client(server, lambda client: client.call_tool_mcp(name, arguments))
-
-
-def text_of(result: CallToolResult) -> str:
-    (block,) = result.content
-    assert isinstance(block, TextContent)
-    return block.text
 
 
 def refused(server: Any, name: str, **arguments: Any) -> ErrorData:

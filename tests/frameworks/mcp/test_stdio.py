@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,26 +16,11 @@ from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import McpError
 from mcp.types import TextContent
+from mcp_servers import INITIALIZE, environment
 
 from memweld import connect
 
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": "init",
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-06-18",
-        "capabilities": {},
-        "clientInfo": {"name": "wire", "version": "1"},
-    },
-}
 SHAPE = "a message is one JSON-RPC 2.0 object with a method and, for a request, a string or integer id"
-
-
-def environment(**extra: str) -> dict[str, str]:
-    """This process's variables, without settings of memweld."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MEMWELD_", "FASTMCP_"))}
-    return {**kept, **extra}
 
 
 def start(*arguments: str, code: str | None = None, **extra: str) -> subprocess.Popen[bytes]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,6 +21,7 @@ import pytest
 from fastmcp import Client, FastMCP
 from fastmcp.server.auth import AccessToken, TokenVerifier
 from mcp.shared.exceptions import McpError
+from mcp_servers import Counting, Losing, children, served, stdio, threads
 
 import memweld
 from memweld import (
@@ -36,18 +35,11 @@ from memweld import (
 )
 from memweld.engine.operations import OPERATIONS, ListKeys, Operation
 from memweld.engine.remote import RemoteEngine
-from memweld.engine.remote.mcp_client.connection import PAUSES, THREAD
+from memweld.engine.remote.mcp_client.connection import PAUSES
 from memweld.mcp import create_server
 from memweld.scope import Scope
 from memweld.testing import HashEmbedder, ScriptedExtractor, facts
-from memweld.testing.serving import free_port, serving
-
-
-@contextmanager
-def served(app: Any, port: int = 0) -> Iterator[str]:
-    """The application on the loopback interface; the URL of its endpoint."""
-    with serving(app, port=port) as url:
-        yield f"{url}/mcp"
+from memweld.testing.serving import free_port
 
 
 @pytest.fixture
@@ -79,14 +71,6 @@ def url(local: Backend) -> Iterator[str]:
 def remote(url: str) -> Iterator[Backend]:
     with memweld.connect(url) as backend:
         yield backend
-
-
-def threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == THREAD]
-
-
-def stdio(*arguments: str) -> str:
-    return "stdio:" + shlex.join([sys.executable, "-m", "memweld", "serve", *arguments])
 
 
 class TestConnecting:
@@ -207,63 +191,14 @@ class TestErrors:
                 backend.user("ana").add("tea")
 
     def test_what_the_server_can_is_asked_once(self, extracting: Callable[[float], Backend]) -> None:
-        asked: list[str] = []
-        app = Counting(create_server(extracting(0)).http_app(), asked)
+        app = Counting(create_server(extracting(0)).http_app())
         with served(app) as url, memweld.connect(url) as backend:
             for _ in range(3):
                 assert backend.user("ana").add("blah tea")[0].text == "Ana likes tea"
             assert backend.user("ana").has_graph is False
-        assert (asked.count("engine_info"), asked.count("engine_add_items"), asked.count("tools/list")) == (1, 3, 0)
+        counts = [app.asked.count(name) for name in ("engine_info", "engine_add_items", "tools/list")]
+        assert counts == [1, 3, 0]
 
-
-class Counting:
-    """An application that writes down which tools are called."""
-
-    def __init__(self, app: Any, asked: list[str]) -> None:
-        self._app, self._asked = app, asked
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def reading() -> Any:
-            message = await receive()
-            if message["type"] == "http.request" and message.get("body"):
-                body = json.loads(message["body"])
-                self._asked.append(body.get("params", {}).get("name", body["method"]))
-            return message
-
-        await self._app(scope, reading if scope["type"] == "http" else receive, send)
-
-
-class Losing:
-    """An application that carries calls out and, while it is told so, loses their answers.
-
-    ``how``: ``status`` answers 502 as a proxy does, ``cut`` begins an answer and breaks off, ``empty`` ends the stream
-    of events without one.
-    """
-
-    def __init__(self, app: Any, how: str) -> None:
-        self._app, self._how = app, how
-        self.losing = 0
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST" or not self.losing:
-            await self._app(scope, receive, send)
-            return
-        self.losing -= 1
-
-        async def swallowed(message: Any) -> None:
-            pass
-
-        await self._app(scope, receive, swallowed)
-        if self._how == "status":
-            await send({"type": "http.response.start", "status": 502, "headers": []})
-            await send({"type": "http.response.body", "body": b"Bad Gateway"})
-            return
-        headers = [(b"content-type", b"text/event-stream")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        half = b'event: message\r\ndata: {"jsonrpc":"2.0"' if self._how == "cut" else b": nothing\r\n\r\n"
-        await send({"type": "http.response.body", "body": half, "more_body": True})
-        if self._how == "empty":
-            await send({"type": "http.response.body", "body": b""})
         # Otherwise uvicorn finds the answer incomplete and cuts the connection.
 
 
@@ -391,21 +326,6 @@ class TestRestart:
             assert state["k"] == 1
             assert children() != [child]
         assert children() == []
-
-
-def children() -> list[int]:
-    """The server processes that this one has started and that run."""
-    found: list[int] = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                command = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if int(fields[1]) == os.getpid() and fields[0] != "Z" and b"memweld\0serve" in command:
-                found.append(int(entry.name))
-    return found
 
 
 class TestThreadsAndLoops:

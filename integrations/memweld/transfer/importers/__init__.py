@@ -1,1 +1,1 @@
-"""Readers of what other programs keep: botwire, LangChain, mem0."""
+"""Readers of other programs' data: botwire, LangChain, mem0."""

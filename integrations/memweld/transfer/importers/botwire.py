@@ -1,4 +1,4 @@
-"""Key-value memory of a botwire server, read over its HTTP API as its client reads it (botwire 0.2.1)."""
+"""Values of a botwire server, read over its HTTP API as its client reads them (botwire 0.2.1)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ...errors import AccessDeniedError, BackendUnavailableError, InvalidInputEr
 from ...models import JSON
 from ...scope import Scope
 from ...validation import utc_now, validate_key
-from ..import_plan import Plan, checked
+from ..import_plan import Plan, validated
 from .langchain import is_history, plan_session
 
 __all__ = ["CHATS", "read_botwire"]
 
 CHATS = "langchain-sessions"
-"""Where ``BotWireChatHistory`` keeps sessions if it is told nothing else: their ids are the keys."""
+"""The default namespace of ``BotWireChatHistory``; its keys are session ids."""
 
 _TIMEOUT = 30.0
-_TRIES = 5  # of a request that comes too soon after the others
+_ATTEMPTS = 5  # for a request that the server answers with "too many"
 _MOST_SECONDS = 60
 
 
@@ -46,16 +46,16 @@ def read_botwire(
     Args:
         url: The server, e.g. ``https://botwire.dev``, or ``http://host:8710/users/ana`` of a memweld server.
         namespaces: Which namespaces.
-        scope: Whose memory they become.
-        token: The bearer token, if the server wants one.
+        scope: The scope that gets them.
+        token: The bearer token, if the server needs one.
         sessions: Whether a chat history of LangChain becomes a session. Its id is the key, after the namespace and a
-            slash if that is another one than botwire's own. Otherwise it is kept as the value that it is.
-        progress: Called with the namespace and the numbers of keys that are read, and of all.
+            slash where that is not botwire's own. Otherwise the history stays a value.
+        progress: Called with the namespace, the number of keys read, and of all.
 
     Raises:
-        AccessDeniedError: The server refuses the token, or wants one.
+        AccessDeniedError: The server refuses the token, or needs one.
         BackendUnavailableError: The server cannot be reached, or answers what a botwire server does not.
-        InvalidInputError: A value breaks a rule (its place is named); or no namespace is named.
+        InvalidInputError: A value breaks a rule (the message names it); or ``namespaces`` is empty.
     """
     if not namespaces:
         raise invalid("namespaces", namespaces, "a botwire server does not list them", "Name at least one.")
@@ -73,21 +73,21 @@ def read_botwire(
 
 
 def _read(server: _Server, plan: Plan, namespace: str, key: str, scope: Scope, *, sessions: bool) -> None:
-    found = server.value(namespace, key)
+    answer = server.value(namespace, key)
     place = f"Key {key!a} of namespace {namespace!a}"
-    if not found:
+    if answer is None:
         plan.skipped["keys that are gone meanwhile"] += 1
         return
-    value = _decoded(found[0])
+    value = _decoded(answer[0])
     if sessions and is_history(value):
         session_id = key if namespace == CHATS else f"{namespace}/{key}"
-        checked(place, lambda: plan_session(plan, cast("list[object]", value), scope=scope, session_id=session_id))
+        validated(place, lambda: plan_session(plan, cast("list[object]", value), scope=scope, session_id=session_id))
         return
     now = utc_now()
-    kept = checked(
+    row = validated(
         place, lambda: ExportedValue(namespace=namespace, key=key, value=value, created_at=now, updated_at=now)
     )
-    plan.add(scope, kept)
+    plan.add(scope, row)
 
 
 def _decoded(value: JSON) -> JSON:
@@ -101,7 +101,7 @@ def _decoded(value: JSON) -> JSON:
 
 
 class _BusyError(BackendUnavailableError):
-    """The server wants to be asked later."""
+    """The server asks for a later repetition."""
 
     def __init__(self, text: str, seconds: int) -> None:
         super().__init__(text)
@@ -109,7 +109,7 @@ class _BusyError(BackendUnavailableError):
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A token goes to the server that was named, and to no other."""
+    """Refuses redirects, so that the token reaches the named server only."""
 
     def redirect_request(  # noqa: PLR0917 - as it is called
         self,
@@ -148,7 +148,7 @@ class _Server:
         return None if answer is None else (answer.get("value"),)
 
     def _get(self, path: str) -> Mapping[str, Any] | None:
-        for _ in range(_TRIES - 1):
+        for _ in range(_ATTEMPTS - 1):
             try:
                 return self._once(path)
             except _BusyError as busy:

@@ -1,4 +1,4 @@
-"""Files that were written by others: JSON, or JSON lines, as rows whose places are named in errors."""
+"""Files of other programs: JSON or JSON lines, read as rows; errors name the row."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ...errors import BackendUnavailableError, InvalidInputError
 __all__ = ["Row", "changed_at", "load", "objects"]
 
 Row = tuple[str, Mapping[str, Any]]
-"""Where the row stands (``row 17``, ``line 17``), and the row."""
+"""The name of the row in errors (``Row 17``), and the row."""
 
 
 def load(path: Path) -> object:
-    """What a JSON file holds; of JSON lines the list of the lines.
+    """The content of a JSON file; of JSON lines the list of the lines.
 
     Raises:
         BackendUnavailableError: It cannot be read.
@@ -49,10 +49,10 @@ def _lines(path: Path, text: str) -> Iterator[object]:
 
 
 def changed_at(path: Path) -> datetime:
-    """When the file was last changed (UTC): the time of what in it has none.
+    """When the file was last changed (UTC): the time of rows without one.
 
     Raises:
-        BackendUnavailableError: There is no such file.
+        BackendUnavailableError: It cannot be read.
     """
     try:
         return datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)

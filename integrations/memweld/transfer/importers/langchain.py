@@ -1,6 +1,6 @@
-"""LangChain's messages from its own dumps, without LangChain.
+"""LangChain's messages, read from its own dumps without LangChain.
 
-A message is dumped by ``message_to_dict`` (``{"type": "ai", "data": {…}}``; also in a ``FileChatMessageHistory`` and in
+Dumps come from ``message_to_dict`` (``{"type": "ai", "data": {…}}``; also in a ``FileChatMessageHistory`` and in
 the rows of a ``SQLChatMessageHistory``) or by ``dumpd`` (``{"lc": 1, "type": "constructor", "id": […, "AIMessage"],
 "kwargs": {…}}``), as langchain-core 1.x writes them.
 """
@@ -19,11 +19,12 @@ from typing import Any, cast
 
 from ...engine.export_data import ExportedSession
 from ...errors import BackendUnavailableError, InvalidInputError, invalid
-from ...memory.messages import storable, to_message
+from ...memory.content import image_part, image_url, storable, text_part
+from ...memory.messages import to_message
 from ...models import JSON, ChatMessage, Role, ToolCall
 from ...scope import Scope
 from ...validation import utc_now, validate_key
-from ..import_plan import Plan, checked
+from ..import_plan import Plan, validated
 from .files import changed_at, load, objects
 
 __all__ = ["is_history", "plan_session", "read_langchain", "read_langchain_file"]
@@ -39,7 +40,7 @@ _ROLES: dict[str, Role] = {
     "chat": "assistant",
 }
 _SQLITE = b"SQLite format 3\x00"
-# What a provider writes for itself; its meaning is in the tool calls, or nobody else's business.
+# A provider writes these for itself; other frameworks read the tool calls.
 _PRIVATE_PARTS = frozenset({"tool_use", "tool_call", "function_call", "thinking", "redacted_thinking", "reasoning"})
 
 
@@ -51,12 +52,12 @@ def read_langchain_file(
     Args:
         path: The file.
         scope: Whose messages they are.
-        session_id: The session that they become. Of a database: the one that is wanted; None for all.
+        session_id: The session that they become. For a database the session to import; None for all.
         table: The table of a database.
 
     Raises:
         BackendUnavailableError: The file cannot be read.
-        InvalidInputError: A row breaks a rule (its place is named), or a dump is given no session.
+        InvalidInputError: A row breaks a rule (the message names it), or a dump is given no session.
     """
     at = changed_at(path)
     try:
@@ -74,12 +75,12 @@ def read_langchain_file(
         raise InvalidInputError(f"{path} has no session {session_id!a}.")
     for name, rows in sessions.items():
         if session_id in (None, name):
-            plan_session(plan, rows, scope=scope, session_id=checked(str(path), lambda name=name: name), at=at)
+            plan_session(plan, rows, scope=scope, session_id=validated(str(path), lambda name=name: name), at=at)
     return plan
 
 
 def read_langchain(data: object, *, scope: Scope, session_id: str, at: datetime | None = None) -> Plan:
-    """Plan to store the messages of a dump as a session. Ids stay, or are made such that the next time has the same.
+    """Plan to store the messages of a dump as a session. Missing ids are made so that a second import has the same.
 
     Args:
         data: A list of dumped messages, one of them, or an object with ``messages``.
@@ -88,7 +89,7 @@ def read_langchain(data: object, *, scope: Scope, session_id: str, at: datetime 
         at: The time of the messages, whose dumps have none; now if not given.
 
     Raises:
-        InvalidInputError: It is something else, or a row breaks a rule (its place is named).
+        InvalidInputError: It is something else, or a row breaks a rule (the message names it).
     """
     rows = data
     if isinstance(data, Mapping):
@@ -131,19 +132,19 @@ def plan_session(
     messages: list[ChatMessage] = []
     for place, row in objects(rows, "message of LangChain"):
         name = place if len(plan.parts) == 0 else f"Session {session_id!a}, {place.lower()}"
-        kind, data = checked(name, lambda row=row: _dump(row))
+        kind, data = validated(name, lambda row=row: _dump(row))
         if kind == "remove":
             plan.skipped["commands to remove a message"] += 1
             continue
         native = cast("dict[str, JSON]", storable({"type": kind, "data": data}))
-        said = json.dumps(native, ensure_ascii=False, sort_keys=True)
+        dump = json.dumps(native, ensure_ascii=False, sort_keys=True)
         identity = data.get("id")
         if not isinstance(identity, str) or not identity.strip() or identity in taken:
-            # The n-th message that is exactly so: the same id next time, also when the dump has grown.
-            seen[said] += 1
-            identity = str(uuid.uuid5(uuid.NAMESPACE_OID, f"memweld:langchain:{session_id}:{seen[said]}:{said}"))
+            # The n-th message with this dump has the same id in every import, also after the dump has grown.
+            seen[dump] += 1
+            identity = str(uuid.uuid5(uuid.NAMESPACE_OID, f"memweld:langchain:{session_id}:{seen[dump]}:{dump}"))
         taken.add(identity)
-        messages.append(checked(name, lambda k=kind, d=data, i=identity, n=native: _message(k, d, i, n, moment)))
+        messages.append(validated(name, lambda k=kind, d=data, i=identity, n=native: _message(k, d, i, n, moment)))
     if messages:
         plan.add(
             scope,
@@ -159,7 +160,8 @@ def _dump(row: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
         name = str(cast("list[object]", path)[-1]) if isinstance(path, list) and path else ""
         kind = name.removesuffix("Message").lower() if not name.endswith("Chunk") else name
         if isinstance(data, Mapping):
-            data = {**_unpacked(cast("Mapping[str, Any]", data)), "type": name if name.endswith("Chunk") else kind}
+            fields = {key: value for key, value in cast("Mapping[str, Any]", data).items() if key != "lc_attributes"}
+            data = {**fields, "type": name if name.endswith("Chunk") else kind}
     if not isinstance(kind, str) or not isinstance(data, Mapping):
         raise invalid("message", dict(row), "it is no dumped message", "Dump it with messages_to_dict or dumpd.")
     fields = cast("Mapping[str, Any]", data)
@@ -168,11 +170,6 @@ def _dump(row: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     if kind.removesuffix("MessageChunk").lower() not in (*_ROLES, "remove"):
         raise invalid("message type", kind, f"it is one of {', '.join(_ROLES)}", "Dump it with messages_to_dict.")
     return kind, fields
-
-
-def _unpacked(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields without the wrapping that ``dumpd`` puts around what is no JSON."""
-    return {name: value for name, value in fields.items() if name != "lc_attributes"}
 
 
 def _message(
@@ -218,23 +215,12 @@ def _content(content: object) -> str | list[dict[str, JSON]]:
 
 def _part(part: object) -> dict[str, JSON] | None:
     if not isinstance(part, Mapping):
-        return {"type": "text", "text": storable(part if isinstance(part, str) else str(part))}
+        return text_part(cast("str", storable(part if isinstance(part, str) else str(part))))
     block = cast("dict[str, Any]", storable(part))
     if block.get("type") in _PRIVATE_PARTS:
         return None
-    if block.get("type") == "image" and (url := _image_url(block)):
-        return {"type": "image_url", "image_url": {"url": url}}
-    return block
-
-
-def _image_url(block: Mapping[str, Any]) -> str | None:
-    source = block.get("source")
-    fields = cast("Mapping[str, Any]", source) if isinstance(source, Mapping) else block
-    if isinstance(url := fields.get("url"), str):
-        return url
-    data = fields.get("base64") or fields.get("data")
-    mime_type = fields.get("mime_type") or fields.get("media_type") or "image/png"
-    return f"data:{mime_type};base64,{data}" if isinstance(data, str) else None
+    url = image_url(block) if block.get("type") == "image" else None
+    return block if url is None else image_part(url)
 
 
 def _database(path: Path, table: str) -> dict[str, list[object]]:

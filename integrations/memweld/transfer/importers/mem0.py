@@ -1,4 +1,4 @@
-"""Memories of mem0: what its ``get_all`` returns, as JSON (mem0 2.2; also the hosted API's pages)."""
+"""mem0's memories: the answer of its ``get_all`` as JSON (mem0 2.2; also the hosted API's pages)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ...errors import InvalidInputError
 from ...models import JSON, MemoryItem
 from ...scope import Scope
 from ...validation import utc_now, validate_text, validate_time
-from ..import_plan import Plan, checked
+from ..import_plan import Plan, validated
 from .files import objects
 
 __all__ = ["read_mem0"]
 
-# What has a place of its own in a memory item; score is of a search that is over.
+# Fields with a place of their own in a memory item; the score belongs to a past search.
 _PLACED = frozenset(
     {"id", "memory", "created_at", "updated_at", "user_id", "agent_id", "run_id", "role", "metadata", "score"}
 )
@@ -29,30 +29,29 @@ def read_mem0(
     session_id: str | None = None,
     at: datetime | None = None,
 ) -> Plan:
-    """Plan to store what ``get_all`` of mem0 returned.
+    """Plan to store the answer of mem0's ``get_all``.
 
     Texts, ids, times and metadata stay as they are. A ``run_id`` becomes the session, an ``agent_id`` the agent that
-    keeps the memory. What else mem0 says of a row (``hash``, ``actor_id``, ``categories`` …) goes to ``mem0`` in the
-    metadata.
+    keeps the memory. Other fields of mem0 (``hash``, ``actor_id``, ``categories`` …) go to ``mem0`` in the metadata.
 
     Args:
         data: ``{"results": […]}`` or the list of rows.
-        scope: Whose memories are wanted: rows of others are skipped, and rows that name nobody are theirs. None: all,
+        scope: The scope to import: it gets the rows without an owner, and rows of others are skipped. None: all rows,
             each for the user or agent that it names.
         session_id: The session of rows without a ``run_id``.
         at: The time of rows without any; now if not given.
 
     Raises:
-        InvalidInputError: It is something else, or a row breaks a rule or names nobody (its place is named).
+        InvalidInputError: It is something else, or a row breaks a rule or names no owner (the message names the row).
     """
     plan = Plan()
     moment = at or utc_now()
     for place, row in objects(_rows(data, plan), "memory of mem0"):
-        owner = checked(place, lambda row=row: _owner(row, scope))
+        owner = validated(place, lambda row=row: _owner(row, scope))
         if owner is None:
             plan.skipped["of other users or agents"] += 1
             continue
-        item = checked(place, lambda row=row, owner=owner: _item(row, owner, session_id, moment))
+        item = validated(place, lambda row=row, owner=owner: _item(row, owner, session_id, moment))
         if not row.get("created_at") and not row.get("updated_at"):
             plan.undated.add(item.id)
         plan.add(owner, item)
@@ -73,16 +72,16 @@ def _rows(data: object, plan: Plan) -> Sequence[object]:
     return cast("list[object]", rows)
 
 
-def _owner(row: Mapping[str, Any], wanted: Scope | None) -> Scope | None:
-    """Whose the row is; None where it is not wanted."""
+def _owner(row: Mapping[str, Any], requested: Scope | None) -> Scope | None:
+    """The scope of the row; None for one that the import skips."""
     # The hosted API writes empty strings and nulls alike.
     user_id, agent_id = row.get("user_id") or None, row.get("agent_id") or None
     if user_id is None and agent_id is None:
-        if wanted is None:
+        if requested is None:
             raise InvalidInputError("it names neither a user nor an agent. Import it for one user.")
-        return wanted
+        return requested
     owner = Scope(user_id=user_id, agent_id=agent_id)
-    return owner if wanted is None or wanted.contains(owner) else None
+    return owner if requested is None or requested.contains(owner) else None
 
 
 def _item(row: Mapping[str, Any], owner: Scope, session_id: str | None, at: datetime) -> MemoryItem:
