@@ -185,6 +185,7 @@ class TestErrors:
 
     def test_a_call_that_takes_too_long(self, extracting: Callable[[float], Backend]) -> None:
         local = extracting(1.5)
+        local.user("bob").add("tea")  # mem0 is loaded then, and ends with the server in time
         with served(create_server(local).http_app()) as url:
             late = pytest.raises(BackendUnavailableError, match=r"did not answer within 0\.7 seconds")
             with Backend(RemoteEngine(url, timeout=0.7), url=url) as backend, late:
