@@ -25,7 +25,7 @@ _OPERATORS = ("$eq", "$ne", *_COMPARISONS)
 
 
 def validate_conditions(value: object) -> dict[str, JSON] | None:
-    """What a value's fields must be: field to value, to operators and their operands, or to conditions of its own.
+    """Conditions on the fields of a value: field to value, to operators and their operands, or to nested conditions.
 
     Raises:
         InvalidInputError: It is no JSON object, an operator is unknown, or a comparison is not with a number.
@@ -36,17 +36,17 @@ def validate_conditions(value: object) -> dict[str, JSON] | None:
         raise invalid("filter", value, f"it must be a JSON object, not {type(value).__name__}", "Pass a dict.")
     validate_json("filter", value)
     conditions = cast("Mapping[str, JSON]", value)
-    for wanted in conditions.values():
-        _check(wanted)
+    for condition in conditions.values():
+        _check(condition)
     return dict(conditions)
 
 
-def _check(wanted: JSON) -> None:
-    if isinstance(wanted, (list, tuple)):
-        for each in cast("Sequence[JSON]", wanted):
+def _check(condition: JSON) -> None:
+    if isinstance(condition, (list, tuple)):
+        for each in cast("Sequence[JSON]", condition):
             _check(each)
-    elif isinstance(wanted, Mapping):
-        conditions = cast("Mapping[str, JSON]", wanted)
+    elif isinstance(condition, Mapping):
+        conditions = cast("Mapping[str, JSON]", condition)
         if not _are_operators(conditions):
             for each in conditions.values():
                 _check(each)
@@ -58,42 +58,42 @@ def _check(wanted: JSON) -> None:
                 raise invalid("filter", {name: operand}, "it compares with a number", "Pass a number.")
 
 
-def _are_operators(wanted: Mapping[str, JSON]) -> bool:
-    return any(name.startswith("$") for name in wanted)
+def _are_operators(condition: Mapping[str, JSON]) -> bool:
+    return any(name.startswith("$") for name in condition)
 
 
 def fits_conditions(value: JSON, conditions: Mapping[str, JSON]) -> bool:
-    """Whether the fields of an object are as wanted. A field that is missing counts as null.
+    """Whether the fields of an object meet the conditions. A missing field counts as null.
 
-    A comparison fits numbers, and texts that are numbers; it never fits what is none.
+    A comparison fits numbers, and texts that are numbers; it never fits anything else.
     """
     if not isinstance(value, Mapping):
         return False
     fields = cast("Mapping[str, JSON]", value)
-    return all(_fits(fields.get(name), wanted) for name, wanted in conditions.items())
+    return all(_fits(fields.get(name), condition) for name, condition in conditions.items())
 
 
-def _fits(held: JSON, wanted: JSON) -> bool:
-    if isinstance(wanted, Mapping):
-        conditions = cast("Mapping[str, JSON]", wanted)
+def _fits(value: JSON, condition: JSON) -> bool:
+    if isinstance(condition, Mapping):
+        conditions = cast("Mapping[str, JSON]", condition)
         if _are_operators(conditions):
-            return all(_holds(held, name, operand) for name, operand in conditions.items())
-        return fits_conditions(held, conditions)
-    if isinstance(wanted, (list, tuple)):
-        several = cast("Sequence[JSON]", wanted)
-        if not isinstance(held, list):
+            return all(_holds(value, name, operand) for name, operand in conditions.items())
+        return fits_conditions(value, conditions)
+    if isinstance(condition, (list, tuple)):
+        several = cast("Sequence[JSON]", condition)
+        if not isinstance(value, list):
             return False
-        elements = cast("list[JSON]", held)
+        elements = cast("list[JSON]", value)
         return len(elements) == len(several) and all(map(_fits, elements, several))
-    return bool(held == wanted)
+    return bool(value == condition)
 
 
-def _holds(held: JSON, name: str, operand: Any) -> bool:
+def _holds(value: JSON, name: str, operand: Any) -> bool:
     if name == "$eq":
-        return bool(held == operand)
+        return bool(value == operand)
     if name == "$ne":
-        return bool(held != operand)
-    one, other = _number(held), _number(operand)
+        return bool(value != operand)
+    one, other = _number(value), _number(operand)
     return one is not None and other is not None and _COMPARISONS[name](one, other)
 
 

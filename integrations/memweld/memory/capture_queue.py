@@ -1,8 +1,8 @@
-"""Work that nobody waits for: done in order within a session, within bounds, and finished before the program ends.
+"""The queue of captures in the background: in order within a session, bounded, and finished before the program ends.
 
-One `CaptureQueue` belongs to each engine. What is submitted is done by daemon threads that live while there is work;
-`memweld.Backend.close` and the end of the program wait for what was begun, for a while: then what is left is done
-without what is slow in it. A killed process loses what was not done.
+Each engine has one `CaptureQueue`. Daemon threads do its work and end when there is none. `memweld.Backend.close` and
+the end of the program wait for the queue for a while; then they do the rest in its quicker way. A killed process loses
+the work that was not done.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class CaptureQueue:
 
     Args:
         workers: How many threads at most.
-        capacity: How much work may be pending; who submits more waits until there is room.
-        patience: Seconds for which who submits waits, where the work can be done in a quicker way.
+        capacity: How much work may be pending; a caller that submits more waits until there is room.
+        patience: Seconds for which such a caller waits, if there is a quicker way to do the work.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class CaptureQueue:
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew: with nothing pending, no thread, and locks that nobody holds."""
+        """Begin anew: with nothing pending, no thread, and free locks."""
         self._changed = threading.Condition()
         self._queues: dict[Hashable, collections.deque[int]] = {}
-        # Keys that have work and none in progress, so that the work of one key is never done by two threads.
+        # Keys that have work and none in progress: two threads never do the work of one key.
         self._ready: collections.deque[Hashable] = collections.deque()
         self._pending: dict[int, _Task] = {}
         self._workers = 0
@@ -72,15 +72,15 @@ class CaptureQueue:
         self._cancel = CancelSignal()
 
     def submit(self, key: Hashable, work: Work, *, instead: Work | None = None) -> None:
-        """Have ``work`` done soon, after all that was submitted under the same key. An error in it is logged.
+        """Do ``work`` soon, after all earlier work of the same key. The queue logs an error in it.
 
-        Blocks while as much as ``capacity`` is pending; or if no thread can be started, until it is done.
+        Blocks while as much as ``capacity`` is pending. If no thread can be started, the caller does the work itself.
 
         Args:
-            key: What is submitted under one key is done in order.
+            key: The queue does the work of one key in order.
             work: What to do.
-            instead: A quicker way to do it, which waits for nobody. It is taken where the work could only be begun
-                after ``patience``, here and now; and at the end.
+            instead: A quicker way to do it, which waits for nothing. The caller takes it if there is no room after
+                ``patience``; the queue takes it at the end of the program.
         """
         with self._changed:
             has_room = self._wait_for_room(instead)
@@ -97,13 +97,13 @@ class CaptureQueue:
 
         if instead is None:
             return self._changed.wait_for(has_room)
-        # Where one has waited in vain and nothing was done since, the next need not wait as long.
+        # After one caller has waited in vain, the next does not wait as long until some work is done.
         found = self._changed.wait_for(has_room, 0 if self._is_stalled else self._patience)
         self._is_stalled = not found
         return found
 
     def _begin(self, key: Hashable, task: _Task) -> bool:
-        """Put the task in its queue; whether there is a thread for it. If not, the caller counts as one."""
+        """Put the task in its queue; whether a thread will do it. If not, the caller counts as a worker."""
         self._last += 1
         self._pending[self._last] = task
         waiting = self._queues.get(key)
@@ -124,7 +124,7 @@ class CaptureQueue:
         return True
 
     def drop(self, concerns: Callable[[Hashable], bool]) -> None:
-        """Forget what was submitted under keys that ``concerns`` says yes to, and is not in progress."""
+        """Forget the waiting work of the keys for which ``concerns`` is true. Work in progress goes on."""
         with self._changed:
             for key in [key for key in self._queues if concerns(key)]:
                 for number in self._queues[key]:
@@ -136,7 +136,7 @@ class CaptureQueue:
             self._changed.notify_all()
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until all that was submitted before is done.
+        """Wait until all work that was submitted before is done.
 
         Args:
             timeout: Seconds to wait at most; None for as long as it takes.
@@ -149,7 +149,7 @@ class CaptureQueue:
             return self._changed.wait_for(lambda: min(self._pending, default=last + 1) > last, timeout)
 
     def finish(self, grace: float = GRACE_SECONDS) -> None:
-        """Have all done that was submitted: in ``grace`` seconds as it should be, then in the quicker way."""
+        """Do all submitted work: for ``grace`` seconds as it should be, then in the quicker way."""
         if self.flush(grace):
             return
         with self._changed:
@@ -159,7 +159,7 @@ class CaptureQueue:
             with self._changed:
                 if self._changed.wait_for(lambda: len(self._pending) < left, _STUCK_SECONDS):
                     continue
-                # Whatever it is that holds the threads: it is not waited for.
+                # The threads hang: take the work out of their hands.
                 tasks, self._pending, self._queues = list(self._pending.values()), {}, {}
                 self._ready.clear()
                 self._changed.notify_all()
@@ -177,12 +177,12 @@ class CaptureQueue:
                 task = self._pending[number]
             with self._cancel.covering_thread():
                 _done(task.instead if self._cancel.is_given and task.instead is not None else task.work)
-            # Not kept alive until the next work comes: it holds the engine.
+            # The task holds the engine: let it go before the next work comes.
             del task
             with self._changed:
                 self._pending.pop(number, None)
                 self._is_stalled = False
-                # What was taken out of these hands may have begun anew under the same key.
+                # `finish` may have taken the queue away, and the key may have a new one.
                 if self._queues.get(key) is waiting:
                     if waiting:
                         self._ready.append(key)
@@ -194,7 +194,7 @@ class CaptureQueue:
 def _done(work: Work) -> bool:
     try:
         work()
-    except BaseException:  # SystemExit too: the thread goes on with what others have submitted
+    except BaseException:  # SystemExit too: the thread goes on with the work of other callers
         logger.warning("memweld: work in the background failed", exc_info=True)
         return False
     return True
@@ -214,7 +214,7 @@ _running: weakref.WeakSet[CaptureQueue] = weakref.WeakSet()
 
 
 def capture_queue_of(engine: Engine) -> CaptureQueue:
-    """The engine's background; made when first asked for."""
+    """The engine's queue; the first call makes it."""
     with _lock:
         found = _of_engines.get(engine)
         if found is None:

@@ -149,9 +149,20 @@ class ValueTests(BackendFixtures):
         state["kept"] = 2
         state.set("lost", 1, ttl=SHORT)
         time.sleep(SHORT + 0.1)
-        assert (state.get("kept"), state.update("lost", lambda value: value + 10, default=0)) == (2, 10)
+        assert (state.get("kept"), state.modify("lost", lambda value: value + 10, default=0)) == (2, 10)
         (entry,) = ana.state("n").entries("lost")
         assert entry.expires_at is None
+
+    def test_a_change_in_place_keeps_end_and_text(self, ana: Memory) -> None:
+        """`modify` changes the value alone; a new key has neither."""
+        state = ana.state("n")
+        state.set("a", 1, ttl=LONG, text="The ficus")
+        (before,) = state.entries()
+        assert (state.modify("a", lambda value: value + 1), state.modify("b", lambda _: 0)) == (2, 0)
+        after, new = state.entries()
+        assert (after.value, after.expires_at, after.created_at) == (2, before.expires_at, before.created_at)
+        assert after.version != before.version
+        assert (new.expires_at, [hit.metadata["key"] for hit in ana.search("ficus")]) == (None, ["a"])
 
     def test_reading_can_begin_the_time_anew(self, ana: Memory) -> None:
         """For those that expire, and only where it is asked for."""
