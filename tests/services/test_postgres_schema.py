@@ -310,6 +310,17 @@ def test_what_is_not_secured_is_refused(url: str, secured: str) -> None:
     assert (result.exit_code, "does not exist" in result.output) == (1, True)
 
 
+def test_an_id_of_another_user_is_restored_as_a_new_one(secured: str) -> None:
+    """Also where the role cannot see the other user's row."""
+    with connect(secured, embedder=HashEmbedder()) as backend:
+        (item,) = backend.user("ana").add("I love tea")
+        export = backend.user("ana").export()
+        assert backend.user("bob").restore({**export, "user_id": "bob"})["items"] == 1
+        (restored,) = backend.user("bob").all()
+        assert (restored.text, restored.id == item.id) == ("I love tea", False)
+        assert backend.user("ana").get(item.id).text == "I love tea"
+
+
 def test_a_graph_needs_a_role_that_sees_all_users(secured: str) -> None:
     """Writing is refused in one line that says what to do; reading goes on."""
     with connect(secured, embedder=HashEmbedder()) as backend:

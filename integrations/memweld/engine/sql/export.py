@@ -24,17 +24,19 @@ from .ttl import ALIVE, now, to_datetime
 __all__ = ["PAGE_CHARACTERS", "export_page", "list_scopes"]
 
 PAGE_CHARACTERS = 500_000
-"""How large a page may become; a single row that is larger is a page. It passes in one message over the wire."""
+"""The most characters of a page, which is one message over the wire; a single row that is larger is a page."""
 
-_PLACE = re.compile(r"(items|values|messages):(\d{1,18}):(\d{1,18}):(\d{1,18})")
-_PARTS = ("items", "values", "messages")
+_POSITION = re.compile(r"(items|values|messages):(\d{1,18}):(\d{1,18}):(\d{1,18})")
 _FACTS: tuple[Kind, ...] = ("item", "preference", "task")
-_ALL = 2**62
-_STEP = 20  # rows that are fetched at once, each as large as it likes
+_BATCH = 20  # rows that are fetched at once, of any size
+
+
+# Part, owner, session, number: where a row stands in the order of an export.
+_Position: TypeAlias = "tuple[str, int, int, int]"
 
 
 @dataclass(frozen=True, slots=True)
-class _Spoken:
+class _MessageRow:
     """A message with the times of its session."""
 
     agent_id: str | None
@@ -45,34 +47,32 @@ class _Spoken:
 
 
 @dataclass(frozen=True, slots=True)
-class _Valued:
-    """A value with its record, if it has one."""
+class _ValueRow:
+    """A value with the item of its text, if it has one."""
 
     value: ExportedValue
     record: MemoryItem | None
 
 
-_Row: TypeAlias = "MemoryItem | _Valued | _Spoken"
-# Where the row stands (part, owner, session, number), the row, and its characters.
-_Placed: TypeAlias = "tuple[tuple[str, int, int, int], _Row, int]"
+_Row: TypeAlias = "MemoryItem | _ValueRow | _MessageRow"
 
 
 def export_page(database: Database, scope: Scope, *, after: str | None, limit: int | None) -> ExportPage:
     """The next rows of an export; all of them, as they are at one moment, where there is no limit."""
     rows: list[_Row] = []
     room = math.inf if limit is None else PAGE_CHARACTERS
-    most = _ALL if limit is None else limit
-    last: tuple[str, int, int, int] | None = None
+    most = UNLIMITED - 2 if limit is None else limit
+    last: _Position | None = None
     with database.reading(scope) as connection:
         # One more of each than a page takes, so that a full page knows whether another follows.
         reader = _Reader(connection, database, scope, most + 2)
-        for place, row, characters in reader.rows(_read_place(after)):
+        for position, row, characters in reader.rows(_parse_position(after)):
             if last is not None and (len(rows) == most or room < characters):
-                return ExportPage(_kept(rows), ":".join(map(str, last)))
+                return ExportPage(_export_data(rows), ":".join(map(str, last)))
             rows.append(row)
             room -= characters
-            last = place
-        data = _kept(rows)
+            last = position
+        data = _export_data(rows)
         if limit is None:
             # Records among the facts, in the order in which all of them were stored.
             items = Items(database).page(scope, limit=UNLIMITED, after=0, kinds=None, filters={})
@@ -82,20 +82,20 @@ def export_page(database: Database, scope: Scope, *, after: str | None, limit: i
 
 def list_scopes(database: Database, *, after: Scope | None, limit: int) -> list[Scope]:
     """The scopes of the store, by user and agent (see `EngineAdmin.list_scopes`)."""
-    place = ("", "") if after is None else (after.user_id or "", after.agent_id or "")
+    last = ("", "") if after is None else (after.user_id or "", after.agent_id or "")
     with database.reading_all() as connection:
         rows = connection.execute(
             "SELECT user_id, agent_id FROM owners WHERE (user_id, agent_id) > (?, ?) "
             "ORDER BY user_id, agent_id LIMIT ?",
-            (*place, limit),
+            (*last, limit),
         ).fetchall()
     return [Scope.stored(user_id or None, agent_id or None) for user_id, agent_id in rows]
 
 
-def _read_place(after: str | None) -> tuple[str, int, int, int]:
+def _parse_position(after: str | None) -> _Position:
     if after is None:
         return ("items", 0, 0, 0)
-    found = _PLACE.fullmatch(after)
+    found = _POSITION.fullmatch(after)
     if found is None:
         raise invalid("after", after, "it is of no page of an export", "Pass the next of the page before.")
     part, *numbers = found.groups()
@@ -103,12 +103,12 @@ def _read_place(after: str | None) -> tuple[str, int, int, int]:
     return part, owner, session, number
 
 
-def _kept(rows: list[_Row]) -> ExportData:
+def _export_data(rows: list[_Row]) -> ExportData:
     items = [row for row in rows if isinstance(row, MemoryItem)]
-    values = [row for row in rows if isinstance(row, _Valued)]
+    values = [row for row in rows if isinstance(row, _ValueRow)]
     sessions: dict[tuple[str | None, str, str, str], list[ChatMessage]] = {}
     for row in rows:
-        if isinstance(row, _Spoken):
+        if isinstance(row, _MessageRow):
             sessions.setdefault((row.agent_id, row.session_id, row.started_at, row.updated_at), []).append(row.message)
     return ExportData(
         items=(*items, *(row.record for row in values if row.record is not None)),
@@ -127,7 +127,7 @@ def _kept(rows: list[_Row]) -> ExportData:
 
 
 class _Reader:
-    """The rows of one scope from a place on, fetched as they are asked for; of each owner ``most`` values at most."""
+    """The rows of one scope from a position on, in batches; at most ``most`` values and sessions of each owner."""
 
     def __init__(self, connection: Connection, database: Database, scope: Scope, most: int) -> None:
         self._connection = connection
@@ -136,8 +136,8 @@ class _Reader:
         self._most = most
         self._owners = sorted(owners.contained(connection, scope).items())
 
-    def rows(self, begin: tuple[str, int, int, int]) -> Iterator[_Placed]:
-        """Everything behind ``begin``, part after part."""
+    def rows(self, begin: _Position) -> Iterator[tuple[_Position, _Row, int]]:
+        """Everything behind ``begin``, part after part: position, row and number of characters."""
         part, owner, session, number = begin
         if part == "items":
             yield from self._facts(number)
@@ -151,34 +151,36 @@ class _Reader:
             if each >= owner:
                 yield from self._messages(each, agent_id, *((session, number) if each == owner else (0, 0)))
 
-    def _facts(self, number: int) -> Iterator[_Placed]:
-        while rows := self._items.page(self._scope, limit=_STEP, after=number, kinds=_FACTS, filters={}):
+    def _facts(self, number: int) -> Iterator[tuple[_Position, _Row, int]]:
+        while rows := self._items.page(self._scope, limit=_BATCH, after=number, kinds=_FACTS, filters={}):
             for row in rows:
                 number = row.seq
                 yield ("items", 0, 0, number), row.item(), len(row.text) + len(row.metadata)
 
-    def _values(self, owner: int, agent_id: str | None, number: int) -> Iterator[_Placed]:
+    def _values(self, owner: int, agent_id: str | None, number: int) -> Iterator[tuple[_Position, _Row, int]]:
         # The plus keeps SQLite from going through all owners' rows: an index has the numbers of this one's.
-        rows = self._connection.execute(
-            f"SELECT seq FROM state WHERE owner = ? AND +seq > ? AND {ALIVE} ORDER BY seq LIMIT ?",
-            (owner, number, now(), self._most),
-        ).fetchall()
-        numbers = [seq for (seq,) in rows]
-        for start in range(0, len(numbers), _STEP):
-            chunk = numbers[start : start + _STEP]
+        numbers = [
+            row[0]
+            for row in self._connection.execute(
+                f"SELECT seq FROM state WHERE owner = ? AND +seq > ? AND {ALIVE} ORDER BY seq LIMIT ?",
+                (owner, number, now(), self._most),
+            ).fetchall()
+        ]
+        for start in range(0, len(numbers), _BATCH):
+            batch = numbers[start : start + _BATCH]
             rows = self._connection.execute(
                 "SELECT seq, namespace, key, value, created_at, updated_at, ttl, expires_at, record FROM state "
-                f"WHERE seq IN ({', '.join('?' * len(chunk))}) ORDER BY seq",
-                chunk,
+                f"WHERE seq IN ({', '.join('?' * len(batch))}) ORDER BY seq",
+                batch,
             ).fetchall()
             for seq, *row in rows:
-                valued, characters = self._valued(agent_id, row)
-                yield ("values", owner, 0, seq), valued, characters
+                value, characters = self._value(agent_id, row)
+                yield ("values", owner, 0, seq), value, characters
 
-    def _valued(self, agent_id: str | None, row: Sequence[Any]) -> tuple[_Valued, int]:
-        namespace, key, value, created_at, updated_at, ttl, ends, record = row
-        held = None if record is None else self._items.get(self._scope, record)
-        kept = ExportedValue(
+    def _value(self, agent_id: str | None, row: Sequence[Any]) -> tuple[_ValueRow, int]:
+        namespace, key, value, created_at, updated_at, ttl, expires_at, record = row
+        item = None if record is None else self._items.get(self._scope, record)
+        exported = ExportedValue(
             agent_id=agent_id,
             namespace=namespace,
             key=key,
@@ -186,24 +188,26 @@ class _Reader:
             created_at=datetime.fromisoformat(created_at),
             updated_at=datetime.fromisoformat(updated_at),
             ttl=ttl,
-            expires_at=to_datetime(ends),
+            expires_at=to_datetime(expires_at),
         )
-        characters = len(value) + (0 if held is None else len(held.text) + len(held.metadata))
-        return _Valued(kept, None if held is None else held.item()), characters
+        characters = len(value) + (0 if item is None else len(item.text) + len(item.metadata))
+        return _ValueRow(exported, None if item is None else item.item()), characters
 
-    def _messages(self, owner: int, agent_id: str | None, session: int, number: int) -> Iterator[_Placed]:
+    def _messages(
+        self, owner: int, agent_id: str | None, first: int, number: int
+    ) -> Iterator[tuple[_Position, _Row, int]]:
         sessions = self._connection.execute(
             "SELECT id, session_id, started_at, updated_at FROM sessions "
             "WHERE owner = ? AND +id >= ? AND messages > 0 ORDER BY id LIMIT ?",
-            (owner, session, self._most),
+            (owner, first, self._most),
         ).fetchall()
-        for place, session_id, started_at, updated_at in sessions:
-            last = number if place == session else 0
+        for session, session_id, started_at, updated_at in sessions:
+            last = number if session == first else 0
             while rows := self._connection.execute(
                 f"SELECT seq, {COLUMNS} FROM messages WHERE session = ? AND seq > ? ORDER BY seq LIMIT ?",
-                (place, last, _STEP),
+                (session, last, _BATCH),
             ).fetchall():
                 for seq, *row in rows:
                     last = seq
-                    spoken = _Spoken(agent_id, session_id, started_at, updated_at, read_message(tuple(row)))
-                    yield ("messages", owner, place, seq), spoken, sum(len(text) for text in row if text is not None)
+                    message = _MessageRow(agent_id, session_id, started_at, updated_at, read_message(tuple(row)))
+                    yield ("messages", owner, session, seq), message, sum(len(each) for each in row if each is not None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ...models import ValueWrite
 from ...scope import Scope
@@ -13,12 +13,32 @@ from ...validation import dump_json, utc_now
 from ..operations import PutValue, StoredValue
 from . import owners
 from .database import Connection, Database
+from .dialect import Dialect
 from .ttl import ALIVE, PurgeSchedule, delete_items, now
 
-__all__ = ["Keep", "StateStore"]
+__all__ = ["Keep", "StateStore", "insert_value", "new_version", "value_at"]
 
 Keep: TypeAlias = Callable[["PutValue | ValueWrite", "str | None"], str]
 """Stores the text of a write in the open transaction, in the item that is named or a new one; the item's id."""
+
+
+def value_at(dialect: Dialect) -> str:
+    """The condition on the row of one value; its variables are owner, namespace and key."""
+    return f"owner = ? AND {dialect.in_namespace} AND key = ?"
+
+
+def new_version() -> int:
+    """The version of a new value: any, so that a key that was deleted and set again never looks unchanged."""
+    return random.getrandbits(48) + 1
+
+
+def insert_value(connection: Connection, values: Sequence[Any]) -> None:
+    """Store a new row: owner, namespace, key, version, created_at, value, updated_at, ttl, expires_at and record."""
+    connection.execute(
+        "INSERT INTO state (owner, namespace, key, version, created_at, value, updated_at, ttl, expires_at, record) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        values,
+    )
 
 
 class StateStore:
@@ -31,7 +51,7 @@ class StateStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.purging = PurgeSchedule(database)
-        self._place = f"owner = ? AND {database.dialect.in_namespace} AND key = ?"
+        self._place = value_at(database.dialect)
         place = f"owner = {owners.OWNER} AND {database.dialect.in_namespace} AND key = ?"
         self._get = f"SELECT value, version FROM state WHERE {place} AND {ALIVE}"
         # It names columns of an index in its conditions alone: SQLite would write the pages of the indexes as well.
@@ -129,14 +149,8 @@ class StateStore:
         expires_at = None if write.ttl is None else at + write.ttl
         fields = (dump_json(write.value), utc_now().isoformat(), write.ttl, expires_at, record)
         if stored is None:
-            # It begins anywhere, so that a key that was deleted and set again never looks unchanged.
-            version = random.getrandbits(48) + 1
-            connection.execute(
-                "INSERT INTO state "
-                "(owner, namespace, key, version, created_at, value, updated_at, ttl, expires_at, record) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*place, version, fields[1], *fields),
-            )
+            version = new_version()
+            insert_value(connection, (*place, version, fields[1], *fields))
             return version
         connection.execute(
             "UPDATE state SET version = version + 1, value = ?, updated_at = ?, ttl = ?, expires_at = ?, record = ? "
