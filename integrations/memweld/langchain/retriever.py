@@ -1,7 +1,8 @@
-"""What is remembered as LangChain's Documents: a retriever for chains, graphs and retriever tools."""
+"""Memories as LangChain's Documents: a retriever for chains, graphs and retriever tools."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -14,9 +15,10 @@ from pydantic import Field
 
 from ..adapters.binding import MemorySource, validate_source
 from ..errors import invalid
+from ..memory.asynchronous import in_thread
 from ..memory.backend import Backend
 from ..memory.memory import Memory
-from ..memory.recall import QUERY_CHARACTERS
+from ..memory.recall import recall_query
 from ..models import JSON, Hit, Kind
 from ..tools import as_utc
 from ..validation import validate_filters, validate_kinds, validate_limit, validate_recency, validate_score
@@ -83,7 +85,7 @@ class MemweldRetriever(BaseRetriever):
             "recency": recency,
         }
         # The rules here and not in pydantic's validators, whose error would be another than everywhere else.
-        _check(search)
+        _validate(search)
         super().__init__(memory=validate_source(memory), **search, **fields)  # pyright: ignore[reportCallIssue]
 
     # BaseRetriever (langchain-core 1.7) tells the methods that search nothing of the config that a caller passes, and
@@ -110,12 +112,9 @@ class MemweldRetriever(BaseRetriever):
         *,
         run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002 - LangChain's signature
         run_config: RunnableConfig | None = None,
-        **wanted: Any,
+        **keywords: Any,
     ) -> list[Document]:
-        memory = memory_of_run(self.memory, config=run_config)
-        search = self._search(wanted)
-        text = _searchable(query)
-        return [_document(hit) for hit in memory.search(text, **search)] if text else []
+        return self._documents(query, run_config, keywords)
 
     async def _aget_relevant_documents(
         self,
@@ -123,23 +122,21 @@ class MemweldRetriever(BaseRetriever):
         *,
         run_manager: AsyncCallbackManagerForRetrieverRun,  # noqa: ARG002
         run_config: RunnableConfig | None = None,
-        **wanted: Any,
+        **keywords: Any,
     ) -> list[Document]:
-        memory = memory_of_run(self.memory, config=run_config)
-        search = self._search(wanted)
-        text = _searchable(query)
-        return [_document(hit) for hit in await memory.aio.search(text, **search)] if text else []
+        return await in_thread(functools.partial(self._documents, query, run_config, keywords))
 
-    def _search(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """The keywords of `Memory.search`: those of the call before those of the retriever."""
+    def _documents(self, query: str, config: RunnableConfig | None, keywords: Mapping[str, Any]) -> list[Document]:
+        memory = memory_of_run(self.memory, config=config)
         own = {name: getattr(self, name) for name in _SEARCH}
         # `verbose` is a word of LangChain's own, which it reads and passes on.
-        search = own | {name: value for name, value in wanted.items() if name != "verbose"}
-        _check(search)
-        return {"limit": search.pop("k"), **search}
+        search = own | {name: value for name, value in keywords.items() if name != "verbose"}
+        _validate(search)
+        text = recall_query(query)
+        return [_document(hit) for hit in memory.search(text, limit=search.pop("k"), **search)] if text else []
 
 
-def _check(search: Mapping[str, Any]) -> None:
+def _validate(search: Mapping[str, Any]) -> None:
     if unknown := search.keys() - set(_SEARCH):
         raise invalid("keyword", min(unknown), f"a search takes {', '.join(_SEARCH)}", "Leave it out.")
     validate_limit(search["k"], name="k")
@@ -147,13 +144,6 @@ def _check(search: Mapping[str, Any]) -> None:
     validate_filters(search["filters"])
     validate_score("min_score", search["min_score"])
     validate_recency(search["recency"])
-
-
-def _searchable(query: object) -> str:
-    """The text to search for; empty for a blank query. A user may have said anything, and it must not end a chain."""
-    if not isinstance(query, str):
-        raise invalid("query", query, f"it must be a string, not {type(query).__name__}", "Pass what was said.")
-    return query.encode(errors="replace").decode().replace("\x00", " ").strip()[-QUERY_CHARACTERS:].strip()
 
 
 def _document(hit: Hit) -> Document:

@@ -1,4 +1,4 @@
-"""LangGraph's long-term store on a user's memory: exact by namespace and key, and found by meaning."""
+"""LangGraph's long-term store on a user's memory: exact by namespace and key, searched by meaning."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from ..memory.memory import Memory
 from ..models import JSON, ValueEntry, ValueWrite
 from ..validation import validate_json, validate_limit
 from .binding import memory_of_run
-from .store_places import decode_key, decode_namespace, encode_key, encode_namespace
+from .store_index import WHOLE, check_fields, item_text
+from .store_keys import decode_key, decode_namespace, encode_key, encode_namespace
 from .store_search import Found, search_records
 from .store_sweeper import Sweeper
-from .store_texts import WHOLE, check_fields, item_text
 
 __all__ = ["MemweldStore"]
 
@@ -44,9 +44,9 @@ WHOLE_ITEM = IndexConfig(fields=[WHOLE])
 
 
 class MemweldStore(BaseStore):
-    """A store for ``create_agent(store=…)``, ``graph.compile(store=…)`` and whatever takes a LangGraph store.
+    """A store for ``create_agent(store=…)``, ``graph.compile(store=…)`` and all code that takes a LangGraph store.
 
-    ``put``, ``get`` and ``search`` without a query are exact, as in LangGraph's own stores. What is put is also found
+    ``put``, ``get`` and ``search`` without a query are exact, as in LangGraph's own stores. Items are also found
     by meaning: by ``search(query=…)`` here, and by the memory's own search and recall in every other framework. Items
     are state of the memory: ``("trips", "porto")``, ``"plan"`` is ``memory.state("langgraph/trips/porto")["plan"]``.
 

@@ -1,4 +1,4 @@
-"""Searching the store by meaning: the records of a namespace and those below it, and then what has no text."""
+"""Search of the store by meaning: values with a text by their score, then those without one."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ def search_records(
     """The values that fit best, best first, then those that have no text, in their order.
 
     Args:
-        memory: Whose.
-        query: What to look for.
-        under: The namespace under which the values lie.
-        where: What they must be.
-        offset: How many are left out at the beginning.
+        memory: The user's memory.
+        query: A question or some words.
+        under: The namespace at or below which the values lie.
+        where: Conditions on the values.
+        offset: How many to skip.
         limit: How many at most.
     """
-    wanted = offset + limit
-    scored, complete = _scored(memory, query, under, where, wanted)
-    found = scored[:wanted]
-    if len(found) < wanted and complete:
+    count = offset + limit
+    scored, complete = _scored(memory, query, under, where, count)
+    found = scored[:count]
+    if len(found) < count and complete:
         known = {(each.entry.namespace, each.entry.key) for each in scored}
-        rest = memory.values.find(under, where=where, limit=wanted + len(known))
+        rest = memory.values.find(under, where=where, limit=count + len(known))
         found += [Found(entry, None) for entry in rest if (entry.namespace, entry.key) not in known]
-    return found[offset:wanted]
+    return found[offset:count]
 
 
 def _scored(
-    memory: Memory, query: str, under: str, where: Mapping[str, JSON] | None, wanted: int
+    memory: Memory, query: str, under: str, where: Mapping[str, JSON] | None, count: int
 ) -> tuple[list[Found], bool]:
     """The values that records led to, best first, and whether these are all there are."""
     namespaces = memory.values.namespaces(under)
     if not namespaces:
         return [], True
-    # A search filters by equality alone: what lies elsewhere, or does not fit, is sorted out of more.
+    # A search filters by equality alone. It returns more, and values elsewhere or unfit are sorted out here.
     filters = {"namespace": namespaces[0]} if len(namespaces) == 1 else None
-    asked = min(wanted * _WIDER if where else wanted, MAX_LIMIT)
+    asked = min(count * _WIDER if where else count, MAX_LIMIT)
     while True:
         hits = memory.search(query, limit=asked, kinds="record", filters=filters)
         places = {
@@ -66,6 +66,6 @@ def _scored(
         entries = memory.values.read(list(places))
         fitting = [entry for entry in entries if entry and (not where or fits_conditions(entry.value, where))]
         complete = len(hits) < asked
-        if complete or len(fitting) >= wanted or asked == MAX_LIMIT:
+        if complete or len(fitting) >= count or asked == MAX_LIMIT:
             return [Found(entry, places[entry.namespace, entry.key]) for entry in fitting], complete
         asked = min(asked * _WIDER, MAX_LIMIT)

@@ -16,7 +16,7 @@ class Sweeper:
     """Calls a function at an interval, in a thread of its own, until it is stopped.
 
     Args:
-        sweep: What to call; how many items it deleted. What it raises is logged, and it is called again.
+        sweep: The function; it returns how many items it deleted. Its errors are logged, and it is called again.
     """
 
     def __init__(self, sweep: Callable[[], int]) -> None:

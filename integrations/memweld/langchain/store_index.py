@@ -1,4 +1,4 @@
-"""By which text an item of the store is found: its fields as the index names them, in a form that a model can read."""
+"""The text by which a search finds an item of the store: the fields that the index names, as a model can read them."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def check_fields(name: str, fields: object) -> tuple[str, ...]:
 def item_text(
     value: Mapping[str, JSON], index: Literal[False] | Sequence[str] | None, default: Sequence[str]
 ) -> str | None:
-    """The text by which an item is found; None if it is not to be found, or says nothing.
+    """The text by which a search finds an item; None if it is not indexed, or says nothing.
 
     Args:
         value: The item's value.
-        index: What its put said: not at all, by these fields, or None for the store's own.
+        index: The ``index`` of its put: False for not at all, fields, or None for the store's own fields.
         default: The store's own fields.
     """
     if index is False:
         return None
     fields = default if index is None else check_fields("index", index)
     texts = [text for field in fields for text in _texts(value, field)]
-    # What no database keeps must not keep the item out.
+    # A character that no database keeps must not keep the item out.
     text = "\n".join(texts)[:MAX_TEXT_CHARACTERS].replace("\x00", " ").encode(errors="replace").decode()
     return text if text.strip() else None
 

@@ -1,4 +1,4 @@
-"""Where LangGraph's items lie in the state: namespaces and keys of a store as those of `Memory.state`, and back.
+"""Namespaces and keys of a LangGraph store as those of `Memory.state`, and back.
 
 The item ``("trips", "porto")``, ``"plan"`` is the value ``plan`` of ``state("langgraph/trips/porto")``.
 """
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 __all__ = ["decode_key", "decode_namespace", "encode_key", "encode_namespace"]
 
 _ROOT = "langgraph"
-# What would not come back: the marks that we set ourselves, and what no database keeps.
+# These are encoded: the marks that this module sets, and characters that no database keeps.
 _IN_LABELS = re.compile("[%/\x00\ud800-\udfff]")
 _IN_KEYS = re.compile("[%\x00\ud800-\udfff]")
 _BLANK = re.compile(r"\s")
