@@ -40,8 +40,8 @@ def connect(
         embedder: What turns text into vectors: a mem0 embedder configuration, a LangChain ``Embeddings``,
             ``"fastembed"`` or ``"fastembed:MODEL"`` (a transformer). None or ``"static"``: the static embeddings of the
             wordllama wheel, which need no key, no server and no download.
-        graph: The URL of a Neo4j server, ``neo4j://user:password@host:7687``, which is told what memories mention and
-            how they hang together. None: no graph.
+        graph: The URL of a Neo4j server, ``neo4j://user:password@host:7687``. It receives the entities that memories
+            mention, and how they hang together. None: no graph.
         mem0: Where the vectors are, if not in the file: a mem0 configuration ``{"vector_store": {"provider": …,
             "config": {…}}, "llm": …, "embedder": …}``, or ``"platform"`` for mem0's hosted service.
         token: The bearer token for a memweld server.

@@ -201,11 +201,11 @@ def validate_filters(value: object) -> dict[str, JSON]:
     if len(cast("Mapping[Any, JSON]", value)) > MAX_FILTERS:
         rule = f"there are {len(cast('Mapping[Any, JSON]', value)):,} of them, at most {MAX_FILTERS}"
         raise invalid("filters", "…", rule, remedy)
-    for key, wanted in cast("Mapping[Any, JSON]", value).items():
-        if wanted is not None and not isinstance(wanted, (str, bool, int, float)):
-            raise invalid("filters", {key: wanted}, rule, remedy)
-        validate_json("filters", wanted, maximum=MAX_METADATA_CHARACTERS)
-        filters[validate_key("filters key", key)] = wanted
+    for key, operand in cast("Mapping[Any, JSON]", value).items():
+        if operand is not None and not isinstance(operand, (str, bool, int, float)):
+            raise invalid("filters", {key: operand}, rule, remedy)
+        validate_json("filters", operand, maximum=MAX_METADATA_CHARACTERS)
+        filters[validate_key("filters key", key)] = operand
     return filters
 
 

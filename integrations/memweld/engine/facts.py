@@ -43,7 +43,7 @@ __all__ = ["Facts"]
 
 
 class _ErasedError(Exception):
-    """The scope was erased since the call began."""
+    """The scope was erased after the call began."""
 
 
 class Facts:
@@ -152,7 +152,7 @@ class Facts:
             return []
 
     def _check_epoch(self, scope: Scope, epoch: int | None) -> None:
-        """Make sure, in the transaction that writes, that the scope was not erased since the epoch was asked for."""
+        """Make sure, in the writing transaction, that the scope was not erased since `GetEpoch` gave this number."""
         if epoch is None:
             return
         with self._database.reading(scope) as connection:
@@ -182,7 +182,7 @@ class Facts:
             self._check_epoch(scope, operation.epoch)
             rows = self._store_drafts(scope, drafts, template, operation.created_at or utc_now())
             stored = [
-                self._held(scope, draft.text) if row is None else row.item()
+                self._stored(scope, draft.text) if row is None else row.item()
                 for draft, row in zip(drafts, rows, strict=True)
             ]
         return _once(stored)
@@ -211,9 +211,9 @@ class Facts:
             texts = mem0.extract(scope, operation.drafts, extracted, operation.created_at, earlier)
             # An erasure by another process now follows this transaction, and takes along what it wrote.
             self._check_epoch(scope, operation.epoch)
-            return _once([self._held(scope, text) for text in texts])
+            return _once([self._stored(scope, text) for text in texts])
 
-    def _held(self, scope: Scope, text: str) -> MemoryItem:
+    def _stored(self, scope: Scope, text: str) -> MemoryItem:
         row = self._items.by_hash(scope, text_hash(text))
         if row is None:
             raise BackendUnavailableError("A memory that mem0 reported as stored cannot be read back.")
@@ -259,7 +259,7 @@ class Facts:
         if finds_entities():
             _ = self._mem0
 
-    def _change(self, held: ItemRow, row: ItemRow) -> None:
+    def _change(self, before: ItemRow, row: ItemRow) -> None:
         """Write a row with another text or metadata.
 
         Through mem0 only where it links the text to entities: it would write the same else.
@@ -271,7 +271,7 @@ class Facts:
             extraction_error=None,
             updated_at=utc_now().isoformat(),
         )
-        if row.text != held.text:
+        if row.text != before.text:
             # A process with spaCy may have linked it; and mem0 2.2 unlinks nothing before it has linked something.
             with self._database.writing(row.scope) as connection:
                 unlink(connection, row.scope, row.id)

@@ -13,7 +13,7 @@ from .memory import Memory
 __all__ = ["SECRET_PARAMETERS", "Backend", "redacted"]
 
 SECRET_PARAMETERS = frozenset({"password", "sslpassword", "token", "binding_key"})
-"""The parameters of a URL that nobody is shown, and that are not saved."""
+"""The parameters of a URL that no output shows and no file saves."""
 
 
 class Backend:
@@ -60,7 +60,7 @@ class Backend:
         """Release files and connections, after what was captured in the background is kept.
 
         Args:
-            grace: Seconds to wait for LLMs. What they have not answered then is kept as it was said; to wait for them
+            grace: Seconds to wait for LLMs. Then the rest is stored as the user said it; to wait for them
                 as long as it takes, `flush` before.
         """
         capture_queue_of(self._engine).finish(grace)

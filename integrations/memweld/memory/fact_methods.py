@@ -49,23 +49,23 @@ class FactMethods:
         session_id: str | None = None,
         created_at: datetime | str | None = None,
     ) -> list[MemoryItem]:
-        """Remember what was said.
+        """Remember messages, or a text of the user.
 
-        With an LLM configured, mem0 extracts the facts; without one each message is kept verbatim. Whatever the LLM
-        answers, nothing is lost: if it finds no fact the text is kept as it is, and if its answer is unusable too; then
-        the item's ``extraction`` is ``failed``. A text that the scope holds already is not stored twice.
+        With an LLM configured, mem0 extracts the facts; without one each message is stored verbatim. No answer of the
+        LLM loses a text: if it finds no fact, the text itself is stored; if its answer is unusable, too, and then the
+        item's ``extraction`` is ``failed``. A text that the scope has already is not stored twice.
 
         Args:
-            messages: Text, a message or a list of messages ``{"role", "content"}``. System and tool messages are no
-                facts about anybody and are left out.
+            messages: Text, a message or a list of messages: ``{"role", "content"}``, or message objects of LangChain,
+                OpenAI, CrewAI or AutoGen. System and tool messages are no facts and are left out.
             metadata: Your own JSON data, returned exactly and usable in filters.
             infer: Whether the LLM extracts; None means if there is one.
             session_id: The conversation it belongs to; neighbours in it help search.
-            created_at: When it was said, for imports; now, if not given.
+            created_at: The time of the messages, for imports; now, if not given.
 
         Returns:
             The items that hold it, in order, also those that were there already. Empty only if the scope was erased
-            while the LLM was asked: what was said before goes with the rest.
+            while the LLM was answering: an erasure takes earlier messages along.
 
         Raises:
             InvalidInputError: An argument breaks a rule; nothing was written.
@@ -208,14 +208,14 @@ class FactMethods:
         return self._engine.run(self.scope, RelatedItems(about=about, limit=limit))
 
     def settle_graph(self, timeout: float | None = None) -> bool:
-        """Wait until the graph was told of all that was changed here before.
+        """Wait until the graph has all earlier changes of this scope.
 
         Args:
-            timeout: Seconds to wait at most, up to 60; where the graph is down it is tried again meanwhile. None: five
-                seconds, and none where it was down some seconds ago.
+            timeout: Seconds to wait at most, up to 60; meanwhile a graph that is down is tried again. None: five
+                seconds, and none if it was down some seconds ago.
 
         Returns:
-            Whether it was; True where there is no graph. What it was not told yet follows by itself.
+            Whether it has; True where there is no graph. Later deliveries bring the rest.
         """
         seconds = None if timeout is None else min(max(timeout, 0.0), 60.0)
         return self._engine.run(self.scope, SettleGraph(timeout=seconds))

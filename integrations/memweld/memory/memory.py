@@ -103,10 +103,10 @@ class Memory(FactMethods):
         min_score: float | None = None,
         recency: timedelta | None = None,
     ) -> str:
-        """What goes in front of a model: the memories that fit, marked as data, not instructions.
+        """The block for the prompt of a model: the memories that fit, marked as data, not instructions.
 
         Args:
-            query: What the user just said. Of a long text the end is searched for.
+            query: The last message of the user. Of a long text the end counts.
             limit: How many memories at most.
             budget: How many characters of memories at most.
             kinds: Only these kinds; all if not given.
@@ -118,10 +118,10 @@ class Memory(FactMethods):
         """
         limit = validate_limit(limit)
         budget = validate_limit(budget, name="budget", maximum=10_000_000)
-        wanted = recall_query(query)
-        if not wanted:
+        text = recall_query(query)
+        if not text:
             return ""
-        hits = self.search(wanted, limit=limit, kinds=kinds, min_score=min_score, recency=recency)
+        hits = self.search(text, limit=limit, kinds=kinds, min_score=min_score, recency=recency)
         return recall_block(hits, budget=budget, query=query)
 
     def capture(
@@ -136,9 +136,9 @@ class Memory(FactMethods):
     ) -> list[MemoryItem]:
         """Keep a finished turn: its messages in the history, its facts as memories.
 
-        The history comes first, so that nothing said is lost whatever happens to the facts. Facts come from the whole
-        turn with an LLM; without one they are what the user said, except messages that only ask a question. Give
-        messages ids to make a retry harmless: those without get a new one each time.
+        The history comes first, so that no message is lost whatever happens to the facts. With an LLM, facts come from
+        the whole turn; without one they are the user's messages, except those that only ask a question. Give messages
+        ids to make a retry harmless: a message without one gets a new id each time.
 
         Args:
             messages: The messages of the turn.
@@ -146,17 +146,17 @@ class Memory(FactMethods):
             metadata: Your own JSON data for the facts.
             infer: Whether the LLM extracts; None means if there is one.
             keep: ``turn``: both; or ``history`` or ``facts`` alone.
-            background: Do not wait for the facts: the history is written, and they follow, in order within the
-                session. What goes wrong with them is logged. `flush` waits for them; `Backend.close` and the end of
-                the program wait for a while. Where too many wait already (1,000), or at the end, for the LLM, what was
-                said is kept as it is. `erase` ends what waits.
+            background: Write the history now, and return; the facts follow, in order within the session. The logger
+                ``memweld.background`` gets their errors. `flush` waits for them; `Backend.close` and the end of the
+                program wait for a while. At the end, or if 1,000 captures wait, the texts become facts verbatim,
+                without the LLM. `erase` drops the captures that wait.
 
         Returns:
             The memories that hold the facts; empty where nothing was worth keeping, and in the background.
 
         Raises:
-            InvalidInputError: An argument breaks a rule, and nothing was written. Or a message can be kept in a
-                history and is no fact (it holds a NUL character, or over a million): then the history is written.
+            InvalidInputError: An argument breaks a rule; nothing was written. Or a message fits a history and no fact
+                (it holds a NUL character, or over a million characters): then the history is written.
             ConfigurationError: ``infer=True`` without an LLM.
         """
         return capture_turn(
@@ -171,13 +171,13 @@ class Memory(FactMethods):
         )
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until what was captured in the background before is kept, by whomever.
+        """Wait until all earlier captures in the background are stored, those of other callers included.
 
         Args:
             timeout: Seconds to wait at most; None for as long as it takes.
 
         Returns:
-            Whether it is.
+            Whether they are.
         """
         return capture_queue_of(self._engine).flush(timeout)
 
