@@ -10,6 +10,7 @@ from .errors import ConfigurationError, missing_extra
 from .memory.backend import Backend
 
 if TYPE_CHECKING:
+    from .engine.sql_engine import SqlEngine
     from .engine.sqlite.pool import Durability
     from .settings import Settings
 
@@ -76,13 +77,14 @@ def connect(
     if chosen not in ("normal", "full"):
         raise ConfigurationError(f"durability={chosen!r} is not known: it is normal or full.")
     engine = _make_embedded(url, settings, mem0, {"llm": llm, "embedder": embedder}, durability=chosen)
-    return Backend(_with_graph(engine, graph, settings, llm), url=url)
+    return Backend(_projected(engine, graph, settings, llm), url=url)
 
 
 def _make_embedded(
     url: str, settings: Settings, mem0: Any, options: Mapping[str, Any], *, durability: Durability
-) -> Any:
+) -> SqlEngine:
     """The engine on a file, with its vectors in it or in a store of mem0's."""
+    from .engine.sql_engine import SqlEngine
     from .engine.sqlite.transactions import SqliteDatabase
     from .engine.sqlite.url import path_of
 
@@ -97,29 +99,32 @@ def _make_embedded(
     for name, value in options.items():
         if value is not None:
             defaults[name] = value
-    database = SqliteDatabase(path, durability=durability)
-    if mem0 is None:
-        from .engine.sql_engine import SqlEngine
+    if mem0 is not None:
+        from .engine.extraction.mem0.side_effects import require_mem0
+        from .engine.projections.mem0_store.configuration import read_configuration
 
-        return SqlEngine(database, llm_timeout=settings.llm_timeout, **defaults)
-    from .engine.projections.mem0_store.engine import Mem0Engine
+        defaults["mem0"] = read_configuration(mem0)
+        require_mem0()
+    return SqlEngine(SqliteDatabase(path, durability=durability), llm_timeout=settings.llm_timeout, **defaults)
 
-    return Mem0Engine(database, mem0=mem0, llm_timeout=settings.llm_timeout, **defaults)
 
+def _projected(sql: SqlEngine, graph: str | None, settings: Settings, llm: Any) -> Engine:
+    """The engine with its projections: a store of mem0's for its vectors, and a graph."""
+    engine: Engine = sql
+    if sql.has_mem0_store:
+        from .engine.projections.engine import ProjectedEngine
+        from .engine.projections.mem0_store.store import StoreProjection
 
-def _with_graph(engine: Any, graph: str | None, settings: Settings, llm: Any) -> Engine:
-    """The engine, with a graph beside it where one is wanted."""
-    url = graph or (None if engine.in_ram else settings.graph)
+        engine = ProjectedEngine(engine, StoreProjection(sql))
+    url = graph or (None if sql.in_ram else settings.graph)
     if url is None:
         return engine
-    from .engine.projections.neo4j import parse_graph_url, with_graph
+    from .engine.projections.engine import ProjectedEngine
+    from .engine.projections.neo4j import GraphProjection, parse_graph_url
 
-    return with_graph(
-        engine,
-        parse_graph_url(url, user=settings.graph_user, password=settings.graph_password),
-        llm=llm if llm is not None else settings.llm,
-        llm_timeout=settings.llm_timeout,
-    )
+    address = parse_graph_url(url, user=settings.graph_user, password=settings.graph_password)
+    llm = llm if llm is not None else settings.llm
+    return ProjectedEngine(engine, GraphProjection(sql.database, address, llm=llm, llm_timeout=settings.llm_timeout))
 
 
 def _connect_postgres(
@@ -145,7 +150,7 @@ def _connect_postgres(
         cache_mb=settings.cache_mb,
         embedder=embedder if embedder is not None else settings.embedder,
     )
-    return Backend(_with_graph(engine, graph, settings, llm), url=url)
+    return Backend(_projected(engine, graph, settings, llm), url=url)
 
 
 def _connect_remote(url: str, settings: Settings, token: str | None, options: Mapping[str, Any]) -> Backend:

@@ -117,7 +117,7 @@ def test_processes_over_one_server_agree(chroma_port: int, tmp_path: Path) -> No
         for user in users:
             user.search("anything")
         kept = {item.id: item.text for user in users for item in user.all(limit=1000)}
-        projection = backend._engine.facts.projection  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+        projection = backend._engine.projection.opened  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
         assert projection.deliverer.settle(timeout=60, urge=True, give_up=lambda: False)
         held = projection.store._opened.store.collection.get()
         assert len(kept) > 50
@@ -130,7 +130,7 @@ from memweld.testing import HashEmbedder
 
 memory = memweld.connect(sys.argv[1], mem0=json.loads(sys.argv[2]), embedder=HashEmbedder()).user("ana")
 memory.search("anything")
-store = memory._engine.facts.projection.store
+store = memory._engine.projection.opened.store
 put = store.put
 
 def late(copies):
@@ -154,7 +154,7 @@ def test_a_process_that_dies_while_it_delivers(chroma_port: int, tmp_path: Path,
     with memweld.connect(url, mem0=mem0, embedder=HashEmbedder()) as backend:
         ana = backend.user("ana")
         ana.search("anything")
-        projection = backend._engine.facts.projection  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+        projection = backend._engine.projection.opened  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
 
         def held() -> list[str]:
             return [data["data"] for data in projection.store._opened.store.collection.get()["metadatas"]]

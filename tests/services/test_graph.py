@@ -242,7 +242,7 @@ class TestProjection:
         assert settled(ana)
         ana.delete(item.id)
         assert settled(ana)
-        inner: Any = backend._engine._engine  # pyright: ignore[reportAttributeAccessIssue]
+        inner: Any = backend._engine.inner  # pyright: ignore[reportAttributeAccessIssue]
         erase = inner.erase
 
         def late(scope: Any) -> Any:
@@ -610,7 +610,7 @@ class TestFailures:
         ana.update(item.id, "Clara lives in Faro")
         assert settled(ana)
         assert lease.state().fence > fence
-        client = GraphClient(backend._engine._client.address)  # pyright: ignore[reportAttributeAccessIssue]
+        client = GraphClient(backend._engine.projection.client.address)  # pyright: ignore[reportAttributeAccessIssue]
         with pytest.raises(OvertakenError):
             client.write(
                 lambda transaction: project(transaction, store_of(file), fence, [(late, Mentions(["Porto"]))], [])
@@ -821,7 +821,7 @@ ana.add("Parent met Fritz")
 assert ana.settle_graph(30)
 backend.close()
 """
-    graph = backend._engine._client.address.uri  # pyright: ignore[reportAttributeAccessIssue]
+    graph = backend._engine.projection.client.address.uri  # pyright: ignore[reportAttributeAccessIssue]
     done = subprocess.run(
         [sys.executable, "-c", code, backend.url, graph], capture_output=True, text=True, timeout=120, check=False
     )

@@ -60,8 +60,8 @@ class TestMem0StoreWithGraph(ItemTests, ScopeTests, StateTests, WholeTests):
             assert ana.settle_graph(60)
             assert [each.id for each in ana.related("Clara")] == [clara.id, porto.id]
             assert {hit.id for hit in ana.search("rockets")} == {clara.id, porto.id}
-            delivery = backend._engine._engine.facts.delivery  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
-            rows = delivery.mirror._opened.store.list(top_k=100)[0]
+            opened = backend._engine.inner.projection.opened  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+            rows = opened.store._opened.store.list(top_k=100)[0]
             assert {str(row.id): row.payload["data"] for row in rows} == {
                 clara.id: "My sister Clara works at Acme",
                 porto.id: "Acme builds rockets in Faro",
@@ -71,7 +71,7 @@ class TestMem0StoreWithGraph(ItemTests, ScopeTests, StateTests, WholeTests):
             assert (standing.agrees, standing.items) == (True, 2)
             receipt = ana.erase()
             assert (receipt.graph, receipt.overwritten, receipt.counts["items"]) == ("done", True, 2)
-            assert delivery.mirror._opened.store.list(top_k=100)[0] == []
+            assert opened.store._opened.store.list(top_k=100)[0] == []
 
 
 class TestFileWithAGraphThatIsDown(BackendSuite):

@@ -31,6 +31,7 @@ from .sql.ttl import purge, purge_all
 
 if TYPE_CHECKING:
     from .facts import Facts
+    from .projections.mem0_store.configuration import Mem0Configuration
 
 __all__ = ["SqlAdmin", "SqlEngine"]
 
@@ -61,6 +62,7 @@ class SqlEngine:
         llm_timeout: Seconds to wait for its answer.
         embedder: What makes vectors, as `memweld.connect` takes it.
         cache_mb: How much RAM the vectors and words of the users that searched last may take, in millions of bytes.
+        mem0: The store that holds the vectors; None: the tables do. See ``projections.mem0_store.store``.
 
     Attributes:
         database: The tables.
@@ -78,6 +80,7 @@ class SqlEngine:
         llm_timeout: float,
         embedder: Any,
         cache_mb: int = 512,
+        mem0: Mem0Configuration | None = None,
     ) -> None:
         self._database = database
         self.values = StateStore(database)
@@ -89,6 +92,7 @@ class SqlEngine:
             "llm_timeout": llm_timeout,
             "embedder": embedder,
             "cache_mb": cache_mb,
+            "mirror": mem0,
         }
         self._loaded: Facts | None = None
         self._cursors = PageCursors()
@@ -132,6 +136,22 @@ class SqlEngine:
 
                 self._loaded = Facts(self._database, **self._options)
             return self._loaded
+
+    @property
+    def has_mem0_store(self) -> bool:
+        """Whether a store of mem0's holds the vectors."""
+        return self._options["mirror"] is not None
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether `facts` was used."""
+        return self._loaded is not None
+
+    def release_facts(self) -> Facts | None:
+        """Give `facts` out of hand; the next use loads them anew. None if they were not loaded."""
+        with self._loading:
+            loaded, self._loaded = self._loaded, None
+        return loaded
 
     def close(self) -> None:
         """Close the file."""

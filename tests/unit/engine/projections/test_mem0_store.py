@@ -19,6 +19,7 @@ from langchain_core.embeddings import Embeddings
 
 import memweld
 from memweld import Backend, BackendUnavailableError, ConfigurationError, InvalidInputError, MissingExtraError
+from memweld.engine.projections.engine import ProjectedEngine
 from memweld.models import ValueWrite
 from memweld.testing import HashEmbedder
 
@@ -66,7 +67,7 @@ def bare_mem0(place: Path) -> Any:
 
 def projection_of(backend: Backend) -> Any:
     """What the engine has open; it has been used before."""
-    return backend._engine.facts.projection  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+    return backend._engine.projection.opened  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
 
 
 def waiting(backend: Backend) -> int:
@@ -389,7 +390,7 @@ def test_a_process_that_ends_between_the_file_and_the_store(tmp_path: Path, conn
         backend = memweld.connect(sys.argv[1], mem0=json.loads(sys.argv[2]), embedder=HashEmbedder())
         ana = backend.user("ana")
         (old,) = ana.add("I live in Lisbon")
-        opened = backend._engine.facts.projection.store._opened
+        opened = backend._engine.projection.opened.store._opened
         class Deadly:
             def __getattr__(self, name):
                 os._exit(9)
@@ -570,7 +571,7 @@ def test_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(ids_in(backend)) == 1
     with memweld.connect("sqlite://", embedder=HashEmbedder()) as backend:
         backend.user("ana").add("I love tea")
-        assert projection_of(backend) is None
+        assert not isinstance(backend._engine, ProjectedEngine)
     mem0 = {**stored_in(tmp_path, collection_name="other"), "embedder": embedder}
     with memweld.connect("sqlite://", mem0=mem0) as backend:
         backend.user("ana").add("I love tea")

@@ -4,7 +4,7 @@ The client imports the package ``neo4j`` at its first use; `memweld.connect` nam
 """
 
 from .client import require_neo4j
-from .engine import GraphEngine, with_graph
+from .graph import GraphProjection
 from .url import parse_graph_url
 
-__all__ = ["GraphEngine", "parse_graph_url", "require_neo4j", "with_graph"]
+__all__ = ["GraphProjection", "parse_graph_url", "require_neo4j"]
