@@ -31,7 +31,6 @@ from .sql.ttl import purge, purge_all
 
 if TYPE_CHECKING:
     from .facts import Facts
-    from .projections.mem0_store.configuration import Mem0Configuration
 
 __all__ = ["SqlAdmin", "SqlEngine"]
 
@@ -62,7 +61,7 @@ class SqlEngine:
         llm_timeout: Seconds to wait for its answer.
         embedder: What makes vectors, as `memweld.connect` takes it.
         cache_mb: How much RAM the vectors and words of the users that searched last may take, in millions of bytes.
-        mem0: The store that holds the vectors; None: the tables do. See ``projections.mem0_store.store``.
+        mem0: The ``Mem0Configuration`` of the store that holds the vectors; None: the tables do.
 
     Attributes:
         database: The tables.
@@ -80,7 +79,7 @@ class SqlEngine:
         llm_timeout: float,
         embedder: Any,
         cache_mb: int = 512,
-        mem0: Mem0Configuration | None = None,
+        mem0: Any = None,
     ) -> None:
         self._database = database
         self.values = StateStore(database)
