@@ -1,4 +1,4 @@
-"""Whole AutoGen teams as components: written as JSON, read in a new process, without secrets, offline."""
+"""Whole AutoGen teams as components: written as JSON, read in a new process, without secrets."""
 
 from __future__ import annotations
 
@@ -35,50 +35,6 @@ async def main():
     print(json.dumps([message.to_text() for message in result.messages]))
 
 asyncio.run(main())
-"""
-
-# Every audit event of a socket that leaves the process, whichever library opens it.
-GUARD = """
-import sys
-attempts = []
-def guard(event, arguments):
-    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
-        attempts.append((event, str(arguments[1:])))
-        raise OSError(f"no network here: {event}")
-sys.addaudithook(guard)
-"""
-
-OFFLINE = """
-import asyncio
-from autogen_agentchat.agents import AssistantAgent
-from autogen_agentchat.conditions import MaxMessageTermination
-from autogen_agentchat.teams import RoundRobinGroupChat
-import memweld
-from memweld.autogen import Mem0Memory, MemweldChatCompletionContext, MemweldMemory, memory_tools
-from memweld.testing.autogen import ScriptedChatCompletionClient, tool_call
-
-backend = memweld.connect("sqlite:///offline.db")
-ana = backend.user("ana")
-ana.add("I keep bees")
-
-def agent(name):
-    model = ScriptedChatCompletionClient([tool_call("search_memories", {"query": "bees"}), f"{name}: bees"])
-    return AssistantAgent(
-        name, model, memory=[MemweldMemory(ana), Mem0Memory("ana", backend=backend)], tools=memory_tools(ana),
-        model_context=MemweldChatCompletionContext(ana, "trip", agent_name=name), max_tool_iterations=2,
-    )
-
-async def main():
-    team = RoundRobinGroupChat([agent("one"), agent("two")], termination_condition=MaxMessageTermination(3))
-    result = await team.run(task="What do I keep?")
-    await team.save_state()
-    team._participants[0]._model_context.dump_component()
-    assert result.messages[-1].content == "two: bees", result
-    assert len(ana.all()) == 1, ana.all()
-
-asyncio.run(main())
-backend.close()
-print("attempts:", attempts)
 """
 
 
@@ -160,15 +116,3 @@ def test_a_dumped_team_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     for dump in dumped:
         assert "s3cret" not in dump
         assert "http://127.0.0.1:9/mcp" in dump
-
-
-def test_a_run_makes_no_network_attempt(tmp_path: Path) -> None:
-    """With no switch set that turns telemetry or downloads off."""
-    assert run(GUARD + OFFLINE, tmp_path).strip().endswith("attempts: []")
-
-
-def test_the_guard_sees_an_attempt(tmp_path: Path) -> None:
-    script = (
-        GUARD + "import urllib.request\ntry:\n    urllib.request.urlopen('http://127.0.0.1:9')\nexcept OSError:\n    "
-    )
-    assert "getaddrinfo" in run(script + "print(attempts)", tmp_path)

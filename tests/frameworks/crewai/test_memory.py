@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -33,6 +34,7 @@ from memweld import (
 )
 from memweld.crewai import MemweldMemory
 from memweld.crewai.errors import stopping
+from memweld.crewai.task_parser import parse_turn
 from memweld.testing import HashEmbedder
 from memweld.testing.crewai import ModelCall, Response, ScriptedLLM, tool_call
 from memweld.testing.llm import ScriptedExtractor, facts
@@ -166,6 +168,17 @@ def test_an_agent_whose_role_has_several_lines(ana: Memory) -> None:
         "Task: I keep bees\nAgent: cook\nof Porto\n\nExpected result: x\nResult: y"
     )
     assert told == "I keep bees"
+
+
+def test_a_long_text_full_of_its_marks_is_read_at_once() -> None:
+    marks = "\nAgent: cook" * 100_000
+    started = time.perf_counter()
+    assert parse_turn(f"Task: {marks}") is None
+    turn = parse_turn(f"Task: I keep bees{marks}\nExpected result: x\nResult: y")
+    # Where each mark were looked at from each other one, this would take hours.
+    assert time.perf_counter() - started < 30
+    assert turn is not None
+    assert turn.startswith("I keep bees")
 
 
 def test_said_finds_the_users_words_in_a_description(ana: Memory) -> None:
