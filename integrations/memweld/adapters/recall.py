@@ -134,6 +134,8 @@ class TurnRecall:
         return Recalled(hits, recall_block(hits, budget=self.options.recall_budget, query=query))
 
     def _known(self, memory: Memory, turn: Hashable, place: Hashable) -> Recalled | None:
+        if self.options.recall_limit == 0:
+            return Recalled()
         if turn is None:
             return None
         with self._lock:
