@@ -160,8 +160,8 @@ def _translating(send: Send, request_id: object) -> Send:
         body.extend(message.get("body", b""))
         if message.get("more_body"):
             return
-        kept = {name: value for name, value in Headers(raw=start[0]["headers"]).items() if name in _KEPT_HEADERS}
-        response = _refuse(start[0]["status"], request_id, _transport_error(bytes(body)), kept)
+        headers = {name: value for name, value in Headers(raw=start[0]["headers"]).items() if name in _KEPT_HEADERS}
+        response = _refuse(start[0]["status"], request_id, _transport_error(bytes(body)), headers)
         await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
         await send({"type": "http.response.body", "body": response.body})
 

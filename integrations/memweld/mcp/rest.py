@@ -40,7 +40,7 @@ from .principal import Principal
 __all__ = ["MAX_BODY_BYTES", "rest_routes"]
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
-"""How large the body of a request may be where nothing else is said."""
+"""The default limit for the body of a request."""
 
 _log = logging.getLogger("memweld.mcp")
 

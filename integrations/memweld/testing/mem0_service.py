@@ -76,8 +76,8 @@ class Mem0Service:
         asked = set(_WORD.findall(body["query"].lower()))
         found: list[dict[str, Any]] = []
         for each in self._matching(body.get("filters") or {}):
-            said = set(_WORD.findall(each["memory"].lower()))
-            found.append({**each, "score": len(asked & said) / (len(asked | said) or 1)})
+            words = set(_WORD.findall(each["memory"].lower()))
+            found.append({**each, "score": len(asked & words) / (len(asked | words) or 1)})
         found = [each for each in found if each["score"] >= body.get("threshold", 0.1)]
         return {"results": sorted(found, key=lambda each: -each["score"])[: body.get("top_k", 10)]}
 
@@ -115,13 +115,13 @@ class Mem0Service:
 
 
 def _fits(memory: Mapping[str, Any], condition: Mapping[str, Any]) -> bool:
-    for name, wanted in condition.items():
-        held = memory.get(name)
-        if isinstance(wanted, dict):
-            data = cast("dict[str, Any]", held or {})
-            if any(data.get(key) != value for key, value in cast("dict[str, Any]", wanted).items()):
+    for name, required in condition.items():
+        stored = memory.get(name)
+        if isinstance(required, dict):
+            data = cast("dict[str, Any]", stored or {})
+            if any(data.get(key) != value for key, value in cast("dict[str, Any]", required).items()):
                 return False
-        elif wanted not in ("*", held):
+        elif required not in ("*", stored):
             return False
     return True
 

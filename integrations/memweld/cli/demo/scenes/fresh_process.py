@@ -8,7 +8,7 @@ __all__ = ["play"]
 
 
 def play(backend: Backend, user_id: str, prompt: str) -> list[tuple[str, str]]:
-    """It searches, and lists what is kept."""
+    """The program searches, and lists preferences and sessions."""
     memory = backend.user(user_id)
     found = [(f"found, score {hit.score:.2f}", hit.text) for hit in memory.search(prompt, limit=2)]
     sessions = [(f"session {session.session_id}", f"{session.messages} messages") for session in memory.sessions()]
