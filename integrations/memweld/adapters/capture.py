@@ -119,11 +119,13 @@ class TurnCapture:
 
     async def end_async(
         self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None, keep: Captured = "turn"
-    ) -> None:
+    ) -> list[MemoryItem] | None:
         """`end` for async code; it waits for an LLM in threads of its own."""
         if messages and self.options.captures:
             work = functools.partial(self.end, memory, messages, session_id=session_id, keep=keep)
-            await in_thread(work, lane="llm" if self.options.infer is not False and keep != "history" else "quick")
+            waits = self.options.infer is not False and keep != "history"
+            return await in_thread(work, lane="llm" if waits else "quick")
+        return []
 
     async def rescue_async(
         self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None, keep: Captured = "turn"

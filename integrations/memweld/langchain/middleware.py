@@ -27,7 +27,7 @@ from ..validation import validate_key
 from .capture import CapturePolicy, Keep, MessageFilter
 from .messages import to_neutral
 from .recall import TurnReader
-from .state import MemweldState, Turn, turn_of
+from .state import THREAD_START, MemweldState, Turn, turn_of
 from .transcript import injected
 
 __all__ = ["MemweldMiddleware"]
@@ -102,7 +102,12 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
     ) -> dict[str, Any]:
         """Read what this turn needs from the memory."""
         turn = self._reader.open(state, runtime, config)
-        return {"memweld_turn": turn} | ({"memweld_earlier": turn.earlier_until} if turn.earlier_until else {})
+        update: dict[str, Any] = {"memweld_turn": turn}
+        if turn.earlier_until:
+            update["memweld_earlier"] = turn.earlier_until
+        if turn.opening and len(turn.opening) == len(state["messages"]) and self._capture.options.captures:
+            update["memweld_seen"] = THREAD_START
+        return update
 
     async def abefore_agent(
         self,
@@ -171,8 +176,11 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         turn = turn_of(state) or self._reader.open(state, runtime, config)
         with self._failures.guard("the message filter"):
             kept = self._policy.permitted(turn, state["messages"])
-            self._capture.end(turn.memory, _neutral(kept), session_id=turn.session_id, keep=self._policy.captured)
-            return self._marks(turn, state, kept)
+            items = self._capture.end(
+                turn.memory, _neutral(kept), session_id=turn.session_id, keep=self._policy.captured
+            )
+            # A turn that could not be kept has no mark: the next run of the thread catches up.
+            return None if items is None else self._marks(turn, state, kept)
         return None
 
     async def aafter_agent(
@@ -187,10 +195,10 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         turn = turn_of(state) or await _in_thread(self._reader.open, state, runtime, config)
         with self._failures.guard("the message filter"):
             kept = await self._policy.permitted_async(turn, state["messages"])
-            await self._capture.end_async(
+            items = await self._capture.end_async(
                 turn.memory, _neutral(kept), session_id=turn.session_id, keep=self._policy.captured
             )
-            return self._marks(turn, state, kept)
+            return None if items is None else self._marks(turn, state, kept)
         return None
 
     def flush(self, timeout: float | None = None) -> bool:

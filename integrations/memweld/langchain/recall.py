@@ -20,7 +20,7 @@ from ..memory.transcript import model_window, read_tail
 from ..models import ChatMessage
 from .binding import memory_of_run, thread_of_run
 from .messages import to_langchain
-from .state import Turn
+from .state import THREAD_START, Turn
 from .transcript import is_spoken, last_human_text, shown_texts, turn_start
 
 __all__ = ["TurnReader"]
@@ -59,14 +59,16 @@ class TurnReader:
         session_id = self.session_id or thread_of_run(runtime, config)
         messages: Sequence[BaseMessage] = state["messages"]
         seen: str | None = state.get("memweld_seen")
-        start, past = turn_start(messages, {seen} - {None}), list[ChatMessage]()
+        is_new = seen == THREAD_START
+        start, past = turn_start(messages, {seen} - {None}, all_new=is_new), list[ChatMessage]()
         with self.failures.guard("reading the history"):
             kept: Sequence[ChatMessage] = []
             history = None if session_id is None else memory.history(session_id)
             if history is not None and self._reads_history and not _goes_on(messages, seen):
                 kept = read_tail(history, max(self._limit, _RECENT))
             unfinished = {message.id for message in kept if is_unfinished(message)}
-            start = turn_start(messages, {seen, *(message.id for message in kept)} - {None, *unfinished}, unfinished)
+            known = {seen, *(message.id for message in kept)} - {None, *unfinished}
+            start = turn_start(messages, known, unfinished, all_new=is_new)
             if history is not None and self.load_history:
                 past = self._past(history, state, kept, start)
         window = model_window(past, limit=self.recall.options.history_limit, prompts=False)

@@ -15,7 +15,10 @@ from ..memory.memory import Memory
 from ..models import Hit
 from .transcript import is_spoken
 
-__all__ = ["MemweldState", "Turn", "turn_of"]
+__all__ = ["THREAD_START", "MemweldState", "Turn", "turn_of"]
+
+THREAD_START = ""
+"""The mark of a thread of which no message was dealt with yet."""
 
 
 @dataclass(eq=False, repr=False, frozen=True, kw_only=True)

@@ -24,7 +24,11 @@ def _is_human(message: BaseMessage) -> bool:
 
 
 def turn_start(
-    messages: Sequence[BaseMessage], kept: Container[str | None], unfinished: Container[str | None] = ()
+    messages: Sequence[BaseMessage],
+    kept: Container[str | None],
+    unfinished: Container[str | None] = (),
+    *,
+    all_new: bool = False,
 ) -> int:
     """Where the turn begins that memory has not seen yet.
 
@@ -32,6 +36,7 @@ def turn_start(
         messages: The agent's messages; those of a checkpointed thread begin with turns of the past.
         kept: The ids of messages whose turn is kept.
         unfinished: The ids of messages that were written when a run began which never ended.
+        all_new: Whether no turn of the thread was dealt with: its first run failed, or the memory was down.
 
     Returns:
         The index behind the last message that is kept. Where none is (a new thread, or a caller without ids), that of
@@ -46,6 +51,8 @@ def turn_start(
         # A caller who sends the whole conversation again: LangGraph 1.x wrote ids into the human messages it was
         # given, while the answers between them are new objects. The answer to a kept message is kept.
         return later[0] if known in humans and later else known + 1
+    if all_new and humans:
+        return humans[0]
     start = humans[-1] if humans else len(messages)
     while start - 1 in humans:
         start -= 1

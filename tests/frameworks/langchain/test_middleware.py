@@ -33,7 +33,7 @@ from memweld import (
 )
 from memweld.langchain import MemweldMiddleware, memory_tools
 from memweld.memory.transcript import INTERRUPTED
-from memweld.testing import HashEmbedder, Mode
+from memweld.testing import BrokenMemory, HashEmbedder, Mode
 from memweld.testing.langchain import ScriptedChatModel, tool_call
 from memweld.testing.llm import ScriptedExtractor, facts
 
@@ -467,6 +467,19 @@ def test_else_it_is_logged_and_the_run_goes_on(
     logged = "\n".join(caplog.messages)
     for what in ("recall failed", "capture failed", "reading the history failed", "could not be kept"):
         assert what in logged
+
+
+@both
+def test_after_an_outage_the_thread_catches_up(ana: Memory, mode: Mode) -> None:
+    memory = BrokenMemory(ana, "capture")
+    model = ScriptedChatModel(["Nice.", "I see."])
+    agent = create_agent(model, middleware=[MemweldMiddleware(memory)], checkpointer=InMemorySaver())
+    invoke(agent, "I moved to Porto", mode, "t")
+    assert texts(ana) == []
+    memory.broken = ()
+    invoke(agent, "And I like it", mode, "t")
+    assert texts(ana) == ["I moved to Porto", "And I like it"]
+    assert [role for role, _ in spoken(ana, "t")] == ["user", "assistant"] * 2
 
 
 def test_after_a_cancelled_run_the_thread_catches_up(ana: Memory) -> None:
