@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from .adapters import AdapterDriver, AdapterSuite, Mode, ToolReply, Turn
+    from .adapters import AdapterDriver, AdapterSuite, Mode, ToolDriver, ToolReply, Turn
     from .backends import BackendSuite
     from .broken import BrokenMemory
     from .embedding import HashEmbedder
@@ -25,6 +25,7 @@ __all__ = [
     "HashEmbedder",
     "Mode",
     "ScriptedExtractor",
+    "ToolDriver",
     "ToolReply",
     "Turn",
     "facts",
@@ -33,7 +34,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
-        ".adapters": ["AdapterDriver", "AdapterSuite", "Mode", "ToolReply", "Turn"],
+        ".adapters": ["AdapterDriver", "AdapterSuite", "Mode", "ToolDriver", "ToolReply", "Turn"],
         ".backends": ["BackendSuite"],
         ".broken": ["BrokenMemory"],
         ".embedding": ["HashEmbedder"],

@@ -25,7 +25,7 @@ from langchain_core.tools import tool as langchain_tool
 
 import memweld
 from memweld import Backend, InvalidInputError, Memory
-from memweld.testing import AdapterSuite, Mode, ToolReply, Turn
+from memweld.testing import AdapterSuite, Mode, ToolDriver, ToolReply
 from memweld.testing.autogen import ScriptedChatCompletionClient
 from memweld.testing.autogen import tool_call as autogen_call
 from memweld.tools import TOOLS, TOOLSETS, memory_functions
@@ -78,10 +78,8 @@ def agents(functions: Sequence[Any]) -> tuple[ConversableAgent, ConversableAgent
     return caller, executor
 
 
-class ClassicDriver:
+class ClassicDriver(ToolDriver):
     modes: tuple[Mode, ...] = ("sync", "async")
-    has_turns = False
-    has_history = False
 
     def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
         caller, _ = agents(memory_functions(memory, tools))
@@ -105,15 +103,6 @@ class ClassicDriver:
         with memweld.user_scope(user_id):
             assert self._call(backend, name, arguments, "async") == self._call(backend, name, arguments, "sync")
             return self._call(backend, name, arguments, "sync")
-
-    def run_turn(self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode) -> Turn:
-        raise NotImplementedError
-
-    def run_turn_as(self, backend: Backend, user_id: str | None, text: str, reply: str) -> Turn:
-        raise NotImplementedError
-
-    def read_session(self, memory: Memory, session_id: str) -> list[tuple[str, str]]:
-        raise NotImplementedError
 
 
 class TestAG2Classic(AdapterSuite):

@@ -31,7 +31,7 @@ import memweld
 from memweld import AccessDeniedError, Backend, BackendUnavailableError, ConfigurationError, InvalidInputError, Memory
 from memweld.langchain import mcp_tools
 from memweld.mcp import create_server
-from memweld.testing import AdapterSuite, Mode, ToolReply, Turn
+from memweld.testing import AdapterSuite, Mode, ToolDriver, ToolReply
 from memweld.testing.langchain import ScriptedChatModel, tool_call
 from memweld.testing.serving import free_port
 
@@ -70,12 +70,10 @@ def who(user: str | None, **more: Any) -> Any:
     return {"configurable": {**({} if user is None else {"user_id": user}), **more}}
 
 
-class LangChainMcpDriver:
+class LangChainMcpDriver(ToolDriver):
     """Drives `create_agent` with the tools of a memweld server over HTTP."""
 
     modes: tuple[Mode, ...] = ("sync", "async")
-    has_turns = False
-    has_history = False
 
     def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
         with served(create_server(memory, toolsets=tools).http_app()) as url, mcp_tools(url, tools=tools) as given:
@@ -92,15 +90,6 @@ class LangChainMcpDriver:
 
     def _reply(self, answer: ToolMessage) -> ToolReply:
         return ToolReply(str(answer.text), answer.status == "error")
-
-    def run_turn(self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode) -> Turn:
-        raise NotImplementedError
-
-    def run_turn_as(self, backend: Backend, user_id: str | None, text: str, reply: str) -> Turn:
-        raise NotImplementedError
-
-    def read_session(self, memory: Memory, session_id: str) -> list[tuple[str, str]]:
-        raise NotImplementedError
 
 
 class TestLangChainMcp(AdapterSuite):

@@ -18,7 +18,7 @@ from mcp_servers import said, text_of
 
 from memweld import Backend, ConfigurationError, InvalidInputError, Memory, MemoryNotFoundError, connect
 from memweld.mcp import create_server
-from memweld.testing import AdapterSuite, HashEmbedder, Mode, ScriptedExtractor, ToolReply, Turn, facts
+from memweld.testing import AdapterSuite, HashEmbedder, Mode, ScriptedExtractor, ToolDriver, ToolReply, facts
 from memweld.tools import TOOLS, select_tools
 
 T = TypeVar("T")
@@ -56,10 +56,8 @@ def refused(server: Any, name: str, **arguments: Any) -> ErrorData:
     return caught.value.error
 
 
-class McpDriver:
+class McpDriver(ToolDriver):
     modes: tuple[Mode, ...] = ("async",)
-    has_turns = False
-    has_history = False
 
     def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
         listed = with_client(create_server(memory, toolsets=tools), lambda client: client.list_tools())
@@ -79,15 +77,6 @@ class McpDriver:
             data: Any = error.error.data
             return ToolReply(f"{error.error.message}: {data['details']}", True)
         return ToolReply(text_of(result), bool(result.isError))
-
-    def run_turn(self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode) -> Turn:
-        raise NotImplementedError
-
-    def run_turn_as(self, backend: Backend, user_id: str | None, text: str, reply: str) -> Turn:
-        raise NotImplementedError
-
-    def read_session(self, memory: Memory, session_id: str) -> list[tuple[str, str]]:
-        raise NotImplementedError
 
 
 class TestMcp(AdapterSuite):

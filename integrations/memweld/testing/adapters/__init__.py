@@ -9,12 +9,12 @@ and a test class::
 The suite brings its own fixtures and asks nothing of pytest plugins.
 """
 
-from .driver import AdapterDriver, Mode, ToolReply, Turn
+from .driver import AdapterDriver, Mode, ToolDriver, ToolReply, Turn
 from .sessions import SessionScenarios
 from .tools import ToolScenarios
 from .turns import TurnScenarios
 
-__all__ = ["AdapterDriver", "AdapterSuite", "Mode", "ToolReply", "Turn"]
+__all__ = ["AdapterDriver", "AdapterSuite", "Mode", "ToolDriver", "ToolReply", "Turn"]
 
 
 class AdapterSuite(ToolScenarios, TurnScenarios, SessionScenarios):

@@ -12,7 +12,7 @@ import pytest
 from ... import Backend, Memory, connect
 from ..embedding import HashEmbedder
 
-__all__ = ["AdapterDriver", "Mode", "Scenarios", "ToolReply", "Turn"]
+__all__ = ["AdapterDriver", "Mode", "Scenarios", "ToolDriver", "ToolReply", "Turn"]
 
 Mode: TypeAlias = Literal["sync", "async"]
 
@@ -95,6 +95,25 @@ class AdapterDriver(Protocol):
     def read_session(self, memory: Memory, session_id: str) -> list[tuple[str, str]]:
         """The session as the framework's own messages, each as (role, text) in our words for roles."""
         ...
+
+
+class ToolDriver(AdapterDriver):
+    """The base of drivers of bare tools, without turns and sessions."""
+
+    has_turns = False
+    has_history = False
+
+    def run_turn(self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode) -> Turn:
+        """There are no turns."""
+        raise NotImplementedError
+
+    def run_turn_as(self, backend: Backend, user_id: str | None, text: str, reply: str) -> Turn:
+        """There are no turns."""
+        raise NotImplementedError
+
+    def read_session(self, memory: Memory, session_id: str) -> list[tuple[str, str]]:
+        """There are no sessions."""
+        raise NotImplementedError
 
 
 class Scenarios:
