@@ -10,7 +10,7 @@ import contextlib
 import logging
 from collections.abc import Generator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ....errors import BackendUnavailableError, MemweldError
 from ....models import EraseReceipt, Hit
@@ -19,9 +19,11 @@ from ...fork import call_in_child
 from ...operations import ClearItems, DeleteItem, Erase, Operation, RelatedItems, Search, SettleGraph
 from ...protocol import EngineAdmin
 from ...sql.outbox import Outbox
-from ...sql_engine import SqlEngine
 from ..engine import Run
-from .projection import Mem0Projection
+
+if TYPE_CHECKING:
+    from ...sql_engine import SqlEngine
+    from .projection import Mem0Projection
 
 __all__ = ["StoreProjection"]
 
