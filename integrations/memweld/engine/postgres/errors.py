@@ -1,4 +1,4 @@
-"""What Postgres and the network say, as errors of ours: one line, with a remedy, and never with a password."""
+"""Errors of Postgres and the network as errors of memweld: one line, with a remedy, and never with a password."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def translation(error: Exception, where: str) -> MemweldError:
-    """The error of ours for an error of psycopg."""
+    """The error of memweld for an error of psycopg."""
     if isinstance(error, PoolClosed):
         return BackendUnavailableError(f"{where} is closed; connect again.")
     if isinstance(error, PoolTimeout):
@@ -42,20 +42,20 @@ def translation(error: Exception, where: str) -> MemweldError:
             f"{where}: no connection was free in time. Raise pool_size in the URL, or ask for less at once."
         )
     text = _first_line(error)
-    if (settings := _of_settings(error, text)) is not None:
+    if (settings := _settings_problem(error, text)) is not None:
         return ConfigurationError(f"{where}: {settings}")
     if isinstance(error, psycopg.DataError):
         return InvalidInputError(f"{where} cannot keep this value: {text}. Nothing was stored.")
     if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
-        return _unreached(text, where)
+        return _unreachable(text, where)
     remedy = next((remedy for kinds, remedy in _REMEDIES if isinstance(error, kinds)), "Nothing was stored.")
     return (ConfigurationError if isinstance(error, _NOT_OURS) else BackendUnavailableError)(
         f"{where} cannot be used: {text}. {remedy}"
     )
 
 
-def _of_settings(error: Exception, text: str) -> str | None:
-    """What is wrong with rights and options, and what to do about it."""
+def _settings_problem(error: Exception, text: str) -> str | None:
+    """The error of missing rights or unreadable options, with its remedy."""
     if isinstance(error, errors.InsufficientPrivilege):
         return (
             f"{text}. Run `memweld migrate` with the URL of the owner of the tables (for a new database, of its "
@@ -66,8 +66,8 @@ def _of_settings(error: Exception, text: str) -> str | None:
     return None
 
 
-def _unreached(text: str, where: str) -> MemweldError:
-    """What libpq says without a code: it gives none for what happens before a session begins."""
+def _unreachable(text: str, where: str) -> MemweldError:
+    """The error of a connection that never began: libpq gives it no code, only a text."""
     if "password" in text or "authentication" in text or "role" in text:
         return ConfigurationError(f"{where} refuses the login. Check the user and password of the URL.")
     if "database" in text and "does not exist" in text:
@@ -77,7 +77,7 @@ def _unreached(text: str, where: str) -> MemweldError:
 
 @contextlib.contextmanager
 def translated(where: str) -> Generator[None]:
-    """Turn what psycopg raises inside into errors of ours."""
+    """Turn the errors that psycopg raises inside into errors of memweld."""
     try:
         yield
     except (psycopg.Error, PoolTimeout, PoolClosed) as error:

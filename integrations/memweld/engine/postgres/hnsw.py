@@ -69,11 +69,11 @@ class HnswSearch:
         )
         condition, variables = self._conditions(rows)
         return self._connection.execute(
-            f"WITH wanted AS (SELECT unnest({places}) AS seq "
+            f"WITH found AS (SELECT unnest({places}) AS seq "
             f"UNION {near.format(comparison='<', order='DESC')} UNION {near.format(comparison='>', order='ASC')}) "
             f"SELECT {_COLUMNS}, (SELECT p.seq FROM items p WHERE p.owner = items.owner AND "
             "p.session_id = items.session_id AND p.seq < items.seq ORDER BY p.seq DESC LIMIT 1), "
-            f"({condition}) FROM items JOIN wanted USING (seq) ORDER BY items.seq",
+            f"({condition}) FROM items JOIN found USING (seq) ORDER BY items.seq",
             variables,
         ).fetchall()
 

@@ -36,7 +36,7 @@ def proof(key: bytes, user: str, agent: str) -> str:
 
 
 def sign(connection: RawConnection) -> str:
-    """Make a new key for binding transactions to users, in the place of the one before; as hexadecimal digits."""
+    """Replace the key that binds transactions to users; the new one as hexadecimal digits."""
     key = secrets.token_bytes(32)
     connection.execute("DELETE FROM binding")
     connection.execute("INSERT INTO binding (key) VALUES (decode(%s, 'hex'))", (key.hex(),))
@@ -46,7 +46,7 @@ def sign(connection: RawConnection) -> str:
 def secure(connection: RawConnection, address: Address, role: str | None) -> None:
     """Put every table under row-level security, and let the role work under it.
 
-    The tables' owner is not under it: it can switch it off anyway, and does what is for all users.
+    The tables' owner is not under it: it could switch it off anyway, and works for all users.
 
     Args:
         connection: In a transaction, as the owner of the tables.

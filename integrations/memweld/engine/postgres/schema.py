@@ -1,4 +1,4 @@
-"""The schema of our tables: found, made in an empty database, refused when it is newer, brought forward by Alembic."""
+"""The schema of our tables: found, created in an empty database, refused when it is newer, migrated by Alembic."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _OLDEST_PGVECTOR = (0, 5)
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What is known of a database that was opened.
+    """The facts about an opened database.
 
     Attributes:
         search_path: The setting under which our tables are found, and nothing that others can create.
@@ -72,13 +72,13 @@ def open_schema(connection: RawConnection, address: Address) -> Opened:
     """
     opened = inspect_schema(connection, address)
     if opened is None and address.secured:
-        # Whoever makes the tables owns them, and is not under the policies.
+        # The role that creates the tables owns them, and is not under the policies.
         raise _unsecured(address)
     if opened is None:
         migrate(address)
         opened = inspect_schema(connection, address)
     if opened is None:
-        raise BackendUnavailableError(f"{address.where}: the tables that were just made are gone.")
+        raise BackendUnavailableError(f"{address.where}: the tables that were just created are gone.")
     if address.secured and not opened.secured:
         raise _unsecured(address)
     return opened
@@ -93,7 +93,7 @@ def _unsecured(address: Address) -> ConfigurationError:
 
 
 def inspect_schema(connection: RawConnection, address: Address) -> Opened | None:
-    """What a database is like; None where there are no tables of ours yet. Changes nothing.
+    """The facts about a database; None where it has no tables of ours yet. Changes nothing.
 
     Raises:
         BackendUnavailableError: A newer memweld wrote the schema.
@@ -141,7 +141,7 @@ def migrate(address: Address, *, role: str | None = None, signed: bool = False) 
     Args:
         address: Where, as a role that may create tables.
         role: The role of the application, which gets its rights, and for which row-level security is in force.
-        signed: Make a new key without which nobody can bind a transaction to a user.
+        signed: Create a new key, without which no client can bind a transaction to a user.
 
     Returns:
         The revision that the schema has now, and the new key.
@@ -195,7 +195,7 @@ def _create_place(connection: RawConnection, address: Address) -> None:
 
 
 def lacking_pgvector(connection: RawConnection) -> str | None:
-    """Why the first use will find no pgvector, and what to do; None where it is there or can be made."""
+    """Why the first use will find no pgvector, and the remedy; None where it is there or can be created."""
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'vector'), count(*), "
         "coalesce(bool_or(NOT superuser OR trusted AND has_database_privilege(current_database(), 'CREATE')), false) "
@@ -238,7 +238,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def _search_path(schema: str) -> str:
     # Not the schema of pgvector, which is often `public`, where others may create functions that fit better than
-    # Postgres's own. Without being named, temporary tables come first: anybody's could take the place of ours.
+    # Postgres's own. Unless the path names them, temporary tables come first, and could take the place of ours.
     return f'"{schema}", pg_temp'
 
 

@@ -1,11 +1,11 @@
 """Transactions on Postgres: readers see one moment, the writers of one user take turns.
 
 A transaction carries all that it needs, because poolers in transaction mode keep nothing between two of them: where the
-tables are, whose rows it may see, how long to wait, and the lock of that user. Where row-level security is in force, a
-transaction that is not bound to its user is an error: it would see nothing. A writer waits for its user's lock before
-its first statement, so that counters, orders and comparisons stay true. Writers of different users do not wait for each
-other: they share one more lock, which only a change for all users takes alone, after its own. So no two writers wait in
-a circle.
+tables are, the user whose rows it may see, how long to wait, and the lock of that user. Where row-level security is in
+force, a transaction that is not bound to its user is an error: it would see nothing. A writer waits for its user's lock
+before its first statement, so that counters, orders and comparisons stay true. Writers of different users do not wait
+for each other: they share one more lock, which only a change for all users takes alone, after its own. So no two
+writers wait in a circle.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class PostgresDatabase(Database):
             return bool(connection.execute(f"SELECT {self._is_active}").fetchone()[0])
 
     def exclude_writers(self, connection: Connection) -> None:
-        """Let nobody else write anything until the end of a transaction that writes for all; wait for open ones."""
+        """Keep all other writers out until the end of a transaction that writes for all, after the open ones."""
         connection.execute(f"SELECT {_LOCK}({self._writers})")
 
     def candidates(self, connection: Connection, root: int, scope: Scope) -> HnswSearch | None:
@@ -192,7 +192,7 @@ class PostgresDatabase(Database):
             return translation(error, self.where)
         return None
 
-    # whose a transaction is
+    # binding
 
     def _start(self, connection: RawConnection, root: Root, begin: str, lock: int | None = None) -> None:
         """Begin a transaction with its settings and locks, in one trip to the server.

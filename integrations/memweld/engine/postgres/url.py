@@ -1,4 +1,4 @@
-"""What a ``postgresql://`` URL says: what goes to libpq as it stands, and what is ours."""
+"""A ``postgresql://`` URL: our options, and the rest, which goes to libpq as it stands."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ...errors import ConfigurationError
 
 __all__ = ["Address", "address_of"]
 
-# What libpq is told unless the URL says otherwise. A startup option that PgBouncer does not know would be refused.
+# The defaults for libpq. PgBouncer refuses a connection with a startup option that it does not know.
 _DEFAULTS = {"connect_timeout": "10", "application_name": "memweld", "client_encoding": "utf8"}
 _OURS = ("schema", "rls", "pool_size", "exact_below", "binding_key")
 _MOST_CONNECTIONS = 1000
-# Above so many memories of one user their vectors are found by HNSW: below, 20 MB are read once and followed.
+# HNSW finds the vectors of a user with more memories; below, a process reads 20 MB once and follows the changes.
 _EXACT_BELOW = 20_000
 
 
@@ -31,7 +31,7 @@ _PLACE = {"host": "localhost", "port": "5432", "dbname": "the user's database"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where a database is and how it is used.
+    """The place of a database, and how memweld uses it.
 
     Attributes:
         conninfo: For libpq.
@@ -60,11 +60,11 @@ def address_of(url: str) -> Address:
     """
     try:
         parts = urlsplit(url)
-        _check_login(parts)
+        _validate_login(parts)
     except ValueError:
         raise _unreadable() from None
     options = parse_qsl(parts.query, keep_blank_values=True)
-    _check_names([name for name, _ in options])
+    _validate_names([name for name, _ in options])
     ours = {name: value for name, value in options if name in _OURS}
     rest = urlencode([(name, value) for name, value in options if name not in _OURS], quote_via=quote)
     try:
@@ -94,7 +94,7 @@ def _unreadable() -> ConfigurationError:
     )
 
 
-def _check_login(parts: SplitResult) -> None:
+def _validate_login(parts: SplitResult) -> None:
     """A password with a character that ends it would be taken for a host, a port or a database, and shown as such.
 
     Raises:
@@ -108,7 +108,7 @@ def _check_login(parts: SplitResult) -> None:
         raise ValueError
 
 
-def _check_names(names: Sequence[str]) -> None:
+def _validate_names(names: Sequence[str]) -> None:
     known = {*_OURS, "ssl", *(each.keyword.decode() for each in Conninfo.get_defaults())}
     for name in names:
         if name not in known:

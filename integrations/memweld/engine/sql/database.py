@@ -159,7 +159,7 @@ class Database(ABC):
         return Block(self._enter_unit, self._leave_unit, ALL_ROOTS)
 
     def exclude_writers(self, connection: Connection) -> None:  # noqa: B027 - SQLite has one writer
-        """Let nobody else write anything until the end of a transaction that writes for all; wait for open ones."""
+        """Keep all other writers out until the end of a transaction that writes for all, after the open ones."""
 
     # what only some databases do
 

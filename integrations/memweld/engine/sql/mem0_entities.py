@@ -1,4 +1,4 @@
-"""Entities that mem0 links to items: the links of an item that goes are taken away."""
+"""Entities that mem0 links to items: a deleted or changed item loses its links."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["linked_names", "unlink", "unlink_all"]
 
 
 def unlink(connection: Connection, scope: Scope, memory_id: str) -> None:
-    """Take an item out of the scope's entities; an entity that is linked to nothing else goes."""
+    """Unlink an item from the scope's entities, and delete entities that are linked to no other item."""
     for owner in owners.contained(connection, scope):
         rows = connection.execute("SELECT id, payload FROM entities WHERE owner = ?", (owner,)).fetchall()
         for entity, text in rows:

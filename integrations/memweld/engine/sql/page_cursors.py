@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+
+from cachetools import LRUCache
 
 from ...scope import Scope
 from ..fork import call_in_child
@@ -22,15 +23,12 @@ class PageCursors:
 
     def _renew(self) -> None:
         self._lock = threading.Lock()
-        self._places: OrderedDict[tuple[Scope, str], int] = OrderedDict()
+        self._places: LRUCache[tuple[Scope, str], int] = LRUCache(_MOST)
 
     def add(self, scope: Scope, memory_id: str, place: int) -> None:
         """A page of this scope ended with this item."""
         with self._lock:
             self._places[scope, memory_id] = place
-            self._places.move_to_end((scope, memory_id))
-            if len(self._places) > _MOST:
-                self._places.popitem(last=False)
 
     def find(self, scope: Scope, memory_id: str) -> int | None:
         """The place of an item with which a page of this scope ended."""

@@ -144,7 +144,7 @@ class _Restoration:
         row = self._row(item)
         self._record_embedder()
         packed = self._packed.texts[item.text][1:]
-        # Under row-level security this transaction could not see whose the id is.
+        # Under row-level security this transaction does not see another user's row with this id.
         if not self._items.insert(row, *packed):
             row = replace(row, id=str(uuid.uuid4()))
             self._items.insert(row, *packed)

@@ -180,7 +180,7 @@ class SqlitePool:
                 connection = self._connect()
                 try:
                     create_schema(connection, self.where)
-                    # Of an erasure whose process was killed. What cannot be done now is done by a later write.
+                    # After an erasure that a kill interrupted. A later write does what is impossible now.
                     with contextlib.suppress(sqlite3.Error):
                         vacuum.run(connection, 0.0)
                 except BaseException:
