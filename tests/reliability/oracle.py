@@ -130,10 +130,8 @@ def foretell(model: Model, op: dict[str, Any]) -> list[Model]:
     elif kind == "restore":
         steps.insert(0, empty())
     elif kind == "clear":
-        for each in KEYS:
-            if ["record", f'["n","{each}"]'] in [item[:2] for item in items]:
-                del state[f"n/{each}"]
-        items.clear()
+        # State stays, with the items of its texts.
+        items[:] = [item for item in items if item[0] == "record"]
     for step in steps:
         step["items"].sort()
     return steps

@@ -24,7 +24,6 @@ from places import Place
 from sound import DIMENSIONS
 
 import memweld
-from memweld.engine.sql import erase as erasure
 from memweld.engine.sqlite.transactions import SqliteDatabase
 from memweld.testing import HashEmbedder, ScriptedExtractor, facts
 from memweld.testing.backends.restore import same_export
@@ -320,7 +319,7 @@ def test_no_room_to_overwrite(make_place: Callable[[str], Any], monkeypatch: pyt
 
 def die_after_erasing(url: str, says: Connection) -> None:
     """Die when the rows are gone and the file is not overwritten."""
-    erasure._overwrite = lambda _: os.kill(os.getpid(), 9)  # type: ignore[assignment]
+    SqliteDatabase.vacuum = lambda *_: os.kill(os.getpid(), 9)  # type: ignore[assignment]
     with writer.connect(url) as backend:
         backend.user(USER).erase()
     says.send("alive")
