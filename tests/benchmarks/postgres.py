@@ -73,11 +73,11 @@ def rows(items: int, users: int, first: int = 1) -> Iterator[tuple[int, list[tup
             text, owner = sentence(chance), first + user
             hashed = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
             item = (str(uuid.UUID(int=chance.getrandbits(128))), owner, owner, stamps[user], "item")
-            chunk.append((*item, "user", text, hashed, "{}", "verbatim", "{}", now, now, bytearray(pack_terms(text))))
+            chunk.append((*item, "user", text, hashed, "{}", "verbatim", now, now, bytearray(pack_terms(text))))
         yield start, chunk, [vector.tobytes() for vector in vectors]
 
 
-COLUMNS = "id, owner, root, stamp, kind, role, text, hash, metadata, extraction, extra, created_at, updated_at, terms"
+COLUMNS = "id, owner, root, stamp, kind, role, text, hash, metadata, extraction, created_at, updated_at, terms"
 
 
 def fill_postgres(url: str, schema: str, items: int, users: int) -> int:

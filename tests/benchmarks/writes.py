@@ -40,15 +40,15 @@ Durability = Literal["normal", "full"]
 
 BARE = """
 CREATE TABLE items (seq INTEGER PRIMARY KEY, id TEXT UNIQUE, owner INTEGER, root INTEGER, stamp INTEGER,
-    kind TEXT, role TEXT, text TEXT, hash TEXT, metadata TEXT, extraction TEXT, extra TEXT, created_at TEXT,
-    updated_at TEXT, terms BLOB, vector BLOB);
+    kind TEXT, role TEXT, text TEXT, hash TEXT, metadata TEXT, extraction TEXT, created_at TEXT, updated_at TEXT,
+    terms BLOB, vector BLOB);
 CREATE TABLE messages (seq INTEGER PRIMARY KEY, session INTEGER, id TEXT UNIQUE, role TEXT, content TEXT,
     created_at TEXT);
 CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT, version INTEGER, updated_at TEXT);
 """
 INSERT_ITEM = f"""
-INSERT INTO items (id, owner, root, stamp, kind, role, text, hash, metadata, extraction, extra, created_at,
-    updated_at, terms, vector) VALUES ({", ".join("?" * 15)})
+INSERT INTO items (id, owner, root, stamp, kind, role, text, hash, metadata, extraction, created_at, updated_at,
+    terms, vector) VALUES ({", ".join("?" * 14)})
 """
 MOMENT = "2025-10-15T10:30:00.000000+00:00"
 
@@ -72,7 +72,7 @@ class Bare:
     def _item(number: int, text: str) -> tuple[Any, ...]:
         terms, vector = random.randbytes(4 * (text.count(" ") + 1)), random.randbytes(1024)
         known = (str(uuid.uuid4()), 1, 1, number, "item", "user", text, random.randbytes(16).hex())
-        return (*known, "{}", "verbatim", "{}", MOMENT, MOMENT, terms, vector)
+        return (*known, "{}", "verbatim", MOMENT, MOMENT, terms, vector)
 
     def add(self, number: int) -> None:
         self.connection.execute(INSERT_ITEM, self._items[number])

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from ...models import JSON, Extraction, Kind, MemoryItem
@@ -20,20 +21,22 @@ from .ttl import EXPIRED_ITEM, now
 
 __all__ = ["ItemRow", "Items", "RowTemplate", "text_hash"]
 
-_COLUMNS = (
-    "id, kind, key, session_id, role, name, text, hash, metadata, extraction, extraction_error, extra, "
-    "created_at, updated_at"
-)
-_WRITTEN = len(_COLUMNS.split(", "))
-_SELECTED = ", ".join(f"items.{column}" for column in _COLUMNS.split(", "))
+_NAMES = (
+    "id", "kind", "key", "session_id", "role", "name", "text", "hash", "metadata", "extraction", "extraction_error",
+    "created_at", "updated_at",
+)  # fmt: skip
+_COLUMNS = ", ".join(_NAMES)
+_WRITTEN = len(_NAMES)
+_SELECTED = ", ".join(f"items.{column}" for column in _NAMES)
 _INSERT = (
     f"INSERT INTO items (owner, root, stamp, vector, terms, {_COLUMNS}) "
     f"VALUES ({', '.join('?' * (5 + _WRITTEN))}) ON CONFLICT DO NOTHING"
 )
 _REWRITE = (
     "UPDATE items SET stamp = ?, vector = coalesce(?, vector), terms = ?, "
-    f"{', '.join(f'{name} = ?' for name in _COLUMNS.split(', ')[1:])} WHERE id = ? AND owner = ?"
+    f"{', '.join(f'{name} = ?' for name in _NAMES[1:])} WHERE id = ? AND owner = ?"
 )
+_values = attrgetter(*_NAMES)
 # SQLite's default limit of variables in a statement was 999 before 3.32.
 _CHUNK = 900
 
@@ -54,7 +57,6 @@ class ItemRow:
     metadata: str
     extraction: Extraction
     extraction_error: str | None
-    extra: Mapping[str, JSON]
     created_at: str
     updated_at: str
     seq: int = 0
@@ -114,7 +116,6 @@ class RowTemplate:
             metadata=self.metadata,
             extraction=self.extraction,
             extraction_error=self.extraction_error,
-            extra={},
             created_at=created_at,
             updated_at=created_at,
         )
@@ -125,35 +126,13 @@ def text_hash(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def _values(row: ItemRow) -> tuple[Any, ...]:
-    return (
-        row.id,
-        row.kind,
-        row.key,
-        row.session_id,
-        row.role,
-        row.name,
-        row.text,
-        row.hash,
-        row.metadata,
-        row.extraction,
-        row.extraction_error,
-        dump_json(row.extra) if row.extra else "{}",
-        row.created_at,
-        row.updated_at,
-    )
-
-
 def _packed(terms: bytes | None) -> bytearray | None:
     # Postgres takes bytes for vectors.
     return None if terms is None else bytearray(terms)
 
 
 def _row(values: Sequence[Any], scope: Scope) -> ItemRow:
-    names = _COLUMNS.split(", ")
-    fields = dict(zip(names, values[:_WRITTEN], strict=True))
-    fields["extra"] = json.loads(fields["extra"])
-    return ItemRow(**fields, scope=scope, seq=values[_WRITTEN])
+    return ItemRow(**dict(zip(_NAMES, values[:_WRITTEN], strict=True)), scope=scope, seq=values[_WRITTEN])
 
 
 def _matching(kinds: Sequence[Kind] | None, filters: Mapping[str, JSON]) -> tuple[str, list[Any]]:

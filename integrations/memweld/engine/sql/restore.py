@@ -171,7 +171,6 @@ class _Restoration:
             metadata=dump_json(item.metadata),
             extraction=item.extraction,
             extraction_error=item.extraction_error,
-            extra={},
             created_at=item.created_at.isoformat(),
             updated_at=item.updated_at.isoformat(),
         )

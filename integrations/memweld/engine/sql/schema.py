@@ -8,10 +8,10 @@ owners
     counts changes of items, ``cleared`` is the version of the last removal: indexes in RAM compare both. Ids are never
     used twice, so that an index of an erased user cannot serve the next one.
 items
-    ``stamp``: the root's version when the row was written. ``extra``: mem0's fields that have no column. ``terms``: the
-    numbers of the text's terms (``search/tokenizer.py``); NULL: readers make them. A full-text index in their place
-    would weigh words by how common they are among all users, and keep deleted ones. ``next_vector``: the new
-    embedder's, until it takes its place (``search/reindex.py``); a trigger drops it when the text changes.
+    ``stamp``: the root's version when the row was written. ``terms``: the numbers of the text's terms
+    (``search/tokenizer.py``); NULL: readers make them. A full-text index in their place would weigh words by how common
+    they are among all users, and keep deleted ones. ``next_vector``: the new embedder's, until it takes its place
+    (``search/reindex.py``); a trigger drops it when the text changes.
 state
     ``version``: for conditional writes; begins at a random number, so that a key that was deleted and set again never
     looks unchanged. ``seq``: the order in which keys were first set. ``ttl``: seconds; ``expires_at``: seconds since
@@ -91,7 +91,6 @@ CREATE TABLE items (
     metadata {text} NOT NULL,
     extraction {text} NOT NULL,
     extraction_error {text},
-    extra {text} NOT NULL,
     created_at {text} NOT NULL,
     updated_at {text} NOT NULL,
     vector {types.vector} NOT NULL,

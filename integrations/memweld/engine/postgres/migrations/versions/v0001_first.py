@@ -252,7 +252,7 @@ CREATE POLICY meta_is_begun ON meta FOR INSERT WITH CHECK (key = 'embedder');
 # The planner's statistics keep samples of a column's values, also of erased users, until the next ANALYZE. Columns that
 # no condition compares need none.
 _UNSAMPLED = {
-    "items": "text metadata extra extraction_error name vector next_vector terms",
+    "items": "text metadata extraction_error name vector next_vector terms",
     "entities": "payload vector next_vector",
     "state": "value",
     "messages": "content name tool_calls tool_call_id native",
