@@ -179,7 +179,7 @@ class SqlEngine:
 
     def _earlier(self, scope: Scope, session_id: str, drafts: Sequence[ItemDraft]) -> list[dict[str, str]]:
         """The session before this turn; the turn's own messages may stand in the history already."""
-        messages = self.sessions.read(scope, session_id, limit=_EARLIER + len(drafts))
+        messages = self.sessions.read(scope, ops.ReadMessages(session_id=session_id, limit=_EARLIER + len(drafts)))
         texts = ((message.role, message.text.strip()) for message in messages if message.role in ("user", "assistant"))
         spoken = [(role, text) for role, text in texts if text]
         turn = [(draft.role, draft.text) for draft in drafts]
@@ -254,7 +254,7 @@ class SqlEngine:
     @_handles(ops.WriteValues)
     def _write_values(self, scope: Scope, operation: ops.WriteValues) -> None:
         with self._keeping(scope, operation.writes) as keep:
-            self.values.write(scope, operation.writes, keep)
+            self.values.write(scope, operation, keep)
 
     def _keeping(self, scope: Scope, writes: Sequence[PutValue | ValueWrite]) -> AbstractContextManager[Keep]:
         # Values without texts need no embedder.
@@ -302,33 +302,19 @@ _handles(ops.PutKeyed)(lambda engine, scope, op: engine.facts.put_keyed(scope, o
 _handles(ops.Search)(lambda engine, scope, op: engine.facts.search(scope, op))
 _handles(ops.UpdateItem)(lambda engine, scope, op: engine.facts.update(scope, op))
 _handles(ops.SettleGraph)(lambda _engine, _scope, _op: True)
-_handles(ops.GetValue)(lambda engine, scope, op: engine.values.get(scope, op.namespace, op.key))
-_handles(ops.DeleteValue)(
-    lambda engine, scope, op: engine.values.delete(scope, op.namespace, op.key, if_version=op.if_version)
-)
+_handles(ops.GetValue)(lambda engine, scope, op: engine.values.get(scope, op))
+_handles(ops.DeleteValue)(lambda engine, scope, op: engine.values.delete(scope, op))
 _handles(ops.PurgeExpired)(lambda engine, scope, _: purge(engine.database, scope))
-_handles(ops.ListKeys)(lambda engine, scope, op: engine.state_queries.keys(scope, op.namespace))
-_handles(ops.ListNamespaces)(lambda engine, scope, op: engine.state_queries.namespaces(scope, op.under))
-_handles(ops.ReadValues)(lambda engine, scope, op: engine.state_queries.read(scope, op.places, refresh=op.refresh))
-_handles(ops.ScanValues)(
-    lambda engine, scope, op: engine.state_queries.scan(
-        scope, op.namespace, prefix=op.prefix, after=op.after, limit=op.limit
-    )
-)
-_handles(ops.FindValues)(
-    lambda engine, scope, op: engine.state_queries.find(
-        scope, under=op.under, where=op.where, offset=op.offset, limit=op.limit, refresh=op.refresh
-    )
-)
-_handles(ops.AppendMessages)(
-    lambda engine, scope, op: engine.sessions.append(scope, op.session_id, op.messages, replace=op.replace)
-)
-_handles(ops.ReadMessages)(
-    lambda engine, scope, op: engine.sessions.read(scope, op.session_id, limit=op.limit, before=op.before)
-)
-_handles(ops.ClearMessages)(lambda engine, scope, op: engine.sessions.clear(scope, op.session_id))
-_handles(ops.ListSessions)(lambda engine, scope, _: engine.sessions.sessions(scope))
-_handles(ops.Export)(lambda engine, scope, op: export_page(engine.database, scope, after=op.after, limit=op.limit))
+_handles(ops.ListKeys)(lambda engine, scope, op: engine.state_queries.keys(scope, op))
+_handles(ops.ListNamespaces)(lambda engine, scope, op: engine.state_queries.namespaces(scope, op))
+_handles(ops.ReadValues)(lambda engine, scope, op: engine.state_queries.read(scope, op))
+_handles(ops.ScanValues)(lambda engine, scope, op: engine.state_queries.scan(scope, op))
+_handles(ops.FindValues)(lambda engine, scope, op: engine.state_queries.find(scope, op))
+_handles(ops.AppendMessages)(lambda engine, scope, op: engine.sessions.append(scope, op))
+_handles(ops.ReadMessages)(lambda engine, scope, op: engine.sessions.read(scope, op))
+_handles(ops.ClearMessages)(lambda engine, scope, op: engine.sessions.clear(scope, op))
+_handles(ops.ListSessions)(lambda engine, scope, op: engine.sessions.sessions(scope, op))
+_handles(ops.Export)(lambda engine, scope, op: export_page(engine.database, scope, op))
 
 
 class SqlAdmin(EngineAdmin):

@@ -5,6 +5,7 @@ Projections nest: a file whose vectors are in a mem0 store can have a graph, too
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
@@ -12,11 +13,12 @@ from typing import Any, Protocol, TypeAlias, TypeVar, cast
 from ...models import EraseReceipt, Hit
 from ...scope import Scope
 from ..operations import Erase, Operation, RelatedItems, Search, SettleGraph
-from ..protocol import Engine, EngineAdmin, GraphHealth, HealthCheck, Migration, Progress
+from ..protocol import Engine, EngineAdmin, GraphHealth
 
 __all__ = ["ProjectedEngine", "Projection", "Run"]
 
 T = TypeVar("T")
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 Run: TypeAlias = Callable[[Scope, Operation[Any]], Any]
 """Runs an operation on the inner engine."""
@@ -116,52 +118,47 @@ class ProjectedEngine:
             self.inner.close()
 
 
+def _forwarded(method: Method) -> Method:
+    """A method of `ProjectedAdmin` that asks the inner engine alone."""
+
+    @functools.wraps(method)
+    def call(self: ProjectedAdmin, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.inner, method.__name__)(*args, **kwargs)
+
+    return cast("Method", call)
+
+
 class ProjectedAdmin(EngineAdmin):
     """The operator's view of a store with a projection."""
 
-    def __init__(self, inner: EngineAdmin, projection: Projection) -> None:
-        self._inner = inner
-        self._projection = projection
+    list_scopes = _forwarded(EngineAdmin.list_scopes)
+    reindex = _forwarded(EngineAdmin.reindex)
+    graph_backlog = _forwarded(EngineAdmin.graph_backlog)
+    migrate = _forwarded(EngineAdmin.migrate)
+    health = _forwarded(EngineAdmin.health)
 
-    def list_scopes(self, *, after: Scope | None, limit: int) -> list[Scope]:
-        """The scopes for which something was stored."""
-        return self._inner.list_scopes(after=after, limit=limit)
+    def __init__(self, inner: EngineAdmin, projection: Projection) -> None:
+        self.inner = inner
+        self._projection = projection
 
     def purge_expired(self) -> int:
         """Delete the expired values of all users, also in the projection."""
         with self._projection.changing(None):
-            return self._inner.purge_expired()
-
-    def reindex(self, progress: Progress | None = None) -> int:
-        """Embed all memories again."""
-        return self._inner.reindex(progress)
+            return self.inner.purge_expired()
 
     def sync_projections(self) -> int:
-        """Deliver all changes that wait for a mem0 store; how many."""
-        return self._inner.sync_projections() + self._projection.sync()
+        """Deliver all changes that wait, by the inner engine's projections first; how many."""
+        return self.inner.sync_projections() + self._projection.sync()
 
     def graph_health(self) -> GraphHealth | None:
         """The state of the graph, item by item where it answers. Nothing is written."""
-        return self._projection.health() or self._inner.graph_health()
-
-    def graph_backlog(self) -> int | None:
-        """How many changes wait for the graph."""
-        return self._inner.graph_backlog()
+        return self._projection.health() or self.inner.graph_health()
 
     def repair_graph(self, scope: Scope | None = None, *, whole: bool = False) -> int:
         """Deliver again to the graph what is out of step, or all of a scope, or all."""
-        if not self._projection.is_graph:
-            return self._inner.repair_graph(scope, whole=whole)
-        return self._projection.repair(scope, whole=whole)
+        graph = self._projection.repair if self._projection.is_graph else self.inner.repair_graph
+        return graph(scope, whole=whole)
 
     def detach_graph(self) -> int:
         """Drop the changes that wait for the graph."""
-        return self._projection.detach(self._inner)
-
-    def migrate(self, *, role: str | None = None, signed: bool = False) -> Migration | None:
-        """Bring the tables forward."""
-        return self._inner.migrate(role=role, signed=signed)
-
-    def health(self) -> list[HealthCheck]:
-        """What there is to say about the database server."""
-        return self._inner.health()
+        return self._projection.detach(self.inner)

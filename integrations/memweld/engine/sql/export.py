@@ -14,6 +14,7 @@ from ...errors import invalid
 from ...models import ChatMessage, Kind, MemoryItem
 from ...scope import Scope
 from ..export_data import ExportData, ExportedSession, ExportedValue, ExportPage
+from ..operations import Export
 from . import owners
 from .database import Connection, Database
 from .dialect import UNLIMITED
@@ -57,16 +58,17 @@ class _ValueRow:
 _Row: TypeAlias = "MemoryItem | _ValueRow | _MessageRow"
 
 
-def export_page(database: Database, scope: Scope, *, after: str | None, limit: int | None) -> ExportPage:
+def export_page(database: Database, scope: Scope, operation: Export) -> ExportPage:
     """The next rows of an export; all of them, as they are at one moment, where there is no limit."""
     rows: list[_Row] = []
+    limit = operation.limit
     room = math.inf if limit is None else PAGE_CHARACTERS
     most = UNLIMITED - 2 if limit is None else limit
     last: _Position | None = None
     with database.reading(scope) as connection:
         # One more of each than a page takes, so that a full page knows whether another follows.
         reader = _Reader(connection, database, scope, most + 2)
-        for position, row, characters in reader.rows(_parse_position(after)):
+        for position, row, characters in reader.rows(_parse_position(operation.after)):
             if last is not None and (len(rows) == most or room < characters):
                 return ExportPage(_export_data(rows), ":".join(map(str, last)))
             rows.append(row)

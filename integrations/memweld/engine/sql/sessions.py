@@ -11,6 +11,7 @@ from ...errors import MemoryNotFoundError
 from ...models import ChatMessage, Session, ToolCall
 from ...scope import Scope
 from ...validation import dump_json, utc_now
+from ..operations import AppendMessages, ClearMessages, ListSessions, ReadMessages
 from . import owners
 from .database import Connection, Database
 from .dialect import UNLIMITED
@@ -73,15 +74,9 @@ class SessionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def append(self, scope: Scope, session_id: str, messages: Sequence[ChatMessage], *, replace: bool = False) -> None:
-        """Append, at a cost that does not grow with the session; a stored id replaces that message in place.
-
-        Args:
-            scope: The scope.
-            session_id: The session.
-            messages: The messages, in order.
-            replace: Whether the messages of the session go first.
-        """
+    def append(self, scope: Scope, operation: AppendMessages) -> None:
+        """Append, at a cost that does not grow with the session; a stored id replaces that message in place."""
+        session_id, messages = operation.session_id, operation.messages
         now = utc_now().isoformat()
         count = len(messages)
         with self._database.writing(scope) as connection:
@@ -90,7 +85,7 @@ class SessionStore:
                 self._create_session(connection, scope, session_id, now)
                 session = self._count(connection, scope, session_id, count, now)
             assert session is not None  # noqa: S101 - created above, in this transaction
-            if replace:
+            if operation.replace:
                 connection.execute("DELETE FROM messages WHERE session = ?", (session,))
                 connection.execute("UPDATE sessions SET messages = ? WHERE id = ?", (count, session))
             added = insert_messages(connection, session, messages)
@@ -120,14 +115,14 @@ class SessionStore:
                 (*row[1:7], session, row[0]),
             )
 
-    def read(self, scope: Scope, session_id: str, *, limit: int | None, before: str | None = None) -> list[ChatMessage]:
+    def read(self, scope: Scope, operation: ReadMessages) -> list[ChatMessage]:
         """The last messages (of those before the message ``before``), oldest first."""
         with self._database.reading(scope) as connection:
-            session = self._session(connection, scope, session_id)
-            place = UNLIMITED if before is None else self._place(connection, session, before)
+            session = self._session(connection, scope, operation.session_id)
+            place = UNLIMITED if operation.before is None else self._place(connection, session, operation.before)
             rows = connection.execute(
                 f"SELECT {COLUMNS} FROM messages WHERE session = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
-                (session, place, UNLIMITED if limit is None else limit),
+                (session, place, operation.limit or UNLIMITED),
             ).fetchall()
         return [read_message(row) for row in reversed(rows)]
 
@@ -148,18 +143,19 @@ class SessionStore:
             raise MemoryNotFoundError(message_id)
         return int(found[0])
 
-    def clear(self, scope: Scope, session_id: str) -> int:
+    def clear(self, scope: Scope, operation: ClearMessages) -> int:
         """Delete the session; how many messages it had."""
         with self._database.writing(scope) as connection:
             owner = owners.find(connection, scope)
             if owner is None:
                 return 0
             gone = connection.execute(
-                "DELETE FROM sessions WHERE owner = ? AND session_id = ? RETURNING messages", (owner.id, session_id)
+                "DELETE FROM sessions WHERE owner = ? AND session_id = ? RETURNING messages",
+                (owner.id, operation.session_id),
             ).fetchall()
             return sum(row[0] for row in gone)
 
-    def sessions(self, scope: Scope) -> list[Session]:
+    def sessions(self, scope: Scope, _operation: ListSessions) -> list[Session]:
         """The sessions of exactly this scope, the latest used first."""
         with self._database.reading(scope) as connection:
             owner = owners.find(connection, scope)

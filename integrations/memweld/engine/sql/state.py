@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from ...models import ValueWrite
 from ...scope import Scope
 from ...validation import dump_json, utc_now
-from ..operations import PutValue, StoredValue
+from ..operations import DeleteValue, GetValue, PutValue, StoredValue, WriteValues
 from . import owners
 from .database import Connection, Database
 from .dialect import Dialect
@@ -62,9 +62,10 @@ class StateStore:
         self._replace_any = f"{replace} RETURNING version"
         self._replace_version = f"{replace} AND version = ? RETURNING version"
 
-    def get(self, scope: Scope, namespace: str, key: str) -> StoredValue | None:
+    def get(self, scope: Scope, operation: GetValue) -> StoredValue | None:
         """The value and its version."""
-        row = self._database.first(scope, self._get, (*owners.columns(scope), namespace, key, now()))
+        variables = (*owners.columns(scope), operation.namespace, operation.key, now())
+        row = self._database.first(scope, self._get, variables)
         return StoredValue(json.loads(row[0]), row[1]) if row else None
 
     def put(self, scope: Scope, write: PutValue, keep: Keep) -> int | None:
@@ -80,8 +81,9 @@ class StateStore:
         self.purging.start()
         return version
 
-    def write(self, scope: Scope, writes: Sequence[ValueWrite], keep: Keep) -> None:
+    def write(self, scope: Scope, operation: WriteValues, keep: Keep) -> None:
         """Store and delete values in one transaction."""
+        writes = operation.writes
         with self._database.writing(scope) as connection:
             self.purging.purge_some(connection, scope)
             # A deletion creates no owner.
@@ -96,11 +98,12 @@ class StateStore:
                     self._put(connection, owner.id, write, keep)
         self.purging.start()
 
-    def delete(self, scope: Scope, namespace: str, key: str, *, if_version: int | None = None) -> bool:
+    def delete(self, scope: Scope, operation: DeleteValue) -> bool:
         """Delete the key and its item, where the version is not another one; whether it was there."""
         with self._database.writing(scope) as connection:
             owner = owners.find(connection, scope)
-            return owner is not None and self._delete(connection, owner.id, namespace, key, if_version)
+            place = (operation.namespace, operation.key)
+            return owner is not None and self._delete(connection, owner.id, *place, operation.if_version)
 
     def delete_record(self, connection: Connection, record: str) -> None:
         """Delete the value whose text this item was."""

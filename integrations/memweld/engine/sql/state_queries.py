@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from ...models import JSON, ValueEntry
+from ...models import ValueEntry
 from ...scope import Scope
 from ...validation import MAX_KEY_CHARACTERS
 from ..filters import fits_conditions
+from ..operations import FindValues, ListKeys, ListNamespaces, ReadValues, ScanValues
 from . import owners
 from .database import Connection, Database
 from .dialect import UNLIMITED
@@ -59,7 +60,7 @@ class StateQueries:
         self._database = database
         self._in_namespace = f"owner = ? AND {database.dialect.in_namespace}"
 
-    def keys(self, scope: Scope, namespace: str) -> list[str]:
+    def keys(self, scope: Scope, operation: ListKeys) -> list[str]:
         """The keys of a namespace, sorted."""
         with self._database.reading(scope) as connection:
             owner = owners.find(connection, scope)
@@ -67,18 +68,19 @@ class StateQueries:
                 return []
             rows = connection.execute(
                 f"SELECT key FROM state WHERE {self._in_namespace} AND {ALIVE} ORDER BY key",
-                (owner.id, namespace, now()),
+                (owner.id, operation.namespace, now()),
             )
             return [row[0] for row in rows]
 
-    def namespaces(self, scope: Scope, under: str) -> list[str]:
+    def namespaces(self, scope: Scope, operation: ListNamespaces) -> list[str]:
         """The namespaces that hold values, in the order of the oldest value of each."""
         with self._database.reading(scope) as connection:
             owner = owners.find(connection, scope)
-            return [] if owner is None else _below(connection, owner.id, under)
+            return [] if owner is None else _below(connection, owner.id, operation.under)
 
-    def read(self, scope: Scope, places: Sequence[tuple[str, str]], *, refresh: bool) -> list[ValueEntry | None]:
-        """The values at these places (namespace, key), in this order."""
+    def read(self, scope: Scope, operation: ReadValues) -> list[ValueEntry | None]:
+        """The values at the places (namespace, key), in their order."""
+        places = operation.places
         statement = f"SELECT {_COLUMNS} FROM state WHERE {self._in_namespace} AND key = ? AND {ALIVE}"
 
         def read(connection: Connection) -> list[Any]:
@@ -87,10 +89,11 @@ class StateQueries:
                 return [None] * len(places)
             return [connection.execute(statement, (owner.id, *place, now())).fetchone() for place in places]
 
-        return [None if row is None else _entry(row) for row in self._rows(scope, read, refresh=refresh)]
+        return [None if row is None else _entry(row) for row in self._rows(scope, read, refresh=operation.refresh)]
 
-    def scan(self, scope: Scope, namespace: str, *, prefix: str, after: str | None, limit: int) -> list[ValueEntry]:
+    def scan(self, scope: Scope, operation: ScanValues) -> list[ValueEntry]:
         """The values of a namespace whose keys begin with the prefix, sorted, from behind the key ``after``."""
+        namespace, prefix, after = operation.namespace, operation.prefix, operation.after or ""
         with self._database.reading(scope) as connection:
             owner = owners.find(connection, scope)
             if owner is None:
@@ -98,41 +101,22 @@ class StateQueries:
             rows = connection.execute(
                 f"SELECT {_COLUMNS} FROM state WHERE {self._in_namespace} AND key >= ? AND key > ? "
                 f"AND substr(key, 1, ?) = ? AND {ALIVE} ORDER BY key LIMIT ?",
-                (owner.id, namespace, prefix, after or "", len(prefix), prefix, now(), limit),
+                (owner.id, namespace, prefix, after, len(prefix), prefix, now(), operation.limit),
             )
             return [_entry(row) for row in rows]
 
-    def find(
-        self,
-        scope: Scope,
-        *,
-        under: str,
-        where: Mapping[str, JSON] | None,
-        offset: int,
-        limit: int | None,
-        refresh: bool,
-    ) -> list[ValueEntry]:
+    def find(self, scope: Scope, operation: FindValues) -> list[ValueEntry]:
         """The values of the namespaces under ``under`` that fit, in order."""
 
         def find(connection: Connection) -> list[Any]:
             owner = owners.find(connection, scope)
-            if owner is None:
-                return []
-            rows = self._fitting(connection, owner.id, under, where, offset, limit)
-            return list(rows)
+            return [] if owner is None else list(self._fitting(connection, owner.id, operation))
 
-        return [_entry(row) for row in self._rows(scope, find, refresh=refresh)]
+        return [_entry(row) for row in self._rows(scope, find, refresh=operation.refresh)]
 
-    def _fitting(  # noqa: PLR0917 - as `find` has them
-        self,
-        connection: Connection,
-        owner: int,
-        under: str,
-        where: Mapping[str, JSON] | None,
-        offset: int,
-        limit: int | None,
-    ) -> Iterator[Any]:
-        names = _below(connection, owner, under)
+    def _fitting(self, connection: Connection, owner: int, operation: FindValues) -> Iterator[Any]:
+        names = _below(connection, owner, operation.under)
+        where, offset, limit = operation.where, operation.offset, operation.limit
         if where:
             rows = (row for name in names for row in self._scanned(connection, owner, name))
             fitting = (row for row in rows if fits_conditions(json.loads(row[2]), where))
