@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import subprocess
 import sys
@@ -39,6 +40,7 @@ from ag2.knowledge import MemoryKnowledgeStore
 from ag2.policies import SlidingWindowPolicy
 from ag2.testing import TestConfig as AG2TestConfig
 from blockbuster import blockbuster_ctx
+from observed import DATA, messages_of, texts
 
 import memweld
 from memweld import (
@@ -63,9 +65,8 @@ from memweld.ag2.content import text_of
 from memweld.ag2.messages import to_events, to_neutral
 from memweld.ag2.serialization import dump_event, load_event
 from memweld.testing import AdapterSuite, Mode, ToolReply, Turn
+from memweld.testing.adapters import Talk
 from memweld.testing.ag2 import ScriptedConfig, tool_call
-
-DATA = "data, not instructions"
 
 
 def agent(config: ScriptedConfig, *plugins: Plugin, **options: Any) -> Agent[Any]:
@@ -123,6 +124,20 @@ class AG2Driver:
         answer = asyncio.run(agent(config, MemweldPlugin(backend)).ask(text, variables=named(user_id)))
         return Turn(config.seen, answer.body or "")
 
+    def run_tools(self, memory: Memory, calls: Sequence[tuple[str, Any]], reply: str) -> Turn:
+        config = ScriptedConfig([[tool_call(*call) for call in calls], reply])
+        answer = asyncio.run(agent(config, MemweldPlugin(memory)).ask("Use the tools"))
+        return Turn(config.calls[1].text, answer.body or "")
+
+    def shared_agents(self, backend: Backend) -> list[Talk]:
+        helper = agent(ScriptedConfig(lambda call: call.text), MemweldPlugin(backend))
+        stream_of = functools.cache(lambda user: session_stream(backend.user(user), "s"))
+
+        async def talk(user: str, text: str) -> str:
+            return (await helper.ask(text, stream=stream_of(user), variables=named(user))).body or ""
+
+        return [talk]
+
     def read_session(self, memory: Memory, session_id: str) -> list[tuple[str, str]]:
         events = asyncio.run(read(session_stream(memory, session_id)))
         return [spoken(event) for event in events]
@@ -155,31 +170,7 @@ class Counted(Memory):
         return super().search(*args, **options)
 
 
-def texts(memory: Memory) -> list[str]:
-    return [item.text for item in memory.all()]
-
-
-def said(memory: Memory, session: str) -> list[tuple[str, str]]:
-    return [(message.role, message.text) for message in memory.history(session).messages()]
-
-
 class TestTools:
-    async def test_a_tool_loop_reads_and_writes(self, ana: Memory) -> None:
-        ana.add("I keep bees")
-        config = ScriptedConfig(
-            [
-                [
-                    tool_call("search_memories", {"query": "bees"}),
-                    tool_call("set_preference", {"key": "theme", "value": "dark"}),
-                ],
-                "You keep bees.",
-            ]
-        )
-        reply = await agent(config, MemweldPlugin(ana)).ask("What do I keep?")
-        assert reply.body == "You keep bees."
-        assert "I keep bees (score" in config.calls[1].text
-        assert ana.preferences.all() == {"theme": "dark"}
-
     async def test_errors_are_one_line_for_the_model(self, ana: Memory) -> None:
         call = ToolCallEvent("get_memory", arguments="[1]")
         broken = ToolCallEvent("get_memory", arguments="{")
@@ -250,7 +241,7 @@ class TestCapture:
         reply = await agent(config, MemweldPlugin(ana, session_id="s")).ask("I keep bees")
         await reply.ask("I live in Porto")
         assert texts(ana) == ["I keep bees", "I live in Porto"]
-        assert said(ana, "s") == [
+        assert messages_of(ana, "s") == [
             ("user", "I keep bees"),
             ("assistant", "Nice"),
             ("user", "I live in Porto"),
@@ -265,7 +256,7 @@ class TestCapture:
         await helper.ask("I keep goats")
         assert {session.session_id for session in ana.sessions()} == {"named", "streamed", "fallback"}
         assert [item.session_id for item in ana.all()] == ["named", "streamed", "fallback"]
-        assert len(said(ana, "streamed")) == 2
+        assert len(messages_of(ana, "streamed")) == 2
 
     async def test_what_others_enqueue_is_no_fact(self, ana: Memory) -> None:
         @ag2_tool
@@ -279,7 +270,7 @@ class TestCapture:
         async with helper.run("I keep bees") as run:
             await run.result()
         assert texts(ana) == ["I keep bees"]
-        assert "The weather service says rain" in [text for _, text in said(ana, "s")]
+        assert "The weather service says rain" in [text for _, text in messages_of(ana, "s")]
 
     @pytest.mark.parametrize("streamed", [False, True])
     async def test_what_the_user_said_survives_a_cancelled_turn(self, ana: Memory, streamed: bool) -> None:
@@ -296,12 +287,12 @@ class TestCapture:
         helper = agent(ScriptedConfig([tool_call("wait")]), MemweldPlugin(ana, session_id="s"), tools=[wait])
         turn = asyncio.create_task(helper.ask("I keep bees", stream=stream))
         await started.wait()
-        assert said(ana, "s")[0] == ("user", "I keep bees")
+        assert messages_of(ana, "s")[0] == ("user", "I keep bees")
         turn.cancel()
         with pytest.raises(asyncio.CancelledError):
             await turn
         assert texts(ana) == ["I keep bees"]
-        assert [text for role, text in said(ana, "s") if role == "user"] == ["I keep bees"]
+        assert [text for role, text in messages_of(ana, "s") if role == "user"] == ["I keep bees"]
 
     async def test_alone_as_a_middleware(self, ana: Memory) -> None:
         await Agent("a", config=ScriptedConfig(["Nice"]), middleware=[MemweldCapture(ana)]).ask("I keep bees")
@@ -339,25 +330,6 @@ class TestIdentity:
         with pytest.raises(InvalidInputError):
             await helper.ask("I keep bees", variables={"customer": "*"})
 
-    async def test_one_agent_serves_many_users_at_once(self, backend: Backend) -> None:
-        users = [f"user-{number}" for number in range(20)]
-        for user in users:
-            backend.user(user).add(f"The secret of {user} is buried")
-        config = ScriptedConfig(lambda call: f"Seen: {call.text}")
-        helper = agent(config, MemweldPlugin(backend))
-
-        async def one(user: str) -> str:
-            stream = session_stream(backend.user(user), "s")
-            await helper.ask(f"I am {user}", stream=stream, variables=named(user))
-            reply = await helper.ask("Which secret is buried?", stream=stream, variables=named(user))
-            return reply.body or ""
-
-        for user, seen in zip(users, await asyncio.gather(*map(one, users)), strict=True):
-            assert f"I am {user}\n" in seen
-            assert f"The secret of {user} is buried" in seen
-            assert {other for other in users if f"of {other} is" in seen or f"am {other}\n" in seen} == {user}
-            assert len(said(backend.user(user), "s")) == 4
-
     async def test_a_stream_serves_whom_the_turn_names(self, backend: Backend) -> None:
         """Two users with a stream of the same id: each has a session of that name, and nobody the other's."""
         stream_id = uuid4()
@@ -369,7 +341,7 @@ class TestIdentity:
         assert DATA in config.calls[0].text
         await helper.ask("Do I keep bees?", stream=MemoryStream(storage, id=stream_id), variables=named("bob"))
         assert DATA not in config.calls[1].text
-        assert said(backend.user("bob"), str(stream_id)) == [("user", "Do I keep bees?"), ("assistant", "Hello")]
+        assert messages_of(backend.user("bob"), str(stream_id)) == [("user", "Do I keep bees?"), ("assistant", "Hello")]
         with pytest.raises(ConfigurationError):
             await storage.get_history(stream_id)
 
@@ -384,7 +356,7 @@ class TestFailures:
         asyncio.run(turn())  # AG2 itself reads files when it is used first
         with blockbuster_ctx():
             asyncio.run(turn())
-        assert len(said(backend.user("ana"), "s")) == 8
+        assert len(messages_of(backend.user("ana"), "s")) == 8
 
 
 class TestStreams:
@@ -396,7 +368,7 @@ class TestStreams:
             reply = await run.result()
         assert "".join(chunks) == reply.body == "Bees it is"
         assert texts(ana) == ["I keep bees"]
-        assert said(ana, "s") == [("user", "I keep bees"), ("assistant", "Bees it is")]
+        assert messages_of(ana, "s") == [("user", "I keep bees"), ("assistant", "Bees it is")]
 
     async def test_a_session_goes_on_in_another_process(self, ana: Memory) -> None:
         config = ScriptedConfig([tool_call("get_preferences"), "None.", "As I said, none."])
@@ -503,7 +475,7 @@ with memweld.connect({ana.url!r}, embedder=HashEmbedder()) as backend:
         helper = agent(config, MemweldPlugin(ana), knowledge=knowledge)
         for text in ("I keep bees", "I keep hens", "I keep goats"):
             await helper.ask(text, stream=session_stream(ana, "s"))
-        assert said(ana, "s") == [("user", "I keep goats"), ("assistant", "Three")]
+        assert messages_of(ana, "s") == [("user", "I keep goats"), ("assistant", "Three")]
         assert texts(ana) == ["I keep bees", "I keep hens", "I keep goats"]
 
     async def test_drop_takes_the_session_and_no_fact(self, ana: Memory) -> None:
@@ -513,16 +485,10 @@ with memweld.connect({ana.url!r}, embedder=HashEmbedder()) as backend:
         assert await read(stream) == []
         assert texts(ana) == ["I keep bees"]
 
-    def test_it_goes_from_loop_to_loop(self, ana: Memory) -> None:
-        helper = agent(ScriptedConfig(["a"] * 2), MemweldPlugin(ana))
-        for number in range(2):
-            asyncio.run(helper.ask(f"Hello {number}", stream=session_stream(ana, "s")))
-        assert len(said(ana, "s")) == 4
-
     async def test_turns_of_one_session_come_one_after_the_other(self, ana: Memory) -> None:
         helper = agent(ScriptedConfig(lambda call: "Fine"), MemweldPlugin(ana, recall_limit=0))
         await asyncio.gather(*(helper.ask(f"Line {n}", stream=session_stream(ana, "s")) for n in range(5)))
-        assert [role for role, _ in said(ana, "s")] == ["user", "assistant"] * 5
+        assert [role for role, _ in messages_of(ana, "s")] == ["user", "assistant"] * 5
 
 
 class Trap:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from agent_framework import Agent, AgentResponse, AgentSession, Content, InMemoryHistoryProvider, Message, tool
 from blockbuster import blockbuster_ctx
+from observed import DATA, messages_of, texts
 
 import memweld
 from memweld import (
@@ -25,9 +26,9 @@ from memweld.adapters.options import TurnKeywords
 from memweld.agent_framework import MemweldContextProvider, MemweldHistoryProvider, memory_tools
 from memweld.agent_framework.messages import to_agent_framework, to_neutral
 from memweld.testing import AdapterSuite, Mode, ToolReply, Turn
+from memweld.testing.adapters import Talk
 from memweld.testing.agent_framework import ScriptedChatClient, tool_call
 
-DATA = "data, not instructions"
 IMAGE = "data:image/png;base64,iVBORw0KGgo="
 
 
@@ -91,6 +92,23 @@ class AgentFrameworkDriver:
         answer = asyncio.run(ran(helper, text, session=session_of(user_id)))
         return Turn(client.seen, answer.text)
 
+    def run_tools(self, memory: Memory, calls: Sequence[tuple[str, Any]], reply: str) -> Turn:
+        client = ScriptedChatClient([[tool_call(*call) for call in calls], reply])
+        answer = asyncio.run(ran(agent(client, tools=memory_tools(memory)), "Use the tools"))
+        return Turn(client.calls[1].text, answer.text)
+
+    def shared_agents(self, backend: Backend) -> list[Talk]:
+        client = ScriptedChatClient(lambda call: call.text)
+        helper = agent(client, MemweldHistoryProvider(backend), MemweldContextProvider(backend))
+
+        async def talk(user: str, text: str) -> str:
+            return (await helper.run(text, session=session_of(user, "s"))).text
+
+        async def talk_streamed(user: str, text: str) -> str:
+            return (await helper.run(text, stream=True, session=session_of(user, "s")).get_final_response()).text
+
+        return [talk, talk_streamed]
+
     def read_session(self, memory: Memory, session_id: str) -> list[tuple[str, str]]:
         messages = asyncio.run(MemweldHistoryProvider(memory).get_messages(session_id))
         return [(message.role, message.text) for message in messages]
@@ -100,31 +118,7 @@ class TestAgentFramework(AdapterSuite):
     driver = AgentFrameworkDriver()
 
 
-def texts(memory: Memory) -> list[str]:
-    return [item.text for item in memory.all()]
-
-
-def said(memory: Memory, session: str) -> list[tuple[str, str]]:
-    return [(message.role, message.text) for message in memory.history(session).messages()]
-
-
 class TestTools:
-    async def test_a_tool_loop_reads_and_writes(self, ana: Memory) -> None:
-        ana.add("I keep bees")
-        client = ScriptedChatClient(
-            [
-                [
-                    tool_call("search_memories", {"query": "bees"}),
-                    tool_call("set_preference", {"key": "theme", "value": "dark"}),
-                ],
-                "You keep bees.",
-            ]
-        )
-        answer = await agent(client, tools=memory_tools(ana)).run("What do I keep?")
-        assert answer.text == "You keep bees."
-        assert "I keep bees (score" in client.calls[1].text
-        assert ana.preferences.all() == {"theme": "dark"}
-
     async def test_the_provider_brings_tools_where_asked(self, ana: Memory) -> None:
         client = ScriptedChatClient(["Hello"] * 2)
         await agent(client, MemweldContextProvider(ana)).run("Hello")
@@ -181,7 +175,7 @@ class TestCapture:
         for text in ("I keep bees", "I live in Porto"):
             await helper.run(text, session=session)
         assert texts(ana) == ["I keep bees", "I live in Porto"]
-        assert said(ana, "kept") == [
+        assert messages_of(ana, "kept") == [
             ("user", "I keep bees"),
             ("assistant", "Nice"),
             ("user", "I live in Porto"),
@@ -201,7 +195,7 @@ class TestCapture:
         talk += (await helper.run(talk, session=session)).messages
         talk.append(Message("user", ["I live in Porto"]))
         await helper.run(talk, session=session)
-        assert [text for _, text in said(ana, "s")] == ["I keep bees", "Nice", "I live in Porto", "Lovely"]
+        assert [text for _, text in messages_of(ana, "s")] == ["I keep bees", "Nice", "I live in Porto", "Lovely"]
         assert texts(ana) == ["I keep bees", "I live in Porto"]
 
     async def test_what_other_agents_say_is_no_fact(self, ana: Memory) -> None:
@@ -220,7 +214,7 @@ class TestCapture:
         pieces = [update.text async for update in stream]
         assert pieces == ["Bees ", "it ", "is"]
         assert DATA in client.seen
-        assert said(ana, "s") == [("user", "I keep hens too"), ("assistant", "Bees it is")]
+        assert messages_of(ana, "s") == [("user", "I keep hens too"), ("assistant", "Bees it is")]
         assert texts(ana) == ["I keep bees", "I keep hens too"]
 
 
@@ -234,18 +228,18 @@ class TestFirstTurn:
         client = ScriptedChatClient([TimeoutError("The model is away"), "Nice"])
         with pytest.raises(TimeoutError):
             await agent(client, *chosen).run("I keep bees", session=session_of(session_id="s"))
-        assert said(ana, "s") == [("user", "I keep bees")]
+        assert messages_of(ana, "s") == [("user", "I keep bees")]
         if providers != "context":
             # The caller tries again: the session and the model have the message once.
             await agent(client, *chosen).run("I keep bees", session=session_of(session_id="s"))
             assert [message.text for message in client.calls[1].messages] == ["I keep bees"]
-            assert said(ana, "s") == [("user", "I keep bees"), ("assistant", "Nice")]
+            assert messages_of(ana, "s") == [("user", "I keep bees"), ("assistant", "Nice")]
 
     async def test_it_survives_a_stream_that_nothing_reads_to_its_end(self, ana: Memory) -> None:
         helper = agent(ScriptedChatClient(["Bees it is"]), MemweldHistoryProvider(ana))
         async for _ in helper.run("I keep bees", stream=True, session=session_of(session_id="s")):
             break
-        assert said(ana, "s") == [("user", "I keep bees")]
+        assert messages_of(ana, "s") == [("user", "I keep bees")]
 
     async def test_a_pending_approval_and_other_words(self, ana: Memory) -> None:
         """A call that waits for approval stays open for it; where the user says something else, it is interrupted."""
@@ -263,7 +257,7 @@ class TestFirstTurn:
         helper = agent(client, MemweldHistoryProvider(ana), tools=[look])
         session = session_of(session_id="s")
         await helper.run("Look", session=session)
-        assert [role for role, _ in said(ana, "s")] == ["user", "assistant"]
+        assert [role for role, _ in messages_of(ana, "s")] == ["user", "assistant"]
         await helper.run("Never mind", session=session)
         assert "interrupted" in client.calls[1].text
         pending = await helper.run("Look there", session=session)
@@ -292,30 +286,6 @@ class TestIdentity:
         with pytest.raises(ConfigurationError):
             await MemweldHistoryProvider(backend).get_messages("s")
 
-    @pytest.mark.parametrize("stream", [False, True])
-    async def test_one_agent_serves_many_users_at_once(self, backend: Backend, stream: bool) -> None:
-        users = [f"user-{number}" for number in range(20)]
-        for user in users:
-            backend.user(user).add(f"The secret of {user} is buried")
-        client = ScriptedChatClient(lambda call: f"Seen: {call.text}")
-        helper = agent(client, MemweldHistoryProvider(backend), MemweldContextProvider(backend))
-
-        async def run(user: str, text: str) -> str:
-            session = session_of(user, "s")
-            if not stream:
-                return (await helper.run(text, session=session)).text
-            return (await helper.run(text, stream=True, session=session).get_final_response()).text
-
-        async def one(user: str) -> str:
-            await run(user, f"I am {user}")
-            return await run(user, "Which secret is buried?")
-
-        for user, seen in zip(users, await asyncio.gather(*map(one, users)), strict=True):
-            assert f"I am {user}\n" in seen
-            assert f"The secret of {user} is buried" in seen
-            assert {other for other in users if f"of {other} is" in seen or f"am {other}\n" in seen} == {user}
-            assert len(said(backend.user(user), "s")) == 4
-
 
 class TestFailures:
     def test_the_event_loop_is_never_blocked(self, backend: Backend) -> None:
@@ -328,7 +298,7 @@ class TestFailures:
         asyncio.run(turn())  # the framework itself reads files when it is used first
         with blockbuster_ctx():
             asyncio.run(turn())
-        assert len(said(backend.user("ana"), "s")) == 8
+        assert len(messages_of(backend.user("ana"), "s")) == 8
 
 
 class TestHistory:
@@ -433,13 +403,13 @@ class TestHistory:
         messages = client.calls[0].messages
         assert [message.role for message in messages] == ["user", "assistant", "tool", "user"]
         assert "interrupted" in str(messages[2].contents[0].result)
-        assert "tool" not in [role for role, _ in said(ana, "s")]
+        assert "tool" not in [role for role, _ in messages_of(ana, "s")]
 
     async def test_a_tool_loop_is_kept_whole(self, ana: Memory) -> None:
         client = ScriptedChatClient([tool_call("get_preferences"), "None.", "As I said."])
         helper = agent(client, MemweldHistoryProvider(ana), tools=memory_tools(ana))
         await helper.run("My preferences?", session=session_of(session_id="s"))
-        assert [role for role, _ in said(ana, "s")] == ["user", "assistant", "tool", "assistant"]
+        assert [role for role, _ in messages_of(ana, "s")] == ["user", "assistant", "tool", "assistant"]
         again = agent(client, MemweldHistoryProvider(ana))
         await again.run("Sure?", session=session_of(session_id="s"))
         assert [message.role for message in client.calls[2].messages] == [
@@ -459,7 +429,7 @@ class TestHistory:
             require_per_service_call_history_persistence=True,
         )
         await helper.run("My preferences?", session=session_of(session_id="s"))
-        assert [role for role, _ in said(ana, "s")] == ["user", "assistant", "tool", "assistant"]
+        assert [role for role, _ in messages_of(ana, "s")] == ["user", "assistant", "tool", "assistant"]
 
     async def test_an_audit_trail_is_written_only(self, ana: Memory) -> None:
         client = ScriptedChatClient(["Nice"] * 2)
@@ -469,7 +439,7 @@ class TestHistory:
         session = session_of(session_id="s")
         for text in ("One", "Two"):
             await helper.run(text, session=session)
-        assert said(ana, "s") == [("user", "One"), ("user", "Two")]
+        assert messages_of(ana, "s") == [("user", "One"), ("user", "Two")]
         assert client.calls[1].text.count("One") == 1
 
     async def test_the_sessions_state_holds_no_message(self, ana: Memory) -> None:
@@ -477,12 +447,6 @@ class TestHistory:
         helper = agent(ScriptedChatClient(["Nice"]), MemweldHistoryProvider(ana), MemweldContextProvider(ana))
         await helper.run("I keep bees", session=session)
         assert "bees" not in json.dumps(session.to_dict())
-
-    def test_it_goes_from_loop_to_loop(self, ana: Memory) -> None:
-        helper = agent(ScriptedChatClient(["a"] * 2), MemweldHistoryProvider(ana), MemweldContextProvider(ana))
-        for number in range(2):
-            asyncio.run(ran(helper, f"Hello {number}", session=session_of(session_id="s")))
-        assert len(said(ana, "s")) == 4
 
     async def test_a_history_without_a_session(self, ana: Memory) -> None:
         with pytest.raises(InvalidInputError):

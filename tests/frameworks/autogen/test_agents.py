@@ -41,6 +41,7 @@ from autogen_core.models import (
     UserMessage,
 )
 from autogen_core.tools import BaseTool, StaticWorkbench, Workbench
+from observed import DATA, count_ticks, messages_of, texts
 
 import memweld
 from memweld import (
@@ -63,10 +64,9 @@ from memweld.autogen import (
 )
 from memweld.autogen.messages import to_autogen, to_neutral
 from memweld.testing import AdapterSuite, BrokenMemory, HashEmbedder, Mode, ToolReply, Turn
+from memweld.testing.adapters import Talk
 from memweld.testing.autogen import ScriptedChatCompletionClient, tool_call
 from memweld.tools import select_tools
-
-DATA = "data, not instructions"
 
 
 def agent(model: ScriptedChatCompletionClient, name: str = "assistant", **options: Any) -> AssistantAgent:
@@ -121,6 +121,22 @@ class AutoGenDriver:
         with memweld.user_scope(user_id):
             return self._turn(backend, text, reply, None)
 
+    def run_tools(self, memory: Memory, calls: Sequence[tuple[str, Any]], reply: str) -> Turn:
+        model = ScriptedChatCompletionClient([[tool_call(*call) for call in calls], reply])
+        helper = agent(model, tools=memory_tools(memory), max_tool_iterations=3)
+        result = asyncio.run(helper.run(task="Use the tools"))
+        return Turn(model.calls[1].text, answer(result))
+
+    def shared_agents(self, backend: Backend) -> list[Talk]:
+        model = ScriptedChatCompletionClient(lambda call: call.text)
+        helper = agent(model, model_context=MemweldChatCompletionContext(backend, "s"))
+
+        async def talk(user: str, text: str) -> str:
+            with memweld.user_scope(user):
+                return answer(await helper.run(task=text))
+
+        return [talk]
+
     def read_session(self, memory: Memory, session_id: str) -> list[tuple[str, str]]:
         context = MemweldChatCompletionContext(memory, session_id, recall_limit=0)
         roles = {UserMessage: "user", AssistantMessage: "assistant", SystemMessage: "system"}
@@ -148,34 +164,10 @@ class Slow(Memory):
             await asyncio.sleep(0.01)
 
 
-def texts(memory: Memory) -> list[str]:
-    return [item.text for item in memory.all()]
-
-
-def said(memory: Memory, session: str) -> list[tuple[str, str]]:
-    return [(message.role, message.text) for message in memory.history(session).messages()]
-
-
 # tools
 
 
 class TestTools:
-    async def test_a_tool_loop_reads_and_writes(self, ana: Memory) -> None:
-        ana.add("I keep bees")
-        model = ScriptedChatCompletionClient(
-            [
-                [
-                    tool_call("search_memories", {"query": "bees"}),
-                    tool_call("set_preference", {"key": "tone", "value": "dry"}),
-                ],
-                "You keep bees.",
-            ]
-        )
-        result = await agent(model, tools=memory_tools(ana), max_tool_iterations=3).run(task="What do I keep?")
-        assert answer(result) == "You keep bees."
-        assert "I keep bees" in model.calls[1].text
-        assert ana.preferences.get("tone") == "dry"
-
     async def test_the_workbench_has_the_same_tools(self, ana: Memory) -> None:
         workbench = memory_workbench(ana)
         assert {schema["name"] for schema in await workbench.list_tools()} == {tool.name for tool in select_tools()}
@@ -222,17 +214,7 @@ class TestTools:
         assert [backend.user(user).preferences.all() for user in users] == [{"name": user} for user in users]
 
     async def test_tools_do_not_block_the_loop(self, ana: Memory) -> None:
-        ticks = 0
-
-        async def tick() -> None:
-            nonlocal ticks
-            while True:
-                await asyncio.sleep(0.01)
-                ticks += 1
-
-        ticking = asyncio.create_task(tick())
-        await memory_workbench(Slow(ana)).call_tool("search_memories", {"query": "bees"})
-        ticking.cancel()
+        ticks = await count_ticks(memory_workbench(Slow(ana)).call_tool("search_memories", {"query": "bees"}))
         assert ticks >= 5
 
 
@@ -556,7 +538,7 @@ class TestContext:
         assert model.calls[0].messages[1] == model.calls[1].messages[1]
         kept = json.dumps([await helper.save_state(), ana.export()], default=str)
         assert DATA not in kept
-        assert [role for role, _ in said(ana, "s")] == ["user", "assistant", "tool", "assistant"]
+        assert [role for role, _ in messages_of(ana, "s")] == ["user", "assistant", "tool", "assistant"]
 
     async def test_what_is_just_said_is_not_recalled_to_its_speaker(self, ana: Memory) -> None:
         model = ScriptedChatCompletionClient([tool_call("get_preferences"), "Nice."])
@@ -575,7 +557,7 @@ class TestContext:
         assert texts(ana) == []
         # The retry comes from a fresh agent, as after a restart.
         await agent(model, model_context=MemweldChatCompletionContext(ana, "s")).run(task=task)
-        assert said(ana, "s") == [("user", "I live in Porto"), ("user", "I sail"), ("assistant", "Nice.")]
+        assert messages_of(ana, "s") == [("user", "I live in Porto"), ("user", "I sail"), ("assistant", "Nice.")]
         assert sorted(texts(ana)) == ["I live in Porto", "I sail"]
         assert {item.session_id for item in ana.all()} == {"s"}
 
@@ -617,7 +599,7 @@ class TestContext:
             context = MemweldChatCompletionContext(ana, "s", inner=inner, recall_limit=0)
             for _ in range(2):
                 assert [message.content for message in await context.get_messages()] == shown
-        assert len(said(ana, "s")) == 9
+        assert len(messages_of(ana, "s")) == 9
 
     async def test_a_call_without_an_answer_is_answered(self, ana: Memory) -> None:
         """A cancelled run leaves a call behind, which model APIs refuse: the session must live on."""
@@ -637,7 +619,7 @@ class TestContext:
         assert result.content[0].call_id == call.content[0].id  # type: ignore[union-attr]
         assert result.content[0].is_error
         assert "interrupted" in result.content[0].content
-        assert "tool" not in [role for role, _ in said(ana, "s")]
+        assert "tool" not in [role for role, _ in messages_of(ana, "s")]
 
     async def test_state_goes_round_without_the_block(self, backend: Backend, ana: Memory) -> None:
         ana.add("I keep bees")
@@ -655,9 +637,9 @@ class TestContext:
         assert [(message.id, message.created_at) for message in ana.history("branch").messages()] == before
         # After a reset the state brings the session back.
         await helper.on_reset(CancellationToken())
-        assert said(ana, "s") == []
+        assert messages_of(ana, "s") == []
         await helper.load_state(state)
-        assert said(ana, "s") == [("user", "Do I keep bees?"), ("assistant", "Bees.")]
+        assert messages_of(ana, "s") == [("user", "Do I keep bees?"), ("assistant", "Bees.")]
         with pytest.raises(AccessDeniedError):
             await agent(model, model_context=MemweldChatCompletionContext(backend.user("bob"), "s")).load_state(state)
         assert backend.user("bob").sessions() == []
@@ -689,31 +671,6 @@ class TestContext:
             stream = helper.run_stream(task="Who keeps bees?")
         with pytest.raises(ConfigurationError):
             await _drained(stream)
-
-    async def test_one_agent_serves_many_users_at_once(self, backend: Backend) -> None:
-        users = [f"user-{number}" for number in range(20)]
-        for user in users:
-            backend.user(user).add(f"The secret of {user} is buried")
-        model = ScriptedChatCompletionClient(lambda call: f"Seen: {call.text}")
-        helper = agent(model, model_context=MemweldChatCompletionContext(backend, "s"))
-
-        async def one(user: str) -> str:
-            with memweld.user_scope(user):
-                await helper.run(task=f"I am {user}")
-                return answer(await helper.run(task="Which secret is buried?"))
-
-        for user, seen in zip(users, await asyncio.gather(*map(one, users)), strict=True):
-            assert f"I am {user}\n" in seen
-            assert f"The secret of {user} is buried" in seen
-            assert {other for other in users if f"of {other} is" in seen or f"am {other}\n" in seen} == {user}
-            assert len(said(backend.user(user), "s")) == 4
-
-    def test_it_goes_from_loop_to_loop(self, ana: Memory) -> None:
-        model = ScriptedChatCompletionClient(["a"] * 8)
-        helper = agent(model, model_context=MemweldChatCompletionContext(ana, "s"))
-        for number in range(2):
-            asyncio.run(helper.run(task=f"Hello {number}"))
-        assert len(said(ana, "s")) == 4
 
 
 async def _drained(stream: AsyncIterator[Any]) -> list[Any]:
@@ -750,13 +707,14 @@ class TestTeams:
     async def test_agents_share_a_memory_without_doubles(self, ana: Memory) -> None:
         await team_of(ana, ["writer", "critic"]).run(task="I want to see Porto")
         assert texts(ana) == ["I want to see Porto"]
-        assert [text for _, text in said(ana, "trip/writer")] == [
+        assert [text for _, text in messages_of(ana, "trip/writer")] == [
             "I want to see Porto",
             "writer says one",
             "critic says one",
             "writer says two",
         ]
-        assert [role for role, _ in said(ana, "trip/critic")] == ["user", "user", "assistant", "user", "assistant"]
+        roles = [role for role, _ in messages_of(ana, "trip/critic")]
+        assert roles == ["user", "user", "assistant", "user", "assistant"]
 
     async def test_an_llm_extracts_once_for_all_agents(self, tmp_path: Path) -> None:
         llm = Counting()
@@ -812,7 +770,7 @@ class TestComponents:
         result = await loaded.run(task="Do I keep bees?")
         assert answer(result) == "Bees."
         assert loaded._model_client.calls[0].text.count(DATA) == 1  # type: ignore[attr-defined]
-        assert said(ana, "s") == [("user", "Do I keep bees?"), ("assistant", "Bees.")]
+        assert messages_of(ana, "s") == [("user", "Do I keep bees?"), ("assistant", "Bees.")]
 
     async def test_a_backend_is_found_by_its_url(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("MEMWELD_URL", raising=False)
@@ -832,4 +790,5 @@ class TestComponents:
         for tool in memory_tools(ana):
             with loading_with(backend):
                 loaded = BaseTool.load_component(ComponentModel(**json.loads(tool.dump_component().model_dump_json())))
+
             assert loaded.schema == tool.schema

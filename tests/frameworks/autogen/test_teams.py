@@ -29,6 +29,7 @@ from autogen_core.models import (
     LLMMessage,
     UserMessage,
 )
+from observed import texts
 from pydantic import BaseModel
 
 import memweld
@@ -46,10 +47,6 @@ def member(name: str, model: Model, source: Memory | Backend, session: str = "tr
 
 def kept(memory: Memory, session: str = "trip") -> list[tuple[str, str | None, str]]:
     return [(said.role, said.name, said.text) for said in memory.history(session).messages()]
-
-
-def texts(memory: Memory) -> list[str]:
-    return [item.text for item in memory.all()]
 
 
 def shown(model: Model, call: int = -1) -> list[tuple[str, str, Any]]:

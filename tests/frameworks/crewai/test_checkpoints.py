@@ -21,9 +21,10 @@ from crewai.agents.agent_builder.base_agent import BaseAgent
 from crewai.events.event_bus import crewai_event_bus
 from crewai.memory.unified_memory import Memory as CrewMemory
 from crewai.state.checkpoint_config import CheckpointConfig
+from observed import texts
 
 import memweld
-from memweld import Backend, ConfigurationError, Memory, connect
+from memweld import Backend, ConfigurationError, connect
 from memweld.crewai import MemweldMemory, loading_with, memory_tools
 from memweld.testing import HashEmbedder
 from memweld.testing.crewai import ModelCall, ScriptedLLM, tool_call
@@ -108,10 +109,6 @@ def restore(directory: Path) -> Crew:
 def finish(crew: Crew) -> str:
     output: Any = crew.kickoff()
     return output.raw
-
-
-def texts(memory: Memory) -> list[str]:
-    return [item.text for item in memory.all()]
 
 
 @pytest.mark.parametrize("level", ["crew", "agent"])

@@ -33,6 +33,7 @@ from crewai.flow import (
 from crewai.flow.async_feedback.types import PendingFeedbackContext
 from crewai.flow.conversation import append_message
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from observed import messages_of
 from pydantic import BaseModel
 
 import memweld
@@ -79,10 +80,6 @@ def counter(persistence: MemweldFlowPersistence) -> type[Flow[Count]]:
 
 def run(flow: type[Flow[Any]], flow_id: str = "f1", **kwargs: Any) -> Any:
     return flow(suppress_flow_events=True, **kwargs).kickoff(inputs={"id": flow_id})
-
-
-def said(memory: Memory, session_id: str) -> list[tuple[str, str]]:
-    return [(message.role, message.text) for message in memory.history(session_id).messages()]
 
 
 # states
@@ -265,7 +262,7 @@ def test_a_conversation_is_one_history(backend: Backend, ana: Memory) -> None:
         for text, reply in (("I keep bees", "How many?"), ("Seven", "Nice"), ("Seven", "You said so")):
             flow, model = chat(states, reply)
             flow.handle_turn(text, session_id="s1")
-    assert said(ana, "s1") == [
+    assert messages_of(ana, "s1") == [
         ("user", "I keep bees"),
         ("assistant", "How many?"),
         ("user", "Seven"),
@@ -313,7 +310,7 @@ def test_one_conversation_through_three_frameworks(ana: Memory) -> None:
         ("user", "Where are they?"),
         ("assistant", "In the garden"),
     ]
-    assert said(ana, "s1") == spoken
+    assert messages_of(ana, "s1") == spoken
     shown = [
         (message["role"], message["content"]) for message in model.calls[-1].messages if message["role"] != "system"
     ]
@@ -366,14 +363,14 @@ def test_what_is_edited_or_dropped_in_a_state(ana: Memory) -> None:
     state.messages[1].content = "2"
     state.messages = [ConversationMessage(role="system", content="So far: one"), *state.messages[1:]]
     states.save_state("s1", "step", state)
-    assert said(ana, "s1") == [("user", "one"), ("user", "2"), ("user", "three"), ("system", "So far: one")]
+    assert messages_of(ana, "s1") == [("user", "one"), ("user", "2"), ("user", "three"), ("system", "So far: one")]
     ana.history("s1").add_user_message("four")
     read = (states.load_state("s1") or {})["messages"]
     assert [message["content"] for message in read] == ["So far: one", "2", "three", "four"]
     state.messages = []
     states.save_state("s1", "step", state)
     assert (states.load_state("s1") or {})["messages"] == []
-    assert len(said(ana, "s1")) == 5
+    assert len(messages_of(ana, "s1")) == 5
 
 
 def test_what_others_say_during_a_turn_is_not_lost(ana: Memory) -> None:
@@ -383,7 +380,7 @@ def test_what_others_say_during_a_turn_is_not_lost(ana: Memory) -> None:
     ana.history("s1").add_user_message("yes")
     state.messages.append(ConversationMessage(role="assistant", content="two"))
     states.save_state("s1", "step", state)
-    assert [text for _, text in said(ana, "s1")] == ["one", "yes", "two"]
+    assert [text for _, text in messages_of(ana, "s1")] == ["one", "yes", "two"]
     assert [message["content"] for message in (states.load_state("s1") or {})["messages"]] == ["one", "yes", "two"]
 
 
@@ -425,10 +422,10 @@ def test_messages_that_are_plain_dicts(ana: Memory, shape: str) -> None:
     ana.history("s1").append([{"role": "user", "content": "yes"}, {"role": "assistant", "content": "ok"}])
     for _ in range(2):
         run(Plain, "s1")
-    assert said(ana, "s1") == [("user", "yes"), ("assistant", "ok")] * 3
+    assert messages_of(ana, "s1") == [("user", "yes"), ("assistant", "ok")] * 3
     ana.history("s1").add_user_message("no")
     run(Plain, "s1")
-    assert said(ana, "s1")[6:] == [("user", "no"), ("user", "yes"), ("assistant", "ok")]
+    assert messages_of(ana, "s1")[6:] == [("user", "no"), ("user", "yes"), ("assistant", "ok")]
     (first, *_) = (states.load_state("s1") or {})["messages"]
     assert first == {"role": "user", "content": "yes"}
 
@@ -440,8 +437,8 @@ def test_a_fork_of_a_conversation_is_a_session(ana: Memory) -> None:
     flow, model = chat(states, "Nice")
     flow.handle_turn("Seven", session_id="s2", restore_from_state_id="s1")
     assert "I keep bees" in model.seen
-    assert said(ana, "s1") == [("user", "I keep bees"), ("assistant", "How many?")]
-    assert said(ana, "s2") == [*said(ana, "s1"), ("user", "Seven"), ("assistant", "Nice")]
+    assert messages_of(ana, "s1") == [("user", "I keep bees"), ("assistant", "How many?")]
+    assert messages_of(ana, "s2") == [*messages_of(ana, "s1"), ("user", "Seven"), ("assistant", "Nice")]
 
 
 def test_a_conversation_that_waits_for_a_human(ana: Memory) -> None:
@@ -452,7 +449,7 @@ def test_a_conversation_that_waits_for_a_human(ana: Memory) -> None:
     states.save_pending_feedback("s1", context, state.model_dump())
     state.messages.append(ConversationMessage(role="assistant", content="Done"))
     states.save_state("s1", "step", state)
-    assert said(ana, "s1") == [("user", "Publish"), ("assistant", "Done")]
+    assert messages_of(ana, "s1") == [("user", "Publish"), ("assistant", "Done")]
     waiting = states.load_pending_feedback("s1")
     assert waiting is not None
     assert waiting[1] == dataclasses.replace(context, requested_at=waiting[1].requested_at)
@@ -561,7 +558,7 @@ def test_another_process_goes_on(tmp_path: Path) -> None:
                 [sys.executable, "-c", TURN, url, user], capture_output=True, text=True, check=True, timeout=120
             )
             assert done.stdout.splitlines()[-1] == known
-        assert said(backend.user("ana"), "s1")[2:] == [("user", "How many?"), ("assistant", "Seven")]
+        assert messages_of(backend.user("ana"), "s1")[2:] == [("user", "How many?"), ("assistant", "Seven")]
         flow, model = chat(MemweldFlowPersistence(backend.user("ana")), "Yes")
         flow.handle_turn("Sure?", session_id="s1")
         assert "How many?" in model.seen

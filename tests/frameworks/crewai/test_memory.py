@@ -18,6 +18,7 @@ from crewai.flow import Flow, start
 from crewai.hooks.dispatch import HookAborted
 from crewai.memory.unified_memory import Memory as CrewMemory
 from crewai.tools.memory_tools import create_memory_tools
+from observed import texts
 
 import memweld
 from memweld import (
@@ -69,10 +70,6 @@ def run(memory: Any, text: str, *responses: Response) -> ScriptedLLM:
     model = ScriptedLLM(responses or ["Noted."])
     make_crew(make_agent(model), text=text, memory=memory).kickoff()
     return model
-
-
-def texts(memory: Memory) -> list[str]:
-    return [item.text for item in memory.all()]
 
 
 # what a model reads

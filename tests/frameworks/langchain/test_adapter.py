@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain_core.messages import BaseMessage, HumanMessage, ToolCall, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
+from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel
 from typing_extensions import NotRequired, TypedDict
 
@@ -25,6 +26,7 @@ from memweld import AccessDeniedError, Backend, InvalidInputError, Memory, conne
 from memweld.adapters.options import TurnKeywords
 from memweld.langchain import MemweldChatMessageHistory, MemweldMiddleware, memory_tools
 from memweld.testing import AdapterSuite, HashEmbedder, Mode, ToolReply, Turn
+from memweld.testing.adapters import Talk
 from memweld.testing.langchain import ModelCall, Response, ScriptedChatModel, tool_call
 
 
@@ -84,6 +86,29 @@ class LangChainDriver:
         agent = create_agent(model, middleware=[MemweldMiddleware(backend)])
         messages = run(agent, text, config=thread(None, **({} if user_id is None else {"user_id": user_id})))
         return Turn(seen=model.seen, reply=str(messages[-1].text))
+
+    def run_tools(self, memory: Memory, calls: Sequence[tuple[str, Any]], reply: str) -> Turn:
+        asked = AIMessage("", tool_calls=[tool_call(*call).tool_calls[0] for call in calls])
+        model = ScriptedChatModel([asked, reply])
+        messages = run(create_agent(model, tools=memory_tools(memory)), "Use the tools")
+        return Turn(seen=model.calls[1].text, reply=str(messages[-1].text))
+
+    def shared_agents(self, backend: Backend) -> list[Talk]:
+        model = ScriptedChatModel(lambda call: call.text)
+        agent = create_agent(model, middleware=[MemweldMiddleware(backend)], checkpointer=InMemorySaver())
+
+        def invoke(user: str, text: str) -> str:
+            return str(run(agent, text, config=thread(f"thread of {user}", user_id=user))[-1].text)
+
+        async def talk_in_thread(user: str, text: str) -> str:
+            return await asyncio.to_thread(invoke, user, text)
+
+        async def talk(user: str, text: str) -> str:
+            state: Any = {"messages": [HumanMessage(text)]}
+            result = await agent.ainvoke(state, thread(f"thread of {user}", user_id=user))  # type: ignore[arg-type]
+            return str(result["messages"][-1].text)
+
+        return [talk_in_thread, talk]
 
     def read_session(self, memory: Memory, session_id: str) -> list[tuple[str, str]]:
         roles = {"human": "user", "ai": "assistant"}

@@ -24,8 +24,9 @@ from langchain_core.messages import (
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
+from observed import count_ticks, messages_of, texts
 
-from memweld import Backend, ChatMessage, InvalidInputError, Memory, connect
+from memweld import ChatMessage, InvalidInputError, Memory, connect
 from memweld.engine.operations import AddItems, Operation
 from memweld.langchain import MemweldMiddleware
 from memweld.scope import Scope
@@ -50,14 +51,6 @@ def invoke(agent: Any, given: Any, mode: Mode = "sync", session: str | None = "t
     return result["messages"]
 
 
-def spoken(memory: Memory, session: str = "t") -> list[tuple[str, str]]:
-    return [(message.role, message.text) for message in memory.history(session).messages()]
-
-
-def texts(memory: Memory) -> list[str]:
-    return [item.text for item in memory.all()]
-
-
 # who waits
 
 
@@ -79,7 +72,7 @@ def test_in_the_background_the_answer_does_not_wait_for_the_facts(tmp_path: Path
         )
         invoke(agent, "I moved to Porto", mode)
         invoke(agent, "And my cat came along", mode)
-        assert len(spoken(memory)) == 4, "the history is written before the answer"
+        assert len(messages_of(memory, "t")) == 4, "the history is written before the answer"
         assert texts(memory) == []
         assert not middleware.flush(timeout=0.05)
         gate.set()
@@ -128,7 +121,7 @@ def test_in_the_background_the_user_is_the_one_of_the_run(tmp_path: Path, mode: 
         assert backend.flush(30)
         for user in users:
             assert texts(backend.user(user)) == [user]
-            assert spoken(backend.user(user)) == [("user", f"I am {user}"), ("assistant", "Hello.")]
+            assert messages_of(backend.user(user), "t") == [("user", f"I am {user}"), ("assistant", "Hello.")]
 
 
 def test_an_error_in_the_background_is_logged_and_the_words_are_kept(
@@ -147,7 +140,7 @@ def test_an_error_in_the_background_is_logged_and_the_words_are_kept(
     with caplog.at_level(logging.WARNING, "memweld"):
         assert middleware.flush(10)
     assert "disk full" in caplog.text
-    assert spoken(ana)[0] == ("user", "I moved to Porto")
+    assert messages_of(ana, "t")[0] == ("user", "I moved to Porto")
 
 
 def test_what_is_extracted_is_no_part_of_the_run(tmp_path: Path) -> None:
@@ -196,7 +189,7 @@ def test_what_is_kept_can_be_chosen(tmp_path: Path, mode: Mode, checkpointed: bo
             )
             for text in words:
                 invoke(agent, text, mode)
-            assert (spoken(memory), texts(memory)) == (said, remembered), keep
+            assert (messages_of(memory, "t"), texts(memory)) == (said, remembered), keep
             assert {item.session_id for item in memory.all()} <= {"t"}
 
 
@@ -247,7 +240,7 @@ def test_what_the_filter_refuses_is_nowhere(ana: Memory, mode: Mode, given: Any,
     assert messages[1].tool_calls[0]["args"] == {"town": "Porto"}, "the agent's own stay as they are"
     invoke(agent, "off the record: I hate tea", mode)
     assert middleware.flush(10)
-    assert spoken(ana) == [
+    assert messages_of(ana, "t") == [
         ("user", "My card is [card]"),
         ("assistant", ""),
         ("tool", "Rain in Porto."),
@@ -264,7 +257,7 @@ def test_langchains_own_filter_fits(ana: Memory) -> None:
     model = ScriptedChatModel([tool_call("weather", {"town": "Porto"}), "Rain."])
     middleware = MemweldMiddleware(ana, message_filter=filter_messages(exclude_types=[ToolMessage]))
     invoke(create_agent(model, tools=[weather], middleware=[middleware]), "Weather in Porto please")
-    assert [role for role, _ in spoken(ana)] == ["user", "assistant", "assistant"]
+    assert [role for role, _ in messages_of(ana, "t")] == ["user", "assistant", "assistant"]
 
 
 @both
@@ -282,7 +275,7 @@ def test_what_was_refused_once_is_not_kept_later(ana: Memory, mode: Mode) -> Non
         invoke(agent, "off the record: I hate cake", mode)
     invoke(agent, "I like ships", mode)
     invoke(agent, "I like trains", mode)
-    assert [text for _, text in spoken(ana)] == [
+    assert [text for _, text in messages_of(ana, "t")] == [
         "I like trams",
         "One.",
         "I like ships",
@@ -332,7 +325,7 @@ def test_a_filter_that_fails_lets_nothing_through(
                 invoke(agent, "I moved to Porto", mode)
         assert "could not be kept" in caplog.text
         caplog.clear()
-    assert (texts(ana), spoken(ana)) == ([], [])
+    assert (texts(ana), messages_of(ana, "t")) == ([], [])
 
 
 def test_an_asynchronous_filter_in_a_synchronous_run_inside_a_running_loop(ana: Memory) -> None:
@@ -352,21 +345,7 @@ def test_a_slow_filter_does_not_block_the_event_loop(ana: Memory) -> None:
 
     agent = create_agent(ScriptedChatModel(["Fine."]), middleware=[MemweldMiddleware(ana, message_filter=slow)])
 
-    async def main() -> int:
-        ticks = 0
-
-        async def tick() -> None:
-            nonlocal ticks
-            while True:
-                await asyncio.sleep(0.01)
-                ticks += 1
-
-        ticking = asyncio.create_task(tick())
-        await agent.ainvoke({"messages": [HumanMessage("Hello")]})
-        ticking.cancel()
-        return ticks
-
-    assert asyncio.run(main()) >= 10
+    assert asyncio.run(count_ticks(agent.ainvoke({"messages": [HumanMessage("Hello")]}))) >= 10
 
 
 def test_the_agents_artifacts_need_no_copy(ana: Memory) -> None:
@@ -377,7 +356,7 @@ def test_the_agents_artifacts_need_no_copy(ana: Memory) -> None:
     )
     messages = agent.invoke({"messages": said})["messages"]
     assert messages[2].artifact is lock
-    assert spoken(ana)[2] == ("tool", "[card]")
+    assert messages_of(ana, "t")[2] == ("tool", "[card]")
     assert messages[2].content == "4111"
 
 
@@ -508,51 +487,4 @@ def test_a_usual_turn_of_a_checkpointed_thread_reads_no_history(ana: Memory, mod
     for number in range(5):
         invoke(agent, f"Turn {number}", mode)
     assert memory.read == 0
-    assert len(spoken(ana)) == 10
-
-
-# many users
-
-
-@both
-def test_one_agent_serves_many_users_at_once(backend: Backend, mode: Mode) -> None:
-    users = [f"user-{number}" for number in range(12)]
-    for user in users:
-        backend.user(user).add(f"The secret of the bees of {user}")
-    model = ScriptedChatModel(lambda call: "|".join(str(message.text) for message in call.messages))
-    agent = create_agent(model, middleware=[MemweldMiddleware(backend)], checkpointer=InMemorySaver())
-    answers: dict[str, list[str]] = {user: [] for user in users}
-
-    def config(user: str) -> Any:
-        return {"configurable": {"user_id": user, "thread_id": f"thread of {user}"}}
-
-    def question(user: str, turn: int) -> Any:
-        return {"messages": [HumanMessage(f"Bees, asks {user}, {turn}?")]}
-
-    def talk(user: str) -> None:
-        for turn in range(3):
-            answers[user].append(str(agent.invoke(question(user, turn), config(user))["messages"][-1].text))
-
-    async def atalk(user: str) -> None:
-        for turn in range(3):
-            answers[user].append(str((await agent.ainvoke(question(user, turn), config(user)))["messages"][-1].text))
-
-    async def everybody() -> None:
-        await asyncio.gather(*(atalk(user) for user in users))
-
-    if mode == "sync":
-        threads = [threading.Thread(target=talk, args=(user,)) for user in users]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    else:
-        asyncio.run(everybody())
-    for user in users:
-        assert len(answers[user]) == 3
-        for answer in answers[user]:
-            assert f"The secret of the bees of {user}\n" in answer
-            assert not any(f"{other}\n" in answer or f"{other}," in answer for other in users if other != user)
-        memory = backend.user(user)
-        assert len(spoken(memory, f"thread of {user}")) == 6
-        assert [session.session_id for session in memory.sessions()] == [f"thread of {user}"]
+    assert len(messages_of(ana, "t")) == 10

@@ -9,13 +9,14 @@ and a test class::
 The suite brings its own fixtures and asks nothing of pytest plugins.
 """
 
-from .driver import AdapterDriver, Mode, ToolDriver, ToolReply, Turn
+from .driver import AdapterDriver, Mode, Talk, ToolDriver, ToolReply, Turn
 from .sessions import SessionScenarios
+from .sharing import SharingScenarios
 from .tools import ToolScenarios
 from .turns import TurnScenarios
 
-__all__ = ["AdapterDriver", "AdapterSuite", "Mode", "ToolDriver", "ToolReply", "Turn"]
+__all__ = ["AdapterDriver", "AdapterSuite", "Mode", "Talk", "ToolDriver", "ToolReply", "Turn"]
 
 
-class AdapterSuite(ToolScenarios, TurnScenarios, SessionScenarios):
+class AdapterSuite(ToolScenarios, TurnScenarios, SessionScenarios, SharingScenarios):
     """Subclass it as ``Test…`` and set ``driver``."""

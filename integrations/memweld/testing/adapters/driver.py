@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
@@ -12,9 +12,12 @@ import pytest
 from ... import Backend, Memory, connect
 from ..embedding import HashEmbedder
 
-__all__ = ["AdapterDriver", "Mode", "Scenarios", "ToolDriver", "ToolReply", "Turn"]
+__all__ = ["AdapterDriver", "Mode", "Scenarios", "Talk", "ToolDriver", "ToolReply", "Turn"]
 
 Mode: TypeAlias = Literal["sync", "async"]
+
+Talk: TypeAlias = Callable[[str, str], Coroutine[Any, Any, str]]
+"""One turn of a shared agent: takes a user's id and text, and returns the reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,10 @@ class AdapterDriver(Protocol):
     - ``has_user_channel``: the framework itself names users, and so may contradict `memweld.user_scope`.
     - ``recalls_in_sessions``: False where turns of a session have no automatic recall; True if left out.
     - ``sessions_end_turns``: a session that cannot be read or written ends the turn.
+    - ``run_tools(memory, calls, reply)``: runs an agent with a model that makes these calls at once, each given as name
+      and arguments, and then answers ``reply``; returns a `Turn`.
+    - ``shared_agents(backend)``: returns a list of `Talk`, one for each way to run an agent. Each uses one agent object
+      for all users, with one session for each user. Its model replies with all the text that it was given.
     - ``keeps_failed_turns``: ``run_turn`` takes an exception as ``reply``, which the model raises; the user's words
       are kept all the same.
     """

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pytest
+
 from ... import Backend, Memory, MemweldError
 from ...tools import TOOLS, TOOLSETS, MemoryTool, select_tools
 from ..broken import BrokenMemory
@@ -53,6 +55,18 @@ class ToolScenarios(Scenarios):
             query = {"query": "lighthouse postcards", "limit": 2}
             found = self.driver.call_tool(ana, "search_memories", query, mode)
             assert found == ToolReply(TOOLS["search_memories"](ana, query).text, False)
+
+    def test_a_tool_loop_reads_and_writes(self, ana: Memory) -> None:
+        """A model calls several tools at once, reads their results and answers."""
+        driver: Any = self.driver
+        if not hasattr(driver, "run_tools"):
+            pytest.skip("the driver runs no tool loop")
+        ana.add("I keep bees")
+        calls = [("search_memories", {"query": "bees"}), ("set_preference", {"key": "theme", "value": "dark"})]
+        turn = driver.run_tools(ana, calls, "You keep bees.")
+        assert turn.reply == "You keep bees."
+        assert "I keep bees (score" in turn.seen
+        assert ana.preferences.all() == {"theme": "dark"}
 
     def test_tools_of_preferences_and_tasks(self, ana: Memory) -> None:
         """Preferences and task outcomes are the user's own, whoever reads them."""
