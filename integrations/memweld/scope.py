@@ -46,7 +46,7 @@ def validate_identity(name: str, value: object) -> str:
     if identity != identity.strip():
         raise invalid(name, value, "it must not begin or end with white space", "Strip it first.")
     if identity == "*":
-        raise invalid(name, value, "a wildcard is nobody's id", remedy)
+        raise invalid(name, value, "a wildcard is no id", remedy)
     if len(identity) > MAX_IDENTITY_CHARACTERS:
         raise invalid(name, value, f"it has {len(identity)} characters, at most {MAX_IDENTITY_CHARACTERS}", remedy)
     for character in identity:

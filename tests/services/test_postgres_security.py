@@ -171,7 +171,7 @@ def test_no_proof_is_seen_in_the_activity_of_the_server(place: Place) -> None:
     assert not [query for query in seen if "a-very-special-user" in query and "set_config" in query]
 
 
-# nobody's rows are not an empty memory
+# hidden rows are not an empty memory
 
 
 @pytest.mark.parametrize("wrong", ["", f"&binding_key={'ab' * 32}"], ids=["no key", "another key"])
@@ -191,7 +191,7 @@ def test_a_wrong_key_is_an_error(place: Place, wrong: str, tmp_path: Path) -> No
         assert not list(tmp_path.iterdir())
     assert run(place.superuser, "SELECT count(*) FROM memweld.items") == [(2,)]
     result = CliRunner().invoke(app, ["doctor", "--url", place.unkeyed + wrong])
-    assert (result.exit_code, "nobody's rows can be seen" in result.output) == (1, True), result.output
+    assert (result.exit_code, "no user's rows can be seen" in result.output) == (1, True), result.output
 
 
 def test_a_key_that_is_made_anew(place: Place) -> None:

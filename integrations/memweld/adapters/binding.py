@@ -32,11 +32,11 @@ _REMEDY = "name one with {}memweld.user_scope(user_id), or give a Memory that is
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channels:
-    """What the channels of a run say of its user, beside `memweld.user_scope`.
+    """The users and agents that a run's channels name, beside `memweld.user_scope`.
 
     Attributes:
-        users: The user that each channel names, under the channel's name in errors; None where it names none.
-        agents: The agents that they name; the first that is not None narrows the scope.
+        users: The user that each channel names, by the channel's name in errors; None where it names no user.
+        agents: The agents that the channels name; the first that is not None narrows the scope.
         unit: What the framework calls a run: ``run``, ``turn``.
         remedy: How a program names a user, for the error.
     """
@@ -50,19 +50,19 @@ class Channels:
     def of(
         cls, values: Mapping[str, Any] | None, key: str | None, *, channel: str, example: str, unit: str = "run"
     ) -> Self:
-        """The channel that is a mapping of the framework, such as variables or a session's state.
+        """Read the channel from a mapping of the framework, such as its variables or a session's state.
 
         Args:
             values: The mapping; None where the run has none.
-            key: The key that names the user; None where the mapping is not to be believed.
+            key: The key that names the user; None where the mapping is not trusted, because clients fill it in.
             channel: What errors call the channel.
             example: How a program fills it, for the error.
             unit: What the framework calls a run.
         """
-        believed: Mapping[str, Any] = {} if values is None or key is None else values
+        trusted: Mapping[str, Any] = {} if values is None or key is None else values
         return cls(
-            users={channel: believed.get(key or "")},
-            agents=[believed.get("agent_id")],
+            users={channel: trusted.get(key or "")},
+            agents=[trusted.get("agent_id")],
             unit=unit,
             remedy=_REMEDY.format("" if key is None else f"{example} or "),
         )
@@ -81,11 +81,11 @@ def validate_source(source: object) -> MemorySource:
 
 
 def resolve_memory(source: MemorySource, channels: Channels | None = None) -> Memory:
-    """The memory of a run's user. A memory that is bound already stays the one it is.
+    """The memory of a run's user. A memory that is bound already comes back unchanged.
 
     Args:
         source: A memory, or a backend.
-        channels: What the run's channels say; None where only `memweld.user_scope` names users.
+        channels: The run's channels; None where only `memweld.user_scope` names users.
 
     Raises:
         ConfigurationError: A backend was given and nothing names a user. There is never a default user.
@@ -117,7 +117,7 @@ def resolve_scope(channels: Channels) -> Scope:
             return surrounding
         raise ConfigurationError(f"No user is known in this {unit}, and there is no default user: {channels.remedy}")
     if len(set(named.values())) > 1:
-        # Not who they are: a model reads this.
+        # Without the ids: a model reads this error.
         raise AccessDeniedError(f"Different users are named by {' and '.join(named)}; a {unit} acts for one user only.")
     agents = (*channels.agents, surrounding and surrounding.agent_id)
     agent = next((agent for agent in agents if agent is not None), None)

@@ -86,7 +86,7 @@ def arguments_text(call: ToolCall) -> str:
 def fit_message(message: ChatMessage) -> ChatMessage:
     """The message as the store takes it: shortened or replaced where it breaks a rule, and marked so.
 
-    What was changed stands in ``native["shortened"]``. A message that breaks no rule comes back as it is.
+    ``native["shortened"]`` lists the changes. A message that breaks no rule comes back unchanged.
     """
     try:
         return to_message(message)

@@ -68,7 +68,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
             session.
         user_names: The message sources that are the end user. Other agents of a team speak in user messages too; their
             words are not captured.
-        agent_name: The name of the agent, for a session that all agents of a team share: each message stands in it
+        agent_name: The name of the agent, for a session that all agents of a team share: it holds each message
             once, with its speaker's name, and each agent's model sees it from that agent's side. None: the session is
             this agent's alone.
         keep_on_clear: Whether `clear` leaves the session's messages where they are and only hides them from the

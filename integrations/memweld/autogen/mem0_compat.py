@@ -42,8 +42,8 @@ class Mem0Memory(MemweldMemory):
     `loading_with`, its backend. Like AutoGen's class it recalls and does not capture.
 
     Args:
-        user_id: The user. AutoGen's class invents one where none is given, and nobody finds their memories again; this
-            class raises an error.
+        user_id: The user. Without one AutoGen's class makes up an id, whose memories no later run finds; this class
+            raises an error.
         limit: How many memories at most a turn recalls.
         is_cloud: False, as there is no mem0 cloud behind memweld.
         api_key: None, likewise.
@@ -69,7 +69,9 @@ class Mem0Memory(MemweldMemory):
         backend: Backend | None = None,
     ) -> None:
         if user_id is None:
-            raise ConfigurationError("No user is known: pass user_id. What a made-up user stores, nobody finds again.")
+            raise ConfigurationError(
+                "No user is known: pass user_id. No later run would find the memories of a made-up user."
+            )
         if is_cloud or api_key is not None:
             raise ConfigurationError(
                 "There is no mem0 cloud behind memweld: leave is_cloud and api_key out, and bring what the cloud "

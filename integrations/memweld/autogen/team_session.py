@@ -1,4 +1,4 @@
-"""One session for all agents of a team: each message stands in it once, and each agent has its view."""
+"""One session for all agents of a team: it holds each message once, and each agent has its view."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class TeamSession(AgentSession):
         self._deliveries: LRUCache[Scope, Delivery] = LRUCache(MAX_SCOPES)
 
     def append(self, memory: Memory, message: LLMMessage) -> None:
-        """Append a message, unless it stands in the session already."""
+        """Append a message, unless the session has it already."""
         with lock_for((memory.scope, self.session_id)):  # of two agents that get the same at once, one comes first
             match message:
                 case AssistantMessage() if message.source == self.agent_name:

@@ -168,16 +168,16 @@ def _graph(url: str, settings: Settings, repair: Repair | None) -> Iterator[Find
         with connect(url) as backend:
             if repair is not None:
                 yield _repaired(backend, repair)
-            standing = backend.admin.graph_health()
+            health = backend.admin.graph_health()
     except MemweldError as error:
         yield Finding("graph store", " ".join(str(error).split()), problem=True)
         return
-    if standing is None or not standing.begun:
+    if health is None or not health.begun:
         yield Finding("graph store", "was not told anything yet: the first change of a memory begins it")
-    elif standing.agrees:
-        yield Finding("graph store", f"agrees with all {standing.items} memories")
+    elif health.agrees:
+        yield Finding("graph store", f"agrees with all {health.items} memories")
     else:
-        yield Finding("graph store", _disagreement(standing), problem=True)
+        yield Finding("graph store", _disagreement(health), problem=True)
 
 
 def _repaired(backend: Backend, repair: Repair) -> Finding:
@@ -189,18 +189,18 @@ def _repaired(backend: Backend, repair: Repair) -> Finding:
     return Finding("graph repaired", f"{count} memories told again")
 
 
-def _disagreement(standing: GraphHealth) -> str:
-    counts = {"missing": standing.missing, "outdated": standing.outdated, "of deleted memories": standing.orphans}
+def _disagreement(health: GraphHealth) -> str:
+    counts = {"missing": health.missing, "outdated": health.outdated, "of deleted memories": health.orphans}
     parts = [f"{count} {what}" for what, count in counts.items() if count]
-    if standing.pending:
-        since = f", the oldest for {time.time() - standing.oldest:.0f} s" if standing.oldest is not None else ""
-        parts.append(f"{standing.pending} changes wait to be told{since}")
-    if standing.problem:
-        parts.append(standing.problem.rstrip("."))
-    if not standing.compared:
-        return f"cannot be compared with {standing.items} memories: {', '.join(parts)}"
-    advice = "" if standing.pending else ". Run `memweld doctor --repair`"
-    return f"out of step with {standing.items} memories: {', '.join(parts)}{advice}"
+    if health.pending:
+        since = f", the oldest for {time.time() - health.oldest:.0f} s" if health.oldest is not None else ""
+        parts.append(f"{health.pending} changes wait to be told{since}")
+    if health.problem:
+        parts.append(health.problem.rstrip("."))
+    if not health.compared:
+        return f"cannot be compared with {health.items} memories: {', '.join(parts)}"
+    advice = "" if health.pending else ". Run `memweld doctor --repair`"
+    return f"out of step with {health.items} memories: {', '.join(parts)}{advice}"
 
 
 def _mem0(url: str, settings: Settings, repair: Repair | None) -> Iterator[Finding]:

@@ -14,14 +14,14 @@ __all__ = ["MemoryBinding"]
 class MemoryBinding:
     """Finds the memory at each call, so that one crew can serve many users.
 
-    A copy is the same object, so that all copies of a crew share it. Pickled, it is what `SavedMemory` says of it.
+    A copy is the same object, so that all copies of a crew share it. A pickle holds its `SavedMemory`.
 
     Args:
-        memory: A `Memory` (always that one), or a `Backend` (then the user that ``memweld.user_scope`` names). Or what
-            a checkpoint saved of one, which is opened at the first use.
+        memory: A `Memory` (always that one), or a `Backend` (then the user that ``memweld.user_scope`` names). Or the
+            `SavedMemory` of a checkpoint, which the first use opens.
 
     Raises:
-        InvalidInputError: It is none of these.
+        InvalidInputError: ``memory`` is none of these.
     """
 
     def __init__(self, memory: MemorySource | SavedMemory) -> None:
@@ -41,7 +41,7 @@ class MemoryBinding:
 
     @property
     def saved(self) -> SavedMemory:
-        """What a checkpoint says of it."""
+        """The form in which a checkpoint saves it."""
         return self._given if isinstance(self._given, SavedMemory) else SavedMemory.of(self._given)
 
     def resolve(self) -> Memory:

@@ -228,7 +228,7 @@ class MemweldMemory(CrewMemory):
         metadata: dict[str, Any] | None = None,
         importance: float | None = None,
     ) -> MemoryRecord:
-        """Change a memory; what is not given stays. If this memory is read-only, everything stays.
+        """Change the given fields of a memory; the others stay. If this memory is read-only, it changes nothing.
 
         Raises:
             MemoryNotFoundError: The user has none with this id in the root scope.

@@ -1,7 +1,7 @@
-"""Facts of all scopes: added, searched and changed, each call with its scope, in one transaction, checked on return.
+"""Memory items of all scopes: add, search and change them, each call in one transaction.
 
-mem0 is loaded by the first call that needs it: one that extracts facts, and where it finds entities any that changes a
-text or searches.
+The first call that needs mem0 loads it: one that extracts facts. Where mem0 finds entities, each search and each change
+of a text needs it too.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .sql.database import Database
 from .sql.items import ItemRow, Items, RowTemplate, text_hash
 from .sql.mem0_entities import unlink
 from .sql.outbox import Outbox
-from .sql.restore import Packed
+from .sql.restore import EmbeddedTexts
 
 if TYPE_CHECKING:
     from .extraction.mem0.memory import Mem0Memory
@@ -47,19 +47,18 @@ class _ErasedError(Exception):
 
 
 class Facts:
-    """Memory items on our tables. Thread-safe; making one loads the embedder.
+    """Memory items on memweld's tables. Thread-safe; the constructor loads the embedder.
 
     Args:
         database: The file.
-        llm: What extracts facts, as `connect` takes it.
+        llm: Extracts facts; the argument of `connect`.
         llm_timeout: Seconds to wait for its answer.
-        embedder: What makes vectors, as `connect` takes it.
-        mirror: Where the vectors are, if not in the file.
+        embedder: Makes vectors; the argument of `connect`.
+        mem0_store: The store of mem0's that holds the vectors; None: the file holds them.
         cache_mb: How much RAM the indexes of the users that searched last may take, in millions of bytes.
 
     Raises:
-        ConfigurationError: The embedder or the place of the vectors cannot be made. An LLM that cannot be made shows
-            when it is first needed.
+        ConfigurationError: The embedder or the mem0 store cannot be loaded. A wrong LLM raises at its first use.
     """
 
     def __init__(
@@ -69,29 +68,29 @@ class Facts:
         llm: Any,
         llm_timeout: float,
         embedder: Any,
-        mirror: Mem0Configuration | None = None,
+        mem0_store: Mem0Configuration | None = None,
         cache_mb: int = 512,
     ) -> None:
         self._database = database
         self._embedding = GuardedEmbedding(load_embedder(embedder))
-        place = "" if mirror is None else f" in {mirror.name}"
-        self._claim = claim = EmbedderCheck(database, self._embedding.fingerprint + place)
+        place = "" if mem0_store is None else f" in {mem0_store.name}"
+        self._embedder_check = EmbedderCheck(database, self._embedding.fingerprint + place)
         self.projection: Mem0Projection | None = None
-        self.records = StateTexts(database, self._embedding, claim)
+        self.records = StateTexts(database, self._embedding, self._embedder_check)
         self._items = Items(database)
-        self._store = self._make_store(mirror, 1_000_000 * cache_mb)
+        self._store = self._make_store(mem0_store, 1_000_000 * cache_mb)
         self._llm = llm, llm_timeout
         self._made: Mem0Memory | None = None
         self._loading = RenewedLock()
 
-    def _make_store(self, mirror: Mem0Configuration | None, cache_bytes: int) -> ItemStore:
-        parts = (self._database, self._claim, self._embedding)
-        if mirror is None:
+    def _make_store(self, mem0_store: Mem0Configuration | None, cache_bytes: int) -> ItemStore:
+        parts = (self._database, self._embedder_check, self._embedding)
+        if mem0_store is None:
             return ItemStore(*parts, cache_bytes=cache_bytes)
         from .projections.mem0_store.item_store import ProjectedItemStore
         from .projections.mem0_store.projection import Mem0Projection
 
-        self.projection = Mem0Projection(mirror, self._database, self._embedding, self._claim)
+        self.projection = Mem0Projection(mem0_store, self._database, self._embedding, self._embedder_check)
         return ProjectedItemStore(self.projection.store, *parts, cache_bytes=cache_bytes)
 
     @property
@@ -112,7 +111,7 @@ class Facts:
             return self._made
 
     def forget(self, root: int | None) -> None:
-        """Drop the vectors in RAM of the user with this root owner, and words, which may be anybody's."""
+        """Drop the vectors in RAM of the user with this root owner, and the words of all users."""
         self._store.forget(root)
         self._embedding.forget()
 
@@ -122,11 +121,11 @@ class Facts:
             return self.projection.rebuild(progress)
         if (left := Outbox(self._database, "mem0")).pending().count:
             left.detach()  # the vectors leave the mem0 store for the table
-        return by(self._database, self._embedding, self._claim).run(progress)
+        return by(self._database, self._embedding, self._embedder_check).run(progress)
 
-    def pack(self, texts: Sequence[str]) -> Packed:
-        """Embed texts that are to be restored."""
-        return self._store.pack(texts)
+    def embed_texts(self, texts: Sequence[str]) -> EmbeddedTexts:
+        """Embed the texts of a restore."""
+        return self._store.embed_texts(texts)
 
     # adding
 
@@ -190,9 +189,9 @@ class Facts:
     def _store_drafts(
         self, scope: Scope, drafts: Sequence[ItemDraft], template: RowTemplate, moment: datetime
     ) -> list[ItemRow | None]:
-        """Store texts as they stand; the row of each, None for one that is there already.
+        """Store texts verbatim; the row of each, None for one that is there already.
 
-        Not through mem0, which would add nothing: what it writes without an LLM is the text, its hash and its vector.
+        It bypasses mem0, which without an LLM would write the same: text, hash and vector.
         """
         at = moment.isoformat()
         rows = [template.row(scope, draft.text, at, role=draft.role, name=draft.name) for draft in drafts]
@@ -228,7 +227,7 @@ class Facts:
         return [_hit(row, score) for row, score in find(scope, query, operation) if scope.contains(row.scope)]
 
     def _find(self, scope: Scope, query: str, operation: Search) -> list[tuple[ItemRow, float]]:
-        """What our store ranks best, which is all that mem0 would answer where it knows no entities."""
+        """The rows that the store ranks best; without entities mem0 would answer the same."""
         return self._store.best(scope, query, self._embedding.embed(query, "search"), operation.limit, operation)
 
     # changing
@@ -262,7 +261,7 @@ class Facts:
     def _change(self, before: ItemRow, row: ItemRow) -> None:
         """Write a row with another text or metadata.
 
-        Through mem0 only where it links the text to entities: it would write the same else.
+        It uses mem0 only where that links the text to entities; else mem0 would write the same.
         """
         row = replace(
             row,

@@ -23,9 +23,9 @@ from .sql.items import Items
 from .sql.mem0_entities import unlink, unlink_all
 from .sql.outbox import Outbox
 from .sql.page_cursors import PageCursors
-from .sql.restore import Packed, restore
+from .sql.restore import EmbeddedTexts, restore
 from .sql.sessions import SessionStore
-from .sql.state import Keep, StateStore
+from .sql.state import StateStore, TextWriter
 from .sql.state_queries import StateQueries
 from .sql.ttl import purge, purge_all
 
@@ -91,7 +91,7 @@ class SqlEngine:
             "llm_timeout": llm_timeout,
             "embedder": embedder,
             "cache_mb": cache_mb,
-            "mirror": mem0,
+            "mem0_store": mem0,
         }
         self._loaded: Facts | None = None
         self._cursors = PageCursors()
@@ -139,7 +139,7 @@ class SqlEngine:
     @property
     def has_mem0_store(self) -> bool:
         """Whether a store of mem0's holds the vectors."""
-        return self._options["mirror"] is not None
+        return self._options["mem0_store"] is not None
 
     @property
     def is_loaded(self) -> bool:
@@ -248,19 +248,19 @@ class SqlEngine:
 
     @_handles(PutValue)
     def _put_value(self, scope: Scope, operation: PutValue) -> int | None:
-        with self._keeping(scope, [operation]) as keep:
-            return self.values.put(scope, operation, keep)
+        with self._text_writer(scope, [operation]) as write_text:
+            return self.values.put(scope, operation, write_text)
 
     @_handles(ops.WriteValues)
     def _write_values(self, scope: Scope, operation: ops.WriteValues) -> None:
-        with self._keeping(scope, operation.writes) as keep:
-            self.values.write(scope, operation, keep)
+        with self._text_writer(scope, operation.writes) as write_text:
+            self.values.write(scope, operation, write_text)
 
-    def _keeping(self, scope: Scope, writes: Sequence[PutValue | ValueWrite]) -> AbstractContextManager[Keep]:
+    def _text_writer(self, scope: Scope, writes: Sequence[PutValue | ValueWrite]) -> AbstractContextManager[TextWriter]:
         # Values without texts need no embedder.
         if all(write.text is None for write in writes):
             return nullcontext(_keep_nothing)
-        return self.facts.records.keeping(scope, writes)
+        return self.facts.records.text_writer(scope, writes)
 
     # everything
 
@@ -268,8 +268,8 @@ class SqlEngine:
     def _restore(self, scope: Scope, operation: ops.Restore) -> dict[str, int]:
         data = operation.data
         # Only memories need an embedder.
-        packed = self.facts.pack([item.text for item in data.items]) if data.items else Packed()
-        return restore(self._database, scope, data, packed)
+        embedded = self.facts.embed_texts([item.text for item in data.items]) if data.items else EmbeddedTexts()
+        return restore(self._database, scope, data, embedded)
 
     @_handles(ops.Erase)
     def _erase(self, scope: Scope, _operation: ops.Erase) -> EraseReceipt:

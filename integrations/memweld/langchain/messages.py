@@ -36,7 +36,7 @@ _ROLES: dict[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
-# A provider writes these for itself; the tool calls have their meaning, or it is nobody else's business.
+# A provider writes these for itself. `ChatMessage.tool_calls` has the calls; other frameworks need no reasoning.
 _PRIVATE_PARTS = frozenset({"tool_use", "tool_call", "function_call", "thinking", "redacted_thinking", "reasoning"})
 
 

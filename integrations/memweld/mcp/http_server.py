@@ -64,8 +64,8 @@ def require_loopback(sockets: Sequence[socket.socket]) -> None:
         name: Any = one.getsockname()
         if not (isinstance(name, tuple) and is_loopback(str(name[0]))):  # pyright: ignore[reportUnknownArgumentType]
             raise ConfigurationError(
-                "Without authentication the server listens on this machine only (--host 127.0.0.1): whoever reaches it "
-                "can read and change the memory of every user. Give --auth, or say that you want that with "
+                "Without authentication the server listens on this machine only (--host 127.0.0.1): any program that "
+                "reaches it can read and change the memory of every user. Give --auth, or say that you want that with "
                 "--insecure-open-to-anyone-who-connects."
             )
 

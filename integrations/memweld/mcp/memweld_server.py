@@ -155,7 +155,7 @@ class MemweldServer(FastMCP[Any]):
     def _audience(self) -> str:
         """Whom the server serves over HTTP, for the operator."""
         if self.auth is not None:
-            return "for whoever has a token"
+            return "for clients with a token"
         return (
             "WITHOUT TOKENS FOR ANYONE WHO CONNECTS"
             if self._open_to_anyone

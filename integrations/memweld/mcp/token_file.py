@@ -1,4 +1,4 @@
-"""Bearer tokens that a file lists, and the verifier on which all our providers build."""
+"""Bearer tokens listed in a file, and `ScopedVerifier`, the base of memweld's token verifiers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HASHED = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class ScopedVerifier(TokenVerifier):
-    """A verifier that leaves scopes to the endpoint, which answers a token without them with 403 instead of 401."""
+    """A verifier that leaves scopes to the endpoint: it answers 403, not 401, to a token that lacks them."""
 
     def __init__(self, required_scopes: Sequence[str]) -> None:
         super().__init__(required_scopes=list(required_scopes))
@@ -40,7 +40,7 @@ class _Bearer(BaseModel):
 
 
 class _TokenFile(ScopedVerifier):
-    """Verifies tokens against the file as it is now, by hash: a look-up takes the same time for every token."""
+    """Verifies tokens against the current file, by hash: a look-up takes the same time for every token."""
 
     def __init__(self, file: Path, required_scopes: Sequence[str]) -> None:
         super().__init__(required_scopes)
@@ -123,7 +123,7 @@ def _read_bearers(file: Path) -> dict[str, _Bearer]:
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"The token file {file} is not usable: {error}") from error
     if not listed:
-        raise ConfigurationError(f"The token file {file} lists no token, so nobody could connect.")
+        raise ConfigurationError(f"The token file {file} lists no token, so no client could connect.")
     plain = any(_HASHED.fullmatch(token) is None for token in listed)
     if plain and os.name == "posix" and mode & stat.S_IROTH:
         raise ConfigurationError(

@@ -43,7 +43,7 @@ class ContentPart:
 
 
 def read_parts(content: str | Sequence[Mapping[str, JSON]]) -> list[ContentPart]:
-    """The parts of a neutral message's content, whoever wrote it."""
+    """The parts of a neutral message's content, in the form of any framework."""
     if isinstance(content, str):
         return [ContentPart("text", content)]
     return [_read_part(part) for part in content]

@@ -38,7 +38,7 @@ class History:
         return list(operation.messages)
 
     def replace(self, messages: MessagesLike) -> list[ChatMessage]:
-        """Put messages in the place of all that the session has, all or none; an empty list empties the session.
+        """Replace all messages of the session, all or none; an empty list empties the session.
 
         Args:
             messages: As in `append`.
@@ -58,11 +58,11 @@ class History:
         return list(operation.messages)
 
     def add_user_message(self, content: str) -> ChatMessage:
-        """Append what the user said."""
+        """Append a message of the user."""
         return self.append({"role": "user", "content": content})[0]
 
     def add_ai_message(self, content: str) -> ChatMessage:
-        """Append what the assistant said."""
+        """Append a message of the assistant."""
         return self.append({"role": "assistant", "content": content})[0]
 
     def messages(self, limit: int | None = None, before: str | None = None) -> list[ChatMessage]:
@@ -70,8 +70,8 @@ class History:
 
         Args:
             limit: How many at most, 1 to 1,000,000.
-            before: The id of a message: only those that stand before it. With the id of a page's first message it
-                gives the page before.
+            before: The id of a message: only earlier ones. Pass the id of a page's first message for the page
+                before it.
 
         Raises:
             MemoryNotFoundError: The session has no message with the id ``before``.
@@ -79,7 +79,7 @@ class History:
         return self._engine.run(self._scope, ReadMessages(session_id=self.session_id, limit=limit, before=before))
 
     def clear(self) -> int:
-        """Delete the session; how many messages it had."""
+        """Delete the session; return how many messages it had."""
         return self._engine.run(self._scope, ClearMessages(session_id=self.session_id))
 
     def __repr__(self) -> str:

@@ -105,8 +105,7 @@ class Plan:
             except (BackendUnavailableError, InvalidInputError) as error:
                 counts = ", ".join(f"{count} {store}" for store, count in self.stored.items() if count) or "nothing"
                 raise type(error)(
-                    f"For {scope}: {error} Stored until then: {counts}. "
-                    "Run it again: what is there is not stored twice."
+                    f"For {scope}: {error} Stored until then: {counts}. Run it again: it stores nothing twice."
                 ) from error
         if progress is not None:
             progress(len(self.parts), len(self.parts))

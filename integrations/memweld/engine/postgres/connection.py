@@ -1,4 +1,4 @@
-"""A psycopg connection as the stores use one: ``?`` for variables, and vectors as pgvector sends them."""
+"""A psycopg connection with the interface of ``sqlite3``, ``?`` for variables, vectors in pgvector's binary form."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ class _VectorLoader(Loader):
 
 
 def adapt(connection: RawConnection, vector_type: int) -> None:
-    """Let this connection take and give little-endian float32 bytes for vectors."""
-    # Postgres infers the type from the place where it stands: its number is another one in each database.
+    """Make this connection accept and return vectors as little-endian float32 bytes."""
+    # The dumper names no type: Postgres infers it from the column, and pgvector's OID differs in each database.
     connection.adapters.register_dumper(bytes, _VectorDumper)
     connection.adapters.register_loader(vector_type, _VectorLoader)
 
 
 @functools.lru_cache(maxsize=512)
 def _numbered(sql: str) -> LiteralString:
-    """A statement with ``$1, $2…``, as Postgres itself names its variables, for one with ``?``."""
+    """Rewrite ``?`` to Postgres's own ``$1, $2…``."""
     first, *others = sql.split("?")
     return cast("LiteralString", first + "".join(f"${number}{part}" for number, part in enumerate(others, 1)))
 
 
 class UserLock:
-    """The lock of the threads of this process that write for one user."""
+    """A lock between the threads of this process that write for one user."""
 
     __slots__ = ("__weakref__", "lock")
 
@@ -60,12 +60,12 @@ class UserLock:
 
 
 class PostgresConnection:
-    """A connection that is used as those of the ``sqlite3`` module are.
+    """A psycopg connection with the methods of a ``sqlite3`` one.
 
     Attributes:
         raw: psycopg's connection.
-        total_changes: How many rows were written through it.
-        user_lock: The lock that its transaction holds in this process, if it writes.
+        total_changes: How many rows it has written.
+        user_lock: The lock that its open transaction holds; None while it only reads.
     """
 
     def __init__(self, raw: RawConnection) -> None:
@@ -81,7 +81,7 @@ class PostgresConnection:
         return cursor
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]]) -> Cursor:
-        """Run one statement with each of the variables."""
+        """Run one statement once per sequence of parameters."""
         rows = list(parameters)
         if len(rows) == 1:
             return self.execute(sql, rows[0])

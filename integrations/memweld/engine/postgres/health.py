@@ -73,7 +73,7 @@ def _security(connection: RawConnection, address: Address, found: Opened) -> Hea
     )
     if not opened:
         given = "the URL has no binding_key" if key is None else "the URL does not have the present binding_key"
-        return HealthCheck("row security", f"in force for this role, and {given}: nobody's rows can be seen", True)
+        return HealthCheck("row security", f"in force for this role, and {given}: no user's rows can be seen", True)
     if unsigned:
         return HealthCheck(
             "row security", "in force for this role, which may bind itself to any user (see --signed)", False

@@ -242,7 +242,7 @@ class PostgresDatabase(Database):
     def _unbound(self) -> ConfigurationError:
         given = "has no binding_key" if self.address.binding_key is None else "does not have the present binding_key"
         return ConfigurationError(
-            f"{self.where}: row-level security shows nobody's rows, because the URL {given}. Give it the binding_key "
+            f"{self.where}: row-level security shows no user's rows, because the URL {given}. Give it the binding_key "
             "that `memweld migrate --signed` showed last."
         )
 

@@ -17,7 +17,7 @@ from ..operations import Search
 from ..sql import owners
 from ..sql.database import Connection, Database
 from ..sql.items import ItemRow, Items, text_hash
-from ..sql.restore import Packed
+from ..sql.restore import EmbeddedTexts
 from .cache import IndexCache, OutrunError
 from .embedder_check import EmbedderCheck
 from .embedders import GuardedEmbedding, Vector, as_bytes
@@ -157,22 +157,22 @@ class ItemStore:
             allowed &= np.isin(snapshot.seqs, self.items.matching(scope, metadata, kinds=kinds))
         return snapshot, self._embedding.for_query(query, vector, word_weights(snapshot)), allowed
 
-    def pack(self, texts: Sequence[str]) -> Packed:
+    def embed_texts(self, texts: Sequence[str]) -> EmbeddedTexts:
         """Embed texts before the transaction that restores them: hash, vector and terms of each.
 
         Raises:
             BackendUnavailableError: The embedder fails.
         """
-        packed: dict[str, tuple[str, bytes, bytes]] = {}
+        columns: dict[str, tuple[str, bytes, bytes]] = {}
         dimensions = 0
         unique = list(dict.fromkeys(texts))
         for start in range(0, len(unique), _RESTORE_BATCH):
             batch = unique[start : start + _RESTORE_BATCH]
             for text, vector in zip(batch, self._embedding.embed_batch(batch), strict=True):
                 dimensions = len(vector)
-                packed[text] = (text_hash(text), as_bytes(vector), pack_terms(text))
+                columns[text] = (text_hash(text), as_bytes(vector), pack_terms(text))
 
-        return Packed(packed, lambda connection: self._check.record(connection, dimensions))
+        return EmbeddedTexts(columns, lambda connection: self._check.record(connection, dimensions))
 
     def forget(self, root: int | None) -> None:
         """Drop one user's vectors and words from RAM; the user's next search reads them anew.

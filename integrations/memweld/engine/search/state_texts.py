@@ -1,4 +1,4 @@
-"""The texts of state values, stored as items of the kind ``record``, by which searches find the values.
+"""The texts of state values, as items of the kind ``record``: searches find the values by them.
 
 They bypass mem0, which adds nothing to a verbatim text under a key. A call first embeds all its texts, and then writes
 them with their values in one transaction.
@@ -16,7 +16,7 @@ from ...validation import dump_json, utc_now
 from ..operations import PutValue
 from ..sql.database import Database
 from ..sql.items import Items, RowTemplate
-from ..sql.state import Keep
+from ..sql.state import TextWriter
 from .embedder_check import EmbedderCheck
 from .embedders import GuardedEmbedding, as_bytes
 from .tokenizer import pack_terms
@@ -40,7 +40,7 @@ class StateTexts:
         self._items = Items(database)
 
     @contextlib.contextmanager
-    def keeping(self, scope: Scope, writes: Sequence[PutValue | ValueWrite]) -> Generator[Keep]:
+    def text_writer(self, scope: Scope, writes: Sequence[PutValue | ValueWrite]) -> Generator[TextWriter]:
         """Embed the texts of the writes now; yield a function that stores one of them in its value's transaction."""
         is_recorded = False
 

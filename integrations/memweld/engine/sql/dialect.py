@@ -1,6 +1,6 @@
-"""What the SQL of the stores says in one database otherwise than in the other, as named fragments.
+"""The SQL that differs between SQLite and Postgres, as named fragments.
 
-All other statements are what SQLite and Postgres both understand, with ``?`` for variables.
+Both databases understand all other statements, with ``?`` for variables.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 __all__ = ["UNLIMITED", "Dialect"]
 
 UNLIMITED = 2**63 - 1
-"""The variable of a LIMIT that limits nothing."""
+"""The value for LIMIT when there is no limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,14 +18,16 @@ class Dialect:
     """The fragments of one database.
 
     Attributes:
-        in_namespace: Which rows of ``state`` lie in a namespace; its variable is the name.
-        key_between: Which rows of ``items`` have a key from the first variable on and below the second.
-        skip_locked: Behind a SELECT for rows that are changed next: leaves out rows that another writer is changing.
-        leave_vector_index: Behind the SET of an UPDATE of ``items`` or ``owners``: vectors leave the index of large
-            users.
-        purge_seconds: How often a write looks for expired state.
-        purges_all: Whether a write may delete the expired state of all users: where one writer at a time writes.
-        swaps_at_once: Whether new vectors replace the old ones in one transaction: where no other writer waits long.
+        in_namespace: A condition: rows of ``state`` in a namespace. Its variable is the namespace.
+        key_between: A condition: rows of ``items`` whose key is at least the first variable and below the second.
+        skip_locked: A suffix of a SELECT before an UPDATE: skips rows that another writer has locked.
+        leave_vector_index: A suffix of the SET of an UPDATE of ``items`` or ``owners``: takes the vectors out of the
+            index of large users.
+        purge_seconds: Seconds between two writes that look for expired state.
+        purges_all: Whether a write may delete the expired state of all users; true where one writer at a
+            time writes.
+        swaps_at_once: Whether a reindex replaces all vectors in one transaction; true where no other writer
+            waits long for it.
     """
 
     in_namespace: str

@@ -32,7 +32,7 @@ _FACTS: tuple[Kind, ...] = ("item", "preference", "task")
 _BATCH = 20  # rows that are fetched at once, of any size
 
 
-# Part, owner, session, number: where a row stands in the order of an export.
+# Part, owner, session, number: the place of a row in the order of an export.
 _Position: TypeAlias = "tuple[str, int, int, int]"
 
 

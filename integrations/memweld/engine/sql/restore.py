@@ -19,12 +19,12 @@ from .sessions import insert_messages
 from .state import insert_value, new_version, value_at
 from .ttl import delete_items, now
 
-__all__ = ["Packed", "restore"]
+__all__ = ["EmbeddedTexts", "restore"]
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
-    """The items' texts as the table stores them.
+class EmbeddedTexts:
+    """Hashes, vectors and terms of the items' texts, as the table stores them.
 
     Attributes:
         texts: Hash, vector and terms of each text.
@@ -35,12 +35,12 @@ class Packed:
     record_embedder: Callable[[Connection], None] = lambda _: None
 
 
-def restore(database: Database, scope: Scope, data: ExportData, packed: Packed) -> dict[str, int]:
+def restore(database: Database, scope: Scope, data: ExportData, embedded: EmbeddedTexts) -> dict[str, int]:
     """Store what the scope does not have, or has in an older state (see `Restore`)."""
     for part in (*data.items, *data.values, *data.sessions):
         _owner_scope(scope, part.agent_id)
     with database.writing(scope) as connection:
-        restoration = _Restoration(connection, database, scope, packed)
+        restoration = _Restoration(connection, database, scope, embedded)
         restoration.store_items(data)
         for session in data.sessions:
             restoration.store_session(session)
@@ -60,12 +60,12 @@ def _owner_scope(scope: Scope, agent_id: str | None) -> Scope:
 class _Restoration:
     """One restoration, inside its transaction."""
 
-    def __init__(self, connection: Connection, database: Database, scope: Scope, packed: Packed) -> None:
+    def __init__(self, connection: Connection, database: Database, scope: Scope, embedded: EmbeddedTexts) -> None:
         self._connection = connection
         self._items = Items(database)
         self._value_at = value_at(database.dialect)
         self._scope = scope
-        self._packed = packed
+        self._embedded = embedded
         self._is_recorded = False
         self.counts: dict[str, int] = dict.fromkeys(("items", "values", "sessions", "messages"), 0)
 
@@ -130,31 +130,31 @@ class _Restoration:
             stored = None
         if item.key is not None:
             stored = self._items.by_key(owner, item.kind, item.key)
-        same = None if item.key is not None else self._items.by_hash(owner, self._packed.texts[item.text][0])
+        same = None if item.key is not None else self._items.by_hash(owner, self._embedded.texts[item.text][0])
         if stored is None:
             if same is None:
                 self._insert_item(item)
         elif datetime.fromisoformat(stored.updated_at) < item.updated_at and (same is None or same.id == stored.id):
             self._record_embedder()
-            self._items.rewrite(replace(self._row(item), id=stored.id), *self._packed.texts[item.text][1:])
+            self._items.rewrite(replace(self._row(item), id=stored.id), *self._embedded.texts[item.text][1:])
             self.counts["items"] += 1
 
     def _insert_item(self, item: MemoryItem) -> str:
         """Store a new row; its id, which is another one where a row of any scope has the item's own."""
         row = self._row(item)
         self._record_embedder()
-        packed = self._packed.texts[item.text][1:]
+        columns = self._embedded.texts[item.text][1:]
         # Under row-level security this transaction does not see another user's row with this id.
-        if not self._items.insert(row, *packed):
+        if not self._items.insert(row, *columns):
             row = replace(row, id=str(uuid.uuid4()))
-            self._items.insert(row, *packed)
+            self._items.insert(row, *columns)
         self.counts["items"] += 1
         return row.id
 
     def _record_embedder(self) -> None:
         """Before a vector is stored: all of them must be of one embedder."""
         if not self._is_recorded:
-            self._packed.record_embedder(self._connection)
+            self._embedded.record_embedder(self._connection)
             self._is_recorded = True
 
     def _row(self, item: MemoryItem) -> ItemRow:
@@ -167,7 +167,7 @@ class _Restoration:
             role=item.role,
             name=item.name,
             text=item.text,
-            hash=self._packed.texts[item.text][0],
+            hash=self._embedded.texts[item.text][0],
             metadata=dump_json(item.metadata),
             extraction=item.extraction,
             extraction_error=item.extraction_error,

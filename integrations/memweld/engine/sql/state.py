@@ -16,10 +16,10 @@ from .database import Connection, Database
 from .dialect import Dialect
 from .ttl import ALIVE, PurgeSchedule, delete_items, now
 
-__all__ = ["Keep", "StateStore", "insert_value", "new_version", "value_at"]
+__all__ = ["StateStore", "TextWriter", "insert_value", "new_version", "value_at"]
 
-Keep: TypeAlias = Callable[["PutValue | ValueWrite", "str | None"], str]
-"""Stores the text of a write in the open transaction, in the item that is named or a new one; the item's id."""
+TextWriter: TypeAlias = Callable[["PutValue | ValueWrite", "str | None"], str]
+"""Stores the text of a write in the open transaction, in the named item or a new one; returns the item's id."""
 
 
 def value_at(dialect: Dialect) -> str:
@@ -68,7 +68,7 @@ class StateStore:
         row = self._database.first(scope, self._get, variables)
         return StoredValue(json.loads(row[0]), row[1]) if row else None
 
-    def put(self, scope: Scope, write: PutValue, keep: Keep) -> int | None:
+    def put(self, scope: Scope, write: PutValue, write_text: TextWriter) -> int | None:
         """Store the value and its text; its new version, or None where the stored version is not ``if_version``."""
         with self._database.writing(scope) as connection:
             self.purging.purge_some(connection, scope)
@@ -77,11 +77,11 @@ class StateStore:
                 if write.if_version and owners.find(connection, scope) is None:
                     return None
                 owner = owners.get_or_create(connection, scope).id
-                version = self._put(connection, owner, write, keep)
+                version = self._put(connection, owner, write, write_text)
         self.purging.start()
         return version
 
-    def write(self, scope: Scope, operation: WriteValues, keep: Keep) -> None:
+    def write(self, scope: Scope, operation: WriteValues, write_text: TextWriter) -> None:
         """Store and delete values in one transaction."""
         writes = operation.writes
         with self._database.writing(scope) as connection:
@@ -95,7 +95,7 @@ class StateStore:
                 if write.delete:
                     self._delete(connection, owner.id, write.namespace, write.key)
                 else:
-                    self._put(connection, owner.id, write, keep)
+                    self._put(connection, owner.id, write, write_text)
         self.purging.start()
 
     def delete(self, scope: Scope, operation: DeleteValue) -> bool:
@@ -126,7 +126,9 @@ class StateStore:
             row = connection.execute(self._replace_version, (*variables, write.if_version)).fetchone()
         return None if row is None else int(row[0])
 
-    def _put(self, connection: Connection, owner: int, write: PutValue | ValueWrite, keep: Keep) -> int | None:
+    def _put(
+        self, connection: Connection, owner: int, write: PutValue | ValueWrite, write_text: TextWriter
+    ) -> int | None:
         if_version, in_place = (write.if_version, write.in_place) if isinstance(write, PutValue) else (None, False)
         place, at = (owner, write.namespace, write.key), now()
         stored = connection.execute(
@@ -145,7 +147,7 @@ class StateStore:
             return int(stored[1]) + 1
         record = None if stored is None else stored[2]
         if write.text is not None:
-            record = keep(write, record)
+            record = write_text(write, record)
         elif record is not None:
             delete_items(connection, [(owner, record)])
             record = None
@@ -166,9 +168,9 @@ class StateStore:
         self, connection: Connection, owner: int, namespace: str, key: str, if_version: int | None = None
     ) -> bool:
         unchanged, version = ("", ()) if if_version is None else (" AND version = ?", (if_version,))
-        gone = connection.execute(
+        deleted = connection.execute(
             f"DELETE FROM state WHERE {self._place}{unchanged} RETURNING record, {ALIVE}",
             (owner, namespace, key, *version, now()),
         ).fetchall()
-        delete_items(connection, [(owner, row[0]) for row in gone if row[0] is not None])
-        return any(row[1] for row in gone)
+        delete_items(connection, [(owner, row[0]) for row in deleted if row[0] is not None])
+        return any(row[1] for row in deleted)

@@ -87,7 +87,7 @@ class AdapterDriver(Protocol):
     def call_tool_as(self, backend: Backend, user_id: str | None, name: str, arguments: Mapping[str, Any]) -> ToolReply:
         """The same with tools made from the backend: the user comes from the framework's run-time channel.
 
-        With ``user_id=None`` the channel names nobody. A `MemweldError` may be raised or come back as an error.
+        With ``user_id=None`` the channel names no user. A `MemweldError` may be raised or come back as an error.
         """
         ...
 

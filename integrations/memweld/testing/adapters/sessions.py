@@ -70,7 +70,7 @@ class SessionScenarios(Scenarios):
         assert not any("My bees like" in message.text for message in ana.history("s").messages())
 
     def test_a_broken_session_is_mended_for_the_model(self, ana: Memory) -> None:
-        """A call that nobody answered has an answer, and an answer that nobody called for is left out."""
+        """An unanswered tool call gets an answer, and an answer without a call is left out."""
         self._needs_history()
         ana.history("broken").append(
             [

@@ -69,7 +69,7 @@ class ToolScenarios(Scenarios):
         assert ana.preferences.all() == {"theme": "dark"}
 
     def test_tools_of_preferences_and_tasks(self, ana: Memory) -> None:
-        """Preferences and task outcomes are the user's own, whoever reads them."""
+        """Preferences and task outcomes are the user's own, for every agent that reads them."""
         mode = self.driver.modes[0]
         self.driver.call_tool(ana, "set_preference", {"key": "theme", "value": "dark"}, mode)
         assert ana.preferences.get("theme") == "dark"
@@ -124,7 +124,7 @@ class ToolScenarios(Scenarios):
         assert bob.all() == []
 
     def test_the_user_comes_from_the_run_time_channel(self, backend: Backend, ana: Memory) -> None:
-        """Tools made from a backend serve whoever the framework says is calling."""
+        """Tools made from a backend serve the user whom the framework names."""
         ana.add("Ana keeps bees")
         query = {"query": "bees"}
         assert ana.user_id is not None

@@ -55,7 +55,7 @@ class TurnScenarios(Scenarios):
         assert "Ana keeps bees" not in self.driver.run_turn_as(backend, "bob", question, "Nothing.").seen
 
     def test_without_a_user_a_turn_remembers_nothing_of_anybody(self, backend: Backend, ana: Memory) -> None:
-        """No user is an error, never somebody's memory."""
+        """A run without a user is an error, never another user's memory."""
         self._needs_turns()
         ana.add("Ana keeps bees in the garden")
         with pytest.raises(MemweldError):

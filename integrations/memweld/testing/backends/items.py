@@ -41,7 +41,7 @@ class ItemTests(BackendFixtures):
         assert ana.all() == [item]
 
     def test_add_messages(self, ana: Memory) -> None:
-        """Each message of the user and the assistant is an item; the others are facts about nobody."""
+        """Each message of the user and the assistant is an item; other messages hold no facts about the user."""
         items = ana.add(
             [
                 {"role": "system", "content": "You are helpful"},
@@ -151,7 +151,7 @@ class ItemTests(BackendFixtures):
             ana.all(after="nothing")
 
     def test_a_page_behind_one_that_is_deleted(self, ana: Memory, bob: Memory) -> None:
-        """Whoever reads page after page may delete what was read; nothing is skipped, and nobody else's is a place."""
+        """A reader of pages may delete what it has read and skips nothing; another user's id is no cursor."""
         for number in range(9):
             ana.add(f"fact {number}")
         seen: list[str] = []

@@ -55,7 +55,7 @@ class ScopeTests(BackendFixtures):
         assert (item.user_id, memory.get(item.id).user_id, memory.search("tea")[0].user_id) == (identity,) * 3
         memory.state("n")["k"] = 1
         memory.history("s").add_user_message("hello")
-        for other in (backend.user("somebody else"), backend.agent(identity), backend.user("x", agent_id=identity)):
+        for other in (backend.user("another user"), backend.agent(identity), backend.user("x", agent_id=identity)):
             assert (other.all(), other.search("tea"), list(other.state("n")), other.sessions()) == ([], [], [], [])
 
     def test_identities_are_normalised(self, backend: Backend) -> None:
@@ -65,7 +65,7 @@ class ScopeTests(BackendFixtures):
 
     @pytest.mark.parametrize("identity", BAD_IDENTITIES)
     def test_bad_identities_are_refused(self, backend: Backend, identity: Any) -> None:
-        """An id that is nobody's, or that looks like another's, is an error."""
+        """A wildcard, an empty id and an id that looks like another one are errors."""
         with pytest.raises(InvalidInputError):
             backend.user(identity)
         with pytest.raises(InvalidInputError):

@@ -90,7 +90,7 @@ class StateTests(BackendFixtures):
     def test_what_another_writes_meanwhile_is_not_lost(
         self, make: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """To pop gives what is removed, and setdefault what is stored, whoever writes in between."""
+        """While another writer interferes, `pop` returns the value it removed and `setdefault` the value it stored."""
         ana, other = make().user("ana"), make().user("ana").state("n")
         state = ana.state("n")
         state["k"] = "old"

@@ -60,7 +60,7 @@ class MovingTests(BackendFixtures):
         assert not any(again.stored.values())
 
     def test_pages_are_of_one_scope(self, backend: Backend, ana: Memory, bob: Memory) -> None:
-        """A place in somebody's export shows nothing of theirs to another."""
+        """A cursor of one user's export shows nothing of it to another user."""
         for number in range(6):
             ana.add(f"ana's fact {number}")
             ana.state("n").set(str(number), number)
@@ -91,7 +91,7 @@ class MovingTests(BackendFixtures):
         assert said == [f"new {number}" for number in range(4)]
 
     def test_scopes_are_listed_or_refused(self, backend: Backend, ana: Memory) -> None:
-        """Never a list with somebody left out."""
+        """The list of scopes is complete or an error."""
         ana.state("n")["k"] = 1
         backend.user("bob", agent_id="chef").state("n")["k"] = 1
         try:

@@ -147,7 +147,7 @@ def test_settings(tmp_path: Path, host: str, monkeypatch: pytest.MonkeyPatch, se
     monkeypatch.setenv("MEM0_API_KEY", KEY)
     monkeypatch.setenv("MEMWELD_MEM0", "platform")
     with memweld.connect(f"sqlite:///{tmp_path / 'm.db'}") as backend:
-        assert backend._engine.inner._options["mirror"].name == "mem0 platform"  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+        assert backend._engine.inner._options["mem0_store"].name == "mem0 platform"  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
     with memweld.connect("sqlite://", mem0={"platform": {"host": host}}) as backend:
         backend.user("ana").add("I love tea")
     assert len(service.memories) == 1

@@ -17,7 +17,7 @@ __all__ = ["play"]
 
 def _script(call: ModelCall) -> str:
     facts = remembered(call.text)
-    return f"A dinner that minds this: {'; '.join(facts)}" if facts else "A dinner for somebody I know nothing about."
+    return f"A dinner that minds this: {'; '.join(facts)}" if facts else "A dinner for a guest I know nothing about."
 
 
 def play(backend: Backend, user_id: str, prompt: str) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What ``connect(mem0=…)`` takes, read before anything is loaded."""
+"""Validation of ``connect(mem0=…)``, without loading mem0."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _REFUSED = {
     "custom_fact_extraction_prompt": "memweld extracts with mem0's own instructions",
     "custom_update_memory_prompt": "mem0 2 has no such prompt",
 }
-# What configurations of mem0 often hold and what means nothing here: no history is written.
+# Common keys of mem0 configurations without a meaning here: memweld writes no mem0 history.
 _IGNORED = ("version", "history_db_path")
 
 
 @dataclass(frozen=True, slots=True)
 class Mem0Configuration:
-    """A store of mem0's, or mem0's hosted service.
+    """The settings of a mem0 vector store, or of mem0's hosted service.
 
     Attributes:
-        provider: The vector store's name in mem0; ``platform`` is the service.
-        details: Its configuration, as mem0 takes it; of the service ``api_key`` and ``host``.
+        provider: mem0's name of the vector store; ``platform`` is the service.
+        details: The store's configuration in mem0's form; for the service ``api_key`` and ``host``.
     """
 
     provider: str
@@ -37,13 +37,13 @@ class Mem0Configuration:
 
     @property
     def name(self) -> str:
-        """The place, by which a file says where its vectors are; it does not change when the place moves."""
+        """The name under which a file records where its vectors are. A new host or folder does not change it."""
         collection = "" if self.provider == "platform" else f"/{self.details.get('collection_name') or 'memweld'}"
         return f"mem0 {self.provider}{collection}"
 
 
 def read_configuration(mem0: Any) -> Mem0Configuration:
-    """The configuration in a mapping as mem0's own ``Memory.from_config`` takes it, or ``"platform"``.
+    """Read ``"platform"`` or a mapping in the form of mem0's ``Memory.from_config``.
 
     Raises:
         ConfigurationError: Something is missing, unknown, or cannot be used here.

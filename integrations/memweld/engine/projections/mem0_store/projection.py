@@ -1,7 +1,7 @@
-"""Items of a file whose vectors are in a store of mem0's: delivered to it, and brought back where it has lost some.
+"""The projection to a mem0 store: delivers vectors to it, and delivers again those that it has lost.
 
-A new vector stands in the table of items until the store has it. There it is found by searches meanwhile, and is not
-made again for a delivery.
+The table of items holds a new vector until the store has it. Searches find it there meanwhile, and a delivery does not
+embed its text again.
 """
 
 from __future__ import annotations

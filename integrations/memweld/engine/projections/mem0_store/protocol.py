@@ -67,8 +67,8 @@ class Mem0Store(Protocol):
 def owner_ids(scope: Scope) -> dict[str, str]:
     """The owner of an item as ``user_id`` and ``agent_id``, the only names that all of mem0's stores filter by.
 
-    Ids are percent-encoded, because mem0 2.2 and its stores read ``*`` as everybody. An agent's own memory stands under
-    a name that no user's encoded id can be, so that a search for it does not find what the agent keeps of users.
+    Ids are percent-encoded, because mem0 2.2 and its stores read ``*`` as all users. An agent's own memory has a
+    name that no user's encoded id can be: a search for it finds nothing that the agent keeps of users.
     """
     agent = {} if scope.agent_id is None else {"agent_id": quote(scope.agent_id, safe="")}
     if scope.user_id is None:

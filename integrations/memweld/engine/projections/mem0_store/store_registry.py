@@ -93,19 +93,19 @@ def open_store(provider: str, details: Mapping[str, Any], dimensions: int) -> Op
     key = (provider, folder or f"client {id(client)}", collection)
     where = f"mem0's {provider} store in {folder}" if folder else f"the program's own {provider} client"
     with _opening:
-        held = _open.get(key)
-        if held is None:
+        store = _open.get(key)
+        if store is None:
             unlock = _nothing if folder is None else _locked(folder, collection, where)
             try:
-                held = _made(provider, settings, where, dimensions)
+                store = _made(provider, settings, where, dimensions)
             except BaseException:
                 unlock()
                 raise
-            held.release, held.is_lent = unlock, client is not None
-            held.is_exclusive = unlock is not _nothing
-            _open[key] = held
-        held.users += 1
-        return held
+            store.release, store.is_lent = unlock, client is not None
+            store.is_exclusive = unlock is not _nothing
+            _open[key] = store
+        store.users += 1
+        return store
 
 
 def close_store(opened: OpenStore) -> None:
@@ -147,11 +147,11 @@ def _settings(provider: str, details: Mapping[str, Any], dimensions: int) -> dic
             checked = cast("Any", VectorStoreConfig(provider=provider, config=dict(given)).config)
             fields = cast("dict[str, Any]", type(checked).model_fields)
             if "embedding_model_dims" in fields:
-                wanted = given.setdefault("embedding_model_dims", dimensions)
-                if wanted != dimensions:
+                requested = given.setdefault("embedding_model_dims", dimensions)
+                if requested != dimensions:
                     raise ConfigurationError(
-                        f"mem0= says embedding_model_dims={wanted!r} for {provider}, and the embedder's vectors have "
-                        f"{dimensions}; leave it out."
+                        f"mem0= says embedding_model_dims={requested!r} for {provider}, and the embedder's vectors "
+                        f"have {dimensions}; leave it out."
                     )
                 checked = cast("Any", VectorStoreConfig(provider=provider, config=dict(given)).config)
     except MemweldError:
@@ -205,7 +205,7 @@ def _made(provider: str, settings: Mapping[str, Any], where: str, dimensions: in
 def _reach(provider: str, settings: Mapping[str, Any]) -> None:
     """Connect once to the Postgres of pgvector.
 
-    mem0 2.2 opens a pool of psycopg_pool, which tries for 30 s, logs every attempt that fails and tells nobody why.
+    mem0 2.2 opens a pool of psycopg_pool, which tries for 30 s, logs every attempt that fails, without the reason.
 
     Raises:
         psycopg.Error: It cannot be reached, or refuses the login.
@@ -244,7 +244,7 @@ def _try(store: Any, dimensions: int) -> None:
     size = _size(store)
     if size is not None and size != dimensions:
         raise ValueError(f"the collection's dimension is {size}")
-    store.search(query="", vectors=[1.0, *([0.0] * (dimensions - 1))], top_k=1, filters={"user_id": "memweld:nobody"})
+    store.search(query="", vectors=[1.0, *([0.0] * (dimensions - 1))], top_k=1, filters={"user_id": "memweld:no-user"})
 
 
 def _size(store: Any) -> int | None:

@@ -59,7 +59,7 @@ class VectorStore:
         with self._asking() as opened:
             store = opened.store
             if opened.provider == "chroma":
-                # mem0's insert leaves what is there under an id as it is, without a word.
+                # mem0's insert silently ignores an id that Chroma has already.
                 store.collection.upsert(ids=ids, embeddings=vectors, metadatas=payloads)
                 return ()
             if opened.provider != "qdrant":  # whose insert replaces
@@ -97,8 +97,8 @@ class VectorStore:
         """Which of these the store does not have."""
         with self._asking() as opened:
             if opened.provider == "chroma":
-                held = set(opened.store.collection.get(ids=list(ids), include=[])["ids"])
-                return [each for each in ids if each not in held]
+                present = set(opened.store.collection.get(ids=list(ids), include=[])["ids"])
+                return [each for each in ids if each not in present]
             return [each for each in ids if opened.store.get(each) is None]
 
     def close(self) -> None:

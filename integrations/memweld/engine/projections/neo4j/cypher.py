@@ -34,7 +34,7 @@ SET store.fence = CASE WHEN before <= $fence THEN $fence ELSE before END
 RETURN before
 """
 
-# The former ties of an item go; its neighbours are returned, because some may stand alone now.
+# Deletes the edges of an item and returns its neighbours, some of which may have no edge left.
 UNTIE = """
 UNWIND $ids AS id
 MATCH (m:Memory {memweld_id: id})
@@ -48,8 +48,8 @@ RETURN DISTINCT neighbours
 
 FORGET = "UNWIND $ids AS id MATCH (m:Memory {memweld_id: id}) DETACH DELETE m"
 
-# Each item stands in one row, and its former ties are gone: so its ties are created, not merged. Neighbours that other
-# programs have changed get their properties back.
+# Each item has one row, and UNTIE has deleted its edges: so this creates edges and merges none. It restores the
+# properties of neighbours that other programs have changed.
 PROJECT = """
 UNWIND $rows AS row
 MERGE (m:Memory {memweld_id: row.properties.memweld_id})

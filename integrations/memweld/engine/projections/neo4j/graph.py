@@ -1,7 +1,7 @@
 """The graph as a projection of an engine: it receives changes, and raises the hits of a search that it links.
 
-It never stands in the way of the memory. Changes wait in the outbox while the graph is down, and a search that gets no
-answer from it in time answers without.
+The memory never depends on it. Changes wait in the outbox while the graph is down. A search that gets no answer from it
+in time goes on without.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def _columns(schema: str) -> str:
     """Columns that serve Postgres's indexes.
 
     wide
-        The user has so many memories that the vectors are in the HNSW index. The index holds nobody else's vectors:
+        The user has so many memories that the vectors are in the HNSW index. It holds no other vectors, because
         each insert into it takes milliseconds.
     words
         Finds candidates among very many memories. It covers the beginning of a text: a tsvector holds 1 MB at most.
@@ -148,8 +148,8 @@ CREATE TRIGGER items_outbox AFTER INSERT OR DELETE OR UPDATE OF text, kind, key,
 def _vector_index(schema: str, home: str) -> str:
     """The HNSW index, created empty when meta learns the embedder: it needs the number of dimensions.
 
-    It leaves out vectors of another length, because it covers dead rows that somebody still sees. While meta names no
-    number, there is no index. SECURITY DEFINER: the application's role need not own the table.
+    It leaves out vectors of another length, because it covers dead rows that an open transaction still sees. While
+    meta names no number, there is no index. SECURITY DEFINER: the application's role need not own the table.
     """
     return rf"""
 CREATE FUNCTION index_vectors() RETURNS trigger
@@ -210,7 +210,7 @@ $$;
 def _expired_owners(schema: str) -> str:
     """The users with expired state, for a role under row-level security that sees only the user it is bound to.
 
-    It answers a transaction that is bound to nobody, with the proof of that where there is a key.
+    It answers a transaction that is bound to no user; where there is a key, the transaction must prove that.
     `memweld migrate --role` grants it.
     """
     return f"""
@@ -230,7 +230,7 @@ REVOKE EXECUTE ON FUNCTION ended(double precision, bigint) FROM PUBLIC;
 
 
 # Inert until row-level security is switched on (`memweld migrate --role`). A transaction's settings bind it to a user,
-# or to an agent's own memory; a transaction that is bound to nobody sees nothing. The tables' owner is not under the
+# or to an agent's own memory; a transaction that is bound to no user sees nothing. The tables' owner is not under the
 # policies: it could switch them off anyway, and has to see all users to purge, to deliver to a graph, to reindex.
 _POLICIES = """
 CREATE POLICY owners_of_user ON owners
