@@ -16,7 +16,7 @@ from ..connect import connect
 from ..errors import ConfigurationError, MemweldError
 from ..memory.backend import Backend, redacted
 from ..scope import Scope
-from ..settings import Settings, load_settings
+from ..settings import Settings, default_file, load_settings
 
 if TYPE_CHECKING:
     from ..engine.protocol import GraphHealth
@@ -74,11 +74,15 @@ def _provider(config: dict[str, object] | str | None) -> str | None:
     return str(config.get("provider", "without a provider"))
 
 
+def _failed(label: str, error: MemweldError, what: str = "") -> Finding:
+    return Finding(label, what + " ".join(str(error).split()), problem=True)
+
+
 def _tried(label: str, attempt: Callable[[], str]) -> Finding:
     try:
         return Finding(label, attempt())
     except MemweldError as error:
-        return Finding(label, " ".join(str(error).split()), problem=True)
+        return _failed(label, error)
 
 
 def _path(url: str) -> Path | None:
@@ -124,30 +128,29 @@ def _settings(settings: Settings, url: str) -> Iterator[Finding]:
 
 
 def _store(url: str) -> Iterator[Finding]:
+    path = _path(url)
     with connect(url) as backend:
         server = [Finding(*found) for found in backend.admin.health()]
-    yield from server
-    # Reading would make the tables of a database that has none.
-    if any(found.problem or found.text.startswith("none yet") for found in server):
-        return
-    path = _path(url)
-    if path is not None and not path.exists():
-        home = next(parent for parent in path.parents if parent.exists())
-        writable = os.access(home, os.W_OK)
-        text = "made at the first use" if writable else f"cannot be made: {home} is not writable"
-        yield Finding("file", f"{path} ({text})", problem=not writable)
-        return
-    if path is not None:
-        writable = os.access(path, os.W_OK)
-        text = f"{path.stat().st_size / 1e6:.1f} MB{'' if writable else ', not writable'}"
-        yield Finding("file", f"{path} ({text})", problem=not writable)
+        yield from server
+        # Reading would make the tables of a database that has none.
+        if any(found.problem or found.text.startswith("none yet") for found in server):
+            return
+        if path is not None:
+            place = next(parent for parent in (path, *path.parents) if parent.exists())
+            writable = os.access(place, os.W_OK)
+            if place == path:
+                text = f"{path.stat().st_size / 1e6:.1f} MB{'' if writable else ', not writable'}"
+            else:
+                text = "made at the first use" if writable else f"cannot be made: {place} is not writable"
+            yield Finding("file", f"{path} ({text})", problem=not writable)
+            if place != path:
+                return
 
-    def read() -> str:
-        with connect(url) as backend:
+        def read() -> str:
             backend.user("memweld-doctor").all(limit=1)
-        return "can be read"
+            return "can be read"
 
-    yield _tried("store", read)
+        yield _tried("store", read)
 
 
 def _graph(url: str, settings: Settings, repair: Repair | None) -> Iterator[Finding]:
@@ -170,7 +173,7 @@ def _graph(url: str, settings: Settings, repair: Repair | None) -> Iterator[Find
                 yield _repaired(backend, repair)
             health = backend.admin.graph_health()
     except MemweldError as error:
-        yield Finding("graph store", " ".join(str(error).split()), problem=True)
+        yield _failed("graph store", error)
         return
     if health is None or not health.begun:
         yield Finding("graph store", "was not told anything yet: the first change of a memory begins it")
@@ -185,7 +188,7 @@ def _repaired(backend: Backend, repair: Repair) -> Finding:
     try:
         count = backend.admin.repair_graph(scope, whole=repair.whole)
     except MemweldError as error:
-        return Finding("graph repaired", f"not all of it: {' '.join(str(error).split())}", problem=True)
+        return _failed("graph repaired", error, "not all of it: ")
     return Finding("graph repaired", f"{count} memories told again")
 
 
@@ -211,11 +214,9 @@ def _mem0(url: str, settings: Settings, repair: Repair | None) -> Iterator[Findi
     if repair is not None and settings.mem0 is not None:
         try:
             with connect(url) as backend:
-                count = backend.admin.sync_projections()
+                yield Finding("mem0 repaired", f"{backend.admin.sync_projections()} changes delivered")
         except MemweldError as error:
-            yield Finding("mem0 store", " ".join(str(error).split()), problem=True)
-        else:
-            yield Finding("mem0 repaired", f"{count} changes delivered")
+            yield _failed("mem0 store", error)
         waiting = _mem0_waiting(path) or waiting
     count, problem, since = waiting
     if not count:
@@ -264,8 +265,7 @@ def _without_graph(url: str) -> Finding:
 def _is_made(url: str, backend: Backend) -> bool:
     """Whether there are tables already, which to read would make."""
     if url.lower().startswith("sqlite:"):
-        path = _path(url)
-        return path is not None and path.exists()
+        return (path := _path(url)) is not None and path.exists()
     return not any(text.startswith("none yet") for _, text, _ in backend.admin.health())
 
 
@@ -275,8 +275,6 @@ def forget_graph(url: str | None = None) -> int:
     Raises:
         ConfigurationError: Nothing is kept there, or the graph is a server's.
     """
-    from ..settings import default_file
-
     place = url or load_settings().url or f"sqlite:///{default_file()}"
     with connect(place) as backend:
         if not _is_made(place, backend):
@@ -291,8 +289,6 @@ def examine(url: str | None = None, *, repair: Repair | None = None) -> list[Fin
         url: Where memory is kept; as the settings say if None.
         repair: What a graph and a mem0 store are told again, if that is wanted.
     """
-    from ..settings import default_file
-
     installed = ", ".join(f"{package} {_version(package) or 'missing'}" for package in _PACKAGES)
     findings = [
         Finding("memweld", f"{__version__}, with {installed}"),
@@ -307,7 +303,7 @@ def examine(url: str | None = None, *, repair: Repair | None = None) -> list[Fin
         findings += _graph(place, settings, repair)
         findings.append(_tried("embedded memory", _round_trip))
     except MemweldError as error:
-        findings.append(Finding("settings", " ".join(str(error).split()), problem=True))
+        findings.append(_failed("settings", error))
     for extra, package in _EXTRAS.items():
         found = _version(package)
         text = f"{package} {found}" if found else f"not installed; for it: pip install 'memweld[{extra}]'"

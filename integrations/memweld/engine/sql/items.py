@@ -234,16 +234,6 @@ class Items:
             found |= {row.seq: row for row in rows}
         return found
 
-    def of_anyone(self, ids: Sequence[str]) -> list[tuple[ItemRow, int]]:
-        """The rows with these ids, of any scope, each with its stamp: for projections."""
-        with self.database.reading_all() as connection:
-            rows = connection.execute(
-                f"SELECT {_SELECTED}, seq, user_id, agent_id, stamp FROM items JOIN owners ON owners.id = items.owner "
-                f"WHERE items.id IN ({', '.join('?' * len(ids))})",
-                list(ids),
-            ).fetchall()
-        return [(_row(row, Scope.stored(row[-3] or None, row[-2] or None)), row[-1]) for row in rows]
-
     def expired(self, connection: Connection, root: int) -> list[int]:
         """The places of the root's items whose values have expired."""
         rows = connection.execute(
