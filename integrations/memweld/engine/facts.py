@@ -115,13 +115,14 @@ class Facts:
         self._store.forget(root)
         self._embedding.forget()
 
-    def reindex(self, progress: Progress | None = None, *, by: type[Reindexing] = Reindexing) -> int:
+    def reindex(self, progress: Progress | None = None) -> int:
         """Give all vectors to this embedder, in the way of the database (see ``Reindexing.run``)."""
         if self.projection is not None:
             return self.projection.rebuild(progress)
+        self._database.validate_sees_all("a change of the embedder")
         if (left := Outbox(self._database, "mem0")).pending().count:
             left.detach()  # the vectors leave the mem0 store for the table
-        return by(self._database, self._embedding, self._embedder_check).run(progress)
+        return Reindexing(self._database, self._embedding, self._embedder_check).run(progress)
 
     def embed_texts(self, texts: Sequence[str]) -> EmbeddedTexts:
         """Embed the texts of a restore."""
