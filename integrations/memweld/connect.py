@@ -1,4 +1,4 @@
-"""Where memory is kept: `connect` finds the engine for a URL."""
+"""`connect`: a backend for a URL."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def connect(
             memory, for tests). ``postgresql://user:password@host/app``: a Postgres database.
             ``http://host:8710/mcp`` (or ``https``): a memweld server; ``stdio:memweld serve …``: one that this
             command starts. None: a file in the user's data directory.
-        llm: What extracts facts: a mem0 LLM configuration ``{"provider": …, "config": {…}}`` or a LangChain chat
+        llm: Extracts facts: a mem0 LLM configuration ``{"provider": …, "config": {…}}`` or a LangChain chat
             model. None: texts are kept verbatim.
-        embedder: What turns text into vectors: a mem0 embedder configuration, a LangChain ``Embeddings``,
+        embedder: Turns text into vectors: a mem0 embedder configuration, a LangChain ``Embeddings``,
             ``"fastembed"`` or ``"fastembed:MODEL"`` (a transformer). None or ``"static"``: the static embeddings of the
             wordllama wheel, which need no key, no server and no download.
         graph: The URL of a Neo4j server, ``neo4j://user:password@host:7687``. It receives the entities that memories

@@ -190,7 +190,7 @@ def validate_metadata(value: object) -> dict[str, JSON]:
 
 
 def validate_filters(value: object) -> dict[str, JSON]:
-    """What metadata must equal: key to string, number, boolean or null. There are no operators."""
+    """Filters on metadata by equality: key to string, number, boolean or null. There are no operators."""
     if value is None:
         return {}
     rule = "filters are equality on metadata only, {key: value} with a string, number, boolean or null as value"

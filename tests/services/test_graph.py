@@ -596,7 +596,7 @@ class TestFailures:
         """A delivery that hangs longer than its lease comes too late: the graph refuses it."""
         from memweld.engine.projections.neo4j.client import GraphClient
         from memweld.engine.projections.neo4j.projection import Mentions, project
-        from memweld.engine.projections.protocol import OvertakenError
+        from memweld.engine.projections.protocol import NewerLeaseError
 
         backend = connect()
         ana = backend.user("ana")
@@ -611,7 +611,7 @@ class TestFailures:
         assert settled(ana)
         assert lease.state().fence > fence
         client = GraphClient(backend._engine.projection.client.address)  # pyright: ignore[reportAttributeAccessIssue]
-        with pytest.raises(OvertakenError):
+        with pytest.raises(NewerLeaseError):
             client.write(
                 lambda transaction: project(transaction, store_of(file), fence, [(late, Mentions(["Porto"]))], [])
             )

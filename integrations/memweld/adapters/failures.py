@@ -17,7 +17,7 @@ from ..errors import (
 __all__ = ["FailurePolicy", "OnError", "validate_on_error"]
 
 OnError: TypeAlias = Literal["warn", "raise"]
-"""What a failing memory does to a run of an agent: it is logged and the run goes on without memory, or it ends."""
+"""The policy for failures of the memory during a run: log them and go on without memory, or end the run."""
 
 # Mistakes in the program, and all that touches on whose memory it is, end a run always.
 _NEVER_TOLERATED = (ConfigurationError, AccessDeniedError)
@@ -36,7 +36,7 @@ def validate_on_error(on_error: OnError) -> OnError:
 
 @dataclass(frozen=True, slots=True)
 class FailurePolicy:
-    """What becomes of a failure of the memory while an agent runs.
+    """The policy for failures of the memory while an agent runs.
 
     Attributes:
         on_error: ``warn`` or ``raise``.

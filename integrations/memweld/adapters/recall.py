@@ -18,7 +18,7 @@ from ..validation import MAX_LIMIT
 from .failures import FailurePolicy
 from .options import TurnOptions
 
-__all__ = ["Recalled", "TurnRecall"]
+__all__ = ["RecallResult", "TurnRecall"]
 
 # Some hits only repeat what the model is shown anyway. So a search asks for a few more; and for many more, where these
 # are too few.
@@ -28,8 +28,8 @@ _PLACES, _SECONDS = 1_024, 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Recalled:
-    """What a turn recalls.
+class RecallResult:
+    """The result of a recall for one turn.
 
     Attributes:
         hits: The memories, best first.
@@ -51,7 +51,7 @@ class TurnRecall:
     def __init__(self, options: TurnOptions, failures: FailurePolicy) -> None:
         self.options = options
         self._failures = failures
-        self._turns: TTLCache[Hashable, tuple[Scope, Hashable, Recalled]] = TTLCache(_PLACES, _SECONDS)
+        self._turns: TTLCache[Hashable, tuple[Scope, Hashable, RecallResult]] = TTLCache(_PLACES, _SECONDS)
         self._lock = threading.Lock()
 
     def recall(
@@ -63,8 +63,8 @@ class TurnRecall:
         shown: Collection[str] = (),
         turn: Hashable = None,
         place: Hashable = None,
-    ) -> Recalled:
-        """What is remembered that fits a text.
+    ) -> RecallResult:
+        """Find the memories that fit a text.
 
         Args:
             memory: The user's memory.
@@ -97,7 +97,7 @@ class TurnRecall:
         shown: Collection[str] = (),
         turn: Hashable = None,
         place: Hashable = None,
-    ) -> Recalled:
+    ) -> RecallResult:
         """`recall` for async code; a turn that is known needs no thread."""
         known = self._known(memory, turn, place)
         if known is not None:
@@ -126,16 +126,18 @@ class TurnRecall:
             return hits if enough else memory.search(query, limit=many, **self.options.search)
         return []
 
-    def select(self, hits: Sequence[Hit], *, session_id: str | None, shown: Iterable[str], query: str = "") -> Recalled:
+    def select(
+        self, hits: Sequence[Hit], *, session_id: str | None, shown: Iterable[str], query: str = ""
+    ) -> RecallResult:
         """Of the candidates those that say something new to the model, within the options' limits."""
         if any(hit.session_id == session_id for hit in hits):
             hits = drop_already_shown(hits, session_id=session_id, shown=shown)
         hits = hits[: self.options.recall_limit]
-        return Recalled(hits, recall_block(hits, budget=self.options.recall_budget, query=query))
+        return RecallResult(hits, recall_block(hits, budget=self.options.recall_budget, query=query))
 
-    def _known(self, memory: Memory, turn: Hashable, place: Hashable) -> Recalled | None:
+    def _known(self, memory: Memory, turn: Hashable, place: Hashable) -> RecallResult | None:
         if self.options.recall_limit == 0:
-            return Recalled()
+            return RecallResult()
         if turn is None:
             return None
         with self._lock:

@@ -1,4 +1,4 @@
-"""What a saved configuration or checkpoint says of a memory, without a secret, and how it is found again from that."""
+"""The address of a memory in a saved configuration or checkpoint: written without secrets, and opened again."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def loading_backend() -> Backend | None:
 
 
 class SavedMemory(BaseModel):
-    """Where a memory is and whose. It holds no password, no token and nothing that is remembered.
+    """The place and the user of a memory. It holds no password, no token and no memories.
 
     Attributes:
         url: Where memory is kept, without its secrets.
@@ -72,7 +72,7 @@ class SavedMemory(BaseModel):
 
     @classmethod
     def of(cls, source: MemorySource, *, in_process: bool = True, **fields: Any) -> Self:
-        """What to save of a memory or a backend.
+        """Describe a memory or a backend for saving.
 
         Args:
             source: The memory or backend.

@@ -21,7 +21,7 @@ _logger = logging.getLogger("memweld.tools")
 
 @dataclass(frozen=True, slots=True)
 class ToolOutcome:
-    """What a tool gave.
+    """The outcome of a tool call.
 
     Attributes:
         text: What the model reads: the answer, or what is wrong and what to do.

@@ -123,7 +123,7 @@ class MemweldContextProvider(ContextProvider):
         return f"{self.source_id}.spoken"
 
     def _spoken(self, context: SessionContext) -> list[ChatMessage]:
-        """What the user says in this run: callers may send the whole conversation again."""
+        """The user's messages of this run only: callers may send the whole conversation again."""
         messages = context.input_messages
         start = max((place for place, message in enumerate(messages, 1) if message.role != "user"), default=0)
         return spoken_by([part for message in messages[start:] for part in to_neutral(message)], self._user_names)

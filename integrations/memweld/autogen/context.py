@@ -21,7 +21,7 @@ from ..adapters.binding import resolve_memory, validate_source
 from ..adapters.capture import TurnCapture
 from ..adapters.failures import FailurePolicy
 from ..adapters.options import TurnKeywords, TurnOptions
-from ..adapters.recall import Recalled, TurnRecall
+from ..adapters.recall import RecallResult, TurnRecall
 from ..adapters.saved_config import SavedMemory
 from ..memory.asynchronous import in_thread
 from ..memory.backend import Backend
@@ -136,7 +136,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
                 await in_thread(functools.partial(self._session.append, memory, message))
 
     async def get_messages(self) -> list[LLMMessage]:
-        """What the model is given: the recalled memories as one system message, then the session.
+        """The messages for the model: the recalled memories as one system message, then the session.
 
         Raises:
             ConfigurationError: No user is known.
@@ -159,7 +159,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
             messages = to_autogen(model_window(chosen))
         return messages, window
 
-    async def _recalled(self, memory: Memory, messages: Sequence[LLMMessage], window: Window) -> Recalled:
+    async def _recalled(self, memory: Memory, messages: Sequence[LLMMessage], window: Window) -> RecallResult:
         shown = [text_of(message) for message in messages if isinstance(message, UserMessage)]
         return await self._recall.recall_async(
             memory, window.question, session_id=self.session_id, shown=shown, turn=window.turn
@@ -190,8 +190,8 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
 
     # for a MemweldMemory beside it
 
-    async def recall_beside(self, memory: Memory) -> Recalled | None:
-        """What this context recalls for the present turn; None if it does not recall from this memory."""
+    async def recall_beside(self, memory: Memory) -> RecallResult | None:
+        """The recall for the present turn; None if this context does not recall from the memory."""
         if self._options.recall_limit == 0 or resolve_memory(self._source) != memory:
             return None
         return await self._recalled(memory, *await self._read(memory))

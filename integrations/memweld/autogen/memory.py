@@ -21,7 +21,7 @@ from ..adapters.binding import resolve_memory, validate_source
 from ..adapters.capture import TurnCapture
 from ..adapters.failures import FailurePolicy
 from ..adapters.options import TurnKeywords, TurnOptions
-from ..adapters.recall import Recalled, TurnRecall
+from ..adapters.recall import RecallResult, TurnRecall
 from ..adapters.saved_config import SavedMemory
 from ..errors import ConfigurationError, invalid
 from ..memory.backend import Backend
@@ -105,14 +105,14 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
                 await capture_once(self._capture, memory, None, self._unanswered(messages))
         return UpdateContextResult(memories=MemoryQueryResult(results=[self._content(hit) for hit in recalled.hits]))
 
-    async def _recalled(self, memory: Memory, messages: Sequence[LLMMessage]) -> Recalled:
+    async def _recalled(self, memory: Memory, messages: Sequence[LLMMessage]) -> RecallResult:
         spoken = [message for message in messages if isinstance(message, UserMessage)]
         theirs = [message for message in spoken if message.source in self._user_names] or spoken
         question = text_of(theirs[-1]) if theirs else ""
         return await self._recall.recall_async(memory, question, shown=[text_of(message) for message in spoken])
 
     def _unanswered(self, messages: Sequence[LLMMessage]) -> list[ChatMessage]:
-        """What the user said that no answer follows."""
+        """The user's last words, if no answer follows them."""
         answers = (place for place, one in enumerate(messages, 1) if not isinstance(one, (UserMessage, SystemMessage)))
         return [
             ChatMessage(role="user", content=text_of(message))

@@ -32,7 +32,7 @@ class MemweldToolConfig(SavedMemory):
 
 
 class MemweldToolAnswer(BaseModel):
-    """What a memory tool answers.
+    """The answer of a memory tool.
 
     Attributes:
         text: What the model reads.

@@ -93,8 +93,8 @@ def doctor_command(
 
     if forget_graph:
         typer.echo(f"{forget(url)} changes wait for a graph no more.")
-    wanted = Repair(repair_user, repair_all) if repair or repair_all or repair_user is not None else None
-    findings = examine(url, repair=wanted)
+    request = Repair(repair_user, repair_all) if repair or repair_all or repair_user is not None else None
+    findings = examine(url, repair=request)
     width = max(len(finding.label) for finding in findings)
     for finding in findings:
         typer.secho(f"{finding.label:<{width}}  {finding.text}", fg="red" if finding.problem else None)

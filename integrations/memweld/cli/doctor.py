@@ -1,4 +1,4 @@
-"""What ``memweld doctor`` finds: versions, settings, the file, the graph, the embedder, the extras: what is wrong."""
+"""The findings of ``memweld doctor`` about versions, settings, the file, the graph, the embedder and the extras."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Finding:
     """One line of the report.
 
     Attributes:
-        label: What was looked at.
-        text: What was found.
+        label: The part that was examined.
+        text: The finding.
         problem: Whether it is wrong.
     """
 
@@ -55,7 +55,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What is told again: a mem0 store what waits, and a graph what is out of step; all of a user; or all there is."""
+    """What to deliver again: waiting changes and differences; everything of one user; or everything."""
 
     user: str | None = None
     whole: bool = False

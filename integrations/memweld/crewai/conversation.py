@@ -201,7 +201,7 @@ def _recognise(unknown: Sequence[_Entry], tail: Sequence[ChatMessage]) -> None:
 
 
 def _content(fields: Mapping[str, JSON]) -> list[JSON]:
-    """What a message says to a reader, without the fields that only CrewAI notes on it."""
+    """The message without the fields that only CrewAI reads."""
     return [fields.get(name) or None for name in _NEUTRAL]
 
 

@@ -84,12 +84,12 @@ class MemweldMemory(CrewMemory):
         )
 
     def model_post_init(self, context: Any, /) -> None:
-        """What CrewAI's own does, and once more the silence about dumps."""
+        """Do what CrewAI's own does, and silence the warning about dumps again."""
         super().model_post_init(context)
         silence_dump_warnings(MemweldMemory)
 
     def _dump(self) -> dict[str, JSON]:
-        """What a checkpoint says of it: the memory's place and user, and the options."""
+        """The form in which a checkpoint saves it: the memory's place and user, and the options."""
         return self._store.dump()
 
     def _load(self, dump: Mapping[str, Any], context: Any) -> None:

@@ -87,7 +87,7 @@ class MemweldStorage:
     # checkpoints
 
     def dump(self) -> dict[str, JSON]:
-        """What a checkpoint says of it. It cannot hold functions and models: it says only that there were some."""
+        """The form in which a checkpoint saves it. Of functions and models it notes only that there were some."""
         return {
             "source": self._binding.saved.model_dump(exclude_none=True),
             "options": self.options.dump(),
@@ -271,7 +271,7 @@ class MemweldStorage:
         return self._within(scope_prefix)[::-1][offset : offset + limit]
 
     def get_scope_info(self, scope: str) -> ScopeInfo:
-        """What lies in a scope and the scopes below it."""
+        """The contents of a scope and the scopes below it."""
         path = normalize_scope_path(scope)
         base = path.rstrip("/")
         records = self._within(path)
@@ -316,7 +316,7 @@ class MemweldStorage:
 
 
 def _extract(turn: Turn, llm: BaseLLM | str) -> list[str] | None:
-    """What a model of CrewAI's finds worth keeping in a turn; None if its answer is of no use."""
+    """The facts that a model of CrewAI's extracts from a turn; None if its answer is unusable."""
     content = f"User: {turn}\nAssistant: {turn.answer}"
     try:
         model = LLM(model=llm) if isinstance(llm, str) else llm

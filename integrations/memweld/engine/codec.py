@@ -58,12 +58,12 @@ def decode_operation(kind: type[Operation[T]], data: object) -> Operation[T]:
 
 
 def encode_answer(kind: type[Operation[T]], answer: T) -> JSON:
-    """What the engine answered, as JSON."""
+    """An engine's answer as JSON."""
     return _encode(kind.answer, answer)
 
 
 def decode_answer(kind: type[Operation[T]], data: JSON) -> T:
-    """What the engine answered.
+    """Read an engine's answer.
 
     Raises:
         InvalidInputError: The JSON is not what this operation answers.

@@ -1,4 +1,4 @@
-"""What an export holds, as dataclasses, and the rules for data that an engine restores."""
+"""The contents of an export as dataclasses, and the rules for data that an engine restores."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class Migration:
 
 
 class EngineAdmin:
-    """What the operator of a store can do. Every default is right for a store that has no such thing."""
+    """Operations for the operator of a store. The defaults suit a store without the feature in question."""
 
     def list_scopes(self, *, after: Scope | None, limit: int) -> list[Scope]:
         """The scopes for which something was stored, in an order that stays, from behind ``after``.
@@ -208,7 +208,7 @@ class EngineAdmin:
         return None
 
     def health(self) -> list[HealthCheck]:
-        """What there is to say about a database server. Changes nothing."""
+        """Findings about a database server. Changes nothing."""
         return []
 
     @property

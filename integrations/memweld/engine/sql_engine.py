@@ -57,9 +57,9 @@ class SqlEngine:
 
     Args:
         database: The tables: SQLite's or Postgres'.
-        llm: What extracts facts, as `memweld.connect` takes it.
+        llm: Extracts facts; the argument of `memweld.connect`.
         llm_timeout: Seconds to wait for its answer.
-        embedder: What makes vectors, as `memweld.connect` takes it.
+        embedder: Makes vectors; the argument of `memweld.connect`.
         cache_mb: How much RAM the vectors and words of the users that searched last may take, in millions of bytes.
         mem0: The ``Mem0Configuration`` of the store that holds the vectors; None: the tables do.
 
@@ -367,5 +367,5 @@ class SqlAdmin(EngineAdmin):
         return self._database.migrate(role=role, signed=signed)
 
     def health(self) -> list[HealthCheck]:
-        """What there is to say about a database server. Changes nothing."""
+        """Findings about a database server. Changes nothing."""
         return self._database.health()

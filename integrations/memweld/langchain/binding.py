@@ -1,4 +1,4 @@
-"""Whose memory a run may touch: the user as LangChain's run-time channels name them, found in one place."""
+"""The user of a run, from LangChain's run-time channels."""
 
 from __future__ import annotations
 

@@ -21,9 +21,9 @@ from ..models import Captured
 from .state import Turn
 from .transcript import exchanges
 
-__all__ = ["CapturePolicy", "Keep", "MessageFilter"]
+__all__ = ["CaptureMode", "CapturePolicy", "MessageFilter"]
 
-Keep: TypeAlias = Literal["turn", "user", "history", "facts"]
+CaptureMode: TypeAlias = Literal["turn", "user", "history", "facts"]
 """Which part of a turn is kept: all of it; the user's words; its messages without facts; its facts without messages."""
 
 MessageFilter: TypeAlias = (
@@ -36,7 +36,7 @@ MessageFilter: TypeAlias = (
 class CapturePolicy:
     """Chooses the messages to keep. The fields are options of `MemweldMiddleware`."""
 
-    keep: Keep
+    keep: CaptureMode
     message_filter: MessageFilter | None
 
     def __post_init__(self) -> None:

@@ -24,7 +24,7 @@ from ..adapters.recall import TurnRecall
 from ..memory.asynchronous import in_thread
 from ..models import ChatMessage
 from ..validation import validate_key
-from .capture import CapturePolicy, Keep, MessageFilter
+from .capture import CaptureMode, CapturePolicy, MessageFilter
 from .messages import to_neutral
 from .recall import TurnReader
 from .state import THREAD_START, MemweldState, Turn, turn_of
@@ -72,7 +72,7 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         self,
         memory: MemorySource,
         *,
-        keep: Keep = "turn",
+        keep: CaptureMode = "turn",
         message_filter: MessageFilter | None = None,
         session_id: str | None = None,
         load_history: bool = True,
@@ -231,7 +231,7 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         return _neutral(self._policy.candidates(turn, messages))
 
     def _marks(self, turn: Turn, state: Any, kept: Sequence[BaseMessage]) -> dict[str, Any]:
-        """What the thread's checkpoint learns of a turn that is dealt with: ids, and no text."""
+        """The state update that marks a turn as captured in the thread's checkpoint: ids, and no text."""
         marks: dict[str, Any] = {"memweld_seen": state["messages"][-1].id} if state["messages"] else {}
         is_in_history = turn.session_id is not None and self._policy.captured != "facts"
         is_first = turn.earlier_until is not None and state.get("memweld_before") is None

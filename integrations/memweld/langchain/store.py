@@ -33,7 +33,7 @@ from ..validation import validate_json, validate_limit
 from .binding import memory_of_run
 from .store_index import WHOLE, check_fields, item_text
 from .store_keys import decode_key, decode_namespace, encode_key, encode_namespace
-from .store_search import Found, search_records
+from .store_search import StateHit, search_records
 from .store_sweeper import Sweeper
 
 __all__ = ["MemweldStore"]
@@ -178,7 +178,7 @@ class MemweldStore(BaseStore):
                 memory.values.read(mortal, refresh=True)
         else:
             entries = memory.values.find(under, where=where, offset=offset, limit=limit, refresh=op.refresh_ttl)
-            found = [Found(entry, None) for entry in entries]
+            found = [StateHit(entry, None) for entry in entries]
         return [SearchItem(**_fields(each.entry), score=each.score) for each in found]
 
 

@@ -10,13 +10,13 @@ from ..memory.memory import Memory
 from ..models import JSON, ValueEntry
 from ..validation import MAX_LIMIT
 
-__all__ = ["Found", "search_records"]
+__all__ = ["StateHit", "search_records"]
 
 _WIDER = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StateHit:
     """A value, and how well it fits the query; None for a value without a text."""
 
     entry: ValueEntry
@@ -25,7 +25,7 @@ class Found:
 
 def search_records(
     memory: Memory, query: str, *, under: str, where: Mapping[str, JSON] | None, offset: int, limit: int
-) -> list[Found]:
+) -> list[StateHit]:
     """The values that fit best, best first, then those that have no text, in their order.
 
     Args:
@@ -42,22 +42,22 @@ def search_records(
     if len(found) < count and complete:
         known = {(each.entry.namespace, each.entry.key) for each in scored}
         rest = memory.values.find(under, where=where, limit=count + len(known))
-        found += [Found(entry, None) for entry in rest if (entry.namespace, entry.key) not in known]
+        found += [StateHit(entry, None) for entry in rest if (entry.namespace, entry.key) not in known]
     return found[offset:count]
 
 
 def _scored(
     memory: Memory, query: str, under: str, where: Mapping[str, JSON] | None, count: int
-) -> tuple[list[Found], bool]:
+) -> tuple[list[StateHit], bool]:
     """The values that records led to, best first, and whether these are all there are."""
     namespaces = memory.values.namespaces(under)
     if not namespaces:
         return [], True
     # A search filters by equality alone. It returns more, and values elsewhere or unfit are sorted out here.
     filters = {"namespace": namespaces[0]} if len(namespaces) == 1 else None
-    asked = min(count * _WIDER if where else count, MAX_LIMIT)
+    limit = min(count * _WIDER if where else count, MAX_LIMIT)
     while True:
-        hits = memory.search(query, limit=asked, kinds="record", filters=filters)
+        hits = memory.search(query, limit=limit, kinds="record", filters=filters)
         places = {
             (str(hit.metadata["namespace"]), str(hit.metadata["key"])): hit.score
             for hit in hits
@@ -65,7 +65,7 @@ def _scored(
         }
         entries = memory.values.read(list(places))
         fitting = [entry for entry in entries if entry and (not where or fits_conditions(entry.value, where))]
-        complete = len(hits) < asked
-        if complete or len(fitting) >= count or asked == MAX_LIMIT:
-            return [Found(entry, places[entry.namespace, entry.key]) for entry in fitting], complete
-        asked = min(asked * _WIDER, MAX_LIMIT)
+        complete = len(hits) < limit
+        if complete or len(fitting) >= count or limit == MAX_LIMIT:
+            return [StateHit(entry, places[entry.namespace, entry.key]) for entry in fitting], complete
+        limit = min(limit * _WIDER, MAX_LIMIT)

@@ -30,7 +30,7 @@ def turn_start(
     *,
     all_new: bool = False,
 ) -> int:
-    """Where the turn begins that memory has not seen yet.
+    """The start of the turn that memory has not seen yet.
 
     Args:
         messages: The agent's messages; those of a checkpointed thread begin with turns of the past.

@@ -88,7 +88,7 @@ class AccessPolicy:
         self._required = frozenset(required_scopes)
 
     def principal(self) -> Principal:
-        """Who makes the MCP request that the server is answering.
+        """The principal of the MCP request that the server is answering.
 
         Raises:
             AccessDeniedError: The request came over HTTP without a token, to an application that is not ours or that
@@ -98,7 +98,7 @@ class AccessPolicy:
         return self._default if request is None else self._principal_over_http(request)
 
     def identify(self, request: HTTPConnection) -> Principal:
-        """Who makes a request to a route of our application.
+        """The principal of a request to a route of the application.
 
         Args:
             request: A Starlette request.

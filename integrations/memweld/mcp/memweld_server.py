@@ -153,7 +153,7 @@ class MemweldServer(FastMCP[Any]):
         return app
 
     def _audience(self) -> str:
-        """Whom the server serves over HTTP, for the operator."""
+        """The clients that the server serves over HTTP, for the operator."""
         if self.auth is not None:
             return "for clients with a token"
         return (

@@ -1,4 +1,4 @@
-"""Who makes a request, and which scopes this principal may touch; read from a verified token or from the settings."""
+"""The principal of a request, and the scopes that it may touch; read from a verified token or from the settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AGENTS_SCOPE = "memory:agents"
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who makes a request.
+    """The caller of a request.
 
     Attributes:
         user_id: The default user of a call that names none.

@@ -1,1 +1,1 @@
-"""What users hold: a backend, the memory of one scope on it, and what belongs to both."""
+"""The objects that users hold: a backend, the memory of one scope on it, and their parts."""

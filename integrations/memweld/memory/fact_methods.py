@@ -30,7 +30,7 @@ __all__ = ["FactMethods"]
 
 
 class FactMethods:
-    """What `Memory` does with facts.
+    """The methods of `Memory` for facts.
 
     Attributes:
         scope: The scope of the facts.

@@ -239,7 +239,7 @@ class AsyncMemory(AsyncFacade[Memory]):
 
     @property
     def scope(self) -> Scope:
-        """Whose memory it is."""
+        """The scope of the memory."""
         return self._sync.scope
 
     def state(self, namespace: str) -> AsyncState:

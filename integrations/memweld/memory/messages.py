@@ -31,7 +31,7 @@ class MessageObject(Protocol):
 
     @property
     def content(self) -> Any:
-        """What was said."""
+        """The content of the message."""
         ...
 
 

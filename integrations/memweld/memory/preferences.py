@@ -17,7 +17,7 @@ _MAX_CHARACTERS = 65_536
 
 
 class Preferences:
-    """What the user likes: exact by key, and found by meaning. A key belongs to exactly this scope."""
+    """The user's preferences: exact by key, and found by meaning. A key belongs to exactly this scope."""
 
     def __init__(self, engine: Engine, scope: Scope) -> None:
         self._engine = engine

@@ -43,17 +43,17 @@ NOTICE = (
 _MARKER = re.compile(r"[<＜](?=\W*memories\b)", re.IGNORECASE)
 
 
-def recall_query(said: str) -> str:
-    """What to search for after something was said: the end of a long text; empty where there is nothing.
+def recall_query(text: str) -> str:
+    """The query for a message: the end of a long text; empty where there is none.
 
     A model or a user may have said anything; what cannot be searched for must not end the turn.
 
     Raises:
         InvalidInputError: It is no string.
     """
-    if not isinstance(said, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without types
-        raise invalid("query", said, f"it must be a string, not {type(said).__name__}", "Pass what was said.")
-    return said.encode(errors="replace").decode().replace("\x00", " ").strip()[-QUERY_CHARACTERS:].strip()
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without types
+        raise invalid("query", text, f"it must be a string, not {type(text).__name__}", "Pass what was said.")
+    return text.encode(errors="replace").decode().replace("\x00", " ").strip()[-QUERY_CHARACTERS:].strip()
 
 
 def drop_already_shown(hits: Iterable[Hit], *, session_id: str | None, shown: Iterable[str]) -> list[Hit]:
@@ -62,7 +62,7 @@ def drop_already_shown(hits: Iterable[Hit], *, session_id: str | None, shown: It
     What is remembered of other sessions stays, and what was said in a part of this one that is not shown.
 
     Args:
-        hits: What was found. Search for as many more as there are messages shown: so many may fall away.
+        hits: The hits of a search. Let it return as many more as there are messages shown: so many may be dropped.
         session_id: The running session; None where memories are kept without one.
         shown: The texts of the messages that the model is shown.
     """

@@ -18,7 +18,7 @@ _VERDICTS = {True: " (succeeded)", False: " (failed)", None: ""}
 
 
 class Tasks:
-    """What came of the user's tasks: exact by id, and similar ones found by meaning."""
+    """The outcomes of the user's tasks: exact by id, and similar ones found by meaning."""
 
     def __init__(self, engine: Engine, scope: Scope) -> None:
         self._engine = engine
@@ -59,7 +59,7 @@ class Tasks:
         return _outcome(self._engine.run(self._scope, operation), score=1.0)
 
     def context(self, task_id: str, *, limit: int = 5) -> list[TaskOutcome]:
-        """What is known for a task: its own outcome first (score 1.0), then those of similar tasks.
+        """The known outcomes for a task: its own first (score 1.0), then those of similar tasks.
 
         Args:
             task_id: The id of a recorded task, or a description of a new one.

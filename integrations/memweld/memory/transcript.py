@@ -94,12 +94,12 @@ def read_tail(history: History, limit: int | None, before: str | None = None) ->
         MemoryNotFoundError: The session has no message with the id ``before``.
     """
     messages = page = history.messages(limit, before)
-    asked = limit
+    requested = limit
     for _ in range(_MAX_PAGES):
-        if not page or asked is None or len(page) < asked or any(message.role == "user" for message in page):
+        if not page or requested is None or len(page) < requested or any(message.role == "user" for message in page):
             break
-        asked = _PAGE
-        page = history.messages(asked, page[0].id)
+        requested = _PAGE
+        page = history.messages(requested, page[0].id)
         messages = [*page, *messages]
     return messages
 
@@ -158,18 +158,18 @@ def _exchanges(steps: Sequence[Step]) -> list[list[Step]]:
 
 def _latest_steps(exchange: Sequence[Step], count: int | None, size: int | None) -> list[Step]:
     """Of an exchange that is too long: the user's message, cut if need be, and the latest steps that fit."""
-    (said,) = exchange[0]
-    if size is not None and _size(said) > size:
-        said = dataclasses.replace(said, content=said.text[-size:], native=None)
-        if not said.content:
+    (question,) = exchange[0]
+    if size is not None and _size(question) > size:
+        question = dataclasses.replace(question, content=question.text[-size:], native=None)
+        if not question.content:
             return []
-    count, size = _rest([[said]], count, size)
+    count, size = _rest([[question]], count, size)
     taken: list[Step] = []
     for step in reversed(exchange[1:]):
         if _fits([step], count, size):
             taken.append(step)
             count, size = _rest([step], count, size)
-    return [[said], *reversed(taken)]
+    return [[question], *reversed(taken)]
 
 
 def _fits(exchange: Sequence[Step], count: int | None, size: int | None) -> bool:
@@ -179,7 +179,7 @@ def _fits(exchange: Sequence[Step], count: int | None, size: int | None) -> bool
 
 
 def _rest(exchange: Sequence[Step], count: int | None, size: int | None) -> tuple[int | None, int | None]:
-    """What is left of the limits behind an exchange."""
+    """The limits that remain after an exchange."""
     used = 0 if size is None else sum(_size(message) for step in exchange for message in step)
     return None if count is None else count - sum(map(len, exchange)), None if size is None else size - used
 

@@ -14,7 +14,7 @@ __all__ = ["HISTORY_TOOLS"]
 MAX_MESSAGES = 1_000
 
 
-class OneSession(Arguments):
+class SessionArguments(Arguments):
     """Arguments of ``clear_messages``."""
 
     session_id: str = Field(description="The conversation's id.")
@@ -28,13 +28,13 @@ class HistoryMessage(Message):
     )
 
 
-class AddMessages(OneSession):
+class AddMessages(SessionArguments):
     """Arguments of ``add_messages``."""
 
     messages: list[HistoryMessage] = Field(min_length=1, description="What was said, oldest first.")
 
 
-class GetMessages(OneSession):
+class GetMessages(SessionArguments):
     """Arguments of ``get_messages``."""
 
     limit: int = Field(default=20, ge=1, le=MAX_MESSAGES, description="How many messages at most, the latest ones.")
@@ -58,8 +58,8 @@ def _message_data(message: ChatMessage) -> dict[str, JSON]:
 
 def _line(message: ChatMessage) -> str:
     speaker = message.role if message.name is None else f"{message.role} ({message.name})"
-    said = [message.text, *(f"[calls {call.name}]" for call in message.tool_calls)]
-    return f"{speaker}: {' '.join(filter(None, said))}"
+    parts = [message.text, *(f"[calls {call.name}]" for call in message.tool_calls)]
+    return f"{speaker}: {' '.join(filter(None, parts))}"
 
 
 # Without ids of the caller's own, calling again appends again.
@@ -94,7 +94,7 @@ def _get_messages(memory: Memory, arguments: GetMessages) -> Answer:
     "Delete the whole transcript of a conversation. Memories made from it stay. It cannot be undone.",
     destructive=True,
 )
-def _clear_messages(memory: Memory, arguments: OneSession) -> Answer:
+def _clear_messages(memory: Memory, arguments: SessionArguments) -> Answer:
     count = memory.history(arguments.session_id).clear()
     text = f"Deleted {count} messages of session {arguments.session_id} for {memory.scope}"
     return Answer(text, {"session_id": arguments.session_id, "deleted": count})

@@ -50,7 +50,7 @@ class SearchMemories(Arguments):
     limit: int = Field(default=10, ge=1, le=MAX_SEARCH_LIMIT, description="How many memories at most.")
 
 
-class OneMemory(Arguments):
+class MemoryIdArguments(Arguments):
     """Arguments of the tools that take one memory."""
 
     memory_id: str = Field(description="The memory's ID, as other tools' answers name it.")
@@ -60,7 +60,7 @@ class NoArguments(Arguments):
     """A tool without arguments."""
 
 
-class UpdateMemory(OneMemory):
+class UpdateMemory(MemoryIdArguments):
     """Arguments of ``update_memory``."""
 
     data: str = Field(description="The new text.")
@@ -95,7 +95,7 @@ def _search_memories(memory: Memory, arguments: SearchMemories) -> Answer:
 
 
 @tool("memory", "Read one memory by its ID.", read_only=True)
-def _get_memory(memory: Memory, arguments: OneMemory) -> Answer:
+def _get_memory(memory: Memory, arguments: MemoryIdArguments) -> Answer:
     item = memory.get(arguments.memory_id)
     owner = f"User: {item.user_id}" if item.user_id is not None else f"Agent: {item.agent_id}"
     text = f"Memory: {item.text}\nCreated: {as_utc(item.created_at)}\n{owner}"
@@ -133,7 +133,7 @@ def _update_memory(memory: Memory, arguments: UpdateMemory) -> Answer:
     "Forget one memory by its ID, when the user asks to or it is wrong. It cannot be undone.",
     destructive=True,
 )
-def _delete_memory(memory: Memory, arguments: OneMemory) -> Answer:
+def _delete_memory(memory: Memory, arguments: MemoryIdArguments) -> Answer:
     memory.delete(arguments.memory_id)
     text = f"Memory {arguments.memory_id} deleted successfully from {_stores(memory)}"
     return Answer(text, {"deleted": arguments.memory_id})

@@ -33,8 +33,8 @@ def _get_preferences(memory: Memory, arguments: GetPreferences) -> Answer:
         value = memory.preferences.get(arguments.key, unset)
         preferences = {} if value is unset else {arguments.key: value}
     if not preferences:
-        asked = "" if arguments.key is None else f" {arguments.key}"
-        return Answer(f"No preference{asked} is set for {memory.scope}", {"preferences": {}})
+        requested = "" if arguments.key is None else f" {arguments.key}"
+        return Answer(f"No preference{requested} is set for {memory.scope}", {"preferences": {}})
     lines = "".join(f"\n- {key}: {shown(value)}" for key, value in preferences.items())
     return Answer(f"Preferences of {memory.scope}:{lines}", {"preferences": preferences})
 

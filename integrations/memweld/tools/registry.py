@@ -18,7 +18,7 @@ TOOLSETS: tuple[Toolset, ...] = ("memory", "preferences", "tasks", "state", "his
 """The sets by which tools are chosen."""
 
 DEFAULT_TOOLSETS: tuple[Toolset, ...] = ("memory", "preferences", "tasks")
-"""What is offered where nothing is chosen: each further schema costs a model tokens."""
+"""The default tools: each further schema costs a model tokens."""
 
 TOOLS: Mapping[str, MemoryTool] = {
     tool.name: tool for tool in (*MEMORY_TOOLS, *PREFERENCES_TOOLS, *TASKS_TOOLS, *STATE_TOOLS, *HISTORY_TOOLS)

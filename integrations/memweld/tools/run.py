@@ -1,4 +1,4 @@
-"""What a tool is: its name, description, arguments and function, and how its arguments are checked."""
+"""A tool: its name, description, arguments and function, and the validation of its arguments."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Toolset: TypeAlias = Literal["memory", "preferences", "tasks", "state", "history
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a tool answers: text for a model to read, and the same as data."""
+    """A tool's answer: text for a model to read, and the same as data."""
 
     text: str
     data: dict[str, JSON]

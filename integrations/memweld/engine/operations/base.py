@@ -79,7 +79,7 @@ def _rules_of(annotations: Mapping[str, Any]) -> tuple[tuple[str, Rule, bool], .
 
 
 class Operation(Generic[T]):
-    """What an engine is asked to do; ``T`` is the type of its answer. Making one applies the rules to its operands.
+    """A request to an engine; ``T`` is the type of its answer. The constructor validates the operands.
 
     Attributes:
         name: Its name on the wire and in errors, e.g. ``list_items``.

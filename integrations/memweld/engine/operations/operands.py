@@ -30,7 +30,7 @@ __all__ = [
 
 Rule: TypeAlias = Callable[[str, Any], Any]
 Place: TypeAlias = "tuple[str, str]"
-"""Where a value stands: namespace and key."""
+"""The address of a value: namespace and key."""
 
 _MAX_VERSION = 2**63 - 1
 _MAX_TIMEOUT = 60

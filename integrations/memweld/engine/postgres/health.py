@@ -12,7 +12,7 @@ from ..protocol import HealthCheck
 from .connection import RawConnection
 from .errors import translated
 from .rls import proof
-from .schema import REVISIONS, Opened, connect, inspect_schema, lacking_pgvector
+from .schema import REVISIONS, DatabaseInfo, connect, inspect_schema, lacking_pgvector
 from .url import Address
 
 __all__ = ["examine"]
@@ -42,7 +42,7 @@ def _version(connection: RawConnection) -> str:
 
 
 def _examine_empty(connection: RawConnection, address: Address) -> Iterator[HealthCheck]:
-    """What is there where memweld was never used, and whether the first use can make the rest."""
+    """Findings about a database without memweld's tables: whether the first use can make them."""
     lacking = lacking_pgvector(connection)
     yield HealthCheck("pgvector", lacking or "ready for this database", lacking is not None)
     where = f"none yet in the schema {address.schema}"
@@ -58,7 +58,7 @@ def _examine_empty(connection: RawConnection, address: Address) -> Iterator[Heal
         yield HealthCheck("tables", f"{where}: made {'then' if lacking else 'at the first use'}", False)
 
 
-def _security(connection: RawConnection, address: Address, found: Opened) -> HealthCheck:
+def _security(connection: RawConnection, address: Address, found: DatabaseInfo) -> HealthCheck:
     """Row-level security, and whether the rows of a user can be seen under it."""
     if not found.secured:
         return HealthCheck("row security", "not in force for this role (see `memweld migrate --role`)", address.secured)

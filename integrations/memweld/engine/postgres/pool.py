@@ -17,7 +17,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from ...errors import BackendUnavailableError
 from ..fork import call_in_child
 from .connection import RawConnection, adapt
-from .schema import Opened, connect, open_schema
+from .schema import DatabaseInfo, connect, open_schema
 from .url import Address
 
 __all__ = ["PATIENCE_SECONDS", "PostgresPool"]
@@ -59,7 +59,7 @@ class PostgresPool:
 
     def _start(self) -> None:
         self._lock = threading.Lock()
-        self._opened: Opened | None = None
+        self._opened: DatabaseInfo | None = None
         self._pool: ConnectionPool[RawConnection] | None = None
         self._finalizer: Any = None
 
@@ -69,8 +69,8 @@ class PostgresPool:
         _inherited.append(self._pool)
         self._start()
 
-    def opened(self) -> Opened:
-        """What was found when the database was opened, which the first call does.
+    def opened(self) -> DatabaseInfo:
+        """The facts about the database, which the first call opens.
 
         Raises:
             BackendUnavailableError: It cannot be reached, or a newer memweld wrote it.
@@ -78,7 +78,7 @@ class PostgresPool:
         """
         return self._open()[0]
 
-    def _open(self) -> tuple[Opened, ConnectionPool[RawConnection]]:
+    def _open(self) -> tuple[DatabaseInfo, ConnectionPool[RawConnection]]:
         with self._lock:
             if self.closed:
                 raise BackendUnavailableError(f"{self.address.where} is closed; connect again.")

@@ -30,7 +30,7 @@ TABLES = {
 
 
 def proof(key: bytes, user: str, agent: str) -> str:
-    """What shows that a transaction may be bound to this user, or agent; see ``is_bound`` in the migrations."""
+    """The proof that a transaction may be bound to this user, or agent; see ``is_bound`` in the migrations."""
     inner = hashlib.sha256(key + f"{user}\n{agent}".encode()).digest()
     return hashlib.sha256(key + inner).hexdigest()
 

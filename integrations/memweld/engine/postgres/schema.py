@@ -16,7 +16,7 @@ from .url import Address
 
 __all__ = [
     "REVISIONS",
-    "Opened",
+    "DatabaseInfo",
     "alembic_config",
     "connect",
     "inspect_schema",
@@ -34,14 +34,14 @@ _OLDEST_PGVECTOR = (0, 5)
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class DatabaseInfo:
     """The facts about an opened database.
 
     Attributes:
-        search_path: The setting under which our tables are found, and nothing that others can create.
+        search_path: The setting that finds memweld's tables, and no objects that other roles can create.
         home: The schema of pgvector's types and operators, quoted.
-        vector_type: The number of the type ``vector``.
-        iterates: Whether pgvector can look further in an index until enough rows of one user are found.
+        vector_type: The OID of the type ``vector``.
+        iterates: Whether pgvector can continue an index scan until it has enough rows of one user.
         secured: Whether row-level security is in force for this role.
         revision: Of our schema.
         pgvector: The version of the extension.
@@ -62,7 +62,7 @@ def connect(address: Address, *, autocommit: bool = False) -> RawConnection:
     return psycopg.connect(address.conninfo, autocommit=autocommit, prepare_threshold=None)
 
 
-def open_schema(connection: RawConnection, address: Address) -> Opened:
+def open_schema(connection: RawConnection, address: Address) -> DatabaseInfo:
     """Check the server and our schema in it; an empty database is set up.
 
     Raises:
@@ -92,7 +92,7 @@ def _unsecured(address: Address) -> ConfigurationError:
     )
 
 
-def inspect_schema(connection: RawConnection, address: Address) -> Opened | None:
+def inspect_schema(connection: RawConnection, address: Address) -> DatabaseInfo | None:
     """The facts about a database; None where it has no tables of ours yet. Changes nothing.
 
     Raises:
@@ -114,7 +114,7 @@ def inspect_schema(connection: RawConnection, address: Address) -> Opened | None
             f"{REVISIONS[-1]}."
         )
     home, vector_type, version = _pgvector(connection, address)
-    return Opened(
+    return DatabaseInfo(
         search_path=_search_path(address.schema),
         home=sql.Identifier(home).as_string(connection),
         vector_type=vector_type,
@@ -218,7 +218,7 @@ def _without_pgvector(connection: RawConnection, address: Address) -> Configurat
 
 
 def _pgvector(connection: RawConnection, address: Address) -> tuple[str, int, str]:
-    """Where pgvector's operators are, the number of its type, and its version."""
+    """The schema of pgvector's operators, the OID of its type, and its version."""
     row = connection.execute(
         "SELECT n.nspname, t.oid::bigint, e.extversion FROM pg_extension e "
         "JOIN pg_namespace n ON n.oid = e.extnamespace "

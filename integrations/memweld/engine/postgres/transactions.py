@@ -99,7 +99,7 @@ class PostgresDatabase(Database):
         connection.execute(f"SELECT {_LOCK}({self._writers})")
 
     def candidates(self, connection: Connection, root: int, scope: Scope) -> HnswSearch | None:
-        """What searches for a user with very many memories."""
+        """The search for a user with very many memories."""
         row = connection.execute("SELECT version, wide FROM owners WHERE id = ?", (root,)).fetchone()
         # The counter of changes is at least the number of memories, and costs nothing to look at.
         if row is None or row[0] <= self.address.exact_below:

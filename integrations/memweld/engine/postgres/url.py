@@ -40,7 +40,7 @@ class Address:
         secured: Whether row-level security must be in force.
         pool_size: How many connections this process opens at most.
         exact_below: How many memories of one user are searched exactly.
-        binding_key: What proves that a transaction may be bound to a user.
+        binding_key: The key that proves that a transaction may be bound to a user.
     """
 
     conninfo: str = field(repr=False)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Generator, Sequence
 from ...errors import BackendUnavailableError, ConfigurationError, MemweldError
 from ..sql.delivery_lease import Claim, DeliveryLease
 from ..sql.outbox import Change, Entry, Outbox
-from .protocol import OvertakenError, RefusedError, Target
+from .protocol import NewerLeaseError, RefusedError, Target
 
 __all__ = ["Deliverer"]
 
@@ -168,7 +168,7 @@ class Deliverer:
         self._urged.clear()
         try:
             wait = self._deliver(urgent=urgent)
-        except OvertakenError as error:
+        except NewerLeaseError as error:
             # A newer holder delivers; or the memories come from a backup that is older than the target.
             self.lease.overtake(self._holder, error.fence)
             return _CONTENDED_SECONDS

@@ -1,4 +1,4 @@
-"""What a store must do to receive the changes of an outbox, and how it refuses them."""
+"""The protocol of a store that receives the changes of an outbox, and its errors."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Protocol
 from ...errors import BackendUnavailableError
 from ..sql.outbox import Entry
 
-__all__ = ["OvertakenError", "RefusedError", "Target"]
+__all__ = ["NewerLeaseError", "RefusedError", "Target"]
 
 
 class RefusedError(BackendUnavailableError):
     """The target does not take these entries. It may take others."""
 
 
-class OvertakenError(Exception):
+class NewerLeaseError(Exception):
     """Another process delivers meanwhile. ``fence`` is the number of its lease."""
 
     def __init__(self, fence: int) -> None:
@@ -54,6 +54,6 @@ class Target(Protocol):
             RefusedError: The store does not take some of them.
             BackendUnavailableError: The store does not answer.
             ConfigurationError: The store refuses the login.
-            OvertakenError: The store has seen a newer lease.
+            NewerLeaseError: The store has seen a newer lease.
         """
         ...

@@ -10,13 +10,13 @@ from ..sql.database import Connection
 from .snapshot import Snapshot
 from .vector_index import VectorIndex
 
-__all__ = ["IndexCache", "OutrunError"]
+__all__ = ["IndexCache", "StaleTransactionError"]
 
 # The cache remembers whom this many erasures concerned. If more of them happen during one search, it drops every index.
 _REMEMBERED_ERASURES = 256
 
 
-class OutrunError(Exception):
+class StaleTransactionError(Exception):
     """The index knows rows that this transaction does not see, because a later transaction has read them in."""
 
 
@@ -65,7 +65,7 @@ class IndexCache:
             anew: Whether to drop the index and read all rows again.
 
         Raises:
-            OutrunError: The transaction is older than the index; never with ``anew``.
+            StaleTransactionError: The transaction is older than the index; never with ``anew``.
         """
         if anew:
             index = VectorIndex(has_vectors=self._has_vectors)
@@ -80,7 +80,7 @@ class IndexCache:
             self._indexes.move_to_end(root)
         with index.lock:
             if not index.refresh(connection, root):
-                raise OutrunError
+                raise StaleTransactionError
             snapshot, size = index.snapshot(), index.bytes
         self._account(root, index, size)
         return snapshot

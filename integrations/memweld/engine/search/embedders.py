@@ -1,4 +1,4 @@
-"""What an embedder is, and the guard around every embedder: unit vectors, errors of ours, no slow transactions."""
+"""The protocol of an embedder, and the guard around each: unit vectors, memweld's errors, no slow transactions."""
 
 from __future__ import annotations
 

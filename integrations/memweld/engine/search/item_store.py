@@ -18,7 +18,7 @@ from ..sql import owners
 from ..sql.database import Connection, Database
 from ..sql.items import ItemRow, Items, text_hash
 from ..sql.restore import EmbeddedTexts
-from .cache import IndexCache, OutrunError
+from .cache import IndexCache, StaleTransactionError
 from .embedder_check import EmbedderCheck
 from .embedders import GuardedEmbedding, Vector, as_bytes
 from .large_user_search import find_candidates
@@ -96,7 +96,7 @@ class ItemStore:
         try:
             for _ in range(_TRIES):
                 # A new transaction sees what the index knows, unless another one outruns it again.
-                with contextlib.suppress(OutrunError):
+                with contextlib.suppress(StaleTransactionError):
                     return self._best(scope, query, vector, count, search)
             return self._best(scope, query, vector, count, search, anew=True)
         finally:

@@ -98,7 +98,7 @@ class Block(Generic[T]):
 
 
 class _Thread(threading.local):
-    """What the current thread is in the middle of."""
+    """The open transactions and blocks of the current thread."""
 
     root: Root | None = None
     in_unit = False
@@ -181,7 +181,7 @@ class Database(ABC):
             )
 
     def candidates(self, connection: Connection, root: int, scope: Scope) -> CandidateSearch | None:  # noqa: ARG002
-        """What searches for a user with too many memories to be read into RAM; None for all others."""
+        """The search for a user with too many memories for RAM; None for all other users."""
         return None
 
     def expired_roots(self, at: float, limit: int) -> list[Scope]:
@@ -212,7 +212,7 @@ class Database(ABC):
         return None
 
     def health(self) -> list[HealthCheck]:
-        """What there is to say about a server. Changes nothing."""
+        """Findings about a database server. Changes nothing."""
         return []
 
     @property

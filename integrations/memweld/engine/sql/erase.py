@@ -8,7 +8,7 @@ from ...scope import Scope
 from . import owners
 from .database import Connection, Database
 
-__all__ = ["Erased", "erase"]
+__all__ = ["DeletedRows", "erase"]
 
 # The rows of an owner, in an order in which no row refers to a deleted one.
 _TABLES = {
@@ -21,8 +21,8 @@ _TABLES = {
 _PATIENCE_SECONDS = 5.0
 
 
-class Erased(NamedTuple):
-    """What was deleted.
+class DeletedRows(NamedTuple):
+    """The report of an erasure inside the database.
 
     Attributes:
         counts: How many rows each store lost.
@@ -37,14 +37,14 @@ class Erased(NamedTuple):
     overwritten: bool
 
 
-def erase(database: Database, scope: Scope) -> Erased:
+def erase(database: Database, scope: Scope) -> DeletedRows:
     """Delete all rows that the scope contains, in one transaction, and the scope's own name; then overwrite them."""
     with database.writing(scope) as connection:
         own = owners.find(connection, scope)
         counts = _delete(connection, scope)
         if own is not None:
             database.schedule_vacuum(connection)
-    return Erased(counts, None if own is None else own.root, database.vacuum(_PATIENCE_SECONDS))
+    return DeletedRows(counts, None if own is None else own.root, database.vacuum(_PATIENCE_SECONDS))
 
 
 def _delete(connection: Connection, scope: Scope) -> dict[str, int]:

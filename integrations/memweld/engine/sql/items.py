@@ -188,10 +188,12 @@ class Items:
             if owner is None:
                 return False
             visible, variable = owners.visible_to(owner)
-            gone = connection.execute(f"DELETE FROM items WHERE id = ? AND {visible}", (memory_id, variable)).rowcount
-            if gone:
+            deleted = connection.execute(
+                f"DELETE FROM items WHERE id = ? AND {visible}", (memory_id, variable)
+            ).rowcount
+            if deleted:
                 owners.note_removal(connection, owner.root)
-            return gone > 0
+            return deleted > 0
 
     def clear(self, scope: Scope) -> int:
         """Delete every row that the scope contains, but for the records of values; how many."""
@@ -200,10 +202,12 @@ class Items:
             if owner is None:
                 return 0
             visible, variable = owners.visible_to(owner)
-            gone = connection.execute(f"DELETE FROM items WHERE {visible} AND kind <> 'record'", (variable,)).rowcount
-            if gone:
+            deleted = connection.execute(
+                f"DELETE FROM items WHERE {visible} AND kind <> 'record'", (variable,)
+            ).rowcount
+            if deleted:
                 owners.note_removal(connection, owner.root)
-            return gone
+            return deleted
 
     def get(self, scope: Scope, memory_id: str) -> ItemRow | None:
         """The row with this id, if the scope contains it."""

@@ -1,4 +1,4 @@
-"""Where pages of items ended: the next page begins there although its item is gone meanwhile."""
+"""The last item of each page: the next page begins behind it, even if that item is deleted meanwhile."""
 
 from __future__ import annotations
 

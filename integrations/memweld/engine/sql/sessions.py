@@ -149,11 +149,11 @@ class SessionStore:
             owner = owners.find(connection, scope)
             if owner is None:
                 return 0
-            gone = connection.execute(
+            deleted = connection.execute(
                 "DELETE FROM sessions WHERE owner = ? AND session_id = ? RETURNING messages",
                 (owner.id, operation.session_id),
             ).fetchall()
-            return sum(row[0] for row in gone)
+            return sum(row[0] for row in deleted)
 
     def sessions(self, scope: Scope, _operation: ListSessions) -> list[Session]:
         """The sessions of exactly this scope, the latest used first."""

@@ -154,7 +154,7 @@ class StateQueries:
         ).fetchone()[0]
 
     def _rows(self, scope: Scope, read: Callable[[Connection], list[Any]], *, refresh: bool) -> list[Any]:
-        """What ``read`` reads. To refresh is to read it again and write in one transaction, if something expires."""
+        """Do ``read``. A refresh repeats it and writes in the same transaction, if a value expires."""
         with self._database.reading(scope) as connection:
             rows = read(connection)
         if not refresh or all(row is None or row[_TTL] is None for row in rows):

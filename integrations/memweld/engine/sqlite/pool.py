@@ -30,7 +30,7 @@ BUSY_SECONDS = 30.0
 """How long a writer waits for other writers before it gives up."""
 
 Durability: TypeAlias = Literal["normal", "full"]
-"""What an acknowledged write survives: the end of the process, or also that of the machine."""
+"""Which failures an acknowledged write survives: of the process, or of the machine too."""
 
 # NORMAL in WAL syncs the log when it is written into the file, FULL at each commit. macOS needs fullfsync for it.
 _DURABLE: Mapping[Durability, tuple[str, ...]] = {

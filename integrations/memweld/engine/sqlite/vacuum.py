@@ -1,4 +1,4 @@
-"""Erased rows leave the file's bytes: the file is rewritten and its log cut, which stays scheduled until it is done."""
+"""Removal of erased rows from the file's bytes: rewrites the file, truncates its log, and survives a crash between."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..sql.database import Connection
 __all__ = ["Scheduled", "run", "schedule", "scheduled"]
 
 Scheduled: TypeAlias = Literal["rewrite", "cut"]
-"""What is still to be done: all of it, or only to cut the log."""
+"""The scheduled work: the whole vacuum, or only the truncation of the log."""
 
 # A row of ``meta``: what is scheduled, and a mark that tells a later erasure's row from this one's.
 _KEY = "overwrite"
@@ -27,7 +27,7 @@ def schedule(connection: Connection) -> None:
 
 
 def scheduled(connection: Connection) -> Scheduled | None:
-    """What is still to be done, if anything is."""
+    """The scheduled work; None if there is none."""
     row = _row(connection)
     if row is None:
         return None

@@ -53,8 +53,8 @@ class Mem0Memory:
     Args:
         database: The tables.
         store: The items.
-        embedding: What makes vectors.
-        llm: What extracts facts.
+        embedding: Makes vectors.
+        llm: Extracts facts.
 
     Attributes:
         memory: mem0's own object.

@@ -71,7 +71,7 @@ def _stored(row: ItemRow, score: float | None = None) -> StoredVector:
 
 
 class _Collection(VectorStoreBase):
-    """What the two collections have in common: nothing reaches all users at once."""
+    """The base of the two collections: no call reaches all users at once."""
 
     collection_name = "memweld"
 

@@ -1,4 +1,4 @@
-"""What Alembic runs: the steps, on the connection and in the transaction of ``schema.migrate``."""
+"""Alembic's environment: runs the steps on the connection and in the transaction of ``schema.migrate``."""
 
 from __future__ import annotations
 

@@ -117,18 +117,18 @@ class HostedStore:
         return early
 
     def near(self, scope: Scope, query: str, vector: Vector, count: int) -> tuple[dict[str, float], bool]:
-        """What the service finds for the text of the query; it has an embedder of its own."""
+        """Search by the text of the query: the service has an embedder of its own."""
         place = owner_ids(scope)["user_id"]
-        asked = min(count, _MOST)
+        limit = min(count, _MOST)
         with self._asking():
-            answer = self._client.search(query, filters={"user_id": place}, top_k=asked, threshold=0.0)
+            answer = self._client.search(query, filters={"user_id": place}, top_k=limit, threshold=0.0)
         near: dict[str, float] = {}
         results = _results(answer)
         for result in results:
             item = _our_id(result)
             if item is not None and result.get("user_id", place) == place:
                 near.setdefault(item, min(max(float(result.get("score") or 0.0), 0.0), 1.0))
-        return near, len(results) >= asked and asked < _MOST
+        return near, len(results) >= limit and limit < _MOST
 
     def missing(self, ids: Sequence[str]) -> list[str]:
         """Which of these were not sent, or not taken up in ten minutes."""
@@ -148,8 +148,8 @@ class HostedStore:
 
     def _found(self, item: str, place: str) -> list[str]:
         """The service's ids of a memory."""
-        wanted = {"AND": [{"user_id": place}, {"metadata": {_ID: item}}]}
-        return [str(result["id"]) for result in self._all(wanted) if _our_id(result) == item]
+        filters = {"AND": [{"user_id": place}, {"metadata": {_ID: item}}]}
+        return [str(result["id"]) for result in self._all(filters) if _our_id(result) == item]
 
     def _all(self, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

@@ -78,12 +78,12 @@ class ProjectedItemStore(ItemStore):
         possible = int(allowed.sum())
         if not possible:
             return cosines
-        wanted = min(possible, max(_LEAST, 4 * question.count))
-        count = max(_LEAST, wanted)
+        needed = min(possible, max(_LEAST, 4 * question.count))
+        count = max(_LEAST, needed)
         while True:
             near, more = self._vectors.near(question.scope, question.text, question.vector, count)
             at, found = self._places(connection, owner, snapshot, near)
-            if not more or count >= _MOST or int(allowed[at].sum()) >= wanted:
+            if not more or count >= _MOST or int(allowed[at].sum()) >= needed:
                 break
             # What is filtered out here, and what others keep in the same collection, took the places.
             count = min(4 * count, _MOST)
@@ -91,8 +91,8 @@ class ProjectedItemStore(ItemStore):
             # How much was found besides depends on what others keep there.
             mine = snapshot.in_scope[at]
             at, found = at[mine], found[mine]
-            if wanted < int(allowed[at].sum()):
-                near_enough = found >= np.sort(found[allowed[at]])[-wanted]
+            if needed < int(allowed[at].sum()):
+                near_enough = found >= np.sort(found[allowed[at]])[-needed]
                 at, found = at[near_enough], found[near_enough]
         if len(found) and more:
             # The next one further away is hardly further: to count it as strange would favour the last that is known.
@@ -105,7 +105,7 @@ class ProjectedItemStore(ItemStore):
     def _places(
         self, connection: Connection, owner: Owner, snapshot: Snapshot, near: Mapping[str, float]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Where the snapshot has these ids, leaving out those that it does not have."""
+        """The rows of the snapshot with these ids; it skips ids that the snapshot lacks."""
         rows: list[tuple[int, float]] = []
         ids = list(near)
         for start in range(0, len(ids), _CHUNK):

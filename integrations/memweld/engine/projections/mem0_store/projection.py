@@ -100,7 +100,7 @@ class Mem0Projection:
     Args:
         configuration: Names the store.
         database: The tables.
-        embedding: What makes vectors.
+        embedding: Makes vectors.
         check: Says which embedder the vectors are of, and where they are.
 
     Raises:

@@ -41,20 +41,20 @@ def translation(error: Exception, address: GraphAddress) -> MemweldError:
     )
 
 
-class _Here(threading.local):
+class _QueryingThread(threading.local):
     """Whether the current thread asks Neo4j for memweld."""
 
-    asks = False
+    is_active = False
 
 
-_here = _Here()
+_querying = _QueryingThread()
 
 
 class _Quieter(logging.Filter):
     """Lowers what the driver logs of our own queries to DEBUG: memweld raises their errors."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if _here.asks and record.levelno > logging.DEBUG:
+        if _querying.is_active and record.levelno > logging.DEBUG:
             record.levelno, record.levelname = logging.DEBUG, logging.getLevelName(logging.DEBUG)
             return logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
         return True
@@ -71,8 +71,8 @@ def quiet() -> Generator[None]:
     """
     for name in ("neo4j.pool", "neo4j.io", "neo4j"):
         logging.getLogger(name).addFilter(_QUIETER)  # once: the same filter is not added again
-    before, _here.asks = _here.asks, True
+    before, _querying.is_active = _querying.is_active, True
     try:
         yield
     finally:
-        _here.asks = before
+        _querying.is_active = before

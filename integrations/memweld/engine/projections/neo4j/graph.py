@@ -50,7 +50,7 @@ class GraphProjection:
     Args:
         database: The tables.
         address: Where the graph is.
-        llm: What names entities, as `memweld.connect` takes it.
+        llm: Names entities; the argument of `memweld.connect`.
         llm_timeout: Seconds to wait for its answer.
 
     Raises:
@@ -166,9 +166,9 @@ class GraphProjection:
         self._deliverer.wake()
         is_settled = self._settle(owners, None)
         after = self._count(scope) if is_settled else None
-        gone = max(before - after, 0) if before is not None and after is not None else 0
+        deleted = max(before - after, 0) if before is not None and after is not None else 0
         return dataclasses.replace(
-            receipt, counts={**receipt.counts, "graph": gone}, graph="done" if is_settled else "pending"
+            receipt, counts={**receipt.counts, "graph": deleted}, graph="done" if is_settled else "pending"
         )
 
     def _count(self, scope: Scope) -> int | None:

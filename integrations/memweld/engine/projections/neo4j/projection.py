@@ -24,7 +24,7 @@ from urllib.parse import quote
 from ....models import JSON
 from ....scope import Scope
 from ...sql.outbox import Entry
-from ..protocol import OvertakenError
+from ..protocol import NewerLeaseError
 from . import cypher
 from .entity_names import key_of, words_of
 
@@ -61,7 +61,7 @@ class Mentions:
     Attributes:
         names: Their names.
         relations: Entity, relation, entity, as an LLM found them.
-        by: What found them: ``mem0``, ``llm`` or ``rule``.
+        by: The finder: ``mem0``, ``llm`` or ``rule``.
     """
 
     names: Sequence[str]
@@ -113,7 +113,7 @@ def project(
         when_new: Called where the graph does not know the store yet, before it does.
 
     Raises:
-        OvertakenError: The graph has seen a newer lease.
+        NewerLeaseError: The graph has seen a newer lease.
     """
 
     def run(query: str, **parameters: Any) -> list[Mapping[str, Any]]:
@@ -121,7 +121,7 @@ def project(
 
     (row,) = run(cypher.FENCE, store=store, fence=fence)
     if row["before"] > fence:
-        raise OvertakenError(int(row["before"]))
+        raise NewerLeaseError(int(row["before"]))
     if row["before"] < 0 and when_new is not None:
         when_new()
     leaving = [memory_id(store, item) for item in deleted]

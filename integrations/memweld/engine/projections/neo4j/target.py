@@ -45,21 +45,21 @@ class GraphTarget:
     def deliver(self, fence: int, entries: Sequence[Entry], deleted: Sequence[str]) -> Collection[str]:
         """Write entries with what they mention, and remove deleted items (see ``Target.deliver``)."""
         before = {entry.id: (entry, self._find(entry)) for entry in entries}
-        gone = list(deleted)
+        removed = list(deleted)
         if self._finder.is_slow and entries:
             # An LLM takes its time, and the graph must not receive an item that was deleted meanwhile.
             current = self._outbox.entries(list(before))
-            gone += [item for item in before if item not in current]
+            removed += [item for item in before if item not in current]
             before = {item: (entry, self._find(entry)) for item, entry in current.items()}
         store, projected = self._store(), list(before.values())
         self._client.write(
-            lambda transaction: project(transaction, store, fence, projected, gone, when_new=self._begin_anew)
+            lambda transaction: project(transaction, store, fence, projected, removed, when_new=self._begin_anew)
         )
         self._found.clear()
         return ()
 
     def _find(self, entry: Entry) -> Mentions:
-        """What an item mentions. The LLM is not asked again because the graph was down."""
+        """The entities of an item, cached: after an outage of the graph the LLM is not asked again."""
         key = entry.id, entry.hash
         if key not in self._found:
             self._found[key] = self._finder(entry)

@@ -24,7 +24,7 @@ _ROUTING = ("policy", "region")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphAddress:
-    """Where a graph is.
+    """The address of a graph.
 
     Attributes:
         uri: For the driver, without user and password.
