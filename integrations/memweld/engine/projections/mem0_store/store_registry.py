@@ -131,7 +131,7 @@ def _settings(provider: str, details: Mapping[str, Any], dimensions: int) -> dic
     from mem0.vector_stores.configs import VectorStoreConfig
 
     given = dict(details)
-    in_files = provider in _IN_FILES and not any(given.get(name) for name in _SERVERS.get(provider, ()))
+    in_files = _is_in_files(provider, given)
     if in_files and not given.get("path"):
         # mem0 2.2 would take a directory under /tmp that every user of the machine can read.
         raise ConfigurationError(f"mem0= names no place for {provider}: pass its 'path' (or the address of a server).")
@@ -165,9 +165,11 @@ def _settings(provider: str, details: Mapping[str, Any], dimensions: int) -> dic
 
 def _folder(provider: str, settings: Mapping[str, Any]) -> str | None:
     """The directory that only one process may have open; None for a server."""
-    if provider not in _IN_FILES or any(settings.get(name) for name in _SERVERS.get(provider, ())):
-        return None
-    return os.path.realpath(str(settings["path"]))
+    return os.path.realpath(str(settings["path"])) if _is_in_files(provider, settings) else None
+
+
+def _is_in_files(provider: str, settings: Mapping[str, Any]) -> bool:
+    return provider in _IN_FILES and not any(settings.get(name) for name in _SERVERS.get(provider, ()))
 
 
 def _made(provider: str, settings: Mapping[str, Any], where: str, dimensions: int) -> OpenStore:

@@ -15,7 +15,7 @@ from .errors import quiet, translation
 from .url import GraphAddress
 
 if TYPE_CHECKING:
-    from neo4j import Driver, ManagedTransaction
+    from neo4j import ManagedTransaction
 
 __all__ = ["GraphClient", "Row", "require_neo4j"]
 
@@ -58,7 +58,7 @@ class GraphClient:
     def _start(self) -> None:
         self._lock = threading.Lock()
         self._readers = threading.BoundedSemaphore(_MOST_READERS)
-        self._driver: Driver | None = None
+        self._driver: Any = None  # its own types are partly unknown
         self._finalizer: weakref.finalize[..., GraphClient] | None = None
         self._prepared = False
         self._rest, self._resting_until = 0.0, 0.0
@@ -92,9 +92,11 @@ class GraphClient:
             BackendUnavailableError: The server cannot be reached, or refuses the work.
             ConfigurationError: It refuses the login or does not know the database.
         """
-        with self._translated(), self._session() as session:
+        with self._session() as session:
+            from neo4j import unit_of_work
+
             self._prepare(session)
-            return session.execute_write(_limited(work, _WRITE_SECONDS))
+            return session.execute_write(unit_of_work(timeout=_WRITE_SECONDS)(work))
 
     def read(self, query: str, *, seconds: float, **parameters: Any) -> list[Row]:
         """Run a query, and wait so many seconds for its rows.
@@ -103,7 +105,17 @@ class GraphClient:
             BackendUnavailableError: It cannot be reached, or does not answer in time.
             ConfigurationError: It refuses the login or does not know the database.
         """
-        return self._within(lambda: self._read(query, parameters, seconds), seconds)
+
+        def run() -> list[Row]:
+            # One trip to the server, where a transaction of its own would be three.
+            with self._session(default_access_mode="READ") as session:
+                from neo4j import Query
+
+                # The driver's types want literal strings. Ours are constants; values travel as parameters.
+                answer = session.run(Query(cast("Any", query), timeout=seconds), parameters)
+                return [record.data() for record in answer]
+
+        return self._within(run, seconds)
 
     def glance(self, query: str, *, seconds: float, **parameters: Any) -> list[Row]:
         """As `read`, for a caller that can do without: after a failure the server is left alone for a while.
@@ -122,14 +134,6 @@ class GraphClient:
             raise
         self._rest = 0.0
         return rows
-
-    def _read(self, query: str, parameters: Mapping[str, Any], seconds: float) -> list[Row]:
-        from neo4j import READ_ACCESS, Query
-
-        # One trip to the server, where a transaction of its own would be three.
-        with self._translated(), self._session(default_access_mode=READ_ACCESS) as session:
-            answer = session.run(Query(_constant(query), timeout=seconds), dict(parameters))
-            return [record.data() for record in answer]
 
     def _within(self, work: Callable[[], T], seconds: float) -> T:
         """Run the work in a thread, and leave it behind when the time is over: a server that hangs never answers."""
@@ -157,31 +161,31 @@ class GraphClient:
 
     @contextlib.contextmanager
     def _session(self, **options: Any) -> Any:
-        driver: Any = self._opened()
-        with driver.session(database=self.address.database, **options) as session:
-            yield session
+        require_neo4j()
+        from neo4j.exceptions import DriverError, Neo4jError
 
-    def _opened(self) -> Driver:
+        try:
+            with quiet(), self._opened().session(database=self.address.database, **options) as session:
+                yield session
+        except (DriverError, Neo4jError, OSError) as error:
+            raise translation(error, self.address) from error
+
+    def _opened(self) -> Any:
         with self._lock:
             if self._closed:
                 raise BackendUnavailableError("The backend is closed: connect anew.")
             if self._driver is None:
-                require_neo4j()
                 from neo4j import GraphDatabase
 
-                make = cast("Any", GraphDatabase).driver
-                self._driver = cast(
-                    "Driver",
-                    make(
-                        self.address.uri,
-                        auth=self.address.auth,
-                        connection_timeout=_CONNECT_SECONDS,
-                        connection_acquisition_timeout=2 * _CONNECT_SECONDS,
-                        max_transaction_retry_time=0.0,  # the outbox tries again, and a search does not wait
-                        liveness_check_timeout=5.0,
-                        notifications_min_severity="OFF",
-                        user_agent="memweld",
-                    ),
+                self._driver = cast("Any", GraphDatabase).driver(
+                    self.address.uri,
+                    auth=self.address.auth,
+                    connection_timeout=_CONNECT_SECONDS,
+                    connection_acquisition_timeout=2 * _CONNECT_SECONDS,
+                    max_transaction_retry_time=0.0,  # the outbox tries again, and a search does not wait
+                    liveness_check_timeout=5.0,
+                    notifications_min_severity="OFF",
+                    user_agent="memweld",
                 )
                 self._finalizer = weakref.finalize(self, self._driver.close)
             return self._driver
@@ -197,17 +201,6 @@ class GraphClient:
         """Create constraints and indexes anew with the next write: the database may be another one."""
         self._prepared = False
 
-    @contextlib.contextmanager
-    def _translated(self) -> Any:
-        require_neo4j()
-        from neo4j.exceptions import DriverError, Neo4jError
-
-        try:
-            with quiet():
-                yield
-        except (DriverError, Neo4jError, OSError) as error:
-            raise translation(error, self.address) from error
-
 
 def require_neo4j() -> None:
     """Name the remedy where the driver is missing.
@@ -219,14 +212,3 @@ def require_neo4j() -> None:
         import neo4j  # noqa: F401  # pyright: ignore[reportUnusedImport]
     except ModuleNotFoundError as error:
         raise missing_extra("neo4j", "neo4j") from error
-
-
-def _limited(work: Callable[[ManagedTransaction], T], seconds: float) -> Callable[[ManagedTransaction], T]:
-    from neo4j import unit_of_work
-
-    return unit_of_work(timeout=seconds)(work)
-
-
-def _constant(query: str) -> Any:
-    # The driver's types want literal strings. Ours are constants; values travel as parameters.
-    return query
