@@ -156,7 +156,7 @@ def validate_json(name: str, value: JSON, *, maximum: int = MAX_VALUE_CHARACTERS
     """Any JSON value, returned as its JSON text. Tuples become lists, mappings objects.
 
     Args:
-        name: What the value is, for the error.
+        name: The name of the value, for the error.
         value: The value.
         maximum: How many characters its text may have.
         inside: How many levels it is kept inside of.

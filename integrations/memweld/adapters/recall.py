@@ -68,10 +68,10 @@ class TurnRecall:
 
         Args:
             memory: The user's memory.
-            text: What the user said; of a long text the end is searched for. Blank text finds nothing.
+            text: The user's words; of a long text the end is the query. Blank text finds nothing.
             session_id: The session of the turn.
             shown: The texts that the model is shown anyway; memories of this session that repeat one are left out.
-            turn: What names the turn: its further calls get the first one's result. None searches each time.
+            turn: The id of the turn: its further calls get the first one's result. None searches each time.
             place: Where the turn runs, if one user may have several turns at once: a stream, a context. Each place
                 remembers its latest turn.
 

@@ -74,7 +74,7 @@ class MemweldCapture:
 
         Args:
             call_next: Runs the turn.
-            event: What begins it.
+            event: The event that begins it.
             context: Its context.
             seen: The list to which each message of the turn is added.
         """

@@ -48,7 +48,7 @@ class Window:
 
     Attributes:
         messages: The messages, oldest first.
-        question: What the user said last.
+        question: The user's last message.
         turn: The id of the last message to the agent, which names the turn; None in an empty session.
     """
 

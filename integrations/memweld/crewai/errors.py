@@ -39,7 +39,7 @@ def announced(work: _Work, memory: object, failures: FailurePolicy, **fields: An
     tolerates is logged, as CrewAI shows it only if it is verbose.
 
     Args:
-        work: What the block does.
+        work: The kind of work in the block, which chooses the events.
         memory: The memory, which is the source of the events.
         failures: Which errors stop the crew.
         fields: The fields of the events.

@@ -135,7 +135,7 @@ class Facts:
 
         Args:
             scope: Whose.
-            operation: What to store.
+            operation: The drafts.
             earlier: The messages of the session before it, for the LLM.
         """
         metadata = dump_json(operation.metadata) if operation.metadata else "{}"

@@ -49,7 +49,7 @@ class MemweldRetriever(BaseRetriever):
             runtime context, ``configurable`` or `memweld.user_scope`.
         k: How many memories at most, 1 to 10,000.
         kinds: Only these kinds (see `memweld.MemoryItem`); all if None.
-        filters: What the memories' own metadata must equal, ``{key: value}``; no operators.
+        filters: Keys and values that the memories' own metadata must have, ``{key: value}``; no operators.
         min_score: Only memories with at least this score, 0 to 1.
         recency: The age at which a memory counts half; age does not count if None.
         **fields: What every retriever takes: ``name``, ``tags`` and ``metadata`` for tracing.

@@ -108,8 +108,8 @@ def add_engine_tools(server: FastMCP[Any], access: AccessPolicy, source: Backend
 
     Args:
         server: The server.
-        access: Whose memory a call may touch; the one that the other tools have.
-        source: What the server serves.
+        access: The policy that decides whose memory a call may touch; the other tools share it.
+        source: The memory or backend that the server serves.
     """
     engine = source._engine  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     # mcp 1.30 lists all tools again at each call of one that it does not know from a list.

@@ -47,7 +47,7 @@ class MemoryTool:
         arguments: The pydantic model of its arguments; unknown ones are refused.
         toolset: The set by which it is chosen.
         read_only: It changes nothing.
-        destructive: What it removes cannot be had back.
+        destructive: Whether it removes data for good.
         idempotent: Calling it again with the same arguments changes nothing more.
         run: The function over a memory and its checked arguments.
     """
@@ -160,7 +160,7 @@ def tool(
         toolset: The set by which it is chosen.
         description: When a model should use it, and what comes back.
         read_only: It changes nothing.
-        destructive: What it removes or replaces cannot be had back.
+        destructive: Whether it removes or replaces data for good.
         idempotent: Calling it again changes nothing more. Most are: an equal text is stored once, a key's value is
             replaced, and deleting twice deletes once.
     """

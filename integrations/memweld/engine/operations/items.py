@@ -62,10 +62,10 @@ class Search(Operation[list[Hit]]):
     """The items of the scope that fit best, best first.
 
     Attributes:
-        query: What to look for; of a long text its last 4,000 characters.
+        query: The text to search for; of a long text its last 4,000 characters.
         limit: How many at most.
         kinds: Only these kinds; None: all.
-        filters: What metadata must equal.
+        filters: Keys and values that the metadata must have.
         recency: The age at which a score counts half; None: age does not count.
     """
 

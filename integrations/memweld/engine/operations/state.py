@@ -140,7 +140,7 @@ class FindValues(Operation[list[ValueEntry]]):
 
     Attributes:
         under: See `ListNamespaces`.
-        where: What the values must be (see ``filters.py``); None: anything.
+        where: Conditions on the values (see ``filters.py``); None: all values.
         offset: How many of those that fit to leave out at the beginning.
         limit: How many at most; None: all.
         refresh: See `ReadValues`; for the values in the answer.

@@ -163,7 +163,7 @@ class Items:
         """Store a row unless the owner has its key, or an equal text without a key; whether it was stored.
 
         Args:
-            row: What it says.
+            row: The new contents.
             vector: Its vector.
             terms: The terms of its text (``facts.words.pack_terms``); None: they are made whenever it is read.
         """

@@ -51,7 +51,7 @@ def read_langchain_file(
 
     Args:
         path: The file.
-        scope: Whose messages they are.
+        scope: The owner of the messages.
         session_id: The session that they become. For a database the session to import; None for all.
         table: The table of a database.
 
@@ -84,7 +84,7 @@ def read_langchain(data: object, *, scope: Scope, session_id: str, at: datetime 
 
     Args:
         data: A list of dumped messages, one of them, or an object with ``messages``.
-        scope: Whose messages they are.
+        scope: The owner of the messages.
         session_id: The session that they become.
         at: The time of the messages, whose dumps have none; now if not given.
 

@@ -41,7 +41,7 @@ class Call:
     Attributes:
         scope: The scope that mem0 may touch.
         earlier: Messages of the session before this turn, the context of an extraction.
-        template: What the rows of extracted facts have in common; None where mem0 extracts nothing.
+        template: The common columns of extracted facts; None where mem0 extracts nothing.
         search: The search that mem0 does; None where it extracts facts.
         changed: The row as it shall be, where mem0 changes one.
         rows: The rows that the search has shown to mem0, by id.
