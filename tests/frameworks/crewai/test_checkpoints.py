@@ -67,12 +67,6 @@ def restorable_models(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     MODELS.clear()
 
 
-@pytest.fixture
-def backend() -> Iterator[Backend]:
-    with connect("sqlite://", embedder=HashEmbedder()) as backend:
-        yield backend
-
-
 def make_crew(*, crew: Any = False, agent: Any = None, tools: Any = (), text: str = "bees?") -> Crew:
     helpers: list[BaseAgent] = [
         Agent(role=f"Helper {n}", goal="Help", backstory="You help.", llm=model, memory=agent, tools=list(tools))

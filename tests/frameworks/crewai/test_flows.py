@@ -10,7 +10,6 @@ import json
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
@@ -44,12 +43,6 @@ from memweld.langchain import MemweldChatMessageHistory
 from memweld.memory.transcript import INTERRUPTED
 from memweld.testing import HashEmbedder
 from memweld.testing.crewai import ScriptedLLM
-
-
-@pytest.fixture
-def backend() -> Iterator[Backend]:
-    with connect("sqlite://", embedder=HashEmbedder()) as backend:
-        yield backend
 
 
 def persisted(persistence: MemweldFlowPersistence) -> Any:

@@ -6,7 +6,7 @@ import asyncio
 import copy
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -44,12 +44,6 @@ from memweld.testing.llm import ScriptedExtractor, facts
 pytestmark = pytest.mark.filterwarnings(
     r"ignore:Pydantic serializer warnings[\s\S]*input_type=MemweldMemory:UserWarning"
 )
-
-
-@pytest.fixture
-def backend() -> Iterator[Backend]:
-    with connect("sqlite://", embedder=HashEmbedder()) as backend:
-        yield backend
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import dataclasses
 import gc
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -133,12 +133,6 @@ def test_odd_texts_end_no_conversation(ana: Memory, text: str) -> None:
     for _ in range(2):
         driver.run_turn(ana, text, "Hello", session_id="odd", mode="sync")
     assert [message.role for message in ana.history("odd").messages()] == ["user", "assistant"] * 2
-
-
-@pytest.fixture
-def backend() -> Iterator[Backend]:
-    with connect("sqlite://", embedder=HashEmbedder()) as backend:
-        yield backend
 
 
 def tool_results(model: ScriptedLLM) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -32,20 +31,14 @@ from langchain_core.runnables.history import RunnableWithMessageHistory
 from pydantic import BaseModel
 
 import memweld
-from memweld import Backend, ChatMessage, ConfigurationError, InvalidInputError, ToolCall, connect
+from memweld import Backend, ChatMessage, ConfigurationError, InvalidInputError, ToolCall
 from memweld.engine.operations import Operation, ReadMessages
 from memweld.langchain import MemweldChatMessageHistory
 from memweld.scope import Scope
-from memweld.testing import HashEmbedder, Mode
+from memweld.testing import Mode
 from memweld.testing.langchain import ScriptedChatModel
 
 both = pytest.mark.parametrize("mode", ["sync", "async"])
-
-
-@pytest.fixture
-def backend() -> Iterator[Backend]:
-    with connect("sqlite://", embedder=HashEmbedder()) as backend:
-        yield backend
 
 
 @pytest.fixture

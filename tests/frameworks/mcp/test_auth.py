@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -25,11 +25,10 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from typer.testing import CliRunner
 
-from memweld import Backend, ConfigurationError, MemoryNotFoundError, connect
+from memweld import Backend, ConfigurationError, MemoryNotFoundError
 from memweld.cli import app as cli
 from memweld.mcp import AGENTS_SCOPE, ANY_USER_SCOPE, create_app, create_server, jwt_auth, token_file_auth
 from memweld.mcp.auth import auth_from
-from memweld.testing import HashEmbedder
 
 T = TypeVar("T")
 ISSUER, AUDIENCE = "https://issuer.example", "memweld"
@@ -45,12 +44,6 @@ HEADERS = {"accept": "application/json, text/event-stream", "content-type": "app
 @pytest.fixture(scope="module")
 def keys() -> RSAKeyPair:
     return RSAKeyPair.generate()
-
-
-@pytest.fixture
-def backend() -> Iterator[Backend]:
-    with connect("sqlite://", embedder=HashEmbedder()) as backend:
-        yield backend
 
 
 class Issuer:

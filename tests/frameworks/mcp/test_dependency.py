@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import runpy
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,12 +26,6 @@ from memweld.testing.serving import serving
 
 T = TypeVar("T")
 EXAMPLE = Path(__file__).parents[3] / "examples" / "mcp_preference_server.py"
-
-
-@pytest.fixture
-def backend() -> Iterator[Backend]:
-    with connect("sqlite://", embedder=HashEmbedder()) as backend:
-        yield backend
 
 
 def strangers_server(**settings: Any) -> FastMCP[Any]:

@@ -351,12 +351,6 @@ class TestClients:
             assert b"dark" in Http(second, session=False)(call("get_preferences", {"user_id": "ana"}))
 
 
-@pytest.fixture
-def backend() -> Iterator[Backend]:
-    with connect("sqlite://", embedder=HashEmbedder()) as backend:
-        yield backend
-
-
 class TestTheGuards:
     def test_host_and_origin(self, stateful: str) -> None:
         for path in ("/mcp", "/sse", "/messages/", "/health"):

@@ -21,20 +21,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Mount
 
-from memweld import Backend, InvalidInputError, Memory, connect
+from memweld import Backend, InvalidInputError, Memory
 from memweld.mcp import create_app
 from memweld.mcp.principal import Principal
 from memweld.mcp.rest import rest_routes
-from memweld.testing import HashEmbedder
 from memweld.testing.serving import serving
 
 Identify = Callable[[Request], Principal]
-
-
-@pytest.fixture
-def backend() -> Iterator[Backend]:
-    with connect("sqlite://", embedder=HashEmbedder()) as backend:
-        yield backend
 
 
 def trusted(user_id: str | None = None) -> Identify:

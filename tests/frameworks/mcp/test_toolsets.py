@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -10,19 +9,12 @@ import pytest
 from fastmcp import Client
 from mcp.shared.exceptions import McpError
 
-from memweld import Backend, ChatMessage, InvalidInputError, Memory, ToolCall, connect
+from memweld import Backend, ChatMessage, InvalidInputError, Memory, ToolCall
 from memweld.mcp import create_server
-from memweld.testing import HashEmbedder
 from memweld.tools import DEFAULT_TOOLSETS, TOOLS, TOOLSETS, Answer, select_tools
 
 STATE = {"set_state", "get_state", "delete_state", "list_state_keys"}
 HISTORY = {"add_messages", "get_messages", "clear_messages"}
-
-
-@pytest.fixture
-def backend() -> Iterator[Backend]:
-    with connect("sqlite://", embedder=HashEmbedder()) as backend:
-        yield backend
 
 
 def run(memory: Memory, tool: str, /, **arguments: Any) -> Answer:
