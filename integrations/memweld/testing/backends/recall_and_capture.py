@@ -59,11 +59,9 @@ class TurnTests(BackendFixtures):
         assert block.count("</memories>") == block.count("<memories>") == 1
         assert "ana" not in block, "a model is not told whose memory it is"
         assert len(block) < 700
-        assert (ana.recall("  "), ana.recall("tea " * 50_000) != "", ana.recall("\x00\ud800tea") != "") == (
-            "",
-            True,
-            True,
-        )
+        assert ana.recall("  ") == ""
+        assert ana.recall("tea " * 50_000) != ""
+        assert ana.recall("\x00\ud800tea") != ""
         ana.add("This one trails off…")
         ana.add("This one trails too")
         assert "trails too" in ana.recall("this one trails")

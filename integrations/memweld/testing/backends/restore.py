@@ -55,11 +55,10 @@ def same_export(one: Any, other: Any) -> bool:
 class RestoringTests(BackendFixtures):
     """An export put back."""
 
-    def test_what_was_exported_and_erased_comes_back_whole(self, backend: Backend, bob: Memory) -> None:
+    def test_what_was_exported_and_erased_comes_back_whole(self, backend: Backend, ana: Memory, bob: Memory) -> None:
         """Ids, times, order, kinds, keys, records, ends, sessions and agents' parts: the next export is the same."""
         fill(backend, "ana")
         bob.add("I was born in Faro")
-        ana = backend.user("ana")
         exported = json.loads(json.dumps(ana.export()))
         sessions, found = ana.sessions(), [hit.id for hit in ana.search("born in Faro", limit=50)]
         assert len(exported["items"]) == 9
@@ -72,10 +71,9 @@ class RestoringTests(BackendFixtures):
         assert backend.user("ana", agent_id="researcher").preferences.get("theme") == "light"
         assert [item.text for item in bob.all()] == ["I was born in Faro"]
 
-    def test_to_restore_again_changes_nothing(self, backend: Backend) -> None:
+    def test_to_restore_again_changes_nothing(self, backend: Backend, ana: Memory) -> None:
         """Over the same data, and over what is left of it."""
         fill(backend, "ana")
-        ana = backend.user("ana")
         exported = ana.export()
         for _ in range(2):
             assert ana.restore(exported) == {"items": 0, "values": 0, "sessions": 0, "messages": 0}
@@ -88,10 +86,9 @@ class RestoringTests(BackendFixtures):
         assert ana.get(gone.id).text == gone.text
         assert ana.search("ficus water", kinds="record")[0].metadata == {"namespace": "a/b", "key": "text"}
 
-    def test_values_and_their_records_stay_together(self, backend: Backend) -> None:
+    def test_values_and_their_records_stay_together(self, backend: Backend, ana: Memory) -> None:
         """What comes back is one thing again: it is deleted, changed and expires together."""
         fill(backend, "ana")
-        ana = backend.user("ana")
         exported = ana.export()
         ana.erase()
         ana.restore(exported)
@@ -106,10 +103,9 @@ class RestoringTests(BackendFixtures):
         assert refreshed.expires_at is not None
         assert refreshed.expires_at >= entry.expires_at
 
-    def test_what_was_changed_last_stays(self, backend: Backend) -> None:
+    def test_what_was_changed_last_stays(self, backend: Backend, ana: Memory) -> None:
         """A restoration never takes back what was written after the export."""
         fill(backend, "ana")
-        ana = backend.user("ana")
         exported = ana.export()
         item = ana.search("Faro", kinds="item")[0]
         backend.user("ana", agent_id=item.agent_id).update(item.id, "I was born in Braga")
@@ -197,9 +193,8 @@ class RestoringTests(BackendFixtures):
         ana.restore(exported)
         assert [hit.text for hit in other.search("tea")] == ["I love tea"]
 
-    def test_whatever_was_taken_is_taken_again(self, backend: Backend) -> None:
+    def test_whatever_was_taken_is_taken_again(self, ana: Memory) -> None:
         """Every text is kept in the form in which it is taken back, however it came to be."""
-        ana = backend.user("ana")
         ana.tasks.record(" cafe\u0301 ", outcome=" Came late ")
         ana.state("n").set("a", 1, text=" cafe\u0301\n")
         ana.values.write([ValueWrite(namespace="n", key="b", value=1, text=" the ficus\u0301 ", ttl=3600)])
@@ -232,10 +227,11 @@ class RestoringTests(BackendFixtures):
             ("messages", "agent_id", {"x": 1}),
         ],
     )
-    def test_what_was_tampered_with_is_refused(self, backend: Backend, part: str, field: str, value: Any) -> None:
+    def test_what_was_tampered_with_is_refused(
+        self, backend: Backend, ana: Memory, part: str, field: str, value: Any
+    ) -> None:
         """With an error of ours; nothing is written."""
         fill(backend, "ana")
-        ana = backend.user("ana")
         exported = json.loads(json.dumps(ana.export()))
         ana.erase()
         exported[part][0][field] = value
