@@ -248,7 +248,9 @@ def test_users_and_their_facts_stay_apart(tmp_path: Path) -> None:
 
 EXIT = """
 import sys, memweld
+from memweld.memory import capture_queue
 from memweld.testing import HashEmbedder
+capture_queue.GRACE_SECONDS = 60  # loading mem0 alone takes longer than the default on a busy machine
 from memweld.testing.llm import ScriptedExtractor, facts
 llm = ScriptedExtractor([facts("Lives in Porto"), facts("Has a cat")], delay=0.3)
 ana = memweld.connect(sys.argv[1], llm=llm, embedder=HashEmbedder()).user("ana")
