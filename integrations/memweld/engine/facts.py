@@ -20,6 +20,7 @@ from .embedder_factory import load_embedder
 from .extraction.llm import ExtractionFailedError, GuardedLLM, load_llm
 from .extraction.mem0.side_effects import finds_entities
 from .fork import RenewedLock
+from .mem0_import import MEM0_IMPORT
 from .operations import AddItems, ItemDraft, PutKeyed, Search, UpdateItem
 from .protocol import Progress
 from .search.embedder_check import EmbedderCheck
@@ -103,11 +104,12 @@ class Facts:
         """
         with self._loading:
             if self._made is None:
-                from .extraction.mem0.memory import Mem0Memory
+                with MEM0_IMPORT:
+                    from .extraction.mem0.memory import Mem0Memory
 
-                llm, timeout = self._llm
-                guarded = GuardedLLM(load_llm(llm), timeout=timeout)
-                self._made = Mem0Memory(self._database, self._store, self._embedding, guarded)
+                    llm, timeout = self._llm
+                    guarded = GuardedLLM(load_llm(llm), timeout=timeout)
+                    self._made = Mem0Memory(self._database, self._store, self._embedding, guarded)
             return self._made
 
     def forget(self, root: int | None) -> None:

@@ -51,3 +51,10 @@ class RenewedLock:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._lock.release()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until no other thread holds it, for so many seconds at most; whether that is so."""
+        is_free = self._lock.acquire(timeout=timeout)
+        if is_free:
+            self._lock.release()
+        return is_free

@@ -19,6 +19,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from ..engine.cancellation import CancelSignal
+from ..engine.mem0_import import wait_for_mem0_import
 from ..engine.protocol import Engine
 
 __all__ = ["GRACE_SECONDS", "CaptureQueue", "capture_queue_of"]
@@ -227,6 +228,7 @@ def _finish_all() -> None:
     deadline = time.monotonic() + GRACE_SECONDS
     for background in list(_running):
         background.finish(max(deadline - time.monotonic(), 0.0))
+    wait_for_mem0_import()
 
 
 def _forget_the_parents() -> None:
