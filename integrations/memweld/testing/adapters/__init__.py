@@ -11,7 +11,7 @@ The suite brings its own fixtures and asks nothing of pytest plugins.
 
 from .driver import AdapterDriver, Mode, Talk, ToolDriver, ToolReply, Turn
 from .sessions import SessionScenarios
-from .sharing import SharingScenarios
+from .shared_agents import SharingScenarios
 from .tools import ToolScenarios
 from .turns import TurnScenarios
 
