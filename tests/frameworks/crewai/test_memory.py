@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -161,13 +160,11 @@ def test_an_agent_whose_role_has_several_lines(ana: Memory) -> None:
     assert told == "I keep bees"
 
 
+@pytest.mark.timeout(30)  # where each mark is compared with each other one, this takes hours
 def test_a_long_text_full_of_its_marks_is_read_at_once() -> None:
     marks = "\nAgent: cook" * 100_000
-    started = time.perf_counter()
     assert parse_turn(f"Task: {marks}") is None
     turn = parse_turn(f"Task: I keep bees{marks}\nExpected result: x\nResult: y")
-    # Where each mark were looked at from each other one, this would take hours.
-    assert time.perf_counter() - started < 30
     assert turn is not None
     assert turn.startswith("I keep bees")
 
