@@ -55,8 +55,6 @@ def validate_messages(_name: str, messages: Sequence[ChatMessage], *, named: boo
     """
     if not messages:
         raise invalid("messages", messages, "it holds no message", "Pass at least one.")
-    if len(messages) == 1:
-        return (validate_message(messages[0], named=named),)
     validated: list[ChatMessage] = []
     for position, message in enumerate(messages):
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -164,7 +165,7 @@ def test_every_batch_has_the_same_results(
         return now.timestamp()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lifetimes, "time", SimpleNamespace(time=clock))
+        patch.setattr(lifetimes, "time", SimpleNamespace(time=clock, monotonic=time.monotonic))
         for ops, awaited, passed in steps:
             now += timedelta(minutes=passed)
             expected = reference.batch(ops, now)
