@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import BackendUnavailableError, MemoryNotFoundError, invalid
 from ..models import Hit, MemoryItem
@@ -37,10 +37,37 @@ from .sql.restore import EmbeddedTexts
 
 if TYPE_CHECKING:
     from .extraction.mem0.memory import Mem0Memory
-    from .projections.mem0_store.configuration import Mem0Configuration
-    from .projections.mem0_store.projection import Mem0Projection
 
-__all__ = ["Facts"]
+__all__ = ["Facts", "VectorStoreSettings", "VectorsElsewhere"]
+
+
+class VectorsElsewhere(Protocol):
+    """An open store that holds the vectors in place of the tables."""
+
+    def make_item_store(self, *, cache_bytes: int) -> ItemStore:
+        """The items table, searched through the vectors of this store."""
+        ...
+
+    def rebuild(self, progress: Progress | None = None) -> int:
+        """Give all vectors to the embedder of this process; the number of items."""
+        ...
+
+    def close(self) -> None:
+        """Give the store back."""
+        ...
+
+
+class VectorStoreSettings(Protocol):
+    """The settings of a store that holds the vectors in place of the tables."""
+
+    @property
+    def name(self) -> str:
+        """The name under which a file records where its vectors are."""
+        ...
+
+    def open(self, database: Database, embedding: GuardedEmbedding, check: EmbedderCheck) -> VectorsElsewhere:
+        """Open the store for the items of a database."""
+        ...
 
 
 class _ErasedError(Exception):
@@ -69,14 +96,14 @@ class Facts:
         llm: Any,
         llm_timeout: float,
         embedder: Any,
-        mem0_store: Mem0Configuration | None = None,
+        mem0_store: VectorStoreSettings | None = None,
         cache_mb: int = 512,
     ) -> None:
         self._database = database
         self._embedding = GuardedEmbedding(load_embedder(embedder))
         place = "" if mem0_store is None else f" in {mem0_store.name}"
         self._embedder_check = EmbedderCheck(database, self._embedding.fingerprint + place)
-        self.projection: Mem0Projection | None = None
+        self.projection: VectorsElsewhere | None = None
         self.records = StateTexts(database, self._embedding, self._embedder_check)
         self._items = Items(database)
         self._store = self._make_store(mem0_store, 1_000_000 * cache_mb)
@@ -84,15 +111,11 @@ class Facts:
         self._made: Mem0Memory | None = None
         self._loading = RenewedLock()
 
-    def _make_store(self, mem0_store: Mem0Configuration | None, cache_bytes: int) -> ItemStore:
-        parts = (self._database, self._embedder_check, self._embedding)
+    def _make_store(self, mem0_store: VectorStoreSettings | None, cache_bytes: int) -> ItemStore:
         if mem0_store is None:
-            return ItemStore(*parts, cache_bytes=cache_bytes)
-        from .projections.mem0_store.item_store import ProjectedItemStore
-        from .projections.mem0_store.projection import Mem0Projection
-
-        self.projection = Mem0Projection(mem0_store, self._database, self._embedding, self._embedder_check)
-        return ProjectedItemStore(self.projection.store, *parts, cache_bytes=cache_bytes)
+            return ItemStore(self._database, self._embedder_check, self._embedding, cache_bytes=cache_bytes)
+        self.projection = mem0_store.open(self._database, self._embedding, self._embedder_check)
+        return self.projection.make_item_store(cache_bytes=cache_bytes)
 
     @property
     def _mem0(self) -> Mem0Memory:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ....errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ...search.embedder_check import EmbedderCheck
+    from ...search.embedders import GuardedEmbedding
+    from ...sql.database import Database
+    from .projection import Mem0Projection
 
 __all__ = ["Mem0Configuration", "read_configuration"]
 
@@ -40,6 +46,12 @@ class Mem0Configuration:
         """The name under which a file records where its vectors are. A new host or folder does not change it."""
         collection = "" if self.provider == "platform" else f"/{self.details.get('collection_name') or 'memweld'}"
         return f"mem0 {self.provider}{collection}"
+
+    def open(self, database: Database, embedding: GuardedEmbedding, check: EmbedderCheck) -> Mem0Projection:
+        """Open the store; this loads mem0 (see `Mem0Projection` for the errors)."""
+        from .projection import Mem0Projection
+
+        return Mem0Projection(self, database, embedding, check)
 
 
 def read_configuration(mem0: Any) -> Mem0Configuration:

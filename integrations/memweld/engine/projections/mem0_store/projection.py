@@ -20,6 +20,7 @@ from ...sql.outbox import Entry, Outbox
 from ..delivery import Deliverer
 from ..protocol import RefusedError
 from .configuration import Mem0Configuration
+from .item_store import ProjectedItemStore
 from .protocol import ItemCopy, Mem0Store
 
 __all__ = ["Mem0Projection", "Mem0Target"]
@@ -127,6 +128,11 @@ class Mem0Projection:
         if self.store.is_exclusive:
             # The process that held the lease has closed the store, or is dead.
             self.deliverer.lease.release()
+
+    def make_item_store(self, *, cache_bytes: int) -> ProjectedItemStore:
+        """The items table, searched through the vectors of this store."""
+        parts = (self._database, self._check, self._embedding)
+        return ProjectedItemStore(self.store, *parts, cache_bytes=cache_bytes)
 
     def settle_changes(self) -> None:
         """Wait some seconds for the delivery of what waits. Where the store is known to fail, do not wait."""

@@ -10,7 +10,7 @@ import contextlib
 import logging
 from collections.abc import Generator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ....errors import BackendUnavailableError, MemweldError
 from ....models import EraseReceipt, Hit
@@ -52,10 +52,7 @@ class StoreProjection:
     @property
     def opened(self) -> Mem0Projection:
         """The store; the first use opens it."""
-        projection = self._engine.facts.projection
-        if projection is None:
-            raise AssertionError("the engine was made without a mem0 configuration")
-        return projection
+        return cast("Mem0Projection", self._engine.facts.projection)
 
     @contextlib.contextmanager
     def changing(self, operation: Operation[Any] | None) -> Generator[None]:
