@@ -1,4 +1,4 @@
-"""What tests of adapters observe: stored texts, a session's messages, the turns of an event loop."""
+"""Observations for tests of adapters: stored texts, a session's messages, the turns of an event loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of reliability share lies beside them, and the servers among the tests of services."""
+"""Shared helpers of the reliability tests lie beside them, their servers among the tests of services."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a memory must hold after some operations: the operations as data, done to a memory and foretold by a model."""
+"""The oracle of a memory: operations as data, done to a memory and predicted by a model."""
 
 import copy
 import random
@@ -19,7 +19,7 @@ def empty() -> Model:
 
 
 def read(memory: Memory) -> Model:
-    """What a memory holds, in the form of the model."""
+    """The contents of a memory, in the form of the model."""
     exported = memory.export()
     model = empty()
     model["items"] = sorted([item["kind"], item.get("key") or "", item["text"]] for item in exported["items"])
@@ -143,5 +143,5 @@ def _unset(model: Model, key: str) -> None:
 
 
 def known(backend: Backend, users: list[str]) -> dict[str, Model]:
-    """What each user's memory holds."""
+    """The contents of each user's memory."""
     return {user: read(backend.user(user)) for user in users}

@@ -48,7 +48,7 @@ class Place:
         raise NotImplementedError
 
     def reclaim(self) -> None:
-        """What its owner may do to have deleted rows overwritten."""
+        """The owner's command to have deleted rows overwritten."""
 
     def raw(self) -> bytes:
         """All bytes of the files in which it is."""
@@ -149,7 +149,7 @@ class PostgresPlace(Place):
 
 
 def maker(directory: Callable[[], Path], server: Callable[[], PostgresServer]) -> Callable[[str], Place]:
-    """What makes a place of a kind, and starts a server only for a kind that needs one."""
+    """A factory of places of one kind; it starts a server only for a kind that needs one."""
 
     def make(kind: str) -> Place:
         if kind == "ram":

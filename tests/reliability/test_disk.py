@@ -1,4 +1,4 @@
-"""What the disk does to the embedded file: power loss, no room, no permission, and other connections of the process."""
+"""The embedded file and its disk: power loss, no room, no permission, and other connections of the process."""
 
 import json
 import os

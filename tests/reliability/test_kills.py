@@ -1,4 +1,4 @@
-"""What was acknowledged survives kill -9 at any moment, and what was not happened whole or not at all."""
+"""Acknowledged writes survive kill -9 at any moment; others happened whole or not at all."""
 
 import random
 import time

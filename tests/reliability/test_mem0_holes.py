@@ -27,7 +27,7 @@ class Embedder(HashEmbedder, Embeddings):
 
 
 class Store(Protocol):
-    """What the checks ask of a memory that serves several users."""
+    """The methods that the checks need of a memory that serves several users."""
 
     def add(self, user: str, text: str, **metadata: Any) -> str: ...
     def search(self, user: str, filters: dict[str, Any]) -> list[str]: ...

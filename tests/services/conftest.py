@@ -1,4 +1,4 @@
-"""What the service tests share lies beside them; their servers are in the conftest above, for other tests, too."""
+"""Shared helpers of the service tests lie beside them; the conftest above has their servers, for other tests, too."""
 
 import sys
 from pathlib import Path

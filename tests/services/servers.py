@@ -51,7 +51,7 @@ class _Server:
         self.process: subprocess.Popen[Any] | None = None
 
     def command(self) -> list[str]:
-        """What starts it."""
+        """The command that starts it."""
         raise NotImplementedError
 
     def options(self) -> dict[str, Any]:

@@ -162,7 +162,7 @@ class TestProjection:
         assert len(ask("SHOW CONSTRAINTS YIELD name WHERE name STARTS WITH 'memweld_' RETURN name")) == 6
 
     def test_changes_arrive(self, backend: Backend, ask: Ask, file: Path) -> None:
-        """What a memory says now is all that the graph says; what nothing mentions any more is gone."""
+        """The graph says what the memories say now; it drops entities that no memory mentions any more."""
         ana = backend.user("ana")
         (item,) = ana.add("Clara lives in Porto", session_id="s")
         (other,) = ana.add("I met Bob in Porto")
@@ -388,7 +388,7 @@ class TestReading:
         database.close()
 
     def test_search_knows_of_links(self, connect: Connect, file: Path) -> None:
-        """What shares an entity with the first hit rises above what does not, and nothing else changes."""
+        """A hit that shares an entity with the first rises above others, and nothing else changes."""
         with_graph = connect()
         ana = with_graph.user("ana")
         ana.add("My sister Clara works at Acme")

@@ -1,4 +1,4 @@
-"""What docs/graph.md shows runs on a real server, and prints what it says."""
+"""The examples of docs/graph.md run on a real server, and print what the page says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Neo4j that wants a login answers, and how it is called here."""
+"""A Neo4j that wants a login: its refusals, and our errors for them."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def database(postgres: PostgresServer, pooler: PoolerServer) -> str:
 
 
 def test_it_is_a_pooler_in_transaction_mode(database: str) -> None:
-    """What a session was told is forgotten, so that the tests below mean something."""
+    """The pooler forgets session settings, so that the tests below mean something."""
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("SET memweld.user_id = 'ana'")
         assert connection.execute("SELECT current_setting('memweld.user_id', true)").fetchone() in ((None,), ("",))

@@ -291,7 +291,7 @@ def test_a_failing_embedder_leaves_the_old_vectors(url: str, connect: Connect) -
 
 
 def test_row_level_security(url: str, connect: Connect) -> None:
-    """A role that sees one user at a time is told who can; whoever sees all does it for all."""
+    """The error for a role that sees one user at a time names a role that may; a role that sees all does it for all."""
     rows(url, "CREATE ROLE seer LOGIN")
     owner = connect(OLD)
     fill(owner)

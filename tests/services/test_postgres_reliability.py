@@ -1,4 +1,4 @@
-"""What was acknowledged stays when the server dies or a process forks; for clients that die see tests/reliability."""
+"""Acknowledged writes survive a dead server and a fork; for clients that die see tests/reliability."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Load:
             time.sleep(0.01)
 
     def lost(self) -> set[tuple[str, str, str]]:
-        """What was acknowledged and is not there."""
+        """The acknowledged writes that are not there."""
         held: set[tuple[str, str, str]] = set()
         for user in {user for user, _, _ in self.acknowledged}:
             memory = self._backend.user(user)

@@ -47,7 +47,7 @@ def keep(url: str, user: str, text: str) -> None:
 
 
 def test_many_servers_at_first_use(url: str) -> None:
-    """Each finds the tables made, whoever made them."""
+    """Each process finds the tables, no matter which one made them."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: keep(url, "ana", f"fact {number}"), range(8)))
     assert run(url, "SELECT count(*) FROM memweld.items") == [(8,)]
@@ -107,7 +107,7 @@ def test_the_doctor_looks_and_touches_nothing(url: str) -> None:
 
 
 def test_the_planner_samples_no_contents(url: str) -> None:
-    """What it samples is kept in its statistics after an erasure, too."""
+    """Its statistics keep sampled texts after an erasure, too."""
     with connect(url, embedder=HashEmbedder()) as backend:
         for number in range(5):
             ana = backend.user(f"user-{number}")
@@ -219,7 +219,7 @@ def fill(url: str) -> None:
 
 
 def bound(url: str, user: str, *statements: str, agent: str = "") -> list[tuple[Any, ...]]:
-    """What raw SQL finds on a connection that is bound to a user."""
+    """The row counts that raw SQL sees on a connection that is bound to a user."""
     settings = (
         f"SET memweld.user_id = '{user}'",
         f"SET memweld.agent_id = '{agent}'",
@@ -272,7 +272,7 @@ def test_raw_sql_changes_no_others_rows(secured: str) -> None:
 
 
 def test_a_signed_binding_cannot_be_made_by_raw_sql(url: str, secured: str) -> None:
-    """With a key, whoever can send any SQL still sees nobody's rows but those that the transaction is bound to."""
+    """With a key, a client that sends any SQL still sees only the rows that the transaction is bound to."""
     result = CliRunner().invoke(app, ["migrate", "--url", url, "--role", "app", "--signed"])
     key = result.output.split("binding_key=")[1].strip()
     fill(f"{secured}&binding_key={key}")

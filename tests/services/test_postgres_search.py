@@ -123,7 +123,7 @@ def test_the_index_is_used(url: str) -> None:
 
 
 def test_filters_do_not_make_recall_collapse(url: str) -> None:
-    """What fits one filter in twenty is found as fully as without one; kinds, agents and other users are apart."""
+    """A filter that one row in twenty passes costs no recall; kinds, agents and other users are apart."""
     with (
         connect(url, embedder=embedder()) as exact,
         connect(f"{url}?exact_below=100", embedder=embedder()) as archived,
@@ -143,7 +143,7 @@ def test_filters_do_not_make_recall_collapse(url: str) -> None:
 
 
 def test_changes_are_seen_at_once(url: str) -> None:
-    """What is added, changed, expires or is deleted is so for the next search."""
+    """The next search sees each add, change, expiry and deletion."""
     with connect(f"{url}?exact_below=100", embedder=embedder()) as backend:
         ana = backend.user("ana")
         (item,) = ana.add("xylophone lessons on the volcano")

@@ -1,4 +1,4 @@
-"""What others in the database may do and see: planted functions, the wrong key, the owner of the tables, and a role.
+"""Powers of others in the database: planted functions, the wrong key, the owner of the tables, and a role.
 
 The tables belong to a plain role here, as on most servers, and not to a superuser.
 """
@@ -195,7 +195,7 @@ def test_a_wrong_key_is_an_error(place: Place, wrong: str, tmp_path: Path) -> No
 
 
 def test_a_key_that_is_made_anew(place: Place) -> None:
-    """Who has the one before is told so by the next call, however long it runs."""
+    """The next call tells a process that has the earlier key, however long it runs."""
     fill(place.member)
     with connect(place.member) as backend:
         ana = backend.user("ana")
@@ -211,7 +211,7 @@ def test_a_key_that_is_made_anew(place: Place) -> None:
 
 
 def test_policies_that_come_into_force_meanwhile(bare: Place) -> None:
-    """What was found when the database was opened does not count."""
+    """The check counts when a transaction begins, not when the database was opened."""
     migrated(bare.owner)
     rights = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA memweld TO member"
     run(bare.owner, "GRANT USAGE ON SCHEMA memweld TO member", rights, "REVOKE ALL ON memweld.binding FROM member")
@@ -285,7 +285,7 @@ def test_expired_values_of_those_who_never_come_back(place: Place) -> None:
 
 
 def test_the_first_use_under_row_level_security_makes_no_tables(bare: Place) -> None:
-    """Whoever makes them owns them, and no policy applies to an owner."""
+    """The role that makes the tables owns them, and no policy applies to an owner."""
     with connect(f"{bare.owner}?rls=1") as backend, pytest.raises(ConfigurationError, match="memweld migrate --role"):
         backend.user("ana").all()
     assert run(bare.superuser, "SELECT to_regnamespace('memweld')") == [(None,)]

@@ -232,7 +232,7 @@ def lost(load: Load, replica: Replica) -> set[str]:
 
 
 class ReplicaScenarios:
-    """What holds for stateless servers over one database; a subclass has a fixture ``replicas``.
+    """Guarantees of stateless servers over one database; a subclass has a fixture ``replicas``.
 
     Attributes:
         calls: How many writes a load makes.

@@ -1,4 +1,4 @@
-"""What crewai-tools' MCPServerAdapter makes of a server, as JSON on stdout.
+"""The view of crewai-tools' MCPServerAdapter on a server, as JSON on stdout.
 
 It runs in a process of its own, because crewai-tools lies beside the environment. Its arguments are JSON: the server's
 parameters for the adapter, then a tool and its arguments.
@@ -18,7 +18,7 @@ from memweld.testing.crewai import ScriptedLLM, tool_call
 
 
 def crew_that_calls(tool: Any, arguments: dict[str, Any], *, natively: bool) -> dict[str, Any]:
-    """What a crew makes of a call, whose model has tools natively or writes down what it wants to call."""
+    """The course of a crew's call: its model has tools natively, or writes calls as text."""
     written = f"Thought: a tool\nAction: {tool.name}\nAction Input: {json.dumps(arguments)}\n"
     script = (
         [tool_call(tool.name, arguments), "Done."]

@@ -35,7 +35,7 @@ def node() -> Path:
 
 
 def version() -> str:
-    """What is to be installed, as a hash; it is written down when that is done."""
+    """A hash of what is to be installed; a file records it when that is done."""
     wanted = b"".join((HERE / name).read_bytes() for name in (*NPM_FILES, REQUIREMENTS.name))
     return hashlib.sha256(wanted + sys.version.encode()).hexdigest()
 

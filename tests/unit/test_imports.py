@@ -1,4 +1,4 @@
-"""What importing memweld loads, what it exports, and what a missing extra says."""
+"""Importing memweld: loaded modules, exported names, and the error for a missing extra."""
 
 import json
 import subprocess

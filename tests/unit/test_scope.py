@@ -1,4 +1,4 @@
-"""Whose memory: the user of the current context."""
+"""The user of the current context."""
 
 import asyncio
 import threading

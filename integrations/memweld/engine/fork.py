@@ -1,4 +1,4 @@
-"""What a forked child does before its first thread: it renews locks and leaves the parent's connections alone.
+"""Steps of a forked child before its first thread: it renews locks and leaves the parent's connections alone.
 
 The child has one thread. A lock that another thread of the parent held stays locked in the child for ever, and an
 object that was being changed stays half changed. The parent waits for nothing of this.

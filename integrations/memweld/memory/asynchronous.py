@@ -21,7 +21,7 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 Lane: TypeAlias = Literal["quick", "llm", "queue", "flush"]
-"""What work may wait for: the store alone; an LLM; room in the queue of captures; the end of that queue."""
+"""The reason why work may wait: the store alone; an LLM; room in the queue of captures; the end of that queue."""
 
 # Threads of our own beside those of the program's web framework. An answer of an LLM must not keep a look-up waiting.
 _THREADS: Mapping[Lane, int] = {"quick": 40, "llm": 16, "queue": 16, "flush": 16}

@@ -30,7 +30,7 @@ __all__ = ["ModelCall", "Response", "ScriptedConfig", "tool_call"]
 Answer: TypeAlias = "str | ToolCallEvent | Sequence[ToolCallEvent] | ModelResponse"
 
 Response: TypeAlias = "Answer | Exception"
-"""What the model answers: text, one tool call or several at once, AG2's own response, or an error that it raises."""
+"""An answer of the model: text, one tool call or several at once, AG2's own response, or an error that it raises."""
 
 
 def tool_call(name: str, arguments: Mapping[str, Any] | None = None) -> ToolCallEvent:
@@ -40,7 +40,7 @@ def tool_call(name: str, arguments: Mapping[str, Any] | None = None) -> ToolCall
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """What one call showed to the model.
+    """One call as the model saw it.
 
     Attributes:
         prompt: The prompts.

@@ -29,7 +29,7 @@ __all__ = ["ModelCall", "Response", "ScriptedChatClient", "tool_call"]
 Answer: TypeAlias = "str | Content | Sequence[Content]"
 
 Response: TypeAlias = "Answer | Exception"
-"""What the model answers: text, one tool call or several at once, any contents, or an error that it raises."""
+"""An answer of the model: text, one tool call or several at once, any contents, or an error that it raises."""
 
 
 def tool_call(name: str, arguments: Mapping[str, Any] | None = None) -> Content:
@@ -39,7 +39,7 @@ def tool_call(name: str, arguments: Mapping[str, Any] | None = None) -> Content:
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """What one call showed to the model.
+    """One call as the model saw it.
 
     Attributes:
         instructions: The instructions.

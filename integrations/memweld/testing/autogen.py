@@ -31,7 +31,7 @@ __all__ = ["ModelCall", "Response", "ScriptedChatCompletionClient", "tool_call"]
 Answer: TypeAlias = "str | FunctionCall | Sequence[FunctionCall] | CreateResult"
 
 Response: TypeAlias = "Answer | Exception"
-"""What the model answers: text, one tool call or several at once, AutoGen's own result, or an error that it raises."""
+"""An answer of the model: text, one tool call or several at once, AutoGen's own result, or an error that it raises."""
 
 
 def tool_call(name: str, arguments: Mapping[str, Any] | None = None) -> FunctionCall:
@@ -41,7 +41,7 @@ def tool_call(name: str, arguments: Mapping[str, Any] | None = None) -> Function
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """What one call showed to the model.
+    """One call as the model saw it.
 
     Attributes:
         messages: The messages, the system messages first if there are any.

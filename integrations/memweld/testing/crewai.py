@@ -20,7 +20,7 @@ __all__ = ["ModelCall", "Response", "ScriptedLLM", "tool_call"]
 Answer: TypeAlias = "str | ToolCall | Sequence[ToolCall]"
 
 Response: TypeAlias = "Answer | Exception"
-"""What the model answers: text, a tool call, several at once, or an error that it raises."""
+"""An answer of the model: text, a tool call, several at once, or an error that it raises."""
 
 
 def tool_call(name: str, arguments: Mapping[str, Any] | None = None) -> ToolCall:
@@ -30,7 +30,7 @@ def tool_call(name: str, arguments: Mapping[str, Any] | None = None) -> ToolCall
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """What one call showed to the model.
+    """One call as the model saw it.
 
     Attributes:
         messages: The messages, as CrewAI passed them.

@@ -24,7 +24,7 @@ __all__ = ["ModelCall", "Response", "ScriptedChatModel", "tool_call"]
 Answer: TypeAlias = "str | AIMessage"
 
 Response: TypeAlias = "Answer | Exception"
-"""What the model answers: text, a message (see `tool_call`), or an error that it raises."""
+"""An answer of the model: text, a message (see `tool_call`), or an error that it raises."""
 
 
 def tool_call(name: str, arguments: Mapping[str, Any] | None = None) -> AIMessage:
@@ -35,7 +35,7 @@ def tool_call(name: str, arguments: Mapping[str, Any] | None = None) -> AIMessag
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """What one call showed to the model.
+    """One call as the model saw it.
 
     Attributes:
         messages: The messages, the system message first if there is one.

@@ -492,7 +492,7 @@ with memweld.connect({ana.url!r}, embedder=HashEmbedder()) as backend:
 
 
 class Trap:
-    """What a hostile dump would like to have called."""
+    """The function that a hostile dump tries to call."""
 
     sprung = 0
 

@@ -59,7 +59,7 @@ def content(text: str, **metadata: Any) -> MemoryContent:
 
 
 def test_autogens_own_finds_nothing_with_mem0_2(tmp_path: Path) -> None:
-    """What docs/autogen.md says of autogen-ext 0.7.5 with mem0 2.2; when this fails, it has been mended."""
+    """The claim of docs/autogen.md about autogen-ext 0.7.5 with mem0 2.2; when this fails, it has been mended."""
     script = tmp_path / "theirs.py"
     script.write_text(THEIRS)
     environment = {**os.environ, "MEM0_TELEMETRY": "False", "MEM0_DIR": str(tmp_path / "mem0")}

@@ -50,7 +50,7 @@ def kept(memory: Memory, session: str = "trip") -> list[tuple[str, str | None, s
 
 
 def shown(model: Model, call: int = -1) -> list[tuple[str, str, Any]]:
-    """What a model saw besides system messages: kind, speaker, content."""
+    """The messages that a model saw, without system messages: kind, speaker, content."""
     return [
         (type(message).__name__, message.source, message.content)
         for message in model.calls[call].messages

@@ -46,7 +46,7 @@ def answer(call: ModelCall) -> Any:
 
 
 class RestoredLLM(ScriptedLLM):
-    """What CrewAI makes of a scripted model in a checkpoint; it restores providers' models only."""
+    """CrewAI's form of a scripted model in a checkpoint; it restores providers' models only."""
 
     def __init__(self, **_: Any) -> None:
         super().__init__(answer)

@@ -1,4 +1,4 @@
-"""What MemweldMiddleware keeps: who waits, what of a turn, what a filter lets through; and what it does not repeat."""
+"""Capture of MemweldMiddleware: awaited or not, parts of a turn, filters, and no repetition."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def run(agent: Any, mode: Mode = "sync", **kwargs: Any) -> list[BaseMessage]:
 
 
 def in_agent(tools: list[BaseTool], name: str, arguments: Mapping[str, Any], **kwargs: Any) -> ToolMessage:
-    """What a tool answers to the model of an agent; the run goes on whatever it is."""
+    """The answer of a tool to an agent's model; the run goes on whatever it is."""
     messages = run(create_agent(ScriptedChatModel([tool_call(name, arguments), "Done."]), tools), **kwargs)
     (answer,) = [message for message in messages if isinstance(message, ToolMessage)]
     assert messages[-1].text == "Done."
@@ -155,7 +155,7 @@ class Stranger:
         return ToolResult(content=[TextContent(type="text", text="A bee"), image])
 
     def sound(self) -> ToolResult:
-        """What no LangChain message of a tool holds."""
+        """A value that no LangChain tool message can hold."""
         return ToolResult(content=[AudioContent(type="audio", data="aGVsbG8=", mimeType="audio/wav")])
 
     def words(self, config: str, runtime: str, run_manager: str, tool_call_id: str) -> str:

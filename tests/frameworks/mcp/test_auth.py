@@ -1,4 +1,4 @@
-"""Who calls over HTTP: tokens, their subjects and scopes, and what is refused."""
+"""Callers over HTTP: tokens, their subjects and scopes, and refusals."""
 
 from __future__ import annotations
 

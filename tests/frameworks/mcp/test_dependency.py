@@ -71,7 +71,7 @@ def with_client(transport: Any, use: Callable[[Client[Any]], Awaitable[T]]) -> T
 
 
 def asked(transport: Any, tool: str, **arguments: Any) -> Any:
-    """What a tool answers in a session of its own."""
+    """The answer of a tool in a session of its own."""
 
     async def use(client: Client[Any]) -> Any:
         return (await client.call_tool(tool, arguments)).data

@@ -530,7 +530,7 @@ class TestWhoseMemory:
 
 
 class TestHiddenTools:
-    """What models see, and what a client may not do with the tools for engines."""
+    """Visibility of the engine tools, and limits for their clients."""
 
     def test_they_stand_in_no_list(self, local: Backend) -> None:
         async def use() -> None:

@@ -1,4 +1,4 @@
-"""What is saved of a memory: where it is and whose, and no secret; what may be opened from that."""
+"""The saved configuration of a memory: its place and user, and no secret; which of them may be opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes over the wire comes back equal, whatever it holds."""
+"""Every value that goes over the wire comes back equal."""
 
 import json
 import unicodedata

@@ -1,4 +1,4 @@
-"""What the tools for engines answer: the answer itself, or the server's own errors as ours again."""
+"""Answers of the engine tools: the result itself, or the server's error raised again as one of ours."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ Talk: TypeAlias = Callable[[str, str], Coroutine[Any, Any, str]]
 
 @dataclass(frozen=True, slots=True)
 class ToolReply:
-    """What came back to the framework's agent from a tool.
+    """The answer of a tool to the framework's agent.
 
     Attributes:
         text: The text that the model reads.
@@ -35,7 +35,7 @@ class ToolReply:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one run of an agent showed.
+    """The observations of one run of an agent.
 
     Attributes:
         seen: All the text that the model was given, in one string.
@@ -124,7 +124,7 @@ class ToolDriver(AdapterDriver):
 
 
 class Scenarios:
-    """What the parts of the suite share."""
+    """The fixtures that the parts of the suite share."""
 
     driver: ClassVar[AdapterDriver]
 

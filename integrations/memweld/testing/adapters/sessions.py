@@ -13,7 +13,7 @@ __all__ = ["SessionScenarios"]
 
 
 class SessionScenarios(Scenarios):
-    """What an adapter does that keeps chat sessions."""
+    """Scenarios of an adapter that keeps chat sessions."""
 
     def test_a_session_is_kept(self, ana: Memory, bob: Memory) -> None:
         """A turn in a session is in its history, in order, once."""
@@ -33,7 +33,7 @@ class SessionScenarios(Scenarios):
             assert bob.history(session).messages() == []
 
     def test_a_session_from_elsewhere_reads_natively(self, ana: Memory) -> None:
-        """What another framework wrote is continued: the model sees it, and the session reads as own messages."""
+        """A session of another framework is continued: the model sees it, and it reads as own messages."""
         self._needs_history()
         ana.history("elsewhere").append(
             [

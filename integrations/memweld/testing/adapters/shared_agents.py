@@ -14,7 +14,7 @@ __all__ = ["SharingScenarios"]
 
 
 class SharingScenarios(Scenarios):
-    """What one agent object does for many users, one after the other and at once."""
+    """Scenarios of one agent object with many users, one after the other and at once."""
 
     def _shared_agents(self, backend: Backend) -> list[Talk]:
         driver: Any = self.driver

@@ -17,7 +17,7 @@ __all__ = ["ToolScenarios"]
 
 
 class ToolScenarios(Scenarios):
-    """What every framework's tools do."""
+    """Scenarios of every framework's tools."""
 
     def test_tools_are_the_shared_ones(self, ana: Memory) -> None:
         """The default tools are offered where nothing is chosen, each under its name and with its description."""

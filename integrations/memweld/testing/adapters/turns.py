@@ -17,10 +17,10 @@ __all__ = ["TurnScenarios"]
 
 
 class TurnScenarios(Scenarios):
-    """What automatic recall and capture do."""
+    """Scenarios of automatic recall and capture."""
 
     def test_recall_reaches_the_model(self, ana: Memory, bob: Memory) -> None:
-        """What is remembered stands before the model, marked as data; another user's does not."""
+        """The user's memories stand before the model, marked as data; another user's do not."""
         self._needs_turns()
         ana.add("My sister Clara is allergic to peanuts")
         bob.add("My brother Dan is allergic to shellfish")
@@ -34,7 +34,7 @@ class TurnScenarios(Scenarios):
             assert "Clara, to peanuts." in turn.reply
 
     def test_capture_reaches_the_memory(self, ana: Memory, bob: Memory) -> None:
-        """What the user said is a memory after the turn; the recalled block is not, and nothing is doubled."""
+        """The user's words are a memory after the turn; the recalled block is not, and nothing is doubled."""
         self._needs_turns()
         ana.add("I live in Porto")
         for mode in self.driver.modes:

@@ -190,7 +190,7 @@ class ItemTests(BackendFixtures):
         assert ana.update(coffee.id, "I love coffee").text == "I love coffee"
 
     def test_delete_and_clear(self, ana: Memory, bob: Memory) -> None:
-        """What is deleted is gone from lists and searches; clear counts, and leaves others alone."""
+        """A deleted memory is gone from lists and searches; clear counts, and leaves others alone."""
         one, two, three = (ana.add(f"fact number {number}")[0] for number in ("one", "two", "three"))
         bob.add("fact number four")
         ana.delete(one.id)

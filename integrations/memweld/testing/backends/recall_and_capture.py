@@ -137,7 +137,7 @@ class TurnTests(BackendFixtures):
         assert ana.add("My password is hunter3")[0].text == "The password is hunter2"
 
     def test_the_history_is_kept_of_what_is_no_fact(self, ana: Memory) -> None:
-        """What a history takes and a fact may not hold is kept there, and refused or logged after that."""
+        """The history keeps a message that a fact may not hold; capture refuses or logs it after that."""
         for number, content in enumerate(("pasted\x00text", "x" * 1_000_001)):
             turn = [{"role": "user", "content": content}, {"role": "assistant", "content": "Noted."}]
             session = f"s{number}"

@@ -87,7 +87,7 @@ class RestoringTests(BackendFixtures):
         assert ana.search("ficus water", kinds="record")[0].metadata == {"namespace": "a/b", "key": "text"}
 
     def test_values_and_their_records_stay_together(self, backend: Backend, ana: Memory) -> None:
-        """What comes back is one thing again: it is deleted, changed and expires together."""
+        """A restored value and its text are one thing again: deleted, changed and expired together."""
         fill(backend, "ana")
         exported = ana.export()
         ana.erase()

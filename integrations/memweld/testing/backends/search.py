@@ -66,7 +66,7 @@ class SearchTests(BackendFixtures):
                     assert aged[text] == pytest.approx(plain[text] * share, rel=1e-3)
 
     def test_recency_lets_the_newer_go_first(self, ana: Memory) -> None:
-        """What fits better and is old falls behind what is new: in the order, under a limit, and in a recall."""
+        """An old fact that fits better falls behind a new one: in the order, under a limit, and in a recall."""
         year_ago = datetime.now(timezone.utc) - timedelta(days=365)
         ana.add("The train to Porto goes at nine", created_at=year_ago)
         ana.add("I take the train to work")

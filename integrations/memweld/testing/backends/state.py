@@ -107,7 +107,7 @@ class StateTests(BackendFixtures):
         assert sorted(state) == ["a", "b"]
 
     def test_many_pass_values_on_through_one_key(self, make: Callable[..., Backend]) -> None:
-        """What is put where nothing is, is popped by one, and once."""
+        """One caller, once, pops a value that was put where nothing was."""
         backends = [make(), make()]
         each, values = 12, range(2)
 
@@ -144,7 +144,7 @@ class StateTests(BackendFixtures):
         assert [entry.key for entry in ana.values.find()] == [" k"]
 
     async def test_async_state_is_the_same(self, ana: Memory) -> None:
-        """What a mapping has beside its operators."""
+        """The methods of a mapping beside its operators."""
         state = ana.aio.state("n")
         assert [await state.setdefault(key, value) for key, value in (("a", 1), ("b", 2), ("a", 3))] == [1, 2, 1]
         assert (await state.keys(), await state.values()) == (["a", "b"], [1, 2])

@@ -31,7 +31,7 @@ def connect(tmp_path: Path) -> Iterator[Callable[..., memweld.Backend]]:
 
 
 def fresh(code: str, **environment: str) -> str:
-    """What a program prints in an interpreter of its own, with sockets forbidden."""
+    """The output of a program in an interpreter of its own, with sockets forbidden."""
     guard = "import socket\ndef refuse(*a, **k): raise SystemExit('network')\nsocket.socket.connect = refuse\n"
     command = [sys.executable, "-W", "error", "-c", guard + textwrap.dedent(code)]
     import os

@@ -1,4 +1,4 @@
-"""What a Postgres URL says, without a server: options, secrets, and what is missing."""
+"""Parsing of Postgres URLs, without a server: options, secrets, and missing parts."""
 
 from __future__ import annotations
 

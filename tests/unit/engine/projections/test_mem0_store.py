@@ -66,7 +66,7 @@ def bare_mem0(place: Path) -> Any:
 
 
 def projection_of(backend: Backend) -> Any:
-    """What the engine has open; it has been used before."""
+    """The projection that a used engine has open."""
     return backend._engine.projection.opened  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
 
 
@@ -282,7 +282,7 @@ def test_rows_of_others_do_not_crowd_out_ours(connect: Callable[..., Backend]) -
 
 
 def test_a_store_that_stops_answering(connect: Callable[..., Backend], caplog: pytest.LogCaptureFixture) -> None:
-    """What is written is kept, what is deleted is gone, both are made up for; only a search needs the store."""
+    """Writes and deletions hold and are delivered later; only a search needs the store."""
     backend = connect()
     ana = backend.user("ana")
     (old,) = ana.add("I live in Lisbon")
@@ -383,7 +383,7 @@ def test_a_store_that_never_answered_is_an_error_before_anything_is_written(tmp_
 
 @pytest.mark.slow
 def test_a_process_that_ends_between_the_file_and_the_store(tmp_path: Path, connect: Callable[..., Backend]) -> None:
-    """What was committed is delivered by whoever comes next."""
+    """The next process delivers a committed write."""
     code = """
         import os, sys, json, memweld
         from memweld.testing import HashEmbedder

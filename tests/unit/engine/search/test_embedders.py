@@ -316,7 +316,7 @@ def test_writes_meanwhile_are_neither_lost_nor_mixed(connect: Callable[..., memw
 
 
 def test_nobody_waits_for_the_new_embedder(connect: Callable[..., memweld.Backend]) -> None:
-    """What is written while the last vectors are made is embedded without a transaction, too."""
+    """Texts that are written while the last vectors are made are embedded without a transaction, too."""
     old = connect()
     fill(old)
     ana = old.user("ana")

@@ -1,4 +1,4 @@
-"""What writes do in fewer steps than one would think comes to the same: tokens, stems, vectors and transactions."""
+"""Shortcuts of writes give the same results as the long way: tokens, stems, vectors and transactions."""
 
 import sqlite3
 import threading

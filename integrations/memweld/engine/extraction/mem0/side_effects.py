@@ -1,4 +1,4 @@
-"""What importing mem0 2.2 changes in the whole process, and how memweld limits it. Importing this module loads nothing.
+"""The process-wide side effects of importing mem0 2.2, and their limits. Importing this module loads nothing.
 
 Process-wide effects of memweld's own, all of them here:
 

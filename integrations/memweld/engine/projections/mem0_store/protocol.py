@@ -1,4 +1,4 @@
-"""What a store of vectors must do: take copies of items, remove them, and say which ids are near a query."""
+"""The protocol of a store of vectors: take copies of items, remove them, and say which ids are near a query."""
 
 from __future__ import annotations
 

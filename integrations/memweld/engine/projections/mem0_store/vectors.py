@@ -129,7 +129,7 @@ class VectorStore:
 
 
 def _payload(entry: Entry) -> dict[str, str]:
-    """What mem0 itself would store of the item, without what only mem0 uses; some stores take nothing but texts."""
+    """The payload that mem0 would store, without the fields that only mem0 uses; some stores take nothing but texts."""
     return {
         **owner_ids(entry.scope),
         "data": entry.text,
