@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 from datetime import datetime
 
+from ..memory.safe_text import safe_for_model
 from ..models import JSON, Hit, MemoryItem
 from ..validation import dump_json
 
@@ -28,8 +29,8 @@ def item_data(item: MemoryItem) -> dict[str, JSON]:
 
 
 def numbered(lines: Iterable[str]) -> str:
-    """The lines of a list, each behind its number; an empty text for none."""
-    return "".join(f"\n{number}. {line}" for number, line in enumerate(lines, 1))
+    """The lines of a list, each behind its number; an empty text for none. No line can forge another."""
+    return "".join(f"\n{number}. {safe_for_model(line)}" for number, line in enumerate(lines, 1))
 
 
 def shown(value: JSON) -> str:

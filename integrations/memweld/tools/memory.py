@@ -8,6 +8,7 @@ from typing import Annotated, Any, cast
 from pydantic import BeforeValidator, Field, JsonValue
 
 from ..memory.memory import Memory
+from ..memory.safe_text import safe_for_model
 from ..models import MemoryItem
 from .answers import as_utc, item_data, numbered
 from .run import Answer, Arguments, Message, tool
@@ -16,6 +17,8 @@ __all__ = ["MAX_SEARCH_LIMIT", "MEMORY_TOOLS"]
 
 MAX_SEARCH_LIMIT = 50
 LISTED = 1_000
+# Lines of a memory stay lines, and cannot be taken for those of the answer.
+_INDENTED = "\n  "
 _LATER = "; the graph store follows when it can be reached again"
 
 
@@ -98,7 +101,7 @@ def _search_memories(memory: Memory, arguments: SearchMemories) -> Answer:
 def _get_memory(memory: Memory, arguments: MemoryIdArguments) -> Answer:
     item = memory.get(arguments.memory_id)
     owner = f"User: {item.user_id}" if item.user_id is not None else f"Agent: {item.agent_id}"
-    text = f"Memory: {item.text}\nCreated: {as_utc(item.created_at)}\n{owner}"
+    text = f"Memory: {safe_for_model(item.text, line_break=_INDENTED)}\nCreated: {as_utc(item.created_at)}\n{owner}"
     return Answer(text, {"memory": item_data(item)})
 
 

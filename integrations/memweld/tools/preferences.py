@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from ..memory.memory import Memory
+from ..memory.safe_text import safe_for_model
 from .answers import shown
 from .run import Answer, AnyValue, Arguments, tool
 
@@ -35,7 +36,7 @@ def _get_preferences(memory: Memory, arguments: GetPreferences) -> Answer:
     if not preferences:
         requested = "" if arguments.key is None else f" {arguments.key}"
         return Answer(f"No preference{requested} is set for {memory.scope}", {"preferences": {}})
-    lines = "".join(f"\n- {key}: {shown(value)}" for key, value in preferences.items())
+    lines = "".join(f"\n- {safe_for_model(f'{key}: {shown(value)}')}" for key, value in preferences.items())
     return Answer(f"Preferences of {memory.scope}:{lines}", {"preferences": preferences})
 
 
