@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
@@ -17,6 +17,7 @@ __all__ = [
     "Hit",
     "Kind",
     "MemoryItem",
+    "Page",
     "Related",
     "Role",
     "Session",
@@ -81,6 +82,18 @@ class MemoryItem:
     metadata: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     extraction: Extraction = "verbatim"
     extraction_error: str | None = None
+
+
+class Page(list[MemoryItem]):
+    """Memories, and the cursor of the page behind them.
+
+    Attributes:
+        next: The cursor for ``Memory.all(after=…)``; None where no more memories follow.
+    """
+
+    def __init__(self, items: Iterable[MemoryItem] = (), *, next: str | None = None) -> None:  # noqa: A002
+        super().__init__(items)
+        self.next = next
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

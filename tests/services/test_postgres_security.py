@@ -101,6 +101,20 @@ def calls_of(memory: memweld.Memory) -> dict[str, Callable[[], object]]:
     }
 
 
+def test_pages_go_on_in_another_process_of_a_secured_role(place: Place) -> None:
+    """The role of the application makes the key of the cursors, and each process reads it."""
+    texts = [f"fact {number}" for number in range(5)]
+    with connect(place.member) as first:
+        first.user("ana").add([{"role": "user", "content": text} for text in texts])
+        page = first.user("ana").all(limit=2)
+        for item in page:
+            first.user("ana").delete(item.id)
+    with connect(place.member) as second:
+        assert [item.text for item in second.user("ana").all(limit=9, after=page.next)] == texts[2:]
+        with pytest.raises(memweld.MemoryNotFoundError):
+            second.user("bob").all(after=page.next)
+
+
 # what others plant
 
 

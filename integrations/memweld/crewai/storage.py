@@ -196,10 +196,12 @@ class MemweldStorage:
         memory = self.resolve()
         if ids is None:
             after: str | None = None
-            while page := memory.all(limit=_PAGE, after=after):
+            while True:
+                page = memory.all(limit=_PAGE, after=after)
                 yield from map(as_record, page)
-                after = page[-1].id
-            return
+                after = page.next
+                if after is None:
+                    return
         for memory_id in dict.fromkeys(ids):
             with contextlib.suppress(MemoryNotFoundError):
                 yield as_record(memory.get(memory_id))

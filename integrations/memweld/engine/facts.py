@@ -29,6 +29,7 @@ from .search.item_store import ItemStore
 from .search.reindex import Reindexing
 from .search.state_texts import StateTexts
 from .sql import owners
+from .sql.cursors import Cursors
 from .sql.database import Database
 from .sql.items import ItemRow, Items, RowTemplate, text_hash
 from .sql.mem0_entities import unlink
@@ -106,6 +107,7 @@ class Facts:
         self.projection: VectorsElsewhere | None = None
         self.records = StateTexts(database, self._embedding, self._embedder_check)
         self._items = Items(database)
+        self._cursors = Cursors(database)
         self._store = self._make_store(mem0_store, 1_000_000 * cache_mb)
         self._llm = llm, llm_timeout
         self._made: Mem0Memory | None = None
@@ -182,7 +184,7 @@ class Facts:
             return
         with self._database.reading(scope) as connection:
             owner = owners.find(connection, scope)
-        if owner is None or owner.id != epoch:
+        if owner is None or self._cursors.epoch(scope, owner.id) != epoch:
             raise _ErasedError
 
     def put_keyed(self, scope: Scope, operation: PutKeyed) -> MemoryItem:

@@ -13,16 +13,16 @@ from ..scope import Scope
 from ..validation import utc_now
 from . import operations as ops
 from .fork import RenewedLock
-from .operations import ItemDraft, Operation, PutValue
+from .operations import ItemDraft, ItemPage, Operation, PutValue
 from .protocol import EngineAdmin, HealthCheck, Migration, Progress
 from .sql import owners
+from .sql.cursors import Cursors
 from .sql.database import Database
 from .sql.erase import erase
 from .sql.export import export_page, list_scopes
 from .sql.items import Items
 from .sql.mem0_entities import unlink, unlink_all
 from .sql.outbox import Outbox
-from .sql.page_cursors import PageCursors
 from .sql.restore import EmbeddedTexts, restore
 from .sql.sessions import SessionStore
 from .sql.state import StateStore, TextWriter
@@ -69,6 +69,7 @@ class SqlEngine:
         values: State, for writers.
         state_queries: State, for readers.
         sessions: The messages of all sessions.
+        cursors: Makes and reads page cursors.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class SqlEngine:
             "mem0_store": mem0,
         }
         self._loaded: Facts | None = None
-        self._cursors = PageCursors()
+        self.cursors = Cursors(database)
         self._loading = RenewedLock()
 
     def run(self, scope: Scope, operation: Operation[T]) -> T:
@@ -169,13 +170,13 @@ class SqlEngine:
         return self.facts.add(scope, operation, earlier=earlier)
 
     def _epoch(self, scope: Scope) -> int:
-        """The number of the scope's row. It is never used again: an erasure removes the row."""
+        """A number for the scope's row. It is never used again: an erasure removes the row."""
         with self._database.reading(scope) as connection:
             owner = owners.find(connection, scope)
         if owner is None:
             with self._database.writing(scope) as connection:
                 owner = owners.get_or_create(connection, scope)
-        return owner.id
+        return self.cursors.epoch(scope, owner.id)
 
     def _earlier(self, scope: Scope, session_id: str, drafts: Sequence[ItemDraft]) -> list[dict[str, str]]:
         """The session before this turn; the turn's own messages may stand in the history already."""
@@ -201,22 +202,23 @@ class SqlEngine:
         return None if row is None else row.item()
 
     @_handles(ops.ListItems)
-    def _list_items(self, scope: Scope, operation: ops.ListItems) -> list[MemoryItem]:
+    def _list_items(self, scope: Scope, operation: ops.ListItems) -> ItemPage:
+        limit = operation.limit
         after = 0 if operation.after is None else self._place(scope, operation.after)
-        rows = self.items.page(
-            scope, limit=operation.limit, after=after, kinds=operation.kinds, filters=operation.filters
-        )
-        if rows:
-            self._cursors.add(scope, rows[-1].id, rows[-1].seq)
-        return [row.item() for row in rows]
+        # One more than the page takes tells whether another page follows.
+        rows = self.items.page(scope, limit=limit + 1, after=after, kinds=operation.kinds, filters=operation.filters)
+        following = self.cursors.seal(scope, "items", rows[limit - 1].seq) if len(rows) > limit else None
+        return ItemPage(items=[row.item() for row in rows[:limit]], next=following)
 
-    def _place(self, scope: Scope, memory_id: str) -> int:
-        row = self.items.get(scope, memory_id)
-        # The caller, or another one, may delete items between two pages.
-        place = self._cursors.find(scope, memory_id) if row is None else row.seq
-        if place is None:
-            raise MemoryNotFoundError(memory_id)
-        return place
+    def _place(self, scope: Scope, after: str) -> int:
+        """The place of a cursor, or of an item that the scope still contains."""
+        opened = self.cursors.open(scope, "items", after)
+        if opened is not None:
+            return opened[0]
+        row = self.items.get(scope, after)
+        if row is None:
+            raise MemoryNotFoundError(after)
+        return row.seq
 
     # Neither deleting nor clearing loads an embedder or mem0: to forget must always be possible.
 
@@ -279,7 +281,6 @@ class SqlEngine:
         """Remove all that the scope contains, and overwrite where it stood."""
         graph = Outbox(self._database).state_after(scope)
         erased = erase(self._database, scope)
-        self._cursors.forget(scope)
         if self._loaded is not None:
             self._loaded.forget(erased.root)
         return EraseReceipt(
@@ -314,7 +315,7 @@ _handles(ops.AppendMessages)(lambda engine, scope, op: engine.sessions.append(sc
 _handles(ops.ReadMessages)(lambda engine, scope, op: engine.sessions.read(scope, op))
 _handles(ops.ClearMessages)(lambda engine, scope, op: engine.sessions.clear(scope, op))
 _handles(ops.ListSessions)(lambda engine, scope, op: engine.sessions.sessions(scope, op))
-_handles(ops.Export)(lambda engine, scope, op: export_page(engine.database, scope, op))
+_handles(ops.Export)(lambda engine, scope, op: export_page(engine.database, engine.cursors, scope, op))
 
 
 class SqlAdmin(EngineAdmin):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -20,13 +21,15 @@ from ..engine.operations import (
 )
 from ..engine.protocol import Engine
 from ..errors import ConfigurationError, invalid
-from ..models import JSON, Hit, Kind, MemoryItem, Related
+from ..models import JSON, Hit, Kind, MemoryItem, Page, Related
 from ..scope import Scope
 from ..validation import validate_kinds, validate_score, validate_time
 from .capture import drafts_of
 from .messages import MessagesLike, to_messages
 
 __all__ = ["FactMethods"]
+
+DEFAULT_PAGE = 100
 
 
 class FactMethods:
@@ -140,26 +143,36 @@ class FactMethods:
     def all(
         self,
         *,
-        limit: int = 100,
+        limit: int | None = None,
         after: str | None = None,
         kinds: Kind | Sequence[Kind] | None = None,
         filters: Mapping[str, JSON] | None = None,
-    ) -> list[MemoryItem]:
+    ) -> Page:
         """Memories in the order in which they were stored, a page at a time.
 
+        ``page.next`` is the cursor of the page behind it. It holds the position, so it continues in another process,
+        and after memories were deleted.
+
         Args:
-            limit: The size of the page, 1 to 10,000.
-            after: The id of the last memory of the page before, which may be deleted meanwhile.
+            limit: The size of the page, 1 to 10,000. If not given it is 100, and a warning says that more follow.
+            after: ``page.next`` of the page before, or the id of a memory of this scope.
             kinds: Only these kinds; all if not given.
             filters: What metadata must equal.
 
         Raises:
-            MemoryNotFoundError: ``after`` is no memory of this scope, and was the last of none of its latest pages.
+            MemoryNotFoundError: ``after`` is no cursor and no memory of this scope.
         """
-        page = ListItems(
-            limit=limit, after=after, kinds=validate_kinds(kinds), filters={} if filters is None else filters
+        operation = ListItems(
+            limit=DEFAULT_PAGE if limit is None else limit,
+            after=after,
+            kinds=validate_kinds(kinds),
+            filters={} if filters is None else filters,
         )
-        return self._engine.run(self.scope, page)
+        answer = self._engine.run(self.scope, operation)
+        if limit is None and answer.next is not None:
+            text = f"all() returned the first {DEFAULT_PAGE} memories and more follow: pass after=page.next, or limit=."
+            warnings.warn(text, stacklevel=2)
+        return Page(answer.items, next=answer.next)
 
     def update(self, memory_id: str, text: str, *, metadata: Mapping[str, JSON] | None = None) -> MemoryItem:
         """Replace the text of a memory, and its metadata if given.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ..engine.operations import DeleteItem, GetKeyed, ListItems, PutKeyed, Search
 from ..engine.protocol import Engine
@@ -50,13 +51,13 @@ class Preferences:
         return {item.key: item.metadata.get("value") for item in own if item.key is not None}
 
     def _items(self) -> Iterator[MemoryItem]:
-        after: str | None = None
+        page = ListItems(limit=MAX_LIMIT, kinds=["preference"])
         while True:
-            page = self._engine.run(self._scope, ListItems(limit=MAX_LIMIT, after=after, kinds=["preference"]))
-            yield from page
-            if len(page) < MAX_LIMIT:
+            answer = self._engine.run(self._scope, page)
+            yield from answer.items
+            if answer.next is None:
                 return
-            after = page[-1].id
+            page = replace(page, after=answer.next)
 
     def search(self, query: str, *, limit: int = 5) -> list[Hit]:
         """The preferences that fit a question, best first."""

@@ -111,11 +111,11 @@ def _get_memory(memory: Memory, arguments: MemoryIdArguments) -> Answer:
     read_only=True,
 )
 def _get_all_memories(memory: Memory, arguments: NoArguments) -> Answer:
-    items: list[MemoryItem] = []
-    while page := memory.all(limit=LISTED, after=items[-1].id if items else None):
+    page = memory.all(limit=LISTED)
+    items: list[MemoryItem] = [*page]
+    while page.next is not None:
+        page = memory.all(limit=LISTED, after=page.next)
         items += page
-        if len(page) < LISTED:
-            break
     lines = (f"ID: {item.id} - {item.text}" for item in items)
     text = _found(len(items), f" for {memory.scope}") + numbered(lines)
     return Answer(text, {"memories": [item_data(item) for item in items]})

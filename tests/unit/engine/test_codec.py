@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from memweld.engine.codec import decode_answer, decode_operation, encode_answer, encode_operation
 from memweld.engine.export_data import ExportData, ExportedSession, ExportedValue, ExportPage
-from memweld.engine.operations import OPERATIONS, GetItem, ItemDraft, Operation, PutValue, StoredValue
+from memweld.engine.operations import OPERATIONS, GetItem, ItemDraft, ItemPage, Operation, PutValue, StoredValue
 from memweld.errors import InvalidInputError
 from memweld.models import (
     ChatMessage,
@@ -127,7 +127,7 @@ ANSWERS: dict[str, st.SearchStrategy[Any]] = {
     "get_keyed": st.none() | items,
     "search": st.lists(hits, max_size=3),
     "get_item": items,
-    "list_items": st.lists(items, max_size=3),
+    "list_items": st.builds(ItemPage, items=st.lists(items, max_size=3), next=optional),
     "update_item": items,
     "delete_item": st.none(),
     "clear_items": counts,

@@ -17,6 +17,7 @@ __all__ = [
     "GetEpoch",
     "GetItem",
     "GetKeyed",
+    "ItemPage",
     "ListItems",
     "PutKeyed",
     "RelatedItems",
@@ -84,10 +85,27 @@ class GetItem(Operation[MemoryItem]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListItems(Operation[list[MemoryItem]]):
-    """Items in the order in which they were stored, oldest first, from behind the id ``after``.
+class ItemPage:
+    """Items, and the cursor of the page behind them.
 
-    A page that ended with ``after`` is followed by the next one although that item is deleted meanwhile.
+    Attributes:
+        items: The items, oldest first.
+        next: The cursor; None where no more follow.
+    """
+
+    items: Sequence[MemoryItem]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListItems(Operation[ItemPage]):
+    """Items in the order in which they were stored, oldest first.
+
+    Attributes:
+        limit: How many at most.
+        after: The `ItemPage.next` of the page before, which stays valid when items are deleted; or the id of an item.
+        kinds: Only these kinds; None: all.
+        filters: Keys and values that the metadata must have.
     """
 
     limit: Limit = 100

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,6 +15,7 @@ from ...scope import Scope
 from ..export_data import ExportData, ExportedSession, ExportedValue, ExportPage
 from ..operations import Export
 from . import owners
+from .cursors import Cursors
 from .database import Connection, Database
 from .dialect import UNLIMITED
 from .items import Items
@@ -27,7 +27,7 @@ __all__ = ["PAGE_CHARACTERS", "export_page", "list_scopes"]
 PAGE_CHARACTERS = 500_000
 """The most characters of a page, which is one message over the wire; a single row that is larger is a page."""
 
-_POSITION = re.compile(r"(items|values|messages):(\d{1,18}):(\d{1,18}):(\d{1,18})")
+_PARTS = ("items", "values", "messages")
 _FACTS: tuple[Kind, ...] = ("item", "preference", "task")
 _BATCH = 20  # rows that are fetched at once, of any size
 
@@ -58,7 +58,7 @@ class _ValueRow:
 _Row: TypeAlias = "MemoryItem | _ValueRow | _MessageRow"
 
 
-def export_page(database: Database, scope: Scope, operation: Export) -> ExportPage:
+def export_page(database: Database, cursors: Cursors, scope: Scope, operation: Export) -> ExportPage:
     """The next rows of an export; all of them, as they are at one moment, where there is no limit."""
     rows: list[_Row] = []
     limit = operation.limit
@@ -68,9 +68,11 @@ def export_page(database: Database, scope: Scope, operation: Export) -> ExportPa
     with database.reading(scope) as connection:
         # One more of each than a page takes, so that a full page knows whether another follows.
         reader = _Reader(connection, database, scope, most + 2)
-        for position, row, characters in reader.rows(_parse_position(operation.after)):
+        for position, row, characters in reader.rows(_position(cursors, scope, operation.after)):
             if last is not None and (len(rows) == most or room < characters):
-                return ExportPage(_export_data(rows), ":".join(map(str, last)))
+                part, *numbers = last
+                following = cursors.seal(scope, "export", _PARTS.index(part), *numbers)
+                return ExportPage(_export_data(rows), following)
             rows.append(row)
             room -= characters
             last = position
@@ -94,15 +96,15 @@ def list_scopes(database: Database, *, after: Scope | None, limit: int) -> list[
     return [Scope.stored(user_id or None, agent_id or None) for user_id, agent_id in rows]
 
 
-def _parse_position(after: str | None) -> _Position:
+def _position(cursors: Cursors, scope: Scope, after: str | None) -> _Position:
     if after is None:
         return ("items", 0, 0, 0)
-    found = _POSITION.fullmatch(after)
-    if found is None:
-        raise invalid("after", after, "it is of no page of an export", "Pass the next of the page before.")
-    part, *numbers = found.groups()
-    owner, session, number = map(int, numbers)
-    return part, owner, session, number
+    opened = cursors.open(scope, "export", after)
+    if opened is None:
+        rule = "it is of no page of an export of this scope"
+        raise invalid("after", after, rule, "Pass the next of the page before.")
+    part, owner, session, number = opened
+    return _PARTS[part], owner, session, number
 
 
 def _export_data(rows: list[_Row]) -> ExportData:

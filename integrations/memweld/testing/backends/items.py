@@ -143,9 +143,11 @@ class ItemTests(BackendFixtures):
         """Pages follow each other without a gap, in the order of adding, and a page may start behind any item."""
         ids = [ana.add(f"fact {number}")[0].id for number in range(25)]
         first = ana.all(limit=10)
-        second = ana.all(limit=10, after=first[-1].id)
+        second = ana.all(limit=10, after=first.next)
         third = ana.all(limit=10, after=second[-1].id)
         assert [item.id for item in first + second + third] == ids
+        assert (len(third), third.next) == (5, None)
+        assert ana.all(limit=25).next is None
         assert ana.all(after=ids[-1]) == []
         with pytest.raises(MemoryNotFoundError):
             ana.all(after="nothing")
@@ -156,19 +158,39 @@ class ItemTests(BackendFixtures):
             ana.add(f"fact {number}")
         seen: list[str] = []
         page = ana.all(limit=3)
-        last = page[-1].id
+        cursor = page.next
         while page:
             seen += [item.text for item in page]
-            last = page[-1].id
             for item in page:
                 ana.delete(item.id)
+            if page.next is None:
+                break
+            cursor = page.next
             with pytest.raises(MemoryNotFoundError):
-                bob.all(after=last)
-            page = ana.all(limit=3, after=last)
+                bob.all(after=cursor)
+            page = ana.all(limit=3, after=cursor)
         assert seen == [f"fact {number}" for number in range(9)]
         ana.erase()
-        with pytest.raises(MemoryNotFoundError):
-            ana.all(after=last)
+        assert ana.all(after=cursor) == []
+
+    def test_a_cut_is_visible(self, ana: Memory) -> None:
+        """Without a limit of its own, a caller who does not see everything is warned."""
+        ana.add([{"role": "user", "content": f"fact {number}"} for number in range(101)])
+        with pytest.warns(UserWarning, match="more follow"):
+            page = ana.all()
+        assert (len(page), len(ana.all(after=page.next))) == (100, 1)
+
+    def test_a_cursor_tells_nothing_of_other_users(self, ana: Memory, bob: Memory) -> None:
+        """Equal positions have unrelated cursors, and a changed one is refused."""
+        for memory in (ana, bob):
+            memory.add([{"role": "user", "content": f"fact {number}"} for number in range(3)])
+        cursors = [memory.all(limit=limit).next for memory in (ana, bob) for limit in (1, 2)]
+        assert all(cursor is not None and len(cursor) == 32 for cursor in cursors)
+        for cursor in cursors[:2]:
+            assert cursor is not None
+            for forged in (f"{cursor[:-1]}{'A' if cursor[-1] != 'A' else 'B'}", f"B{cursor[1:]}"[::-1], cursor[4:]):
+                with pytest.raises(MemoryNotFoundError):
+                    ana.all(after=forged)
 
     def test_update(self, ana: Memory) -> None:
         """The text changes, its time is told, the search follows, metadata stays unless given."""

@@ -246,7 +246,7 @@ CREATE POLICY sessions_of_user ON sessions USING (owner IN (SELECT id FROM owner
 CREATE POLICY messages_of_user ON messages USING (session IN (SELECT id FROM sessions));
 CREATE POLICY outbox_is_fed ON outbox FOR INSERT WITH CHECK (owner IN (SELECT id FROM owners));
 CREATE POLICY meta_is_read ON meta FOR SELECT USING (true);
-CREATE POLICY meta_is_begun ON meta FOR INSERT WITH CHECK (key = 'embedder');
+CREATE POLICY meta_is_begun ON meta FOR INSERT WITH CHECK (key IN ('embedder', 'cursor_key'));
 """
 
 # The planner's statistics keep samples of a column's values, also of erased users, until the next ANALYZE. Columns that
