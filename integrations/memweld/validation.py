@@ -23,6 +23,7 @@ __all__ = [
     "MAX_VALUE_CHARACTERS",
     "QUERY_CHARACTERS",
     "dump_json",
+    "fold_text",
     "utc_now",
     "validate_filters",
     "validate_json",
@@ -32,6 +33,7 @@ __all__ = [
     "validate_limit",
     "validate_metadata",
     "validate_prefix",
+    "validate_query",
     "validate_recency",
     "validate_score",
     "validate_text",
@@ -75,16 +77,25 @@ def _check_characters(name: str, value: str) -> None:
 
 
 def validate_text(name: str, value: object, *, maximum: int = MAX_TEXT_CHARACTERS) -> str:
-    """A text that says something: NFC-normalised, stripped of white space at its ends, not empty."""
+    """A text that says something, returned exactly as it is: not blank."""
     if not isinstance(value, str):
         raise invalid(name, value, f"it must be a string, not {type(value).__name__}", "Pass text.")
     _check_characters(name, value)
-    text = (value if value.isascii() else unicodedata.normalize("NFC", value)).strip()
-    if not text:
+    if not value.strip():
         raise invalid(name, value, "it must not be empty or blank", "Pass text that says something.")
-    if len(text) > maximum:
-        raise invalid(name, value, f"it has {len(text):,} characters, at most {maximum:,}", "Split it.")
-    return text
+    if len(value) > maximum:
+        raise invalid(name, value, f"it has {len(value):,} characters, at most {maximum:,}", "Split it.")
+    return value
+
+
+def fold_text(text: str) -> str:
+    """The form in which texts are compared, embedded and searched for: NFC, without white space at its ends."""
+    return (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()
+
+
+def validate_query(name: str, value: object) -> str:
+    """A text to search for, folded."""
+    return fold_text(validate_text(name, value))
 
 
 def validate_key(name: str, value: object) -> str:

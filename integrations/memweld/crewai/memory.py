@@ -216,8 +216,8 @@ class MemweldMemory(CrewMemory):
         if one is configured; of any other text, the text.
         """
         turn = self._store.turn_in(content)
-        statement = content.strip() if turn is None else turn
-        return [statement] if statement else []
+        statement = content if turn is None else turn
+        return [statement] if statement.strip() else []
 
     def update(  # noqa: PLR0917 - CrewAI's signature
         self,

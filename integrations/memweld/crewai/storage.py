@@ -172,7 +172,7 @@ class MemweldStorage:
         if turn is None:
             return None
         said = self._said(turn) if turn and self.options.captures else None
-        return Turn((said or "").strip(), answer=turn.answer, agent=turn.agent)
+        return Turn(said or "", answer=turn.answer, agent=turn.agent)
 
     def remember(self, content: str, labels: Labels, metadata: dict[str, Any] | None) -> list[MemoryRecord]:
         """Keep a statement as it stands, and of a `Turn` its facts. An equal one is kept once, and comes back."""

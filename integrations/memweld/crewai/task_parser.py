@@ -55,7 +55,7 @@ def parse_turn(content: str) -> Turn | None:
             delegated = body[following.end() : result.start()] == I18N_DEFAULT.slice("manager_request")
             said = "" if delegated and result is not following else without_history(body[: mark.start()])
             agent, answer = body[mark.end() : following.start()], body[result.end() :]
-            return Turn(said.strip(), answer=answer.strip(), agent=agent.strip())
+            return Turn(said if said.strip() else "", answer=answer.strip(), agent=agent.strip())
     return None
 
 

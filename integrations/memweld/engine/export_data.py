@@ -102,8 +102,7 @@ def naming_place(place: str) -> Generator[None]:
 
 def _validate_item(item: MemoryItem) -> None:
     validate_key("memory_id", item.id)
-    if validate_text("text", item.text) != item.text:
-        raise invalid("text", item.text, "it is not in the form in which texts are stored", _REMEDY)
+    validate_text("text", item.text)
     if item.kind not in ("item", "preference", "task", "record"):
         raise invalid("kind", item.kind, "there is no such kind", _REMEDY)
     if item.extraction not in ("verbatim", "extracted", "failed"):

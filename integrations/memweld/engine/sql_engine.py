@@ -181,8 +181,8 @@ class SqlEngine:
     def _earlier(self, scope: Scope, session_id: str, drafts: Sequence[ItemDraft]) -> list[dict[str, str]]:
         """The session before this turn; the turn's own messages may stand in the history already."""
         messages = self.sessions.read(scope, ops.ReadMessages(session_id=session_id, limit=_EARLIER + len(drafts)))
-        texts = ((message.role, message.text.strip()) for message in messages if message.role in ("user", "assistant"))
-        spoken = [(role, text) for role, text in texts if text]
+        texts = ((message.role, message.text) for message in messages if message.role in ("user", "assistant"))
+        spoken = [(role, text) for role, text in texts if text.strip()]
         turn = [(draft.role, draft.text) for draft in drafts]
         # Not only at the end: the next turn may be there already where facts are extracted in the background.
         starts = range(len(spoken) - len(turn), -1, -1)

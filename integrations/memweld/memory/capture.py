@@ -32,11 +32,11 @@ def drafts_of(messages: Sequence[ChatMessage], roles: Sequence[str]) -> list[Ite
     Raises:
         InvalidInputError: A text breaks a rule for facts.
     """
-    texts = ((message, message.text.strip()) for message in messages if message.role in roles)
+    texts = ((message, message.text) for message in messages if message.role in roles)
     return [
         ItemDraft(text=validate_text("message", text), role=message.role, name=message.name)
         for message, text in texts
-        if text
+        if text.strip()
     ]
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 
 from ..errors import invalid
 from ..models import Hit
-from ..validation import QUERY_CHARACTERS
+from ..validation import QUERY_CHARACTERS, fold_text
 from .safe_text import safe_for_model
 
 __all__ = [
@@ -65,8 +64,8 @@ def drop_already_shown(hits: Iterable[Hit], *, session_id: str | None, shown: It
         session_id: The running session; None where memories are kept without one.
         shown: The texts of the messages that the model is shown.
     """
-    texts = {unicodedata.normalize("NFC", text).strip() for text in shown}
-    return [hit for hit in hits if hit.session_id != session_id or hit.text not in texts]
+    texts = {fold_text(text) for text in shown}
+    return [hit for hit in hits if hit.session_id != session_id or fold_text(hit.text) not in texts]
 
 
 def format_memory(hit: Hit) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 from ...errors import ConfigurationError, InvalidInputError
-from ...validation import validate_text
+from ...validation import fold_text, validate_text
 from ..cancellation import on_cancel
 
 __all__ = ["ExtractionFailedError", "GuardedLLM", "load_llm"]
@@ -119,7 +119,7 @@ def _facts_of(parsed: object) -> list[str]:
     for entry in cast("list[object]", listed):
         fact = cast("dict[str, object]", entry if isinstance(entry, dict) else {})
         try:
-            facts.append(validate_text("fact", fact.get("text")))
+            facts.append(fold_text(validate_text("fact", fact.get("text"))))
         except InvalidInputError as error:
             raise ExtractionFailedError("the LLM listed a fact without a usable text") from error
     return facts

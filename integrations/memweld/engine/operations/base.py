@@ -18,6 +18,7 @@ from ...validation import (
     validate_limit,
     validate_metadata,
     validate_prefix,
+    validate_query,
     validate_text,
     validate_ttl,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "Metadata",
     "Operation",
     "Prefix",
+    "Query",
     "Text",
     "Ttl",
     "Version",
@@ -58,6 +60,7 @@ def unnamed(validate: Callable[[Any], Any]) -> Rule:
 Key = Annotated[str, validate_key]
 Prefix = Annotated[str, validate_prefix]
 Text = Annotated[str, validate_text]
+Query = Annotated[str, validate_query]
 Limit = Annotated[int, between(1, MAX_LIMIT)]
 ManyLimit = Annotated[int, between(1, MANY)]
 Version = Annotated[int, validate_version]

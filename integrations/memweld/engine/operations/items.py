@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from ...models import JSON, Hit, Kind, MemoryItem, Related
 from ...validation import validate_recency, validate_time
-from .base import Filters, Key, Kinds, Limit, Metadata, Operation, Text, Version, between, unnamed
+from .base import Filters, Key, Kinds, Limit, Metadata, Operation, Query, Text, Version, between, unnamed
 from .operands import ItemDraft, validate_drafts, validate_keyed_metadata, validate_timeout
 
 __all__ = [
@@ -70,7 +70,7 @@ class Search(Operation[list[Hit]]):
         recency: The age at which a score counts half; None: age does not count.
     """
 
-    query: Text
+    query: Query
     limit: Limit = 5
     kinds: Kinds | None = None
     filters: Filters = field(default_factory=dict[str, JSON])

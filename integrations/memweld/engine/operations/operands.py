@@ -59,12 +59,12 @@ def validate_drafts(_name: str, drafts: Sequence[ItemDraft]) -> tuple[ItemDraft,
 
 
 def _validate_draft(draft: ItemDraft) -> ItemDraft:
-    text = validate_text("message", draft.text)
+    validate_text("message", draft.text)
     if draft.role not in ("user", "assistant"):
         raise invalid("role", draft.role, "facts come from the user or the assistant", "Leave the message out.")
     if draft.name is not None:
         validate_key("message name", draft.name)
-    return draft if text is draft.text else replace(draft, text=text)
+    return draft
 
 
 def validate_value(name: str, value: JSON) -> JSON:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import BackendUnavailableError, MemweldError
+from ...validation import fold_text
 from .tokenizer import QueryWord
 
 __all__ = ["Embedder", "GuardedEmbedding", "Vector", "Weigh", "WeighingEmbedder", "as_bytes"]
@@ -105,7 +106,8 @@ class GuardedEmbedding:
             return [self.embed(text, memory_action) for text in texts]
         if not texts:
             return []
-        vectors = self._call(lambda: self._embedder.embed_texts(texts))
+        folded = [fold_text(text) for text in texts]
+        vectors = self._call(lambda: self._embedder.embed_texts(folded))
         if len(vectors) != len(texts):
             raise BackendUnavailableError(
                 f"The embedder {self.fingerprint!r} answered {len(vectors)} vectors for {len(texts)} texts."

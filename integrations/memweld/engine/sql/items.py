@@ -13,7 +13,7 @@ from typing import Any
 
 from ...models import JSON, Extraction, Kind, MemoryItem
 from ...scope import Scope
-from ...validation import dump_json
+from ...validation import dump_json, fold_text
 from . import owners
 from .candidates import RowFilter
 from .database import Connection, Database
@@ -122,8 +122,8 @@ class RowTemplate:
 
 
 def text_hash(text: str) -> str:
-    """A fingerprint of equal texts, not a secret; the same that mem0 2.2 makes."""
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    """A fingerprint of texts that are equal when folded, not a secret; of folded texts the same that mem0 2.2 makes."""
+    return hashlib.md5(fold_text(text).encode(), usedforsecurity=False).hexdigest()
 
 
 def _packed(terms: bytes | None) -> bytearray | None:

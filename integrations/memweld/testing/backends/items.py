@@ -28,7 +28,7 @@ class ItemTests(BackendFixtures):
         before = datetime.now(timezone.utc).replace(microsecond=0)
         (item,) = ana.add("  I love Python ", metadata={"source": {"page": 3, "tags": ["a", None, 1.5]}})
         assert (item.text, item.user_id, item.agent_id, item.kind, item.key) == (
-            "I love Python",
+            "  I love Python ",
             "ana",
             None,
             "item",
@@ -60,9 +60,36 @@ class ItemTests(BackendFixtures):
         """Adding again answers with the item that is there, in this scope only."""
         (first,) = ana.add("I love tea")
         assert ana.add("I love tea ") == [first]
+        (cafe,) = ana.add("Le caf\u00e9 est bon")
+        assert ana.add("Le cafe\u0301 est bon\n") == [cafe]
+        ana.delete(cafe.id)
         assert ana.add([{"role": "user", "content": "I love tea"}] * 2) == [first]
         assert len(ana.all()) == 1
         assert bob.add("I love tea")[0].id != first.id
+
+    def test_texts_are_stored_exactly(self, ana: Memory) -> None:
+        """White space and normal forms stay, wherever a text goes; searches and equality see past them."""
+        markdown, decomposed = "\n    # Head\n      code\n  ", "Le cafe\u0301 est bon\u2003"
+        for number, text in enumerate((markdown, decomposed)):
+            (item,) = ana.add(text, session_id="s")
+            assert (item.text, ana.get(item.id).text) == (text, text)
+            assert ana.add(text.strip()) == [item]
+            ana.delete(item.id)
+            (item,) = ana.capture([{"role": "user", "content": text}], session_id="s")
+            assert ana.history("s").messages()[-1].text == item.text == text
+            assert ana.update(item.id, f"{text}\n").text == f"{text}\n"
+            ana.tasks.record(f"t{number}", outcome=text)
+            assert ana.tasks.context(f"t{number}")[0].outcome == text
+            ana.state("n").set("k", text, text=text)
+            assert [hit.text for hit in ana.search("code café", kinds="record")] == [text]
+        assert ana.search("Le caf\u00e9 est bon", kinds="item")[0].score > 0.5
+        stored, export = ana.all(), ana.export()
+        ana.erase()
+        ana.restore(export)
+        assert ana.all() == stored
+        for blank in ("", " \n", "\u2003"):
+            with pytest.raises(InvalidInputError):
+                ana.add(blank)
 
     def test_equal_texts_added_at_once_are_stored_once(self, make: Callable[..., Backend]) -> None:
         """Also when threads and connections race."""
