@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -20,6 +19,7 @@ from ..models import JSON
 from ..validation import validate_key, validate_limit
 from .binding import MemoryBinding
 from .conversation import View, is_chat, read_messages, save_messages, to_json
+from .flow_state import dump_state, load_state
 
 __all__ = ["MemweldFlowPersistence"]
 
@@ -82,7 +82,7 @@ class MemweldFlowPersistence(FlowPersistence):
 
         Raises:
             ConfigurationError: The memory is a backend's, and no user is named.
-            InvalidInputError: The state is not JSON.
+            InvalidInputError: A field of the state would come back changed; the error names it.
         """
         flow_id = str(flow_uuid)
         self._states()[flow_id] = self._record(flow_id, method_name, state_data)
@@ -109,7 +109,7 @@ class MemweldFlowPersistence(FlowPersistence):
 
         Raises:
             ConfigurationError: The memory is a backend's, and no user is named.
-            InvalidInputError: The state is not JSON.
+            InvalidInputError: A field of the state would come back changed; the error names it.
         """
         flow_id = str(flow_uuid)
         record = self._record(flow_id, context.method_name, state_data)
@@ -146,16 +146,16 @@ class MemweldFlowPersistence(FlowPersistence):
         live = _fields(state_data)
         messages = live.get("messages")
         if not self.history or not is_chat(messages):
-            return {"method": method_name, "state": _as_json(state_data, live)}
+            return {"method": method_name, "state": dump_state(state_data, live)}
         del live["messages"]
         # First the state, which may be refused: nothing is written then. CrewAI notes in it what the user said, and a
         # character that no store takes must not cost the turn.
-        state = storable(_as_json(state_data, live))
+        state = storable(dump_state(state_data, live))
         view = save_messages(self._history(flow_id), cast("list[object]", messages))
         return {"method": method_name, "state": state, "chat": view.model_dump()}
 
     def _state(self, flow_id: str, record: Mapping[str, JSON]) -> dict[str, Any]:
-        state = dict(cast("Mapping[str, Any]", record["state"]))
+        state = load_state(cast("Mapping[str, JSON]", record["state"]))
         chat = record.get("chat")
         if chat is not None:
             state["messages"] = read_messages(self._history(flow_id), View.model_validate(chat), self.history_limit)
@@ -171,11 +171,3 @@ def _fields(state_data: object) -> dict[str, Any]:
         return dict(cast("Mapping[str, Any]", state_data))
     rule = f"it must be a dict or a pydantic model, not {type(state_data).__name__}"
     raise invalid("state", state_data, rule, "Use one of them as the state of the flow.")
-
-
-def _as_json(state_data: object, fields: Mapping[str, Any]) -> JSON:
-    """The fields as JSON; those of a model as the model writes them."""
-    if isinstance(state_data, BaseModel):
-        with contextlib.suppress(ValueError, RecursionError):  # `PydanticSerializationError` is a ValueError
-            return state_data.model_dump(mode="json", include=set(fields))
-    return to_json("The state of a flow", fields)
