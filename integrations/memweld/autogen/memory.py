@@ -141,7 +141,8 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
             kwargs: ``limit``, ``kinds`` and ``filters`` as in `memweld.Memory.search`.
 
         Returns:
-            The memories as they were added, best first; ``metadata`` has your own keys, and id, score and times.
+            The memories as they were added, best first; ``metadata`` has your own keys, and beside them id, score,
+            kind and times.
 
         Raises:
             InvalidInputError: The query is no text, or another keyword was given (``user_id`` among them).
@@ -178,7 +179,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
     def _content(self, hit: Hit) -> MemoryContent:
         data = {key: value for key, value in item_data(hit).items() if key not in ("text", "user_id", "metadata")}
         content, mime_type = _stored_content(hit)
-        return MemoryContent(content=content, mime_type=mime_type, metadata={**hit.metadata, **data})
+        return MemoryContent(content=content, mime_type=mime_type, metadata={**data, **hit.metadata})
 
     def _to_config(self) -> MemweldMemoryConfig:
         return MemweldMemoryConfig.of(

@@ -307,12 +307,13 @@ class TestMemory:
 
     async def test_query_add_clear(self, ana: Memory) -> None:
         memory = MemweldMemory(ana)
-        await memory.add(MemoryContent(content="I keep bees", mime_type=MemoryMimeType.TEXT, metadata={"room": 1}))
+        own = {"room": 1, "kind": "insects"}
+        await memory.add(MemoryContent(content="I keep bees", mime_type=MemoryMimeType.TEXT, metadata=own))
         await memory.add(MemoryContent(content={"pet": "cat"}, mime_type=MemoryMimeType.JSON))
         found = (await memory.query("bees", CancellationToken(), limit=1)).results
         assert [content.content for content in found] == ["I keep bees"]
         assert found[0].metadata is not None
-        assert found[0].metadata["room"] == 1
+        assert (found[0].metadata["room"], found[0].metadata["kind"]) == (1, "insects")
         assert found[0].metadata["id"] == ana.search("bees")[0].id
         filtered = await memory.query(MemoryContent(content="cat", mime_type="text/plain"), filters={"room": 1})
         assert [content.content for content in filtered.results] == ["I keep bees"]
