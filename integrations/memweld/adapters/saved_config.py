@@ -102,7 +102,7 @@ class SavedMemory(BaseModel):
 
     def _open_store(self) -> Backend | None:
         engine = None if self.store is None else _STORES.get(self.store)
-        return None if engine is None else Backend(engine, url=self.url or "")
+        return None if engine is None or engine.closed else Backend(engine, url=self.url or "")
 
 
 def _name(engine: Engine) -> str:
@@ -150,10 +150,12 @@ def open_saved(url: str | None) -> Backend:
 
 
 def open_shared(key: str, make: Callable[[], Backend]) -> Backend:
-    """The backend of this key: what is loaded refers to it many times, and shares one, open until the program ends."""
+    """The backend of this key, which all that is loaded shares until the program ends; made anew once closed."""
     with _OPENING:
-        if key not in _OPENED:
-            backend = make()
+        backend = _OPENED.get(key)
+        if backend is None or backend.closed:
+            if backend is not None:
+                atexit.unregister(backend.close)
+            backend = _OPENED[key] = make()
             atexit.register(backend.close)
-            _OPENED[key] = backend
-        return _OPENED[key]
+        return backend

@@ -36,6 +36,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        ...
+
+    @property
     def admin(self) -> EngineAdmin:
         """The operator's view of the store: all users, maintenance, health. Never for a model or a `Memory`."""
         ...

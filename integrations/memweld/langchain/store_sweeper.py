@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 
 __all__ = ["Sweeper"]
 
 _log = logging.getLogger("memweld.langchain")
+_LOOK_SECONDS = 0.5  # how soon the thread notices that the store was closed
 
 
 class Sweeper:
-    """Calls a function at an interval, in a thread of its own, until it is stopped.
+    """Calls a function at an interval, in a thread of its own, until it is stopped or its store is closed.
 
     Args:
         sweep: The function; it returns how many items it deleted. Its errors are logged, and it is called again.
+        is_closed: Whether the store was closed.
     """
 
-    def __init__(self, sweep: Callable[[], int]) -> None:
+    def __init__(self, sweep: Callable[[], int], is_closed: Callable[[], bool]) -> None:
         self._sweep = sweep
+        self._is_closed = is_closed
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._ended: list[Future[None]] = []
 
     def start(self, seconds: float) -> Future[None]:
         """Begin, unless it runs already.
@@ -31,15 +36,16 @@ class Sweeper:
         Returns:
             A future that is done when the sweeping ends. Cancelling it ends the sweeping.
         """
+        ended: Future[None] = Future()
         with self._lock:
-            ended: Future[None] = Future()
-            if self._thread is None or not self._thread.is_alive():
-                self._stop = threading.Event()
+            if self._thread is None or not self._thread.is_alive() or self._stop.is_set():
+                self._stop, self._ended = threading.Event(), []
                 self._thread = threading.Thread(
-                    target=self._run, args=(self._stop, seconds, ended), name="memweld-sweeper", daemon=True
+                    target=self._run, args=(self._stop, seconds, self._ended), name="memweld-sweeper", daemon=True
                 )
                 self._thread.start()
             stop = self._stop
+            self._ended.append(ended)
         ended.add_done_callback(lambda future: stop.set() if future.cancelled() else None)
         return ended
 
@@ -52,12 +58,28 @@ class Sweeper:
             thread.join(timeout)
         return thread is None or not thread.is_alive()
 
-    def _run(self, stop: threading.Event, seconds: float, ended: Future[None]) -> None:
-        while not stop.wait(seconds):
+    def _run(self, stop: threading.Event, seconds: float, ended: list[Future[None]]) -> None:
+        while self._wait(stop, seconds):
             try:
                 if swept := self._sweep():
                     _log.info("Swept %d expired items", swept)
             except Exception:  # noqa: BLE001 - a database that cannot be reached now may be there next time
-                _log.exception("Sweeping expired items failed; it is tried again")
-        if ended.set_running_or_notify_cancel():
-            ended.set_result(None)
+                if not self._is_closed():
+                    _log.exception("Sweeping expired items failed; it is tried again")
+        with self._lock:
+            stop.set()  # the next start begins a thread of its own
+            futures = list(ended)
+        for future in futures:
+            if future.set_running_or_notify_cancel():
+                future.set_result(None)
+
+    def _wait(self, stop: threading.Event, seconds: float) -> bool:
+        """Wait until the next sweep; False where there is none any more."""
+        due = time.monotonic() + seconds
+        while not self._is_closed():
+            left = due - time.monotonic()
+            if stop.wait(min(max(left, 0.0), _LOOK_SECONDS)):
+                return False
+            if left <= _LOOK_SECONDS:
+                return not self._is_closed()
+        return False

@@ -56,6 +56,11 @@ class Backend:
         """The operator's view: all users, maintenance, migrations, health."""
         return self._engine.admin
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._engine.closed
+
     def close(self, *, grace: float = GRACE_SECONDS) -> None:
         """Release files and connections, after what was captured in the background is kept.
 

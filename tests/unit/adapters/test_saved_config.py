@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import memweld
-from memweld import ConfigurationError, Memory
+from memweld import Backend, ConfigurationError, Memory
 from memweld.adapters.saved_config import SavedMemory, loading_with, without_secrets
 from memweld.testing import HashEmbedder
 
@@ -41,6 +41,24 @@ def test_what_was_saved_does_not_choose_a_server_or_command(
 def test_a_file_is_opened_once(tmp_path: Path) -> None:
     saved = SavedMemory(url=f"sqlite:///{tmp_path / 'm.db'}")
     assert saved.load() is saved.load()
+
+
+def test_a_backend_that_was_closed_is_opened_again(tmp_path: Path) -> None:
+    saved = SavedMemory(url=f"sqlite:///{tmp_path / 'm.db'}", user_id="ana")
+    first = saved.load()
+    assert isinstance(first, Memory)
+    first.state("n")["k"] = 1
+    opened = SavedMemory(url=saved.url).load()
+    assert isinstance(opened, Backend)
+    opened.close()
+    assert (opened.closed, first.closed) == (True, True)
+    again = saved.load()
+    assert isinstance(again, Memory)
+    assert (again.state("n")["k"], again.closed) == (1, False)
+    with memweld.connect(saved.url, embedder=HashEmbedder()) as mine:
+        named = SavedMemory.of(mine.user("ana"))
+        assert named.load() == mine.user("ana")
+    assert named.load() == saved.load()
 
 
 def test_a_memory_in_ram_is_found_by_its_own_process_alone() -> None:

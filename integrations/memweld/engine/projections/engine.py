@@ -92,6 +92,11 @@ class ProjectedEngine:
         return self.inner.can_extract
 
     @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self.inner.closed
+
+    @property
     def admin(self) -> EngineAdmin:
         """The operator's view of the store and its projection."""
         return ProjectedAdmin(self.inner.admin, self.projection)

@@ -127,6 +127,11 @@ class RemoteEngine:
         return self._has("can_extract")
 
     @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    @property
     def admin(self) -> EngineAdmin:
         """The operator's view, as far as the server shows it."""
         return RemoteAdmin(self)
