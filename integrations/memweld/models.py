@@ -24,6 +24,7 @@ __all__ = [
     "TaskOutcome",
     "ToolCall",
     "ValueEntry",
+    "ValueHit",
     "ValueWrite",
 ]
 
@@ -215,6 +216,19 @@ class ValueEntry:
     created_at: datetime
     updated_at: datetime
     expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ValueHit:
+    """A state value that a search found.
+
+    Attributes:
+        entry: The value.
+        score: The fit of its text with the query, from 0 to 1; None for a value without a text.
+    """
+
+    entry: ValueEntry
+    score: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from .errors import invalid
 from .models import JSON, Kind
 
 __all__ = [
+    "MAX_DEPTH",
     "MAX_KEY_CHARACTERS",
     "MAX_LIMIT",
     "MAX_TEXT_CHARACTERS",

@@ -26,7 +26,7 @@ from ..errors import ConfigurationError, MemoryNotFoundError, MemweldError
 from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
 from ..memory.recall import recall_query
-from ..models import JSON, ChatMessage, Hit, MemoryItem
+from ..models import JSON, ChatMessage, Hit, Kind, MemoryItem
 from ..validation import MAX_LIMIT, validate_limit
 from .binding import MemoryBinding
 from .errors import stopping
@@ -41,6 +41,8 @@ Said: TypeAlias = Callable[[str], "str | None"]
 _logger = logging.getLogger("memweld.crewai")
 
 _PAGE = 1_000
+# A deletion by criteria leaves state alone, as `Memory.clear` does.
+_FACTS: tuple[Kind, ...] = ("item", "preference", "task")
 
 
 def not_ours() -> MemweldError:
@@ -191,13 +193,15 @@ class MemweldStorage:
 
     # records
 
-    def _records(self, ids: Sequence[str] | None = None) -> Iterator[MemoryRecord]:
-        """The user's memories, oldest first; with ids, those of them that the user has."""
+    def _records(
+        self, ids: Sequence[str] | None = None, *, kinds: Sequence[Kind] | None = None
+    ) -> Iterator[MemoryRecord]:
+        """The user's memories, of these kinds if given, oldest first; with ids, those of them that the user has."""
         memory = self.resolve()
         if ids is None:
             after: str | None = None
             while True:
-                page = memory.all(limit=_PAGE, after=after)
+                page = memory.all(limit=_PAGE, after=after, kinds=kinds)
                 yield from map(as_record, page)
                 after = page.next
                 if after is None:
@@ -253,20 +257,15 @@ class MemweldStorage:
         if not narrowed and inside("/", scope_prefix):
             return self.resolve().clear()
         before = None if older_than is None else naive_utc(older_than)
-        doomed = [
+        chosen = [
             record.id
-            for record in self._records(record_ids)
+            for record in self._records(record_ids, kinds=_FACTS)
             if inside(record.scope, scope_prefix)
             and has_category(record, categories)
             and all(record.metadata.get(key) == value for key, value in (metadata_filter or {}).items())
             and (before is None or record.created_at < before)
         ]
-        deleted = 0
-        for memory_id in doomed:
-            with contextlib.suppress(MemoryNotFoundError):  # another process was faster
-                self.resolve().delete(memory_id)
-                deleted += 1
-        return deleted
+        return self.resolve().delete_many(chosen)
 
     def list_records(self, scope_prefix: str | None = None, limit: int = 200, offset: int = 0) -> list[MemoryRecord]:
         """Memories in a scope, newest first."""

@@ -258,6 +258,11 @@ class Facts:
         """The rows that the store ranks best; without entities mem0 would answer the same."""
         return self._store.best(scope, query, self._embedding.embed(query, "search"), operation.limit, operation)
 
+    def rank(self, scope: Scope, query: str, among: Sequence[int], count: int) -> list[tuple[ItemRow, float]]:
+        """The items at these places that fit best, at most ``count``, best first, each with its score."""
+        query = query[-QUERY_CHARACTERS:].lstrip()
+        return self._store.best(scope, query, self._embedding.embed(query, "search"), count, None, among)
+
     # changing
 
     def update(self, scope: Scope, operation: UpdateItem) -> MemoryItem:

@@ -5,13 +5,14 @@ The form is that of LangGraph's stores: ``{"status": "active", "score": {"$gte":
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from ..errors import invalid
 from ..models import JSON
-from ..validation import validate_json
+from ..validation import MAX_DEPTH, validate_json
 
 __all__ = ["fits_conditions", "validate_conditions"]
 
@@ -22,10 +23,15 @@ _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "$lte": operator.le,
 }
 _OPERATORS = ("$eq", "$ne", *_COMPARISONS)
+# Stands for infinity and NaN as an operand of equality: JSON has neither, so no value equals them. Unicode keeps this
+# code point out of texts.
+_UNEQUAL = "\uffff"
 
 
 def validate_conditions(value: object) -> dict[str, JSON] | None:
     """Conditions on the fields of a value: field to value, to operators and their operands, or to nested conditions.
+
+    Infinity and NaN are operands as in Python: comparisons get them as texts, in which JSON can carry them.
 
     Raises:
         InvalidInputError: It is no JSON object, an operator is unknown, or a comparison is not with a number.
@@ -34,11 +40,25 @@ def validate_conditions(value: object) -> dict[str, JSON] | None:
         return None
     if not isinstance(value, Mapping):
         raise invalid("filter", value, f"it must be a JSON object, not {type(value).__name__}", "Pass a dict.")
-    validate_json("filter", value)
-    conditions = cast("Mapping[str, JSON]", value)
+    conditions = cast("dict[str, JSON]", _finite(dict(cast("Mapping[str, JSON]", value))))
+    validate_json("filter", conditions)
     for condition in conditions.values():
         _check(condition)
-    return dict(conditions)
+    return conditions
+
+
+def _finite(condition: JSON, name: str = "", depth: int = 0) -> JSON:
+    """The condition without infinity and NaN; ``name`` is the operator or field that it belongs to."""
+    if isinstance(condition, float) and not math.isfinite(condition):
+        return str(float(condition)) if name in _COMPARISONS else _UNEQUAL
+    if depth > MAX_DEPTH:
+        return condition
+    if isinstance(condition, (list, tuple)):
+        return [_finite(each, "", depth + 1) for each in cast("Sequence[JSON]", condition)]
+    if isinstance(condition, Mapping):
+        fields = cast("Mapping[str, JSON]", condition)
+        return {field: _finite(each, field, depth + 1) for field, each in fields.items()}
+    return condition
 
 
 def _check(condition: JSON) -> None:

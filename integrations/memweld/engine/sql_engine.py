@@ -27,6 +27,7 @@ from .sql.restore import EmbeddedTexts, restore
 from .sql.sessions import SessionStore
 from .sql.state import StateStore, TextWriter
 from .sql.state_queries import StateQueries
+from .sql.state_search import StateSearch
 from .sql.ttl import purge, purge_all
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class SqlEngine:
         self._database = database
         self.values = StateStore(database)
         self.state_queries = StateQueries(database)
+        self._state_search = StateSearch(database, self.state_queries)
         self.sessions = SessionStore(database)
         self.items = Items(database)
         self._options: dict[str, Any] = {
@@ -126,6 +128,11 @@ class SqlEngine:
     def can_extract(self) -> bool:
         """Whether an LLM was given."""
         return self._options["llm"] is not None
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._database.closed
 
     @property
     def facts(self) -> Facts:
@@ -224,12 +231,28 @@ class SqlEngine:
 
     @_handles(ops.DeleteItem)
     def _delete_item(self, scope: Scope, operation: ops.DeleteItem) -> None:
+        if not self._delete(scope, [operation.memory_id]):
+            raise MemoryNotFoundError(operation.memory_id)
+
+    @_handles(ops.DeleteItems)
+    def _delete_items(self, scope: Scope, operation: ops.DeleteItems) -> int:
+        return self._delete(scope, operation.memory_ids)
+
+    @_handles(ops.DeleteKeyed)
+    def _delete_keyed(self, scope: Scope, operation: ops.DeleteKeyed) -> bool:
+        with self._database.writing(scope):
+            row = self.items.by_key(scope, operation.kind, operation.key)
+            return row is not None and self._delete(scope, [row.id]) > 0
+
+    def _delete(self, scope: Scope, memory_ids: Sequence[str]) -> int:
+        """Delete items with their values and links, in one transaction; how many of them the scope had."""
         with self._database.writing(scope) as connection:
             purge(self._database, scope)
-            if not self.items.remove(scope, operation.memory_id):
-                raise MemoryNotFoundError(operation.memory_id)
-            self.values.delete_record(connection, operation.memory_id)
-            unlink(connection, scope, operation.memory_id)
+            deleted = [memory_id for memory_id in memory_ids if self.items.remove(scope, memory_id)]
+            for memory_id in deleted:
+                self.values.delete_record(connection, memory_id)
+                unlink(connection, scope, memory_id)
+        return len(deleted)
 
     @_handles(ops.ClearItems)
     def _clear_items(self, scope: Scope, _operation: ops.ClearItems) -> int:
@@ -310,6 +333,9 @@ _handles(ops.ListKeys)(lambda engine, scope, op: engine.state_queries.keys(scope
 _handles(ops.ListNamespaces)(lambda engine, scope, op: engine.state_queries.namespaces(scope, op))
 _handles(ops.ReadValues)(lambda engine, scope, op: engine.state_queries.read(scope, op))
 _handles(ops.ScanValues)(lambda engine, scope, op: engine.state_queries.scan(scope, op))
+_handles(ops.SearchValues)(
+    lambda engine, scope, op: engine._state_search.run(scope, op, engine.facts.rank)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+)
 _handles(ops.FindValues)(lambda engine, scope, op: engine.state_queries.find(scope, op))
 _handles(ops.AppendMessages)(lambda engine, scope, op: engine.sessions.append(scope, op))
 _handles(ops.ReadMessages)(lambda engine, scope, op: engine.sessions.read(scope, op))

@@ -33,7 +33,6 @@ from ..validation import validate_json, validate_limit
 from .binding import memory_of_run
 from .store_index import WHOLE, check_fields, item_text
 from .store_keys import decode_key, decode_namespace, encode_key, encode_namespace
-from .store_search import StateHit, search_records
 from .store_sweeper import Sweeper
 
 __all__ = ["MemweldStore"]
@@ -76,7 +75,7 @@ class MemweldStore(BaseStore):
         self._source = validate_source(memory)
         self._fields = _checked_index(index)
         self.ttl_config = ttl
-        self._sweeper = Sweeper(self.sweep_ttl)
+        self._sweeper = Sweeper(self.sweep_ttl, lambda: self._source.closed)
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Do several operations at once: first all reads, which see nothing of the batch's puts, then all puts.
@@ -113,7 +112,7 @@ class MemweldStore(BaseStore):
             sweep_interval_minutes: How often; ``sweep_interval_minutes`` of the store's ``ttl`` if None, else 5.
 
         Returns:
-            A future that is done when the sweeping ends; cancelling it ends the sweeping.
+            A future that is done when the sweeping ends. Cancelling it ends the sweeping, and closing the backend does.
         """
         configured = (self.ttl_config or {}).get("sweep_interval_minutes")
         minutes = sweep_interval_minutes or configured or _SWEEP_MINUTES
@@ -172,14 +171,10 @@ class MemweldStore(BaseStore):
             return []
         query = _query(op.query)
         if query and self._fields is not None:
-            found = search_records(memory, query, under=under, where=where, offset=offset, limit=limit)
-            mortal = [(each.entry.namespace, each.entry.key) for each in found if each.entry.expires_at is not None]
-            if op.refresh_ttl and mortal:
-                memory.values.read(mortal, refresh=True)
-        else:
-            entries = memory.values.find(under, where=where, offset=offset, limit=limit, refresh=op.refresh_ttl)
-            found = [StateHit(entry, None) for entry in entries]
-        return [SearchItem(**_fields(each.entry), score=each.score) for each in found]
+            found = memory.values.search(query, under, where=where, offset=offset, limit=limit, refresh=op.refresh_ttl)
+            return [SearchItem(**_fields(hit.entry), score=hit.score) for hit in found]
+        entries = memory.values.find(under, where=where, offset=offset, limit=limit, refresh=op.refresh_ttl)
+        return [SearchItem(**_fields(entry)) for entry in entries]
 
 
 def _checked_index(index: object) -> tuple[str, ...] | None:

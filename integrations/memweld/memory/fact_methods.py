@@ -11,6 +11,7 @@ from ..engine.operations import (
     AddItems,
     ClearItems,
     DeleteItem,
+    DeleteItems,
     GetEpoch,
     GetItem,
     ListItems,
@@ -191,6 +192,14 @@ class FactMethods:
             MemoryNotFoundError: There is none in this scope.
         """
         self._engine.run(self.scope, DeleteItem(memory_id=memory_id))
+
+    def delete_many(self, memory_ids: Sequence[str]) -> int:
+        """Delete memories in one transaction, all or none; of a record the state value, too.
+
+        Returns:
+            How many of them this scope had.
+        """
+        return self._engine.run(self.scope, DeleteItems(memory_ids=memory_ids)) if memory_ids else 0
 
     def clear(self) -> int:
         """Delete all facts of the scope: items, preferences and tasks. State, its records and history stay.

@@ -61,6 +61,11 @@ class Memory(FactMethods):
         return self._engine.has_graph
 
     @property
+    def closed(self) -> bool:
+        """Whether its backend was closed."""
+        return self._engine.closed
+
+    @property
     def aio(self) -> AsyncMemory:
         """The same methods for async code."""
         return AsyncMemory(self)
@@ -259,6 +264,7 @@ class AsyncMemory(AsyncFacade[Memory]):
     all = async_method(Memory.all)
     update = async_method(Memory.update)
     delete = async_method(Memory.delete)
+    delete_many = async_method(Memory.delete_many)
     clear = async_method(Memory.clear)
     related = async_method(Memory.related)
     settle_graph = async_method(Memory.settle_graph)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..engine.operations import DeleteItem, GetKeyed, ListItems, PutKeyed, Search
+from ..engine.operations import DeleteKeyed, GetKeyed, ListItems, PutKeyed, Search
 from ..engine.protocol import Engine
 from ..models import JSON, Hit, MemoryItem
 from ..scope import Scope
@@ -65,10 +65,7 @@ class Preferences:
 
     def delete(self, key: str) -> bool:
         """Forget the preference; whether there was one."""
-        item = self._engine.run(self._scope, GetKeyed(kind="preference", key=key))
-        if item is not None:
-            self._engine.run(self._scope, DeleteItem(memory_id=item.id))
-        return item is not None
+        return self._engine.run(self._scope, DeleteKeyed(kind="preference", key=key))
 
 
 class AsyncPreferences(AsyncFacade[Preferences]):

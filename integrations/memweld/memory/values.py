@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..engine.operations import FindValues, ListNamespaces, PurgeExpired, ReadValues, WriteValues
+from ..engine.operations import FindValues, ListNamespaces, PurgeExpired, ReadValues, SearchValues, WriteValues
 from ..engine.protocol import Engine
-from ..models import JSON, ValueEntry, ValueWrite
+from ..models import JSON, ValueEntry, ValueHit, ValueWrite
 from ..scope import Scope
 from .asynchronous import AsyncFacade, async_method
 
@@ -68,6 +68,35 @@ class Values:
         operation = FindValues(under=under, where=where, offset=offset, limit=limit, refresh=refresh)
         return self._engine.run(self._scope, operation)
 
+    def search(
+        self,
+        query: str,
+        under: str = "",
+        *,
+        where: Mapping[str, JSON] | None = None,
+        offset: int = 0,
+        limit: int = 10,
+        refresh: bool = False,
+    ) -> list[ValueHit]:
+        """The values that `find` would find, those whose texts fit the query best first.
+
+        Args:
+            query: A question or some words.
+            under: Only this namespace and those below it; all if it is empty.
+            where: What the values must be, as in `find`.
+            offset: How many to leave out at the beginning.
+            limit: How many at most.
+            refresh: Let those that expire live their whole time again from now.
+
+        Returns:
+            Values with a text, each with its score; behind them the values without one, in the order of `find`.
+
+        Raises:
+            InvalidInputError: An argument breaks a rule.
+        """
+        operation = SearchValues(query=query, under=under, where=where, offset=offset, limit=limit, refresh=refresh)
+        return self._engine.run(self._scope, operation)
+
     def namespaces(self, under: str = "") -> list[str]:
         """The namespaces that hold values, in the order of the oldest value of each."""
         return self._engine.run(self._scope, ListNamespaces(under=under))
@@ -86,5 +115,6 @@ class AsyncValues(AsyncFacade[Values]):
     read = async_method(Values.read)
     write = async_method(Values.write)
     find = async_method(Values.find)
+    search = async_method(Values.search)
     namespaces = async_method(Values.namespaces)
     purge_expired = async_method(Values.purge_expired)

@@ -36,7 +36,15 @@ from langgraph.warnings import LangGraphDeprecatedSinceV10
 from typing_extensions import TypedDict
 
 import memweld
-from memweld import Backend, ConfigurationError, InvalidInputError, Memory, connect, user_scope
+from memweld import (
+    Backend,
+    BackendUnavailableError,
+    ConfigurationError,
+    InvalidInputError,
+    Memory,
+    connect,
+    user_scope,
+)
 from memweld.langchain import MemweldMiddleware, MemweldStore
 from memweld.testing import HashEmbedder, Mode
 from memweld.testing.langchain import ScriptedChatModel, tool_call
@@ -250,6 +258,17 @@ def test_search_looks_far_enough(store: MemweldStore, ana: Memory) -> None:
     ]
 
 
+def test_a_filter_chooses_before_the_ranking(store: MemweldStore) -> None:
+    """However many items fit the query better, also more than a search ever returns."""
+    puts = [PutOp(("docs", f"d{n % 2}"), f"k{n}", {"text": f"paid {n}", "flag": False}) for n in range(10_200)]
+    for start in range(0, len(puts), 3400):
+        store.batch(puts[start : start + 3400])
+    store.put(("docs", "d0"), "needle", {"text": "zebra crossing", "flag": True})
+    store.put(("notes", "a"), "n1", {"text": "green parrots"})
+    assert keys(store.search(("docs",), query="paid", filter={"flag": True})) == ["needle"]
+    assert keys(store.search(("notes",), query="paid")) == ["n1"]
+
+
 def test_what_is_put_is_found_by_every_framework(store: MemweldStore, ana: Memory, backend: Backend) -> None:
     store.put(TRIPS, "porto", {"text": "The hotel in Porto has a cat"})
     assert "hotel in Porto" in ana.recall("which hotel?")
@@ -305,7 +324,7 @@ def test_reading_keeps_alive_unless_told_otherwise(ana: Memory) -> None:
     assert careful.get(("a",), "k") is None
 
 
-def test_a_sweeper_deletes_from_time_to_time(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_sweeper_deletes_from_time_to_time(backend: Backend) -> None:
     store = MemweldStore(backend, ttl={"sweep_interval_minutes": 1})
     for user in ("ana", "bob"):
         with user_scope(user):
@@ -324,11 +343,28 @@ def test_a_sweeper_deletes_from_time_to_time(backend: Backend, caplog: pytest.Lo
     assert store.stop_ttl_sweeper(timeout=5)
     with pytest.raises(CancelledError):
         again.result()
+
+
+def test_a_sweeper_ends_with_its_backend(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = MemweldStore(backend)
+    failures: list[BackendUnavailableError] = [BackendUnavailableError("The disk is full")] * 2
+
+    def fail() -> int:
+        raise failures.pop() if failures else AssertionError
+
+    monkeypatch.setattr(backend.admin.__class__, "purge_expired", lambda _: fail() if failures else 0)
+    ended = [store.start_ttl_sweeper(0.0005), store.start_ttl_sweeper(0.0005)]
+    deadline = time.monotonic() + 10
+    while failures and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert caplog.text.count("it is tried again") == 2
+    assert not any(future.done() for future in ended)
     backend.close()
-    store.start_ttl_sweeper(0.001)
-    time.sleep(0.3)
-    assert store.stop_ttl_sweeper(timeout=5)
-    assert "it is tried again" in caplog.text
+    assert [future.result(timeout=5) for future in ended] == [None, None]
+    assert store.start_ttl_sweeper(5).result(timeout=5) is None
+    assert caplog.text.count("it is tried again") == 2
 
 
 # whose

@@ -14,6 +14,8 @@ from .items import (
     AddItems,
     ClearItems,
     DeleteItem,
+    DeleteItems,
+    DeleteKeyed,
     GetEpoch,
     GetItem,
     GetKeyed,
@@ -45,6 +47,7 @@ from .state import (
     PutValue,
     ReadValues,
     ScanValues,
+    SearchValues,
     WriteValues,
 )
 
@@ -55,6 +58,8 @@ __all__ = [
     "ClearItems",
     "ClearMessages",
     "DeleteItem",
+    "DeleteItems",
+    "DeleteKeyed",
     "DeleteValue",
     "Erase",
     "Export",
@@ -79,6 +84,7 @@ __all__ = [
     "Restore",
     "ScanValues",
     "Search",
+    "SearchValues",
     "SettleGraph",
     "StoredValue",
     "UpdateItem",

@@ -8,12 +8,14 @@ from typing import Annotated, Literal
 from ...models import JSON, Hit, Kind, MemoryItem, Related
 from ...validation import validate_recency, validate_time
 from .base import Filters, Key, Kinds, Limit, Metadata, Operation, Query, Text, Version, between, unnamed
-from .operands import ItemDraft, validate_drafts, validate_keyed_metadata, validate_timeout
+from .operands import ItemDraft, validate_drafts, validate_keyed_metadata, validate_keys, validate_timeout
 
 __all__ = [
     "AddItems",
     "ClearItems",
     "DeleteItem",
+    "DeleteItems",
+    "DeleteKeyed",
     "GetEpoch",
     "GetItem",
     "GetKeyed",
@@ -132,6 +134,25 @@ class DeleteItem(Operation[None]):
     changes_items = True
 
     memory_id: Key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteItems(Operation[int]):
+    """Delete those of the items that the scope has, as `DeleteItem` does, all or none; how many."""
+
+    changes_items = True
+
+    memory_ids: Annotated[Sequence[str], validate_keys]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteKeyed(Operation[bool]):
+    """Delete the item under a key in exactly this scope; whether there was one."""
+
+    changes_items = True
+
+    kind: Literal["preference", "task"]
+    key: Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ __all__ = [
     "StoredValue",
     "validate_drafts",
     "validate_keyed_metadata",
+    "validate_keys",
     "validate_places",
     "validate_timeout",
     "validate_value",
@@ -77,6 +78,11 @@ def validate_keyed_metadata(name: str, metadata: Mapping[str, JSON]) -> Mapping[
     """The metadata of a preference or task, which hold its value."""
     validate_json(name, metadata)
     return metadata
+
+
+def validate_keys(name: str, keys: Sequence[str]) -> tuple[str, ...]:
+    """Several keys or ids."""
+    return tuple(validate_key(name, key) for key in keys)
 
 
 def validate_places(_name: str, places: Sequence[Place]) -> tuple[Place, ...]:

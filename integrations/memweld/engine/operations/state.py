@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from ...models import JSON, ValueEntry, ValueWrite
+from ...models import JSON, ValueEntry, ValueHit, ValueWrite
 from ..filters import validate_conditions
-from .base import Key, Limit, ManyLimit, Operation, Prefix, Text, Ttl, Version, between, unnamed
+from .base import Key, Limit, ManyLimit, Operation, Prefix, Query, Text, Ttl, Version, between, unnamed
 from .operands import Place, StoredValue, validate_places, validate_value, validate_writes
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "PutValue",
     "ReadValues",
     "ScanValues",
+    "SearchValues",
     "WriteValues",
 ]
 
@@ -150,6 +151,27 @@ class FindValues(Operation[list[ValueEntry]]):
     where: Annotated[Mapping[str, JSON], unnamed(validate_conditions)] | None = None
     offset: Annotated[int, between(0, 1_000_000)] = 0
     limit: ManyLimit | None = None
+    refresh: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchValues(Operation[list[ValueHit]]):
+    """The values that `FindValues` would find: first those with a text, best first, then the others in their order.
+
+    Attributes:
+        query: The text to search for; of a long text its last 4,000 characters.
+        under: See `ListNamespaces`.
+        where: See `FindValues`.
+        offset: How many to leave out at the beginning.
+        limit: How many at most.
+        refresh: See `FindValues`.
+    """
+
+    query: Query
+    under: Prefix = ""
+    where: Annotated[Mapping[str, JSON], unnamed(validate_conditions)] | None = None
+    offset: Annotated[int, between(0, 1_000_000)] = 0
+    limit: ManyLimit = 10
     refresh: bool = False
 
 

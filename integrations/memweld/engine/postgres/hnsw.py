@@ -22,6 +22,7 @@ __all__ = ["HnswIndexing", "HnswSearch"]
 _logger = logging.getLogger(__name__)
 
 _CANDIDATES = 200
+_FEW = 5_000  # rows that a caller has chosen, and that are ranked without a search for candidates
 _LOOK = 200  # hnsw.ef_search: how many candidates pgvector keeps in sight
 _NEIGHBOURS = 3  # as far as ranking.py lends
 _MOST_TERMS = 16
@@ -58,10 +59,13 @@ class HnswSearch:
 
     def find(self, weights: Mapping[str, float], vector: bytes, rows: RowFilter) -> list[tuple[Any, ...]]:
         """Memories that may fit best, and their neighbours (see ``CandidateSearch.find``)."""
-        found = sorted({*self._by_meaning(vector, rows), *self._by_words(weights, rows)})
+        if rows.among is not None and len(rows.among) <= _FEW:
+            found = sorted(rows.among)
+        else:
+            found = sorted({*self._by_meaning(vector, rows), *self._by_words(weights, rows)})
         if not found:
             return []
-        places = f"ARRAY[{', '.join(map(str, found))}]::bigint[]"
+        places = _array(found)
         near = (
             f"SELECT n.seq FROM items c CROSS JOIN LATERAL (SELECT seq FROM items WHERE owner = c.owner AND "
             "session_id = c.session_id AND seq {comparison} c.seq ORDER BY seq {order} "
@@ -89,7 +93,7 @@ class HnswSearch:
         found = self._connection.execute(
             f"SELECT seq FROM items WHERE {condition}{indexed} "
             f"ORDER BY vector::{home}.vector({dimensions}) OPERATOR({home}.<=>) ?::{home}.vector({dimensions}) "
-            f"LIMIT {_CANDIDATES}",
+            f"LIMIT {max(_CANDIDATES, rows.count)}",
             (*variables, vector),
         )
         return [row[0] for row in found]
@@ -103,7 +107,7 @@ class HnswSearch:
         worth = " + ".join("CASE WHEN words @@ ?::tsquery THEN ? ELSE 0 END" for _ in heaviest)
         found = self._connection.execute(
             f"SELECT seq FROM items WHERE {condition} AND words @@ ?::tsquery "
-            f"ORDER BY {worth} DESC, seq LIMIT {_CANDIDATES}",
+            f"ORDER BY {worth} DESC, seq LIMIT {max(_CANDIDATES, rows.count)}",
             (
                 *variables,
                 " | ".join(_lexeme(term) for term in heaviest),
@@ -114,10 +118,15 @@ class HnswSearch:
 
     def _conditions(self, rows: RowFilter) -> tuple[str, list[Any]]:
         condition, variables = self._among(rows.owner)
-        return f"{condition}{rows.condition}", [*variables, *rows.variables]
+        among = "" if rows.among is None else f" AND seq = ANY({_array(rows.among)})"
+        return f"{condition}{rows.condition}{among}", [*variables, *rows.variables]
 
     def _among(self, owner: int | None) -> tuple[str, list[Any]]:
         return ("root = ?", [self._root]) if owner is None else ("root = ? AND owner = ?", [self._root, owner])
+
+
+def _array(places: Sequence[int]) -> str:
+    return f"ARRAY[{', '.join(map(str, places))}]::bigint[]"
 
 
 def _is_word(term: str) -> bool:

@@ -80,8 +80,14 @@ class ItemStore:
                 self._check.record(connection, len(vector))
             self.items.rewrite(row, None if vector is None else as_bytes(vector), pack_terms(row.text))
 
-    def best(
-        self, scope: Scope, query: str, vector: Vector, count: int, search: Search | None
+    def best(  # noqa: PLR0917
+        self,
+        scope: Scope,
+        query: str,
+        vector: Vector,
+        count: int,
+        search: Search | None,
+        among: Sequence[int] | None = None,
     ) -> list[tuple[ItemRow, float]]:
         """The rows that fit best, each with its score, best first.
 
@@ -91,20 +97,29 @@ class ItemStore:
             vector: Its vector, shape (dimensions,).
             count: The largest number of rows.
             search: Has the kinds, filters and recency; None: all rows, and age does not count.
+            among: The places of the rows that may be found; None: all.
         """
         erasures = self._indexes.erasures
         try:
             for _ in range(_TRIES):
                 # A new transaction sees what the index knows, unless another one outruns it again.
                 with contextlib.suppress(StaleTransactionError):
-                    return self._best(scope, query, vector, count, search)
-            return self._best(scope, query, vector, count, search, anew=True)
+                    return self._best(scope, query, vector, count, search, among)
+            return self._best(scope, query, vector, count, search, among, anew=True)
         finally:
             if self._indexes.erasures != erasures:
                 self._indexes.forget_again(erasures)
 
-    def _best(
-        self, scope: Scope, query: str, vector: Vector, count: int, search: Search | None, *, anew: bool = False
+    def _best(  # noqa: PLR0917
+        self,
+        scope: Scope,
+        query: str,
+        vector: Vector,
+        count: int,
+        search: Search | None,
+        among: Sequence[int] | None,
+        *,
+        anew: bool = False,
     ) -> list[tuple[ItemRow, float]]:
         with self._database.reading(scope) as connection:
             # First of all, so that the search does not even read vectors of another embedder.
@@ -112,7 +127,7 @@ class ItemStore:
             owner = owners.find(connection, scope)
             if owner is None:
                 return []
-            selection = self._select(connection, scope, owner, query, vector, count, search, anew=anew)
+            selection = self._select(connection, scope, owner, query, vector, count, search, among, anew=anew)
             if selection is None:
                 return []
             snapshot, vector, allowed = selection
@@ -131,8 +146,9 @@ class ItemStore:
         owner: owners.Owner,
         query: str,
         vector: Vector,
-        count: int,  # noqa: ARG002 - a subclass needs it
+        count: int,
         search: Search | None,
+        among: Sequence[int] | None,
         *,
         anew: bool = False,
     ) -> tuple[Snapshot, Vector, NDArray[np.bool_]] | None:
@@ -141,7 +157,7 @@ class ItemStore:
         metadata: Mapping[str, JSON] = {} if search is None else search.filters
         candidates = self._database.candidates(connection, owner.root, scope)
         if candidates is not None:
-            rows = self.items.row_filter(owner, kinds, metadata)
+            rows = self.items.row_filter(owner, kinds, metadata, among=among, count=count)
             return find_candidates(candidates, self._embedding, query, vector, rows)
         snapshot = self._indexes.read(connection, owner.root, anew=anew)
         if snapshot is None:
@@ -155,6 +171,8 @@ class ItemStore:
             allowed &= ~np.isin(snapshot.seqs, expired)
         if metadata:
             allowed &= np.isin(snapshot.seqs, self.items.matching(scope, metadata, kinds=kinds))
+        if among is not None:
+            allowed &= np.isin(snapshot.seqs, among)
         return snapshot, self._embedding.for_query(query, vector, word_weights(snapshot)), allowed
 
     def embed_texts(self, texts: Sequence[str]) -> EmbeddedTexts:

@@ -17,11 +17,15 @@ class RowFilter:
         owner: Only this owner's; None: all of the root.
         condition: More SQL on ``items``, beginning with AND.
         variables: Of the condition.
+        among: The places of the rows, where a caller has chosen them; None: all.
+        count: How many rows the search is for.
     """
 
     owner: int | None
     condition: str
     variables: Sequence[Any]
+    among: Sequence[int] | None = None
+    count: int = 0
 
 
 class CandidateSearch(Protocol):

@@ -247,13 +247,23 @@ class Items:
         )
         return [row[0] for row in rows]
 
-    def row_filter(self, owner: owners.Owner, kinds: Sequence[Kind] | None, filters: Mapping[str, JSON]) -> RowFilter:
+    def row_filter(
+        self,
+        owner: owners.Owner,
+        kinds: Sequence[Kind] | None,
+        filters: Mapping[str, JSON],
+        *,
+        among: Sequence[int] | None = None,
+        count: int = 0,
+    ) -> RowFilter:
         """The conditions of a search by the database."""
         extra, variables = _matching(kinds, filters)
         return RowFilter(
             owner=None if owner.id == owner.root else owner.id,
             condition=f"{extra} AND NOT {EXPIRED_ITEM}",
             variables=[*variables, now()],
+            among=among,
+            count=count,
         )
 
     def matching(self, scope: Scope, filters: Mapping[str, JSON], *, kinds: Sequence[Kind] | None = None) -> list[int]:

@@ -18,7 +18,7 @@ from .database import Connection, Database
 from .dialect import UNLIMITED
 from .ttl import ALIVE, now, to_datetime
 
-__all__ = ["StateQueries"]
+__all__ = ["StateQueries", "namespace_ranges"]
 
 _COLUMNS = "namespace, key, value, version, created_at, updated_at, expires_at, ttl, seq"
 _EXPIRES_AT, _TTL, _SEQ = 6, 7, 8
@@ -105,20 +105,21 @@ class StateQueries:
             )
             return [_entry(row) for row in rows]
 
-    def find(self, scope: Scope, operation: FindValues) -> list[ValueEntry]:
-        """The values of the namespaces under ``under`` that fit, in order."""
+    def find(self, scope: Scope, operation: FindValues, *, without_text: bool = False) -> list[ValueEntry]:
+        """The values of the namespaces under ``under`` that fit, in order; or only those without a text."""
+        condition = f"{ALIVE} AND record IS NULL" if without_text else ALIVE
 
         def find(connection: Connection) -> list[Any]:
             owner = owners.find(connection, scope)
-            return [] if owner is None else list(self._fitting(connection, owner.id, operation))
+            return [] if owner is None else list(self._fitting(connection, owner.id, operation, condition))
 
         return [_entry(row) for row in self._rows(scope, find, refresh=operation.refresh)]
 
-    def _fitting(self, connection: Connection, owner: int, operation: FindValues) -> Iterator[Any]:
+    def _fitting(self, connection: Connection, owner: int, operation: FindValues, condition: str) -> Iterator[Any]:
         names = _below(connection, owner, operation.under)
         where, offset, limit = operation.where, operation.offset, operation.limit
         if where:
-            rows = (row for name in names for row in self._scanned(connection, owner, name))
+            rows = (row for name in names for row in self._scanned(connection, owner, name, condition))
             fitting = (row for row in rows if fits_conditions(json.loads(row[2]), where))
             yield from islice(fitting, offset, None if limit is None else offset + limit)
             return
@@ -126,31 +127,39 @@ class StateQueries:
         for name in names:
             if not left:
                 return
-            rows = self._page(connection, owner, name, left, offset=offset)
+            rows = self._page(connection, owner, name, condition, limit=left, offset=offset)
             yield from rows
             left -= len(rows)
             if offset:
-                offset = 0 if rows else offset - self._count(connection, owner, name)
+                offset = 0 if rows else offset - self._count(connection, owner, name, condition)
 
-    def _scanned(self, connection: Connection, owner: int, namespace: str) -> Iterator[Any]:
+    def _scanned(self, connection: Connection, owner: int, namespace: str, condition: str) -> Iterator[Any]:
         """All rows of a namespace, fetched in pages."""
         last = 0
-        while rows := self._page(connection, owner, namespace, _PAGE, after=last):
+        while rows := self._page(connection, owner, namespace, condition, limit=_PAGE, after=last):
             yield from rows
             last = rows[-1][_SEQ]
 
     def _page(
-        self, connection: Connection, owner: int, namespace: str, limit: int, *, after: int = 0, offset: int = 0
+        self,
+        connection: Connection,
+        owner: int,
+        namespace: str,
+        condition: str,
+        *,
+        limit: int,
+        after: int = 0,
+        offset: int = 0,
     ) -> list[Any]:
         return connection.execute(
-            f"SELECT {_COLUMNS} FROM state WHERE {self._in_namespace} AND seq > ? AND {ALIVE} "
+            f"SELECT {_COLUMNS} FROM state WHERE {self._in_namespace} AND seq > ? AND {condition} "
             "ORDER BY seq LIMIT ? OFFSET ?",
             (owner, namespace, after, now(), limit, offset),
         ).fetchall()
 
-    def _count(self, connection: Connection, owner: int, namespace: str) -> int:
+    def _count(self, connection: Connection, owner: int, namespace: str, condition: str) -> int:
         return connection.execute(
-            f"SELECT count(*) FROM state WHERE {self._in_namespace} AND {ALIVE}", (owner, namespace, now())
+            f"SELECT count(*) FROM state WHERE {self._in_namespace} AND {condition}", (owner, namespace, now())
         ).fetchone()[0]
 
     def _rows(self, scope: Scope, read: Callable[[Connection], list[Any]], *, refresh: bool) -> list[Any]:
@@ -171,12 +180,16 @@ class StateQueries:
         ]
 
 
+def namespace_ranges(under: str) -> list[tuple[str, str]]:
+    """The ranges of names that hold a namespace and all below it: the first name, and the one behind the last."""
+    # "0" is the character that follows the slash.
+    return [(under, f"{under}\x01"), (f"{under}/", f"{under}0")] if under else [("", _END)]
+
+
 def _below(connection: Connection, owner: int, under: str) -> list[str]:
     """The namespaces under ``under`` that hold values, in the order of the oldest value of each."""
-    # "0" is the character that follows the slash.
-    ranges = [(under, f"{under}\x01"), (f"{under}/", f"{under}0")] if under else [("", _END)]
     found: list[tuple[int, str]] = []
-    for first, end in ranges:
+    for first, end in namespace_ranges(under):
         rows = connection.execute(_NAMESPACES, (owner, first, end, owner, end, owner, now()))
         found += [(oldest, name) for name, oldest in rows]
     return [name for _, name in sorted(found)]

@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ... import Backend, Memory
+from ...engine.operations import GetKeyed
 from ...errors import (
     InvalidInputError,
 )
 from .base import BackendFixtures
+from .state import meanwhile
 
 __all__ = ["KeyedTests"]
 
@@ -50,6 +52,30 @@ class KeyedTests(BackendFixtures):
             list(pool.map(set_theme, range(16)))
         assert len(memories[0].all()) == 1
         assert memories[0].preferences.get("theme") == memories[1].preferences.get("theme")
+
+    def test_a_preference_is_deleted_once(self, make: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of two callers at once one deletes it; a value that is set after the deletion began stays or goes whole."""
+        ana, other = make().user("ana"), make().user("ana").preferences
+        ana.preferences.set("theme", "dark")
+        meanwhile(monkeypatch, ana, GetKeyed, lambda: other.delete("theme"))
+
+        def delete(number: int) -> bool:
+            return (ana.preferences, other)[number % 2].delete("theme")
+
+        with ThreadPoolExecutor(8) as pool:
+            deleted = list(pool.map(delete, range(8)))
+        assert sorted(deleted) == [False] * 7 + [True]
+        assert ana.preferences.all() == {}
+
+    def test_several_are_deleted_together(self, ana: Memory, bob: Memory) -> None:
+        """Those that the scope has; of a record the value goes, too."""
+        ids = [ana.add(text)[0].id for text in ("I keep bees", "I sail", "I paint")]
+        ana.state("n").set("k", 1, text="The ficus")
+        (record,) = ana.all(kinds="record")
+        foreign = bob.add("I fly")[0].id
+        assert ana.delete_many([ids[0], foreign, ids[0], record.id, "none"]) == 2
+        assert ([item.text for item in ana.all()], dict(ana.state("n"))) == (["I sail", "I paint"], {})
+        assert ([item.text for item in bob.all()], ana.delete_many([])) == (["I fly"], 0)
 
     def test_tasks(self, ana: Memory, bob: Memory) -> None:
         """An outcome is replaced by the next of the same task; similar tasks follow the task itself."""

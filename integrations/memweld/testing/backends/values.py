@@ -224,6 +224,70 @@ class ValueTests(BackendFixtures):
             with pytest.raises(InvalidInputError):
                 ana.values.find(where=wrong)  # pyright: ignore[reportArgumentType]
 
+    def test_values_are_searched_by_meaning(self, ana: Memory, bob: Memory) -> None:
+        """The values that fit are chosen before they are ranked; behind them stand those that have no text."""
+        plants = ana.state("plants/home")
+        for number in range(40):
+            plants.set(f"many-{number}", {"n": number}, text=f"The ficus drinks, the ficus drinks {number}")
+        plants.set("rare", {"n": 100}, text="A palm among others")
+        plants.set("plain", {"n": 101})
+        ana.state("plants").set("top", {"n": 5}, text="The ficus drinks")
+        ana.state("plantsX").set("beside", {"n": 6}, text="The ficus drinks")
+        ana.state("plants").set("gone", {"n": 7}, text="The ficus drinks", ttl=SHORT)
+        ana.add("The ficus drinks")
+        bob.state("plants").set("theirs", {"n": 8}, text="The ficus drinks")
+        time.sleep(SHORT + 0.1)
+
+        def found(**options: Any) -> list[tuple[str, bool]]:
+            defaults: dict[str, Any] = {"limit": 100}
+            hits = ana.values.search("ficus drinks", **(defaults | options))
+            return [(hit.entry.key, hit.score is not None) for hit in hits]
+
+        assert len(found(under="plants")) == 43
+        assert found(under="plants")[-2:] == [("rare", True), ("plain", False)]
+        assert found(under="plants", offset=42) == [("plain", False)]
+        assert found(under="plants", offset=40, limit=2) == found(under="plants")[40:42]
+        assert found(under="plants", where={"n": {"$gte": 100}}) == [("rare", True), ("plain", False)]
+        assert found(under="plants", where={"n": {"$gte": 100}}, limit=1) == [("rare", True)]
+        assert found(where={"n": {"$gte": 5, "$lte": 6}}, under="plantsX") == [("beside", True)]
+        assert {key for key, _ in found(where={"n": {"$gte": 5, "$lte": 7}})} == {
+            "top", "beside", "many-5", "many-6", "many-7"
+        }  # fmt: skip
+        assert (found(under="none"), found(under="plants", offset=100)) == ([], [])
+        first, second = ana.values.search("palm", "plants", limit=2)
+        assert first.entry == next(plants.entries("rare"))
+        assert 1 >= (first.score or 0) > (second.score or 0) >= 0
+
+    def test_a_search_for_values_can_begin_their_time_anew(self, ana: Memory) -> None:
+        """With a text and without one."""
+        ana.state("n").set("a", 1, ttl=LONG, text="The ficus")
+        ana.state("n").set("b", 1, ttl=LONG)
+        before = ana.values.search("ficus", "n")
+        after = ana.values.search("ficus", "n", refresh=True)
+        assert [hit.entry.key for hit in before] == [hit.entry.key for hit in after] == ["a", "b"]
+        for one, other in zip(before, after, strict=True):
+            assert one.entry.expires_at is not None
+            assert other.entry.expires_at is not None
+            assert one.entry.expires_at < other.entry.expires_at
+
+    def test_infinity_and_nan_are_operands(self, ana: Memory) -> None:
+        """A comparison takes them as Python does; no value equals them, not even their names."""
+        for key, value in (("a", 10), ("b", "inf"), ("c", "nan"), ("d", None)):
+            ana.state("n")[key] = {"price": value}
+        infinity, nan = float("inf"), float("nan")
+        for condition, expected in (
+            ({"$lt": infinity}, ["a"]),
+            ({"$gt": -infinity}, ["a", "b"]),
+            ({"$gte": infinity}, ["b"]),
+            ({"$gt": nan}, []),
+            ({"$eq": nan}, []),
+            (infinity, []),
+            ({"$ne": nan, "$lte": infinity}, ["a", "b"]),
+            ([infinity], []),
+        ):
+            entries = ana.values.find("n", where={"price": condition})
+            assert [entry.key for entry in entries] == expected, condition
+
     def test_writes_are_done_together_or_not_at_all(self, ana: Memory) -> None:
         """In their order; a write that is refused leaves the others undone."""
         ana.state("n").set("old", 1, text="The ficus is old")

@@ -55,10 +55,11 @@ class ProjectedItemStore(ItemStore):
         vectors: Any,
         count: int,
         search: Search | None,
+        among: Sequence[int] | None,
         *,
         anew: bool = False,
     ) -> tuple[Snapshot, Vector, NDArray[np.bool_]] | None:
-        selection = super()._select(connection, scope, owner, query, vectors, count, search, anew=anew)
+        selection = super()._select(connection, scope, owner, query, vectors, count, search, among, anew=anew)
         if selection is None:
             return None
         snapshot, vector, allowed = selection

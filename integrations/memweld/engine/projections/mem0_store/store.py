@@ -16,7 +16,17 @@ from ....errors import BackendUnavailableError, MemweldError
 from ....models import EraseReceipt, Hit
 from ....scope import Scope
 from ...fork import call_in_child
-from ...operations import ClearItems, DeleteItem, Erase, Operation, RelatedItems, Search, SettleGraph
+from ...operations import (
+    ClearItems,
+    DeleteItem,
+    DeleteItems,
+    DeleteKeyed,
+    Erase,
+    Operation,
+    RelatedItems,
+    Search,
+    SettleGraph,
+)
 from ...protocol import EngineAdmin
 from ...sql.outbox import Outbox
 from ..engine import Run
@@ -63,11 +73,11 @@ class StoreProjection:
                 and no search finds it; its copy goes when the store answers.
         """
         yield
-        if isinstance(operation, (DeleteItem, ClearItems)):
+        if isinstance(operation, (DeleteItem, DeleteItems, DeleteKeyed, ClearItems)):
             try:
                 self._settle_deletions()
             except MemweldError as error:
-                what = "The memory is" if isinstance(operation, DeleteItem) else "The memories are"
+                what = "The memory is" if isinstance(operation, (DeleteItem, DeleteKeyed)) else "The memories are"
                 raise BackendUnavailableError(
                     f"{what} deleted here and cannot be read any more, but the copy in the store is still there: "
                     f"{error} It is deleted when the store answers."
