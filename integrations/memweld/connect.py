@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from .engine.protocol import Engine
 from .errors import ConfigurationError, missing_extra
 from .memory.backend import Backend
+from .scope import validate_timezone
 
 if TYPE_CHECKING:
     from .engine.sql_engine import SqlEngine
@@ -26,6 +27,7 @@ def connect(
     mem0: Mapping[str, Any] | str | None = None,
     token: str | None = None,
     durability: Literal["normal", "full"] | None = None,
+    timezone: str | None = None,
 ) -> Backend:
     """Find the backend for a URL. Nothing is opened or loaded before the first use.
 
@@ -48,21 +50,24 @@ def connect(
         token: The bearer token for a memweld server.
         durability: What an acknowledged write to the embedded file survives: ``normal`` (if None), the end of the
             process, kill -9 included; ``full``, also a power loss, at the price of a sync for each write.
+        timezone: The time zone of users for whom `Backend.user` names none, such as ``Europe/Lisbon``.
 
     Raises:
+        InvalidInputError: The time zone is not known.
         ConfigurationError: The URL or a combination of arguments is not supported.
     """
     from .settings import default_file, load_settings
 
     settings = load_settings()
+    zone = validate_timezone(timezone or settings.timezone)
     url = url or settings.url or f"sqlite:///{default_file()}"
     scheme = url.partition(":")[0].lower()
     if scheme in ("http", "https", "stdio"):
         options = {"llm": llm, "embedder": embedder, "graph": graph, "mem0": mem0, "durability": durability}
-        return _connect_remote(url, settings, token, options)
+        return _connect_remote(url, settings, token, options, timezone=zone)
     if scheme in ("postgresql", "postgres"):
         options = {"mem0": mem0 or settings.mem0, "token": token, "durability": durability}
-        return _connect_postgres(url, settings, options, llm=llm, embedder=embedder, graph=graph)
+        return _connect_postgres(url, settings, options, timezone=zone, llm=llm, embedder=embedder, graph=graph)
     if scheme != "sqlite" or "://" not in url:
         # What cannot be read is not repeated: it may hold a password.
         shown = f" {scheme}://…" if "://" in url and scheme.isalnum() else ""
@@ -77,7 +82,7 @@ def connect(
     if chosen not in ("normal", "full"):
         raise ConfigurationError(f"durability={chosen!r} is not known: it is normal or full.")
     engine = _make_embedded(url, settings, mem0, {"llm": llm, "embedder": embedder}, durability=chosen)
-    return Backend(_projected(engine, graph, settings, llm), url=url)
+    return Backend(_projected(engine, graph, settings, llm), url=url, timezone=zone)
 
 
 def _make_embedded(
@@ -128,7 +133,14 @@ def _projected(sql: SqlEngine, graph: str | None, settings: Settings, llm: Any) 
 
 
 def _connect_postgres(
-    url: str, settings: Settings, options: Mapping[str, Any], *, llm: Any, embedder: Any, graph: str | None
+    url: str,
+    settings: Settings,
+    options: Mapping[str, Any],
+    *,
+    timezone: str | None,
+    llm: Any,
+    embedder: Any,
+    graph: str | None,
 ) -> Backend:
     for name, value in options.items():
         if value is not None:
@@ -150,10 +162,12 @@ def _connect_postgres(
         cache_mb=settings.cache_mb,
         embedder=embedder if embedder is not None else settings.embedder,
     )
-    return Backend(_projected(engine, graph, settings, llm), url=url)
+    return Backend(_projected(engine, graph, settings, llm), url=url, timezone=timezone)
 
 
-def _connect_remote(url: str, settings: Settings, token: str | None, options: Mapping[str, Any]) -> Backend:
+def _connect_remote(
+    url: str, settings: Settings, token: str | None, options: Mapping[str, Any], *, timezone: str | None
+) -> Backend:
     for name, value in options.items():
         if value is not None:
             raise ConfigurationError(
@@ -164,4 +178,5 @@ def _connect_remote(url: str, settings: Settings, token: str | None, options: Ma
     if token is None and not url.lower().startswith("stdio:"):
         token = settings.token
     # A call may wait for an extraction, and for the server's own work.
-    return Backend(RemoteEngine(url, token=token, timeout=settings.llm_timeout + 30), url=url)
+    engine = RemoteEngine(url, token=token, timeout=settings.llm_timeout + 30)
+    return Backend(engine, url=url, timezone=timezone)

@@ -62,8 +62,8 @@ class MemoryItem:
         role: The speaker (``user``, ``assistant``), if it came from a message.
         name: The speaker's name, if the message had one.
         metadata: The caller's own JSON data, exactly as given.
-        created_at: When it was added (UTC), or the time given on import.
-        updated_at: When the text last changed (UTC).
+        created_at: When it was added (UTC); or the time given on import, with its offset from UTC.
+        updated_at: When the text last changed; ``created_at`` if it never did.
         extraction: ``verbatim``, ``extracted`` (by the LLM), or ``failed``: the LLM's answer was unusable, and the text
             is as given.
         extraction_error: The reason of a failed extraction, in one line; else None.
@@ -165,7 +165,7 @@ class ChatMessage:
         name: The speaker's name, if any.
         tool_calls: The tool calls of an assistant message.
         tool_call_id: The call that a tool message answers.
-        created_at: When it was said (UTC); by default the time of the append.
+        created_at: When it was said; by default the time of the append (UTC). An offset from UTC is kept.
         native: The framework's own dump, ``{"framework": name, "message": …}``. That framework reads the message back
             from it without loss; others ignore it.
     """

@@ -6,11 +6,11 @@ import contextlib
 import contextvars
 import unicodedata
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .errors import ConfigurationError, InvalidInputError, invalid
 
-__all__ = ["MAX_IDENTITY_CHARACTERS", "Scope", "current_user", "user_scope", "validate_identity"]
+__all__ = ["MAX_IDENTITY_CHARACTERS", "Scope", "current_user", "user_scope", "validate_identity", "validate_timezone"]
 
 MAX_IDENTITY_CHARACTERS = 256
 
@@ -56,6 +56,29 @@ def validate_identity(name: str, value: object) -> str:
     return identity
 
 
+def validate_timezone(value: object) -> str | None:
+    """The name of a time zone; None for none.
+
+    Raises:
+        InvalidInputError: It is no zone of the IANA database on this machine.
+    """
+    if value is None:
+        return None
+    rule, remedy = "it must be the name of a time zone of the IANA database", "Pass a name such as Europe/Lisbon."
+    if isinstance(value, str):
+        from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+        try:
+            ZoneInfo(value)
+        except ZoneInfoNotFoundError as error:
+            rule, remedy = "this machine knows no such time zone", f"{remedy} Without any zones: pip install tzdata."
+            raise invalid("timezone", value, rule, remedy) from error
+        except (ValueError, OSError) as error:
+            raise invalid("timezone", value, rule, remedy) from error
+        return value
+    raise invalid("timezone", value, rule, remedy)
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The owner of memories: a user, an agent, or one agent's part of a user's memory.
@@ -66,10 +89,12 @@ class Scope:
     Attributes:
         user_id: The end user, or None for an agent's own memory.
         agent_id: The agent, or None for everything kept of the user.
+        timezone: The zone of the dates that a model is shown, such as ``Europe/Lisbon``. It is no part of the identity.
     """
 
     user_id: str | None = None
     agent_id: str | None = None
+    timezone: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.user_id is None and self.agent_id is None:
@@ -81,6 +106,7 @@ class Scope:
             object.__setattr__(self, "user_id", validate_identity("user_id", self.user_id))
         if self.agent_id is not None:
             object.__setattr__(self, "agent_id", validate_identity("agent_id", self.agent_id))
+        validate_timezone(self.timezone)
 
     @classmethod
     def stored(cls, user_id: str | None, agent_id: str | None) -> Scope:
@@ -88,6 +114,7 @@ class Scope:
         scope = object.__new__(cls)
         object.__setattr__(scope, "user_id", user_id)
         object.__setattr__(scope, "agent_id", agent_id)
+        object.__setattr__(scope, "timezone", None)
         return scope
 
     def contains(self, other: Scope) -> bool:
@@ -114,17 +141,22 @@ _CURRENT: contextvars.ContextVar[_Named | None] = contextvars.ContextVar("memwel
 
 
 @contextlib.contextmanager
-def user_scope(user_id: str, *, agent_id: str | None = None) -> Generator[Scope]:
+def user_scope(user_id: str, *, agent_id: str | None = None, timezone: str | None = None) -> Generator[Scope]:
     """Name the user for every adapter call inside the ``with`` block.
 
     The name travels with the context: into tasks and ``asyncio.to_thread``, not into bare threads. There, too, it ends
     with the block. A task that outlives the block has no user any more. So a long-lived worker, started for one user,
     never serves the next user with the first one's memory.
 
+    Args:
+        user_id: The user.
+        agent_id: The agent whose part of the memory it is.
+        timezone: The user's time zone, in which dates are shown to a model.
+
     Raises:
-        InvalidInputError: The id breaks a rule of `validate_identity`.
+        InvalidInputError: An argument breaks a rule.
     """
-    scope = Scope(user_id=user_id, agent_id=agent_id)
+    scope = Scope(user_id=user_id, agent_id=agent_id, timezone=timezone)
     named = _Named(scope)
     token = _CURRENT.set(named)
     try:

@@ -6,6 +6,7 @@ first write, so that a refused call leaves nothing behind.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import unicodedata
@@ -25,6 +26,7 @@ __all__ = [
     "QUERY_CHARACTERS",
     "dump_json",
     "fold_text",
+    "local_time",
     "utc_now",
     "validate_filters",
     "validate_json",
@@ -271,8 +273,23 @@ def validate_kinds(value: object) -> tuple[Kind, ...] | None:
     return cast("tuple[Kind, ...]", kinds)
 
 
+def local_time(moment: datetime, timezone_name: str | None) -> datetime:
+    """A time in a zone of the IANA database; in its own zone if None."""
+    if timezone_name is None:
+        return moment
+    from zoneinfo import ZoneInfo
+
+    # In the years 1 and 9999 another zone may lie outside of the calendar.
+    with contextlib.suppress(OverflowError):
+        return moment.astimezone(ZoneInfo(timezone_name))
+    return moment
+
+
 def validate_time(name: str, value: object) -> datetime | None:
-    """A time given by the caller: an aware datetime or ISO 8601 text; times without a zone are taken as UTC."""
+    """A time given by the caller: an aware datetime or ISO 8601 text; times without a zone are taken as UTC.
+
+    It keeps its offset from UTC, which says what day it was for the user.
+    """
     if value is None:
         return None
     moment = value
@@ -287,6 +304,8 @@ def validate_time(name: str, value: object) -> datetime | None:
     if moment.tzinfo is None:
         return moment.replace(tzinfo=timezone.utc)
     try:
-        return moment.astimezone(timezone.utc)
+        moment.astimezone(timezone.utc)
+        # Of a zone with summer time only the offset at that moment; a store keeps no more.
+        return moment.replace(tzinfo=timezone(moment.utcoffset() or timedelta(0)))
     except OverflowError as error:
         raise invalid(name, value, "it lies outside the years 1 to 9999 in UTC", "Give a real time.") from error

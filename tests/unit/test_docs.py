@@ -12,14 +12,14 @@ from pytest_examples import CodeExample, EvalExample, find_examples
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROSE = [*PAGES, *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"))]
-DATE = re.compile(r"\d{4}-\d\d-\d\d")
+DATE, TIME = re.compile(r"\d{4}-\d\d-\d\d"), re.compile(r"(?<=\d\d-\d\d )\d\d:\d\d[\d:.]*")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_snippets(page: Path, eval_example: EvalExample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     eval_example.set_config(line_length=120)
-    eval_example.print_callback = lambda text: DATE.sub("2026-01-31", text)
+    eval_example.print_callback = lambda text: TIME.sub("10:30", DATE.sub("2026-01-31", text))
     namespace: dict[str, Any] = {}
     examples: list[CodeExample] = [
         example for example in find_examples(str(page)) if example.prefix.strip().lower() in ("python", "py")

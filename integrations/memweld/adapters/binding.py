@@ -122,7 +122,8 @@ def resolve_scope(channels: Channels) -> Scope:
     agents = (*channels.agents, surrounding and surrounding.agent_id)
     agent = next((agent for agent in agents if agent is not None), None)
     agent_id = None if agent is None else validate_identity("agent_id", agent)
-    return Scope(user_id=next(iter(named.values())), agent_id=agent_id)
+    zone = None if surrounding is None else surrounding.timezone
+    return Scope(user_id=next(iter(named.values())), agent_id=agent_id, timezone=zone)
 
 
 def surrounding_scope() -> Scope | None:
@@ -139,5 +140,5 @@ def bind_user(source: MemorySource, memory: Memory) -> Generator[None]:
     if isinstance(source, Memory) or memory.user_id is None:
         yield
         return
-    with user_scope(memory.user_id, agent_id=memory.agent_id):
+    with user_scope(memory.user_id, agent_id=memory.agent_id, timezone=memory.timezone):
         yield

@@ -82,7 +82,7 @@ class TurnRecall:
         if known is not None:
             return known
         hits = self.search(memory, text, session_id=session_id, shown=shown)
-        recalled = self.select(hits, session_id=session_id, shown=shown, query=text)
+        recalled = self.select(memory, hits, session_id=session_id, shown=shown, query=text)
         if turn is not None:
             with self._lock:
                 self._turns[_key(memory, place)] = (memory.scope, turn, recalled)
@@ -127,13 +127,14 @@ class TurnRecall:
         return []
 
     def select(
-        self, hits: Sequence[Hit], *, session_id: str | None, shown: Iterable[str], query: str = ""
+        self, memory: Memory, hits: Sequence[Hit], *, session_id: str | None, shown: Iterable[str], query: str = ""
     ) -> RecallResult:
         """Of the candidates those that say something new to the model, within the options' limits."""
         if any(hit.session_id == session_id for hit in hits):
             hits = drop_already_shown(hits, session_id=session_id, shown=shown)
         hits = hits[: self.options.recall_limit]
-        return RecallResult(hits, recall_block(hits, budget=self.options.recall_budget, query=query))
+        budget, timezone = self.options.recall_budget, memory.timezone
+        return RecallResult(hits, recall_block(hits, budget=budget, query=query, timezone=timezone))
 
     def _known(self, memory: Memory, turn: Hashable, place: Hashable) -> RecallResult | None:
         if self.options.recall_limit == 0:

@@ -63,12 +63,14 @@ class SavedMemory(BaseModel):
         store: The open store in the process that wrote this.
         user_id: The user it is bound to; None where the user is asked for at each call.
         agent_id: The agent it is bound to, if any.
+        timezone: The time zone of the user, if one is known.
     """
 
     url: str | None = None
     store: str | None = None
     user_id: str | None = None
     agent_id: str | None = None
+    timezone: str | None = None
 
     @classmethod
     def of(cls, source: MemorySource, *, in_process: bool = True, **fields: Any) -> Self:
@@ -86,6 +88,7 @@ class SavedMemory(BaseModel):
             store=_name(source._engine) if in_process else None,  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
             user_id=None if scope is None else scope.user_id,
             agent_id=None if scope is None else scope.agent_id,
+            timezone=source.timezone if isinstance(source, Memory) else None,
             **fields,
         )
 
@@ -98,7 +101,7 @@ class SavedMemory(BaseModel):
         backend = backend or loading_backend() or self._open_store() or open_saved(self.url)
         if self.user_id is None and self.agent_id is None:
             return backend
-        return backend.scoped(Scope(user_id=self.user_id, agent_id=self.agent_id))
+        return backend.scoped(Scope(user_id=self.user_id, agent_id=self.agent_id, timezone=self.timezone))
 
     def _open_store(self) -> Backend | None:
         engine = None if self.store is None else _STORES.get(self.store)

@@ -12,7 +12,7 @@ from crewai.memory.utils import normalize_scope_path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from ..errors import invalid
-from ..memory.recall import CLOSING, OPENING, format_memory, recall_block
+from ..memory.recall import recall_lines, write_block
 from ..models import JSON, Hit, MemoryItem
 from ..tools import arguments_error
 
@@ -134,19 +134,13 @@ class RecalledMatch(MemoryMatch):
         return self._shown or super().format()
 
 
-def marked_matches(hits: Sequence[Hit], *, budget: int) -> list[RecalledMatch]:
-    """The hits as matches, as many as fit into ``budget`` characters; the first is cut to fit.
+def marked_matches(hits: Sequence[Hit], *, budget: int, query: str, timezone: str | None) -> list[RecalledMatch]:
+    """The hits as matches, as far as they fit into the budget (see `memweld.memory.recall.recall_lines`).
 
     CrewAI joins the results of ``format``, and its search tool leaves out a match that an earlier query found. So each
     match is a whole block; the first has the notice that it is data, not instructions.
     """
-    matches: list[RecalledMatch] = []
-    room = budget
-    for hit in hits:
-        line = format_memory(hit)
-        if matches and len(line) >= room:
-            break
-        shown = "\n".join([OPENING, line, CLOSING]) if matches else recall_block([hit], budget=room)
-        room -= len(line) + 1
-        matches.append(RecalledMatch.showing(shown, hit))
-    return matches
+    lines = recall_lines(hits, budget=budget, query=query, timezone=timezone)
+    return [
+        RecalledMatch.showing(write_block([line], notice=place == 0), hit) for place, (hit, line) in enumerate(lines)
+    ]

@@ -157,7 +157,8 @@ class MemweldStorage:
                 return False
             return inside(record.scope, scope) and has_category(record, categories)
 
-        return marked_matches(self._hits(memory, text, limit, fits), budget=self.options.recall_budget)
+        hits = self._hits(memory, text, limit, fits)
+        return marked_matches(hits, budget=self.options.recall_budget, query=text, timezone=memory.timezone)
 
     def _hits(self, memory: Memory, query: str, limit: int, fits: Callable[[MemoryItem], bool]) -> list[Hit]:
         requested = limit

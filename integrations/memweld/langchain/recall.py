@@ -89,7 +89,8 @@ class TurnReader:
         """The recalled memories, without those that only repeat a message of the session that the model is shown."""
         is_in_session = any(hit.session_id == turn.session_id for hit in turn.hits)
         texts = shown_texts((*turn.earlier, *shown)) if is_in_session else ()
-        return self.recall.select(turn.hits, session_id=turn.session_id, shown=texts, query=turn.query).block
+        selected = self.recall.select(turn.memory, turn.hits, session_id=turn.session_id, shown=texts, query=turn.query)
+        return selected.block
 
     @property
     def _limit(self) -> int:

@@ -19,17 +19,24 @@ SECRET_PARAMETERS = frozenset({"password", "sslpassword", "token", "binding_key"
 class Backend:
     """A store of memories, shared by all users and threads. Close it when the program ends, or use ``with``."""
 
-    def __init__(self, engine: Engine, *, url: str) -> None:
+    def __init__(self, engine: Engine, *, url: str, timezone: str | None = None) -> None:
         self._engine = engine
         self.url = url
+        self._timezone = timezone
 
-    def user(self, user_id: str, *, agent_id: str | None = None) -> Memory:
+    def user(self, user_id: str, *, agent_id: str | None = None, timezone: str | None = None) -> Memory:
         """The memory of a user; with an agent, the part of it that this agent keeps.
 
+        Args:
+            user_id: The user.
+            agent_id: The agent.
+            timezone: The user's time zone, such as ``Europe/Lisbon``: a recall shows dates in it. If None, that of
+                `memweld.connect`; without either, each date is in the zone in which it was given, else in UTC.
+
         Raises:
-            InvalidInputError: An id breaks a rule (see `memweld.scope.validate_identity`).
+            InvalidInputError: An id breaks a rule (see `memweld.scope.validate_identity`), or the zone is not known.
         """
-        return self.scoped(Scope(user_id=user_id, agent_id=agent_id))
+        return self.scoped(Scope(user_id=user_id, agent_id=agent_id, timezone=timezone))
 
     def agent(self, agent_id: str) -> Memory:
         """An agent's own memory, which belongs to no user.
@@ -41,7 +48,7 @@ class Backend:
 
     def scoped(self, scope: Scope) -> Memory:
         """The memory of a scope that is validated already."""
-        return Memory(self._engine, scope, url=self.url)
+        return Memory(self._engine, scope, url=self.url, timezone=scope.timezone or self._timezone)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what was captured in the background before is kept; at most ``timeout`` seconds if given.

@@ -33,14 +33,16 @@ class Memory(FactMethods):
     Attributes:
         scope: Whose memory it is.
         url: Where it is kept, as `memweld.connect` took it.
+        timezone: The zone of the dates that a recall shows; None for the zones in which they were given.
         preferences: Keyed facts about what the user likes.
         tasks: What came of the user's tasks.
         values: The state of all namespaces at once.
     """
 
-    def __init__(self, engine: Engine, scope: Scope, *, url: str = "") -> None:
+    def __init__(self, engine: Engine, scope: Scope, *, url: str = "", timezone: str | None = None) -> None:
         super().__init__(engine, scope)
         self.url = url
+        self.timezone = timezone
         self.preferences = Preferences(engine, scope)
         self.tasks = Tasks(engine, scope)
         self.values = Values(engine, scope)
@@ -127,7 +129,7 @@ class Memory(FactMethods):
         if not text:
             return ""
         hits = self.search(text, limit=limit, kinds=kinds, min_score=min_score, recency=recency)
-        return recall_block(hits, budget=budget, query=query)
+        return recall_block(hits, budget=budget, query=query, timezone=self.timezone)
 
     def capture(
         self,

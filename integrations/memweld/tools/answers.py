@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timezone
 
 from ..memory.safe_text import safe_for_model
 from ..models import JSON, Hit, MemoryItem
@@ -15,7 +15,7 @@ __all__ = ["as_utc", "item_data", "numbered", "shown"]
 
 def as_utc(moment: datetime) -> str:
     """A time as the answers write it: ``2025-10-15T10:30:00Z``."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def item_data(item: MemoryItem) -> dict[str, JSON]:

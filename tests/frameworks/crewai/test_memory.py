@@ -81,7 +81,9 @@ def test_a_recall_stays_in_its_budget(ana: Memory) -> None:
     for number in range(5):
         ana.add(f"bees {number} " + "buzz " * 40)
     short = MemweldMemory(ana, recall_budget=500)
-    assert len(short.recall("bees", limit=5)) == 2
+    shown = [match.format() for match in short.recall("bees", limit=5)]
+    assert len(shown) == 4
+    assert sum(len(text.splitlines()[-2]) + 1 for text in shown) <= 500
     assert len(MemweldMemory(ana).recall("bees", limit=5)) == 5
     (cut,) = MemweldMemory(ana, recall_budget=50).recall("bees", limit=5)
     assert cut.format().splitlines()[2].endswith("…")

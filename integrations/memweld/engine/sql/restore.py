@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timezone
 
 from ...errors import invalid
 from ...models import MemoryItem
@@ -178,7 +178,8 @@ class _Restoration:
     def store_session(self, session: ExportedSession) -> None:
         """The session's messages behind those that it has."""
         owner = owners.get_or_create(self._connection, _owner_scope(self._scope, session.agent_id)).id
-        started_at, updated_at = session.started_at.isoformat(), session.updated_at.isoformat()
+        times = (session.started_at, session.updated_at)
+        started_at, updated_at = (moment.astimezone(timezone.utc).isoformat() for moment in times)
         created = self._connection.execute(
             "INSERT INTO sessions (owner, session_id, messages, started_at, updated_at) VALUES (?, ?, 0, ?, ?) "
             "ON CONFLICT (owner, session_id) DO NOTHING",

@@ -106,10 +106,13 @@ class ItemTests(BackendFixtures):
         assert len(backends[0].user("ana").all()) == 1
 
     def test_created_at_for_imports(self, ana: Memory) -> None:
-        """An imported fact keeps its time, in UTC."""
+        """An imported fact keeps its time with the offset from UTC: a recall shows the day that it was for the user."""
         (item,) = ana.add("I was born in Faro", created_at="2020-05-01T12:00:00+02:00")
         assert item.created_at == datetime(2020, 5, 1, 10, tzinfo=timezone.utc)
-        assert ana.get(item.id).created_at == item.created_at
+        (evening,) = ana.add("The dentist is tomorrow", created_at="2025-07-24T20:00:00-07:00")
+        for stored in (evening, ana.get(evening.id), ana.search("dentist", limit=1)[0], ana.all()[1]):
+            assert stored.created_at.isoformat() == stored.updated_at.isoformat() == "2025-07-24T20:00:00-07:00"
+        assert "- [2025-07-24] The dentist is tomorrow" in ana.recall("dentist", limit=1)
 
     def test_search_finds_by_words(self, ana: Memory) -> None:
         """The best comes first, scores fall and lie between 0 and 1, and limit holds."""
