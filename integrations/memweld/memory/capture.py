@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
@@ -21,9 +20,6 @@ from .messages import MessagesLike, read_messages, to_messages
 __all__ = ["capture_turn", "drafts_of", "drop_captures"]
 
 logger = logging.getLogger("memweld.memory")
-
-# One question and nothing else, not "I live in Porto, and you?"; Arabic and full-width marks ask too.
-_QUESTION = re.compile(r"[^.!。！?？؟;；,，،…\n]*[?？؟]+\s*")
 
 
 def drafts_of(messages: Sequence[ChatMessage], roles: Sequence[str]) -> list[ItemDraft]:
@@ -62,31 +58,46 @@ def capture_turn(
     else:
         append = AppendMessages(session_id=session_id, messages=read_messages(messages))
         turn = append.messages
-    if keep != "history" and (infer or background):
+    drafts, error = ([], None) if keep == "history" else _facts_of(turn, infer=infer)
+    statements = _statements(drafts)
+    drafts = drafts if infer else statements
+    if drafts and (infer or background):
         add = replace(add, epoch=engine.run(scope, GetEpoch()))
     if append is not None:
         engine.run(scope, append)
-    drafts = [] if keep == "history" else _facts_of(turn, infer=infer, is_required=not background or append is None)
+    if error is not None:
+        if append is None or not background:
+            raise error
+        logger.warning("memweld: a turn is in its session, and no facts of it are: %s", error)
     if not drafts:
         return []
     add = replace(add, drafts=drafts)
     if not background:
         return engine.run(scope, add)
-    work, verbatim = (functools.partial(engine.run, scope, each) for each in (add, replace(add, infer=False)))
-    capture_queue_of(engine).submit((scope, session_id), work, instead=verbatim)
+    verbatim = functools.partial(_add_verbatim, engine, scope, replace(add, drafts=statements, infer=False))
+    capture_queue_of(engine).submit((scope, session_id), functools.partial(engine.run, scope, add), instead=verbatim)
     return []
 
 
-def _facts_of(turn: Sequence[ChatMessage], *, infer: bool, is_required: bool) -> list[ItemDraft]:
-    """The drafts of a turn; without an LLM what the user states: a message that only asks is no fact."""
+def _facts_of(turn: Sequence[ChatMessage], *, infer: bool) -> tuple[list[ItemDraft], InvalidInputError | None]:
+    """The drafts of a turn; none, and the error, where a text breaks a rule for facts."""
     try:
-        drafts = drafts_of(turn, ("user", "assistant") if infer else ("user",))
+        return drafts_of(turn, ("user", "assistant") if infer else ("user",)), None
     except InvalidInputError as error:
-        if is_required:
-            raise
-        logger.warning("memweld: a turn is in its session, and no facts of it are: %s", error)
-        return []
-    return drafts if infer else [draft for draft in drafts if _QUESTION.fullmatch(draft.text) is None]
+        return [], error
+
+
+def _statements(drafts: Sequence[ItemDraft]) -> list[ItemDraft]:
+    """The drafts that are kept without an LLM: what the user states."""
+    # The word tables are made at first use, and not with `import memweld`.
+    from ..engine.statements import worth_keeping
+
+    return [draft for draft in drafts if worth_keeping(draft.text, role=draft.role)]
+
+
+def _add_verbatim(engine: Engine, scope: Scope, add: AddItems) -> None:
+    if add.drafts:
+        engine.run(scope, add)
 
 
 def drop_captures(engine: Engine, scope: Scope) -> None:

@@ -144,8 +144,9 @@ class Memory(FactMethods):
         """Keep a finished turn: its messages in the history, its facts as memories.
 
         The history comes first, so that no message is lost whatever happens to the facts. With an LLM, facts come from
-        the whole turn; without one they are the user's messages, except those that only ask a question. Give messages
-        ids to make a retry harmless: a message without one gets a new id each time.
+        the whole turn; without one they are the user's messages that state something: no questions, no small talk, and
+        of requests those for the future. Give messages ids to make a retry harmless: a message without one gets a new
+        id each time.
 
         Args:
             messages: The messages of the turn.
