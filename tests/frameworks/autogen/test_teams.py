@@ -126,7 +126,7 @@ class TestSharedSession:
             team = RoundRobinGroupChat(
                 [Stranger("clerk", "noted"), *agents], termination_condition=MaxMessageTermination(4)
             )
-            for task in ("yes", "yes", "and again"):
+            for task in ("yes", "yes", "I keep bees"):
                 await team.run(task=task)
 
         stock, ours = models(), models()
@@ -137,7 +137,7 @@ class TestSharedSession:
         one_round = [("assistant", "clerk", "noted"), ("assistant", "writer", "yes"), ("assistant", "critic", "yes")]
         assert kept(ana)[:4] == [("user", None, "yes"), *one_round]
         assert len(kept(ana)) == 12
-        assert texts(ana) == ["yes", "and again"]
+        assert texts(ana) == ["I keep bees"]
 
     @pytest.mark.parametrize("seed", range(16))
     async def test_any_order_of_speakers_gives_the_same_views(self, ana: Memory, seed: int) -> None:
@@ -423,9 +423,9 @@ class TestSwarm:
         look = tool_call("get_preferences")
         desk = Model([[look, tool_call("transfer_to_expert")]])
         expert = Model(["Ready: a window seat"])
-        result = await self.team(ana, desk, expert, shared=shared).run(task="Book me a train")
+        result = await self.team(ana, desk, expert, shared=shared).run(task="I have to get to Porto by train")
         assert last(result) == "Ready: a window seat"
-        assert texts(ana).count("Book me a train") == 1
+        assert texts(ana).count("I have to get to Porto by train") == 1
         # The result that the first agent found reaches the second, complete and once.
         results = [
             one
@@ -442,20 +442,20 @@ class TestSwarm:
             assert called.count(look.id) == 1
             answered = [said.tool_call_id for said in ana.history("trip").messages() if said.role == "tool"]
             assert len(answered) == len(set(answered)) == 2
-            assert kept(ana)[0] == ("user", None, "Book me a train")
+            assert kept(ana)[0] == ("user", None, "I have to get to Porto by train")
             assert kept(ana)[-1] == ("assistant", "expert", "Ready: a window seat")
 
     async def test_there_and_back(self, ana: Memory) -> None:
         desk = Model([tool_call("transfer_to_expert"), "Ready: booked"])
         expert = Model([tool_call("transfer_to_desk")])
-        await self.team(ana, desk, expert).run(task="Book me a train")
+        await self.team(ana, desk, expert).run(task="I have to get to Porto by train")
         assert [(kind, source) for kind, source, _ in shown(desk)] == [
             ("UserMessage", "user"),
             ("AssistantMessage", "desk"),
             ("UserMessage", "expert"),
         ]
         assert _calls_are_answered(desk.calls[1].messages)
-        assert texts(ana) == ["Book me a train"]
+        assert texts(ana) == ["I have to get to Porto by train"]
 
     async def test_the_user_of_the_moment(self, backend: Backend) -> None:
         with memweld.user_scope("ana"):
@@ -581,7 +581,7 @@ class TestOwnMemory:
             for name, memory in own.items()
         ]
         await RoundRobinGroupChat(agents, termination_condition=MaxMessageTermination(3)).run(  # type: ignore[arg-type]
-            task="Find me trains to Porto"
+            task="I have to get to Porto by train"
         )
         assert "night trains were sold out" in models["researcher"].seen
         assert "window" not in models["researcher"].seen
@@ -591,7 +591,7 @@ class TestOwnMemory:
         assert sorted(texts(ana)) == [
             "Ana prefers trains to planes",
             "Booker: seat by the window on trains",
-            "Find me trains to Porto",
+            "I have to get to Porto by train",
             "Researcher: night trains were sold out",
         ]
 

@@ -302,11 +302,11 @@ def test_copies_keep_the_user(ana: Memory, bob: Memory, level: str, mode: str) -
     memory = MemweldMemory(ana)
     agent = make_agent(model, memory=memory if level == "agent" else None)
     crew = make_crew(agent, text="Bees: {question}", memory=memory if level == "crew" else False)
-    inputs = [{"question": "which colour?"}, {"question": "I want to know it"}]
+    inputs = [{"question": "which colour?"}, {"question": "I keep them on the roof"}]
     runs: Any = crew.kickoff_for_each(inputs) if mode == "sync" else asyncio.run(crew.akickoff_for_each(inputs))
     assert [output.raw for output in runs] == ["Black.", "Black."]
     assert "blue" not in model.seen
-    assert "Bees: I want to know it" in texts(ana)
+    assert "Bees: I keep them on the roof" in texts(ana)
     assert texts(bob) == ["My bees are blue"]
     again = crew.copy().copy()
     assert isinstance(again.agents[0].memory if level == "agent" else again.memory, MemweldMemory)
