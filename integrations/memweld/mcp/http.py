@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from fastmcp import FastMCP
 from fastmcp.server.auth import AuthProvider
 from fastmcp.server.http import StarletteWithLifespan, create_sse_app, create_streamable_http_app
 from mcp.server.streamable_http import EventStore
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from .. import __version__
+from .http_edge import Cors, Slashes, answer_http_exception
 from .http_gate import Gate
 from .http_messages import MESSAGES_PATH, SSE_PATH, MessageMiddleware
 from .traffic import Traffic
@@ -33,8 +35,9 @@ class _Quiet(logging.Filter):
 _QUIET = _Quiet()
 
 
-def _health(name: str, traffic: Traffic) -> Callable[[Request], JSONResponse]:
-    def health(_: Request) -> JSONResponse:
+def _health(name: str, traffic: Traffic) -> Callable[[Request], Awaitable[JSONResponse]]:
+    # On the event loop: a thread for it could be one that slow requests have taken.
+    async def health(_: Request) -> JSONResponse:
         status = "stopping" if traffic.closing else "ok"
         return JSONResponse({"status": status, "name": name, "version": __version__}, 503 if traffic.closing else 200)
 
@@ -69,14 +72,14 @@ def build_app(
         server: The server.
         auth: Verifies tokens; None for a server without authentication.
         open_to_anyone: Whether requests of other machines are served without a token.
-        middleware: ASGI middleware around the endpoints, inside of ours.
+        middleware: ASGI middleware around the endpoints, behind the guard and the verification of tokens.
         path: As in `MemweldServer.http_app`, like all that follow.
         stateless: Whether any replica may serve any request.
         json_response: Whether answers are plain JSON rather than a stream of one event.
         event_store: Keeps events for clients that come back.
         retry_interval: When these should come back, in milliseconds.
         allowed_hosts: Names that the Host header may have besides this machine's.
-        allowed_origins: Origins of web pages that may call.
+        allowed_origins: Origins of web pages that may call; they get the CORS headers that browsers ask for.
     """
     for name in ("mcp.server.sse", "mcp.server.streamable_http"):
         logging.getLogger(name).addFilter(_QUIET)
@@ -95,8 +98,9 @@ def build_app(
         routes=[Route("/health", _health(server.name, traffic)), *sse_routes],
         middleware=[
             Middleware(Gate, auth=auth is not None, open_to_anyone=open_to_anyone),
-            Middleware(MessageMiddleware, path=path, required_scopes=required, stateless=stateless, traffic=traffic),
+            # Outside of what rewrites responses, so that headers which it adds to an error stay.
             *middleware,
+            Middleware(MessageMiddleware, path=path, required_scopes=required, stateless=stateless, traffic=traffic),
         ],
         # A page of a foreign origin has no token to send. Without tokens, every request is examined.
         host_origin_protection="auto" if auth is not None else True,
@@ -104,4 +108,9 @@ def build_app(
         allowed_origins=list(allowed_origins) or None,
     )
     app.state.traffic = traffic
+    app.router.redirect_slashes = False
+    app.add_exception_handler(HTTPException, answer_http_exception)
+    app.add_middleware(Slashes, routes=app.routes)
+    if allowed_origins:
+        app.add_middleware(Cors, origins=allowed_origins)
     return app

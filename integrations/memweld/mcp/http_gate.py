@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ..errors import InvalidInputError
 from .access import TRUSTED
 from .auth import is_loopback
+from .http_edge import error_body
 from .principal import subject_of, token_of
 
 __all__ = ["Gate"]
@@ -48,9 +49,8 @@ class Gate:
         local = client is not None and is_loopback(client[0])
         # A proxy on this machine connects from this machine for clients anywhere.
         if not self._open_to_anyone and (not local or any(name in Headers(scope=scope) for name in _FORWARDED)):
-            return JSONResponse(
-                {"error": "This server has no authentication and answers only programs on its own machine."}, 403
-            )
+            message = "This server has no authentication and answers only programs on its own machine."
+            return JSONResponse(error_body("AccessDeniedError", message), 403)
         scope[TRUSTED] = True
         return None
 

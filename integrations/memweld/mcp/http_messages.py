@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .errors import invalid_request, transport_error
+from .http_accept import JSON_TYPE, STREAM_TYPE, accepting, accepts, as_json, names
 from .jsonrpc import NOT_INITIALIZED, UnusableMessageError, error_message, read_message
 from .principal import token_of
 from .traffic import Traffic
@@ -61,8 +62,10 @@ class MessageMiddleware:
         elif scope["method"] == "GET":
             await self._stream(scope, receive, send)
         elif _path(scope) != self._path:
+            rewrites = _path(scope) == MESSAGES_PATH and self._admitted(scope)
+            sender = _translating(send, None) if rewrites else send
             with self._traffic.call():
-                await self._app(scope, receive, send)
+                await self._app(scope, receive, sender)
         elif not self._admitted(scope):
             await self._app(scope, receive, send)
         elif scope["method"] == "POST":
@@ -86,6 +89,8 @@ class MessageMiddleware:
                 unsent.discard(message["type"])
             await send(message)
 
+        if accepts(scope, STREAM_TYPE):
+            scope = accepting(scope, STREAM_TYPE)
         sender = watched if _path(scope) != self._path or not self._admitted(scope) else _translating(watched, None)
         with self._traffic.stream() as stream:
             await self._app(scope, receive, sender)
@@ -112,7 +117,14 @@ class MessageMiddleware:
         if not (begins or self._stateless or MCP_SESSION_ID_HEADER in Headers(scope=scope)):
             await _refuse(400, request_id, invalid_request(NOT_INITIALIZED))(scope, receive, send)
             return
-        await self._app(scope, _replaying(body, receive), _translating(send, request_id))
+        sender = send
+        if accepts(scope, JSON_TYPE) or accepts(scope, STREAM_TYPE):
+            if not names(scope, STREAM_TYPE):
+                error = transport_error(mt.INTERNAL_ERROR, "the server is about to end")
+                sender = as_json(send, request_id, _refuse(503, request_id, error))
+            # mcp 1.30 refuses clients that do not name both.
+            scope = accepting(scope, f"{JSON_TYPE}, {STREAM_TYPE}")
+        await self._app(scope, _replaying(body, receive), _translating(sender, request_id))
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -8,8 +8,9 @@ every transport and its session and answers those itself. Over HTTP, where one r
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Collection, Mapping
-from typing import Any, cast, get_args
+from typing import Any, TypeGuard, cast, get_args
 
 import anyio
 import mcp.types as mt
@@ -55,7 +56,7 @@ class _UnaddressedError(mt.JSONRPCMessage):
 
 def error_message(request_id: object, error: mt.ErrorData) -> mt.JSONRPCMessage:
     """The message that answers with an error; its id is null where the request's id is unusable or unknown."""
-    if isinstance(request_id, (str, int)) and not isinstance(request_id, bool):
+    if _is_id(request_id):
         return mt.JSONRPCMessage(mt.JSONRPCError(jsonrpc="2.0", id=request_id, error=error))
     unaddressed = mt.JSONRPCError.model_construct(jsonrpc="2.0", id=None, error=error)
     return _UnaddressedError.model_construct(root=unaddressed)
@@ -92,12 +93,34 @@ def _unreadable(error: Exception) -> tuple[object, mt.ErrorData] | None:
     problems = error.errors(include_url=False)
     line = problems[0]["input"]
     if problems[0]["type"] in ("json_invalid", "string_unicode"):
-        return None if isinstance(line, str) and not line.strip() else (None, parse_error())
+        return None if isinstance(line, str) and not line.strip() else (_readable_id(line), parse_error())
     # At least one kind of message in mcp's union misses a field, and that problem holds the whole message.
     wholes = [problem["input"] for problem in problems if problem["type"] == "missing"]
     whole = cast("dict[str, Any]", wholes[0]) if wholes and isinstance(wholes[0], dict) else {}
     # The id of a malformed answer is the server's own: an error with this id would answer the server's request.
     return whole.get("id") if "method" in whole else None, invalid_request(_SHAPE)
+
+
+def _readable_id(line: object) -> str | int | None:
+    """The id of a request whose text holds half a character (a lone surrogate, bytes that are not UTF-8).
+
+    JavaScript writes such a text when it cuts an emoji in two. Without the id its caller would wait for ever.
+    """
+    text = line.decode("utf-8", "surrogateescape") if isinstance(line, bytes) else line
+    try:
+        found: Any = json.loads(text) if isinstance(text, str) else None
+        whole = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+        request_id = whole["id"] if "method" in whole else None
+        if not _is_id(request_id):
+            return None
+        str(request_id).encode()  # An id can hold half a character, too.
+        return request_id
+    except (ValueError, KeyError, RecursionError):
+        return None
+
+
+def _is_id(value: object) -> TypeGuard[str | int]:
+    return isinstance(value, (str, int)) and not isinstance(value, bool)
 
 
 def _unusable_id(message: BaseModel) -> tuple[object, mt.ErrorData] | None:

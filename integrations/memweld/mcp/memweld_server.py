@@ -112,7 +112,7 @@ class MemweldServer(FastMCP[Any]):
 
         Args:
             path: Where streamable HTTP is; ``/mcp`` if not given.
-            middleware: ASGI middleware around the endpoints.
+            middleware: ASGI middleware around the endpoints, behind the guard and the verification of tokens.
             json_response: Whether answers are plain JSON rather than a stream of one event. Then a tool of yours cannot
                 report progress or ask the client back.
             stateless_http: Whether any replica may serve any request; there is no SSE then.

@@ -34,6 +34,7 @@ from ..models import JSON
 from ..scope import Scope
 from ..validation import validate_key
 from .access import memory_opener
+from .http_edge import error_body, error_name
 from .limits import DailyWrites, RefusedError, read_body
 from .principal import Principal
 
@@ -51,7 +52,6 @@ _STATUS: tuple[tuple[type[MemweldError], int], ...] = (
     (BackendUnavailableError, 503),
     (MemweldError, 500),
 )
-_NAMES = {401: "AuthenticationError", 403: "AccessDeniedError"}
 
 
 def rest_routes(
@@ -95,7 +95,7 @@ def _error(error: Exception) -> JSONResponse:
     if isinstance(error, RefusedError):
         status, kind, message, headers = error.status, error.kind, str(error), error.headers
     elif isinstance(error, HTTPException):
-        status, kind, message = error.status_code, _NAMES.get(error.status_code, "HTTPError"), error.detail
+        status, kind, message = error.status_code, error_name(error.status_code), error.detail
         headers = dict(error.headers or {})
     elif isinstance(error, MemweldError):
         status = next(status for known, status in _STATUS if isinstance(error, known))
@@ -105,7 +105,7 @@ def _error(error: Exception) -> JSONResponse:
         _log.error("A request for a key failed", exc_info=error)
         status, kind, headers = 500, type(error).__name__, None
         message = "An unexpected error; the log of the server says more."
-    return _answer({"error": {"type": kind, "message": message}}, status, headers)
+    return _answer(error_body(kind, message), status, headers)
 
 
 def _segments(scope: ASGIScope) -> list[str]:

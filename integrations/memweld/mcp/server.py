@@ -10,6 +10,7 @@ from fastmcp.server.auth import AuthProvider
 from fastmcp.server.http import StarletteWithLifespan
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import Tool
+from starlette.middleware import Middleware as ASGIMiddleware
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute
 from typing_extensions import Unpack
@@ -164,6 +165,7 @@ def create_app(
     stateless: bool = False,
     allowed_hosts: Sequence[str] = (),
     allowed_origins: Sequence[str] = (),
+    middleware: Sequence[ASGIMiddleware] = (),
     **options: Unpack[ServerOptions],
 ) -> StarletteWithLifespan:
     """Make the ASGI application that ``memweld serve --transport http`` serves, for an HTTP server of your own.
@@ -174,7 +176,8 @@ def create_app(
         backend: As in `create_server`.
         stateless: Whether any replica may serve any request; there is no SSE then.
         allowed_hosts: Names, besides this machine's, that the Host header may have.
-        allowed_origins: Origins of web pages that may call.
+        allowed_origins: Origins of web pages that may call; they get the CORS headers that browsers ask for.
+        middleware: ASGI middleware around the endpoints, behind the guard and the verification of tokens.
         options: As in `create_server`. Without ``auth``, only programs on the same machine are served.
 
     Raises:
@@ -182,5 +185,8 @@ def create_app(
         ConfigurationError: ``lock_user`` without a user.
     """
     return create_server(backend, **options).http_app(
-        stateless_http=stateless, allowed_hosts=list(allowed_hosts), allowed_origins=list(allowed_origins)
+        stateless_http=stateless,
+        allowed_hosts=list(allowed_hosts),
+        allowed_origins=list(allowed_origins),
+        middleware=list(middleware),
     )

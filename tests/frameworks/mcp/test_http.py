@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,11 @@ from fastmcp.client.transports import SSETransport, StreamableHttpTransport
 from fastmcp.server.auth import StaticTokenVerifier
 from mcp.shared.exceptions import McpError
 from mcp_servers import INITIALIZE, environment, text_of
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from memweld import Backend, BackendUnavailableError, ConfigurationError, connect
 from memweld.mcp import create_app, create_server
@@ -349,6 +351,147 @@ class TestClients:
             set_theme = call("set_preference", arguments)
             assert b"result" in Http(first, session=False)(set_theme)
             assert b"dark" in Http(second, session=False)(call("get_preferences", {"user_id": "ana"}))
+
+
+@contextlib.asynccontextmanager
+async def calling(app: Any, **headers: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an application in this process."""
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as client,
+    ):
+        yield client
+
+
+class Marking:
+    """ASGI middleware of a stranger's: a header on every response that it sees."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def mark(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-marked", b"yes")]
+            await send(message)
+
+        await self.app(scope, receive, mark)
+
+
+class TestTheEdge:
+    """Browsers, proxies and plain clients."""
+
+    ORIGIN = "https://app.example"
+    ROUTES = (
+        "/mcp",
+        "/mcp/",
+        "/sse",
+        "/messages/",
+        "/health",
+        "/memory/n",
+        "/memory/n/k",
+        "/users/ana/memory/n",
+        "/no",
+    )
+
+    async def test_pages_of_an_allowed_origin_may_call_every_route(self, backend: Backend) -> None:
+        auth = StaticTokenVerifier({"t": {"sub": "ana", "client_id": "c"}})
+        app = create_app(backend, auth=auth, allowed_origins=[f"{self.ORIGIN}:443/", "http://localhost:*"])
+        async with calling(app) as client:
+            for origin in (self.ORIGIN, "http://localhost:6274"):
+                for path in self.ROUTES:
+                    asked = {
+                        "access-control-request-method": "POST",
+                        "access-control-request-headers": "mcp-session-id",
+                    }
+                    preflight = await client.options(path, headers={"origin": origin, **asked})
+                    assert preflight.status_code == 200, path
+                    assert preflight.headers["access-control-allow-origin"] == origin
+                    assert preflight.headers["access-control-allow-headers"] == "mcp-session-id"
+                    refused = await client.put(path, headers={"origin": origin})
+                    assert refused.headers["access-control-allow-origin"] == origin, path
+                    assert "Mcp-Session-Id" in refused.headers["access-control-expose-headers"]
+                    assert "access-control-allow-credentials" not in refused.headers
+            for foreign in (
+                "https://evil.example",
+                "https://app.example.evil.example",
+                "null",
+                "https://app.example:444",
+            ):
+                answer = await client.options("/mcp", headers={"origin": foreign, **asked})
+                assert answer.status_code == 403
+                assert "access-control-allow-origin" not in answer.headers
+
+    async def test_a_session_from_a_page(self, backend: Backend) -> None:
+        app = create_app(backend, user_id="ana", allowed_origins=[self.ORIGIN])
+        async with calling(app, origin=self.ORIGIN, **HEADERS) as client:
+            begun = await client.post("/mcp", json=INITIALIZE)
+            assert begun.headers["mcp-session-id"]
+            lost = await client.post("/mcp", json=INITIALIZE, headers={"mcp-session-id": "gone"})
+            assert (lost.status_code, lost.headers["access-control-allow-origin"]) == (404, self.ORIGIN)
+
+    @pytest.mark.parametrize("accept", [None, "*/*", "application/json", "application/*;q=0.5", "text/event-stream"])
+    @pytest.mark.parametrize("stateless", [False, True])
+    async def test_what_a_client_accepts(self, backend: Backend, accept: str | None, stateless: bool) -> None:
+        """Only a client that names streams of events gets one."""
+        kind = "text/event-stream" if accept == "text/event-stream" else "application/json"
+        async with calling(create_app(backend, user_id="ana", stateless=stateless)) as client:
+            del client.headers["accept"]
+            if accept is not None:
+                client.headers["accept"] = accept
+            begun = await client.post("/mcp", json=INITIALIZE)
+            assert (begun.status_code, begun.headers["content-type"].partition(";")[0]) == (200, kind)
+            if "mcp-session-id" in begun.headers:
+                client.headers["mcp-session-id"] = begun.headers["mcp-session-id"]
+            assert json.loads(answer(begun))["result"]["serverInfo"]["name"] == "memweld"
+            headers = {"content-type": "application/json"}
+            set_theme = await client.post(
+                "/mcp", content=call("set_preference", {"key": "a", "value": "b"}), headers=headers
+            )
+            assert "set to b" in json.loads(answer(set_theme))["result"]["content"][0]["text"]
+            unknown = await client.post("/mcp", content=call("get_memory", {"memory_id": "x"}), headers=headers)
+            assert json.loads(answer(unknown))["error"]["code"] == -32603
+            note = await client.post("/mcp", json={"jsonrpc": "2.0", "method": "notifications/initialized"})
+            assert note.status_code == 202
+
+    async def test_a_slash_more_or_less(self, backend: Backend) -> None:
+        def extra(_: Any) -> list[Route]:
+            async def page(_: Request) -> JSONResponse:
+                return JSONResponse({"here": True})
+
+            return [Route("/page", page)]
+
+        app = create_app(backend, user_id="ana", extra_routes=extra)
+        outer = Starlette(routes=[Mount("/inner", app)], lifespan=app.lifespan)
+        for served, root in ((app, ""), (outer, "/inner")):
+            async with calling(served, **HEADERS) as client:
+                assert (await client.post(f"{root}/mcp/", json=INITIALIZE)).status_code == 200
+                assert (await client.get(f"{root}/health/")).json()["status"] == "ok"
+                assert (await client.get(f"{root}/page/")).json() == {"here": True}
+                assert (await client.post(f"{root}/messages?session_id=x", json=INITIALIZE)).status_code == 400
+                # In the key-value API a slash is part of the key.
+                await client.put(f"{root}/memory/n/k/", json={"value": 1})
+                assert (await client.get(f"{root}/memory/n/k")).status_code == 404
+
+    async def test_unknown_paths_and_methods_are_answered_in_json(self, backend: Backend) -> None:
+        async with calling(create_app(backend)) as client:
+            for method, path, status, kind in (
+                ("GET", "/", 404, "PathNotFoundError"),
+                ("POST", "/.well-known/oauth-authorization-server", 404, "PathNotFoundError"),
+                ("GET", "/memories/x//", 404, "PathNotFoundError"),
+                ("POST", "/health", 405, "MethodNotAllowedError"),
+                ("POST", "/sse", 405, "MethodNotAllowedError"),
+                ("POST", "/memory/n/k", 405, "MethodNotAllowedError"),
+            ):
+                response = await client.request(method, path)
+                assert (response.status_code, response.json()["error"]["type"]) == (status, kind), path
+                assert ("allow" in response.headers) == (status == 405)
+
+    async def test_middleware_of_ones_own(self, backend: Backend) -> None:
+        async with calling(create_app(backend, middleware=[Middleware(Marking)]), **HEADERS) as client:
+            for response in (await client.get("/health"), await client.put("/mcp"), await client.get("/nowhere")):
+                assert response.headers["x-marked"] == "yes"
 
 
 class TestTheGuards:

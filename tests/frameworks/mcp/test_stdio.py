@@ -99,12 +99,32 @@ PARSE = error(None, -32700, "Parse error", "ParseError", "The message is not val
         b"{bad\n",
         b'{"jsonrpc":"2.0","id":1,"method":\n',
         b'{"jsonrpc":"2.0","id":1,"method":"ping"}}\n',
-        b'{"jsonrpc":"2.0","id":1,"method":"caf\xe9"}\n',
-        b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"\\ud800"}}\n',
         b"[" * 5_000 + b"\n",
     ],
 )
 def test_what_is_not_json(wire: Wire, line: bytes) -> None:
+    assert wire.ask(line) == PARSE
+
+
+@pytest.mark.parametrize("part", [b"caf\xe9", b"\\ud83d", b"\\udE00", b"\xed\xa0\xbd", b"\xf0\x9f\x98"])
+@pytest.mark.parametrize("request_id", [7, "seven", ""])
+def test_half_a_character_is_answered_to_its_caller(wire: Wire, part: bytes, request_id: Any) -> None:
+    named = json.dumps(request_id).encode()
+    line = b'{"jsonrpc":"2.0","id":%s,"method":"tools/call","params":{"name":"x","arguments":{"query":"%s"}}}\n'
+    assert wire.ask(line % (named, part)) == {**PARSE, "id": request_id}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"jsonrpc":"2.0","id":"\\ud83d","method":"ping"}\n',
+        b'{"jsonrpc":"2.0","id":1,"result":"\\ud83d"}\n',
+        b'{"jsonrpc":"2.0","id":true,"method":"\\ud83d"}\n',
+        b'{"jsonrpc":"2.0","method":"notifications/x","params":{"x":"\\ud83d"}}\n',
+        b'["\\ud83d"]\n',
+    ],
+)
+def test_half_a_character_without_a_usable_id(wire: Wire, line: bytes) -> None:
     assert wire.ask(line) == PARSE
 
 
