@@ -220,7 +220,9 @@ def test_null_and_unicode_arrive(wire: Wire) -> None:
     assert answer["structuredContent"] == {"preferences": {"snacks": None}}
     spoken = [{"role": "user", "content": "日本語 \u2028 \x85 ok"}]
     assert "result" in wire.call("add_memory", {"messages": spoken, **who})
-    assert "日本語 \u2028 \x85 ok" in wire.call("get_all_memories", who)["result"]["content"][0]["text"]
+    listed = wire.call("get_all_memories", who)["result"]
+    assert listed["structuredContent"]["memories"][-1]["text"] == "日本語 \u2028 \x85 ok"
+    assert "日本語 ok" in listed["content"][0]["text"]
 
 
 def test_answers_under_way_are_not_lost_when_stdin_ends() -> None:
