@@ -104,6 +104,25 @@ def test_candidates_are_as_good_as_everything(url: str) -> None:
     assert drift < 0.05
 
 
+@pytest.mark.parametrize("few", [5_000, 0])
+def test_values_are_chosen_before_candidates(url: str, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether they are few or many, and however many other memories fit the query better."""
+    monkeypatch.setattr("memweld.engine.postgres.hnsw._FEW", few)
+    with connect(f"{url}?exact_below=100", embedder=embedder()) as backend:
+        state = backend.user("ana").state("shelf/a")
+        for number in range(8):
+            state.set(f"k{number}", {"n": number}, text=f"tea and a violin {number}")
+        backend.user("ana").state("shelf").set("other", {"n": 1}, text="a lamp")
+        backend.user("ana").state("shelf").set("plain", {"n": 1})
+        search = backend.user("ana").values.search
+        assert [hit.entry.key for hit in search("tea violin", "shelf", where={"n": 1})] == ["k1", "other", "plain"]
+        hits = search("tea violin", "shelf", limit=20)
+        assert [hit.score is None for hit in hits] == [False] * 9 + [True]
+        assert {hit.entry.key for hit in hits[:8]} == {f"k{number}" for number in range(8)}
+        state.clear()
+        backend.user("ana").state("shelf").clear()
+
+
 def test_the_index_is_used(url: str) -> None:
     """Only vectors of users with very many memories are in it."""
     used = "SELECT coalesce(sum(idx_scan), 0) FROM pg_stat_user_indexes WHERE indexrelname = 'items_by_vector'"

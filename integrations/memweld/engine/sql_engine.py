@@ -316,8 +316,8 @@ class SqlEngine:
         )
 
 
-def _keep_nothing(write: PutValue | ValueWrite, _stored: str | None) -> str:
-    raise AssertionError(f"{write.key!r} has a text, and nothing was prepared to store it")
+def _keep_nothing(_texts: object) -> list[str]:
+    raise AssertionError("a value has a text, and nothing was prepared to store it")
 
 
 # What one part of the engine does alone.

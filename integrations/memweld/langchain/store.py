@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, cast
@@ -31,6 +30,7 @@ from ..memory.memory import Memory
 from ..models import JSON, ValueEntry, ValueWrite
 from ..validation import validate_json, validate_limit
 from .binding import memory_of_run
+from .store_batches import Batches
 from .store_index import WHOLE, check_fields, item_text
 from .store_keys import decode_key, decode_namespace, encode_key, encode_namespace
 from .store_sweeper import Sweeper
@@ -64,7 +64,7 @@ class MemweldStore(BaseStore):
         InvalidInputError: An argument breaks a rule, or ``index`` names an embedder, which the backend has already.
     """
 
-    __slots__ = ("_fields", "_source", "_sweeper", "ttl_config")
+    __slots__ = ("_batches", "_fields", "_source", "_sweeper", "ttl_config")
 
     supports_ttl = True
 
@@ -75,6 +75,7 @@ class MemweldStore(BaseStore):
         self._source = validate_source(memory)
         self._fields = _checked_index(index)
         self.ttl_config = ttl
+        self._batches = Batches(self._execute)
         self._sweeper = Sweeper(self.sweep_ttl, lambda: self._source.closed)
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
@@ -90,8 +91,8 @@ class MemweldStore(BaseStore):
         return self._execute(memory_of_run(self._source), list(ops))
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        """The same without blocking the event loop."""
-        return await in_thread(functools.partial(self._execute, memory_of_run(self._source), list(ops)))
+        """The same without blocking the event loop. What one task gathers is one batch for the database."""
+        return await self._batches.run(memory_of_run(self._source), list(ops))
 
     def sweep_ttl(self) -> int:
         """Delete expired items; how many. With a backend those of all users, unless a server keeps them."""

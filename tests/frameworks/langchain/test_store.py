@@ -158,6 +158,44 @@ def test_a_batch_reads_before_it_writes(store: MemweldStore) -> None:
     assert store.batch([]) == []
 
 
+async def test_gathered_calls_are_one_batch(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each memory and tick; each call has its own result or error, and a cancelled one takes none along."""
+    store, other = MemweldStore(backend.user("ana")), MemweldStore(backend.user("bob"))
+    engine, seen = backend.user("ana")._engine, []  # pyright: ignore[reportPrivateUsage]
+    plain = engine.run
+
+    def run(scope: Any, operation: Any) -> Any:
+        seen.append((str(scope.user_id), operation.name))
+        return plain(scope, operation)
+
+    monkeypatch.setattr(engine, "run", run)
+    await asyncio.gather(
+        *(store.aput(TRIPS, f"k{number}", {"n": number}) for number in range(50)),
+        *(other.aput(TRIPS, f"k{number}", {"n": -number}) for number in range(50)),
+    )
+    assert sorted(seen) == [("ana", "write_values"), ("bob", "write_values")]
+    seen.clear()
+    items = await asyncio.gather(*(store.aget(TRIPS, f"k{number}") for number in range(51)))
+    assert [item and item.value["n"] for item in items] == [*range(50), None]
+    assert seen == [("ana", "read_values")]
+    calls = [
+        store.aput(TRIPS, "a", {"n": 1}),
+        store.aput(TRIPS, "b", {"n": object()}),
+        store.aput(TRIPS, "a", {"n": 2}),
+    ]
+    answers = await asyncio.gather(*calls, store.aget(TRIPS, "k7"), return_exceptions=True)
+    assert [type(answer).__name__ for answer in answers] == ["NoneType", "InvalidInputError", "NoneType", "Item"]
+    cancelled = asyncio.create_task(store.aput(TRIPS, "c", {"n": 1}))
+    kept = asyncio.create_task(store.aput(TRIPS, "d", {"n": 1}))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    await kept
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    found = {item.key: item.value["n"] for item in await store.asearch(TRIPS, limit=100)}
+    assert (found["a"], found["d"], "b" in found, len(await other.asearch(TRIPS, limit=100))) == (2, 1, False, 50)
+
+
 def test_wrong_calls_say_what_is_wrong(store: MemweldStore, backend: Backend) -> None:
     for namespace in ((), ("a.b",), ("",), ("langgraph",), (7,)):
         with pytest.raises(InvalidNamespaceError):

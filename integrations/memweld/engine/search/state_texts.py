@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Sequence
-from dataclasses import replace
+from itertools import compress
+from operator import not_
 
 from ...models import ValueWrite
 from ...scope import Scope
 from ...validation import dump_json, utc_now
 from ..operations import PutValue
 from ..sql.database import Database
-from ..sql.items import Items, RowTemplate
+from ..sql.items import ItemRow, Items, RowTemplate
 from ..sql.state import TextWriter
 from .embedder_check import EmbedderCheck
 from .embedders import GuardedEmbedding, as_bytes
@@ -41,35 +42,28 @@ class StateTexts:
 
     @contextlib.contextmanager
     def text_writer(self, scope: Scope, writes: Sequence[PutValue | ValueWrite]) -> Generator[TextWriter]:
-        """Embed the texts of the writes now; yield a function that stores one of them in its value's transaction."""
-        is_recorded = False
+        """Embed the texts of the writes now; yield a function that stores them in the transaction of their values."""
+        terms = {write.text: pack_terms(write.text) for write in writes if write.text is not None}
 
-        def store(write: PutValue | ValueWrite, stored_id: str | None) -> str:
-            nonlocal is_recorded
-            vector = self._embedding.embed(write.text or "")
+        def store(texts: Sequence[tuple[PutValue | ValueWrite, str | None]]) -> list[str]:
+            now, vectors = utc_now().isoformat(), [self._embedding.embed(write.text or "") for write, _ in texts]
+            rows = [_row(scope, write, now, stored_id) for write, stored_id in texts]
+            columns = [(row, as_bytes(vector), terms[row.text]) for row, vector in zip(rows, vectors, strict=True)]
+            is_new = [stored_id is None for _, stored_id in texts]
             with self._database.writing(scope) as connection:
-                if not is_recorded:
-                    self._check.record(connection, len(vector))
-                    is_recorded = True
-                return self._store(scope, write, stored_id, as_bytes(vector))
+                self._check.record(connection, len(vectors[0]))
+                self._items.insert_all(scope, list(compress(columns, is_new)))
+                self._items.rewrite_records(scope, list(compress(columns, map(not_, is_new))))
+            return [row.id for row in rows]
 
-        with self._embedding.prepared([write.text for write in writes if write.text is not None]):
+        with self._embedding.prepared(list(terms)):
             yield store
 
-    def _store(self, scope: Scope, write: PutValue | ValueWrite, stored_id: str | None, vector: bytes) -> str:
-        text = write.text or ""
-        before = None if stored_id is None else self._items.get(scope, stored_id)
-        now = utc_now().isoformat()
-        template = RowTemplate(
-            kind="record",
-            key=dump_json([write.namespace, write.key]),
-            metadata=dump_json({"namespace": write.namespace, "key": write.key}),
-        )
-        row = template.row(scope, text, now, memory_id=stored_id)
-        if before is not None:
-            row = replace(row, created_at=before.created_at)
-        if stored_id is None:
-            self._items.insert(row, vector, pack_terms(text))
-        else:
-            self._items.rewrite(row, vector, pack_terms(text))
-        return row.id
+
+def _row(scope: Scope, write: PutValue | ValueWrite, now: str, stored_id: str | None) -> ItemRow:
+    template = RowTemplate(
+        kind="record",
+        key=dump_json([write.namespace, write.key]),
+        metadata=dump_json({"namespace": write.namespace, "key": write.key}),
+    )
+    return template.row(scope, write.text or "", now, memory_id=stored_id)

@@ -36,6 +36,9 @@ _REWRITE = (
     "UPDATE items SET stamp = ?, vector = coalesce(?, vector), terms = ?, "
     f"{', '.join(f'{name} = ?' for name in _NAMES[1:])} WHERE id = ? AND owner = ?"
 )
+_REWRITE_RECORD = (
+    "UPDATE items SET stamp = ?, vector = ?, terms = ?, text = ?, hash = ?, updated_at = ? WHERE id = ? AND owner = ?"
+)
 _values = attrgetter(*_NAMES)
 # SQLite's default limit of variables in a statement was 999 before 3.32.
 _CHUNK = 900
@@ -174,6 +177,31 @@ class Items:
                 (owner.id, owner.root, stamp, vector, _packed(terms), *_values(row)),
             )
             return cursor.rowcount > 0
+
+    def insert_all(self, scope: Scope, rows: Sequence[tuple[ItemRow, bytes, bytes]]) -> None:
+        """Store new rows of one scope, each with its vector and terms, as one version of the memory."""
+        if not rows:
+            return
+        with self.database.writing(scope) as connection:
+            owner, stamp = owners.bump_version(connection, scope)
+            connection.executemany(
+                _INSERT,
+                [(owner.id, owner.root, stamp, vector, _packed(terms), *_values(row)) for row, vector, terms in rows],
+            )
+
+    def rewrite_records(self, scope: Scope, rows: Sequence[tuple[ItemRow, bytes, bytes]]) -> None:
+        """Replace the texts of records of one scope, each with its vector and terms; they keep when they were made."""
+        if not rows:
+            return
+        with self.database.writing(scope) as connection:
+            owner, stamp = owners.bump_version(connection, scope)
+            connection.executemany(
+                _REWRITE_RECORD,
+                [
+                    (stamp, vector, _packed(terms), row.text, row.hash, row.updated_at, row.id, owner.id)
+                    for row, vector, terms in rows
+                ],
+            )
 
     def rewrite(self, row: ItemRow, vector: bytes | None, terms: bytes | None = None) -> None:
         """Replace what the row with this id says; its owner, its id and its place in the order stay."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 from ...models import ValueWrite
 from ...scope import Scope
@@ -16,10 +16,39 @@ from .database import Connection, Database
 from .dialect import Dialect
 from .ttl import ALIVE, PurgeSchedule, delete_items, now
 
-__all__ = ["StateStore", "TextWriter", "insert_value", "new_version", "value_at"]
+__all__ = ["StateStore", "TextWriter", "by_namespace", "insert_value", "new_version", "value_at"]
 
-TextWriter: TypeAlias = Callable[["PutValue | ValueWrite", "str | None"], str]
-"""Stores the text of a write in the open transaction, in the named item or a new one; returns the item's id."""
+TextWriter: TypeAlias = Callable[[Sequence[tuple["PutValue | ValueWrite", "str | None"]]], list[str]]
+"""Stores the texts of writes in the open transaction, each in the named item or a new one; returns the items' ids."""
+
+_INSERT = (
+    "INSERT INTO state (owner, namespace, key, version, created_at, value, updated_at, ttl, expires_at, record) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_CHANGE = (
+    "UPDATE state SET version = version + 1, value = ?, updated_at = ?, ttl = ?, expires_at = ?, record = ? "
+    "WHERE seq = ?"
+)
+# SQLite's default limit of variables in a statement was 999 before 3.32.
+_CHUNK = 900
+
+
+class _Row(NamedTuple):
+    """A stored value, as far as a writer needs it."""
+
+    seq: int
+    record: str | None
+    is_expired: bool
+
+
+def by_namespace(places: Sequence[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    """The places (namespace, key) in groups for one statement each: a namespace and some of its keys."""
+    groups: dict[str, list[str]] = {}
+    for namespace, key in places:
+        groups.setdefault(namespace, []).append(key)
+    for namespace, keys in groups.items():
+        for start in range(0, len(keys), _CHUNK):
+            yield namespace, keys[start : start + _CHUNK]
 
 
 def value_at(dialect: Dialect) -> str:
@@ -34,11 +63,7 @@ def new_version() -> int:
 
 def insert_value(connection: Connection, values: Sequence[Any]) -> None:
     """Store a new row: owner, namespace, key, version, created_at, value, updated_at, ttl, expires_at and record."""
-    connection.execute(
-        "INSERT INTO state (owner, namespace, key, version, created_at, value, updated_at, ttl, expires_at, record) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        values,
-    )
+    connection.execute(_INSERT, values)
 
 
 class StateStore:
@@ -51,6 +76,7 @@ class StateStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.purging = PurgeSchedule(database)
+        self._in_namespace = database.dialect.in_namespace
         self._place = value_at(database.dialect)
         place = f"owner = {owners.OWNER} AND {database.dialect.in_namespace} AND key = ?"
         self._get = f"SELECT value, version FROM state WHERE {place} AND {ALIVE}"
@@ -91,12 +117,59 @@ class StateStore:
             owner = find(connection, scope)
             if owner is None:
                 return
-            for write in writes:
-                if write.delete:
-                    self._delete(connection, owner.id, write.namespace, write.key)
-                else:
-                    self._put(connection, owner.id, write, write_text)
+            # Of several writes of one key only the last leaves something.
+            last = {(write.namespace, write.key): write for write in writes}
+            stored = self._stored(connection, owner.id, list(last))
+            # What is deleted and set again is a new value.
+            deleted = {(write.namespace, write.key) for write in writes if write.delete}
+            gone = [stored.pop(place) for place, row in list(stored.items()) if row.is_expired or place in deleted]
+            connection.executemany("DELETE FROM state WHERE seq = ?", [(row.seq,) for row in gone])
+            delete_items(connection, [(owner.id, row.record) for row in gone if row.record is not None])
+            puts = [(write, stored.get(place)) for place, write in last.items() if not write.delete]
+            self._put_all(connection, owner.id, puts, write_text)
         self.purging.start()
+
+    def _stored(
+        self, connection: Connection, owner: int, places: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], _Row]:
+        """The rows at these places, expired ones too."""
+        at = now()
+        rows: dict[tuple[str, str], _Row] = {}
+        for namespace, keys in by_namespace(places):
+            found = connection.execute(
+                f"SELECT key, seq, record, expires_at FROM state WHERE owner = ? AND {self._in_namespace} "
+                f"AND key IN ({', '.join('?' * len(keys))})",
+                (owner, namespace, *keys),
+            )
+            rows |= {
+                (namespace, key): _Row(seq, record, end is not None and end <= at) for key, seq, record, end in found
+            }
+        return rows
+
+    def _put_all(
+        self,
+        connection: Connection,
+        owner: int,
+        puts: Sequence[tuple[ValueWrite, _Row | None]],
+        write_text: TextWriter,
+    ) -> None:
+        """Store values of different places, each in its row or a new one, with as few statements as there can be."""
+        texts = [(write, None if row is None else row.record) for write, row in puts if write.text is not None]
+        records = dict(zip((id(write) for write, _ in texts), write_text(texts) if texts else (), strict=True))
+        bare = [row.record for write, row in puts if row is not None and row.record is not None and write.text is None]
+        delete_items(connection, [(owner, record) for record in bare])
+        at, moment = now(), utc_now().isoformat()
+        changed: list[tuple[Any, ...]] = []
+        created: list[tuple[Any, ...]] = []
+        for write, row in puts:
+            end = None if write.ttl is None else at + write.ttl
+            fields = (dump_json(write.value), moment, write.ttl, end, records.get(id(write)))
+            if row is None:
+                created.append((owner, write.namespace, write.key, new_version(), moment, *fields))
+            else:
+                changed.append((*fields, row.seq))
+        connection.executemany(_CHANGE, changed)
+        connection.executemany(_INSERT, created)
 
     def delete(self, scope: Scope, operation: DeleteValue) -> bool:
         """Delete the key and its item, where the version is not another one; whether it was there."""
@@ -126,10 +199,8 @@ class StateStore:
             row = connection.execute(self._replace_version, (*variables, write.if_version)).fetchone()
         return None if row is None else int(row[0])
 
-    def _put(
-        self, connection: Connection, owner: int, write: PutValue | ValueWrite, write_text: TextWriter
-    ) -> int | None:
-        if_version, in_place = (write.if_version, write.in_place) if isinstance(write, PutValue) else (None, False)
+    def _put(self, connection: Connection, owner: int, write: PutValue, write_text: TextWriter) -> int | None:
+        if_version, in_place = write.if_version, write.in_place
         place, at = (owner, write.namespace, write.key), now()
         stored = connection.execute(
             f"SELECT seq, version, record, expires_at FROM state WHERE {self._place}", place
@@ -147,7 +218,7 @@ class StateStore:
             return int(stored[1]) + 1
         record = None if stored is None else stored[2]
         if write.text is not None:
-            record = write_text(write, record)
+            (record,) = write_text([(write, record)])
         elif record is not None:
             delete_items(connection, [(owner, record)])
             record = None
@@ -157,11 +228,7 @@ class StateStore:
             version = new_version()
             insert_value(connection, (*place, version, fields[1], *fields))
             return version
-        connection.execute(
-            "UPDATE state SET version = version + 1, value = ?, updated_at = ?, ttl = ?, expires_at = ?, record = ? "
-            "WHERE seq = ?",
-            (*fields, stored[0]),
-        )
+        connection.execute(_CHANGE, (*fields, stored[0]))
         return int(stored[1]) + 1
 
     def _delete(

@@ -16,6 +16,7 @@ from ..operations import FindValues, ListKeys, ListNamespaces, ReadValues, ScanV
 from . import owners
 from .database import Connection, Database
 from .dialect import UNLIMITED
+from .state import by_namespace
 from .ttl import ALIVE, now, to_datetime
 
 __all__ = ["StateQueries", "namespace_ranges"]
@@ -81,13 +82,20 @@ class StateQueries:
     def read(self, scope: Scope, operation: ReadValues) -> list[ValueEntry | None]:
         """The values at the places (namespace, key), in their order."""
         places = operation.places
-        statement = f"SELECT {_COLUMNS} FROM state WHERE {self._in_namespace} AND key = ? AND {ALIVE}"
 
         def read(connection: Connection) -> list[Any]:
             owner = owners.find(connection, scope)
             if owner is None:
                 return [None] * len(places)
-            return [connection.execute(statement, (owner.id, *place, now())).fetchone() for place in places]
+            found: dict[tuple[str, str], Any] = {}
+            for namespace, keys in by_namespace(list(dict.fromkeys(places))):
+                rows = connection.execute(
+                    f"SELECT {_COLUMNS} FROM state WHERE {self._in_namespace} AND {ALIVE} "
+                    f"AND key IN ({', '.join('?' * len(keys))})",
+                    (owner.id, namespace, now(), *keys),
+                )
+                found |= {(row[0], row[1]): row for row in rows}
+            return [found.get(place) for place in places]
 
         return [None if row is None else _entry(row) for row in self._rows(scope, read, refresh=operation.refresh)]
 

@@ -301,6 +301,30 @@ class ValueTests(BackendFixtures):
         )
         assert (dict(ana.state("n")), dict(ana.state("m"))) == ({"a": {"n": 1}}, {"a": 2})
         assert ([hit.text for hit in ana.search("palm")], gone(ana, "ficus")) == (["The palm is new"], True)
+        before = next(ana.state("n").entries("a"))
+        (record,) = ana.all(kinds="record")
+        ana.values.write(
+            [
+                ValueWrite(namespace="n", key="a", value=2, text="The palm is old"),
+                ValueWrite(namespace="m", key="a", delete=True),
+                ValueWrite(namespace="m", key="a", value=3, text="An oak"),
+                ValueWrite(namespace="n", key="b", value=1, text="A birch"),
+                ValueWrite(namespace="n", key="b", value=2),
+                ValueWrite(namespace="n", key="c", value=1),
+                ValueWrite(namespace="n", key="c", delete=True),
+            ]
+        )
+        after = next(ana.state("n").entries("a"))
+        assert (after.value, after.created_at, after.expires_at) == (2, before.created_at, None)
+        assert after.version != before.version
+        assert (dict(ana.state("n")), dict(ana.state("m"))) == ({"a": 2, "b": 2}, {"a": 3})
+        records = {item.text: item for item in ana.all(kinds="record")}
+        assert sorted(records) == ["An oak", "The palm is old"]
+        changed = records["The palm is old"]
+        assert (changed.id, changed.created_at) == (record.id, record.created_at)
+        assert changed.updated_at > record.updated_at
+        (hit,) = ana.search("palm", limit=1)
+        assert hit.text == "The palm is old"
         for wrong in (
             ValueWrite(namespace="n", key="x", value=object()),
             ValueWrite(namespace="", key="x"),
