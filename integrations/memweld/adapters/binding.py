@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from typing_extensions import Self
 
-from ..errors import AccessDeniedError, ConfigurationError, invalid
-from ..memory.backend import Backend
+from ..errors import AccessDeniedError, ConfigurationError
 from ..memory.memory import Memory
+from ..memory.source import MemorySource, validate_source
 from ..scope import Scope, current_user, user_scope, validate_identity
 
 __all__ = [
@@ -23,9 +23,6 @@ __all__ = [
     "surrounding_scope",
     "validate_source",
 ]
-
-MemorySource: TypeAlias = "Memory | Backend"
-"""A memory that is bound to its scope, or a backend whose user each call names."""
 
 _REMEDY = "name one with {}memweld.user_scope(user_id), or give a Memory that is bound to one, backend.user(user_id)."
 
@@ -66,18 +63,6 @@ class Channels:
             unit=unit,
             remedy=_REMEDY.format("" if key is None else f"{example} or "),
         )
-
-
-def validate_source(source: object) -> MemorySource:
-    """Return ``source`` if it is a memory or a backend.
-
-    Raises:
-        InvalidInputError: It is neither.
-    """
-    if isinstance(source, (Memory, Backend)):
-        return source
-    rule = f"it must be a memweld Memory or Backend, not {type(source).__name__}"
-    raise invalid("memory", source, rule, "Pass backend.user(user_id), or the backend itself.")
 
 
 def resolve_memory(source: MemorySource, channels: Channels | None = None) -> Memory:

@@ -13,8 +13,7 @@ from ag2.tools.final import FunctionTool
 from typing_extensions import Self
 
 from ..adapters.binding import MemorySource, validate_source
-from ..adapters.tools import run_tool_async
-from ..tools import MemoryTool, select_tools
+from ..tools import MemoryTool, run_tool_async, select_tools
 from .binding import USER_VARIABLE, memory_of_turn
 
 __all__ = ["MemweldTool", "memory_tools"]
@@ -44,7 +43,7 @@ class MemweldTool(FunctionTool):
     """
 
     def __init__(self, source: MemorySource, memory_tool: MemoryTool, user_variable: str | None) -> None:
-        schema = cast("Any", memory_tool.arguments.model_json_schema())
+        schema = cast("Any", memory_tool.parameters)
         name, description = memory_tool.name, memory_tool.description
         # AG2 wants the model of a function; `__call__` runs the tool instead.
         model = tool(lambda: None, name=name, description=description, schema=schema).model

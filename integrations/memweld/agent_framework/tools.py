@@ -9,8 +9,7 @@ from agent_framework import Content, FunctionInvocationContext, FunctionTool
 from pydantic import BaseModel, ConfigDict
 
 from ..adapters.binding import MemorySource, validate_source
-from ..adapters.tools import run_tool_async
-from ..tools import MemoryTool, select_tools
+from ..tools import MemoryTool, run_tool_async, select_tools
 from .binding import USER_KEY, memory_of_session
 
 __all__ = ["MemweldTool", "memory_tools"]
@@ -56,7 +55,7 @@ class MemweldTool(FunctionTool):
 
     def parameters(self) -> dict[str, Any]:
         """The JSON schema that a model is shown."""
-        return self._tool.arguments.model_json_schema()
+        return self._tool.parameters
 
     async def _run(self, _invocation: FunctionInvocationContext, **arguments: Any) -> list[Content]:
         outcome = await run_tool_async(

@@ -14,12 +14,11 @@ from typing_extensions import Self
 
 from ..adapters.binding import resolve_memory, validate_source
 from ..adapters.saved_config import SavedMemory
-from ..adapters.tools import run_tool_async
 from ..errors import MemweldError
 from ..memory.backend import Backend
 from ..memory.memory import Memory
 from ..models import JSON
-from ..tools import MemoryTool, select_tools
+from ..tools import MemoryTool, run_tool_async, select_tools
 from .memory import cancellable
 
 __all__ = ["MemweldTool", "MemweldToolAnswer", "memory_tools", "memory_workbench"]

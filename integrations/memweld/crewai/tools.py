@@ -9,12 +9,11 @@ from crewai.tools import BaseTool, ToolFailure, ToolFailureReason
 from pydantic import PrivateAttr, field_serializer
 
 from ..adapters.saved_config import SavedMemory
-from ..adapters.tools import ToolOutcome, run_tool, run_tool_async
 from ..errors import BackendUnavailableError, InvalidInputError
 from ..memory.backend import Backend
 from ..memory.memory import Memory
 from ..models import JSON
-from ..tools import TOOLS, MemoryTool, select_tools
+from ..tools import TOOLS, MemoryTool, ToolOutcome, run_tool, run_tool_async, select_tools
 from .binding import MemoryBinding
 
 __all__ = ["MemweldTool", "memory_tools", "never_cache"]
@@ -55,15 +54,18 @@ class MemweldTool(BaseTool):
         """Find the memory again after a checkpoint."""
         super().model_post_init(context)
         self._binding = MemoryBinding(self.source)
+        if self.name in TOOLS:
+            # A checkpoint keeps the schema alone, and CrewAI makes a stricter model of it.
+            self.args_schema = TOOLS[self.name].arguments
 
     def _validate_kwargs(self, kwargs: dict[str, Any]) -> dict[str, Any]:
         # The memory tool checks its arguments itself, unknown ones included, and says what is wrong in one line.
         return kwargs
 
-    def _run(self, **arguments: Any) -> str | ToolFailure:
+    def _run(self, /, **arguments: Any) -> str | ToolFailure:
         return _result(run_tool(TOOLS[self.name], self._binding.resolve, arguments))
 
-    async def _arun(self, **arguments: Any) -> str | ToolFailure:
+    async def _arun(self, /, **arguments: Any) -> str | ToolFailure:
         return _result(await run_tool_async(TOOLS[self.name], self._binding.resolve, arguments))
 
 

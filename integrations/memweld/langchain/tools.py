@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langchain_core.tools import BaseTool, ToolException
+from langchain_core.tools import ArgsSchema, BaseTool, ToolException
 from pydantic import PrivateAttr
 
 from ..adapters.binding import MemorySource, validate_source
-from ..adapters.tools import ToolOutcome, run_tool, run_tool_async
 from ..memory.memory import Memory
 from ..models import JSON
-from ..tools import MemoryTool, select_tools
+from ..tools import MemoryTool, ToolOutcome, run_tool, run_tool_async, select_tools
 from .binding import memory_of_run
 
 __all__ = ["MemweldTool", "memory_tools"]
@@ -56,16 +55,21 @@ class MemweldTool(BaseTool):
         self._source = source
         self._tool = tool
 
+    @property
+    def tool_call_schema(self) -> ArgsSchema:
+        """The JSON schema for models, as every framework has it."""
+        return {**self._tool.parameters, "description": self.description}
+
     def _parse_input(self, tool_input: str | dict[str, Any], tool_call_id: str | None) -> str | dict[str, Any]:  # noqa: ARG002
         # The memory tool checks its arguments itself, and says in one line what is wrong with them.
         return tool_input
 
     # The user is read from the config, which LangChain passes itself, and not from a hidden `runtime` argument: that
     # one is a field of the schema, and outside of LangGraph's ToolNode a model's own value for it would be believed.
-    def _run(self, *args: Any, config: RunnableConfig, **kwargs: Any) -> tuple[str, dict[str, JSON]]:
+    def _run(self, /, *args: Any, config: RunnableConfig, **kwargs: Any) -> tuple[str, dict[str, JSON]]:
         return _answer(run_tool(self._tool, self._resolver(config), self._arguments(args, kwargs)))
 
-    async def _arun(self, *args: Any, config: RunnableConfig, **kwargs: Any) -> tuple[str, dict[str, JSON]]:
+    async def _arun(self, /, *args: Any, config: RunnableConfig, **kwargs: Any) -> tuple[str, dict[str, JSON]]:
         return _answer(await run_tool_async(self._tool, self._resolver(config), self._arguments(args, kwargs)))
 
     def _resolver(self, config: RunnableConfig) -> Callable[[], Memory]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-from typing import Any, cast
+from typing import Any
 
 from fastmcp.exceptions import ToolError
 from fastmcp.tools import Tool, ToolResult
@@ -25,6 +25,8 @@ IDENTITIES: dict[str, dict[str, Any]] = {
     "agent_id": {"type": "string", "description": "The agent that keeps it."},
 }
 
+_OBJECTS = ("metadata", "filters")
+
 _META = {"memweld": {"identities": list(IDENTITIES)}}
 """Metadata for programs: each tool takes these arguments, also where its schema does not show them."""
 
@@ -33,21 +35,16 @@ def _by_id(tool: MemoryTool) -> bool:
     return "memory_id" in tool.arguments.model_fields
 
 
-def _without_titles(schema: Any) -> Any:
-    """The schema without pydantic's titles, which repeat the names: a model pays for each word."""
-    if isinstance(schema, dict):
-        pairs = cast("dict[str, Any]", schema).items()
-        return {key: _without_titles(value) for key, value in pairs if not (key == "title" and isinstance(value, str))}
-    if isinstance(schema, list):
-        return [_without_titles(element) for element in cast("list[Any]", schema)]
-    return schema
-
-
 def _parameters(tool: MemoryTool, *, show_identities: bool) -> dict[str, Any]:
-    schema = cast("dict[str, Any]", _without_titles(tool.arguments.model_json_schema()))
-    schema.pop("description", None)
-    properties = schema.setdefault("properties", {})
-    if show_identities and not _by_id(tool):
+    schema = tool.parameters
+    properties = schema["properties"]
+    for name, field in tool.arguments.model_fields.items():
+        if name in _OBJECTS:
+            # As the contract has it: an MCP client is often a program. The text of an object is read, too.
+            properties[name]["anyOf"][0]["type"] = "object"
+        if isinstance(field.default, int):
+            properties[name]["default"] = field.default
+    if show_identities:
         properties.update(IDENTITIES)
     return schema
 

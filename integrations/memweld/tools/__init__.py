@@ -7,15 +7,12 @@ adapters wrap the same functions in their framework's idiom, and `memory_functio
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from ..lazy import lazy_exports
 from .answers import as_utc, item_data
+from .arguments import arguments_error
+from .call import ToolOutcome, run_tool, run_tool_async
+from .functions import memory_functions
 from .registry import DEFAULT_TOOLSETS, TOOLS, TOOLSETS, select_tools
-from .run import Answer, MemoryTool, Toolset, arguments_error
-
-if TYPE_CHECKING:
-    from ..adapters.functions import memory_functions
+from .run import Answer, MemoryTool, Toolset
 
 __all__ = [
     "DEFAULT_TOOLSETS",
@@ -23,13 +20,13 @@ __all__ = [
     "TOOLSETS",
     "Answer",
     "MemoryTool",
+    "ToolOutcome",
     "Toolset",
     "arguments_error",
     "as_utc",
     "item_data",
     "memory_functions",
+    "run_tool",
+    "run_tool_async",
     "select_tools",
 ]
-
-# Plain functions find the user of a call, which is the business of the adapters above this package.
-__getattr__, __dir__ = lazy_exports(__name__, {"..adapters.functions": ["memory_functions"]})

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, TypeAlias
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from ..memory.memory import Memory
 from ..models import JSON, ChatMessage
 from .answers import as_utc, numbered
-from .run import Answer, Arguments, Message, tool
+from .arguments import Arguments, Message, read_json
+from .run import Answer, tool
 
 __all__ = ["HISTORY_TOOLS"]
 
 MAX_MESSAGES = 1_000
+_SESSION: dict[str, JSON] = {"session_id": "s1"}
 
 
 class SessionArguments(Arguments):
@@ -28,16 +32,23 @@ class HistoryMessage(Message):
     )
 
 
+_HistoryField: TypeAlias = Annotated[HistoryMessage, WithJsonSchema(HistoryMessage.model_json_schema())]
+
+
 class AddMessages(SessionArguments):
     """Arguments of ``add_messages``."""
 
-    messages: list[HistoryMessage] = Field(min_length=1, description="What was said, oldest first.")
+    messages: Annotated[list[_HistoryField], BeforeValidator(read_json)] = Field(
+        min_length=1, description="What was said, oldest first."
+    )
 
 
 class GetMessages(SessionArguments):
     """Arguments of ``get_messages``."""
 
-    limit: int = Field(default=20, ge=1, le=MAX_MESSAGES, description="How many messages at most, the latest ones.")
+    limit: int = Field(
+        default=20, ge=1, le=MAX_MESSAGES, description="How many messages at most, the latest ones; 20 if left out."
+    )
 
 
 def _message_data(message: ChatMessage) -> dict[str, JSON]:
@@ -67,6 +78,7 @@ def _line(message: ChatMessage) -> str:
     "history",
     "Append messages to a conversation's transcript, word for word, to be read again in order with get_messages. "
     "It is a record, not knowledge: for facts to be found by meaning use add_memory.",
+    {**_SESSION, "messages": [{"role": "user", "content": "Hello"}]},
     destructive=True,
     idempotent=False,
 )
@@ -80,6 +92,7 @@ def _add_messages(memory: Memory, arguments: AddMessages) -> Answer:
 @tool(
     "history",
     "Read the latest messages of a conversation, oldest first, to continue it where it stopped.",
+    _SESSION,
     read_only=True,
 )
 def _get_messages(memory: Memory, arguments: GetMessages) -> Answer:
@@ -92,6 +105,7 @@ def _get_messages(memory: Memory, arguments: GetMessages) -> Answer:
 @tool(
     "history",
     "Delete the whole transcript of a conversation. Memories made from it stay. It cannot be undone.",
+    _SESSION,
     destructive=True,
 )
 def _clear_messages(memory: Memory, arguments: SessionArguments) -> Answer:

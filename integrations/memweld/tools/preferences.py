@@ -7,7 +7,8 @@ from pydantic import Field
 from ..memory.memory import Memory
 from ..memory.safe_text import safe_for_model
 from .answers import shown
-from .run import Answer, AnyValue, Arguments, tool
+from .arguments import AnyValue, Arguments
+from .run import Answer, tool
 
 __all__ = ["PREFERENCES_TOOLS"]
 
@@ -22,10 +23,12 @@ class SetPreference(Arguments):
     """Arguments of ``set_preference``."""
 
     key: str = Field(description="A short name, such as theme or diet.")
-    value: AnyValue = Field(description="What is preferred: text, number, true or false, or a list of texts.")
+    value: AnyValue = Field(
+        description="What is preferred: text, number, true or false, a list of texts, or the text of a JSON object."
+    )
 
 
-@tool("preferences", "Read the user's preferences, all of them or one by its key.", read_only=True)
+@tool("preferences", "Read the user's preferences, all of them or one by its key.", {"key": "theme"}, read_only=True)
 def _get_preferences(memory: Memory, arguments: GetPreferences) -> Answer:
     if arguments.key is None:
         preferences = memory.preferences.all()
@@ -40,7 +43,12 @@ def _get_preferences(memory: Memory, arguments: GetPreferences) -> Answer:
     return Answer(f"Preferences of {memory.scope}:{lines}", {"preferences": preferences})
 
 
-@tool("preferences", "Store a preference of the user under a short key, replacing what the key held.", destructive=True)
+@tool(
+    "preferences",
+    "Store a preference of the user under a short key, replacing what the key held.",
+    {"key": "theme", "value": "dark"},
+    destructive=True,
+)
 def _set_preference(memory: Memory, arguments: SetPreference) -> Answer:
     memory.preferences.set(arguments.key, arguments.value)
     text = f"Preference {arguments.key} set to {shown(arguments.value)} for {memory.scope}"

@@ -1,30 +1,20 @@
-"""A tool: its name, description, arguments and function, and the validation of its arguments."""
+"""A tool: its name, description, arguments and function."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias, get_args, get_type_hints
+from typing import Any, Literal, TypeAlias, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, WithJsonSchema
-from pydantic.fields import FieldInfo
+from pydantic import ValidationError
 
 from ..errors import InvalidInputError
 from ..memory.memory import Memory
 from ..models import JSON
+from ..validation import dump_json
+from .arguments import Arguments, arguments_error
 
-__all__ = [
-    "Answer",
-    "AnyValue",
-    "Arguments",
-    "MemoryTool",
-    "Message",
-    "Toolset",
-    "arguments_error",
-    "tool",
-]
+__all__ = ["Answer", "MemoryTool", "Toolset", "tool"]
 
 Toolset: TypeAlias = Literal["memory", "preferences", "tasks", "state", "history"]
 
@@ -45,6 +35,7 @@ class MemoryTool:
         name: Its name, the same in every framework.
         description: When a model should use it, and what comes back.
         arguments: The pydantic model of its arguments; unknown ones are refused.
+        example: The arguments of a right call, which errors show.
         toolset: The set by which it is chosen.
         read_only: It changes nothing.
         destructive: Whether it removes data for good.
@@ -54,7 +45,8 @@ class MemoryTool:
 
     name: str
     description: str
-    arguments: type[BaseModel]
+    arguments: type[Arguments]
+    example: Mapping[str, JSON]
     toolset: Toolset
     read_only: bool
     destructive: bool
@@ -66,6 +58,11 @@ class MemoryTool:
         """Whether it may wait for an LLM or a graph, so that it needs a thread of its own kind."""
         return self.toolset == "memory" and not self.read_only
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The JSON schema of the arguments that a model is shown; the caller may change it."""
+        return self.arguments.model_json_schema()
+
     def __call__(self, memory: Memory, arguments: Mapping[str, Any]) -> Answer:
         """Check the arguments and run the tool on this memory.
 
@@ -75,80 +72,25 @@ class MemoryTool:
         """
         return self.run(memory, self.validate(arguments))
 
-    def validate(self, arguments: Mapping[str, Any]) -> BaseModel:
+    def validate(self, arguments: object) -> Arguments:
         """The arguments of a call as the tool's model.
 
         Raises:
-            InvalidInputError: An argument is missing, unknown or breaks a rule.
+            InvalidInputError: They are no mapping, or an argument is missing, unknown or breaks a rule.
         """
-        fields = self.arguments.model_fields
-        # Models write null for an argument that they leave out.
-        given = {
-            name: _read_json(value) if name in fields and not _takes_text(fields[name]) else value
-            for name, value in arguments.items()
-            if value is not None or name not in fields or fields[name].is_required()
-        }
+        if not isinstance(arguments, Mapping):
+            example = dump_json(dict(self.example))
+            raise InvalidInputError(f"Invalid arguments for {self.name}: they are no JSON object. Example: {example}")
         try:
-            return self.arguments.model_validate(given)
+            return self.arguments.model_validate(arguments)
         except ValidationError as error:
-            raise arguments_error(self.name, error) from error
-
-
-def _takes_text(field: FieldInfo) -> bool:
-    return str in (field.annotation, *get_args(field.annotation))
-
-
-def _read_json(value: object) -> object:
-    """A list or object that a model wrote as JSON text; any other value as it is."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
-        with contextlib.suppress(ValueError, RecursionError):
-            return json.loads(value)
-    return value
-
-
-def arguments_error(tool: str, error: ValidationError) -> InvalidInputError:
-    """Say in one line what is wrong with the arguments of a call."""
-    places = [
-        f"{'.'.join(map(str, problem['loc'])) or 'arguments'}: {problem['msg']}"
-        for problem in error.errors(include_url=False)
-    ]
-    return InvalidInputError(f"Invalid arguments for {tool}: {'; '.join(places)}")
-
-
-class Arguments(BaseModel):
-    """The arguments of a tool; unknown ones are refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-# Providers refuse a strict schema that leaves a type open, or an object whose fields it does not name. Only the schema
-# that a model sees is narrower: a tool takes any JSON value.
-AnyValue: TypeAlias = Annotated[
-    JsonValue,
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string"},
-                {"type": "number"},
-                {"type": "boolean"},
-                {"type": "array", "items": {"type": "string"}},
-            ]
-        }
-    ),
-]
-
-
-class Message(Arguments):
-    """A message as tools take it."""
-
-    role: str = Field(description="Who said it: user, assistant, system or tool.")
-    content: str = Field(description="What was said.")
-    name: str | None = Field(default=None, description="The speaker's name, if known.")
+            raise arguments_error(self.name, error, self.example) from error
 
 
 def tool(
     toolset: Toolset,
     description: str,
+    example: Mapping[str, JSON],
     *,
     read_only: bool = False,
     destructive: bool = False,
@@ -159,6 +101,7 @@ def tool(
     Args:
         toolset: The set by which it is chosen.
         description: When a model should use it, and what comes back.
+        example: The arguments of a right call.
         read_only: It changes nothing.
         destructive: Whether it removes or replaces data for good.
         idempotent: Calling it again changes nothing more. Most are: an equal text is stored once, a key's value is
@@ -170,6 +113,7 @@ def tool(
             name=run.__name__.removeprefix("_"),
             description=description,
             arguments=get_type_hints(run)["arguments"],
+            example=example,
             toolset=toolset,
             read_only=read_only,
             destructive=destructive,

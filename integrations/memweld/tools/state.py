@@ -5,10 +5,14 @@ from __future__ import annotations
 from pydantic import Field
 
 from ..memory.memory import Memory
+from ..models import JSON
 from .answers import numbered, shown
-from .run import Answer, AnyValue, Arguments, tool
+from .arguments import AnyValue, Arguments
+from .run import Answer, tool
 
 __all__ = ["STATE_TOOLS"]
+
+_STEP: dict[str, JSON] = {"namespace": "trip", "key": "step"}
 
 
 class StateKeys(Arguments):
@@ -26,13 +30,16 @@ class StateKey(StateKeys):
 class SetState(StateKey):
     """Arguments of ``set_state``."""
 
-    value: AnyValue = Field(description="What to keep: text, number, true or false, or a list of texts.")
+    value: AnyValue = Field(
+        description="What to keep: text, number, true or false, a list of texts, or the text of a JSON object."
+    )
 
 
 @tool(
     "state",
     "Keep a value under a key, exactly as given, replacing what the key held: intermediate results, drafts, the "
     "step that a task has reached. It is found again by its key only; for facts about the user use add_memory.",
+    {**_STEP, "value": 3},
     destructive=True,
 )
 def _set_state(memory: Memory, arguments: SetState) -> Answer:
@@ -44,6 +51,7 @@ def _set_state(memory: Memory, arguments: SetState) -> Answer:
 @tool(
     "state",
     "Read the value under a key as set_state kept it, also in an earlier conversation. Says so if there is none.",
+    _STEP,
     read_only=True,
 )
 def _get_state(memory: Memory, arguments: StateKey) -> Answer:
@@ -60,6 +68,7 @@ def _get_state(memory: Memory, arguments: StateKey) -> Answer:
 @tool(
     "state",
     "Remove one key and its value from a namespace, when it is done with. It cannot be undone.",
+    _STEP,
     destructive=True,
 )
 def _delete_state(memory: Memory, arguments: StateKey) -> Answer:
@@ -72,6 +81,7 @@ def _delete_state(memory: Memory, arguments: StateKey) -> Answer:
 @tool(
     "state",
     "List the keys of a namespace, to see what is kept there before you read or continue something.",
+    {"namespace": "trip"},
     read_only=True,
 )
 def _list_state_keys(memory: Memory, arguments: StateKeys) -> Answer:

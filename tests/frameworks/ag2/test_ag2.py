@@ -180,8 +180,9 @@ class TestTools:
         results = next(event for event in config.calls[1].messages if isinstance(event, ToolResultsEvent)).results
         assert all(isinstance(result, ToolErrorEvent) for result in results)
         shown = [result.result.parts[0].content for result in results]  # type: ignore[attr-defined]
-        assert shown[:2] == ["Invalid arguments for get_memory: they are no JSON object"] * 2
-        assert shown[2] == "Invalid arguments for get_memory: colour: Extra inputs are not permitted"
+        example = '. Example: {"memory_id":"01K9XEXAMPLE"}'
+        assert shown[:2] == [f"Invalid arguments for get_memory: they are no JSON object{example}"] * 2
+        assert shown[2] == f"Invalid arguments for get_memory: colour: Extra inputs are not permitted{example}"
 
     async def test_ag2s_own_test_config_drives_it(self, ana: Memory) -> None:
         script = AG2TestConfig(tool_call("set_preference", {"key": "theme", "value": "dark"}), "Done")

@@ -170,7 +170,7 @@ def test_bad_arguments_are_told_in_one_line(backend: Backend) -> None:
     assert answer.status == "error"
     assert answer.text == (
         "Invalid arguments for search_memories: query: Field required; limit: Input should be less than or equal to "
-        "50; sort: Extra inputs are not permitted"
+        '50; sort: Extra inputs are not permitted. Example: {"query":"Where does the user live?"}'
     )
 
 

@@ -341,7 +341,7 @@ class TestErrors:
             missing = in_agent(tools, "get_memory", {"memory_id": "mem_xyz789"}, mode=mode, config=who("ana"))
             assert (missing.text, missing.status) == ("No memory exists with ID mem_xyz789", "error")
             bad = in_agent(tools, "search_memories", {"limit": 3}, mode=mode, config=who("ana"))
-            assert bad.text == "Invalid arguments for search_memories: query: Field required"
+            assert bad.text.startswith("Invalid arguments for search_memories: query: Field required. Example: {")
 
     def test_a_strangers_errors(self, stranger: Stranger) -> None:
         with served(stranger.app) as url, mcp_tools(url) as tools:

@@ -141,14 +141,13 @@ class TestContract:
         assert [item.agent_id for item in backend.user("ana").all()] == ["writer"]
         assert "be brief" not in text_of(call(server, "get_all_memories", user_id="ana"))
 
-    def test_schemas_have_identities_where_the_contract_has_them(self, backend: Backend) -> None:
+    def test_every_schema_has_the_identities_where_there_is_a_choice(self, backend: Backend) -> None:
         tools = listed(create_server(backend))
         assert set(tools) == {tool.name for tool in select_tools()}
         for name, tool in tools.items():
             properties = set(tool.inputSchema.get("properties", {}))
-            assert {"user_id", "agent_id"} & properties == ({"user_id", "agent_id"} if name in WITH_IDENTITY else set())
+            assert properties == {*TOOLS[name].arguments.model_fields, "user_id", "agent_id"}
             assert "user_id" not in tool.inputSchema.get("required", [])
-            assert properties >= set(TOOLS[name].arguments.model_fields)
         assert tools["add_memory"].inputSchema["required"] == ["messages"]
         assert tools["search_memories"].inputSchema["properties"]["limit"]["default"] == 10
         assert tools["search_memories"].inputSchema["properties"]["limit"]["maximum"] == 50
@@ -309,6 +308,21 @@ class TestMemoriesById:
         assert text_of(call(server, "get_memory", memory_id=anas, user_id="ana")).startswith("Memory: Ana's")
         assert refused(server, "get_memory", memory_id=anas, user_id="bob").code == -32603
 
+    def test_a_client_with_a_session_for_each_call(self, backend: Backend) -> None:
+        """It sees the argument in the schemas, and passes it with every call."""
+        server = create_server(backend)
+        assert "user_id" in listed(server)["get_memory"].inputSchema["properties"]
+        who = {"user_id": "ana", "agent_id": None}
+        added = call(server, "add_memory", **said("I keep bees"), **who).structuredContent
+        assert added is not None
+        memory_id = added["memories"][0]["id"]
+        assert "I keep bees" in text_of(call(server, "get_memory", memory_id=memory_id, **who))
+        call(server, "update_memory", memory_id=memory_id, data="I kept bees", metadata={"edited": True}, **who)
+        assert backend.user("ana").get(memory_id).metadata == {"edited": True}
+        assert refused(server, "delete_memory", memory_id=memory_id, user_id="bob").message.endswith("not found")
+        call(server, "delete_memory", memory_id=memory_id, **who)
+        assert backend.user("ana").all() == []
+
     def test_the_default_user_is_looked_at(self, backend: Backend) -> None:
         anas, bobs = backend.user("ana").add("Ana's")[0].id, backend.user("bob").add("Bob's")[0].id
         server = create_server(backend, user_id="ana")
@@ -357,6 +371,14 @@ class TestErrors:
         assert error.code == -32601
         assert error.data == {"type": "ToolNotFoundError", "details": "There is no tool remember_everything"}
         assert call(create_server(backend, errors="tool"), "nope").isError
+
+    def test_arguments_that_clients_add_are_ignored(self, backend: Backend) -> None:
+        """n8n's agents add these to each call; a user who is not allowed stays refused."""
+        added = {"toolCallId": "call_1", "sessionId": "s", "action": "sendMessage", "chatInput": "Hi", "tool": "x"}
+        server = create_server(backend, user_id="ana", lock_user=True)
+        call(server, "add_memory", **said("I keep bees"), **added)
+        assert "I keep bees" in text_of(call(server, "search_memories", query="bees", **added))
+        assert refused(server, "get_all_memories", user_id="bob", **added).message == "Internal error: Access denied"
 
     def test_unknown_arguments_are_refused(self, backend: Backend) -> None:
         error = refused(create_server(backend, user_id="ana"), "get_memory", memory_id="x", colour="red")

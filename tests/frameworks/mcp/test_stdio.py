@@ -176,7 +176,7 @@ def test_an_unknown_tool(wire: Wire) -> None:
         ),
         (
             {"name": "get_memory"},
-            "Invalid arguments for get_memory: memory_id: Field required",
+            'Invalid arguments for get_memory: memory_id: Field required. Example: {"memory_id":"01K9XEXAMPLE"}',
         ),
         (
             {"name": "get_all_memories", "arguments": {}},
@@ -185,7 +185,8 @@ def test_an_unknown_tool(wire: Wire) -> None:
         ),
         (
             {"name": "search_memories", "arguments": {"query": "x", "user_id": "u", "limit": 51}},
-            "Invalid arguments for search_memories: limit: Input should be less than or equal to 50",
+            "Invalid arguments for search_memories: limit: Input should be less than or equal to 50. Example: "
+            '{"query":"Where does the user live?"}',
         ),
     ],
 )

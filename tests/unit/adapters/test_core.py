@@ -17,10 +17,9 @@ from memweld.adapters.failures import FailurePolicy, OnError
 from memweld.adapters.messages import arguments_text, fit_message, neutral_call, neutral_key
 from memweld.adapters.options import TurnOptions
 from memweld.adapters.recall import TurnRecall
-from memweld.adapters.tools import run_tool, run_tool_async
 from memweld.errors import BackendUnavailableError, ConfigurationError
 from memweld.testing import BrokenMemory, HashEmbedder
-from memweld.tools import TOOLS
+from memweld.tools import TOOLS, run_tool, run_tool_async
 
 LOGGER = logging.getLogger("memweld.test")
 

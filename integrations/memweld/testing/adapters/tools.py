@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -13,7 +14,20 @@ from ...tools import TOOLS, TOOLSETS, MemoryTool, select_tools
 from ..broken import BrokenMemory
 from .driver import Scenarios, ToolReply
 
-__all__ = ["ToolScenarios"]
+__all__ = ["ToolScenarios", "open_types"]
+
+
+def open_types(schema: Any, place: str = "") -> list[str]:
+    """The places in a JSON schema that leave the type open, which providers refuse in strict tools."""
+    if not isinstance(schema, dict):
+        return []
+    node = cast("dict[str, Any]", schema)
+    found = [] if {"type", "anyOf", "enum"} & set(node) else [place]
+    for name, part in node.get("properties", {}).items():
+        found += open_types(part, f"{place}.{name}")
+    for part in (*node.get("anyOf", []), *([node["items"]] if "items" in node else [])):
+        found += open_types(part, f"{place}[]")
+    return found
 
 
 class ToolScenarios(Scenarios):
@@ -33,8 +47,7 @@ class ToolScenarios(Scenarios):
         assert set(schemas) == {tool.name for tool in tools}
         for name, schema in schemas.items():
             assert TOOLS[name].description in schema["description"]
-            expected = set(TOOLS[name].arguments.model_json_schema().get("properties", {}))
-            assert set(schema["parameters"].get("properties", {})) == expected
+            assert set(schema["parameters"].get("properties", {})) == set(TOOLS[name].arguments.model_fields)
 
     def test_no_schema_names_an_identity(self, ana: Memory) -> None:
         """A model is never shown whose memory it is, so it cannot choose another."""
@@ -94,13 +107,53 @@ class ToolScenarios(Scenarios):
             assert self.driver.call_tool(ana, "search_memories", {"query": "   "}, mode).is_error
         assert bob.get(theirs).text == "Bob's safe opens with 4711"
 
+    def test_providers_take_the_schemas(self, ana: Memory) -> None:
+        """Every argument has a type and a description in plain words, and no reference leads elsewhere."""
+        for name, schema in self.driver.tool_schemas(ana, TOOLSETS).items():
+            written = json.dumps(schema, default=dict)
+            assert open_types(schema["parameters"]) == [], name
+            assert not {"$ref", "$defs", "`", "Args:", ":param"} & set(re.findall(r"\$\w+|`|Args:|:param", written)), (
+                name
+            )
+            for argument, part in schema["parameters"].get("properties", {}).items():
+                assert part["description"], argument
+
     def test_null_means_left_out(self, ana: Memory) -> None:
-        """Models write null for an argument that they leave out; a value may be null itself."""
+        """Models write null for any argument that they leave out."""
         ana.add("Ana keeps bees")
         for mode in self.driver.modes:
             found = self.driver.call_tool(ana, "search_memories", {"query": "bees", "limit": None}, mode)
             assert "Ana keeps bees" in found.text
             assert not found.is_error
+        for tool in select_tools():
+            fields = tool.arguments.model_fields
+            nulls = {name: None for name, field in fields.items() if not field.is_required()}
+            arguments = {**tool.example, **nulls}
+            if nulls and "memory_id" not in arguments:
+                reply = self.driver.call_tool(ana, tool.name, arguments, self.driver.modes[0])
+                assert not reply.is_error, reply.text
+
+    def test_loose_arguments_are_read(self, ana: Memory) -> None:
+        """Models write numbers and truth as text, objects as JSON text, and a text where messages belong."""
+        mode = self.driver.modes[0]
+
+        def call(name: str, /, **arguments: Any) -> None:
+            reply = self.driver.call_tool(ana, name, arguments, mode)
+            assert not reply.is_error, reply.text
+
+        call("add_memory", messages="Ana keeps bees", metadata='{"source": "form"}')
+        call("add_memory", messages=["Ana likes tea", "Ana likes jam"])
+        call("add_memory", messages=[{"content": "Ana lives in Faro", "name": None}])
+        call("add_memory", messages='[{"role": "user", "content": "Ana sails"}]', metadata={})
+        texts = ["Ana keeps bees", "Ana likes tea", "Ana likes jam", "Ana lives in Faro", "Ana sails"]
+        assert [item.text for item in ana.all()] == texts
+        assert ana.all()[0].metadata == {"source": "form"}
+        call("search_memories", query="bees", limit="5", min_score="0.1", filters='{"source": "form"}')
+        call("search_memories", query="bees", limit=5.0, kinds="item", recency="30", filters={"source": "form"})
+        call("set_preference", key="diet", value='{"vegan": true}')
+        call("record_task_outcome", task_id="t", outcome="Done", success="true")
+        assert ana.preferences.get("diet") == {"vegan": True}
+        assert ana.tasks.context("t")[0].success is True
 
     def test_a_foreign_error_is_not_told_in_its_words(self, ana: Memory) -> None:
         """The words of a foreign exception may hold secrets: no model reads them."""
@@ -147,5 +200,8 @@ class ToolScenarios(Scenarios):
             reply = self.driver.call_tool(ana, "search_memories", {"limit": 99}, mode)
             assert reply.is_error
             assert "query" in reply.text
-            assert "limit" in reply.text
             assert "Traceback" not in reply.text
+            reply = self.driver.call_tool(ana, "search_memories", {"query": "bees", "limit": 99}, mode)
+            assert reply.is_error
+            assert "limit" in reply.text
+            assert 'Example: {"query":' in reply.text

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import types
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
+from datetime import timedelta
+from typing import Annotated, Any, Literal, TypeAlias, Union, cast, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, JsonValue, WithJsonSchema
+from pydantic import BaseModel, JsonValue, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from ..errors import invalid
 from ..memory.memory import Memory
-from ..tools import MemoryTool, select_tools
-from .binding import MemorySource, resolve_memory, validate_source
-from .tools import ToolOutcome, run_tool, run_tool_async
+from ..memory.source import MemorySource, validate_source
+from ..scope import current_user
+from .call import ToolOutcome, run_tool, run_tool_async
+from .registry import select_tools
+from .run import MemoryTool
 
 __all__ = ["Errors", "memory_functions"]
 
@@ -31,7 +35,7 @@ def memory_functions(
     They import no framework, and frameworks that make tools of functions take them: AG2 Classic and AutoGen of any age
     (``register_function``, ``FunctionTool``), LangChain's ``@tool``, or ``inspect.signature`` and a loop of your own.
     Where memweld has an adapter, the adapter's own tools know more. Each parameter is
-    ``Annotated[type, "description", Field(…)]``, each answer is the text that a model reads. Whose memory they work
+    ``Annotated[type, "description", …]``, each answer is the text that a model reads. Whose memory they work
     on is no parameter.
 
     Args:
@@ -54,7 +58,7 @@ def memory_functions(
 
 def _function(source: MemorySource, tool: MemoryTool, errors: Errors, *, asynchronous: bool) -> Callable[..., Any]:
     def resolve() -> Memory:
-        return resolve_memory(source)
+        return source if isinstance(source, Memory) else source.scoped(current_user())
 
     def call(*args: Any, **kwargs: Any) -> str:
         arguments = _arguments(tool, args, kwargs)
@@ -87,7 +91,8 @@ def _reported(outcome: ToolOutcome, errors: Errors) -> str:
 
 def _dressed(function: Callable[..., Any], tool: MemoryTool) -> Callable[..., Any]:
     """Give the function what its callers inspect: name, documentation, annotations and signature."""
-    parameters = [_parameter(name, field) for name, field in tool.arguments.model_fields.items()]
+    properties = tool.parameters["properties"]
+    parameters = [_parameter(name, field, properties[name]) for name, field in tool.arguments.model_fields.items()]
     parameters.sort(key=lambda parameter: parameter.default is not inspect.Parameter.empty)
     function.__name__ = function.__qualname__ = tool.name
     function.__module__ = _MODULE
@@ -97,36 +102,43 @@ def _dressed(function: Callable[..., Any], tool: MemoryTool) -> Callable[..., An
     return function
 
 
-def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
+def _parameter(name: str, field: FieldInfo, schema: dict[str, Any]) -> inspect.Parameter:
     default = inspect.Parameter.empty if field.is_required() else field.get_default(call_default_factory=True)
-    # AG2 Classic and autogen-core read the first piece of metadata, and only if it is text; pydantic reads the field
-    # and its limits, and skips text.
-    annotation: Any = Annotated[_plain(field.annotation), field.description or name, _limits(field)]
+    members = _plain_types(field.annotation)
+    # Models write null for an argument that they leave out, and text for a list or an object. Frameworks check the type
+    # before the function is called; the tool itself checks what comes in.
     if default is not inspect.Parameter.empty:
-        # Models write null for an argument that they leave out.
-        annotation = Annotated[annotation, BeforeValidator(lambda value: default if value is None else value)]
+        members.append(type(None))
+    if any(each is Any or get_origin(each) in (list, dict) for each in members):
+        members.append(str if Any in members else Any)
+    if len(members) > 1:
+        # AG2 Classic 0.14 keeps of an annotation's metadata the first piece alone, if that is text. So each member of
+        # the union carries the schema: pydantic writes equal ones once.
+        members = [Annotated[each, WithJsonSchema(schema)] for each in members]
+    annotation: Any = Annotated[Union[tuple(members)], field.description or name, _described(field)]  # noqa: UP007
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation)
 
 
-def _limits(field: FieldInfo) -> FieldInfo:
-    """The field's description and limits, without its default, which the signature has."""
-    limits = FieldInfo(description=field.description)
-    limits.metadata = list(field.metadata)
-    return limits
+def _described(field: FieldInfo) -> FieldInfo:
+    return FieldInfo(description=field.description)
 
 
-def _plain(annotation: Any) -> Any:
-    """The type without models of ours: an object is a dict that carries its schema.
+def _plain_types(annotation: Any) -> list[Any]:
+    """The members of a type, in types of JSON: a model is a dict, a time its number, any JSON value is anything.
 
     AG2 Classic 0.14 writes a model's schema with references that lead nowhere, and FastDepends 3 cannot resolve the
-    recursive `JsonValue`. The tool itself checks what comes in.
+    recursive `JsonValue`.
     """
-    if annotation is JsonValue:
-        return Any
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation in (JsonValue, timedelta):
+        return [Any if annotation is JsonValue else float]
+    if origin is Annotated:
+        return _plain_types(arguments[0])
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
-        return Annotated[dict[str, Any], WithJsonSchema(annotation.model_json_schema())]
-    origin, arguments = get_origin(annotation), tuple(map(_plain, get_args(annotation)))
+        return [dict[str, Any]]
     if origin in (list, dict):
-        generic: Any = origin
-        return generic[arguments]
-    return Union[arguments] if arguments else annotation  # noqa: UP007 - the members are not known before
+        inner = tuple(Union[tuple(_plain_types(each))] for each in arguments)  # noqa: UP007
+        return [cast("Any", origin)[inner]]
+    if origin in (Union, types.UnionType):
+        return [plain for each in arguments for plain in _plain_types(each)]
+    return [annotation]

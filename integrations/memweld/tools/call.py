@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
 
-from ..errors import InvalidInputError, MemweldError
+from ..errors import MemweldError
 from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
 from ..models import JSON
-from ..tools import MemoryTool
+from .run import MemoryTool
 
 __all__ = ["ToolOutcome", "run_tool", "run_tool_async"]
 
+_ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
 _logger = logging.getLogger("memweld.tools")
 
 
@@ -45,7 +46,7 @@ class ToolOutcome:
 
 
 def run_tool(tool: MemoryTool, resolve: Callable[[], Memory], arguments: object) -> ToolOutcome:
-    """Run a tool and report all that goes wrong as an outcome. It raises nothing.
+    """Run a tool and report all that goes wrong as an outcome. It raises only what ends a program or a task.
 
     Args:
         tool: The tool.
@@ -53,30 +54,29 @@ def run_tool(tool: MemoryTool, resolve: Callable[[], Memory], arguments: object)
         arguments: What the model passed: a mapping. Anything else is an error that the model reads.
     """
     try:
-        return _answer(tool, resolve(), arguments)
-    except Exception as error:  # noqa: BLE001 - reported to the model by its type alone
+        memory = resolve()
+        answer = tool.run(memory, tool.validate(arguments))
+    except _ENDS:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a library's panic is no exception of Python's
         return _failure(tool, error)
+    return ToolOutcome(answer.text, answer.data)
 
 
 async def run_tool_async(tool: MemoryTool, resolve: Callable[[], Memory], arguments: object) -> ToolOutcome:
     """`run_tool` for async code: the user is found here, the work is done in a thread."""
     try:
         memory = resolve()
-    except Exception as error:  # noqa: BLE001 - as in run_tool
+    except _ENDS:
+        raise
+    except BaseException as error:  # noqa: BLE001 - as in run_tool
         return _failure(tool, error)
     return await in_thread(
         functools.partial(run_tool, tool, lambda: memory, arguments), lane="llm" if tool.is_slow else "quick"
     )
 
 
-def _answer(tool: MemoryTool, memory: Memory, arguments: object) -> ToolOutcome:
-    if not isinstance(arguments, Mapping):
-        raise InvalidInputError(f"Invalid arguments for {tool.name}: they are no JSON object")
-    answer = tool(memory, cast("Mapping[str, Any]", arguments))
-    return ToolOutcome(answer.text, answer.data)
-
-
-def _failure(tool: MemoryTool, error: Exception) -> ToolOutcome:
+def _failure(tool: MemoryTool, error: BaseException) -> ToolOutcome:
     if not isinstance(error, MemweldError):
         # The text of a foreign exception may hold what no model should read: the model sees the type, the log the rest.
         _logger.warning("memweld: the tool %s failed", tool.name, exc_info=error)
