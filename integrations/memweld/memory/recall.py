@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -10,6 +9,7 @@ from datetime import datetime
 from ..errors import invalid
 from ..models import Hit
 from ..validation import QUERY_CHARACTERS, fold_text, local_time
+from .passages import fair_share, passage, query_pattern
 from .safe_text import safe_for_model
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "OPENING",
     "QUERY_CHARACTERS",
     "drop_already_shown",
+    "local_dates",
     "recall_block",
     "recall_lines",
     "recall_query",
@@ -31,10 +32,8 @@ DEFAULT_BUDGET = 4_000
 # A memory that must be cut gets at least so many characters, or it is left out.
 _LEAST = 120
 _HEAD = len("- [2026-01-31] ")
-# The passage of a long memory begins so many characters before the words that were searched for.
-_LEAD = 40
-# So much of a memory is looked at, for so many words of a query.
-_LOOKED_AT, _MOST_WORDS = 200_000, 24
+# So much of a memory is looked at.
+_LOOKED_AT = 200_000
 _CLOCKS = ("minutes", "seconds", "milliseconds")
 
 OPENING, CLOSING = "<memories>", "</memories>"
@@ -66,10 +65,12 @@ def recall_lines(
         if needed <= room or not chosen:
             chosen.append(place)
             room -= needed
-    heads = [f"- [{date}] " for date in _dates([hits[place].updated_at for place in chosen], timezone)]
-    share = _share([len(head) + len(texts[place]) + 1 for head, place in zip(heads, chosen, strict=True)], budget)
-    words = _words(query) if any(len(texts[place]) >= share - _HEAD for place in chosen) else None
-    lines = [head + _cut(texts[place], share - len(head) - 1, words) for head, place in zip(heads, chosen, strict=True)]
+    heads = [f"- [{date}] " for date in local_dates([hits[place].updated_at for place in chosen], timezone)]
+    share = fair_share([len(head) + len(texts[place]) + 1 for head, place in zip(heads, chosen, strict=True)], budget)
+    words = query_pattern(query) if any(len(texts[place]) >= share - _HEAD for place in chosen) else None
+    lines = [
+        head + passage(texts[place], share - len(head) - 1, words) for head, place in zip(heads, chosen, strict=True)
+    ]
     return [(hits[place], line[: max(share - 1, 0)]) for place, line in zip(chosen, lines, strict=True)]
 
 
@@ -119,7 +120,7 @@ def drop_already_shown(hits: Iterable[Hit], *, session_id: str | None, shown: It
     return [hit for hit in hits if hit.session_id != session_id or fold_text(hit.text) not in texts]
 
 
-def _dates(moments: Sequence[datetime], timezone: str | None) -> list[str]:
+def local_dates(moments: Sequence[datetime], timezone: str | None) -> list[str]:
     """The day of each moment; with the time, as exactly as it takes to tell those of one day apart."""
     local = [local_time(moment, timezone).replace(tzinfo=None) for moment in moments]
     shown = [moment.isoformat()[:10] for moment in local]
@@ -128,64 +129,3 @@ def _dates(moments: Sequence[datetime], timezone: str | None) -> list[str]:
         pairs = zip(shown, local, strict=True)
         shown = [moment.isoformat(" ", clock) if several[text] > 1 else text for text, moment in pairs]
     return shown
-
-
-def _share(lengths: Sequence[int], budget: int) -> int:
-    """How many characters each line may take with its line break, so that all together fit."""
-    room = budget
-    for place, length in enumerate(sorted(lengths)):
-        left = len(lengths) - place
-        if length * left > room:
-            return room // left
-        room -= length
-    return max(lengths, default=0)
-
-
-def _words(query: str) -> re.Pattern[str] | None:
-    """Finds the words of a query in a text, in other forms too: a group for each. None if it has no telling words."""
-    from ..engine.search.tokenizer import query_words  # a stemmer loads here
-
-    stems = dict[str, None]()
-    for word in query_words(query):
-        spelled = query[word.start : word.end].casefold()
-        for term in () if word.asks else word.terms:
-            # "city" has the stem "citi".
-            stem = next((each for each in (term, term[:-1]) if each and spelled.startswith(each)), spelled)
-            stem = term if len(word.terms) > 1 else stem
-            # Words of other scripts may carry prefixes, or stand without spaces.
-            stems[rf"(\b{re.escape(stem)})" if stem.isascii() else f"({re.escape(stem)})"] = None
-    telling = sorted(stems, key=len, reverse=True)[:_MOST_WORDS]
-    return re.compile("|".join(telling), re.IGNORECASE) if telling else None
-
-
-def _cut(text: str, characters: int, words: re.Pattern[str] | None) -> str:
-    """The passage of the text that has most of the words, the rare ones above all; else its beginning."""
-    if len(text) <= characters:
-        return text
-    width = max(characters - 2, 0)
-    found = [] if words is None else [(each.start(), each.lastindex or 0) for each in words.finditer(text)]
-    start = max(min(_densest(found, max(width - _LEAD, 0)) - _LEAD, len(text) - width), 0)
-    if start:
-        start = text.find(" ", start, start + _LEAD) + 1 or start
-    passage = text[start : start + width]
-    return f"{'…' if start else ''}{passage}{'…' if start + width < len(text) else ''}"[:characters]
-
-
-def _densest(found: Sequence[tuple[int, int]], width: int) -> int:
-    """The beginning of the first stretch, at most so wide, that has most of the words. A word weighs by its rarity.
-
-    Args:
-        found: Place and number of each word, in order.
-        width: Characters.
-    """
-    counts, inside = Counter(word for _, word in found), Counter[int]()
-    first, best, most = 0, 0, 0.0
-    for place, word in found:
-        inside[word] += 1
-        while place - found[first][0] > width or inside[found[first][1]] > 1:
-            inside[found[first][1]] -= 1
-            first += 1
-        weight = sum(1 / counts[each] for each, count in inside.items() if count)
-        if weight > most:
-            best, most = found[first][0], weight
-    return best
