@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import InvalidInputError
@@ -110,13 +111,20 @@ def fit_message(message: ChatMessage) -> ChatMessage:
     return to_message(fitted)
 
 
-def append_fitting(history: History, messages: Sequence[ChatMessage], *, replace: bool = False) -> list[ChatMessage]:
+def append_fitting(
+    history: History,
+    messages: Sequence[ChatMessage],
+    *,
+    replace: bool = False,
+    known: Collection[str] | None = None,
+) -> list[ChatMessage]:
     """Append messages of a framework to a session; one that breaks a rule of the store is shortened, not refused.
 
     Args:
         history: The session.
         messages: The messages, oldest first.
         replace: Whether they take the place of all that the session has, in one transaction.
+        known: With ``replace`` the ids of the messages whose place they take (see `History.replace`).
 
     Returns:
         The messages as they are stored, with their ids.
@@ -126,7 +134,7 @@ def append_fitting(history: History, messages: Sequence[ChatMessage], *, replace
     """
     if not messages and not replace:
         return []
-    write = history.replace if replace else history.append
+    write = functools.partial(history.replace, known=known) if replace else history.append
     try:
         return write(messages)
     except InvalidInputError:

@@ -12,6 +12,7 @@ from ag2.annotations import Context
 from ag2.context import StreamId
 from ag2.events import BaseEvent
 from ag2.history import Storage
+from cachetools import LRUCache
 
 from ..adapters.binding import MemorySource, resolve_memory, validate_source
 from ..adapters.messages import append_fitting
@@ -25,6 +26,7 @@ from .messages import FRAMEWORK, to_events, to_messages, to_neutral, with_events
 
 __all__ = ["MemweldStorage", "session_stream"]
 
+_MOST_SESSIONS = 1_024
 _STREAMS = uuid.UUID("6f0f3f0e-5b0b-4f0e-9d0a-6d656d77656c")
 
 
@@ -53,6 +55,7 @@ class MemweldStorage(Storage):
         self._variable = user_variable
         # Tools run side by side, and each result is added to the same message.
         self._lock = threading.Lock()
+        self._given: LRUCache[tuple[Memory, str], frozenset[str]] = LRUCache(_MOST_SESSIONS)
 
     @property
     def user_id(self) -> str | None:
@@ -70,12 +73,15 @@ class MemweldStorage(Storage):
 
     async def get_history(self, stream_id: StreamId) -> Iterable[BaseEvent]:
         """The session's events, oldest first, as far as a model may be shown them."""
-        return await in_thread(functools.partial(_read, resolve_memory(self._source), self.session_of(stream_id)))
+        return await in_thread(functools.partial(self._read, resolve_memory(self._source), self.session_of(stream_id)))
 
     async def set_history(self, stream_id: StreamId, events: Iterable[BaseEvent]) -> None:
-        """Replace what `get_history` gives of the session; compaction does that, for every reader of the session."""
+        """Replace what `get_history` gave of the session; compaction does that, for every reader of the session.
+
+        A compaction may ask a model, and take its time: what others append meanwhile stays.
+        """
         memory = resolve_memory(self._source)
-        await in_thread(functools.partial(_replace, memory, self.session_of(stream_id), list(events)))
+        await in_thread(functools.partial(self._replace, memory, self.session_of(stream_id), list(events)))
 
     async def drop_history(self, stream_id: StreamId) -> None:
         """Delete the session; facts stay."""
@@ -84,12 +90,33 @@ class MemweldStorage(Storage):
     def _save(self, memory: Memory, session_id: str, event: BaseEvent) -> None:
         history = memory.history(session_id)
         if messages := to_neutral(event):
-            append_fitting(history, messages)
+            stored = append_fitting(history, messages)
+            self._note(memory, session_id, stored, also=True)
             return
         with self._lock:
             # A turn begins with a message: an event that is none is kept with the message before it.
             if last := history.messages(1):
                 append_fitting(history, [with_events(last[0], [event])])
+
+    def _read(self, memory: Memory, session_id: str) -> list[BaseEvent]:
+        messages = _shown(memory.history(session_id).messages())
+        self._note(memory, session_id, messages)
+        return to_events(messages)
+
+    def _replace(self, memory: Memory, session_id: str, events: list[BaseEvent]) -> None:
+        history = memory.history(session_id)
+        with self._lock:
+            given = self._given.get((memory, session_id))
+        if given is None:
+            given = _ids(_shown(history.messages()))
+        append_fitting(history, to_messages(events), replace=True, known=given)
+
+    def _note(self, memory: Memory, session_id: str, messages: list[ChatMessage], *, also: bool = False) -> None:
+        """Remember which messages AG2 was given; ``also``: beside those that it was given before, if it was."""
+        with self._lock:
+            given = self._given.get((memory, session_id)) if also else frozenset[str]()
+            if given is not None:
+                self._given[memory, session_id] = given | _ids(messages)
 
 
 def session_stream(memory: MemorySource, session_id: str) -> MemoryStream:
@@ -110,19 +137,11 @@ def session_stream(memory: MemorySource, session_id: str) -> MemoryStream:
     return MemoryStream(MemweldStorage(bound, session_id), id=uuid.uuid5(_STREAMS, name))
 
 
+def _ids(messages: list[ChatMessage]) -> frozenset[str]:
+    return frozenset(message.id for message in messages if message.id is not None)
+
+
 def _shown(messages: list[ChatMessage]) -> list[ChatMessage]:
     """The messages that AG2 is given; it keeps prompts with the agent and has none of other frameworks'."""
     window = model_window(messages, open_end=True)
     return [each for each in window if each.role != "system" or (each.native or {}).get("framework") == FRAMEWORK]
-
-
-def _read(memory: Memory, session_id: str) -> list[BaseEvent]:
-    return to_events(_shown(memory.history(session_id).messages()))
-
-
-def _replace(memory: Memory, session_id: str, events: list[BaseEvent]) -> None:
-    history = memory.history(session_id)
-    stored = history.messages()
-    shown = {message.id for message in _shown(stored)}
-    messages = [message for message in stored if message.id not in shown] + to_messages(events)
-    append_fitting(history, messages, replace=True)

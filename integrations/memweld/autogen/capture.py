@@ -12,22 +12,23 @@ from typing import TypeAlias
 from cachetools import TTLCache
 
 from ..adapters.capture import TurnCapture
-from ..adapters.saved_config import SavedMemory
+from ..engine.protocol import Engine
 from ..errors import MemoryNotFoundError
 from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
 from ..models import ChatMessage
+from ..scope import Scope
 
 __all__ = ["USER_NAMES", "capture_once", "lock_for"]
 
 USER_NAMES = ("user", "user_proxy")
 """The sources of AutoGen messages that are the end user. In a team, agents' words come as user messages too."""
 
-_Key: TypeAlias = "tuple[str, str]"
+_Captured: TypeAlias = TTLCache[tuple[Scope, str], Mapping[str, str]]
 
 _SECONDS, _MAX_MESSAGES = 600.0, 4_096
-# Digests by id: the text of an erased memory must not stay here.
-_captured: TTLCache[_Key, Mapping[str, str]] = TTLCache(_MAX_MESSAGES, _SECONDS)
+# Of each backend, by scope and digest of the words. Digests by id: the text of an erased memory must not stay here.
+_captured: weakref.WeakKeyDictionary[Engine, _Captured] = weakref.WeakKeyDictionary()
 _guard = threading.Lock()
 _locks: weakref.WeakValueDictionary[Hashable, threading.Lock] = weakref.WeakValueDictionary()
 
@@ -51,16 +52,16 @@ async def capture_once(
 
 
 def _capture_once(capture: TurnCapture, memory: Memory, session_id: str | None, spoken: Sequence[ChatMessage]) -> None:
-    store = SavedMemory.of(memory).model_dump_json()
-    with lock_for(store):
-        fresh = [message for message in spoken if not _is_captured(memory, (store, _digest(message.text)))]
+    with lock_for(memory):
+        fresh = [message for message in spoken if not _is_captured(memory, _digest(message.text))]
         # The history has the messages already.
         items = capture.end(memory, fresh, session_id=session_id, keep="facts")
         if items is None:
             return
         marks = {item.id: _digest(item.text) for item in items}
         with _guard:
-            _captured.update({(store, _digest(message.text)): marks for message in fresh})
+            captured = _captured.setdefault(_engine(memory), TTLCache(_MAX_MESSAGES, _SECONDS))
+            captured.update({(memory.scope, _digest(message.text)): marks for message in fresh})
 
 
 def lock_for(key: Hashable) -> threading.Lock:
@@ -73,9 +74,14 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
-def _is_captured(memory: Memory, key: _Key) -> bool:
+def _engine(memory: Memory) -> Engine:
+    return memory._engine  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
+
+
+def _is_captured(memory: Memory, digest: str) -> bool:
     with _guard:
-        marks = _captured.get(key)
+        captured = _captured.get(_engine(memory))
+        marks = None if captured is None else captured.get((memory.scope, digest))
     return marks is not None and all(_stands(memory, memory_id, mark) for memory_id, mark in marks.items())
 
 

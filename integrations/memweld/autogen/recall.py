@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Protocol
 
 from autogen_core.model_context import ChatCompletionContext
@@ -33,13 +34,20 @@ class _RecallView:
 
     def __init__(self, context: ChatCompletionContext) -> None:
         self.context = context
-        self.blocks: dict[RecallSource, LRUCache[Scope, str]] = {}
+        self._blocks: dict[RecallSource, LRUCache[Scope, str]] = {}
+        self._lock = threading.Lock()  # event loops of several threads may share a context
 
     async def __call__(self) -> list[LLMMessage]:
         messages = await type(self.context).get_messages(self.context)
-        scopes = ((memory.current_scope(), blocks) for memory, blocks in self.blocks.items())
-        shown = dict.fromkeys(block for scope, blocks in scopes if scope and (block := blocks.get(scope)))
+        with self._lock:
+            scopes = [(memory.current_scope(), blocks) for memory, blocks in self._blocks.items()]
+            shown = dict.fromkeys(block for scope, blocks in scopes if scope and (block := blocks.get(scope)))
         return [SystemMessage(content="\n\n".join(shown)), *messages] if shown else messages
+
+    def show(self, memory: RecallSource, scope: Scope, block: str) -> None:
+        """Show this block of the memory to the scope from now on."""
+        with self._lock:
+            self._blocks.setdefault(memory, LRUCache(_MAX_SCOPES))[scope] = block
 
 
 def show_recall(context: ChatCompletionContext, memory: RecallSource, scope: Scope, block: str) -> None:
@@ -52,4 +60,4 @@ def show_recall(context: ChatCompletionContext, memory: RecallSource, scope: Sco
     if not isinstance(view, _RecallView):
         view = _RecallView(context)
         attributes["get_messages"] = view
-    view.blocks.setdefault(memory, LRUCache(_MAX_SCOPES))[scope] = block
+    view.show(memory, scope, block)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -77,6 +78,8 @@ class AgentSession:
     def __init__(self, session_id: str, user_names: Sequence[str]) -> None:
         self.session_id = session_id
         self.user_names = tuple(user_names)
+        # Calls work in threads, and one session object serves many users.
+        self._lock = threading.Lock()
         self._cleared_after: LRUCache[Scope, str | None] = LRUCache(MAX_SCOPES)
 
     def read(self, memory: Memory, limit: int | None) -> Window:
@@ -93,10 +96,12 @@ class AgentSession:
     def clear_view(self, memory: Memory) -> None:
         """Hide all present messages from the model; they stay in the session."""
         last = memory.history(self.session_id).messages(limit=1)
-        self._cleared_after[memory.scope] = last[0].id if last else None
+        with self._lock:
+            self._cleared_after[memory.scope] = last[0].id if last else None
 
     def _since_clear(self, memory: Memory, stored: list[ChatMessage]) -> list[ChatMessage]:
-        last = self._cleared_after.get(memory.scope)
+        with self._lock:
+            last = self._cleared_after.get(memory.scope)
         place = next((place for place, message in enumerate(stored, 1) if last and message.id == last), 0)
         return stored[place:]
 

@@ -46,7 +46,7 @@ class TeamSession(AgentSession):
 
     def append(self, memory: Memory, message: LLMMessage) -> None:
         """Append a message, unless the session has it already."""
-        with lock_for((memory.scope, self.session_id)):  # of two agents that get the same at once, one comes first
+        with lock_for((memory, self.session_id)):  # of two agents that get the same at once, one comes first
             match message:
                 case AssistantMessage() if message.source == self.agent_name:
                     append_fitting(memory.history(self.session_id), to_neutral(message))
@@ -87,11 +87,13 @@ class TeamSession(AgentSession):
 
     def delivery(self, memory: Memory) -> Delivery:
         """How far AutoGen has delivered; a team's state has it beside AutoGen's list of those still to come."""
-        return self._deliveries.get(memory.scope) or Delivery(since=self._since)
+        with self._lock:
+            return self._deliveries.get(memory.scope) or Delivery(since=self._since)
 
     def set_delivery(self, memory: Memory, delivery: Delivery) -> None:
         """Go on from there."""
-        self._deliveries[memory.scope] = delivery
+        with self._lock:
+            self._deliveries[memory.scope] = delivery
 
     def _append_results(self, memory: Memory, message: FunctionExecutionResultMessage) -> None:
         history = memory.history(self.session_id)

@@ -26,6 +26,7 @@ class MemoryBinding:
 
     def __init__(self, memory: MemorySource | SavedMemory) -> None:
         self._given = memory if isinstance(memory, SavedMemory) else validate_source(memory)
+        self._loaded: MemorySource | None = None
         self._backend = loading_backend()
 
     @property
@@ -35,14 +36,19 @@ class MemoryBinding:
         Raises:
             ConfigurationError: A checkpoint leads to no store.
         """
-        if isinstance(self._given, SavedMemory):
-            self._given = self._given.load(self._backend)
-        return self._given
+        if not isinstance(self._given, SavedMemory):
+            return self._given
+        loaded = self._loaded
+        if loaded is None or loaded.closed:
+            # Threads that load at the same time get the same store.
+            loaded = self._loaded = self._given.load(self._backend)
+        return loaded
 
     @property
     def saved(self) -> SavedMemory:
         """The form in which a checkpoint saves it."""
-        return self._given if isinstance(self._given, SavedMemory) else SavedMemory.of(self._given)
+        source = self._loaded or self._given
+        return source if isinstance(source, SavedMemory) else SavedMemory.of(source)
 
     def resolve(self) -> Memory:
         """The memory of the user that this call is for.
@@ -62,4 +68,4 @@ class MemoryBinding:
         return MemoryBinding, (self.saved,)
 
     def __repr__(self) -> str:
-        return repr(self._given)
+        return repr(self._loaded or self._given)

@@ -226,7 +226,9 @@ def capture_queue_of(engine: Engine) -> CaptureQueue:
 
 def _finish_all() -> None:
     deadline = time.monotonic() + GRACE_SECONDS
-    for background in list(_running):
+    with _lock:
+        running = list(_running)
+    for background in running:
         background.finish(max(deadline - time.monotonic(), 0.0))
     wait_for_mem0_import()
 

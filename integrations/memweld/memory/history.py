@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ..engine.operations import AppendMessages, ClearMessages, ReadMessages
 from ..engine.protocol import Engine
 from ..models import ChatMessage
@@ -37,11 +39,13 @@ class History:
         self._engine.run(self._scope, operation)
         return list(operation.messages)
 
-    def replace(self, messages: MessagesLike) -> list[ChatMessage]:
+    def replace(self, messages: MessagesLike, *, known: Collection[str] | None = None) -> list[ChatMessage]:
         """Replace all messages of the session, all or none; an empty list empties the session.
 
         Args:
             messages: As in `append`.
+            known: The ids of the messages that they replace; what others have appended meanwhile then stays behind
+                them. None: all.
 
         Returns:
             The messages as stored, with their ids and times.
@@ -53,7 +57,8 @@ class History:
         if not read:
             self.clear()
             return []
-        operation = AppendMessages(session_id=self.session_id, messages=read, replace=True)
+        ids = None if known is None else sorted(known)
+        operation = AppendMessages(session_id=self.session_id, messages=read, replace=True, known=ids)
         self._engine.run(self._scope, operation)
         return list(operation.messages)
 

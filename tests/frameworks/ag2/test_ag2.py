@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from uuid import uuid4
 import pytest
 from ag2 import Agent, KnowledgeConfig, MemoryStream, Plugin
 from ag2 import tool as ag2_tool
-from ag2.compact import CompactTrigger, TailWindowCompact
+from ag2.compact import CompactionSummary, CompactTrigger, TailWindowCompact
 from ag2.events import (
     BaseEvent,
     BinaryInput,
@@ -46,6 +47,7 @@ import memweld
 from memweld import (
     AccessDeniedError,
     Backend,
+    BackendUnavailableError,
     ChatMessage,
     ConfigurationError,
     InvalidInputError,
@@ -478,6 +480,28 @@ with memweld.connect({ana.url!r}, embedder=HashEmbedder()) as backend:
             await helper.ask(text, stream=session_stream(ana, "s"))
         assert messages_of(ana, "s") == [("user", "I keep goats"), ("assistant", "Three")]
         assert texts(ana) == ["I keep bees", "I keep hens", "I keep goats"]
+
+    async def test_compaction_keeps_what_others_append_meanwhile(self, ana: Memory) -> None:
+        """It may ask a model for its summary; and a write that fails leaves the session as it was."""
+        ana.history("s").append([{"role": "user", "content": "One"}, {"role": "assistant", "content": "Two"}])
+        stream = session_stream(ana, "s")
+        events = await read(stream)
+        ana.history("s").add_user_message("Three")
+        summary = CompactionSummary(summary="One and two", event_count=2)
+        await stream.history.replace([summary])
+        assert messages_of(ana, "s") == [("system", "One and two"), ("user", "Three")]
+        events = await read(stream)
+        assert [type(event).__name__ for event in events] == ["CompactionSummary", "ModelRequest"]
+        await stream.history.replace(events[1:])
+        assert messages_of(ana, "s") == [("user", "Three")]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                "memweld.engine.sql.sessions.insert_messages",
+                lambda *_: (_ for _ in ()).throw(sqlite3.OperationalError),
+            )
+            with pytest.raises(BackendUnavailableError):
+                await stream.history.replace([summary])
+        assert messages_of(ana, "s") == [("user", "Three")]
 
     async def test_drop_takes_the_session_and_no_fact(self, ana: Memory) -> None:
         stream = session_stream(ana, "s")

@@ -573,6 +573,18 @@ class TestContext:
         await helper.run(task="I live in Porto")
         assert sorted(texts(ana)) == ["I live in Lisbon", "I live in Porto"]
 
+    async def test_each_backend_captures_the_same_words(self, ana: Memory) -> None:
+        memories = [ana]
+        for _ in range(2):
+            with memweld.connect("sqlite://", embedder=HashEmbedder()) as other:
+                memories.append(other.user("ana"))
+                for memory in memories:
+                    model = ScriptedChatCompletionClient(["Noted"] * 3)
+                    helper = agent(model, model_context=MemweldChatCompletionContext(memory, "s"))
+                    await helper.run(task="I live in Porto")
+                    assert texts(memory) == ["I live in Porto"]
+                memories.pop()
+
     async def test_only_the_users_own_words_are_captured(self, ana: Memory) -> None:
         context = MemweldChatCompletionContext(ana, "s", user_names=["ana"])
         for source, text in (("ana", "I keep bees"), ("writer", "I keep wasps"), ("user", "I keep ants")):

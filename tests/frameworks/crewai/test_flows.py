@@ -579,6 +579,17 @@ def test_copies_and_dumps_are_still_their_users(backend: Backend, ana: Memory) -
         shared.load_state("x")
 
 
+def test_a_restored_persistence_outlives_its_backend(tmp_path: Path) -> None:
+    """It opens the store again, where the program has closed the one that it had found."""
+    url = f"sqlite:///{tmp_path / 'memory.db'}"
+    with connect(url, embedder=HashEmbedder()) as backend:
+        states = MemweldFlowPersistence(backend.user("ana"))
+        states.save_state("x", "step", {"id": "x", "n": 1})
+        restored = MemweldFlowPersistence.model_validate(states.model_dump(mode="json"))
+        assert restored.load_state("x") == {"id": "x", "n": 1}
+    assert restored.load_state("x") == {"id": "x", "n": 1}
+
+
 def test_a_dump_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     url = "http://someone:s3cret@127.0.0.1:9/mcp?token=t0ken&x=1"
     with connect(url, token="b3arer") as remote:

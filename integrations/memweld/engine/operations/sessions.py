@@ -8,6 +8,7 @@ from ...models import ChatMessage, EraseReceipt, Session
 from ..export_data import ExportData, ExportPage, validate_export_data
 from ..message_rules import validate_messages
 from .base import Key, ManyLimit, Operation
+from .operands import validate_keys
 
 __all__ = [
     "AppendMessages",
@@ -24,13 +25,20 @@ __all__ = [
 class AppendMessages(Operation[None]):
     """Append messages to a session; one with an id that the session has already replaces that message in place.
 
-    A message without id or time gets them: read them from ``messages``. With ``replace`` they take the place of all
-    that the session has, in the same transaction.
+    A message without id or time gets them: read them from ``messages``.
+
+    Attributes:
+        session_id: The session.
+        messages: The messages, oldest first.
+        replace: Whether they take the place of all that the session has, in the same transaction.
+        known: With ``replace`` the ids of the messages whose place they take; None: of all. What was appended behind
+            these meanwhile stays behind the new messages, and other messages stay in front.
     """
 
     session_id: Key
     messages: Annotated[Sequence[ChatMessage], validate_messages]
     replace: bool = False
+    known: Annotated[Sequence[str], validate_keys] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

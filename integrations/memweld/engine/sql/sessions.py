@@ -86,12 +86,26 @@ class SessionStore:
                 session = self._count(connection, scope, session_id, count, now)
             assert session is not None  # noqa: S101 - created above, in this transaction
             if operation.replace:
+                if operation.known is not None:
+                    messages = self._beside(connection, session, operation)
+                    count = len(messages)
                 connection.execute("DELETE FROM messages WHERE session = ?", (session,))
                 connection.execute("UPDATE sessions SET messages = ? WHERE id = ?", (count, session))
             added = insert_messages(connection, session, messages)
             if added < count:
                 self._replace(connection, session, messages)
                 connection.execute("UPDATE sessions SET messages = messages - ? WHERE id = ?", (count - added, session))
+
+    def _beside(self, connection: Connection, session: int, operation: AppendMessages) -> list[ChatMessage]:
+        """The new messages between the stored ones that stay."""
+        rows = connection.execute(f"SELECT {COLUMNS} FROM messages WHERE session = ? ORDER BY seq", (session,))
+        stored, known = [read_message(row) for row in rows], set(operation.known or ())
+        last = max((place for place, message in enumerate(stored) if message.id in known), default=-1)
+        gone = known | {message.id for message in operation.messages}
+        front, behind = (
+            [each for each in part if each.id not in gone] for part in (stored[: last + 1], stored[last + 1 :])
+        )
+        return [*front, *operation.messages, *behind]
 
     def _count(self, connection: Connection, scope: Scope, session_id: str, count: int, now: str) -> int | None:
         """Count so many messages more; the session, or None where there is none yet."""

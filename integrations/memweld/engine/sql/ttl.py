@@ -78,6 +78,7 @@ class PurgeSchedule:
         self._looked = float("-inf")
         self._purged = time.monotonic()
         self._purging = RenewedLock()
+        self._starting = RenewedLock()
 
     def purge_some(self, connection: Connection, scope: Scope) -> None:
         """In the transaction of a write for this scope. A look takes as long as half a write."""
@@ -94,7 +95,10 @@ class PurgeSchedule:
         """Behind a write: begin to purge other users, if it is time."""
         if self._database.dialect.purges_all or time.monotonic() - self._purged < _BACKGROUND_SECONDS:
             return
-        self._purged = time.monotonic()
+        with self._starting:
+            if time.monotonic() - self._purged < _BACKGROUND_SECONDS:
+                return
+            self._purged = time.monotonic()
         threading.Thread(target=self._run, name="memweld-purge", daemon=True).start()
 
     def _run(self) -> None:

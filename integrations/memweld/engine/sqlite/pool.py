@@ -44,12 +44,15 @@ _pools: weakref.WeakSet[SqlitePool] = weakref.WeakSet()
 # The parent's connections, which a child neither uses nor closes.
 _inherited: list[list[sqlite3.Connection]] = []
 _creating = RenewedLock()
+_pools_lock = RenewedLock()
 # The files (device and inode) that this process must not open.
 _lost: set[tuple[int, int]] = set()
 
 
 def _close_idle() -> None:
-    for pool in list(_pools):
+    with _pools_lock:
+        pools = list(_pools)
+    for pool in pools:
         pool.close_idle()
 
 
@@ -78,7 +81,8 @@ class SqlitePool:
         self.where = where
         self.closed = False
         self._start()
-        _pools.add(self)
+        with _pools_lock:
+            _pools.add(self)
         call_in_child(self._renew)
 
     def _start(self) -> None:

@@ -117,6 +117,18 @@ class HistoryTests(BackendFixtures):
         assert [session.messages for session in ana.sessions()] == [2]
         assert history.replace([]) == history.messages() == []
 
+    def test_only_known_messages_are_replaced(self, ana: Memory) -> None:
+        """Those that were appended meanwhile stay behind the new ones, and others in front."""
+        history = ana.history("s")
+        roles = [{"role": "user", "content": text} for text in ("prompt", "one", "two", "later")]
+        prompt, one, two, later = history.append(roles)
+        known = [str(one.id), str(two.id), "gone"]
+        history.replace([two, ChatMessage(role="system", content="summary")], known=known)
+        assert history.messages()[0] == prompt
+        assert [message.text for message in history.messages()] == ["prompt", "two", "summary", "later"]
+        assert history.messages()[-1] == later
+        assert [session.messages for session in ana.sessions()] == [4]
+
     def test_an_append_is_all_or_nothing(self, ana: Memory) -> None:
         """One bad message keeps out the good ones, and is named."""
         with pytest.raises(InvalidInputError, match="Message 1"):
