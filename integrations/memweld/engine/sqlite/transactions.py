@@ -154,6 +154,7 @@ class SqliteDatabase(Database):
     def _begin_writing(self, root: Root) -> Connection:  # noqa: ARG002 - a file has one writer at a time
         connection = self._pool.take_writer()
         try:
+            self._pool.validate_file()
             connection.execute("BEGIN IMMEDIATE")
             self._look_around(connection)
         except BaseException:

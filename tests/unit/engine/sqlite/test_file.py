@@ -109,6 +109,58 @@ def test_what_a_link_points_to_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert modes == dict.fromkeys(("link.db", "real.db", "real.db-wal", "real.db-shm"), 0o600)
 
 
+@pytest.mark.parametrize("how", ["deleted", "replaced", "moved"])
+def test_a_file_that_is_gone_takes_no_writes(file: Path, backend: memweld.Backend, how: str) -> None:
+    """No write is acknowledged and lost, and no other file appears in its place."""
+    ana = backend.user("ana")
+    ana.state("n")["k"] = 1
+    before = sorted(path.name for path in file.parent.iterdir())
+    if how == "replaced":
+        with memweld.connect(f"sqlite:///{file.with_name('other.db')}") as other:
+            other.user("ana").state("n")["k"] = 7
+        file.with_name("other.db").replace(file)
+    elif how == "moved":
+        file.rename(file.with_name("moved.db"))
+    else:
+        file.unlink()
+    match = "replaced by another file" if how == "replaced" else "was deleted"
+    for write in (
+        lambda: ana.state("n").set("k", 2),
+        lambda: ana.add("I keep bees"),
+        lambda: ana.history("s").add_user_message("x"),
+        ana.erase,
+    ):
+        with pytest.raises(memweld.BackendUnavailableError, match=match):
+            write()
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(lambda: ana.state("n").get("k")) for _ in range(8)]
+    assert all(answer.exception() is not None or answer.result() == 1 for answer in answers)
+    assert file.exists() is (how == "replaced")
+    backend.close()
+    if how == "replaced":
+        # As the error says: SQLite would take the old log for one of the new file.
+        for end in ("-wal", "-shm"):
+            file.with_name(f"{file.name}{end}").unlink()
+    with memweld.connect(f"sqlite:///{file}", embedder=HashEmbedder()) as again:
+        assert again.user("ana").state("n").get("k") == (7 if how == "replaced" else None)
+        again.user("ana").state("n")["k"] = 3
+        assert file.stat().st_mode & 0o077 == 0
+    assert set(before) - {path.name for path in file.parent.iterdir()} <= {"memory.db-wal", "memory.db-shm"}
+
+
+def test_a_name_with_marks_of_urls(tmp_path: Path) -> None:
+    file = tmp_path / "a b?mode=ro#x%20ü.db"
+    with memweld.connect("sqlite://", embedder=HashEmbedder()) as backend:
+        from memweld.engine.sqlite.transactions import SqliteDatabase
+
+        backend.user("ana").state("n")["k"] = 1
+        database = SqliteDatabase(str(file))
+        with database.writing_all() as connection:
+            connection.execute("INSERT INTO meta VALUES ('k', 'v')")
+        database.close()
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
 def test_not_a_database(file: Path) -> None:
     file.write_bytes(b"something else entirely" * 100)
     with (
