@@ -8,6 +8,7 @@ until they are a quarter of all. It never writes into arrays that a search may b
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice, pairwise
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..sql.damage import damaged
 from ..sql.database import Connection, Cursor
 from .inverted_index import InvertedIndex
 from .snapshot import KINDS, Patches, Snapshot
@@ -325,10 +327,24 @@ def _columns(rows: list[Any], terms: list[bytes]) -> dict[str, NDArray[Any]]:
     return {
         "owners": np.array([row[1] for row in rows], dtype=np.int64),
         "kinds": np.array([KINDS[row[2]] for row in rows], dtype=np.int8),
-        "timestamps": np.array([datetime.fromisoformat(row[4]).timestamp() for row in rows], dtype=np.float64),
+        "timestamps": np.array([_seconds(row[4]) for row in rows], dtype=np.float64),
         "lengths": np.array([len(each) // 4 for each in terms], dtype=np.float32),
     }
 
 
+def _seconds(moment: str) -> float:
+    """The time in seconds since 1970; 0 in a damaged row, which is an error where it is read."""
+    try:
+        return datetime.fromisoformat(moment).timestamp()
+    except ValueError:
+        return 0.0
+
+
 def _vectors(rows: list[Any]) -> NDArray[np.float32]:
+    lengths = Counter(len(row[6]) for row in rows)
+    if len(lengths) > 1:
+        usual = lengths.most_common(1)[0][0]
+        seq = next(row[0] for row in rows if len(row[6]) != usual)
+        problem = ValueError(f"its vector is not of {usual // 4} numbers")
+        raise damaged(f"The memory in row {seq} of the table items", "delete that row", problem)
     return np.frombuffer(b"".join(row[6] for row in rows), dtype=np.float32).reshape(len(rows), -1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from ..export_data import ExportData, ExportedSession, ExportedValue, ExportPage
 from ..operations import Export
 from . import owners
 from .cursors import Cursors
+from .damage import read_value
 from .database import Connection, Database
 from .dialect import UNLIMITED
 from .items import Items
@@ -188,7 +188,7 @@ class _Reader:
             agent_id=agent_id,
             namespace=namespace,
             key=key,
-            value=json.loads(value),
+            value=read_value(value, namespace, key),
             created_at=datetime.fromisoformat(created_at),
             updated_at=datetime.fromisoformat(updated_at),
             ttl=ttl,

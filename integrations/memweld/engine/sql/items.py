@@ -16,6 +16,7 @@ from ...scope import Scope
 from ...validation import dump_json, fold_text
 from . import owners
 from .candidates import RowFilter
+from .damage import damaged
 from .database import Connection, Database
 from .ttl import EXPIRED_ITEM, now
 
@@ -65,7 +66,16 @@ class ItemRow:
     seq: int = 0
 
     def item(self) -> MemoryItem:
-        """The row as users see it."""
+        """The row as users see it.
+
+        Raises:
+            BackendUnavailableError: The row is damaged.
+        """
+        try:
+            metadata: dict[str, JSON] = json.loads(self.metadata) if self.metadata != "{}" else {}
+            created_at, updated_at = map(datetime.fromisoformat, (self.created_at, self.updated_at))
+        except (TypeError, ValueError) as error:
+            raise damaged(f"The memory {self.id}", f"remove it with memory.delete({self.id!r})", error) from error
         return MemoryItem(
             id=self.id,
             text=self.text,
@@ -76,9 +86,9 @@ class ItemRow:
             session_id=self.session_id,
             role=self.role,
             name=self.name,
-            metadata=json.loads(self.metadata) if self.metadata != "{}" else {},
-            created_at=datetime.fromisoformat(self.created_at),
-            updated_at=datetime.fromisoformat(self.updated_at),
+            metadata=metadata,
+            created_at=created_at,
+            updated_at=updated_at,
             extraction=self.extraction,
             extraction_error=self.extraction_error,
         )

@@ -13,6 +13,7 @@ from ...scope import Scope
 from ...validation import dump_json, utc_now
 from ..operations import AppendMessages, ClearMessages, ListSessions, ReadMessages
 from . import owners
+from .damage import damaged
 from .database import Connection, Database
 from .dialect import UNLIMITED
 
@@ -45,18 +46,26 @@ def _row(message: ChatMessage) -> tuple[Any, ...]:
 
 
 def read_message(row: tuple[Any, ...]) -> ChatMessage:
-    """The message that a row of `COLUMNS` holds."""
+    """The message that a row of `COLUMNS` holds.
+
+    Raises:
+        BackendUnavailableError: The row is damaged.
+    """
     identity, role, content, name, calls, call_id, native, created_at = row
-    return ChatMessage(
-        id=identity,
-        role=role,
-        content=json.loads(content),
-        name=name,
-        tool_calls=tuple(ToolCall(**call) for call in json.loads(calls)) if calls else (),
-        tool_call_id=call_id,
-        native=json.loads(native) if native else None,
-        created_at=datetime.fromisoformat(created_at),
-    )
+    try:
+        return ChatMessage(
+            id=identity,
+            role=role,
+            content=json.loads(content),
+            name=name,
+            tool_calls=tuple(ToolCall(**call) for call in json.loads(calls)) if calls else (),
+            tool_call_id=call_id,
+            native=json.loads(native) if native else None,
+            created_at=datetime.fromisoformat(created_at),
+        )
+    except (TypeError, ValueError) as error:
+        repair = "replace it: append a message with this id to its session, or clear the session"
+        raise damaged(f"The message {identity!r}", repair, error) from error
 
 
 def insert_messages(connection: Connection, session: int, messages: Sequence[ChatMessage]) -> int:

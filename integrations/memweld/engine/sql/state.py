@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -12,6 +11,7 @@ from ...scope import Scope
 from ...validation import dump_json, utc_now
 from ..operations import DeleteValue, GetValue, PutValue, StoredValue, WriteValues
 from . import owners
+from .damage import read_value
 from .database import Connection, Database
 from .dialect import Dialect
 from .ttl import ALIVE, PurgeSchedule, delete_items, now
@@ -92,7 +92,7 @@ class StateStore:
         """The value and its version."""
         variables = (*owners.columns(scope), operation.namespace, operation.key, now())
         row = self._database.first(scope, self._get, variables)
-        return StoredValue(json.loads(row[0]), row[1]) if row else None
+        return StoredValue(read_value(row[0], operation.namespace, operation.key), row[1]) if row else None
 
     def put(self, scope: Scope, write: PutValue, write_text: TextWriter) -> int | None:
         """Store the value and its text; its new version, or None where the stored version is not ``if_version``."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
@@ -14,6 +13,7 @@ from ...validation import MAX_KEY_CHARACTERS
 from ..filters import fits_conditions
 from ..operations import FindValues, ListKeys, ListNamespaces, ReadValues, ScanValues
 from . import owners
+from .damage import read_value
 from .database import Connection, Database
 from .dialect import UNLIMITED
 from .state import by_namespace
@@ -46,7 +46,7 @@ def _entry(row: Sequence[Any]) -> ValueEntry:
     return ValueEntry(
         namespace=namespace,
         key=key,
-        value=json.loads(value),
+        value=read_value(value, namespace, key),
         version=version,
         created_at=datetime.fromisoformat(created_at),
         updated_at=datetime.fromisoformat(updated_at),
@@ -128,7 +128,7 @@ class StateQueries:
         where, offset, limit = operation.where, operation.offset, operation.limit
         if where:
             rows = (row for name in names for row in self._scanned(connection, owner, name, condition))
-            fitting = (row for row in rows if fits_conditions(json.loads(row[2]), where))
+            fitting = (row for row in rows if fits_conditions(read_value(row[2], row[0], row[1]), where))
             yield from islice(fitting, offset, None if limit is None else offset + limit)
             return
         left = UNLIMITED if limit is None else limit

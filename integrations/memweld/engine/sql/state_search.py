@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -12,6 +11,7 @@ from ...validation import dump_json
 from ..filters import fits_conditions
 from ..operations import FindValues, ReadValues, SearchValues
 from . import owners
+from .damage import read_value
 from .database import Connection, Database
 from .items import ItemRow
 from .state_queries import StateQueries, namespace_ranges
@@ -44,7 +44,8 @@ class StateSearch:
             chosen, are_all = choose(connection, owner.id, operation)
         count = operation.offset + operation.limit
         ranked = rank(scope, operation.query, chosen, count)[operation.offset :] if chosen else []
-        places = [(fields["namespace"], fields["key"]) for fields in (json.loads(row.metadata) for row, _ in ranked)]
+        found = [row.item().metadata for row, _ in ranked]
+        places = [(fields["namespace"], fields["key"]) for fields in found]
         entries = self._queries.read(scope, ReadValues(places=places, refresh=operation.refresh))
         # A value may be deleted while its text is ranked.
         hits = [ValueHit(entry, score) for entry, (_, score) in zip(entries, ranked, strict=True) if entry is not None]
@@ -85,11 +86,12 @@ class StateSearch:
         records: list[str | None] = []
         for first, end in namespace_ranges(operation.under):
             rows = connection.execute(
-                f"SELECT record, value FROM state WHERE owner = ? AND namespace >= ? AND namespace < ? AND {ALIVE}",
+                "SELECT record, value, namespace, key FROM state "
+                f"WHERE owner = ? AND namespace >= ? AND namespace < ? AND {ALIVE}",
                 (owner, first, end, now()),
             )
             where = operation.where or {}
-            records += [row[0] for row in rows if fits_conditions(json.loads(row[1]), where)]
+            records += [row[0] for row in rows if fits_conditions(read_value(*row[1:]), where)]
         ids = [record for record in records if record is not None]
         places: list[int] = []
         for start in range(0, len(ids), _CHUNK):

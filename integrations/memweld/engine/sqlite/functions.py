@@ -27,7 +27,10 @@ def forget_filters() -> None:
 
 def metadata_fits(metadata: str, filters: str) -> bool:
     """Whether each key of the filters (a JSON object of scalars) is in the metadata with an equal value."""
-    stored = json.loads(metadata)
+    try:
+        stored = json.loads(metadata)
+    except ValueError:  # a damaged row fits nothing; to read it is an error that names it
+        return False
     return all(key in stored and _equal(stored[key], value) for key, value in _parsed(filters).items())
 
 

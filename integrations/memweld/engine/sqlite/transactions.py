@@ -203,6 +203,7 @@ def _remedy(error: sqlite3.Error) -> str:
         "disk I/O": "Check the disk and its quota; what was stored before is intact.",
         "readonly": "Check the permissions of the file and of its directory.",
         "unable to open": "Check that the directory exists and may be written to.",
+        "malformed": "The file is damaged: restore a backup, or save what sqlite3's .recover can read.",
         "not a database": "Point the URL at another file: this one was not written by memweld.",
     }
     return next((remedy for word, remedy in remedies.items() if word in text), "Check the file and its disk.")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -146,6 +146,49 @@ def test_a_file_that_is_gone_takes_no_writes(file: Path, backend: memweld.Backen
         again.user("ana").state("n")["k"] = 3
         assert file.stat().st_mode & 0o077 == 0
     assert set(before) - {path.name for path in file.parent.iterdir()} <= {"memory.db-wal", "memory.db-shm"}
+
+
+@pytest.mark.parametrize(
+    ("damage", "reading", "repair"),
+    [
+        ("UPDATE messages SET content = '\"hel'", "messages", "clear"),
+        ("UPDATE messages SET native = '[', created_at = 'noon'", "export", "clear"),
+        ("UPDATE items SET metadata = '{\"a\":' WHERE kind = 'item'", "all", "delete"),
+        ("UPDATE items SET created_at = 'noon' WHERE kind = 'item'", "search", "delete"),
+        ("UPDATE state SET value = '{'", "get", "unset"),
+        ("UPDATE state SET value = '{'", "find", "unset"),
+        ("UPDATE items SET vector = x'00' WHERE kind = 'item'", "search", None),
+    ],
+)
+def test_a_damaged_row_names_its_repair(file: Path, damage: str, reading: str, repair: str | None) -> None:
+    with memweld.connect(f"sqlite:///{file}", embedder=HashEmbedder()) as backend:
+        ana = backend.user("ana")
+        item = ana.add("I keep bees", metadata={"a": 1})[0]
+        ana.preferences.set("theme", "dark")
+        ana.history("h").append("hello")
+        ana.state("n")["k"] = {"a": 1}
+    connection = sqlite3.connect(file)
+    with connection:
+        connection.execute(damage)
+    connection.close()
+    with memweld.connect(f"sqlite:///{file}", embedder=HashEmbedder()) as backend:
+        ana = backend.user("ana")
+        calls: dict[str, Callable[[], object]] = {
+            "messages": ana.history("h").messages,
+            "export": ana.export,
+            "all": ana.all,
+            "search": lambda: ana.search("bees"),
+            "get": lambda: ana.state("n").get("k"),
+            "find": lambda: ana.values.find(where={"a": 1}),
+            "delete": lambda: ana.delete(item.id),
+            "clear": ana.history("h").clear,
+            "unset": lambda: ana.state("n").delete("k"),
+        }
+        with pytest.raises(memweld.BackendUnavailableError, match=r"is damaged .* Restore a backup, or"):
+            calls[reading]()
+        if repair is not None:
+            calls[repair]()
+            calls[reading]()
 
 
 def test_a_name_with_marks_of_urls(tmp_path: Path) -> None:
