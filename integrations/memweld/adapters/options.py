@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal, TypeAlias, TypedDict, cast
+from typing import Any, Literal, TypeAlias, TypedDict, TypeVar, cast
 
 from ..errors import invalid
 from ..memory.recall import DEFAULT_BUDGET
@@ -13,10 +14,16 @@ from ..models import Kind
 from ..validation import validate_kinds, validate_limit, validate_recency, validate_score
 from .failures import OnError, validate_on_error
 
-__all__ = ["Capture", "RecallKeywords", "TurnKeywords", "TurnOptions"]
+__all__ = ["DEFAULT_MIN_SCORE", "Capture", "RecallKeywords", "TurnKeywords", "TurnOptions", "shows_options"]
+
+T = TypeVar("T", bound="Callable[..., None]")
 
 Capture: TypeAlias = bool | Literal["awaited", "background"]
 """Whether turns are kept, and whether a run waits for it."""
+
+
+DEFAULT_MIN_SCORE = 0.22
+"""The score below which a memory is not recalled by itself; docs/retrieval.md has the measurements."""
 
 
 class RecallKeywords(TypedDict, total=False):
@@ -45,7 +52,8 @@ class TurnOptions:
     Attributes:
         recall_limit: How many memories at most a turn recalls, 0 to 10,000; 0 for no recall.
         recall_budget: How many characters of them at most.
-        min_score: Only memories with at least this score, 0 to 1.
+        min_score: Only memories with at least this score, 0 to 1; 0 or None for all. By default `DEFAULT_MIN_SCORE`:
+            what has nothing to do with the user's words is not put before the model.
         recency: The age at which a memory counts half; age does not count if None.
         kinds: Only these kinds of memories; all if None.
         capture: Whether turns are kept, and who waits for it. ``True`` or ``"awaited"``: the run does.
@@ -62,7 +70,7 @@ class TurnOptions:
 
     recall_limit: int = 5
     recall_budget: int = DEFAULT_BUDGET
-    min_score: float | None = None
+    min_score: float | None = DEFAULT_MIN_SCORE
     recency: timedelta | None = None
     kinds: Kind | Sequence[Kind] | None = None
     capture: Capture = True
@@ -113,3 +121,31 @@ class TurnOptions:
         if fields.get("recency") is not None:
             fields["recency"] = timedelta(seconds=fields["recency"])
         return cls(**fields)
+
+
+def shows_options(keywords: type[RecallKeywords], **defaults: Any) -> Callable[[T], T]:
+    """Let ``help`` and `inspect.signature` show what ``**options`` of an ``__init__`` takes.
+
+    Args:
+        keywords: The names.
+        defaults: Those that differ from `TurnOptions`.
+    """
+    fields = TurnOptions.__dataclass_fields__
+    names = [name for name in fields if name in keywords.__optional_keys__]
+    options = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=defaults.get(name, fields[name].default),
+            annotation=fields[name].type,
+        )
+        for name in names
+    ]
+
+    def decorate(initialiser: T) -> T:
+        signature = inspect.signature(initialiser)
+        own = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+        vars(initialiser)["__signature__"] = signature.replace(parameters=[*own, *options])
+        return initialiser
+
+    return decorate

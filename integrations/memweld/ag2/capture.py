@@ -15,7 +15,7 @@ from typing_extensions import Unpack
 from ..adapters.binding import MemorySource, bind_user, validate_source
 from ..adapters.capture import TurnCapture
 from ..adapters.failures import FailurePolicy
-from ..adapters.options import TurnKeywords, TurnOptions
+from ..adapters.options import TurnKeywords, TurnOptions, shows_options
 from ..errors import AccessDeniedError
 from ..memory.memory import Memory
 from ..models import ChatMessage
@@ -49,6 +49,7 @@ class MemweldCapture:
         InvalidInputError: An argument breaks a rule.
     """
 
+    @shows_options(TurnKeywords)
     def __init__(
         self,
         memory: MemorySource,

@@ -9,7 +9,7 @@ from ag2 import Plugin
 from typing_extensions import Unpack
 
 from ..adapters.binding import MemorySource, validate_source
-from ..adapters.options import RecallKeywords, TurnKeywords, TurnOptions
+from ..adapters.options import RecallKeywords, TurnKeywords, TurnOptions, shows_options
 from .binding import USER_VARIABLE
 from .capture import MemweldCapture
 from .recall import MemweldRecall
@@ -40,6 +40,7 @@ class MemweldPlugin(Plugin):
         InvalidInputError: An argument breaks a rule.
     """
 
+    @shows_options(TurnKeywords)
     def __init__(
         self,
         memory: MemorySource,

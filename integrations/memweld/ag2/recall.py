@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 
 from ..adapters.binding import MemorySource, validate_source
 from ..adapters.failures import FailurePolicy
-from ..adapters.options import RecallKeywords, TurnOptions
+from ..adapters.options import RecallKeywords, TurnOptions, shows_options
 from ..adapters.recall import TurnRecall
 from .binding import USER_VARIABLE, memory_of_turn
 from .content import text_of
@@ -39,6 +39,7 @@ class MemweldRecall:
 
     name = "memweld_recall"
 
+    @shows_options(RecallKeywords)
     def __init__(
         self, memory: MemorySource, *, user_variable: str | None = USER_VARIABLE, **options: Unpack[RecallKeywords]
     ) -> None:

@@ -12,7 +12,7 @@ from typing_extensions import Unpack, override
 from ..adapters.binding import MemorySource, validate_source
 from ..adapters.capture import TurnCapture, spoken_by
 from ..adapters.failures import FailurePolicy
-from ..adapters.options import TurnKeywords, TurnOptions
+from ..adapters.options import TurnKeywords, TurnOptions, shows_options
 from ..adapters.recall import TurnRecall
 from ..models import Captured, ChatMessage
 from ..validation import validate_key
@@ -50,6 +50,7 @@ class MemweldContextProvider(ContextProvider):
         InvalidInputError: An argument breaks a rule.
     """
 
+    @shows_options(TurnKeywords)
     def __init__(
         self,
         memory: MemorySource,

@@ -20,7 +20,7 @@ from typing_extensions import Self, Unpack
 from ..adapters.binding import resolve_memory, validate_source
 from ..adapters.capture import TurnCapture
 from ..adapters.failures import FailurePolicy
-from ..adapters.options import TurnKeywords, TurnOptions
+from ..adapters.options import TurnKeywords, TurnOptions, shows_options
 from ..adapters.recall import RecallResult, TurnRecall
 from ..adapters.saved_config import SavedMemory
 from ..memory.asynchronous import in_thread
@@ -85,6 +85,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
     component_config_schema = MemweldChatCompletionContextConfig
     component_provider_override = "memweld.autogen.MemweldChatCompletionContext"
 
+    @shows_options(TurnKeywords)
     def __init__(
         self,
         memory: Memory | Backend,

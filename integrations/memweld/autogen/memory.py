@@ -20,7 +20,7 @@ from typing_extensions import Self, Unpack
 from ..adapters.binding import resolve_memory, validate_source
 from ..adapters.capture import TurnCapture
 from ..adapters.failures import FailurePolicy
-from ..adapters.options import TurnKeywords, TurnOptions
+from ..adapters.options import DEFAULT_MIN_SCORE, TurnKeywords, TurnOptions, shows_options
 from ..adapters.recall import RecallResult, TurnRecall
 from ..adapters.saved_config import SavedMemory
 from ..errors import ConfigurationError, invalid
@@ -39,7 +39,7 @@ __all__ = ["MemweldMemory", "cancellable"]
 
 T = TypeVar("T")
 
-_QUERY_OPTIONS = {"limit", "kinds", "filters"}
+_QUERY_OPTIONS = {"limit", "kinds", "filters", "min_score", "recency"}
 _MIME_TYPE = "mime_type"
 _logger = logging.getLogger("memweld.autogen")
 
@@ -74,12 +74,17 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
     component_config_schema = MemweldMemoryConfig
     component_provider_override = "memweld.autogen.MemweldMemory"
 
+    @shows_options(TurnKeywords)
     def __init__(
         self, memory: Memory | Backend, *, user_names: Sequence[str] = USER_NAMES, **options: Unpack[TurnKeywords]
     ) -> None:
         self._source = validate_source(memory)
         self._user_names = tuple(user_names)
         self._options = TurnOptions(**options)
+        # Your own code sees everything that it asks for; the default floor is for what a model is shown.
+        self._query_options = {**self._options.search, "min_score": None}
+        if self._options.min_score != DEFAULT_MIN_SCORE:
+            self._query_options["min_score"] = self._options.min_score
         failures = FailurePolicy(self._options.on_error, _logger)
         self._recall = TurnRecall(self._options, failures)
         self._capture = TurnCapture(self._options, failures)
@@ -138,7 +143,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
         Args:
             query: A question or some words.
             cancellation_token: Cancels the waiting.
-            kwargs: ``limit``, ``kinds`` and ``filters`` as in `memweld.Memory.search`.
+            kwargs: ``limit``, ``kinds``, ``filters``, ``min_score`` and ``recency`` as in `memweld.Memory.search`.
 
         Returns:
             The memories as they were added, best first; ``metadata`` has your own keys, and beside them id, score,
@@ -150,7 +155,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
         if unknown := sorted(set(kwargs) - _QUERY_OPTIONS):
             rule = f"query takes {', '.join(sorted(_QUERY_OPTIONS))}"
             raise invalid("argument", unknown[0], rule, "Leave it out.")
-        options: dict[str, Any] = {"limit": self._options.recall_limit or 1, **self._options.search, **kwargs}
+        options: dict[str, Any] = {"limit": self._options.recall_limit or 1, **self._query_options, **kwargs}
         search = resolve_memory(self._source).aio.search(_text(query), **options)
         return MemoryQueryResult(results=[self._content(hit) for hit in await cancellable(search, cancellation_token)])
 

@@ -19,7 +19,7 @@ from typing_extensions import Unpack
 from ..adapters.binding import MemorySource, validate_source
 from ..adapters.capture import TurnCapture
 from ..adapters.failures import FailurePolicy
-from ..adapters.options import TurnKeywords, TurnOptions
+from ..adapters.options import TurnKeywords, TurnOptions, shows_options
 from ..adapters.recall import TurnRecall
 from ..memory.asynchronous import in_thread
 from ..models import ChatMessage
@@ -68,6 +68,7 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
     # Not a state of its own in its type: create_agent's types are invariant, and others could not stand beside it.
     state_schema: type[AgentState[Any]] = MemweldState
 
+    @shows_options(TurnKeywords)
     def __init__(
         self,
         memory: MemorySource,

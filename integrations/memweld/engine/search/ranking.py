@@ -42,12 +42,17 @@ _PRIOR_MEMORIES = 30
 def word_weights(snapshot: Snapshot) -> Weigh:
     """The weights of a query's words among the rows of a snapshot.
 
+    Numbers have no weight: they mean something to words alone. In vectors all of them are alike, so that "2+2" would
+    find "20 mg daily".
+
     A few memories do not show that a word is common. For question words the weight assumes it, as if there were some
     more memories and every second one contained them.
     """
     size = snapshot.size
 
     def weigh(word: QueryWord) -> float:
+        if all(map(str.isdigit, word.terms)):
+            return 0.0
         prior = _PRIOR_MEMORIES if word.asks else 0
         # The rarest of its terms weighs most.
         frequency = min((snapshot.frequency(term) for term in word.terms), default=None)

@@ -80,7 +80,9 @@ class StaticEmbedder:
         lasts = np.searchsorted([start for start, _ in tokens.offsets], [word.end for word in words], side="left")
         for word, first, last in zip(words, firsts.tolist(), lasts.tolist(), strict=True):
             weights[first:last] = weigh(word)
-        return self._mean(tokens.ids, weights if weights.any() else None)
+        if words and not weights.any():
+            return np.zeros(int(self._weights.shape[1]), dtype=np.float32)
+        return self._mean(tokens.ids, weights if words else None)
 
     def knows(self, query: str) -> float:
         """The share of a query that consists of meaningful tokens, from 0.3 to 1; 1 if half of the query does.

@@ -90,6 +90,15 @@ class TurnScenarios(Scenarios):
         with pytest.raises(MemweldError, match="The store is gone"):
             self._turn(BrokenMemory(ana, method), "I live in Porto", on_error="raise")
 
+    def test_what_does_not_fit_is_not_recalled(self, ana: Memory) -> None:
+        """A question about something else shows the model no memory, unless every score is asked for."""
+        self._needs_turns()
+        ana.add("I take 20 mg of statin daily")
+        for mode in self.driver.modes:
+            turn = self.driver.run_turn(ana, "Who wrote Hamlet?", "Shakespeare.", session_id=None, mode=mode)
+            assert "statin" not in turn.seen
+        assert "statin" in self._turn(ana, "Who wrote Hamlet?", capture=False, min_score=0.0).seen
+
     def test_recall_has_limits(self, ana: Memory) -> None:
         """How many memories, how many characters, how well they fit, and of which kinds."""
         for number in range(3):
