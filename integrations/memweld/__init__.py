@@ -24,7 +24,7 @@ from .errors import (
 )
 from .memory.backend import Backend
 from .memory.memory import Memory
-from .models import ChatMessage, EraseReceipt, Hit, MemoryItem, Page, Related, Session, TaskOutcome, ToolCall
+from .models import ChatMessage, EraseReceipt, Hit, MemoryItem, Related, Session, TaskOutcome, ToolCall
 from .scope import Scope, user_scope
 
 __version__ = "0.1.0"
@@ -43,7 +43,6 @@ __all__ = [
     "MemoryNotFoundError",
     "MemweldError",
     "MissingExtraError",
-    "Page",
     "Related",
     "Scope",
     "Session",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -19,7 +20,7 @@ __all__ = ["connect"]
 
 
 def connect(
-    url: str | None = None,
+    url: str | os.PathLike[str] | None = None,
     *,
     llm: Mapping[str, Any] | Any | None = None,
     embedder: Mapping[str, Any] | str | Any | None = None,
@@ -35,9 +36,10 @@ def connect(
 
     Args:
         url: ``sqlite:///team.db`` (a relative path), ``sqlite:////data/team.db`` (an absolute one), ``sqlite://`` (in
-            memory, for tests). ``postgresql://user:password@host/app``: a Postgres database.
-            ``http://host:8710/mcp`` (or ``https``): a memweld server; ``stdio:memweld serve …``: one that this
-            command starts. None: a file in the user's data directory.
+            memory, for tests). A path, such as ``Path("team.db")``, is a SQLite file, too.
+            ``postgresql://user:password@host/app``: a Postgres database. ``http://host:8710/mcp`` (or ``https``): a
+            memweld server; ``stdio:memweld serve …``: one that this command starts. None: a file in the user's data
+            directory.
         llm: Extracts facts: a mem0 LLM configuration ``{"provider": …, "config": {…}}`` or a LangChain chat
             model. None: texts are kept verbatim.
         embedder: Turns text into vectors: a mem0 embedder configuration, a LangChain ``Embeddings``,
@@ -60,6 +62,8 @@ def connect(
 
     settings = load_settings()
     zone = validate_timezone(timezone or settings.timezone)
+    if isinstance(url, os.PathLike):
+        url = f"sqlite:///{os.fsdecode(url)}"
     url = url or settings.url or f"sqlite:///{default_file()}"
     scheme = url.partition(":")[0].lower()
     if scheme in ("http", "https", "stdio"):

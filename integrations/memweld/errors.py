@@ -15,6 +15,7 @@ memweld translates errors of other libraries at its borders; they stay reachable
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "MissingExtraError",
     "invalid",
     "missing_extra",
+    "shown_name",
 ]
 
 _SHOWN_CHARACTERS = 80
@@ -76,6 +78,13 @@ def invalid(name: str, value: Any, rule: str, remedy: str) -> InvalidInputError:
     if len(shown) > _SHOWN_CHARACTERS:
         shown = f"{shown[:_SHOWN_CHARACTERS]}… ({len(shown)} characters)"
     return InvalidInputError(f"Invalid {name} {shown}: {rule}. {remedy}")
+
+
+def shown_name(value: object) -> str:
+    """A setting in an error: a short name as it is, anything else by its type. A longer text may hold a key."""
+    if isinstance(value, str) and re.fullmatch(r"[\w.:/-]{1,64}", value):
+        return repr(value)
+    return f"a {type(value).__name__}"
 
 
 def missing_extra(extra: str, package: str) -> MissingExtraError:

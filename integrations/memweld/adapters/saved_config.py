@@ -9,7 +9,6 @@ import threading
 import weakref
 from collections.abc import Callable, Generator
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import BaseModel
 from typing_extensions import Self
@@ -17,14 +16,15 @@ from typing_extensions import Self
 from ..connect import connect
 from ..engine.protocol import Engine
 from ..errors import ConfigurationError
-from ..memory.backend import SECRET_PARAMETERS, Backend
+from ..memory.backend import Backend
 from ..memory.memory import Memory
 from ..memory.messages import new_id
 from ..scope import Scope
 from ..settings import load_settings
+from ..urls import public_url
 from .binding import MemorySource
 
-__all__ = ["SavedMemory", "loading_backend", "loading_with", "open_saved", "open_shared", "without_secrets"]
+__all__ = ["SavedMemory", "loading_backend", "loading_with", "open_saved", "open_shared"]
 
 _IN_MEMORY = ("sqlite:", "sqlite:///:memory:")
 
@@ -84,7 +84,7 @@ class SavedMemory(BaseModel):
         """
         scope = source.scope if isinstance(source, Memory) else None
         return cls(
-            url=without_secrets(source.url) if source.url else None,
+            url=public_url(source.url) if source.url else None,
             store=_name(source._engine) if in_process else None,  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
             user_id=None if scope is None else scope.user_id,
             agent_id=None if scope is None else scope.agent_id,
@@ -118,17 +118,6 @@ def _name(engine: Engine) -> str:
         return name
 
 
-def without_secrets(url: str) -> str:
-    """The URL as it may be saved: without password and token."""
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    query = parse_qsl(parts.query, keep_blank_values=True)
-    shown = [(key, value) for key, value in query if key.lower() not in SECRET_PARAMETERS]
-    if ":" not in user and shown == query:
-        return url
-    return urlunsplit(parts._replace(netloc=user.partition(":")[0] + at + host, query=urlencode(shown)))
-
-
 def open_saved(url: str | None) -> Backend:
     """The backend at a URL that was saved; ``MEMWELD_URL`` has the secrets that were left out of it.
 
@@ -136,7 +125,7 @@ def open_saved(url: str | None) -> Backend:
         ConfigurationError: It leads to no store, or to a server or command that ``MEMWELD_URL`` does not name.
     """
     known = load_settings().url
-    if url is None or (known is not None and without_secrets(known) == url):
+    if url is None or (known is not None and public_url(known) == url):
         url = known
     elif not url.lower().startswith("sqlite:"):
         # Whoever can write the file that was saved must not choose what is started, or who is sent the token.

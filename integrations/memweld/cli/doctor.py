@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from .. import __version__
 from ..connect import connect
 from ..errors import ConfigurationError, MemweldError
-from ..memory.backend import Backend, redacted
+from ..memory.backend import Backend
 from ..scope import Scope
 from ..settings import Settings, default_file, load_settings
+from ..urls import public_url
 
 if TYPE_CHECKING:
     from ..engine.protocol import GraphHealth
@@ -116,7 +117,7 @@ def _llm(settings: Settings) -> str:
 
 
 def _settings(settings: Settings, url: str) -> Iterator[Finding]:
-    yield Finding("url", redacted(url))
+    yield Finding("url", public_url(url))
     embedder = _provider(settings.embedder)
     yield Finding("embedder", embedder or "static, from the wordllama wheel (no key, no server, no download)")
     yield _tried("llm", lambda: _llm(settings))
@@ -163,7 +164,7 @@ def _graph(url: str, settings: Settings, repair: Repair | None) -> Iterator[Find
         if not remote:
             yield _without_graph(url)
         return
-    yield Finding("graph", redacted(settings.graph))
+    yield Finding("graph", public_url(settings.graph))
     path = _path(url)
     if path is not None and not path.exists():
         return
@@ -278,7 +279,7 @@ def forget_graph(url: str | None = None) -> int:
     place = url or load_settings().url or f"sqlite:///{default_file()}"
     with connect(place) as backend:
         if not _is_made(place, backend):
-            raise ConfigurationError(f"{redacted(place)} keeps no memories that could wait for a graph.")
+            raise ConfigurationError(f"{public_url(place)} keeps no memories that could wait for a graph.")
         return backend.admin.detach_graph()
 
 

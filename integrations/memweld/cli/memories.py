@@ -85,13 +85,13 @@ def erase_command(
     url: Url = None,
 ) -> None:
     """Remove all data of a user. It cannot be undone."""
-    from ..memory.backend import redacted
+    from ..urls import public_url
 
     with connected(url) as backend:
         memory = backend.user(user)
         if not yes:
             typer.confirm(
-                f"Erase everything of user {user} in {redacted(backend.url)}? It cannot be undone.", abort=True
+                f"Erase everything of user {user} in {public_url(backend.url)}? It cannot be undone.", abort=True
             )
         receipt = memory.erase()
     typer.echo(f"Erased {receipt.total} rows of user {receipt.user_id} at {receipt.erased_at:%Y-%m-%dT%H:%M:%SZ}")

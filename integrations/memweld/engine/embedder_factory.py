@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, shown_name
 from .search.embedders import Embedder, Vector
 from .search.static_model import StaticEmbedder
 
@@ -56,9 +56,8 @@ def load_embedder(embedder: Any) -> Embedder:
         return Mem0Embedder(cast("Mapping[str, Any]", embedder))
     if callable(getattr(embedder, "embed_query", None)):
         return _LangChainEmbedder(embedder)
-    shown = repr(embedder) if isinstance(embedder, str) else f"a {type(embedder).__name__}"
     raise ConfigurationError(
-        f"embedder= is {shown}: pass 'static', 'fastembed', 'fastembed:MODEL', a mem0 configuration "
+        f"embedder= is {shown_name(embedder)}: pass 'static', 'fastembed', 'fastembed:MODEL', a mem0 configuration "
         "{'provider': …, 'config': {…}} or a LangChain Embeddings object."
     )
 

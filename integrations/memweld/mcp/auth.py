@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -17,20 +16,13 @@ from fastmcp.server.auth import AccessToken, AuthProvider, RemoteAuthProvider, T
 from pydantic import AnyHttpUrl
 
 from ..errors import ConfigurationError
+from ..urls import is_local, public_url
 from .token_file import ScopedVerifier, token_file_auth
 
 if TYPE_CHECKING:
     from fastmcp.server.auth import JWTVerifier
 
-__all__ = ["auth_from", "is_loopback", "jwt_auth"]
-
-
-def is_loopback(address: str) -> bool:
-    """Whether an IP address, not a name, is this machine's own."""
-    try:
-        return ip_address(address.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
+__all__ = ["auth_from", "jwt_auth"]
 
 
 class _Jwt(ScopedVerifier):
@@ -54,10 +46,8 @@ def _key_arguments(key: str | Path) -> dict[str, str]:
         return {"public_key": text}
     if "://" in text:
         parts = urlsplit(text)
-        if parts.scheme != "https" and not (
-            parts.scheme == "http" and (parts.hostname == "localhost" or is_loopback(parts.hostname or ""))
-        ):
-            raise ConfigurationError(f"Keys are fetched over https only, and {text!r} is something else.")
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_local(parts.hostname or "")):
+            raise ConfigurationError(f"Keys are fetched over https only, and {public_url(text)} is something else.")
         return {"jwks_uri": text}
     try:
         return {"public_key": Path(text).read_text(encoding="utf-8")}

@@ -11,8 +11,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..errors import InvalidInputError
+from ..urls import is_local
 from .access import TRUSTED
-from .auth import is_loopback
 from .http_edge import error_body
 from .principal import subject_of, token_of
 
@@ -46,7 +46,7 @@ class Gate:
 
     def _refuse_without_token(self, scope: Scope) -> Response | None:
         client = cast("tuple[str, int] | None", scope.get("client"))
-        local = client is not None and is_loopback(client[0])
+        local = client is not None and is_local(client[0])
         # A proxy on this machine connects from this machine for clients anywhere.
         if not self._open_to_anyone and (not local or any(name in Headers(scope=scope) for name in _FORWARDED)):
             message = "This server has no authentication and answers only programs on its own machine."

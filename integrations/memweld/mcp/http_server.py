@@ -16,7 +16,7 @@ import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
 from ..errors import BackendUnavailableError, ConfigurationError
-from .auth import is_loopback
+from ..urls import is_local
 from .traffic import Traffic
 
 __all__ = ["GRACE_SECONDS", "HttpServer", "ShutdownWatchdog", "listen", "require_loopback"]
@@ -62,7 +62,7 @@ def require_loopback(sockets: Sequence[socket.socket]) -> None:
     """
     for one in sockets:
         name: Any = one.getsockname()
-        if not (isinstance(name, tuple) and is_loopback(str(name[0]))):  # pyright: ignore[reportUnknownArgumentType]
+        if not (isinstance(name, tuple) and is_local(str(name[0]))):  # pyright: ignore[reportUnknownArgumentType]
             raise ConfigurationError(
                 "Without authentication the server listens on this machine only (--host 127.0.0.1): any program that "
                 "reaches it can read and change the memory of every user. Give --auth, or say that you want that with "

@@ -64,6 +64,9 @@ class AsyncFacade(Generic[S]):
     def __init__(self, sync: S) -> None:
         self._sync = sync
 
+    def __repr__(self) -> str:
+        return f"<async {self._sync!r}>"
+
 
 def async_method(
     method: Callable[Concatenate[Any, P], T], lane: Lane | Callable[..., Lane] = "quick"

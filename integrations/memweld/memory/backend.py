@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from types import TracebackType
 
 from ..engine.protocol import Engine, EngineAdmin
 from ..scope import Scope
+from ..urls import public_url
 from .capture_queue import GRACE_SECONDS, capture_queue_of
 from .memory import Memory
 
-__all__ = ["SECRET_PARAMETERS", "Backend", "redacted"]
-
-SECRET_PARAMETERS = frozenset({"password", "sslpassword", "token", "binding_key"})
-"""The parameters of a URL that no output shows and no file saves."""
+__all__ = ["Backend"]
 
 
 class Backend:
@@ -87,13 +84,4 @@ class Backend:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<memweld.Backend {redacted(self.url)}>"
-
-
-def redacted(url: str) -> str:
-    """The URL without user, password and keys, for people to read; nothing of what is no URL."""
-    if not re.match(r"(?i)([a-z][a-z0-9+.-]*://|stdio:)", url):
-        return "…"
-    url = re.sub(rf"([?&](?:{'|'.join(SECRET_PARAMETERS)})=)[^&]*", r"\1…", url, flags=re.IGNORECASE)
-    head, at, tail = url.rpartition("@")
-    return f"{head.split('://')[0]}://…@{tail}" if at and "://" in head else url
+        return f"<memweld.Backend {public_url(self.url)}>"

@@ -24,6 +24,9 @@ class Preferences:
         self._engine = engine
         self._scope = scope
 
+    def __repr__(self) -> str:
+        return f"<Preferences of {self._scope}>"
+
     def set(self, key: str, value: JSON) -> MemoryItem:
         """Store a preference, replacing what the key held.
 

@@ -24,6 +24,9 @@ class Tasks:
         self._engine = engine
         self._scope = scope
 
+    def __repr__(self) -> str:
+        return f"<Tasks of {self._scope}>"
+
     def record(
         self,
         task_id: str,

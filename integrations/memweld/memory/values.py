@@ -20,6 +20,9 @@ class Values:
         self._engine = engine
         self._scope = scope
 
+    def __repr__(self) -> str:
+        return f"<Values of {self._scope}>"
+
     def read(self, places: Sequence[tuple[str, str]], *, refresh: bool = False) -> list[ValueEntry | None]:
         """The values at these places.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any, get_type_hints
 
 from pydantic import Field, ValidationError, create_model
@@ -14,6 +15,9 @@ from . import PREFIX, Settings
 __all__ = ["read_environment"]
 
 _BOUNDS: dict[str, dict[str, Any]] = {"llm_timeout": {"gt": 0}, "cache_mb": {"ge": 0}}
+
+_SHOWN = frozenset({"llm_timeout", "durability", "cache_mb", "lock_user"})
+"""The variables whose values an error repeats. Any other may hold a key or password."""
 
 
 class _Base(BaseSettings):
@@ -38,12 +42,14 @@ def read_environment() -> Settings:
     try:
         return Settings(**_variables()().model_dump())
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        name = PREFIX + "".join(str(part).upper() for part in problem["loc"][:1])
-        raise ConfigurationError(
-            f"The environment variable {name} is {problem['input']!r}: {problem['msg']}. Correct or unset it."
-        ) from error
+        problem = error.errors(include_url=False, include_context=False)[0]
+        field = "".join(map(str, problem["loc"][:1]))
+        shown = repr(problem["input"]) if field in _SHOWN else "not what it should be"
+        text = f"The environment variable {PREFIX}{field.upper()} is {shown}: {problem['msg']}. Correct or unset it."
     except SettingsError as error:
-        raise ConfigurationError(
-            f"A MEMWELD_* environment variable is not the JSON that it should be: {error}. Correct or unset it."
-        ) from error
+        field = next((name for name in get_type_hints(Settings) if f'"{name}"' in str(error)), "*")
+        place = f" ({error.__cause__})" if isinstance(error.__cause__, json.JSONDecodeError) else ""
+        name = PREFIX + field.upper()
+        text = f"The environment variable {name} is not the JSON that it should be{place}. Correct or unset it."
+    # Without the cause: pydantic's error and the decoder's hold the value, which may be a key.
+    raise ConfigurationError(text)

@@ -13,8 +13,9 @@ from itertools import islice
 from ..engine.operations import Restore
 from ..engine.protocol import Engine
 from ..errors import ConfigurationError, InvalidInputError, invalid
-from ..memory.backend import Backend, redacted
+from ..memory.backend import Backend
 from ..scope import Scope
+from ..urls import public_url
 from .reader import ScopeReader, Summary
 
 __all__ = ["PAGE", "Copied", "copy", "scopes_of"]
@@ -90,7 +91,7 @@ def copy(
     if everybody == (user_id is not None or agent_id is not None):
         raise invalid("user_id", user_id, "it is one user, one agent or everybody", "Say whom to copy.")
     if source is target or source.url == target.url != "sqlite://":
-        raise ConfigurationError(f"{redacted(source.url)} is both source and target: name another target.")
+        raise ConfigurationError(f"{public_url(source.url)} is both source and target: name another target.")
     scopes = scopes_of(source) if everybody else iter([Scope(user_id=user_id, agent_id=agent_id)])
     return _copies(engine_of(source), engine_of(target), scopes, dry_run=dry_run, progress=progress, page=page)
 

@@ -184,8 +184,8 @@ def test_a_checkpoint_holds_no_secret() -> None:
         crew = make_crew(crew=memory, agent=memory, tools=memory_tools(remote))
         written = crew.model_dump_json()
     assert '"user_id":"ana"' in written
-    assert "http://someone@127.0.0.1:9/mcp" in written
-    for secret in ("s3cret", "t0ken", "b3arer"):
+    assert "http://127.0.0.1:9/mcp" in written
+    for secret in ("someone", "s3cret", "t0ken", "b3arer"):
         assert secret not in written
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import memweld
 from memweld import Backend, ConfigurationError, Memory
-from memweld.adapters.saved_config import SavedMemory, loading_with, without_secrets
+from memweld.adapters.saved_config import SavedMemory, loading_with
 from memweld.testing import HashEmbedder
 
 
@@ -17,13 +17,24 @@ def no_setting_names_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MEMWELD_URL", raising=False)
 
 
-def test_a_url_is_saved_without_its_secrets() -> None:
-    assert without_secrets("postgresql://app:s3cret@db:5432/m?sslmode=require&password=s3cret") == (
-        "postgresql://app@db:5432/m?sslmode=require"
-    )
-    assert without_secrets(f"postgresql://app@db/m?rls=1&binding_key={'ab' * 32}") == "postgresql://app@db/m?rls=1"
-    for url in ("sqlite:////data/a b.db", "sqlite://", "http://host:8710/mcp", "postgresql://app@db/m"):
-        assert without_secrets(url) == url
+@pytest.mark.parametrize(
+    "url",
+    [
+        "stdio:memweld serve --url postgresql://u:s3cret@db/app",
+        "stdio:env TOKEN=s3cret memweld serve",
+        "https://gateway.example/mcp?api_key=s3cret",
+        "https://me:s3cret@gateway.example/mcp",
+        "postgresql://app:s3cret@db/m?rls=1&password=s3cret",
+    ],
+)
+def test_no_secret_is_shown_or_saved(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with memweld.connect(url) as backend:
+        ana = backend.user("ana")
+        saved = SavedMemory.of(ana, in_process=False)
+        shown = f"{backend!r} {ana!r} {ana.preferences!r} {ana.tasks!r} {saved.model_dump_json()} {backend._engine!r}"
+        assert "s3cret" not in shown
+        monkeypatch.setenv("MEMWELD_URL", url)
+        assert isinstance(saved.load(), Memory)
 
 
 @pytest.mark.parametrize("url", ["stdio:touch started", "http://127.0.0.1:9/mcp", "postgresql://db/m"])

@@ -15,6 +15,7 @@ from ...engine.export_data import ExportedValue
 from ...errors import AccessDeniedError, BackendUnavailableError, InvalidInputError, invalid
 from ...models import JSON
 from ...scope import Scope
+from ...urls import is_local, public_url
 from ...validation import utc_now, validate_key
 from ..import_plan import Plan, validated
 from .langchain import is_history, plan_session
@@ -129,17 +130,22 @@ class _Server:
     def __init__(self, url: str, token: str | None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise invalid("url", url, "it must be an http:// or https:// URL", "Pass what the client has as base_url.")
+            raise invalid(
+                "url", public_url(url), "it must be an http:// or https:// URL", "Pass what the client has as base_url."
+            )
         self._base = url.rstrip("/")
         self._headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        self._opener = urllib.request.build_opener(_NoRedirect)
+        self._name = public_url(url)
+        # A proxy of the environment does not know this machine's own servers.
+        direct = [urllib.request.ProxyHandler({})] if is_local(parts.hostname) else []
+        self._opener = urllib.request.build_opener(_NoRedirect, *direct)
 
     def keys(self, namespace: str) -> list[str]:
         """The keys of a namespace, as the server lists them."""
         answer = self._get(f"/memory/{quote(namespace, safe='')}")
         keys: object = [] if answer is None else answer.get("keys", [])
         if not isinstance(keys, list) or not all(isinstance(key, str) for key in cast("list[object]", keys)):
-            raise BackendUnavailableError(f"{self._base} does not list keys as a botwire server does.")
+            raise BackendUnavailableError(f"{self._name} does not list keys as a botwire server does.")
         return cast("list[str]", keys)
 
     def value(self, namespace: str, key: str) -> tuple[JSON] | None:
@@ -165,22 +171,22 @@ class _Server:
                 return self._failed(error)
         except (OSError, HTTPException) as error:
             reason = getattr(error, "reason", error)
-            raise BackendUnavailableError(f"{self._base} cannot be reached: {reason}") from error
+            raise BackendUnavailableError(f"{self._name} cannot be reached: {reason}") from error
         except (ValueError, RecursionError) as error:
-            raise BackendUnavailableError(f"{self._base} does not answer in JSON, as a botwire server does.") from error
+            raise BackendUnavailableError(f"{self._name} does not answer in JSON, as a botwire server does.") from error
         if not isinstance(answer, Mapping):
-            raise BackendUnavailableError(f"{self._base} does not answer with an object, as a botwire server does.")
+            raise BackendUnavailableError(f"{self._name} does not answer with an object, as a botwire server does.")
         return cast("Mapping[str, Any]", answer)
 
     def _failed(self, error: urllib.error.HTTPError) -> None:
         if error.code == 404:
             return
         if error.code in (401, 403):
-            raise AccessDeniedError(f"{self._base} refuses to show its memory (HTTP {error.code}): it wants a token.")
+            raise AccessDeniedError(f"{self._name} refuses to show its memory (HTTP {error.code}): it wants a token.")
         if error.code == 400:
             text = error.read(500).decode("utf-8", "replace")
-            raise InvalidInputError(f"{self._base} refuses the request: {text}")
-        text = f"{self._base} answers with HTTP {error.code}."
+            raise InvalidInputError(f"{self._name} refuses the request: {text}")
+        text = f"{self._name} answers with HTTP {error.code}."
         if error.code == 429:
             wait = error.headers.get("Retry-After", "")
             raise _BusyError(text, min(int(wait), _MOST_SECONDS) if wait.isdigit() else 1)

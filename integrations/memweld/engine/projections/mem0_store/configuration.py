@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from ....errors import ConfigurationError
+from ....errors import ConfigurationError, shown_name
 
 if TYPE_CHECKING:
     from ...search.embedder_check import EmbedderCheck
@@ -64,7 +64,8 @@ def read_configuration(mem0: Any) -> Mem0Configuration:
         mem0 = {"platform": {}}
     if not isinstance(mem0, Mapping):
         raise ConfigurationError(
-            f"mem0= is {mem0!r}: pass 'platform' or a mem0 configuration {{'vector_store': {{'provider': …}}}}."
+            f"mem0= is {shown_name(mem0)}: pass 'platform' or a mem0 configuration "
+            "{'vector_store': {'provider': …}}."
         )
     given = cast("Mapping[str, Any]", mem0)
     for name in given:

@@ -19,8 +19,10 @@ from mcp.client.streamable_http import MCP_SESSION_ID, streamable_http_client
 from mcp.shared.message import SessionMessage
 from mcp.types import JSONRPCError
 
-from ....errors import BackendUnavailableError
+from ....errors import BackendUnavailableError, ConfigurationError
+from ....urls import public_url
 from .delivery import UnansweredError, http_failure
+from .endpoint import EndpointTransport, proxy_of, reason_of, stays
 from .url import ServerAddress
 
 __all__ = ["Streams", "http_streams"]
@@ -30,6 +32,8 @@ Streams = tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObj
 
 CONNECT_SECONDS = 10.0
 GOODBYE_SECONDS = 2.0
+
+_MOST_REDIRECTS = 5
 
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
 
@@ -70,23 +74,52 @@ class _AnsweringClient(httpx.AsyncClient):
 
     def __init__(self, address: ServerAddress, timeout: float) -> None:
         bearer = {} if address.token is None else {"Authorization": f"Bearer {address.token}"}
-        super().__init__(headers={**address.headers, **bearer}, timeout=httpx.Timeout(timeout, connect=CONNECT_SECONDS))
+        self._proxy = proxy_of(address.url)
+        super().__init__(
+            headers={**address.headers, **bearer},
+            auth=address.login,
+            timeout=httpx.Timeout(timeout, connect=CONNECT_SECONDS),
+            # The transport is for one server: the proxy is chosen above.
+            transport=EndpointTransport(address.query, self._proxy),
+            trust_env=False,
+        )
         self._address = address
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        """Send the request."""
+        """Send the request, and follow redirects that stay with the server."""
         if request.method != "POST":
-            return await super().send(request, **options)
+            return await self._followed(request, **options)
         try:
-            response = await super().send(request, **options)
+            response = await self._followed(request, **options)
         except httpx.TransportError as error:
             delivery = "unsent" if isinstance(error, _UNSENT) else "unknown"
             return self._unanswered(request, UnansweredError(delivery, self._unreachable(error)))
-        failure = http_failure(response.status_code, self._address, in_session=MCP_SESSION_ID in request.headers)
+        failure = self._redirected(response) or http_failure(
+            response.status_code, self._address, in_session=MCP_SESSION_ID in request.headers
+        )
         if failure is not None:
             await response.aclose()
             return self._unanswered(request, failure)
         return await self._watched(request, response)
+
+    async def _followed(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        options.pop("follow_redirects", None)
+        response = await super().send(request, follow_redirects=False, **options)
+        for _ in range(_MOST_REDIRECTS):
+            following = response.next_request
+            if following is None or not stays(request, following):
+                break
+            await response.aclose()
+            response = await super().send(following, follow_redirects=False, **options)
+        return response
+
+    def _redirected(self, response: httpx.Response) -> UnansweredError | None:
+        """The failure of a redirect that is not followed: credentials go to the named server only."""
+        if response.next_request is None:
+            return None
+        target = public_url(str(response.next_request.url))
+        text = f"{self._address.name} redirects to {target}, which is not followed. If you trust it, connect to it."
+        return UnansweredError("final", ConfigurationError(text))
 
     async def _watched(self, request: httpx.Request, response: httpx.Response) -> httpx.Response:
         broken = UnansweredError("unknown", BackendUnavailableError(f"{self._address.name} broke off its answer."))
@@ -101,7 +134,8 @@ class _AnsweringClient(httpx.AsyncClient):
         return response
 
     def _unreachable(self, error: Exception) -> BackendUnavailableError:
-        found = BackendUnavailableError(f"{self._address.name} cannot be reached ({type(error).__name__}).")
+        through = "" if self._proxy is None else f" through the proxy {public_url(self._proxy)} of the environment"
+        found = BackendUnavailableError(f"{self._address.name} cannot be reached{through} ({reason_of(error)}).")
         found.__cause__ = error
         return found
 

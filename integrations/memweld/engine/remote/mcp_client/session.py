@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from ....errors import BackendUnavailableError, MemweldError
 from .delivery import UnansweredError, own_error, read_failure
+from .endpoint import reason_of
 from .http import Streams, http_streams
 from .stdio import stdio_streams
 from .url import ServerAddress
@@ -88,7 +89,7 @@ class Session:
             return read_failure(found, self._address) or self._refusal(found)
         if isinstance(found, (MemweldError, UnansweredError)):
             return found
-        why = "no answer in time" if isinstance(found, TimeoutError) else type(found).__name__
+        why = "no answer in time" if isinstance(found, TimeoutError) else reason_of(found)
         unavailable = BackendUnavailableError(f"{self._address.name} cannot be reached ({why}).")
         return UnansweredError("unsent", unavailable)
 

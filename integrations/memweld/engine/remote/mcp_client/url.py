@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from ....errors import ConfigurationError
 
@@ -19,16 +19,20 @@ class ServerAddress:
 
     Attributes:
         name: The server for error texts, without secrets.
-        url: The endpoint, for HTTP.
+        url: The endpoint, for HTTP, without login and query.
+        query: The query, for HTTP. No library logs it, because none but the transport sees it.
         command: The words of the command, for stdio.
         token: The bearer token, for HTTP.
+        login: User and password of the URL, for HTTP; None where there is a token.
         headers: Further headers, for HTTP.
     """
 
     name: str
     url: str = ""
-    command: tuple[str, ...] = ()
+    query: str = field(default="", repr=False)
+    command: tuple[str, ...] = field(default=(), repr=False)
     token: str | None = field(default=None, repr=False)
+    login: tuple[str, str] | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
@@ -68,11 +72,22 @@ def read_address(
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise ConfigurationError(f"The URL of the {kind} server cannot be read: {error}.") from error
+        # Not with the reason, which repeats what it could not read: it may be a password.
+        text = f"The URL of the {kind} server cannot be read. Write http://host:8710/mcp, special characters with %."
+        raise ConfigurationError(text) from error
     if not host:
         raise ConfigurationError("The URL of a server over HTTP names a host: http://host:8710/mcp.")
     path = parts.path if parts.path.strip("/") else "/mcp"
     named = f"[{host}]" if ":" in host else host
     shown = f"{parts.scheme}://{named}{f':{port}' if port else ''}{path}"
-    full = urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
-    return ServerAddress(f"The {kind} server at {shown}", url=full, token=token, headers=dict(headers or {}))
+    has_login = parts.username is not None or parts.password is not None
+    # One header takes either.
+    login = (unquote(parts.username or ""), unquote(parts.password or "")) if has_login and token is None else None
+    return ServerAddress(
+        f"The {kind} server at {shown}",
+        url=shown,
+        query=parts.query,
+        token=token,
+        login=login,
+        headers=dict(headers or {}),
+    )
