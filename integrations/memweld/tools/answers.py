@@ -1,16 +1,53 @@
-"""How answers are written: times, items, values and lists, as text for a model and as data."""
+"""How answers are written: times, items and values as text for a model and as data, within a budget."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Iterable
+import re
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from ..errors import InvalidInputError, MemoryNotFoundError, invalid
+from ..memory.passages import fair_share, passage, query_pattern
 from ..memory.safe_text import safe_for_model
 from ..models import JSON, Hit, MemoryItem
 from ..validation import dump_json
 
-__all__ = ["as_utc", "item_data", "numbered", "shown"]
+__all__ = [
+    "ANSWER_CHARACTERS",
+    "LEAST",
+    "PAGED_CHARACTERS",
+    "Excerpt",
+    "as_utc",
+    "continuing",
+    "excerpts",
+    "item_data",
+    "listed_item",
+    "next_page",
+    "numbered",
+    "position",
+    "short",
+    "shown",
+    "small",
+    "text_page",
+    "to_continue",
+]
+
+ANSWER_CHARACTERS = 16_000
+"""Characters of stored text in one answer: about 4,000 tokens of English. Clients cut or refuse much longer ones."""
+
+PAGED_CHARACTERS = 2_000
+"""An entry of a list with pages has at least so many characters, or the next page begins with it."""
+
+LEAST = 200
+"""The same for an answer without pages."""
+
+# The rest of an entry: number, id, score, date.
+_AROUND = 80
+_LOOKED_AT = 200_000
+_SMALL_CHARACTERS = 1_000
 
 
 def as_utc(moment: datetime) -> str:
@@ -18,14 +55,135 @@ def as_utc(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A text, or the part of it that an answer has room for.
+
+    Attributes:
+        text: The text or the part.
+        more: How many characters are left out.
+    """
+
+    text: str
+    more: int = 0
+
+    def line(self, remedy: str = "") -> str:
+        """The text for a model, which says what is left out, and how to read it."""
+        if not self.more:
+            return self.text
+        return f"{self.text.rstrip('…')}… ({self.more:,} more characters{remedy and f'; {remedy}'})"
+
+
+def excerpts(texts: Iterable[str], *, query: str = "", least: int = LEAST) -> list[Excerpt]:
+    """As many texts as an answer has room for: short ones whole, long ones cut to equal shares.
+
+    Args:
+        texts: The texts, the most important first.
+        query: The words that were searched for: of a long text the passage with most of them is shown.
+        least: The shortest share of a text that is cut. Texts that would get less are left out.
+    """
+    chosen, room = list[str](), ANSWER_CHARACTERS
+    for text in texts:
+        room -= min(len(text), least) + _AROUND
+        if room < 0 and chosen:
+            break
+        chosen.append(text)
+    share = fair_share([len(text) + _AROUND for text in chosen], ANSWER_CHARACTERS) - _AROUND
+    words = query_pattern(query) if any(len(text) > share for text in chosen) else None
+    return [_excerpt(text, share, words) for text in chosen]
+
+
+def _excerpt(text: str, characters: int, words: re.Pattern[str] | None) -> Excerpt:
+    if len(text) <= characters:
+        return Excerpt(text)
+    cut = passage(text[:_LOOKED_AT], characters, words)
+    return Excerpt(cut, len(text) - len(cut.strip("…")))
+
+
+def short(text: str) -> str:
+    """A text that an answer repeats, cut if it is long."""
+    return _excerpt(text, _SMALL_CHARACTERS, None).line()
+
+
+def text_page(text: str, cursor: str | None) -> tuple[str, str | None]:
+    """The part of a long text behind a cursor, and the cursor of the next part; None behind the last.
+
+    Raises:
+        InvalidInputError: The cursor is none of this text.
+    """
+    start = 0
+    if cursor is not None:
+        if not (cursor.isascii() and cursor.isdecimal() and 0 < int(cursor[:9]) < len(text)):
+            raise _bad_cursor(cursor)
+        start = int(cursor)
+    end = start + ANSWER_CHARACTERS
+    return text[start:end], None if end >= len(text) else str(end)
+
+
+def to_continue(tool: str, cursor: str | None) -> str:
+    """The last line of an answer that has another page; an empty text where it has none."""
+    return "" if cursor is None else f'\nThis is not all: call {tool} again with cursor "{cursor}".'
+
+
+def next_page(cursor: str | None) -> dict[str, JSON]:
+    """The same as data."""
+    return {} if cursor is None else {"next_cursor": cursor}
+
+
+@contextlib.contextmanager
+def continuing(cursor: str | None) -> Generator[None]:
+    """Explain a cursor that continues nothing."""
+    try:
+        yield
+    except MemoryNotFoundError as error:
+        if cursor is None:
+            raise
+        raise _bad_cursor(cursor) from error
+
+
+def position(entries: Sequence[str], cursor: str) -> int:
+    """The place of the entry that a cursor names.
+
+    Raises:
+        InvalidInputError: There is none.
+    """
+    if cursor not in entries:
+        raise _bad_cursor(cursor)
+    return entries.index(cursor)
+
+
+def _bad_cursor(cursor: str) -> InvalidInputError:
+    return invalid("cursor", cursor, "it continues no answer", "Pass that of the answer before, or leave it out.")
+
+
 def item_data(item: MemoryItem) -> dict[str, JSON]:
-    """A memory item (or hit) as JSON, fields that say nothing left out."""
+    """A memory item (or hit) as JSON, fields that say nothing left out.
+
+    The reason of a failed extraction is left out as well: it may quote a foreign exception, and clients show data to
+    models.
+    """
     data = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
     data["created_at"], data["updated_at"] = as_utc(item.created_at), as_utc(item.updated_at)
-    data["metadata"] = dict(item.metadata)
+    data["metadata"], data["extraction_error"] = dict(item.metadata), None
     if isinstance(item, Hit):
         data["score"] = round(item.score, 4)
     return {key: value for key, value in data.items() if value is not None and value != {}}
+
+
+def listed_item(item: MemoryItem, excerpt: Excerpt) -> dict[str, JSON]:
+    """A memory item as JSON in a list: with a part of a long text, and without large metadata."""
+    data = item_data(item) | {"text": excerpt.text}
+    if excerpt.more:
+        data["more_characters"] = excerpt.more
+    if not small(item.metadata):
+        del data["metadata"]
+        data["metadata_left_out"] = True
+    return data
+
+
+def small(value: JSON) -> bool:
+    """Whether a value beside the text has room in a list."""
+    return len(dump_json(value)) <= _SMALL_CHARACTERS
 
 
 def numbered(lines: Iterable[str]) -> str:

@@ -27,6 +27,7 @@ from ..validation import dump_json
 __all__ = [
     "AnyValue",
     "Arguments",
+    "Cursor",
     "JsonObject",
     "KindList",
     "Message",
@@ -128,6 +129,18 @@ def _days(value: object) -> object:
 
 Recency: TypeAlias = Annotated[timedelta, BeforeValidator(_days), WithJsonSchema({"type": "number"})]
 """A number of days; also a duration of ISO 8601, such as P30D."""
+
+
+def _cursor_text(value: object) -> object:
+    return str(value) if isinstance(value, int) else value
+
+
+Cursor: TypeAlias = Annotated[
+    str | None,
+    BeforeValidator(_cursor_text),
+    Field(description="The cursor that the answer before gave, to read on where it stopped."),
+]
+"""Where to continue an answer; None for its beginning."""
 
 
 def _joined_parts(content: object) -> object:

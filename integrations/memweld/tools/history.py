@@ -8,8 +8,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from ..memory.memory import Memory
 from ..models import JSON, ChatMessage
-from .answers import as_utc, numbered
-from .arguments import Arguments, Message, read_json
+from .answers import PAGED_CHARACTERS, Excerpt, as_utc, continuing, excerpts, next_page, numbered, small
+from .arguments import Arguments, Cursor, Message, read_json
 from .run import Answer, tool
 
 __all__ = ["HISTORY_TOOLS"]
@@ -49,16 +49,23 @@ class GetMessages(SessionArguments):
     limit: int = Field(
         default=20, ge=1, le=MAX_MESSAGES, description="How many messages at most, the latest ones; 20 if left out."
     )
+    cursor: Cursor = None
 
 
-def _message_data(message: ChatMessage) -> dict[str, JSON]:
-    calls: list[JSON] = [
-        {"id": call.id, "name": call.name, "arguments": dict(call.arguments)} for call in message.tool_calls
-    ]
+def _message_data(message: ChatMessage, cut: Excerpt) -> dict[str, JSON]:
+    # Parts beside the text, such as images, may be large, and so may the arguments of calls.
+    parts = None if isinstance(message.content, str) else message.content
+    has_room = not cut.more and small(parts)
+    calls: list[JSON] = []
+    for call in message.tool_calls:
+        arguments = {"arguments": dict(call.arguments)} if small(call.arguments) else {"arguments_left_out": True}
+        calls.append({"id": call.id, "name": call.name, **arguments})
     data: dict[str, JSON] = {
         "id": message.id,
         "role": message.role,
-        "content": message.content,
+        "content": parts if parts is not None and has_room else cut.text,
+        "more_characters": cut.more or None,
+        "parts_left_out": None if parts is None or has_room else True,
         "name": message.name,
         "tool_calls": calls or None,
         "tool_call_id": message.tool_call_id,
@@ -67,9 +74,9 @@ def _message_data(message: ChatMessage) -> dict[str, JSON]:
     return {key: value for key, value in data.items() if value is not None}
 
 
-def _line(message: ChatMessage) -> str:
+def _line(message: ChatMessage, cut: Excerpt) -> str:
     speaker = message.role if message.name is None else f"{message.role} ({message.name})"
-    parts = [message.text, *(f"[calls {call.name}]" for call in message.tool_calls)]
+    parts = [cut.line(), *(f"[calls {call.name}]" for call in message.tool_calls)]
     return f"{speaker}: {' '.join(filter(None, parts))}"
 
 
@@ -86,20 +93,31 @@ def _add_messages(memory: Memory, arguments: AddMessages) -> Answer:
     given = [message.model_dump(exclude_none=True) for message in arguments.messages]
     added = memory.history(arguments.session_id).append(given)
     text = f"Added {len(added)} messages to session {arguments.session_id} for {memory.scope}"
-    return Answer(text, {"session_id": arguments.session_id, "messages": [_message_data(each) for each in added]})
+    data: list[JSON] = list(map(_message_data, added, excerpts(message.text for message in added)))
+    return Answer(text, {"session_id": arguments.session_id, "messages": data})
 
 
 @tool(
     "history",
-    "Read the latest messages of a conversation, oldest first, to continue it where it stopped.",
+    "Read the latest messages of a conversation, oldest first, to continue it where it stopped. Earlier ones in pages.",
     _SESSION,
     read_only=True,
 )
 def _get_messages(memory: Memory, arguments: GetMessages) -> Answer:
-    messages = memory.history(arguments.session_id).messages(limit=arguments.limit)
+    with continuing(arguments.cursor):
+        # One more than asked for tells whether there are earlier ones.
+        history = memory.history(arguments.session_id)
+        found = history.messages(limit=arguments.limit + 1, before=arguments.cursor)
+    latest = found[-arguments.limit :]
+    # The latest messages come first where there is no room for all.
+    cuts = excerpts((message.text for message in reversed(latest)), least=PAGED_CHARACTERS)[::-1]
+    messages = latest[len(latest) - len(cuts) :]
+    cursor = messages[0].id if len(messages) < len(found) else None
     head = f"Found {len(messages)} messages in session {arguments.session_id} for {memory.scope}"
-    text = head + (":" if messages else "") + numbered(map(_line, messages))
-    return Answer(text, {"session_id": arguments.session_id, "messages": [_message_data(each) for each in messages]})
+    text = head + (":" if messages else "") + numbered(map(_line, messages, cuts))
+    earlier = "" if cursor is None else f'\nThere are earlier ones: call get_messages with cursor "{cursor}".'
+    data: list[JSON] = list(map(_message_data, messages, cuts))
+    return Answer(text + earlier, {"session_id": arguments.session_id, "messages": data} | next_page(cursor))
 
 
 @tool(

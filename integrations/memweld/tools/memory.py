@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
 from ..memory.memory import Memory
 from ..memory.safe_text import safe_for_model
-from ..models import JSON, MemoryItem
-from .answers import as_utc, item_data, numbered
-from .arguments import Arguments, JsonObject, KindList, MessageField, Recency, message_list
+from ..models import JSON, Hit, MemoryItem, Page
+from ..validation import local_time
+from .answers import (
+    LEAST,
+    PAGED_CHARACTERS,
+    as_utc,
+    continuing,
+    excerpts,
+    item_data,
+    listed_item,
+    next_page,
+    numbered,
+    text_page,
+    to_continue,
+)
+from .arguments import Arguments, Cursor, JsonObject, KindList, MessageField, Recency, message_list
 from .run import Answer, tool
 
 __all__ = ["MAX_SEARCH_LIMIT", "MEMORY_TOOLS"]
 
 MAX_SEARCH_LIMIT = 50
-LISTED = 1_000
+MAX_LISTED = 200
 # Lines of a memory stay lines, and cannot be taken for those of the answer.
 _INDENTED = "\n  "
+_WHOLE = "get_memory shows all, in pages"
 _LATER = "; the graph store follows when it can be reached again"
 _BY_ID: dict[str, JSON] = {"memory_id": "01K9XEXAMPLE"}
 _METADATA = 'Data to keep with it: a JSON object, such as {"source": "chat"}.'
@@ -60,6 +75,21 @@ class MemoryIdArguments(Arguments):
     memory_id: str = Field(description="The memory's ID, as other tools' answers name it.")
 
 
+class GetMemory(MemoryIdArguments):
+    """Arguments of ``get_memory``."""
+
+    cursor: Cursor = None
+
+
+class GetAllMemories(Arguments):
+    """Arguments of ``get_all_memories``."""
+
+    limit: int = Field(default=100, ge=1, le=MAX_LISTED, description="How many memories at most; 100 if left out.")
+    cursor: Cursor = None
+    kinds: _Kinds = None
+    filters: _Filters = None
+
+
 class NoArguments(Arguments):
     """A tool without arguments."""
 
@@ -75,6 +105,19 @@ def _found(count: int, whose: str = "") -> str:
     return f"Found {count} memories{whose}{':' if count else ''}"
 
 
+def _listed(
+    memory: Memory, items: Sequence[MemoryItem], *, query: str = "", least: int = LEAST
+) -> tuple[list[str], list[JSON]]:
+    """Lines with id and date, and data, of as many items as an answer has room for."""
+    cuts = excerpts((item.text for item in items), query=query, least=least)
+    lines: list[str] = []
+    for item, cut in zip(items, cuts, strict=False):
+        score = f" (score: {item.score:.2f})" if isinstance(item, Hit) else ""
+        date = local_time(item.updated_at, memory.timezone)
+        lines.append(f"ID: {item.id} - {cut.line(_WHOLE)}{score} [{date:%Y-%m-%d %H:%M}]")
+    return lines, [listed_item(item, cut) for item, cut in zip(items, cuts, strict=False)]
+
+
 @tool(
     "memory",
     "Remember facts about the user for later conversations: who they are, what they like, own, plan or "
@@ -84,14 +127,13 @@ def _found(count: int, whose: str = "") -> str:
 def _add_memory(memory: Memory, arguments: AddMemory) -> Answer:
     messages = [message.model_dump(exclude_none=True) for message in arguments.messages]
     items = memory.add(messages, metadata=arguments.metadata)
-    text = f"Added {len(items)} memories for {memory.scope}"
-    return Answer(text, {"memories": [item_data(item) for item in items]})
+    return Answer(f"Added {len(items)} memories for {memory.scope}", {"memories": _listed(memory, items)[1]})
 
 
 @tool(
     "memory",
     "Look up what is remembered about the user, by meaning and by words. Use it before you answer anything "
-    "that may depend on earlier conversations. Returns the memories that fit best, with ID and score.",
+    "that may depend on earlier conversations. Returns the memories that fit best, with ID, score and date.",
     {"query": "Where does the user live?"},
     read_only=True,
 )
@@ -104,33 +146,36 @@ def _search_memories(memory: Memory, arguments: SearchMemories) -> Answer:
         min_score=arguments.min_score,
         recency=arguments.recency,
     )
-    lines = (f"ID: {hit.id} - {hit.text} (score: {hit.score:.2f})" for hit in hits)
-    return Answer(_found(len(hits)) + numbered(lines), {"memories": [item_data(hit) for hit in hits]})
+    lines, data = _listed(memory, hits, query=arguments.query)
+    return Answer(_found(len(lines)) + numbered(lines), {"memories": data})
 
 
-@tool("memory", "Read one memory by its ID.", _BY_ID, read_only=True)
-def _get_memory(memory: Memory, arguments: MemoryIdArguments) -> Answer:
+@tool("memory", "Read one memory by its ID, a long one in pages.", _BY_ID, read_only=True)
+def _get_memory(memory: Memory, arguments: GetMemory) -> Answer:
     item = memory.get(arguments.memory_id)
+    part, cursor = text_page(item.text, arguments.cursor)
     owner = f"User: {item.user_id}" if item.user_id is not None else f"Agent: {item.agent_id}"
-    text = f"Memory: {safe_for_model(item.text, line_break=_INDENTED)}\nCreated: {as_utc(item.created_at)}\n{owner}"
-    return Answer(text, {"memory": item_data(item)})
+    text = f"Memory: {safe_for_model(part, line_break=_INDENTED)}\nCreated: {as_utc(item.created_at)}\n{owner}"
+    data: dict[str, JSON] = {"memory": item_data(item) | {"text": part}} | next_page(cursor)
+    return Answer(text + to_continue("get_memory", cursor), data)
 
 
 @tool(
     "memory",
-    "List everything that is remembered, oldest first. It can be long: prefer search_memories for a question.",
+    "List everything that is remembered, oldest first, in pages. For a question use search_memories.",
     {},
     read_only=True,
 )
-def _get_all_memories(memory: Memory, arguments: NoArguments) -> Answer:
-    page = memory.all(limit=LISTED)
-    items: list[MemoryItem] = [*page]
-    while page.next is not None:
-        page = memory.all(limit=LISTED, after=page.next)
-        items += page
-    lines = (f"ID: {item.id} - {item.text}" for item in items)
-    text = _found(len(items), f" for {memory.scope}") + numbered(lines)
-    return Answer(text, {"memories": [item_data(item) for item in items]})
+def _get_all_memories(memory: Memory, arguments: GetAllMemories) -> Answer:
+    def page(limit: int) -> Page:
+        with continuing(arguments.cursor):
+            return memory.all(limit=limit, after=arguments.cursor, kinds=arguments.kinds, filters=arguments.filters)
+
+    items = page(arguments.limit)
+    lines, data = _listed(memory, items, least=PAGED_CHARACTERS)
+    cursor = items.next if len(lines) == len(items) else page(len(lines)).next
+    text = _found(len(lines), f" for {memory.scope}") + numbered(lines) + to_continue("get_all_memories", cursor)
+    return Answer(text, {"memories": data} | next_page(cursor))
 
 
 @tool(
@@ -141,7 +186,7 @@ def _get_all_memories(memory: Memory, arguments: NoArguments) -> Answer:
 )
 def _update_memory(memory: Memory, arguments: UpdateMemory) -> Answer:
     item = memory.update(arguments.memory_id, arguments.data, metadata=arguments.metadata)
-    return Answer(f"Memory {item.id} updated successfully", {"memory": item_data(item)})
+    return Answer(f"Memory {item.id} updated successfully", {"memory": _listed(memory, [item])[1][0]})
 
 
 @tool(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import Field
 
 from ..memory.memory import Memory
 from ..memory.safe_text import safe_for_model
-from .answers import shown
-from .arguments import AnyValue, Arguments
+from ..models import JSON
+from .answers import PAGED_CHARACTERS, excerpts, next_page, position, short, shown, small, text_page, to_continue
+from .arguments import AnyValue, Arguments, Cursor
 from .run import Answer, tool
 
 __all__ = ["PREFERENCES_TOOLS"]
@@ -17,6 +20,7 @@ class GetPreferences(Arguments):
     """Arguments of ``get_preferences``."""
 
     key: str | None = Field(default=None, description="One preference by its key; all if left out.")
+    cursor: Cursor = None
 
 
 class SetPreference(Arguments):
@@ -30,17 +34,41 @@ class SetPreference(Arguments):
 
 @tool("preferences", "Read the user's preferences, all of them or one by its key.", {"key": "theme"}, read_only=True)
 def _get_preferences(memory: Memory, arguments: GetPreferences) -> Answer:
-    if arguments.key is None:
-        preferences = memory.preferences.all()
-    else:
-        unset = object()
-        value = memory.preferences.get(arguments.key, unset)
-        preferences = {} if value is unset else {arguments.key: value}
-    if not preferences:
-        requested = "" if arguments.key is None else f" {arguments.key}"
-        return Answer(f"No preference{requested} is set for {memory.scope}", {"preferences": {}})
-    lines = "".join(f"\n- {safe_for_model(f'{key}: {shown(value)}')}" for key, value in preferences.items())
-    return Answer(f"Preferences of {memory.scope}:{lines}", {"preferences": preferences})
+    return _all(memory, arguments.cursor) if arguments.key is None else _one(memory, arguments.key, arguments.cursor)
+
+
+def _one(memory: Memory, key: str, cursor: str | None) -> Answer:
+    unset = object()
+    value = memory.preferences.get(key, unset)
+    if value is unset:
+        return Answer(f"No preference {key} is set for {memory.scope}", {"preferences": {}})
+    part, following = text_page(shown(value), cursor)
+    text = _list(memory, [f"{key}: {part}"]) + to_continue(f"get_preferences with the key {key} and", following)
+    # A part of a value is no value.
+    whole = cursor is None and following is None
+    data: dict[str, JSON] = {"preferences": {key: value}} if whole else {"preferences": {}, "parts": {key: part}}
+    return Answer(text, data | next_page(following))
+
+
+def _all(memory: Memory, cursor: str | None) -> Answer:
+    preferences = memory.preferences.all()
+    keys = list(preferences)
+    if cursor is not None:
+        keys = keys[position(keys, cursor) + 1 :]
+    if not keys:
+        return Answer(f"No preference is set for {memory.scope}", {"preferences": {}})
+    cuts = excerpts((f"{key}: {shown(preferences[key])}" for key in keys), least=PAGED_CHARACTERS)
+    listed = dict(zip(keys, cuts, strict=False))
+    following = None if len(listed) == len(keys) else list(listed)[-1]
+    text = _list(memory, [cut.line("get_preferences with its key shows all") for cut in cuts])
+    data: dict[str, JSON] = {"preferences": {key: preferences[key] for key, cut in listed.items() if not cut.more}}
+    if parts := {key: cut.text.removeprefix(f"{key}: ") for key, cut in listed.items() if cut.more}:
+        data["parts"] = parts
+    return Answer(text + to_continue("get_preferences", following), data | next_page(following))
+
+
+def _list(memory: Memory, lines: Sequence[str]) -> str:
+    return f"Preferences of {memory.scope}:" + "".join(f"\n- {safe_for_model(line)}" for line in lines)
 
 
 @tool(
@@ -51,8 +79,9 @@ def _get_preferences(memory: Memory, arguments: GetPreferences) -> Answer:
 )
 def _set_preference(memory: Memory, arguments: SetPreference) -> Answer:
     memory.preferences.set(arguments.key, arguments.value)
-    text = f"Preference {arguments.key} set to {shown(arguments.value)} for {memory.scope}"
-    return Answer(text, {"preferences": {arguments.key: arguments.value}})
+    text = f"Preference {arguments.key} set to {short(shown(arguments.value))} for {memory.scope}"
+    data: dict[str, JSON] = {arguments.key: arguments.value} if small(arguments.value) else {}
+    return Answer(text, {"preferences": data})
 
 
 PREFERENCES_TOOLS = (_get_preferences, _set_preference)

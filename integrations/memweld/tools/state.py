@@ -6,8 +6,8 @@ from pydantic import Field
 
 from ..memory.memory import Memory
 from ..models import JSON
-from .answers import numbered, shown
-from .arguments import AnyValue, Arguments
+from .answers import excerpts, next_page, numbered, shown, text_page, to_continue
+from .arguments import AnyValue, Arguments, Cursor
 from .run import Answer, tool
 
 __all__ = ["STATE_TOOLS"]
@@ -16,15 +16,27 @@ _STEP: dict[str, JSON] = {"namespace": "trip", "key": "step"}
 
 
 class StateKeys(Arguments):
-    """Arguments of ``list_state_keys``."""
+    """Arguments of all tools of the set."""
 
     namespace: str = Field(description="The group of keys, such as a task or a tool: trip-to-porto.")
 
 
+class ListStateKeys(StateKeys):
+    """Arguments of ``list_state_keys``."""
+
+    cursor: Cursor = None
+
+
 class StateKey(StateKeys):
-    """Arguments of ``get_state`` and ``delete_state``."""
+    """Arguments of ``delete_state``."""
 
     key: str = Field(description="The key within the namespace, such as step or draft.")
+
+
+class GetState(StateKey):
+    """Arguments of ``get_state``."""
+
+    cursor: Cursor = None
 
 
 class SetState(StateKey):
@@ -54,15 +66,19 @@ def _set_state(memory: Memory, arguments: SetState) -> Answer:
     _STEP,
     read_only=True,
 )
-def _get_state(memory: Memory, arguments: StateKey) -> Answer:
+def _get_state(memory: Memory, arguments: GetState) -> Answer:
     place = f"namespace {arguments.namespace} for {memory.scope}"
-    data = {"namespace": arguments.namespace, "key": arguments.key}
+    data: dict[str, JSON] = {"namespace": arguments.namespace, "key": arguments.key}
     try:
         # Not `get`: a null that was stored is a value.
         value = memory.state(arguments.namespace)[arguments.key]
     except KeyError:
         return Answer(f"No key {arguments.key} in {place}", {**data, "found": False, "value": None})
-    return Answer(f"Key {arguments.key} in {place}: {shown(value)}", {**data, "found": True, "value": value})
+    part, cursor = text_page(shown(value), arguments.cursor)
+    # A part of a value is no value.
+    whole = cursor is None and arguments.cursor is None
+    data |= {"found": True, **({"value": value} if whole else {"part": part}), **next_page(cursor)}
+    return Answer(f"Key {arguments.key} in {place}: {part}{to_continue('get_state', cursor)}", data)
 
 
 @tool(
@@ -84,10 +100,15 @@ def _delete_state(memory: Memory, arguments: StateKey) -> Answer:
     {"namespace": "trip"},
     read_only=True,
 )
-def _list_state_keys(memory: Memory, arguments: StateKeys) -> Answer:
-    keys = memory.state(arguments.namespace).list_keys()
-    head = f"Found {len(keys)} keys in namespace {arguments.namespace} for {memory.scope}{':' if keys else ''}"
-    return Answer(head + numbered(keys), {"namespace": arguments.namespace, "keys": list(keys)})
+def _list_state_keys(memory: Memory, arguments: ListStateKeys) -> Answer:
+    after = arguments.cursor
+    # Keys are sorted: a cursor continues also where its key was deleted.
+    keys = [key for key in memory.state(arguments.namespace).list_keys() if after is None or key > after]
+    listed = keys[: len(excerpts(keys))]
+    cursor = listed[-1] if len(listed) < len(keys) else None
+    head = f"Found {len(listed)} keys in namespace {arguments.namespace} for {memory.scope}{':' if keys else ''}"
+    text = head + numbered(listed) + to_continue("list_state_keys", cursor)
+    return Answer(text, {"namespace": arguments.namespace, "keys": listed} | next_page(cursor))
 
 
 STATE_TOOLS = (_set_state, _get_state, _delete_state, _list_state_keys)

@@ -6,12 +6,14 @@ from pydantic import Field
 
 from ..memory.memory import Memory
 from ..models import JSON, TaskOutcome
-from .answers import as_utc, numbered
+from .answers import Excerpt, as_utc, excerpts, numbered
 from .arguments import Arguments
 from .memory import MAX_SEARCH_LIMIT
 from .run import Answer, tool
 
 __all__ = ["TASKS_TOOLS"]
+
+_WHOLE = "limit 1 shows more, and search_memories finds its ID for get_memory"
 
 
 class GetTaskContext(Arguments):
@@ -29,14 +31,15 @@ class RecordTaskOutcome(Arguments):
     success: bool | None = Field(default=None, description="Whether it went well.")
 
 
-def _outcome_data(outcome: TaskOutcome) -> dict[str, JSON]:
-    return {
+def _outcome_data(outcome: TaskOutcome, cut: Excerpt) -> dict[str, JSON]:
+    data: dict[str, JSON] = {
         "task_id": outcome.task_id,
-        "outcome": outcome.outcome,
+        "outcome": cut.text,
         "success": outcome.success,
         "recorded_at": as_utc(outcome.recorded_at),
         "score": round(outcome.score, 4),
     }
+    return data | {"more_characters": cut.more} if cut.more else data
 
 
 @tool(
@@ -48,12 +51,13 @@ def _outcome_data(outcome: TaskOutcome) -> dict[str, JSON]:
 def _get_task_context(memory: Memory, arguments: GetTaskContext) -> Answer:
     outcomes = memory.tasks.context(arguments.task_id, limit=arguments.limit)
     verdict = {True: "succeeded", False: "failed", None: "no verdict"}
-    lines = (
-        f"{outcome.task_id} ({verdict[outcome.success]}, {outcome.recorded_at:%Y-%m-%d}): {outcome.outcome}"
-        for outcome in outcomes
-    )
-    head = f"Found {len(outcomes)} task outcomes for {memory.scope}{':' if outcomes else ''}"
-    return Answer(head + numbered(lines), {"outcomes": [_outcome_data(outcome) for outcome in outcomes]})
+    cuts = excerpts((outcome.outcome for outcome in outcomes), query=arguments.task_id)
+    lines: list[str] = []
+    for outcome, cut in zip(outcomes, cuts, strict=True):
+        head = f"{outcome.task_id} ({verdict[outcome.success]}, {outcome.recorded_at:%Y-%m-%d})"
+        lines.append(f"{head}: {cut.line(_WHOLE)}")
+    text = f"Found {len(outcomes)} task outcomes for {memory.scope}{':' if outcomes else ''}{numbered(lines)}"
+    return Answer(text, {"outcomes": list(map(_outcome_data, outcomes, cuts))})
 
 
 @tool(
@@ -64,7 +68,8 @@ def _get_task_context(memory: Memory, arguments: GetTaskContext) -> Answer:
 )
 def _record_task_outcome(memory: Memory, arguments: RecordTaskOutcome) -> Answer:
     outcome = memory.tasks.record(arguments.task_id, outcome=arguments.outcome, success=arguments.success)
-    return Answer(f"Outcome of task {outcome.task_id} recorded for {memory.scope}", {"outcome": _outcome_data(outcome)})
+    data = _outcome_data(outcome, excerpts([outcome.outcome])[0])
+    return Answer(f"Outcome of task {outcome.task_id} recorded for {memory.scope}", {"outcome": data})
 
 
 TASKS_TOOLS = (_get_task_context, _record_task_outcome)

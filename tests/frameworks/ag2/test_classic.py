@@ -159,7 +159,8 @@ class TestFunctions:
         assert functions["add_memory"]([{"role": "user", "content": "I keep bees"}]).startswith("Added 1")
         assert "I keep bees" in functions["search_memories"]("bees", limit=1)
         assert "I keep bees" in functions["get_all_memories"]()
-        for wrong in (lambda: functions["get_memory"]("a", "b"), lambda: functions["get_memory"]("a", memory_id="b")):
+        delete = functions["delete_memory"]
+        for wrong in (lambda: delete("a", "b"), lambda: delete("a", memory_id="b")):
             with pytest.raises(InvalidInputError, match="takes each argument once"):
                 wrong()
         with pytest.raises(InvalidInputError, match="user_id: Extra inputs"):

@@ -127,7 +127,10 @@ class TestHistory:
         assert messages[:2] == added.data["messages"]
         assert {key: messages[0][key] for key in said[0]} == said[0]
         assert set(messages[1]) == {"id", "role", "content", "created_at"}
-        assert run(ana, "get_messages", session_id="s1", limit=1).text.endswith("for user ana:\n1. user: Bye")
+        latest = run(ana, "get_messages", session_id="s1", limit=1)
+        assert "for user ana:\n1. user: Bye\nThere are earlier ones" in latest.text
+        earlier = run(ana, "get_messages", session_id="s1", cursor=latest.data["next_cursor"])
+        assert earlier.text.endswith("\n1. user (Ana): Hello, I am Ana\n2. assistant: Hello Ana")
         assert run(ana, "clear_messages", session_id="s1") == Answer(
             "Deleted 3 messages of session s1 for user ana", {"session_id": "s1", "deleted": 3}
         )

@@ -155,6 +155,19 @@ class ToolScenarios(Scenarios):
         assert ana.preferences.get("diet") == {"vegan": True}
         assert ana.tasks.context("t")[0].success is True
 
+    def test_answers_fit_a_models_context(self, ana: Memory) -> None:
+        """A long memory is shown as the passage that fits the query, and says how to read all of it."""
+        filler = "Clause upon clause of no interest. " * 3_000
+        memory_id = ana.add(f"{filler} The zebra house is green. {filler}")[0].id
+        mode = self.driver.modes[0]
+        found = self.driver.call_tool(ana, "search_memories", {"query": "zebra house"}, mode).text
+        assert "The zebra house is green" in found
+        assert "more characters; get_memory shows all, in pages" in found
+        page = self.driver.call_tool(ana, "get_memory", {"memory_id": memory_id}, mode).text
+        (cursor,) = re.findall(r'cursor "(\d+)"', page)
+        more = self.driver.call_tool(ana, "get_memory", {"memory_id": memory_id, "cursor": cursor}, mode).text
+        assert max(map(len, (found, page, more))) < 20_000
+
     def test_a_foreign_error_is_not_told_in_its_words(self, ana: Memory) -> None:
         """The words of a foreign exception may hold secrets: no model reads them."""
         for mode in self.driver.modes:

@@ -1,0 +1,193 @@
+"""Answers of the tools: what fits, what is cut, and how to read on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from memweld import ChatMessage, InvalidInputError, Memory, ToolCall, connect
+from memweld.testing import HashEmbedder
+from memweld.tools import TOOLS, Answer
+from memweld.tools.answers import ANSWER_CHARACTERS, excerpts
+from memweld.validation import dump_json
+
+# An answer also has heads, ids, dates and what data repeat.
+MOST_TEXT, MOST_DATA = ANSWER_CHARACTERS * 1.6, ANSWER_CHARACTERS * 4
+
+
+@pytest.fixture
+def ana() -> Iterator[Memory]:
+    with connect("sqlite://", embedder=HashEmbedder()) as backend:
+        yield backend.user("ana")
+
+
+def run(memory: Memory, tool: str, /, **arguments: Any) -> Answer:
+    answer = TOOLS[tool](memory, arguments)
+    assert len(answer.text) < MOST_TEXT, tool
+    assert len(dump_json(answer.data)) < MOST_DATA, tool
+    return answer
+
+
+def walk(memory: Memory, tool: str, /, **arguments: Any) -> list[Answer]:
+    """All pages of an answer."""
+    answers = [run(memory, tool, **arguments)]
+    while cursor := answers[-1].data.get("next_cursor"):
+        assert f'cursor "{cursor}"' in answers[-1].text
+        answers.append(run(memory, tool, **arguments, cursor=cursor))
+    assert "cursor" not in answers[-1].text
+    return answers
+
+
+def test_excerpts_have_equal_shares_and_fit() -> None:
+    whole = excerpts(["short", "x" * 900])
+    assert [(cut.text, cut.more) for cut in whole] == [("short", 0), ("x" * 900, 0)]
+    cuts = excerpts(["short", *["word " * 10_000] * 3])
+    assert cuts[0].more == 0
+    assert len({len(cut.text) for cut in cuts[1:]}) == 1
+    assert all(cut.more > 40_000 for cut in cuts[1:])
+    assert sum(len(cut.text) for cut in cuts) <= ANSWER_CHARACTERS
+    many = excerpts("word " * 200 for _ in range(10_000))
+    assert 40 < len(many) < 100
+    assert excerpts([]) == []
+
+
+def test_a_search_shows_the_passage_that_fits(ana: Memory) -> None:
+    filler = "Clause upon clause of no interest. " * 3_000
+    item = ana.add(f"{filler} The zebra house is painted green. {filler}")[0]
+    ana.add("Zebras are striped")
+    answer = run(ana, "search_memories", query="zebra house", limit=5)
+    assert "The zebra house is painted green" in answer.text
+    assert "more characters; get_memory shows all, in pages)" in answer.text
+    assert "Zebras are striped" in answer.text
+    memory: Any = next(each for each in answer.data["memories"] if each["id"] == item.id)
+    assert memory["more_characters"] + len(memory["text"].strip("…")) == len(item.text)
+
+
+def test_a_long_memory_is_read_in_pages(ana: Memory) -> None:
+    text = "".join(f"{number} bottles of beer on the wall\n" for number in range(2_000))
+    item = ana.add(text)[0]
+    pages = walk(ana, "get_memory", memory_id=item.id)
+    assert len(pages) > 3
+    memories: list[Any] = [page.data["memory"] for page in pages]
+    assert "".join(memory["text"] for memory in memories) == item.text
+    assert all(page.text.startswith("Memory: ") and "\nUser: ana" in page.text for page in pages)
+    for cursor in ("0", "-1", "²", "x", "9" * 30, str(len(text))):
+        with pytest.raises(InvalidInputError, match="Pass that of the answer before"):
+            run(ana, "get_memory", memory_id=item.id, cursor=cursor)
+
+
+def test_a_list_has_pages_that_end_where_there_is_no_room(ana: Memory) -> None:
+    ana.add([{"role": "user", "content": f"Note {number}: " + "some words " * 20} for number in range(150)])
+    ids = [item.id for item in ana.all(limit=1_000)]
+    pages = walk(ana, "get_all_memories")
+    assert len(pages) > 2
+    listed: list[Any] = [memory["id"] for page in pages for memory in page.data["memories"]]
+    assert listed == ids
+    assert pages[0].text.startswith(f"Found {len(pages[0].data['memories'])} memories for user ana:\n1. ID: {ids[0]}")
+    first, second = (run(ana, "get_all_memories", limit=3, cursor=each) for each in (None, None))
+    assert first == second
+    # A cursor continues behind a memory that was deleted meanwhile.
+    ana.delete(first.data["memories"][-1]["id"])
+    continued: Any = run(ana, "get_all_memories", limit=1, cursor=first.data["next_cursor"]).data
+    assert continued["memories"][0]["id"] == ids[3]
+    with pytest.raises(InvalidInputError, match="cursor"):
+        run(ana, "get_all_memories", cursor="nowhere")
+
+
+def test_large_metadata_are_left_out_of_lists(ana: Memory) -> None:
+    item = ana.add("I keep bees", metadata={"form": "x" * 60_000})[0]
+    (listed,) = run(ana, "search_memories", query="bees").data["memories"]
+    assert (listed["metadata_left_out"], "metadata" in listed) == (True, False)
+    assert run(ana, "get_memory", memory_id=item.id).data["memory"]["metadata"] == item.metadata
+
+
+def test_lists_narrow_and_date(ana: Memory) -> None:
+    ana.add("I keep bees", metadata={"source": "form"}, created_at="2025-03-01T10:30:00+00:00")
+    ana.add("I keep wasps")
+    ana.preferences.set("pets", "bees")
+    listed = run(ana, "get_all_memories", filters={"source": "form"})
+    assert listed.text.endswith("I keep bees [2025-03-01 10:30]")
+    assert len(run(ana, "get_all_memories", kinds="preference").data["memories"]) == 1
+    found = run(ana, "search_memories", query="bees", kinds=["item"], filters='{"source": "form"}')
+    assert found.text.startswith("Found 1 memories:\n1. ID: ")
+    assert found.text.endswith(") [2025-03-01 10:30]")
+    assert run(ana, "search_memories", query="bees", min_score=1).data["memories"] == []
+    aged, fresh = (run(ana, "search_memories", query="bees", kinds="item", recency=days) for days in (1, None))
+    assert aged.data["memories"][0]["score"] < fresh.data["memories"][0]["score"]
+
+
+def test_preferences_have_pages(ana: Memory) -> None:
+    values: dict[str, Any] = {f"key-{number}": "words " * 100 for number in range(100)}
+    values["long"] = {"list": list(range(10_000))}
+    for key, value in values.items():
+        ana.preferences.set(key, value)
+    read: dict[str, Any] = {}
+    for page in walk(ana, "get_preferences"):
+        read |= page.data["preferences"]
+        assert page.text.startswith("Preferences of user ana:\n- ")
+    assert read == {key: value for key, value in values.items() if key != "long"}
+    parts: list[Any] = [page.data["parts"]["long"] for page in walk(ana, "get_preferences", key="long")]
+    assert "".join(parts) == dump_json(values["long"])
+    with pytest.raises(InvalidInputError, match="cursor"):
+        run(ana, "get_preferences", cursor="no such key")
+    echoed = run(ana, "set_preference", key="long", value="x" * 60_000)
+    assert echoed.data == {"preferences": {}}
+    assert len(echoed.text) < 2_000
+
+
+def test_state_has_pages(ana: Memory) -> None:
+    trip = ana.state("trip")
+    trip.set("plan", "x" * 50_000)
+    for number in range(500):
+        trip.set(f"key {number:03} {'long name ' * 20}", number)
+    pages = walk(ana, "get_state", namespace="trip", key="plan")
+    assert "".join(page.data["part"] for page in pages) == "x" * 50_000
+    assert all("value" not in page.data for page in pages)
+    keys: list[Any] = [key for page in walk(ana, "list_state_keys", namespace="trip") for key in page.data["keys"]]
+    assert keys == trip.list_keys()
+
+
+def test_messages_have_pages_the_latest_first(ana: Memory) -> None:
+    history = ana.history("s")
+    history.append([ChatMessage(role="user", content=f"Message {number} " + "word " * 100) for number in range(60)])
+    image = {"type": "image_url", "image_url": {"url": "data:" + "x" * 100_000}}
+    call = ToolCall(id="c", name="look", arguments={"all": "x" * 100_000})
+    parts: Any = [{"type": "text", "text": "Look"}, image]
+    history.append(
+        [ChatMessage(role="user", content=parts), ChatMessage(role="assistant", content="", tool_calls=(call,))]
+    )
+    history.append({"role": "user", "content": "z" * 500_000})
+    pages = walk(ana, "get_messages", session_id="s", limit=40)
+    assert len(pages) > 1
+    shown: list[Any] = [message for page in reversed(pages) for message in page.data["messages"]]
+    assert [message["id"] for message in shown] == [message.id for message in history.messages()]
+    assert (shown[-3]["content"], shown[-3]["parts_left_out"]) == ("Look", True)
+    assert shown[-2]["tool_calls"] == [{"id": "c", "name": "look", "arguments_left_out": True}]
+    assert shown[-1]["more_characters"] > 400_000
+    assert "more characters)" in pages[0].text
+    with pytest.raises(InvalidInputError, match="cursor"):
+        run(ana, "get_messages", session_id="s", cursor="nowhere")
+
+
+def test_outcomes_and_echoes_are_cut(ana: Memory) -> None:
+    run(ana, "record_task_outcome", task_id="t", outcome="It went on. " * 20_000)
+    outcome: Any = run(ana, "get_task_context", task_id="t").data["outcomes"][0]
+    assert outcome["more_characters"] > 200_000
+    run(ana, "add_memory", messages=["word " * 100_000, "other " * 100_000])
+    item = ana.all(kinds="item")[0]
+    run(ana, "update_memory", memory_id=item.id, data="new " * 100_000)
+    run(ana, "add_messages", session_id="s", messages=[{"role": "user", "content": "x" * 500_000}])
+
+
+def test_the_words_of_a_failed_extraction_are_not_shown(ana: Memory) -> None:
+    item = ana.add("I keep bees")[0]
+    object.__setattr__(item, "extraction_error", "401: the key sk-123 is wrong")
+
+    class Failed(Memory):
+        def get(self, memory_id: str) -> Any:
+            return item
+
+    answer = run(Failed(ana._engine, ana.scope), "get_memory", memory_id=item.id)
+    assert "sk-123" not in f"{answer.text}{answer.data}"
