@@ -198,8 +198,8 @@ class Memory(FactMethods):
     def restore(self, export: Mapping[str, JSON]) -> dict[str, int]:
         """Put back what `export` gave, here or in another backend: with ids, times, ends and agents' parts.
 
-        All of it or nothing, and to do it again changes nothing. Where something is there already under the same id
-        or key, the one that was changed last stays.
+        To do it again changes nothing, also after an interruption: much is stored in several transactions. Where
+        something is there already under the same id or key, the one that was changed last stays.
 
         Args:
             export: What `export` returned, of the same user.

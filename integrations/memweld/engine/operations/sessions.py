@@ -87,7 +87,10 @@ class Export(Operation[ExportPage]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restore(Operation[dict[str, int]]):
-    """Store what an export holds, with its ids and times, all of it or nothing; a second time changes nothing.
+    """Store what an export holds, with its ids and times. All of it is valid, or nothing is stored.
+
+    Much is stored in several transactions, between which others write: do it again after an interruption, which
+    stores nothing twice. An erasure ends it.
 
     Where the scope has something under the same id, key or place, the one that changed last stays. A free fact with a
     text that the scope has, and a message with an id that its session has, are left out; so is what has expired. An id

@@ -1,13 +1,13 @@
-"""Restoring: an export's rows stored with their ids and times, in one transaction. Doing it again changes nothing."""
+"""Restoring: an export's rows stored with their ids and times, in batches. Doing it again changes nothing."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
-from ...errors import invalid
+from ...errors import BackendUnavailableError, invalid
 from ...models import MemoryItem
 from ...scope import Scope
 from ...validation import dump_json
@@ -20,6 +20,8 @@ from .state import insert_value, new_version, value_at
 from .ttl import delete_items, now
 
 __all__ = ["EmbeddedTexts", "restore"]
+
+_ROWS = 200  # in one transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +38,62 @@ class EmbeddedTexts:
 
 
 def restore(database: Database, scope: Scope, data: ExportData, embedded: EmbeddedTexts) -> dict[str, int]:
-    """Store what the scope does not have, or has in an older state (see `Restore`)."""
+    """Store what the scope does not have, or has in an older state (see `Restore`).
+
+    Other writers take their turns between two batches.
+    """
     for part in (*data.items, *data.values, *data.sessions):
         _owner_scope(scope, part.agent_id)
-    with database.writing(scope) as connection:
-        restoration = _Restoration(connection, database, scope, embedded)
-        restoration.store_items(data)
-        for session in data.sessions:
-            restoration.store_session(session)
-    return restoration.counts
+    restored = _Restored()
+    epoch: int | None = None
+    for batch in _batches(data):
+        with database.writing(scope) as connection:
+            owner = owners.find(connection, scope)
+            if epoch is not None and (owner is None or owner.id != epoch):
+                raise BackendUnavailableError(f"The memory of {scope} was erased while it was restored.")
+            restoration = _Restoration(connection, database, scope, embedded, restored)
+            restoration.store_items(batch)
+            for session in batch.sessions:
+                restoration.store_session(session)
+            owner = owner or owners.find(connection, scope)
+            epoch = None if owner is None else owner.id
+    return {
+        "items": restored.items,
+        "values": restored.values,
+        "sessions": len(restored.sessions),
+        "messages": restored.messages,
+    }
+
+
+def _batches(data: ExportData) -> Iterator[ExportData]:
+    """The data in parts of so many rows that a transaction of each keeps other writers waiting for a moment only.
+
+    A value stays with the item of its text.
+    """
+    messages = sum(len(session.messages) for session in data.sessions)
+    if len(data.items) + len(data.values) + messages <= _ROWS:
+        yield data
+        return
+    records = {(item.agent_id, item.key or ""): item for item in data.items if item.kind == "record"}
+    free = [item for item in data.items if item.kind != "record"]
+    for start in range(0, len(free), _ROWS):
+        yield ExportData(items=tuple(free[start : start + _ROWS]))
+    for start in range(0, len(data.values), _ROWS):
+        values = data.values[start : start + _ROWS]
+        texts = (records.get(_record_place(value)) for value in values)
+        yield ExportData(items=tuple(item for item in texts if item is not None), values=values)
+    sessions: list[ExportedSession] = []
+    count = 0
+    for session in data.sessions:
+        for start in range(0, max(len(session.messages), 1), _ROWS):
+            part = replace(session, messages=session.messages[start : start + _ROWS])
+            sessions.append(part)
+            count += len(part.messages) + 1
+            if count >= _ROWS:
+                yield ExportData(sessions=tuple(sessions))
+                sessions, count = [], 0
+    if sessions:
+        yield ExportData(sessions=tuple(sessions))
 
 
 def _owner_scope(scope: Scope, agent_id: str | None) -> Scope:
@@ -57,17 +106,34 @@ def _owner_scope(scope: Scope, agent_id: str | None) -> Scope:
     return owner
 
 
-class _Restoration:
-    """One restoration, inside its transaction."""
+@dataclass(slots=True)
+class _Restored:
+    """What is new or changed. A session may go over several batches, and counts once."""
 
-    def __init__(self, connection: Connection, database: Database, scope: Scope, embedded: EmbeddedTexts) -> None:
+    items: int = 0
+    values: int = 0
+    messages: int = 0
+    sessions: set[int] = field(default_factory=set[int])
+
+
+class _Restoration:
+    """One batch of a restoration, inside its transaction."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        database: Database,
+        scope: Scope,
+        embedded: EmbeddedTexts,
+        restored: _Restored,
+    ) -> None:
         self._connection = connection
         self._items = Items(database)
         self._value_at = value_at(database.dialect)
         self._scope = scope
         self._embedded = embedded
         self._is_recorded = False
-        self.counts: dict[str, int] = dict.fromkeys(("items", "values", "sessions", "messages"), 0)
+        self._restored = restored
 
     def store_items(self, data: ExportData) -> None:
         """Items in their order, and values with those items that hold their texts."""
@@ -120,7 +186,7 @@ class _Restoration:
                 record,
             ),
         )
-        self.counts["values"] += 1
+        self._restored.values += 1
 
     def _store_item(self, item: MemoryItem) -> None:
         """A free fact, preference or task outcome, unless a later one is stored."""
@@ -137,7 +203,7 @@ class _Restoration:
         elif datetime.fromisoformat(stored.updated_at) < item.updated_at and (same is None or same.id == stored.id):
             self._record_embedder()
             self._items.rewrite(replace(self._row(item), id=stored.id), *self._embedded.texts[item.text][1:])
-            self.counts["items"] += 1
+            self._restored.items += 1
 
     def _insert_item(self, item: MemoryItem) -> str:
         """Store a new row; its id, which is another one where a row of any scope has the item's own."""
@@ -148,7 +214,7 @@ class _Restoration:
         if not self._items.insert(row, *columns):
             row = replace(row, id=str(uuid.uuid4()))
             self._items.insert(row, *columns)
-        self.counts["items"] += 1
+        self._restored.items += 1
         return row.id
 
     def _record_embedder(self) -> None:
@@ -195,8 +261,9 @@ class _Restoration:
             "updated_at = CASE WHEN updated_at > ? THEN updated_at ELSE ? END WHERE id = ?",
             (added, started_at, started_at, updated_at, updated_at, number),
         )
-        self.counts["sessions"] += created or bool(added)
-        self.counts["messages"] += added
+        if created or added:
+            self._restored.sessions.add(number)
+        self._restored.messages += added
 
 
 def _record_place(value: ExportedValue) -> tuple[str | None, str]:

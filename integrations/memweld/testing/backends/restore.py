@@ -86,6 +86,28 @@ class RestoringTests(BackendFixtures):
         assert ana.get(gone.id).text == gone.text
         assert ana.search("ficus water", kinds="record")[0].metadata == {"namespace": "a/b", "key": "text"}
 
+    def test_much_is_restored_in_batches(self, backend: Backend, ana: Memory) -> None:
+        """Whole, in order, each row counted once; a value with its text."""
+        ana.add([{"role": "user", "content": f"fact {number}"} for number in range(250)], infer=False)
+        ana.values.write(
+            [
+                ValueWrite(
+                    namespace="n", key=f"k{number:03}", value=number, text=f"value {number}" if number % 2 else None
+                )
+                for number in range(250)
+            ]
+        )
+        for session, count in (("long", 450), ("a", 3), ("b", 1)):
+            ana.history(session).append([{"role": "user", "content": f"{session} {number}"} for number in range(count)])
+        exported = ana.export()
+        counts = {"items": 375, "values": 250, "sessions": 3, "messages": 454}
+        ana.erase()
+        assert ana.restore(exported) == counts
+        assert same_export(ana.export(), exported)
+        assert ana.restore(exported) == dict.fromkeys(counts, 0)
+        assert ana.search("value 249", kinds="record", limit=1)[0].metadata["key"] == "k249"
+        assert len(backend.user("ana").history("long").messages()) == 450
+
     def test_values_and_their_records_stay_together(self, backend: Backend, ana: Memory) -> None:
         """A restored value and its text are one thing again: deleted, changed and expired together."""
         fill(backend, "ana")
