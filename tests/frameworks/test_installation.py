@@ -68,6 +68,7 @@ print(ana.preferences.all(), len(ana.history("s").messages()), attempts, file=sy
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("framework", "messages"), [("AG2", 2), ("AG2 Classic", 0), ("Agent Framework", 2), ("AutoGen", 2), ("CrewAI", 2)]
 )

@@ -375,6 +375,7 @@ def watched(backend: memweld.Backend, statements: int, act: Callable[[], object]
         yield seen
 
 
+@pytest.mark.exhaustive
 def test_an_erasure_that_is_killed(place: Place) -> None:
     """All or nothing; done again it leaves no trace."""
     with connect(place) as backend:

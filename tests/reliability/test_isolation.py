@@ -337,11 +337,11 @@ def anywhere(request: pytest.FixtureRequest, make_place: Callable[[str], Place])
 
 
 def test_no_row_of_another_scope(anywhere: Place) -> None:
-    run(Isolation, anywhere, 2_000 if anywhere.moment < 0.01 else 700)
+    run(Isolation, anywhere, 1_000 if anywhere.moment < 0.01 else 700)
 
 
 def test_no_row_of_another_scope_over_mcp(anywhere: Place) -> None:
-    run(IsolationOverMCP, anywhere, 500 if anywhere.moment < 0.01 else 250)
+    run(IsolationOverMCP, anywhere, 250)
 
 
 def take_turns(place: Place, turns: int) -> None:

@@ -278,6 +278,7 @@ class ReplicaScenarios:
         assert not lost(load, replicas[0])
 
 
+@pytest.mark.exhaustive
 class TestTwoReplicas(ReplicaScenarios):
     @pytest.fixture
     def replicas(self, tmp_path: Path) -> Iterator[list[Replica]]:

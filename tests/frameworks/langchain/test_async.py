@@ -1,14 +1,15 @@
 """The LangChain adapter never blocks the event loop: blockbuster watches every call, the first one included.
 
-Each scenario runs in a fresh interpreter, because what is loaded at the first call must not be loaded on the loop
-either: reading modules is reading files, and the embedder's take a second. Blockbuster itself lets imports pass, hence
-`ImportWatch`. It watches the whole process, as under ``langgraph dev``.
+Each scenario runs in a fork of a fresh interpreter. The first call loads modules and the embedder, which takes a
+second, and it must not do so on the loop either. Blockbuster itself lets imports pass, hence `ImportWatch`. It watches
+the whole process, as under ``langgraph dev``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -227,36 +228,48 @@ async def watched(scenario: Scenario, backend: Backend) -> dict[str, Any]:
     return {"blocked": blocked, "imported": watch.found}
 
 
-def main(name: str) -> None:
+def report(name: str) -> dict[str, Any]:
     assert "tokenizers" not in sys.modules
     with tempfile.TemporaryDirectory() as folder, memweld.connect(f"sqlite:///{Path(folder) / 'm.db'}") as backend:
-        found = asyncio.run(watched({**CLEAN, **GUILTY}[name], backend))
-    print(json.dumps({**found, "embedder": "tokenizers" in sys.modules}))
+        result = asyncio.run(watched({**CLEAN, **GUILTY}[name], backend))
+    return {**result, "embedder": "tokenizers" in sys.modules}
 
 
-def in_a_fresh_interpreter(name: str) -> dict[str, Any]:
-    command = [sys.executable, __file__, name]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+def main() -> None:
+    """Print the report of each scenario, each from a fork of this process, which has used nothing yet."""
+    for name in (*CLEAN, *GUILTY):
+        sys.stdout.flush()
+        child = os.fork()
+        if not child:
+            print(json.dumps({"name": name, **report(name)}), flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+
+
+@pytest.fixture(scope="module")
+def reports() -> dict[str, dict[str, Any]]:
+    """The report of each scenario by its name; a scenario that failed has none."""
+    done = subprocess.run([sys.executable, __file__], capture_output=True, text=True, timeout=170, check=False)
+    print(done.stderr)
+    return {report["name"]: report for report in map(json.loads, done.stdout.splitlines())}
 
 
 @pytest.mark.parametrize("name", CLEAN)
-def test_nothing_blocks(name: str) -> None:
-    found = in_a_fresh_interpreter(name)
-    assert (found["blocked"], found["imported"]) == ([], [])
+def test_nothing_blocks(name: str, reports: dict[str, dict[str, Any]]) -> None:
+    report = reports[name]
+    assert (report["blocked"], report["imported"]) == ([], [])
     # The first use of the memory, with all that it loads, was among what was watched.
     if name not in ("chat_history", "runnable_with_message_history", "tools_of_an_mcp_server"):
-        assert found["embedder"]
+        assert report["embedder"]
 
 
 @pytest.mark.parametrize("name", GUILTY)
-def test_what_blocks_is_caught(name: str) -> None:
-    found = in_a_fresh_interpreter(name)
-    assert found["blocked"] or found["imported"]
+def test_what_blocks_is_caught(name: str, reports: dict[str, dict[str, Any]]) -> None:
+    report = reports[name]
+    assert report["blocked"] or report["imported"]
     if name == "an_import_on_the_loop":
-        assert "memweld.transfer.copier" in found["imported"]
+        assert "memweld.transfer.copier" in report["imported"]
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -420,7 +420,7 @@ def growth(*arguments: str) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says so in /proc")
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_twenty_thousand_items_pass_through_little_memory(tmp_path: Path) -> None:
     many = write_many(tmp_path / "many.db", 20_000)
     paged = growth(many, f"sqlite:///{tmp_path / 'paged.db'}", "paged")

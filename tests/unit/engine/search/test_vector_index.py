@@ -419,7 +419,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("memweld.engine.search.inverted_index._TAIL_ROWS", 4)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operations=OPERATIONS)
 @pytest.mark.usefixtures("impatient")
 def test_after_any_operations_it_answers_as_if_read_anew(
