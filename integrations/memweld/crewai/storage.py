@@ -40,7 +40,7 @@ Said: TypeAlias = Callable[[str], "str | None"]
 
 _logger = logging.getLogger("memweld.crewai")
 
-_PAGE = 1_000
+_PAGE, _WIDER = 1_000, 4
 # A deletion by criteria leaves state alone, as `Memory.clear` does.
 _FACTS: tuple[Kind, ...] = ("item", "preference", "task")
 
@@ -161,13 +161,14 @@ class MemweldStorage:
         return marked_matches(hits, budget=self.options.recall_budget, query=text, timezone=memory.timezone)
 
     def _hits(self, memory: Memory, query: str, limit: int, fits: Callable[[MemoryItem], bool]) -> list[Hit]:
-        requested = limit
-        while True:
-            found = memory.search(query, limit=requested, **self.options.search)
-            hits = [hit for hit in found if fits(hit)]
-            if len(hits) >= limit or len(found) < requested or requested == MAX_LIMIT:
-                return hits[:limit]
-            requested = min(requested * 8, MAX_LIMIT)
+        requested = min(limit * _WIDER, MAX_LIMIT)
+        found = memory.search(query, limit=requested, **self.options.search)
+        hits = [hit for hit in found if fits(hit)]
+        if len(hits) >= limit or len(found) < requested:
+            return hits[:limit]
+        # Few memories fit, or far down: choose them first, and rank them alone.
+        ids = [item.id for item in _all(memory, self.options.search.get("kinds")) if fits(item)]
+        return memory.search(query, limit=limit, ids=ids, **self.options.search)
 
     def turn_in(self, content: str) -> Turn | None:
         """The turn that CrewAI's text holds; None if it is any other text. An empty turn has nothing to keep."""
@@ -200,13 +201,8 @@ class MemweldStorage:
         """The user's memories, of these kinds if given, oldest first; with ids, those of them that the user has."""
         memory = self.resolve()
         if ids is None:
-            after: str | None = None
-            while True:
-                page = memory.all(limit=_PAGE, after=after, kinds=kinds)
-                yield from map(as_record, page)
-                after = page.next
-                if after is None:
-                    return
+            yield from map(as_record, _all(memory, kinds))
+            return
         for memory_id in dict.fromkeys(ids):
             with contextlib.suppress(MemoryNotFoundError):
                 yield as_record(memory.get(memory_id))
@@ -315,6 +311,16 @@ class MemweldStorage:
     async def adelete(self, *args: Any, **kwargs: Any) -> int:
         """The same as `delete`, in a thread."""
         return await in_thread(lambda: self.delete(*args, **kwargs))
+
+
+def _all(memory: Memory, kinds: Sequence[Kind] | None) -> Iterator[MemoryItem]:
+    after: str | None = None
+    while True:
+        page = memory.all(limit=_PAGE, after=after, kinds=kinds)
+        yield from page
+        after = page.next
+        if after is None:
+            return
 
 
 def _extract(turn: Turn, llm: BaseLLM | str) -> list[str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -107,6 +107,7 @@ class FactMethods:
         filters: Mapping[str, JSON] | None = None,
         min_score: float | None = None,
         recency: timedelta | None = None,
+        ids: Collection[str] | None = None,
     ) -> list[Hit]:
         """Find memories by meaning and by words, best first.
 
@@ -118,6 +119,7 @@ class FactMethods:
             min_score: Only hits with at least this score, so that a question about nothing that is known finds nothing;
                 with ``recency`` the score that age leaves.
             recency: The age at which a memory counts half; age does not count if not given.
+            ids: Only the memories with these ids; all if not given.
 
         Raises:
             InvalidInputError: An argument breaks a rule.
@@ -129,6 +131,7 @@ class FactMethods:
             kinds=validate_kinds(kinds),
             filters={} if filters is None else filters,
             recency=recency,
+            ids=None if ids is None else tuple(ids),
         )
         hits = self._engine.run(self.scope, search)
         return hits if least is None else [hit for hit in hits if hit.score >= least]

@@ -428,6 +428,33 @@ def test_a_root_scope_bounds_everything(ana: Memory) -> None:
     assert texts(ana) == ["bees outside"]
 
 
+def test_a_scope_chooses_before_the_ranking(ana: Memory) -> None:
+    memory = MemweldMemory(ana, min_score=0.0)
+    for number in range(30):
+        memory.remember(f"bees and bees {number}", scope="/many")
+    memory.remember("one wasp", scope="/few", categories=["x"])
+    assert [match.record.content for match in memory.recall("bees", scope="/few", limit=1)] == ["one wasp"]
+    assert [match.record.content for match in memory.recall("bees", categories=["x"], limit=1)] == ["one wasp"]
+    assert len(memory.recall("bees", scope="/many", limit=20)) == 20
+
+
+def test_a_reset_leaves_state_alone(ana: Memory) -> None:
+    """As a whole, by scope and by criteria."""
+    memory = MemweldMemory(ana)
+    ana.state("plants").set("ficus", 1, text="The ficus")
+    ana.preferences.set("theme", "dark")
+    for forget in (
+        lambda: memory.forget(older_than=datetime(2100, 1, 1)),  # noqa: DTZ001
+        lambda: memory.forget(categories=["x"]),
+        lambda: memory.reset(scope="/x"),
+        memory.reset,
+        memory.forget,
+    ):
+        memory.remember("bees", categories=["x"], scope="/x")
+        forget()
+        assert (dict(ana.state("plants")), "bees" in str(ana.all())) == ({"ficus": 1}, False)
+
+
 def test_private_memories_are_found_by_their_source(ana: Memory) -> None:
     memory = MemweldMemory(ana)
     memory.remember("secret bees", source="diary", private=True)

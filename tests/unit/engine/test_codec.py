@@ -199,6 +199,7 @@ OPERANDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "kinds": kinds,
         "filters": filters,
         "recency": st.none() | st.timedeltas(timedelta(seconds=1), timedelta(days=9_999)),
+        "ids": st.none() | st.lists(keys, max_size=3).map(tuple),
     },
     "delete_items": {"memory_ids": st.lists(keys, max_size=3).map(tuple)},
     "delete_keyed": {"kind": st.sampled_from(["preference", "task"]), "key": keys},
@@ -232,7 +233,12 @@ OPERANDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "limit": limits,
         "refresh": st.booleans(),
     },
-    "append_messages": {"session_id": keys, "messages": st.lists(appended, min_size=1, max_size=3).map(tuple)},
+    "append_messages": {
+        "session_id": keys,
+        "messages": st.lists(appended, min_size=1, max_size=3).map(tuple),
+        "replace": st.booleans(),
+        "known": st.none() | st.lists(keys, max_size=3).map(tuple),
+    },
     "export": {"after": some_keys, "limit": st.none() | limits},
     "read_messages": {"session_id": keys, "limit": st.none() | limits, "before": some_keys},
 }

@@ -70,6 +70,7 @@ class Search(Operation[list[Hit]]):
         kinds: Only these kinds; None: all.
         filters: Keys and values that the metadata must have.
         recency: The age at which a score counts half; None: age does not count.
+        ids: Only the items with these ids; None: all.
     """
 
     query: Query
@@ -77,6 +78,7 @@ class Search(Operation[list[Hit]]):
     kinds: Kinds | None = None
     filters: Filters = field(default_factory=dict[str, JSON])
     recency: Annotated[timedelta, unnamed(validate_recency)] | None = None
+    ids: Annotated[Sequence[str], validate_keys] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

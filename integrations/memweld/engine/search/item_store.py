@@ -155,6 +155,8 @@ class ItemStore:
         """The rows to search, the query's vector, and which of the rows may match; None if there are none."""
         kinds = None if search is None else search.kinds
         metadata: Mapping[str, JSON] = {} if search is None else search.filters
+        if search is not None and search.ids is not None:
+            among = self.items.places(connection, search.ids)
         candidates = self._database.candidates(connection, owner.root, scope)
         if candidates is not None:
             rows = self.items.row_filter(owner, kinds, metadata, among=among, count=count)

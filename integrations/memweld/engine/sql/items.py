@@ -276,6 +276,15 @@ class Items:
             found |= {row.seq: row for row in rows}
         return found
 
+    def places(self, connection: Connection, ids: Sequence[str]) -> list[int]:
+        """The places of the rows with these ids, whosever they are."""
+        places: list[int] = []
+        for start in range(0, len(ids), _CHUNK):
+            chunk = ids[start : start + _CHUNK]
+            rows = connection.execute(f"SELECT seq FROM items WHERE id IN ({', '.join('?' * len(chunk))})", chunk)
+            places += [row[0] for row in rows]
+        return places
+
     def expired(self, connection: Connection, root: int) -> list[int]:
         """The places of the root's items whose values have expired."""
         rows = connection.execute(

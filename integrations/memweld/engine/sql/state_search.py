@@ -13,7 +13,7 @@ from ..operations import FindValues, ReadValues, SearchValues
 from . import owners
 from .damage import read_value
 from .database import Connection, Database
-from .items import ItemRow
+from .items import ItemRow, Items
 from .state_queries import StateQueries, namespace_ranges
 from .ttl import ALIVE, now
 
@@ -22,9 +22,6 @@ __all__ = ["Rank", "StateSearch"]
 Rank: TypeAlias = Callable[[Scope, str, Sequence[int], int], list[tuple[ItemRow, float]]]
 """Ranks the items at these places for a query: at most so many, best first, each with its score."""
 
-# SQLite's default limit of variables in a statement was 999 before 3.32.
-_CHUNK = 900
-
 
 class StateSearch:
     """Searches the state of all scopes."""
@@ -32,6 +29,7 @@ class StateSearch:
     def __init__(self, database: Database, queries: StateQueries) -> None:
         self._database = database
         self._queries = queries
+        self._items = Items(database)
         self._between = database.dialect.key_between
 
     def run(self, scope: Scope, operation: SearchValues, rank: Rank) -> list[ValueHit]:
@@ -93,9 +91,4 @@ class StateSearch:
             where = operation.where or {}
             records += [row[0] for row in rows if fits_conditions(read_value(*row[1:]), where)]
         ids = [record for record in records if record is not None]
-        places: list[int] = []
-        for start in range(0, len(ids), _CHUNK):
-            chunk = ids[start : start + _CHUNK]
-            rows = connection.execute(f"SELECT seq FROM items WHERE id IN ({', '.join('?' * len(chunk))})", chunk)
-            places += [row[0] for row in rows]
-        return places, len(ids) == len(records)
+        return self._items.places(connection, ids), len(ids) == len(records)

@@ -46,6 +46,17 @@ class SearchTests(BackendFixtures):
             with pytest.raises(InvalidInputError, match="min_score"):
                 ask(_QUERY, min_score=score)
 
+    def test_only_the_named_memories_are_searched(self, ana: Memory, bob: Memory) -> None:
+        """They are chosen before they are ranked, with the scores of any search; no other user's is among them."""
+        ids = [ana.add(f"the ficus drinks on day {number}")[0].id for number in range(12)]
+        rare = ana.add("a palm in the garden")[0]
+        foreign = bob.add("the ficus drinks at night")[0]
+        assert [hit.id for hit in ana.search("ficus", limit=1, ids=[rare.id, foreign.id, "none"])] == [rare.id]
+        scores = {hit.id: hit.score for hit in ana.search("ficus", limit=20)}
+        found = ana.search("ficus", limit=20, ids=ids[3:5])
+        assert {hit.id: hit.score for hit in found} == {each: scores[each] for each in ids[3:5]}
+        assert ana.search("ficus", ids=[]) == []
+
     def test_recency_halves_a_score_with_each_half_life(self, backend: Backend) -> None:
         """Of a fact, and of what an agent keeps of the user; what is new, or lies in the future, loses nothing."""
         now = datetime.now(timezone.utc)
