@@ -102,7 +102,10 @@ class SqlEngine:
 
     def run(self, scope: Scope, operation: Operation[T]) -> T:
         """Do one operation for the scope."""
-        return cast("T", _HANDLERS[type(operation)](self, scope, operation))
+        answer = cast("T", _HANDLERS[type(operation)](self, scope, operation))
+        if operation.overwrites:
+            self._database.shorten_log()
+        return answer
 
     @property
     def admin(self) -> EngineAdmin:

@@ -88,6 +88,7 @@ class Operation(Generic[T]):
         name: Its name on the wire and in errors, e.g. ``list_items``.
         answer: The type of its answer.
         changes_items: Whether it may add, change or delete memory items.
+        overwrites: Whether it deletes or replaces what users have stored.
 
     Raises:
         InvalidInputError: An operand breaks a rule.
@@ -99,6 +100,7 @@ class Operation(Generic[T]):
     name: ClassVar[str]
     answer: ClassVar[Any]
     changes_items: ClassVar[bool] = False
+    overwrites: ClassVar[bool] = False
     _rules: ClassVar[tuple[tuple[str, Rule, bool], ...]] = ()
 
     def __init_subclass__(cls) -> None:

@@ -123,6 +123,7 @@ class UpdateItem(Operation[MemoryItem]):
     """Replace the text of an item, and its metadata unless it is None."""
 
     changes_items = True
+    overwrites = True
 
     memory_id: Key
     text: Text
@@ -134,6 +135,7 @@ class DeleteItem(Operation[None]):
     """Delete the item, its vector and its keywords; of a record its value, too."""
 
     changes_items = True
+    overwrites = True
 
     memory_id: Key
 
@@ -143,6 +145,7 @@ class DeleteItems(Operation[int]):
     """Delete those of the items that the scope has, as `DeleteItem` does, all or none; how many."""
 
     changes_items = True
+    overwrites = True
 
     memory_ids: Annotated[Sequence[str], validate_keys]
 
@@ -152,6 +155,7 @@ class DeleteKeyed(Operation[bool]):
     """Delete the item under a key in exactly this scope; whether there was one."""
 
     changes_items = True
+    overwrites = True
 
     kind: Literal["preference", "task"]
     key: Key
@@ -162,6 +166,7 @@ class ClearItems(Operation[int]):
     """Delete all items of the scope but records, which belong to state; how many."""
 
     changes_items = True
+    overwrites = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +174,7 @@ class PutKeyed(Operation[MemoryItem]):
     """Store a preference or a task's outcome under its key in exactly this scope, replacing what was there."""
 
     changes_items = True
+    overwrites = True
 
     kind: Literal["preference", "task"]
     key: Key

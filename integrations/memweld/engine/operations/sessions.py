@@ -57,6 +57,8 @@ class ReadMessages(Operation[list[ChatMessage]]):
 class ClearMessages(Operation[int]):
     """Delete the session; the answer counts its messages."""
 
+    overwrites = True
+
     session_id: Key
 
 

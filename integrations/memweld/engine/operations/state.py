@@ -54,6 +54,7 @@ class PutValue(Operation[int | None]):
     """
 
     changes_items = True
+    overwrites = True
 
     namespace: Key
     key: Key
@@ -74,6 +75,7 @@ class WriteValues(Operation[None]):
     """Do all writes in order, or none of them."""
 
     changes_items = True
+    overwrites = True
 
     writes: Annotated[Sequence[ValueWrite], validate_writes]
 
@@ -83,6 +85,7 @@ class DeleteValue(Operation[bool]):
     """Delete the value; with ``if_version`` only if the stored version is that one. Whether it was deleted."""
 
     changes_items = True
+    overwrites = True
 
     namespace: Key
     key: Key
@@ -180,3 +183,4 @@ class PurgeExpired(Operation[int]):
     """Delete the expired values of the scope; how many. It only frees room: engines also do it by themselves."""
 
     changes_items = True
+    overwrites = True

@@ -95,6 +95,7 @@ class SessionStore:
                 session = self._count(connection, scope, session_id, count, now)
             assert session is not None  # noqa: S101 - created above, in this transaction
             if operation.replace:
+                self._database.shorten_log()
                 if operation.known is not None:
                     messages = self._beside(connection, session, operation)
                     count = len(messages)
@@ -102,6 +103,7 @@ class SessionStore:
                 connection.execute("UPDATE sessions SET messages = ? WHERE id = ?", (count, session))
             added = insert_messages(connection, session, messages)
             if added < count:
+                self._database.shorten_log()
                 self._replace(connection, session, messages)
                 connection.execute("UPDATE sessions SET messages = messages - ? WHERE id = ?", (count - added, session))
 

@@ -39,6 +39,7 @@ _DURABLE: Mapping[Durability, tuple[str, ...]] = {
     "full": ("synchronous=FULL", "fullfsync=ON", "checkpoint_fullfsync=ON"),
 }
 _IDLE_READERS = 8
+_CUT_SECONDS = 1.0
 _OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 
 _pools: weakref.WeakSet[SqlitePool] = weakref.WeakSet()
@@ -90,6 +91,7 @@ class SqlitePool:
         self._lock = threading.RLock()
         self._writing = FairLock()
         self._writers = 0
+        self._is_cutting = False
         self._open: list[sqlite3.Connection] = []
         self._readers: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
@@ -106,12 +108,14 @@ class SqlitePool:
 
     def close_idle(self) -> None:
         """Before a fork: close the connections that no thread uses; the next call opens new ones."""
-        # A thread that holds a lock now is not waited for: the child finds what it has open.
+        # A thread that holds a lock now is not waited for: the child finds what it has open. Only the thread that cuts
+        # the log is, for a moment, as no program knows of it.
         if self.path is None or not self._lock.acquire(blocking=False):
             return
         try:
             idle, self._readers = self._readers, []
-            if self._writer is not None and self._writing.acquire(blocking=False):
+            patience = _CUT_SECONDS if self._is_cutting else 0.0
+            if self._writer is not None and self._writing.acquire(timeout=patience):
                 try:
                     if not self._writers:
                         idle.append(self._writer)
@@ -166,6 +170,18 @@ class SqlitePool:
                 self._discard(connection)
             else:
                 self._readers.append(connection)
+
+    def cut_log(self) -> bool:
+        """Write the log into the file and truncate it, in the turn of a writer; False if a reader is in the way."""
+        connection = self.take_writer()
+        try:
+            self._is_cutting = True
+            connection.execute("PRAGMA busy_timeout = 0")
+            return vacuum.cut(connection, 0.0)
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+            self._is_cutting = False
+            self.give_back_writer()
 
     def close(self) -> None:
         """Close what no thread uses, after the writer at work; a reader at work closes its own connection later."""

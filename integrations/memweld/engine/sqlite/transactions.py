@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any, cast
@@ -22,6 +23,8 @@ __all__ = ["SqliteDatabase"]
 # For how long an erasure holds up other writers at once, and when work that found no disk space is tried again.
 _STEP_SECONDS = 0.25
 _RETRY_SECONDS = 60.0
+# How soon the log is cut behind a deletion, and how often that is tried.
+_LOG_SECONDS, _LOG_TRIES = 1.0, 30
 
 _DIALECT = Dialect(
     in_namespace="namespace = ?",
@@ -57,6 +60,8 @@ class SqliteDatabase(Database):
         self._forget()
 
     def _forget(self) -> None:
+        self._shortening = threading.Lock()
+        self._is_shortened_soon = False
         self._scheduled: vacuum.Scheduled | None = None
         self._retry_at = 0.0
         self._seen: tuple[sqlite3.Connection, int] | None = None
@@ -131,6 +136,32 @@ class SqliteDatabase(Database):
         with contextlib.suppress(BackendUnavailableError):
             if not self._run_vacuum(0.0) and self._scheduled == "rewrite":
                 self._retry_at = time.monotonic() + _RETRY_SECONDS
+
+    def shorten_log(self) -> None:
+        """Cut the log in a second, once for all that is deleted or replaced until then."""
+        if self.path is None or self._is_shortened_soon:
+            return
+        with self._shortening:
+            if self._is_shortened_soon:
+                return
+            self._is_shortened_soon = True
+        threading.Thread(target=self._shorten_log, name="memweld-log", daemon=True).start()
+
+    def _shorten_log(self) -> None:
+        for _ in range(_LOG_TRIES):
+            time.sleep(_LOG_SECONDS)
+            with self._shortening:
+                self._is_shortened_soon = False
+            # A reader of an older state is in the way, or the disk is full: once more.
+            with contextlib.suppress(BackendUnavailableError, sqlite3.Error):
+                if self.closed or self._pool.cut_log():
+                    return
+            with self._shortening:
+                if self._is_shortened_soon:
+                    return  # another thread does it
+                self._is_shortened_soon = True
+        with self._shortening:
+            self._is_shortened_soon = False
 
     # transactions
 

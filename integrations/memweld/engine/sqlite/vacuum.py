@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from ..sql.database import Connection
 
-__all__ = ["Scheduled", "run", "schedule", "scheduled"]
+__all__ = ["Scheduled", "cut", "run", "schedule", "scheduled"]
 
 Scheduled: TypeAlias = Literal["rewrite", "cut"]
 """The scheduled work: the whole vacuum, or only the truncation of the log."""
@@ -54,7 +54,7 @@ def run(connection: sqlite3.Connection, patience: float) -> bool:
             connection.execute("UPDATE meta SET value = ? WHERE key = ? AND value = ?", (f"cut {mark}", _KEY, row))
             row = f"cut {mark}"
         if row is not None:
-            if not _cut(connection, patience):
+            if not cut(connection, patience):
                 return False
             connection.execute("DELETE FROM meta WHERE key = ? AND value = ?", (_KEY, row))
     except sqlite3.OperationalError as error:
@@ -83,7 +83,7 @@ def _rewrite(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA temp_store = DEFAULT")
 
 
-def _cut(connection: sqlite3.Connection, patience: float) -> bool:
+def cut(connection: sqlite3.Connection, patience: float) -> bool:
     """Write the log into the file and truncate it, which readers of an older state prevent."""
     deadline = time.monotonic() + patience
     while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:

@@ -191,6 +191,30 @@ def test_a_damaged_row_names_its_repair(file: Path, damage: str, reading: str, r
             calls[reading]()
 
 
+def test_what_is_deleted_or_replaced_leaves_the_log(file: Path, backend: memweld.Backend) -> None:
+    """Soon, on a quiet backend that stays open."""
+    ana = backend.user("ana")
+    item, other = ana.add("CANARY one")[0], ana.add("CANARY two")[0]
+    ana.history("h").append("CANARY three")
+    ana.preferences.set("p", "CANARY four")
+    ana.state("n")["k"] = "CANARY five"
+    ana.state("n").set("gone", 1, text="CANARY six")
+    first, second = (ana.history("i").add_user_message(text) for text in ("CANARY seven", "eight"))
+    ana.delete(item.id)
+    ana.update(other.id, "new text")
+    ana.history("h").clear()
+    ana.preferences.delete("p")
+    ana.state("n")["k"] = 0
+    ana.state("n").delete("gone")
+    ana.history("i").replace([second], known=[str(first.id)])
+    deadline = time.monotonic() + 10
+    files = [file, file.with_name(f"{file.name}-wal")]
+    while any(b"CANARY" in each.read_bytes() for each in files) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(b"CANARY" in each.read_bytes() for each in files)
+    assert ana.history("i").messages() == [second]
+
+
 def test_a_name_with_marks_of_urls(tmp_path: Path) -> None:
     file = tmp_path / "a b?mode=ro#x%20ü.db"
     with memweld.connect("sqlite://", embedder=HashEmbedder()) as backend:
