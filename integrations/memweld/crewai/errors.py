@@ -58,12 +58,15 @@ def announced(work: _Work, memory: object, failures: FailurePolicy, **fields: An
         _announce(memory, failed(**fields, error=str(error)))
         if isinstance(error, HookAborted):
             raise
+        # CrewAI's own memory tools show a model the text of what is raised.
+        kind = type(error).__name__
+        known = error if isinstance(error, MemweldError) else MemweldError(f"Internal error in {work}: {kind}")
         if not failures.tolerates(error):
-            kind = type(error).__name__
-            known = error if isinstance(error, MemweldError) else MemweldError(f"Internal error in {work}: {kind}")
             raise stopping(known) from error
         failures.logger.warning("memweld: %s failed; the crew goes on without it: %s", work, error, exc_info=error)
-        raise
+        if known is error:
+            raise
+        raise known from error
     _announce(memory, completed(**fields, **results, **{duration: (time.perf_counter() - started_at) * 1_000}))
 
 

@@ -123,7 +123,8 @@ class McpTool(BaseTool):
         try:
             content, artifact = self._convert(outcome)
         except (NotImplementedError, ValueError) as error:
-            raise ToolException(f"{self.name} answered with what no tool message can hold: {error}") from error
+            kind = type(error).__name__
+            raise ToolException(f"{self.name} answered with what no tool message can hold: {kind}") from error
         return _plain(content), artifact
 
     def _convert(self, outcome: CallToolResult) -> tuple[Any, Any]:

@@ -17,6 +17,7 @@ from ..validation import dump_json
 
 __all__ = [
     "ANSWER_CHARACTERS",
+    "INDENTED",
     "LEAST",
     "PAGED_CHARACTERS",
     "Excerpt",
@@ -40,6 +41,9 @@ ANSWER_CHARACTERS = 16_000
 
 PAGED_CHARACTERS = 2_000
 """An entry of a list with pages has at least so many characters, or the next page begins with it."""
+
+INDENTED = "\n  "
+"""The line break in a text of several lines, so that none looks like a line of the answer."""
 
 LEAST = 200
 """The same for an answer without pages."""

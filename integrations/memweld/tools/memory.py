@@ -12,6 +12,7 @@ from ..memory.safe_text import safe_for_model
 from ..models import JSON, Hit, MemoryItem, Page
 from ..validation import local_time
 from .answers import (
+    INDENTED,
     LEAST,
     PAGED_CHARACTERS,
     as_utc,
@@ -32,7 +33,6 @@ __all__ = ["MAX_SEARCH_LIMIT", "MEMORY_TOOLS"]
 MAX_SEARCH_LIMIT = 50
 MAX_LISTED = 200
 # Lines of a memory stay lines, and cannot be taken for those of the answer.
-_INDENTED = "\n  "
 _WHOLE = "get_memory shows all, in pages"
 _LATER = "; the graph store follows when it can be reached again"
 _BY_ID: dict[str, JSON] = {"memory_id": "01K9XEXAMPLE"}
@@ -155,7 +155,7 @@ def _get_memory(memory: Memory, arguments: GetMemory) -> Answer:
     item = memory.get(arguments.memory_id)
     part, cursor = text_page(item.text, arguments.cursor)
     owner = f"User: {item.user_id}" if item.user_id is not None else f"Agent: {item.agent_id}"
-    text = f"Memory: {safe_for_model(part, line_break=_INDENTED)}\nCreated: {as_utc(item.created_at)}\n{owner}"
+    text = f"Memory: {safe_for_model(part, line_break=INDENTED)}\nCreated: {as_utc(item.created_at)}\n{owner}"
     data: dict[str, JSON] = {"memory": item_data(item) | {"text": part}} | next_page(cursor)
     return Answer(text + to_continue("get_memory", cursor), data)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_type_hints
@@ -61,7 +63,8 @@ class MemoryTool:
     @property
     def parameters(self) -> dict[str, Any]:
         """The JSON schema of the arguments that a model is shown; the caller may change it."""
-        return self.arguments.model_json_schema()
+        # Frameworks ask before each call of a model.
+        return copy.deepcopy(_schema(self.arguments))
 
     def __call__(self, memory: Memory, arguments: Mapping[str, Any]) -> Answer:
         """Check the arguments and run the tool on this memory.
@@ -85,6 +88,11 @@ class MemoryTool:
             return self.arguments.model_validate(arguments)
         except ValidationError as error:
             raise arguments_error(self.name, error, self.example) from error
+
+
+@functools.cache
+def _schema(arguments: type[Arguments]) -> dict[str, Any]:
+    return arguments.model_json_schema()
 
 
 def tool(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pydantic import Field
 
 from ..memory.memory import Memory
+from ..memory.safe_text import safe_for_model
 from ..models import JSON
-from .answers import excerpts, next_page, numbered, shown, text_page, to_continue
+from .answers import INDENTED, excerpts, next_page, numbered, shown, text_page, to_continue
 from .arguments import AnyValue, Arguments, Cursor
 from .run import Answer, tool
 
@@ -78,7 +79,8 @@ def _get_state(memory: Memory, arguments: GetState) -> Answer:
     # A part of a value is no value.
     whole = cursor is None and arguments.cursor is None
     data |= {"found": True, **({"value": value} if whole else {"part": part}), **next_page(cursor)}
-    return Answer(f"Key {arguments.key} in {place}: {part}{to_continue('get_state', cursor)}", data)
+    value_text = safe_for_model(part, line_break=INDENTED)
+    return Answer(f"Key {arguments.key} in {place}: {value_text}{to_continue('get_state', cursor)}", data)
 
 
 @tool(

@@ -36,6 +36,7 @@ from memweld.crewai import MemweldMemory
 from memweld.crewai.errors import stopping
 from memweld.crewai.task_parser import parse_turn
 from memweld.testing import HashEmbedder
+from memweld.testing.broken import BrokenMemory
 from memweld.testing.crewai import ModelCall, Response, ScriptedLLM, tool_call
 from memweld.testing.llm import ScriptedExtractor, facts
 
@@ -129,6 +130,14 @@ def test_the_agents_tools_search_and_save(ana: Memory, bob: Memory) -> None:
     assert saved.startswith("Saved to memory")
     assert many.startswith("Saving 2 items")
     assert texts(ana) == ["I keep bees", "Ana sells honey", "Ana has a dog", "Ana has a cat"]
+
+
+def test_a_foreign_error_reaches_no_model_in_its_own_words(ana: Memory) -> None:
+    broken = BrokenMemory(ana, "wrong")
+    model = run(MemweldMemory(broken), "Go on?", tool_call("search_memory", {"queries": ["bees"]}), "Sorry.")
+    (failed,) = [m["content"] for m in model.calls[-1].messages if m["role"] == "tool"]
+    assert "Internal error in recall: ZeroDivisionError" in failed
+    assert "secret detail" not in model.seen
 
 
 # what is remembered

@@ -168,6 +168,13 @@ class ToolScenarios(Scenarios):
         more = self.driver.call_tool(ana, "get_memory", {"memory_id": memory_id, "cursor": cursor}, mode).text
         assert max(map(len, (found, page, more))) < 20_000
 
+    def test_odd_argument_names_end_no_run(self, ana: Memory) -> None:
+        """A model may name any argument, also those of the adapter's own functions."""
+        for mode in self.driver.modes:
+            for name in ("self", "config", "args", "kwargs", "run_manager", "event", "_invocation", "memory"):
+                reply = self.driver.call_tool(ana, "search_memories", {"query": "bees", name: "x"}, mode)
+                assert reply.is_error or reply.text.startswith(("Found 0 memories", "Error")), name
+
     def test_a_foreign_error_is_not_told_in_its_words(self, ana: Memory) -> None:
         """The words of a foreign exception may hold secrets: no model reads them."""
         for mode in self.driver.modes:
