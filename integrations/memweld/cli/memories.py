@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Annotated
 
@@ -50,8 +51,12 @@ def export_command(
         typer.echo(text)
         return
     try:
-        # Only the owner of the file may read the export, as with the database.
-        with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        # Only the owner of the file may read the export, as with the database; also where it is there already. A link
+        # that another user made leads nowhere.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+        with os.fdopen(os.open(output, flags, 0o600), "w", encoding="utf-8") as file:
+            if hasattr(os, "fchmod") and stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                os.fchmod(file.fileno(), 0o600)
             file.write(f"{text}\n")
     except OSError as error:
         raise BackendUnavailableError(f"Cannot write {output}: {error.strerror}") from error

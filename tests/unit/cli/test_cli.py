@@ -59,7 +59,13 @@ def test_a_user_from_the_first_fact_to_the_last(url: str, tmp_path: Path) -> Non
     exported = json.loads(done("export", *who))
     assert "My garden has bées" in json.dumps(exported, ensure_ascii=False)
     file = tmp_path / "ana.json"
+    file.write_text("old and long " * 10_000)
+    file.chmod(0o644)
     assert done("export", *who, "--output", str(file)) == f"Exported user ana@example.com to {file}\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    (file.with_name("link.json")).symlink_to(file.with_name("elsewhere.json"))
+    assert "Cannot write" in failed("export", *who, "--output", str(file.with_name("link.json")))
+    assert not file.with_name("elsewhere.json").exists()
     assert "Bob's own" not in file.read_text(encoding="utf-8")
 
     refusal = run("erase", *who, keys="n\n")

@@ -31,14 +31,20 @@ class FairLock:
         self._depth = 0
         self._queue: collections.deque[_Waiter] = collections.deque()
 
-    def acquire(self, *, blocking: bool = True, timeout: float | None = None) -> bool:
-        """Take the lock, in turn; whether it was taken within ``timeout`` seconds (None: for as long as it takes)."""
+    def acquire(self, *, blocking: bool = True, timeout: float | None = None, last: bool = False) -> bool:
+        """Take the lock, in turn; whether it was taken.
+
+        Args:
+            blocking: Whether to wait for it.
+            timeout: Seconds to wait; None for as long as it takes.
+            last: Whether to let all threads go first that wait now.
+        """
         thread = threading.get_ident()
         if self._owner == thread:  # which no other thread changes
             self._depth += 1
             return True
         with self._guard:
-            if self._owner is None:
+            if self._owner is None and not (last and self._queue):
                 self._owner, self._depth = thread, 1
                 return True
             if not blocking:

@@ -127,13 +127,16 @@ class SqlitePool:
         finally:
             self._lock.release()
 
-    def take_writer(self) -> sqlite3.Connection:
+    def take_writer(self, *, last: bool = False) -> sqlite3.Connection:
         """The one connection that writes, for one thread until it is given back; nests.
+
+        Args:
+            last: Whether to let all threads go first that wait for it now.
 
         Raises:
             BackendUnavailableError: Other threads write for too long.
         """
-        if not self._writing.acquire(timeout=BUSY_SECONDS):
+        if not self._writing.acquire(timeout=BUSY_SECONDS, last=last):
             raise BackendUnavailableError(f"{self.where} is being written to for {BUSY_SECONDS:.0f} s; try again.")
         try:
             connection = self._open_writer()

@@ -117,7 +117,13 @@ class SqliteDatabase(Database):
 
     def _run_vacuum(self, patience: float) -> bool:
         """Do what is scheduled, in the turn of a writer; whether it is done."""
-        connection = self._pool.take_writer()
+        # Erasures that wait for their turn go first, and share one rewriting.
+        try:
+            connection = self._pool.take_writer(last=True)
+        except BackendUnavailableError:
+            # Others write for too long. The file remembers what is scheduled.
+            self._scheduled = "rewrite"
+            return False
         try:
             done = vacuum.run(connection, patience)
             self._scheduled = None if done else vacuum.scheduled(connection)
@@ -133,9 +139,8 @@ class SqliteDatabase(Database):
         """Do what an erasure could not do, or another process that was killed."""
         if self._scheduled is None or time.monotonic() < self._retry_at:
             return
-        with contextlib.suppress(BackendUnavailableError):
-            if not self._run_vacuum(0.0) and self._scheduled == "rewrite":
-                self._retry_at = time.monotonic() + _RETRY_SECONDS
+        if not self._run_vacuum(0.0) and self._scheduled == "rewrite":
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
 
     def shorten_log(self) -> None:
         """Cut the log in a second, once for all that is deleted or replaced until then."""

@@ -15,6 +15,7 @@ import pytest
 
 import memweld
 from memweld.engine.operations import PutValue, WriteValues
+from memweld.engine.sqlite import vacuum
 from memweld.engine.sqlite.url import path_of
 from memweld.models import ValueWrite
 from memweld.testing import HashEmbedder
@@ -213,6 +214,28 @@ def test_what_is_deleted_or_replaced_leaves_the_log(file: Path, backend: memweld
         time.sleep(0.1)
     assert not any(b"CANARY" in each.read_bytes() for each in files)
     assert ana.history("i").messages() == [second]
+
+
+def test_erasures_share_one_rewriting(backend: memweld.Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that wait for their turn at the same time."""
+    users = [backend.user(f"user {number}") for number in range(5)]
+    for user in users:
+        user.add("I keep bees")
+    plain, rewritten = vacuum._rewrite, list[int]()
+
+    def rewrite(connection: sqlite3.Connection) -> None:
+        rewritten.append(1)
+        plain(connection)
+
+    monkeypatch.setattr(vacuum, "_rewrite", rewrite)
+    pool = backend._engine._database._pool  # type: ignore[attr-defined]
+    pool.take_writer()
+    with ThreadPoolExecutor(5) as threads:
+        receipts = [threads.submit(user.erase) for user in users]
+        time.sleep(0.3)
+        pool.give_back_writer()
+        assert [receipt.result(30).overwritten for receipt in receipts] == [True] * 5
+    assert len(rewritten) <= 2
 
 
 def test_a_name_with_marks_of_urls(tmp_path: Path) -> None:
