@@ -123,8 +123,8 @@ class TurnCapture:
         """`end` for async code; it waits for an LLM in threads of its own."""
         if messages and self.options.captures:
             work = functools.partial(self.end, memory, messages, session_id=session_id, keep=keep)
-            waits = self.options.infer is not False and keep != "history"
-            return await in_thread(work, lane="llm" if waits else "quick")
+            waits = "write" if self.options.infer is False else "llm"
+            return await in_thread(work, lane="quick" if keep == "history" else waits)
         return []
 
     async def rescue_async(
@@ -133,7 +133,8 @@ class TurnCapture:
         """`rescue` for async code; a cancelled task carries it to its end."""
         if messages and self.options.captures:
             with anyio.CancelScope(shield=True):
-                await in_thread(functools.partial(self.rescue, memory, messages, session_id=session_id, keep=keep))
+                work = functools.partial(self.rescue, memory, messages, session_id=session_id, keep=keep)
+                await in_thread(work, lane="quick" if keep == "history" else "write")
 
     def _write(
         self,

@@ -103,7 +103,7 @@ class TurnRecall:
         if known is not None:
             return known
         work = functools.partial(self.recall, memory, text, session_id=session_id, shown=shown, turn=turn, place=place)
-        return await in_thread(work)
+        return await in_thread(work, lane="search")
 
     def search(
         self, memory: Memory, text: str, *, session_id: str | None = None, shown: Collection[str] = ()

@@ -277,7 +277,7 @@ class MemweldMemory(CrewMemory):
 
     async def arecall(self, query: str, *args: Any, **kwargs: Any) -> list[MemoryMatch]:
         """The same as `recall`, in a thread."""
-        return await in_thread(functools.partial(self.recall, query, *args, **kwargs))
+        return await in_thread(functools.partial(self.recall, query, *args, **kwargs), lane="search")
 
     async def aremember(self, content: str, *args: Any, **kwargs: Any) -> MemoryRecord | None:
         """The same as `remember`, in a thread."""

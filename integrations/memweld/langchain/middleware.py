@@ -117,7 +117,7 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         config: Optional[RunnableConfig] = None,  # noqa: UP045
     ) -> dict[str, Any]:
         """Read what this turn needs from the memory."""
-        return await _in_thread(self.before_agent, state, runtime, config)
+        return await in_thread(functools.partial(self.before_agent, state, runtime, config), lane="search")
 
     def wrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]

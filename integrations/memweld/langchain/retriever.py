@@ -124,7 +124,7 @@ class MemweldRetriever(BaseRetriever):
         run_config: RunnableConfig | None = None,
         **keywords: Any,
     ) -> list[Document]:
-        return await in_thread(functools.partial(self._documents, query, run_config, keywords))
+        return await in_thread(functools.partial(self._documents, query, run_config, keywords), lane="search")
 
     def _documents(self, query: str, config: RunnableConfig | None, keywords: Mapping[str, Any]) -> list[Document]:
         memory = memory_of_run(self.memory, config=config)

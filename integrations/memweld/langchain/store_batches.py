@@ -12,10 +12,13 @@ from typing import TypeAlias
 from langgraph.store.base import GetOp, Op, PutOp, Result
 
 from ..errors import BackendUnavailableError
-from ..memory.asynchronous import in_thread
+from ..memory.asynchronous import Lane, in_thread
 from ..memory.memory import Memory
 
 __all__ = ["Batches"]
+
+_Place: TypeAlias = tuple[asyncio.AbstractEventLoop, Memory, Lane]
+"""The calls that one batch may hold. Gets do not wait for the texts of puts to be embedded."""
 
 Execute: TypeAlias = Callable[[Memory, Sequence[Op]], list[Result]]
 
@@ -41,16 +44,18 @@ class Batches:
     def __init__(self, execute: Execute) -> None:
         self._execute = execute
         self._lock = threading.Lock()
-        self._pending: dict[tuple[asyncio.AbstractEventLoop, Memory], list[_Call]] = {}
+        self._pending: dict[_Place, list[_Call]] = {}
         # The event loop holds tasks weakly.
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, memory: Memory, ops: list[Op]) -> list[Result]:
         """Do the operations of one call with those of the same tick; their results."""
         loop = _asyncio_loop()
+        writes = any(isinstance(op, PutOp) for op in ops)
         if loop is None or not all(isinstance(op, (GetOp, PutOp)) for op in ops):
-            return await in_thread(functools.partial(self._execute, memory, ops))
-        call, place = _Call(ops, loop.create_future()), (loop, memory)
+            return await in_thread(functools.partial(self._execute, memory, ops), lane="write" if writes else "search")
+        call = _Call(ops, loop.create_future())
+        place: _Place = loop, memory, "write" if writes else "quick"
         with self._lock:
             calls = self._pending.get(place)
             if calls is None or len(calls) >= _MOST_CALLS:
@@ -59,17 +64,19 @@ class Batches:
             calls.append(call)
         return await call.answer
 
-    def _start(self, place: tuple[asyncio.AbstractEventLoop, Memory], calls: list[_Call]) -> None:
+    def _start(self, place: _Place, calls: list[_Call]) -> None:
         with self._lock:
             if self._pending.get(place) is calls:
                 del self._pending[place]
-        task = place[0].create_task(self._run(place[1], [call for call in calls if not call.answer.done()]))
+        task = place[0].create_task(self._run(place, [call for call in calls if not call.answer.done()]))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, memory: Memory, calls: Sequence[_Call]) -> None:
+    async def _run(self, place: _Place, calls: Sequence[_Call]) -> None:
+        _, memory, lane = place
         try:
-            answers = await in_thread(functools.partial(self._answers, memory, [call.ops for call in calls]))
+            work = functools.partial(self._answers, memory, [call.ops for call in calls])
+            answers = await in_thread(work, lane=lane)
             for call, answer in zip(calls, answers, strict=True):
                 if call.answer.done():  # its caller was cancelled
                     continue

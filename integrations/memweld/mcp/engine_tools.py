@@ -62,7 +62,7 @@ class EngineTool(Tool):
                 scope = self._access.scoped(Scope(*owner)).scope
                 operation = await in_thread(functools.partial(decode_operation, self._operation, operands))
                 work = functools.partial(self._answer, scope, operation)
-                answer = await in_thread(work, lane="llm" if operation.may_ask_llm else "quick")
+                answer = await in_thread(work, lane=operation.lane)
             elif self.name == PREFIX + "info":
                 self._access.principal()
                 answer = {"has_graph": self._engine.has_graph, "can_extract": self._engine.can_extract}

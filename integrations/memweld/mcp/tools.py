@@ -67,7 +67,7 @@ class ServedTool(Tool):
             memories = self._access.memories(*named) if _by_id(self._tool) else [self._access.memory(*named)]
             # A call that waits for an LLM has a lane of its own: it must not hold up a search.
             work = functools.partial(_answer, self._tool, memories, own)
-            answer = await in_thread(work, lane="llm" if self._tool.is_slow else "quick")
+            answer = await in_thread(work, lane=self._tool.lane)
         except MemweldError as error:
             # FastMCP logs any other exception with its traceback.
             raise ToolError(str(error), log_level=logging.DEBUG) from error

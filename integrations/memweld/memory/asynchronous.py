@@ -8,7 +8,9 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+
+from ..engine.operations import Lane
 
 if TYPE_CHECKING:
     from anyio import CapacityLimiter
@@ -20,11 +22,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S")
 
-Lane: TypeAlias = Literal["quick", "llm", "queue", "flush"]
-"""The reason why work may wait: the store alone; an LLM; room in the queue of captures; the end of that queue."""
-
-# Threads of our own beside those of the program's web framework. An answer of an LLM must not keep a look-up waiting.
-_THREADS: Mapping[Lane, int] = {"quick": 40, "llm": 16, "queue": 16, "flush": 16}
+# Threads of our own beside those of the program's web framework. Work that waits for a model holds up no look-up.
+_THREADS: Mapping[Lane, int] = {"quick": 40, "search": 40, "write": 16, "llm": 16, "queue": 16, "flush": 16}
 
 
 async def in_thread(work: Callable[[], T], lane: Lane = "quick") -> T:

@@ -225,7 +225,7 @@ class Memory(FactMethods):
 
 
 def _lane_of_add(*_: Any, infer: bool | None = None, **__: Any) -> Lane:
-    return "quick" if infer is False else "llm"
+    return "write" if infer is False else "llm"
 
 
 def _lane_of_capture(
@@ -233,7 +233,7 @@ def _lane_of_capture(
 ) -> Lane:
     if background:
         return "queue"
-    return "quick" if infer is False or keep == "history" else "llm"
+    return "quick" if keep == "history" else _lane_of_add(infer=infer)
 
 
 class AsyncMemory(AsyncFacade[Memory]):
@@ -262,19 +262,19 @@ class AsyncMemory(AsyncFacade[Memory]):
         return f"<AsyncMemory of {self._sync.scope}>"
 
     add = async_method(Memory.add, lane=_lane_of_add)
-    search = async_method(Memory.search)
+    search = async_method(Memory.search, lane="search")
     get = async_method(Memory.get)
     all = async_method(Memory.all)
-    update = async_method(Memory.update)
+    update = async_method(Memory.update, lane="write")
     delete = async_method(Memory.delete)
     delete_many = async_method(Memory.delete_many)
     clear = async_method(Memory.clear)
-    related = async_method(Memory.related)
-    settle_graph = async_method(Memory.settle_graph)
+    related = async_method(Memory.related, lane="search")
+    settle_graph = async_method(Memory.settle_graph, lane="flush")
     sessions = async_method(Memory.sessions)
-    recall = async_method(Memory.recall)
+    recall = async_method(Memory.recall, lane="search")
     capture = async_method(Memory.capture, lane=_lane_of_capture)
     flush = async_method(Memory.flush, lane="flush")
     export = async_method(Memory.export)
-    restore = async_method(Memory.restore)
-    erase = async_method(Memory.erase)
+    restore = async_method(Memory.restore, lane="write")
+    erase = async_method(Memory.erase, lane="write")

@@ -74,8 +74,8 @@ class Preferences:
 class AsyncPreferences(AsyncFacade[Preferences]):
     """`Preferences` for async code."""
 
-    set = async_method(Preferences.set)
+    set = async_method(Preferences.set, lane="write")
     get = async_method(Preferences.get)
     all = async_method(Preferences.all)
-    search = async_method(Preferences.search)
+    search = async_method(Preferences.search, lane="search")
     delete = async_method(Preferences.delete)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, ItemsView, Iterator, MutableMapping, ValuesView
 from typing import Any
 
-from ..engine.operations import DeleteValue, GetValue, ListKeys, PutValue, ScanValues, StoredValue, WriteValues
+from ..engine.operations import DeleteValue, GetValue, Lane, ListKeys, PutValue, ScanValues, StoredValue, WriteValues
 from ..engine.protocol import Engine
 from ..errors import BackendUnavailableError, InvalidInputError
 from ..models import JSON, ValueEntry, ValueWrite
@@ -241,6 +241,10 @@ class State(MutableMapping[str, JSON]):
         )
 
 
+def _lane_of_set(*_: Any, text: str | None = None, **__: Any) -> Lane:
+    return "quick" if text is None else "write"
+
+
 class AsyncState(AsyncFacade[State]):
     """`State` for async code: the named methods; a mapping's operators cannot be awaited."""
 
@@ -249,7 +253,7 @@ class AsyncState(AsyncFacade[State]):
         """The namespace of these pairs."""
         return self._sync.namespace
 
-    set = async_method(State.set)
+    set = async_method(State.set, lane=_lane_of_set)
     get = async_method(State.get)
     delete = async_method(State.delete)
     list_keys = async_method(State.list_keys)

@@ -82,8 +82,8 @@ class Tasks:
 class AsyncTasks(AsyncFacade[Tasks]):
     """`Tasks` for async code."""
 
-    record = async_method(Tasks.record)
-    context = async_method(Tasks.context)
+    record = async_method(Tasks.record, lane="write")
+    context = async_method(Tasks.context, lane="search")
 
 
 def _outcome(item: MemoryItem, *, score: float) -> TaskOutcome:

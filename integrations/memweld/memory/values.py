@@ -116,8 +116,8 @@ class AsyncValues(AsyncFacade[Values]):
     """`Values` for async code."""
 
     read = async_method(Values.read)
-    write = async_method(Values.write)
+    write = async_method(Values.write, lane="write")
     find = async_method(Values.find)
-    search = async_method(Values.search)
+    search = async_method(Values.search, lane="search")
     namespaces = async_method(Values.namespaces)
     purge_expired = async_method(Values.purge_expired)

@@ -71,9 +71,7 @@ async def run_tool_async(tool: MemoryTool, resolve: Callable[[], Memory], argume
         raise
     except BaseException as error:  # noqa: BLE001 - as in run_tool
         return _failure(tool, error)
-    return await in_thread(
-        functools.partial(run_tool, tool, lambda: memory, arguments), lane="llm" if tool.is_slow else "quick"
-    )
+    return await in_thread(functools.partial(run_tool, tool, lambda: memory, arguments), lane=tool.lane)
 
 
 def _failure(tool: MemoryTool, error: BaseException) -> ToolOutcome:

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias, get_type_hints
 
 from pydantic import ValidationError
 
+from ..engine.operations import Lane
 from ..errors import InvalidInputError
 from ..memory.memory import Memory
 from ..models import JSON
@@ -19,6 +20,18 @@ from .arguments import Arguments, arguments_error
 __all__ = ["Answer", "MemoryTool", "Toolset", "tool"]
 
 Toolset: TypeAlias = Literal["memory", "preferences", "tasks", "state", "history"]
+
+_LANES: Mapping[str, Lane] = {
+    "add_memory": "llm",
+    "search_memories": "search",
+    "update_memory": "write",
+    "delete_memory": "write",
+    "delete_all_memories": "write",
+    "set_preference": "write",
+    "get_task_context": "search",
+    "record_task_outcome": "write",
+}
+"""The tools that may wait for more than the store: for a model, or for a graph that follows a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +69,9 @@ class MemoryTool:
     run: Callable[[Memory, Any], Answer]
 
     @property
-    def is_slow(self) -> bool:
-        """Whether it may wait for an LLM or a graph, so that it needs a thread of its own kind."""
-        return self.toolset == "memory" and not self.read_only
+    def lane(self) -> Lane:
+        """The reason why it may wait; each lane has threads of its own."""
+        return _LANES.get(self.name, "quick")
 
     @property
     def parameters(self) -> dict[str, Any]:

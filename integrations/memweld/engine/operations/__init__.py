@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-from .base import Operation
+from .base import Lane, Operation
 from .items import (
     AddItems,
     ClearItems,
@@ -70,6 +70,7 @@ __all__ = [
     "GetValue",
     "ItemDraft",
     "ItemPage",
+    "Lane",
     "ListItems",
     "ListKeys",
     "ListNamespaces",

@@ -7,7 +7,7 @@ without ``from __future__ import annotations``.
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, get_args
 
 from ...models import JSON, Kind
 from ...validation import (
@@ -28,6 +28,7 @@ __all__ = [
     "Filters",
     "Key",
     "Kinds",
+    "Lane",
     "Limit",
     "ManyLimit",
     "Metadata",
@@ -42,6 +43,10 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+Lane: TypeAlias = Literal["quick", "search", "write", "llm", "queue", "flush"]
+"""The reason why work may wait: the store alone; the embedder, for a query; the embedder, for texts to store, or a
+rewrite of the file; an LLM; room in the queue of captures; the end of that queue or of deliveries to a graph."""
 
 MANY = 1_000_000
 """The largest limit of what is no ranking: messages, values, rows of an export."""
@@ -118,9 +123,9 @@ class Operation(Generic[T]):
                 object.__setattr__(self, name, valid)
 
     @property
-    def may_ask_llm(self) -> bool:
-        """Whether it may wait for an LLM."""
-        return False
+    def lane(self) -> Lane:
+        """The reason why it may wait."""
+        return "quick"
 
     @property
     def is_repeatable(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from ...models import JSON, Hit, Kind, MemoryItem, Related
 from ...validation import validate_recency, validate_time
-from .base import Filters, Key, Kinds, Limit, Metadata, Operation, Query, Text, Version, between, unnamed
+from .base import Filters, Key, Kinds, Lane, Limit, Metadata, Operation, Query, Text, Version, between, unnamed
 from .operands import ItemDraft, validate_drafts, validate_keyed_metadata, validate_keys, validate_timeout
 
 __all__ = [
@@ -50,9 +50,9 @@ class AddItems(Operation[list[MemoryItem]]):
     epoch: Version | None = None
 
     @property
-    def may_ask_llm(self) -> bool:
-        """Whether the LLM extracts the facts."""
-        return self.infer
+    def lane(self) -> Lane:
+        """The reason why it may wait: the LLM if that extracts the facts, else the embedder."""
+        return "llm" if self.infer else "write"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +79,11 @@ class Search(Operation[list[Hit]]):
     filters: Filters = field(default_factory=dict[str, JSON])
     recency: Annotated[timedelta, unnamed(validate_recency)] | None = None
     ids: Annotated[Sequence[str], validate_keys] | None = None
+
+    @property
+    def lane(self) -> Lane:
+        """The reason why it may wait."""
+        return "search"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +133,11 @@ class UpdateItem(Operation[MemoryItem]):
     memory_id: Key
     text: Text
     metadata: Metadata | None = None
+
+    @property
+    def lane(self) -> Lane:
+        """The reason why it may wait."""
+        return "write"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +191,11 @@ class PutKeyed(Operation[MemoryItem]):
     text: Text
     metadata: Annotated[Mapping[str, JSON], validate_keyed_metadata] = field(default_factory=dict[str, JSON])
 
+    @property
+    def lane(self) -> Lane:
+        """The reason why it may wait."""
+        return "write"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetKeyed(Operation[MemoryItem | None]):
@@ -207,6 +222,11 @@ class RelatedItems(Operation[list[Related]]):
     about: Key
     limit: Annotated[int, between(1, 1_000)] = 10
 
+    @property
+    def lane(self) -> Lane:
+        """The reason why it may wait."""
+        return "search"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleGraph(Operation[bool]):
@@ -218,3 +238,8 @@ class SettleGraph(Operation[bool]):
     """
 
     timeout: Annotated[float, validate_timeout] | None = None
+
+    @property
+    def lane(self) -> Lane:
+        """The reason why it may wait."""
+        return "flush"

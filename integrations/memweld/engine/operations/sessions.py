@@ -7,7 +7,7 @@ from typing import Annotated
 from ...models import ChatMessage, EraseReceipt, Session
 from ..export_data import ExportData, ExportPage, validate_export_data
 from ..message_rules import validate_messages
-from .base import Key, ManyLimit, Operation
+from .base import Key, Lane, ManyLimit, Operation
 from .operands import validate_keys
 
 __all__ = [
@@ -106,9 +106,19 @@ class Restore(Operation[dict[str, int]]):
 
     data: Annotated[ExportData, validate_export_data]
 
+    @property
+    def lane(self) -> Lane:
+        """The reason why it may wait."""
+        return "write"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erase(Operation[EraseReceipt]):
     """Remove all that the scope contains, and what waits to be added to it."""
 
     changes_items = True
+
+    @property
+    def lane(self) -> Lane:
+        """The reason why it may wait."""
+        return "write"

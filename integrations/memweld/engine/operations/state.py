@@ -11,7 +11,7 @@ from typing import Annotated
 
 from ...models import JSON, ValueEntry, ValueHit, ValueWrite
 from ..filters import validate_conditions
-from .base import Key, Limit, ManyLimit, Operation, Prefix, Query, Text, Ttl, Version, between, unnamed
+from .base import Key, Lane, Limit, ManyLimit, Operation, Prefix, Query, Text, Ttl, Version, between, unnamed
 from .operands import Place, StoredValue, validate_places, validate_value, validate_writes
 
 __all__ = [
@@ -69,6 +69,11 @@ class PutValue(Operation[int | None]):
         """Not with a version: a second attempt cannot tell its own first from another writer's."""
         return self.if_version is None
 
+    @property
+    def lane(self) -> Lane:
+        """The reason why it may wait."""
+        return "quick" if self.text is None else "write"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteValues(Operation[None]):
@@ -78,6 +83,11 @@ class WriteValues(Operation[None]):
     overwrites = True
 
     writes: Annotated[Sequence[ValueWrite], validate_writes]
+
+    @property
+    def lane(self) -> Lane:
+        """The reason why it may wait."""
+        return "quick" if all(write.text is None for write in self.writes) else "write"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +186,11 @@ class SearchValues(Operation[list[ValueHit]]):
     offset: Annotated[int, between(0, 1_000_000)] = 0
     limit: ManyLimit = 10
     refresh: bool = False
+
+    @property
+    def lane(self) -> Lane:
+        """The reason why it may wait."""
+        return "search"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
