@@ -9,21 +9,17 @@ from datetime import timedelta
 from typing import Any, Literal, TypeAlias, TypedDict, TypeVar, cast
 
 from ..errors import invalid
-from ..memory.recall import DEFAULT_BUDGET
-from ..models import Kind
+from ..memory.recall import DEFAULT_BUDGET, LEAST_SCORE, drop_unfitting
+from ..models import Hit, Kind
 from ..validation import validate_kinds, validate_limit, validate_recency, validate_score
 from .failures import OnError, validate_on_error
 
-__all__ = ["DEFAULT_MIN_SCORE", "Capture", "RecallKeywords", "TurnKeywords", "TurnOptions", "shows_options"]
+__all__ = ["Capture", "RecallKeywords", "TurnKeywords", "TurnOptions", "shows_options"]
 
 T = TypeVar("T", bound="Callable[..., None]")
 
 Capture: TypeAlias = bool | Literal["awaited", "background"]
 """Whether turns are kept, and whether a run waits for it."""
-
-
-DEFAULT_MIN_SCORE = 0.22
-"""The score below which a memory is not recalled by itself; docs/retrieval.md has the measurements."""
 
 
 class RecallKeywords(TypedDict, total=False):
@@ -52,8 +48,8 @@ class TurnOptions:
     Attributes:
         recall_limit: How many memories at most a turn recalls, 0 to 10,000; 0 for no recall.
         recall_budget: How many characters of them at most.
-        min_score: Only memories with at least this score, 0 to 1; 0 or None for all. By default `DEFAULT_MIN_SCORE`:
-            what has nothing to do with the user's words is not put before the model.
+        min_score: Only memories with at least this score, 0 to 1; 0 for all. If None, only those that seem to fit what
+            the user says: see `memweld.memory.recall.drop_unfitting`.
         recency: The age at which a memory counts half; age does not count if None.
         kinds: Only these kinds of memories; all if None.
         capture: Whether turns are kept, and who waits for it. ``True`` or ``"awaited"``: the run does.
@@ -70,7 +66,7 @@ class TurnOptions:
 
     recall_limit: int = 5
     recall_budget: int = DEFAULT_BUDGET
-    min_score: float | None = DEFAULT_MIN_SCORE
+    min_score: float | None = None
     recency: timedelta | None = None
     kinds: Kind | Sequence[Kind] | None = None
     capture: Capture = True
@@ -101,8 +97,13 @@ class TurnOptions:
 
     @property
     def search(self) -> dict[str, Any]:
-        """The keywords of `Memory.search` other than the limit."""
-        return {"kinds": self.kinds, "min_score": self.min_score, "recency": self.recency}
+        """The keywords of `Memory.search` other than the limit; `fitting` takes the hits."""
+        least = LEAST_SCORE if self.min_score is None else self.min_score
+        return {"kinds": self.kinds, "min_score": least, "recency": self.recency}
+
+    def fitting(self, hits: list[Hit], query: str) -> list[Hit]:
+        """Those of the hits that may be put before a model."""
+        return drop_unfitting(hits, query) if self.min_score is None else hits
 
     def dump(self) -> dict[str, Any]:
         """The options that differ from their defaults, as JSON, for saved configurations."""

@@ -120,10 +120,12 @@ class TurnRecall:
         with self._failures.guard("recall"):
             few, many = (min(limit + min(len(shown), spare), MAX_LIMIT) for spare in (_FEW_SPARE, _MANY_SPARE))
             hits = memory.search(query, limit=few, **self.options.search)
+            fitting = self.options.fitting(hits, query)
             if few == many or len(hits) < few:
-                return hits
-            enough = len(drop_already_shown(hits, session_id=session_id, shown=shown)) >= limit
-            return hits if enough else memory.search(query, limit=many, **self.options.search)
+                return fitting
+            if len(drop_already_shown(fitting, session_id=session_id, shown=shown)) >= limit:
+                return fitting
+            return self.options.fitting(memory.search(query, limit=many, **self.options.search), query)
         return []
 
     def select(

@@ -20,7 +20,7 @@ from typing_extensions import Self, Unpack
 from ..adapters.binding import resolve_memory, validate_source
 from ..adapters.capture import TurnCapture
 from ..adapters.failures import FailurePolicy
-from ..adapters.options import DEFAULT_MIN_SCORE, TurnKeywords, TurnOptions, shows_options
+from ..adapters.options import TurnKeywords, TurnOptions, shows_options
 from ..adapters.recall import RecallResult, TurnRecall
 from ..adapters.saved_config import SavedMemory
 from ..errors import ConfigurationError, invalid
@@ -81,10 +81,6 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
         self._source = validate_source(memory)
         self._user_names = tuple(user_names)
         self._options = TurnOptions(**options)
-        # Your own code sees everything that it asks for; the default floor is for what a model is shown.
-        self._query_options = {**self._options.search, "min_score": None}
-        if self._options.min_score != DEFAULT_MIN_SCORE:
-            self._query_options["min_score"] = self._options.min_score
         failures = FailurePolicy(self._options.on_error, _logger)
         self._recall = TurnRecall(self._options, failures)
         self._capture = TurnCapture(self._options, failures)
@@ -155,7 +151,9 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
         if unknown := sorted(set(kwargs) - _QUERY_OPTIONS):
             rule = f"query takes {', '.join(sorted(_QUERY_OPTIONS))}"
             raise invalid("argument", unknown[0], rule, "Leave it out.")
-        options: dict[str, Any] = {"limit": self._options.recall_limit or 1, **self._query_options, **kwargs}
+        # Your own code sees everything that it asks for; a floor by default is for what a model is shown.
+        defaults = {"limit": self._options.recall_limit or 1, "min_score": self._options.min_score}
+        options: dict[str, Any] = {**self._options.search, **defaults, **kwargs}
         search = resolve_memory(self._source).aio.search(_text(query), **options)
         return MemoryQueryResult(results=[self._content(hit) for hit in await cancellable(search, cancellation_token)])
 

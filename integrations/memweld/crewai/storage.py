@@ -157,7 +157,7 @@ class MemweldStorage:
                 return False
             return inside(record.scope, scope) and has_category(record, categories)
 
-        hits = self._hits(memory, text, limit, fits)
+        hits = self.options.fitting(self._hits(memory, text, limit, fits), text)
         return marked_matches(hits, budget=self.options.recall_budget, query=text, timezone=memory.timezone)
 
     def _hits(self, memory: Memory, query: str, limit: int, fits: Callable[[MemoryItem], bool]) -> list[Hit]:

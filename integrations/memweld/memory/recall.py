@@ -15,10 +15,12 @@ from .safe_text import safe_for_model
 __all__ = [
     "CLOSING",
     "DEFAULT_BUDGET",
+    "LEAST_SCORE",
     "NOTICE",
     "OPENING",
     "QUERY_CHARACTERS",
     "drop_already_shown",
+    "drop_unfitting",
     "local_dates",
     "recall_block",
     "recall_lines",
@@ -35,6 +37,9 @@ _HEAD = len("- [2026-01-31] ")
 # So much of a memory is looked at.
 _LOOKED_AT = 200_000
 _CLOCKS = ("minutes", "seconds", "milliseconds")
+
+LEAST_SCORE = 0.1
+"""A memory below it is not recalled by itself; one that shares no telling word with the query needs twice as much."""
 
 OPENING, CLOSING = "<memories>", "</memories>"
 NOTICE = (
@@ -118,6 +123,25 @@ def drop_already_shown(hits: Iterable[Hit], *, session_id: str | None, shown: It
     """
     texts = {fold_text(text) for text in shown}
     return [hit for hit in hits if hit.session_id != session_id or fold_text(hit.text) not in texts]
+
+
+def drop_unfitting(hits: Iterable[Hit], query: str) -> list[Hit]:
+    """The hits that seem to fit a query: those with a score of 0.2, or with 0.1 and a telling word of it.
+
+    A score is the share of the query that a memory covers. So in a long message one word about allergies scores low.
+    """
+    from ..engine.search.tokenizer import query_words, split, terms  # a stemmer loads here
+
+    words = (word for word in query_words(query) if not word.asks and not all(map(str.isdigit, word.terms)))
+    telling = {term for word in words for term in word.terms}
+
+    def fits(hit: Hit) -> bool:
+        if hit.score >= 2 * LEAST_SCORE:
+            return True
+        text = hit.text[:_LOOKED_AT]
+        return hit.score >= LEAST_SCORE and any(not telling.isdisjoint(terms(word)) for word in split(text))
+
+    return [hit for hit in hits if fits(hit)]
 
 
 def local_dates(moments: Sequence[datetime], timezone: str | None) -> list[str]:

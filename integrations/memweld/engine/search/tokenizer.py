@@ -183,5 +183,9 @@ def _fold(word: str) -> str:
 def _stem(word: str) -> str:
     # Only possible English words; names of two or three letters, numbers and codes stay as they are.
     if word.isascii():
-        return _stemmer.stem(word) if 3 < len(word) <= _LONGEST_STEMMED and word.isalpha() else word
+        if not 3 < len(word) <= _LONGEST_STEMMED or not word.isalpha():
+            return word
+        stem = _stemmer.stem(word)
+        # "allergies" has the stem "allergi", and "allergic" has "allerg".
+        return stem[:-1] if len(stem) > 5 and stem.endswith("i") else stem
     return _ARTICLE.sub("", word)
