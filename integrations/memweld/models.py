@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
@@ -31,8 +31,9 @@ __all__ = [
 JSON: TypeAlias = Any
 """Any JSON value: None, bool, int, finite float, str, list and dict of these with string keys."""
 
-Kind: TypeAlias = Literal["item", "preference", "task", "record"]
-"""The kind of a memory: a free fact, a fact with a key (preference, task outcome), or the text of a state value."""
+Kind: TypeAlias = Literal["item", "source", "preference", "task", "record"]
+"""The kind of a memory: a free fact, a text from which an LLM extracted facts, a fact with a key (preference, task
+outcome), or the text of a state value."""
 
 Extraction: TypeAlias = Literal["verbatim", "extracted", "failed"]
 """The origin of a text: the caller; the LLM; or the caller, because the LLM's answer was unusable."""
@@ -56,17 +57,23 @@ class MemoryItem:
         text: The fact.
         user_id: The user that the memory is about; None for an agent's own.
         agent_id: The agent that keeps it, if any.
-        kind: ``item``, ``preference``, ``task`` or ``record`` (the text of a state value).
+        kind: ``item``, ``source`` (a text from which an LLM extracted facts), ``preference``, ``task`` or ``record``
+            (the text of a state value).
         key: The key of a preference, task or record; None for an item.
-        session_id: The conversation it belongs to, if known.
+        session_id: The conversation it belongs to, if known; of several the first.
         role: The speaker (``user``, ``assistant``), if it came from a message.
         name: The speaker's name, if the message had one.
-        metadata: The caller's own JSON data, exactly as given.
-        created_at: When it was added (UTC); or the time given on import, with its offset from UTC.
-        updated_at: When the text last changed; ``created_at`` if it never did.
+        metadata: The caller's own JSON data, exactly as given. If an equal text was added with other data, all of it
+            together; of a key with several values the latest.
+        created_at: When it was first added (UTC); or the earliest time given on import, with its offset from UTC.
+        updated_at: When the text last changed or was added again with other data; else ``created_at``.
         extraction: ``verbatim``, ``extracted`` (by the LLM), or ``failed``: the LLM's answer was unusable, and the text
             is as given.
         extraction_error: The reason of a failed extraction, in one line; else None.
+        message_id: The message of the session that says it, if known. An edit of that message removes it.
+        occurrences: Empty for a text that was added once. Else each time with other data, the first included:
+            ``session_id``, ``message_id``, ``metadata`` and ``created_at`` (ISO 8601), without those that are empty.
+        links: Ids: of a source its facts, of an extracted fact its sources.
     """
 
     id: str
@@ -83,6 +90,15 @@ class MemoryItem:
     metadata: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     extraction: Extraction = "verbatim"
     extraction_error: str | None = None
+    message_id: str | None = None
+    occurrences: Sequence[Mapping[str, JSON]] = ()
+    links: Sequence[str] = ()
+
+    @property
+    def sessions(self) -> tuple[str, ...]:
+        """The ids of all conversations it belongs to, in the order of adding."""
+        occurred = (each.get("session_id") for each in self.occurrences)
+        return tuple(dict.fromkeys(each for each in (self.session_id, *occurred) if each is not None))
 
 
 class Page(list[MemoryItem]):

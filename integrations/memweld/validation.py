@@ -56,7 +56,7 @@ MAX_TTL_SECONDS = 100 * 366 * 86_400
 MAX_DEPTH = 64
 MAX_INTEGER_BITS = 8_192  # Python itself refuses to read decimals of more than 4,300 digits
 
-_KINDS: tuple[Kind, ...] = ("item", "preference", "task", "record")
+_KINDS: tuple[Kind, ...] = ("item", "source", "preference", "task", "record")
 
 # json.dumps makes an encoder anew at each call that wants anything but its defaults.
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=dict).encode

@@ -15,12 +15,14 @@ from ..validation import (
     validate_key,
     validate_metadata,
     validate_text,
+    validate_time,
     validate_ttl,
 )
 from .message_rules import validate_message
 
 __all__ = ["ExportData", "ExportPage", "ExportedSession", "ExportedValue", "naming_place", "validate_export_data"]
 
+_OCCURRENCE = frozenset({"session_id", "message_id", "metadata", "created_at"})
 _REMEDY = "Pass what Memory.export() returned, or the file that `memweld export` wrote."
 
 
@@ -103,13 +105,15 @@ def naming_place(place: str) -> Generator[None]:
 def _validate_item(item: MemoryItem) -> None:
     validate_key("memory_id", item.id)
     validate_text("text", item.text)
-    if item.kind not in ("item", "preference", "task", "record"):
+    if item.kind not in ("item", "source", "preference", "task", "record"):
         raise invalid("kind", item.kind, "there is no such kind", _REMEDY)
     if item.extraction not in ("verbatim", "extracted", "failed"):
         raise invalid("extraction", item.extraction, "it is verbatim, extracted or failed", _REMEDY)
-    if (item.key is None) != (item.kind == "item"):
-        raise invalid("key", item.key, "every kind but item has a key, and item has none", _REMEDY)
-    for name, value in (("key", item.key), ("session_id", item.session_id), ("name", item.name)):
+    if (item.key is None) != (item.kind in ("item", "source")):
+        raise invalid("key", item.key, "every kind but item and source has a key, and these have none", _REMEDY)
+    _validate_occurrences(item)
+    for name in ("key", "session_id", "name", "message_id"):
+        value = getattr(item, name)
         if value is not None:
             # The key of a record holds a namespace and a key.
             validate_text(name, value, maximum=8_192) if item.kind == "record" else validate_key(name, value)
@@ -119,7 +123,24 @@ def _validate_item(item: MemoryItem) -> None:
         raise invalid("metadata", item.metadata, "it must be a JSON object", _REMEDY)
     if item.role not in (None, "user", "assistant"):
         raise invalid("role", item.role, "facts come from the user or the assistant", _REMEDY)
-    if item.kind == "item":
+    if item.kind in ("item", "source"):
         validate_metadata(item.metadata)
     else:
         validate_json("metadata", item.metadata, maximum=MAX_VALUE_CHARACTERS)
+
+
+def _validate_occurrences(item: MemoryItem) -> None:
+    lists = {"occurrences": item.occurrences, "links": item.links}
+    for name, value in lists.items():
+        if not isinstance(value, (list, tuple)) or (value and item.key is not None):
+            raise invalid(name, value, "it must be a list, and items and sources alone have any", _REMEDY)
+    for link in item.links:
+        validate_key("links", link)
+    for occurrence in item.occurrences:
+        if not isinstance(occurrence, Mapping) or set(occurrence) - _OCCURRENCE:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise invalid("occurrences", occurrence, f"each is an object of {', '.join(sorted(_OCCURRENCE))}", _REMEDY)
+        for name in ("session_id", "message_id"):
+            if occurrence.get(name) is not None:
+                validate_key(name, occurrence[name])
+        validate_metadata(occurrence.get("metadata"))
+        validate_time("created_at", occurrence.get("created_at"))

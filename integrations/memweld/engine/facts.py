@@ -33,6 +33,7 @@ from .sql.cursors import Cursors
 from .sql.database import Database
 from .sql.items import ItemRow, Items, RowTemplate, text_hash
 from .sql.mem0_entities import unlink
+from .sql.occurrences import with_metadata, without_messages
 from .sql.outbox import Outbox
 from .sql.restore import EmbeddedTexts
 
@@ -204,27 +205,35 @@ class Facts:
         return stored.item()
 
     def _add_verbatim(self, scope: Scope, operation: AddItems, template: RowTemplate) -> list[MemoryItem]:
-        drafts = operation.drafts
+        drafts = [draft for draft in operation.drafts if draft.is_kept]
+        if not drafts:
+            return []
         with self._embedding.prepared([draft.text for draft in drafts]), self._database.writing(scope):
             self._check_epoch(scope, operation.epoch)
-            rows = self._store_drafts(scope, drafts, template, operation.created_at or utc_now())
-            stored = [
-                self._stored(scope, draft.text) if row is None else row.item()
-                for draft, row in zip(drafts, rows, strict=True)
-            ]
-        return _once(stored)
+            rows = self._store_drafts(scope, drafts, template, operation.created_at)
+        return _once([row.item() for row in rows])
 
     def _store_drafts(
-        self, scope: Scope, drafts: Sequence[ItemDraft], template: RowTemplate, moment: datetime
-    ) -> list[ItemRow | None]:
-        """Store texts verbatim; the row of each, None for one that is there already.
+        self, scope: Scope, drafts: Sequence[ItemDraft], template: RowTemplate, created_at: datetime | None
+    ) -> list[ItemRow]:
+        """Store texts verbatim; the row of each, which may have been there already.
 
         It bypasses mem0, which without an LLM would write the same: text, hash and vector.
         """
-        at = moment.isoformat()
-        rows = [template.row(scope, draft.text, at, role=draft.role, name=draft.name) for draft in drafts]
-        stored = self._store.store(rows, [self._embedding.embed(draft.text) for draft in drafts])
-        return [row if is_new else None for row, is_new in zip(rows, stored, strict=True)]
+        at = (created_at or utc_now()).isoformat()
+        rows = [
+            template.row(
+                scope,
+                draft.text,
+                at,
+                role=draft.role,
+                name=draft.name,
+                message_id=None if template.session_id is None else draft.message_id,
+            )
+            for draft in drafts
+        ]
+        vectors = [self._embedding.embed(draft.text) for draft in drafts]
+        return self._store.store(rows, vectors, is_dated=created_at is not None)
 
     def _add_extracted(
         self, scope: Scope, operation: AddItems, template: RowTemplate, earlier: Sequence[dict[str, str]]
@@ -233,18 +242,43 @@ class Facts:
         self._check_epoch(scope, operation.epoch)
         extracted = replace(template, extraction="extracted")
         mem0 = self._mem0
+        kept = [draft.text for draft in operation.drafts if draft.is_kept]
         # The unit's transaction begins with mem0's first write, which comes after the LLM's answer.
-        with self._database.unit():
-            texts = mem0.extract(scope, operation.drafts, extracted, operation.created_at, earlier)
+        with self._embedding.prepared(kept), self._database.unit():
+            texts, new = mem0.extract(scope, operation.drafts, extracted, operation.created_at, earlier)
             # An erasure by another process now follows this transaction, and takes along what it wrote.
             self._check_epoch(scope, operation.epoch)
-            return _once([self._stored(scope, text) for text in texts])
+            return self._keep_sources(scope, operation, extracted, texts, has_new=new > 0)
 
-    def _stored(self, scope: Scope, text: str) -> MemoryItem:
+    def _keep_sources(
+        self, scope: Scope, operation: AddItems, template: RowTemplate, facts: Sequence[str], *, has_new: bool
+    ) -> list[MemoryItem]:
+        """Keep the texts behind stored facts, in the transaction that stored these; the answer of the operation.
+
+        An LLM may list facts that are known, or invent some. So each text stays, linked to its facts: as a source, and
+        as an item if the caller asked to remember it and no fact is new. A text that is an item already is no source.
+        """
+        moment, is_dated = operation.created_at or utc_now(), operation.created_at is not None
+        drafts = [draft for draft in operation.drafts if draft.is_kept]
+        items = [self._stored(scope, text) for text in facts]
+        if operation.is_explicit and not has_new:
+            verbatim = replace(template, extraction="verbatim")
+            items += self._store_drafts(scope, drafts, verbatim, operation.created_at)
+            return _once([row.item() for row in items])
+        links = [row.id for row in items]
+        known = {draft.text for draft in drafts if self._items.by_hash(scope, text_hash(draft.text)) is not None}
+        sources = [draft for draft in drafts if draft.text not in known]
+        source = replace(template, kind="source", extraction="verbatim", links=links)
+        stored = self._store_drafts(scope, sources, source, operation.created_at)
+        fact = replace(template, links=[row.id for row in stored])
+        merged = [self._items.merge(fact.row(scope, text, moment.isoformat()), is_dated=is_dated) for text in facts]
+        return _once([row.item() for row in merged if row is not None])
+
+    def _stored(self, scope: Scope, text: str) -> ItemRow:
         row = self._items.by_hash(scope, text_hash(text))
         if row is None:
             raise BackendUnavailableError("A memory that mem0 reported as stored cannot be read back.")
-        return row.item()
+        return row
 
     # reading
 
@@ -279,12 +313,22 @@ class Facts:
             if same is not None and same.id != memory_id:
                 remedy = f"Delete this memory and keep {same.id}."
                 raise invalid("text", text, "another memory of the same scope says exactly this", remedy)
-            metadata = row.metadata if operation.metadata is None else dump_json(operation.metadata)
-            self._change(row, replace(row, text=text, metadata=metadata))
+            changed = row if text == row.text else self._detached(row, text)
+            if operation.metadata is not None:
+                changed = with_metadata(changed, operation.metadata)
+            self._change(row, changed)
             changed = self._items.get(scope, memory_id)
         if changed is None:
             raise MemoryNotFoundError(memory_id)
         return changed.item()
+
+    def _detached(self, row: ItemRow, text: str) -> ItemRow:
+        """The row with a text of its own: its sources, which say the old one, go, as the facts of a source do."""
+        with self._database.writing(row.scope) as connection:
+            for other in self._items.linked(row):
+                self._items.remove(row.scope, other.id)
+                unlink(connection, row.scope, other.id)
+        return replace(without_messages(row), kind="item", text=text, links=None)
 
     def _ready_to_change(self) -> None:
         # Not while a transaction keeps other writers waiting.

@@ -20,7 +20,7 @@ from .sql.cursors import Cursors
 from .sql.database import Database
 from .sql.erase import erase
 from .sql.export import export_page, list_scopes
-from .sql.items import Items
+from .sql.items import FACT_KINDS, Items
 from .sql.mem0_entities import unlink, unlink_all
 from .sql.outbox import Outbox
 from .sql.restore import EmbeddedTexts, restore
@@ -216,7 +216,14 @@ class SqlEngine:
         limit = operation.limit
         after = 0 if operation.after is None else self._place(scope, operation.after)
         # One more than the page takes tells whether another page follows.
-        rows = self.items.page(scope, limit=limit + 1, after=after, kinds=operation.kinds, filters=operation.filters)
+        rows = self.items.page(
+            scope,
+            limit=limit + 1,
+            after=after,
+            kinds=operation.kinds or FACT_KINDS,
+            filters=operation.filters,
+            session_id=operation.session_id,
+        )
         following = self.cursors.seal(scope, "items", rows[limit - 1].seq) if len(rows) > limit else None
         return ItemPage(items=[row.item() for row in rows[:limit]], next=following)
 
@@ -251,11 +258,13 @@ class SqlEngine:
         """Delete items with their values and links, in one transaction; how many of them the scope had."""
         with self._database.writing(scope) as connection:
             purge(self._database, scope)
-            deleted = [memory_id for memory_id in memory_ids if self.items.remove(scope, memory_id)]
-            for memory_id in deleted:
-                self.values.delete_record(connection, memory_id)
-                unlink(connection, scope, memory_id)
-        return len(deleted)
+            rows = list(self.items.by_ids(scope, memory_ids).values())
+            for row in rows:
+                for each in (row, *self.items.linked(row)):
+                    if self.items.remove(scope, each.id):
+                        unlink(connection, scope, each.id)
+                self.values.delete_record(connection, row.id)
+        return len(rows)
 
     @_handles(ops.ClearItems)
     def _clear_items(self, scope: Scope, _operation: ops.ClearItems) -> int:

@@ -30,7 +30,7 @@ def drafts_of(messages: Sequence[ChatMessage], roles: Sequence[str]) -> list[Ite
     """
     texts = ((message, message.text) for message in messages if message.role in roles)
     return [
-        ItemDraft(text=validate_text("message", text), role=message.role, name=message.name)
+        ItemDraft(text=validate_text("message", text), role=message.role, name=message.name, message_id=message.id)
         for message, text in texts
         if text.strip()
     ]
@@ -60,7 +60,8 @@ def capture_turn(
         turn = append.messages
     drafts, error = ([], None) if keep == "history" else _facts_of(turn, infer=infer)
     statements = _statements(drafts)
-    drafts = drafts if infer else statements
+    # An LLM reads the whole turn; of its texts no others are kept than without one.
+    drafts = [replace(draft, is_kept=draft in statements) for draft in drafts] if infer else statements
     if drafts and (infer or background):
         add = replace(add, epoch=engine.run(scope, GetEpoch()))
     if append is not None:

@@ -84,12 +84,12 @@ class FactMethods:
             metadata={} if metadata is None else metadata,
             session_id=session_id,
             created_at=validate_time("created_at", created_at),
+            # An LLM that finds nothing worth keeping does not overrule a caller who said: remember this.
+            is_explicit=True,
         )
-        if not add.infer:
-            return self._engine.run(self.scope, add)
-        add = replace(add, epoch=self._engine.run(self.scope, GetEpoch()))
-        # An LLM that finds nothing worth keeping does not overrule a caller who said: remember this.
-        return self._engine.run(self.scope, add) or self._engine.run(self.scope, replace(add, infer=False))
+        if add.infer:
+            add = replace(add, epoch=self._engine.run(self.scope, GetEpoch()))
+        return self._engine.run(self.scope, add)
 
     def _wants_extraction(self, infer: bool | None) -> bool:
         if infer and not self._engine.can_extract:
@@ -108,18 +108,21 @@ class FactMethods:
         min_score: float | None = None,
         recency: timedelta | None = None,
         ids: Collection[str] | None = None,
+        session_id: str | None = None,
     ) -> list[Hit]:
         """Find memories by meaning and by words, best first.
 
         Args:
             query: A question or some words; of a long text its last 4,000 characters.
             limit: How many at most, 1 to 10,000.
-            kinds: Only these of ``item``, ``preference``, ``task``, ``record``; all if not given.
+            kinds: Only these of ``item``, ``source``, ``preference``, ``task``, ``record``; all if not given. A source
+                is found where the facts that an LLM extracted from it do not cover it.
             filters: What metadata must equal, ``{key: value}``; no operators.
             min_score: Only hits with at least this score, so that a question about nothing that is known finds nothing;
                 with ``recency`` the score that age leaves.
             recency: The age at which a memory counts half; age does not count if not given.
             ids: Only the memories with these ids; all if not given.
+            session_id: Only what belongs to this conversation.
 
         Raises:
             InvalidInputError: An argument breaks a rule.
@@ -132,6 +135,7 @@ class FactMethods:
             filters={} if filters is None else filters,
             recency=recency,
             ids=None if ids is None else tuple(ids),
+            session_id=session_id,
         )
         hits = self._engine.run(self.scope, search)
         return hits if least is None else [hit for hit in hits if hit.score >= least]
@@ -151,6 +155,7 @@ class FactMethods:
         after: str | None = None,
         kinds: Kind | Sequence[Kind] | None = None,
         filters: Mapping[str, JSON] | None = None,
+        session_id: str | None = None,
     ) -> Page:
         """Memories in the order in which they were stored, a page at a time.
 
@@ -160,8 +165,9 @@ class FactMethods:
         Args:
             limit: The size of the page, 1 to 10,000. If not given it is 100, and a warning says that more follow.
             after: ``page.next`` of the page before, or the id of a memory of this scope.
-            kinds: Only these kinds; all if not given.
+            kinds: Only these kinds; all but sources if not given.
             filters: What metadata must equal.
+            session_id: Only what belongs to this conversation.
 
         Raises:
             MemoryNotFoundError: ``after`` is no cursor and no memory of this scope.
@@ -171,6 +177,7 @@ class FactMethods:
             after=after,
             kinds=validate_kinds(kinds),
             filters={} if filters is None else filters,
+            session_id=session_id,
         )
         answer = self._engine.run(self.scope, operation)
         if limit is None and answer.next is not None:

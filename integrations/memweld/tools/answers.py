@@ -52,6 +52,7 @@ LEAST = 200
 _AROUND = 80
 _LOOKED_AT = 200_000
 _SMALL_CHARACTERS = 1_000
+_UNSHOWN = ("message_id", "occurrences", "links")
 
 
 def as_utc(moment: datetime) -> str:
@@ -166,7 +167,8 @@ def item_data(item: MemoryItem) -> dict[str, JSON]:
     The reason of a failed extraction is left out as well: it may quote a foreign exception, and clients show data to
     models.
     """
-    data = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
+    names = (field.name for field in dataclasses.fields(item) if field.name not in _UNSHOWN)
+    data = {name: getattr(item, name) for name in names}
     data["created_at"], data["updated_at"] = as_utc(item.created_at), as_utc(item.updated_at)
     data["metadata"], data["extraction_error"] = dict(item.metadata), None
     if isinstance(item, Hit):

@@ -50,6 +50,8 @@ class Plan:
         undated: The ids of memories without a time; an existing memory with such an id stays.
         skipped: How many rows the import leaves out, by reason.
         stored: How many items, values and messages the last `store` found new or changed.
+        merged: How many memories gave their session, metadata and time to an existing one with an equal text.
+        unchanged: How many memories, values and messages were there already.
         left: How many existing values it left alone although they differ.
     """
 
@@ -57,6 +59,8 @@ class Plan:
     undated: set[str] = field(default_factory=set[str])
     skipped: Counter[str] = field(default_factory=Counter[str])
     stored: Counter[str] = field(default_factory=Counter[str])
+    merged: int = 0
+    unchanged: int = 0
     left: int = 0
 
     def add(self, scope: Scope, part: Part) -> None:
@@ -96,7 +100,7 @@ class Plan:
             BackendUnavailableError: The backend failed on the way; the message says how much it stored until then.
         """
         engine = engine_of(backend)
-        self.stored, self.left = Counter(), 0
+        self.stored, self.merged, self.left = Counter(), 0, 0
         for done, (scope, parts) in enumerate(self.parts.items()):
             if progress is not None:
                 progress(done, len(self.parts))
@@ -109,6 +113,9 @@ class Plan:
                 ) from error
         if progress is not None:
             progress(len(self.parts), len(self.parts))
+        planned = self.counts
+        rest = sum(planned[store] - self.stored[store] for store in ("items", "values", "messages"))
+        self.unchanged = rest - self.merged - self.left
         return self.stored
 
     def _store(self, engine: Engine, scope: Scope, parts: Sequence[Part], overwrite: bool) -> None:
@@ -125,6 +132,7 @@ class Plan:
     def _restore(self, engine: Engine, scope: Scope, data: ExportData) -> None:
         counts = engine.run(scope, Restore(data=data))
         self.stored.update({store: counts[store] for store in ("items", "values", "messages")})
+        self.merged += counts.get("merged", 0)
 
     def _missing(
         self, engine: Engine, scope: Scope, values: Sequence[ExportedValue], overwrite: bool

@@ -33,11 +33,24 @@ __all__ = [
 class AddItems(Operation[list[MemoryItem]]):
     """Store the drafts, or the facts that the LLM finds in them; an equal text in the same scope is stored once.
 
+    A text that is there already gets the session, the metadata and the time, too. The texts behind extracted facts are
+    kept as sources. If the LLM fails, the texts are stored as they are.
+
     An erasure also ends what waits for the LLM: nothing of it is stored. With ``epoch`` nothing is stored if the scope
     was erased after `GetEpoch` answered that number.
 
     The answer holds the stored items in order; for a text that was there already, the item that holds it. It is empty
     only if the LLM found, well-formed, nothing to keep, or if the scope was erased meanwhile.
+
+    Attributes:
+        drafts: The texts.
+        infer: Whether the LLM extracts.
+        metadata: The caller's data for all of them.
+        session_id: Their conversation.
+        created_at: Their time; None: now.
+        epoch: See above.
+        is_explicit: Whether the caller asks to remember these very texts: if the LLM finds no new fact in them, they
+            become items themselves, else only sources.
     """
 
     changes_items = True
@@ -48,6 +61,7 @@ class AddItems(Operation[list[MemoryItem]]):
     session_id: Key | None = None
     created_at: Annotated[datetime, validate_time] | None = None
     epoch: Version | None = None
+    is_explicit: bool = False
 
     @property
     def lane(self) -> Lane:
@@ -67,8 +81,9 @@ class Search(Operation[list[Hit]]):
     Attributes:
         query: The text to search for; of a long text its last 4,000 characters.
         limit: How many at most.
-        kinds: Only these kinds; None: all.
-        filters: Keys and values that the metadata must have.
+        kinds: Only these kinds; None: all, of sources those whose facts do not cover them.
+        filters: Keys and values that the metadata of one occurrence, or all metadata together, must have.
+        session_id: Only this session's; None: all.
         recency: The age at which a score counts half; None: age does not count.
         ids: Only the items with these ids; None: all.
     """
@@ -77,6 +92,7 @@ class Search(Operation[list[Hit]]):
     limit: Limit = 5
     kinds: Kinds | None = None
     filters: Filters = field(default_factory=dict[str, JSON])
+    session_id: Key | None = None
     recency: Annotated[timedelta, unnamed(validate_recency)] | None = None
     ids: Annotated[Sequence[str], validate_keys] | None = None
 
@@ -113,14 +129,16 @@ class ListItems(Operation[ItemPage]):
     Attributes:
         limit: How many at most.
         after: The `ItemPage.next` of the page before, which stays valid when items are deleted; or the id of an item.
-        kinds: Only these kinds; None: all.
-        filters: Keys and values that the metadata must have.
+        kinds: Only these kinds; None: all but sources.
+        filters: See `Search`.
+        session_id: Only this session's; None: all.
     """
 
     limit: Limit = 100
     after: Key | None = None
     kinds: Kinds | None = None
     filters: Filters = field(default_factory=dict[str, JSON])
+    session_id: Key | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +160,11 @@ class UpdateItem(Operation[MemoryItem]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteItem(Operation[None]):
-    """Delete the item, its vector and its keywords; of a record its value, too."""
+    """Delete the item, its vector and its keywords; of a record its value, too.
+
+    An extracted fact takes its sources along, which say the same. A source takes along the facts that come from it
+    alone.
+    """
 
     changes_items = True
     overwrites = True

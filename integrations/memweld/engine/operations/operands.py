@@ -39,11 +39,21 @@ _MAX_TIMEOUT = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemDraft:
-    """A fact to store as it stands, or one message of a turn from which an LLM extracts facts."""
+    """A fact to store as it stands, or one message of a turn from which an LLM extracts facts.
+
+    Attributes:
+        text: The text.
+        role: ``user`` or ``assistant``.
+        name: The speaker's name.
+        message_id: The message of the session that says it.
+        is_kept: Whether the text itself may be stored; if not, an LLM reads it and nobody keeps it.
+    """
 
     text: str
     role: str = "user"
     name: str | None = None
+    message_id: str | None = None
+    is_kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +73,9 @@ def _validate_draft(draft: ItemDraft) -> ItemDraft:
     validate_text("message", draft.text)
     if draft.role not in ("user", "assistant"):
         raise invalid("role", draft.role, "facts come from the user or the assistant", "Leave the message out.")
-    if draft.name is not None:
-        validate_key("message name", draft.name)
+    for name, value in (("message name", draft.name), ("message id", draft.message_id)):
+        if value is not None:
+            validate_key(name, value)
     return draft
 
 

@@ -95,10 +95,11 @@ class Restore(Operation[dict[str, int]]):
     stores nothing twice. An erasure ends it.
 
     Where the scope has something under the same id, key or place, the one that changed last stays. A free fact with a
-    text that the scope has, and a message with an id that its session has, are left out; so is what has expired. An id
-    that another scope has is replaced by a new one.
+    text that the scope has gives its sessions, metadata and times to that one. A message with an id that its session
+    has is left out; so is what has expired. An id that another scope has is replaced by a new one.
 
-    The answer counts the ``items``, ``values``, ``sessions`` and ``messages`` that are new or changed. It raises
+    The answer counts the ``items``, ``values``, ``sessions`` and ``messages`` that are new or changed; and as
+    ``merged``, if there are any, the facts that changed one with an equal text. It raises
     `InvalidInputError` if a part belongs to an agent that the scope does not contain.
     """
 

@@ -16,9 +16,10 @@ from ...scope import Scope
 from ..operations import Search
 from ..sql import owners
 from ..sql.database import Connection, Database
-from ..sql.items import ItemRow, Items, text_hash
+from ..sql.items import FACT_KINDS, ItemRow, Items, text_hash
 from ..sql.restore import EmbeddedTexts
 from .cache import IndexCache, StaleTransactionError
+from .coverage import without_covered
 from .embedder_check import EmbedderCheck
 from .embedders import GuardedEmbedding, Vector, as_bytes
 from .large_user_search import find_candidates
@@ -31,6 +32,7 @@ __all__ = ["ItemStore"]
 # A search that later transactions outrun starts again this many times, then reads all rows anew.
 _TRIES = 4
 _RESTORE_BATCH = 256
+_SPARE = 16
 
 
 class ItemStore:
@@ -59,16 +61,28 @@ class ItemStore:
         self._embedding = embedding
         self._indexes = IndexCache(maximum_bytes=cache_bytes, has_vectors=has_vectors)
 
-    def store(self, rows: Sequence[ItemRow], vectors: Sequence[Vector]) -> list[bool]:
-        """Store rows, except those whose owner already has the text; says for each whether it was stored."""
+    def store(self, rows: Sequence[ItemRow], vectors: Sequence[Vector], *, is_dated: bool = False) -> list[ItemRow]:
+        """Store rows, or merge them into the rows of their owner with equal texts.
+
+        Args:
+            rows: The rows, all of one scope.
+            vectors: Their vectors.
+            is_dated: Whether a caller gave their time.
+
+        Returns:
+            Each as it is stored: the row itself if it is new.
+        """
         if not rows:
             return []
-        stored: list[bool] = []
+        stored: list[ItemRow] = []
         with self._database.writing(rows[0].scope) as connection:
             for row, vector in zip(rows, vectors, strict=True):
                 if not stored:
                     self._check.record(connection, len(vector))
-                stored.append(self.items.insert(row, as_bytes(vector), pack_terms(row.text)))
+                is_new = self.items.insert(row, as_bytes(vector), pack_terms(row.text))
+                # A row under a key is new: its writer has looked.
+                merged = None if is_new or row.key is not None else self.items.merge(row, is_dated=is_dated)
+                stored.append(merged or row)
         return stored
 
     def change(self, row: ItemRow, vector: Vector | None) -> None:
@@ -134,10 +148,20 @@ class ItemStore:
             scores = as_score(fits(snapshot, query, vector))
             if search is not None and search.recency is not None:
                 scores = scores * age_factors(snapshot.timestamps, search.recency.total_seconds())
-            best = _highest(np.where(allowed, scores, -1.0), count)
-            found = self.items.by_places(scope, [int(seq) for seq in snapshot.seqs[best]])
-        hits = ((found.get(int(snapshot.seqs[row])), float(scores[row])) for row in best)
-        return [(item, score) for item, score in hits if item is not None]
+            scores = np.where(allowed, scores, -1.0)
+            # So many more places as sources may have to leave.
+            sources = int(np.count_nonzero(allowed & snapshot.of_kinds(("source",))))
+            look = count + min(sources, count + _SPARE)
+            while True:
+                best = _highest(scores, look)
+                found = self.items.by_places(scope, [int(seq) for seq in snapshot.seqs[best]])
+                ranked = ((found.get(int(snapshot.seqs[row])), float(scores[row])) for row in best)
+                hits = [(item, score) for item, score in ranked if item is not None]
+                if sources:
+                    hits = without_covered(hits, lambda ids: self.items.by_ids(scope, ids))
+                if len(hits) >= count or len(best) < look:
+                    return hits[:count]
+                look *= 4
 
     def _select(  # noqa: PLR0917
         self,
@@ -153,13 +177,15 @@ class ItemStore:
         anew: bool = False,
     ) -> tuple[Snapshot, Vector, NDArray[np.bool_]] | None:
         """The rows to search, the query's vector, and which of the rows may match; None if there are none."""
-        kinds = None if search is None else search.kinds
+        # mem0 compares new facts with facts.
+        kinds = FACT_KINDS if search is None else search.kinds
         metadata: Mapping[str, JSON] = {} if search is None else search.filters
         if search is not None and search.ids is not None:
             among = self.items.places(connection, search.ids)
+        session_id = None if search is None else search.session_id
         candidates = self._database.candidates(connection, owner.root, scope)
         if candidates is not None:
-            rows = self.items.row_filter(owner, kinds, metadata, among=among, count=count)
+            rows = self.items.row_filter(owner, kinds, metadata, session_id, among=among, count=count)
             return find_candidates(candidates, self._embedding, query, vector, rows)
         snapshot = self._indexes.read(connection, owner.root, anew=anew)
         if snapshot is None:
@@ -171,8 +197,9 @@ class ItemStore:
             allowed &= snapshot.of_kinds(tuple(kinds))
         if expired := self.items.expired(connection, owner.root):
             allowed &= ~np.isin(snapshot.seqs, expired)
-        if metadata:
-            allowed &= np.isin(snapshot.seqs, self.items.matching(scope, metadata, kinds=kinds))
+        if metadata or session_id is not None:
+            places = self.items.matching(scope, metadata, kinds=kinds, session_id=session_id)
+            allowed &= np.isin(snapshot.seqs, places)
         if among is not None:
             allowed &= np.isin(snapshot.seqs, among)
         return snapshot, self._embedding.for_query(query, vector, word_weights(snapshot)), allowed

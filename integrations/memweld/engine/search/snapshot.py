@@ -15,7 +15,7 @@ __all__ = ["KINDS", "Patches", "Snapshot"]
 
 Matches: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float32]]
 
-KINDS = {"item": 0, "preference": 1, "task": 2, "record": 3}
+KINDS = {"item": 0, "preference": 1, "task": 2, "record": 3, "source": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Snapshot:
     Attributes:
         seqs: The ``seq`` of each row in the table, ascending, shape (n,).
         owners: The owner's id of each row, shape (n,).
-        kinds: 0 item, 1 preference, 2 task, 3 record, shape (n,).
+        kinds: The numbers in `KINDS`, shape (n,).
         previous: The position of the preceding row in the same session of the same owner, else -1, shape (n,).
         timestamps: When each row was made, or its key last set, in seconds since 1970, shape (n,).
         lengths: The number of terms in each row's text, 0 for a deleted row, shape (n,).

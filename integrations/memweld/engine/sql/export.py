@@ -28,7 +28,7 @@ PAGE_CHARACTERS = 500_000
 """The most characters of a page, which is one message over the wire; a single row that is larger is a page."""
 
 _PARTS = ("items", "values", "messages")
-_FACTS: tuple[Kind, ...] = ("item", "preference", "task")
+_FACTS: tuple[Kind, ...] = ("item", "source", "preference", "task")
 _BATCH = 20  # rows that are fetched at once, of any size
 
 

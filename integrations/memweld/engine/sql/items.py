@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -18,13 +18,17 @@ from . import owners
 from .candidates import RowFilter
 from .damage import damaged
 from .database import Connection, Database
+from .occurrences import merged
 from .ttl import EXPIRED_ITEM, now
 
-__all__ = ["ItemRow", "Items", "RowTemplate", "text_hash"]
+__all__ = ["FACT_KINDS", "ItemRow", "Items", "RowTemplate", "text_hash"]
+
+FACT_KINDS: tuple[Kind, ...] = ("item", "preference", "task", "record")
+"""All kinds but sources: the kinds that a list shows by default."""
 
 _NAMES = (
-    "id", "kind", "key", "session_id", "role", "name", "text", "hash", "metadata", "extraction", "extraction_error",
-    "created_at", "updated_at",
+    "id", "kind", "key", "session_id", "role", "name", "message_id", "occurrences", "links", "text", "hash", "metadata",
+    "extraction", "extraction_error", "created_at", "updated_at",
 )  # fmt: skip
 _COLUMNS = ", ".join(_NAMES)
 _WRITTEN = len(_NAMES)
@@ -39,6 +43,13 @@ _REWRITE = (
 )
 _REWRITE_RECORD = (
     "UPDATE items SET stamp = ?, vector = ?, terms = ?, text = ?, hash = ?, updated_at = ? WHERE id = ? AND owner = ?"
+)
+_DETAILS = (
+    "session_id", "message_id", "occurrences", "links", "metadata", "extraction", "extraction_error", "created_at",
+    "updated_at",
+)  # fmt: skip
+_REWRITE_DETAILS = (
+    f"UPDATE items SET stamp = ?, {', '.join(f'{name} = ?' for name in _DETAILS)} WHERE id = ? AND owner = ?"
 )
 _values = attrgetter(*_NAMES)
 # SQLite's default limit of variables in a statement was 999 before 3.32.
@@ -63,7 +74,15 @@ class ItemRow:
     extraction_error: str | None
     created_at: str
     updated_at: str
+    message_id: str | None = None
+    occurrences: str | None = None
+    links: str | None = None
     seq: int = 0
+
+    @property
+    def linked_ids(self) -> list[str]:
+        """The ids in ``links``."""
+        return [] if self.links is None else json.loads(self.links)
 
     def item(self) -> MemoryItem:
         """The row as users see it.
@@ -91,6 +110,9 @@ class ItemRow:
             updated_at=updated_at,
             extraction=self.extraction,
             extraction_error=self.extraction_error,
+            message_id=self.message_id,
+            occurrences=() if self.occurrences is None else tuple(json.loads(self.occurrences)),
+            links=tuple(self.linked_ids),
         )
 
 
@@ -104,6 +126,7 @@ class RowTemplate:
     metadata: str = "{}"
     extraction: Extraction = "verbatim"
     extraction_error: str | None = None
+    links: Sequence[str] = ()
 
     def row(
         self,
@@ -114,6 +137,7 @@ class RowTemplate:
         role: str | None = None,
         name: str | None = None,
         memory_id: str | None = None,
+        message_id: str | None = None,
     ) -> ItemRow:
         """The row for a text, created and changed at this time (ISO 8601), with a new id unless one is given."""
         return ItemRow(
@@ -131,6 +155,8 @@ class RowTemplate:
             extraction_error=self.extraction_error,
             created_at=created_at,
             updated_at=created_at,
+            message_id=message_id,
+            links=dump_json(list(self.links)) if self.links else None,
         )
 
 
@@ -148,20 +174,29 @@ def _row(values: Sequence[Any], scope: Scope) -> ItemRow:
     return ItemRow(**dict(zip(_NAMES, values[:_WRITTEN], strict=True)), scope=scope, seq=values[_WRITTEN])
 
 
-def _matching(kinds: Sequence[Kind] | None, filters: Mapping[str, JSON]) -> tuple[str, list[Any]]:
-    """The SQL for kinds and for equality on metadata, with its variables."""
+def _matching(
+    kinds: Sequence[Kind] | None, filters: Mapping[str, JSON], session_id: str | None = None
+) -> tuple[str, list[Any]]:
+    """The SQL for kinds, and for equality on metadata and session of any occurrence, with its variables."""
     sql, variables = "", list[Any]()
     if kinds is not None:
         sql += f" AND kind IN ({', '.join('?' * len(kinds))})"
         variables += kinds
+    fits: list[str] = []
+    if session_id is not None:
+        fits.append("session_id = ?")
+        variables.append(session_id)
     for key, value in filters.items():
         # JSON holds a text letter by letter: this rules most rows out without parsing them.
         if isinstance(value, str):
-            sql += " AND instr(metadata, ?)"
+            fits.append("instr(metadata, ?)")
             variables.append(dump_json({key: value})[1:-1])
     if filters:
-        sql += " AND metadata_fits(metadata, ?)"
+        fits.append("metadata_fits(metadata, ?)")
         variables.append(dump_json(filters))
+    if fits:
+        sql += f" AND ({' AND '.join(fits)} OR (occurrences IS NOT NULL AND occurrence_fits(occurrences, ?, ?)))"
+        variables += [dump_json(filters), session_id]
     return sql, variables
 
 
@@ -219,6 +254,37 @@ class Items:
             owner, stamp = owners.bump_version(connection, row.scope)
             connection.execute(_REWRITE, (stamp, vector, _packed(terms), *_values(row)[1:], row.id, owner.id))
 
+    def merge(self, row: ItemRow, *, is_dated: bool = False) -> ItemRow | None:
+        """Add session, message, metadata, links and times of a row to the stored one with an equal text (see `merged`).
+
+        Args:
+            row: A free row, which is not stored itself.
+            is_dated: Whether a caller gave its time.
+
+        Returns:
+            The stored row as it is now; None if the owner has no such text.
+        """
+        with self.database.writing(row.scope):
+            stored = self.by_hash(row.scope, row.hash, row.kind)
+            changed = None if stored is None else merged(stored, row, is_dated=is_dated)
+            if changed is not None and changed is not stored:
+                self.rewrite_details(changed)
+        return changed
+
+    def rewrite_details(self, row: ItemRow) -> None:
+        """Replace what the row with this id has beside its text."""
+        with self.database.writing(row.scope) as connection:
+            owner, stamp = owners.bump_version(connection, row.scope)
+            values = [getattr(row, name) for name in _DETAILS]
+            connection.execute(_REWRITE_DETAILS, (stamp, *values, row.id, owner.id))
+
+    def linked(self, row: ItemRow) -> list[ItemRow]:
+        """The rows that go with this one: of a fact its sources, of a source the facts that come from it alone."""
+        others = self.by_ids(row.scope, row.linked_ids).values()
+        if row.kind == "item":
+            return [each for each in others if each.kind == "source"]
+        return [each for each in others if each.extraction == "extracted" and each.linked_ids == [row.id]]
+
     def remove(self, scope: Scope, memory_id: str) -> bool:
         """Delete the row; whether the scope contained it."""
         with self.database.writing(scope) as connection:
@@ -234,47 +300,58 @@ class Items:
             return deleted > 0
 
     def clear(self, scope: Scope) -> int:
-        """Delete every row that the scope contains, but for the records of values; how many."""
+        """Delete every row that the scope contains, but for the records of values; how many, sources not counted."""
         with self.database.writing(scope) as connection:
             owner = owners.find(connection, scope)
             if owner is None:
                 return 0
             visible, variable = owners.visible_to(owner)
-            deleted = connection.execute(
-                f"DELETE FROM items WHERE {visible} AND kind <> 'record'", (variable,)
-            ).rowcount
-            if deleted:
+            sources, facts = (
+                connection.execute(f"DELETE FROM items WHERE {visible} AND {kinds}", (variable,)).rowcount
+                for kinds in ("kind = 'source'", "kind <> 'record'")
+            )
+            if sources or facts:
                 owners.note_removal(connection, owner.root)
-            return deleted
+            return facts
 
     def get(self, scope: Scope, memory_id: str) -> ItemRow | None:
         """The row with this id, if the scope contains it."""
         return self._first(scope, " AND items.id = ?", [memory_id])
 
-    def by_hash(self, scope: Scope, text_hash: str) -> ItemRow | None:
-        """The free fact of exactly this scope whose text has this hash."""
-        return self._first(scope, " AND kind = 'item' AND key IS NULL AND hash = ?", [text_hash], exact=True)
+    def by_hash(self, scope: Scope, text_hash: str, kind: Kind = "item") -> ItemRow | None:
+        """The free fact (or the source) of exactly this scope whose text has this hash."""
+        return self._first(scope, " AND kind = ? AND key IS NULL AND hash = ?", [kind, text_hash], exact=True)
 
     def by_key(self, scope: Scope, kind: Kind, key: str) -> ItemRow | None:
         """The keyed fact of exactly this scope."""
         return self._first(scope, " AND kind = ? AND key = ?", [kind, key], exact=True)
 
     def page(
-        self, scope: Scope, *, limit: int, after: int, kinds: Sequence[Kind] | None, filters: Mapping[str, JSON]
+        self,
+        scope: Scope,
+        *,
+        limit: int,
+        after: int,
+        kinds: Sequence[Kind] | None,
+        filters: Mapping[str, JSON],
+        session_id: str | None = None,
     ) -> list[ItemRow]:
         """Rows in the order in which they were stored, from behind the place ``after``."""
-        extra, variables = _matching(kinds, filters)
+        extra, variables = _matching(kinds, filters, session_id)
         return self._select(scope, f" AND seq > ?{extra} ORDER BY seq LIMIT ?", [after, *variables, limit])
 
     def by_places(self, scope: Scope, places: Iterable[int]) -> dict[int, ItemRow]:
         """The rows at these places that the scope contains, by place."""
-        found: dict[int, ItemRow] = {}
-        requested = list(places)
-        for start in range(0, len(requested), _CHUNK):
-            chunk = requested[start : start + _CHUNK]
-            rows = self._select(scope, f" AND seq IN ({', '.join('?' * len(chunk))})", chunk)
-            found |= {row.seq: row for row in rows}
-        return found
+        return {row.seq: row for row in self._chunks(scope, "seq", list(places))}
+
+    def by_ids(self, scope: Scope, ids: Iterable[str]) -> dict[str, ItemRow]:
+        """The rows with these ids that the scope contains, by id."""
+        return {row.id: row for row in self._chunks(scope, "items.id", list(ids))}
+
+    def _chunks(self, scope: Scope, column: str, values: Sequence[Any]) -> Iterator[ItemRow]:
+        for start in range(0, len(values), _CHUNK):
+            chunk = values[start : start + _CHUNK]
+            yield from self._select(scope, f" AND {column} IN ({', '.join('?' * len(chunk))})", chunk)
 
     def places(self, connection: Connection, ids: Sequence[str]) -> list[int]:
         """The places of the rows with these ids, whosever they are."""
@@ -299,12 +376,13 @@ class Items:
         owner: owners.Owner,
         kinds: Sequence[Kind] | None,
         filters: Mapping[str, JSON],
+        session_id: str | None = None,
         *,
         among: Sequence[int] | None = None,
         count: int = 0,
     ) -> RowFilter:
         """The conditions of a search by the database."""
-        extra, variables = _matching(kinds, filters)
+        extra, variables = _matching(kinds, filters, session_id)
         return RowFilter(
             owner=None if owner.id == owner.root else owner.id,
             condition=f"{extra} AND NOT {EXPIRED_ITEM}",
@@ -313,9 +391,16 @@ class Items:
             count=count,
         )
 
-    def matching(self, scope: Scope, filters: Mapping[str, JSON], *, kinds: Sequence[Kind] | None = None) -> list[int]:
-        """The places of the rows of these kinds whose metadata fits the filters."""
-        extra, variables = _matching(kinds, filters)
+    def matching(
+        self,
+        scope: Scope,
+        filters: Mapping[str, JSON],
+        *,
+        kinds: Sequence[Kind] | None = None,
+        session_id: str | None = None,
+    ) -> list[int]:
+        """The places of the rows of these kinds (and of this session) whose metadata fits the filters."""
+        extra, variables = _matching(kinds, filters, session_id)
         namespace = filters.get("namespace")
         with self.database.reading(scope) as connection:
             owner = owners.find(connection, scope)

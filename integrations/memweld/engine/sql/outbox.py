@@ -89,6 +89,8 @@ class Outbox:
     def __init__(self, database: Database, target: TargetName = "graph") -> None:
         self._database = database
         self.target: TargetName = target
+        # A graph has the facts of a source.
+        self._projected = "kind <> 'source'" if target == "graph" else "true"
 
     def reading(self) -> Block[Connection]:
         """A connection that reads the rows of all users."""
@@ -167,10 +169,10 @@ class Outbox:
             )
 
     def _fill(self, connection: Connection, only: Sequence[int] | None, *, missing: bool = False) -> int:
-        condition = "true"
+        condition = self._projected
         variables: list[Any] = [*(only or ())]
         if only is not None:
-            condition = f"owner IN ({', '.join('?' * len(only)) or 'NULL'})"
+            condition += f" AND owner IN ({', '.join('?' * len(only)) or 'NULL'})"
         if missing:
             condition += " AND id NOT IN (SELECT item FROM outbox WHERE target = ?)"
             variables.append(self.target)
@@ -279,7 +281,9 @@ class Outbox:
     def count(self) -> int:
         """How many items there are."""
         with self.reading() as connection:
-            row = connection.execute(f"SELECT count(*) FROM items WHERE NOT {EXPIRED_ITEM}", (now(),)).fetchone()
+            row = connection.execute(
+                f"SELECT count(*) FROM items WHERE {self._projected} AND NOT {EXPIRED_ITEM}", (now(),)
+            ).fetchone()
         return int(row[0])
 
     def entries(self, items: Sequence[str]) -> dict[str, Entry]:
@@ -303,7 +307,8 @@ class Outbox:
         """Ids of items in their own order, from behind an id."""
         with self.reading() as connection:
             rows = connection.execute(
-                f"SELECT id FROM items WHERE NOT {EXPIRED_ITEM} AND id > ? ORDER BY id LIMIT ?", (now(), after, limit)
+                f"SELECT id FROM items WHERE {self._projected} AND NOT {EXPIRED_ITEM} AND id > ? ORDER BY id LIMIT ?",
+                (now(), after, limit),
             ).fetchall()
         return [row[0] for row in rows]
 

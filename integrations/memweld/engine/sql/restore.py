@@ -196,14 +196,24 @@ class _Restoration:
             stored = None
         if item.key is not None:
             stored = self._items.by_key(owner, item.kind, item.key)
-        same = None if item.key is not None else self._items.by_hash(owner, self._embedded.texts[item.text][0])
+        same = None
+        if item.key is None:
+            same = self._items.by_hash(owner, self._embedded.texts[item.text][0], item.kind)
         if stored is None:
             if same is None:
                 self._insert_item(item)
+            else:
+                self._merge_item(item, same)
         elif datetime.fromisoformat(stored.updated_at) < item.updated_at and (same is None or same.id == stored.id):
             self._record_embedder()
             self._items.rewrite(replace(self._row(item), id=stored.id), *self._embedded.texts[item.text][1:])
             self._restored.items += 1
+
+    def _merge_item(self, item: MemoryItem, same: ItemRow) -> None:
+        """Add sessions, metadata and times to the fact with an equal text."""
+        merged = self._items.merge(self._row(item), is_dated=True)
+        if merged is not None and merged != same:
+            self.counts["merged"] = self.counts.get("merged", 0) + 1
 
     def _insert_item(self, item: MemoryItem) -> str:
         """Store a new row; its id, which is another one where a row of any scope has the item's own."""
@@ -212,10 +222,16 @@ class _Restoration:
         columns = self._embedded.texts[item.text][1:]
         # Under row-level security this transaction does not see another user's row with this id.
         if not self._items.insert(row, *columns):
-            row = replace(row, id=str(uuid.uuid4()))
+            row = replace(row, id=self._other_id(row.id))
+            if row.links is not None:
+                row = replace(row, links=dump_json([self._other_id(each) for each in row.linked_ids]))
             self._items.insert(row, *columns)
         self._restored.items += 1
         return row.id
+
+    def _other_id(self, memory_id: str) -> str:
+        """The id in the place of one that another scope has; always the same, so that links lead to it."""
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, f"memweld:{self._scope}:{memory_id}"))
 
     def _record_embedder(self) -> None:
         """Before a vector is stored: all of them must be of one embedder."""
@@ -239,6 +255,9 @@ class _Restoration:
             extraction_error=item.extraction_error,
             created_at=item.created_at.isoformat(),
             updated_at=item.updated_at.isoformat(),
+            message_id=item.message_id,
+            occurrences=dump_json([dict(each) for each in item.occurrences]) if item.occurrences else None,
+            links=dump_json(list(item.links)) if item.links else None,
         )
 
     def store_session(self, session: ExportedSession) -> None:

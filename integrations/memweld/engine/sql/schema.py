@@ -11,7 +11,9 @@ items
     ``stamp``: the root's version when the row was written. ``terms``: the numbers of the text's terms
     (``search/tokenizer.py``); NULL: readers make them. A full-text index in their place would weigh words by how common
     they are among all users, and keep deleted ones. ``next_vector``: the new embedder's, until it takes its place
-    (``search/reindex.py``); a trigger drops it when the text changes.
+    (``search/reindex.py``); a trigger drops it when the text changes. ``occurrences``: a JSON list; NULL for
+    a text that was added once (``occurrences.py``). ``links``: a JSON list of ids, of a source its facts and of a fact
+    its sources.
 state
     ``version``: for conditional writes; begins at a random number, so that a key that was deleted and set again never
     looks unchanged. ``seq``: the order in which keys were first set. ``ttl``: seconds; ``expires_at``: seconds since
@@ -86,6 +88,9 @@ CREATE TABLE items (
     session_id {text},
     role {text},
     name {text},
+    message_id {text},
+    occurrences {text},
+    links {text},
     text {text} NOT NULL,
     hash {text} NOT NULL,
     metadata {text} NOT NULL,

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...models import JSON
 
-__all__ = ["forget_filters", "metadata_fits"]
+__all__ = ["forget_filters", "metadata_fits", "occurrence_fits"]
 
 
 @functools.lru_cache(maxsize=64)
@@ -27,10 +27,25 @@ def forget_filters() -> None:
 
 def metadata_fits(metadata: str, filters: str) -> bool:
     """Whether each key of the filters (a JSON object of scalars) is in the metadata with an equal value."""
+    return _fits(_loaded(metadata) or {}, filters)
+
+
+def occurrence_fits(occurrences: str, filters: str, session_id: str | None) -> bool:
+    """Whether one of the occurrences (a JSON list) is of this session, if one is given, and fits the filters."""
+    return any(
+        session_id in (None, each.get("session_id")) and _fits(each.get("metadata", {}), filters)
+        for each in _loaded(occurrences) or ()
+    )
+
+
+def _loaded(text: str) -> Any:
     try:
-        stored = json.loads(metadata)
+        return json.loads(text)
     except ValueError:  # a damaged row fits nothing; to read it is an error that names it
-        return False
+        return None
+
+
+def _fits(stored: Mapping[str, JSON], filters: str) -> bool:
     return all(key in stored and _equal(stored[key], value) for key, value in _parsed(filters).items())
 
 

@@ -31,7 +31,8 @@ CREATE TRIGGER {name} AFTER {event} ON items BEGIN
     INSERT INTO outbox (target, item, owner, made_at)
         SELECT CASE key WHEN 'graph' THEN 'graph' ELSE 'mem0' END, {row}.id, {row}.owner,
             CAST(strftime('%s', 'now') AS REAL)
-        FROM meta WHERE key = 'graph' OR (key = 'embedder' AND value LIKE '% in mem0 %');
+        FROM meta WHERE (key = 'graph' AND {row}.kind <> 'source')
+            OR (key = 'embedder' AND value LIKE '% in mem0 %');
 END;
 """
 

@@ -67,6 +67,41 @@ class ItemTests(BackendFixtures):
         assert len(ana.all()) == 1
         assert bob.add("I love tea")[0].id != first.id
 
+    def test_an_equal_text_with_other_data_is_merged(self, ana: Memory, bob: Memory) -> None:
+        """One memory has the metadata, sessions and times of all; filters and sessions find it under each."""
+        (first,) = ana.add("I like the window seat", metadata={"trip": "rome", "a": 1}, session_id="rome")
+        (item,) = ana.add("I like the window seat", metadata={"trip": "oslo", "b": 2}, session_id="oslo")
+        (old,) = ana.add("I like the window seat ", created_at="2020-01-01")
+        (late,) = ana.add("I like the window seat", session_id="lima", created_at="2021-01-01")
+        assert {each.id for each in (first, item, old, late)} == {each.id for each in ana.all()} == {first.id}
+        assert (item.metadata, item.sessions) == ({"trip": "oslo", "a": 1, "b": 2}, ("rome", "oslo"))
+        assert late.created_at == datetime(2020, 1, 1, tzinfo=timezone.utc) < first.created_at
+        assert (late.updated_at, late.sessions) == (item.updated_at, ("rome", "oslo", "lima"))
+        assert ana.get(first.id) == late
+        found: list[dict[str, Any]] = [{"trip": "rome"}, {"trip": "oslo"}, {"a": 1, "b": 2}, {"trip": "rome", "a": 1}]
+        for filters in found:
+            assert [each.id for each in ana.all(filters=filters)] == [first.id]
+            assert [hit.id for hit in ana.search("seat", filters=filters)] == [first.id]
+        for session in ("rome", "oslo", "lima"):
+            assert [each.id for each in ana.all(session_id=session)] == [first.id]
+            assert [hit.id for hit in ana.search("seat", session_id=session)] == [first.id]
+        assert ana.all(session_id="oslo", filters={"trip": "oslo"}) == [late]
+        for session, trip in (("oslo", "rome"), ("kyiv", "oslo"), ('oslo","x', "oslo")):
+            assert ana.all(session_id=session, filters={"trip": trip}) == []
+        assert ana.add("I like the window seat", metadata={"trip": "rome", "a": 1}, session_id="rome") == [late]
+        export = ana.export()
+        ana.erase()
+        ana.restore(export)
+        assert ana.all() == [late]
+        bob.add("I like the window seat", session_id="home")
+        assert bob.restore({**export, "user_id": "bob"})["merged"] == 1
+        assert bob.restore({**export, "user_id": "bob"}) == {"items": 0, "values": 0, "sessions": 0, "messages": 0}
+        (his,) = bob.all(filters={"trip": "rome"})
+        assert his.sessions == ("home", "rome", "oslo", "lima")
+        assert ana.update(first.id, "I like the aisle seat", metadata={"c": 3}).metadata == {"c": 3}
+        assert ana.all(filters={"trip": "rome"}) == []
+        assert [each.id for each in ana.all(session_id="lima", filters={"c": 3})] == [first.id]
+
     def test_texts_are_stored_exactly(self, ana: Memory) -> None:
         """White space and normal forms stay, wherever a text goes; searches and equality see past them."""
         markdown, decomposed = "\n    # Head\n      code\n  ", "Le cafe\u0301 est bon\u2003"

@@ -186,6 +186,62 @@ class TurnTests(BackendFixtures):
         assert ana.capture("hello there", session_id="s") == []
         assert len(ana.history("s").messages()) == 1
 
+    def test_a_wrong_answer_of_the_llm_loses_nothing(self, make: Callable[..., Backend]) -> None:
+        """The text behind invented, repeated and missing facts is found; where facts say the same they alone are."""
+        answers = [
+            facts("Ana likes cats"),
+            facts("Ana likes cats"),
+            facts(),
+            facts("Ana lives in Lisbon"),
+            facts("Ana moved to Faro"),
+        ]
+        ana = make(llm=ScriptedExtractor(answers)).user("ana")
+        (invented,) = ana.add("I moved to Porto", session_id="s")
+        assert (invented.text, invented.extraction) == ("Ana likes cats", "extracted")
+        assert ana.search("Porto")[0].text == "I moved to Porto"
+        (source,) = ana.all(kinds="source")
+        assert (source.text, source.links, invented.links) == ("I moved to Porto", (invented.id,), (source.id,))
+        repeated = ana.add("I moved to Madrid")
+        assert [(item.text, item.extraction) for item in repeated] == [
+            ("Ana likes cats", "extracted"),
+            ("I moved to Madrid", "verbatim"),
+        ]
+        assert ana.capture("My aunt lives in Rome", session_id="s") == []
+        assert ana.search("aunt Rome")[0].text == "My aunt lives in Rome"
+        ana.capture("Ana lives in Lisbon", session_id="s")
+        ana.capture("I moved to Faro", session_id="s")
+        assert [hit.text for hit in ana.search("Ana moved to Faro")].count("I moved to Faro") == 0
+        assert [item.text for item in ana.all()] == [
+            "Ana likes cats",
+            "I moved to Madrid",
+            "Ana lives in Lisbon",
+            "Ana moved to Faro",
+        ]
+        sources = ["I moved to Porto", "My aunt lives in Rome", "I moved to Faro"]
+        assert [item.text for item in ana.all(kinds="source")] == sources
+
+    def test_sources_share_the_life_of_their_facts(self, make: Callable[..., Backend]) -> None:
+        """A fact that is deleted or changed does not come back from its source; clear and erase leave no source."""
+        answers = [facts("Ana lives in Lisbon", "Ana has a dog"), facts("Ana likes tea"), facts("Ana likes rum")]
+        ana = make(llm=ScriptedExtractor(answers)).user("ana")
+        lisbon, dog = ana.add("I live in Lisbon with my dog")
+        (tea,) = ana.add("I like tea and biscuits")
+        export = ana.export()
+        ana.delete(lisbon.id)
+        assert [hit.text for hit in ana.search("Lisbon", min_score=0.3)] == []
+        assert ana.get(dog.id).text == "Ana has a dog"
+        ana.update(tea.id, "Ana likes coffee")
+        assert [hit.text for hit in ana.search("tea biscuits", min_score=0.3)] == []
+        assert ana.all(kinds="source") == []
+        ana.erase()
+        ana.restore(export)
+        assert [item.links for item in ana.all(kinds="source")] == [(lisbon.id, dog.id), (tea.id,)]
+        assert ana.search("biscuits")[0].text == "I like tea and biscuits"
+        ana.delete(ana.all(kinds="source")[1].id)
+        assert [item.text for item in ana.all()] == ["Ana lives in Lisbon", "Ana has a dog"]
+        ana.add("A glass of rum")
+        assert (ana.clear(), ana.all(kinds="source"), ana.search("Lisbon")) == (3, [], [])
+
     def test_infer_without_an_llm(self, ana: Memory) -> None:
         """To ask for extraction where there is no LLM is a clear error."""
         with pytest.raises(ConfigurationError, match="llm="):

@@ -45,6 +45,7 @@ class Call:
         search: The search that mem0 does; None where it extracts facts.
         changed: The row as it shall be, where mem0 changes one.
         rows: The rows that the search has shown to mem0, by id.
+        stored: How many new facts mem0 has stored.
         error: The first error of a store.
     """
 
@@ -54,6 +55,7 @@ class Call:
     search: Search | None = None
     changed: ItemRow | None = None
     rows: dict[str, ItemRow] = field(default_factory=dict[str, ItemRow])
+    stored: int = 0
     error: Exception | None = None
 
 

@@ -80,11 +80,11 @@ class Mem0Memory:
         template: RowTemplate,
         created_at: datetime | None,
         earlier: Sequence[dict[str, str]],
-    ) -> list[str]:
+    ) -> tuple[list[str], int]:
         """Store the facts that the LLM finds in the drafts.
 
         Returns:
-            Their texts, also of facts that were there already.
+            Their texts, also of facts that were there already, and how many are new.
 
         Raises:
             ExtractionFailedError: The LLM failed, or answered no list of facts.
@@ -93,7 +93,7 @@ class Mem0Memory:
         messages = [{"role": draft.role, "content": draft.text, "name": draft.name} for draft in drafts]
         metadata = {} if created_at is None else {"created_at": created_at.isoformat()}
         try:
-            with self.guard.entered(Call(scope=scope, earlier=earlier, template=template)):
+            with self.guard.entered(Call(scope=scope, earlier=earlier, template=template)) as call:
                 self.memory.add(messages, **encode_scope(scope), metadata=metadata, infer=True)
         except MemweldError:
             raise
@@ -101,7 +101,7 @@ class Mem0Memory:
             if isinstance(cause := _cause(error, ExtractionFailedError), ExtractionFailedError):
                 raise cause from error
             raise BackendUnavailableError(f"mem0 could not store the facts: {error}") from error
-        return self._llm.take_facts()
+        return self._llm.take_facts(), call.stored
 
     def find(self, scope: Scope, query: str, search: Search) -> list[tuple[ItemRow, float]]:
         """The best rows as mem0 orders them, by our scores and by the entities that it has linked to them."""

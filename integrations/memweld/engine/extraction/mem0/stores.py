@@ -120,7 +120,8 @@ class MemweldVectorStore(_Collection):
                 scope = self._guard.validate(_decode_scope(payload))
                 created_at = str(payload.get("created_at") or utc_now().isoformat())
                 rows.append(template.row(scope, payload["data"], created_at, memory_id=memory_id))
-            self._store.store(rows, [np.asarray(vector, dtype=np.float32) for vector in vectors])
+            stored = self._store.store(rows, [np.asarray(vector, dtype=np.float32) for vector in vectors])
+            self._guard.call.stored += sum(row.id == each.id for row, each in zip(rows, stored, strict=True))
 
     def search(
         self, query: str, vectors: Any, top_k: int = 5, filters: Mapping[str, Any] | None = None

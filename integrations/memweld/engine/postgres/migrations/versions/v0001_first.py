@@ -108,6 +108,18 @@ CREATE FUNCTION metadata_fits(held text, filters text) RETURNS boolean
         SELECT replace(held, '\u0000', U&'\E000\F8FF\E000')::jsonb
             @> replace(filters, '\u0000', U&'\E000\F8FF\E000')::jsonb
     $$;
+
+CREATE FUNCTION occurrence_fits(held text, filters text, session text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+        SELECT EXISTS (
+            SELECT 1
+            FROM jsonb_array_elements(replace(held, '\u0000', U&'\E000\F8FF\E000')::jsonb) AS occurrence
+            WHERE (session IS NULL OR occurrence ->> 'session_id' = session)
+                AND coalesce(occurrence -> 'metadata', '{}'::jsonb)
+                    @> replace(filters, '\u0000', U&'\E000\F8FF\E000')::jsonb
+        )
+    $$;
 """
 
 _TRIGGERS = """
@@ -133,7 +145,7 @@ CREATE TRIGGER entities_next_vector BEFORE UPDATE OF payload ON entities FOR EAC
 
 CREATE FUNCTION item_to_outbox() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT 1 FROM meta WHERE key = 'graph') THEN
+    IF coalesce(NEW.kind, OLD.kind) <> 'source' AND EXISTS (SELECT 1 FROM meta WHERE key = 'graph') THEN
         INSERT INTO outbox (target, item, owner, made_at)
             SELECT 'graph', coalesce(NEW.id, OLD.id), coalesce(NEW.owner, OLD.owner), floor(extract(epoch FROM now()));
     END IF;
@@ -252,7 +264,7 @@ CREATE POLICY meta_is_begun ON meta FOR INSERT WITH CHECK (key IN ('embedder', '
 # The planner's statistics keep samples of a column's values, also of erased users, until the next ANALYZE. Columns that
 # no condition compares need none.
 _UNSAMPLED = {
-    "items": "text metadata extraction_error name vector next_vector terms",
+    "items": "text metadata extraction_error name occurrences links vector next_vector terms",
     "entities": "payload vector next_vector",
     "state": "value",
     "messages": "content name tool_calls tool_call_id native",

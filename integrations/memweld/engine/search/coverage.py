@@ -1,0 +1,51 @@
+"""Sources among the hits of a search: shown where the facts that an LLM extracted from them say less."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from ..sql.items import ItemRow
+from .tokenizer import query_words, split, terms
+
+__all__ = ["covers", "without_covered"]
+
+# The share of a source's telling words that its facts must have. An invented fact, or one with another name, has fewer.
+_LEAST = 2 / 3
+_CHARACTERS = 4_000
+
+Ranked = tuple[ItemRow, float]
+
+
+def without_covered(hits: Sequence[Ranked], by_ids: Callable[[Iterable[str]], Mapping[str, ItemRow]]) -> list[Ranked]:
+    """The hits without those sources whose text is found anyway.
+
+    A source is left out if an equal text ranks above it, or if one of its facts does and all of its facts together have
+    most of its words.
+
+    Args:
+        hits: Best first.
+        by_ids: Reads rows.
+    """
+    shown: list[Ranked] = []
+    above: set[str] = set()
+    hashes: set[str] = set()
+    for row, score in hits:
+        if row.kind == "source":
+            links = row.linked_ids
+            if row.hash in hashes:
+                continue
+            if not above.isdisjoint(links) and covers(row.text, [fact.text for fact in by_ids(links).values()]):
+                continue
+        shown.append((row, score))
+        above.add(row.id)
+        hashes.add(row.hash)
+    return shown
+
+
+def covers(text: str, facts: Sequence[str]) -> bool:
+    """Whether the facts have most of the telling words of a text. The end of a long text counts as not covered."""
+    if len(text) > _CHARACTERS:
+        return False
+    telling = {term for word in query_words(text) if not word.asks for term in word.terms}
+    told = {term for fact in facts for word in split(fact) for term in terms(word)}
+    return len(telling & told) >= _LEAST * len(telling)

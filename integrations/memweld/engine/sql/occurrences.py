@@ -1,0 +1,125 @@
+"""Occurrences of a text: added again with other metadata, in another session or at another time, it stays one row.
+
+The column ``occurrences`` lists them as JSON objects with ``session_id``, ``message_id``, ``metadata`` and
+``created_at``, without those that are empty. Filters compare each occurrence. A text that was added once has none: its
+columns say the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ...models import JSON
+from ...validation import MAX_METADATA_CHARACTERS, dump_json
+
+if TYPE_CHECKING:
+    from .items import ItemRow
+
+__all__ = ["MAX_OCCURRENCES", "merged", "with_metadata", "without_message", "without_messages"]
+
+MAX_OCCURRENCES = 500
+"""So many occurrences of a text are kept: the first, and the latest of the others."""
+_MAX_LINKS = 1_000
+
+Occurrence = Mapping[str, JSON]
+
+
+def _occurrences_of(row: ItemRow) -> list[Occurrence]:
+    """All occurrences of a row, at least one."""
+    if row.occurrences is not None:
+        return json.loads(row.occurrences)
+    fields = {"session_id": row.session_id, "message_id": row.message_id, "metadata": json.loads(row.metadata)}
+    return [{**{name: value for name, value in fields.items() if value}, "created_at": row.created_at}]
+
+
+def _key(occurrence: Occurrence) -> str:
+    """Its contents without the time: a retry is no other occurrence."""
+    return dump_json([occurrence.get(name) for name in ("session_id", "message_id", "metadata")])
+
+
+_BARE = _key({})
+
+
+def merged(stored: ItemRow, added: ItemRow, *, is_dated: bool) -> ItemRow:
+    """The stored row with all that a row with an equal text says besides; the same object where that is nothing.
+
+    Metadata are united, later values win, and each occurrence keeps its own. ``created_at`` is the earliest time,
+    ``updated_at`` the latest.
+
+    Args:
+        stored: The row in the table.
+        added: The other row.
+        is_dated: Whether a caller gave its time; else the time alone is no news.
+    """
+    known = _occurrences_of(stored)
+    keys = {_key(each) for each in known}
+    new = [each for each in _occurrences_of(added) if _key(each) not in keys and _key(each) != _BARE]
+    links = _union(stored.links, added.links)
+    row = _with_occurrences(stored, [*known, *new]) if new else stored
+    if links != stored.links:
+        row = replace(row, links=links)
+    if "verbatim" in (stored.extraction, added.extraction) and stored.extraction != "verbatim":
+        row = replace(row, extraction="verbatim", extraction_error=None)
+    if new or is_dated:
+        created_at = min(stored.created_at, added.created_at, key=datetime.fromisoformat)
+        updated_at = max(stored.updated_at, added.updated_at, key=datetime.fromisoformat)
+        if (created_at, updated_at) != (stored.created_at, stored.updated_at):
+            row = replace(row, created_at=created_at, updated_at=updated_at)
+    return row
+
+
+def _with_occurrences(row: ItemRow, occurrences: Sequence[Occurrence]) -> ItemRow:
+    """The row with these occurrences, at least one; its session, message and metadata follow from them."""
+    kept = [occurrences[0], *occurrences[1:][-(MAX_OCCURRENCES - 1) :]]
+    metadata = _united(kept)
+    # The first that belongs to a session.
+    first = next((each for each in kept if each.get("session_id") is not None), kept[0])
+    return replace(
+        row,
+        session_id=first.get("session_id"),
+        message_id=first.get("message_id"),
+        metadata=metadata,
+        occurrences=dump_json(kept) if len(kept) > 1 else None,
+    )
+
+
+def without_message(row: ItemRow, session_id: str, message_id: str) -> ItemRow | None:
+    """The row without the occurrence in this message; None if it occurs nowhere else."""
+    known = _occurrences_of(row)
+    left = [each for each in known if (each.get("session_id"), each.get("message_id")) != (session_id, message_id)]
+    return row if len(left) == len(known) else _with_occurrences(row, left) if left else None
+
+
+def without_messages(row: ItemRow) -> ItemRow:
+    """The row without the messages that say it."""
+    left = [{name: value for name, value in each.items() if name != "message_id"} for each in _occurrences_of(row)]
+    return _with_occurrences(row, left)
+
+
+def with_metadata(row: ItemRow, metadata: Mapping[str, JSON]) -> ItemRow:
+    """The row with other metadata in all of its occurrences."""
+    return _with_occurrences(row, [{**each, "metadata": metadata} for each in _occurrences_of(row)])
+
+
+def _united(occurrences: Iterable[Occurrence]) -> str:
+    united: dict[str, JSON] = {}
+    text = "{}"
+    for each in occurrences:
+        united = {**united, **each.get("metadata", {})}
+        # The latest data count where all of them together would be too long.
+        if len(text := dump_json(united)) > MAX_METADATA_CHARACTERS:
+            united = dict(each.get("metadata", {}))
+            text = dump_json(united)
+    return text
+
+
+def _union(stored: str | None, added: str | None) -> str | None:
+    if added is None:
+        return stored
+    ids: list[str] = json.loads(stored) if stored else []
+    new = [each for each in json.loads(added) if each not in ids]
+    return dump_json([*ids, *new][-_MAX_LINKS:]) if new else stored
