@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from .engine.protocol import Engine
@@ -12,6 +12,7 @@ from .memory.backend import Backend
 from .scope import validate_timezone
 
 if TYPE_CHECKING:
+    from .engine.extraction.options import ExtractionOptions
     from .engine.sql_engine import SqlEngine
     from .engine.sqlite.pool import Durability
     from .settings import Settings
@@ -22,7 +23,10 @@ __all__ = ["connect"]
 def connect(
     url: str | os.PathLike[str] | None = None,
     *,
-    llm: Mapping[str, Any] | Any | None = None,
+    llm: str | Mapping[str, Any] | Any | None = None,
+    extraction: Literal["compact", "mem0"] | None = None,
+    instructions: str | None = None,
+    categories: Sequence[str] | None = None,
     embedder: Mapping[str, Any] | str | Any | None = None,
     graph: str | None = None,
     mem0: Mapping[str, Any] | str | None = None,
@@ -40,8 +44,13 @@ def connect(
             ``postgresql://user:password@host/app``: a Postgres database. ``http://host:8710/mcp`` (or ``https``): a
             memweld server; ``stdio:memweld serve …``: one that this command starts. None: a file in the user's data
             directory.
-        llm: Extracts facts: a mem0 LLM configuration ``{"provider": …, "config": {…}}`` or a LangChain chat
-            model. None: texts are kept verbatim.
+        llm: Extracts facts: the name of a model as LangChain's ``init_chat_model`` takes it
+            (``"openai:gpt-4o-mini"``), a LangChain chat model, or a mem0 LLM configuration
+            ``{"provider": …, "config": {…}}``. None: texts are kept verbatim.
+        extraction: ``compact``: memweld's own prompt of some 600 tokens. ``mem0``: mem0's pipeline, whose prompt has
+            8,000. None: mem0's for a mem0 configuration, else memweld's.
+        instructions: What the extraction shall keep or leave out, in your words.
+        categories: Names of which the LLM gives each fact one; a fact has it as ``category`` in its metadata.
         embedder: Turns text into vectors: a mem0 embedder configuration, a LangChain ``Embeddings``,
             ``"fastembed"`` or ``"fastembed:MODEL"`` (a transformer). None or ``"static"``: the static embeddings of the
             wordllama wheel, which need no key, no server and no download.
@@ -68,10 +77,15 @@ def connect(
     scheme = url.partition(":")[0].lower()
     if scheme in ("http", "https", "stdio"):
         options = {"llm": llm, "embedder": embedder, "graph": graph, "mem0": mem0, "durability": durability}
+        options |= {"extraction": extraction, "instructions": instructions, "categories": categories}
         return _connect_remote(url, settings, token, options, timezone=zone)
+    wishes = {"mode": extraction, "instructions": instructions, "categories": categories}
     if scheme in ("postgresql", "postgres"):
         options = {"mem0": mem0 or settings.mem0, "token": token, "durability": durability}
-        return _connect_postgres(url, settings, options, timezone=zone, llm=llm, embedder=embedder, graph=graph)
+        extracting = _extraction(settings, llm, wishes)
+        return _connect_postgres(
+            url, settings, options, timezone=zone, extraction=extracting, embedder=embedder, graph=graph
+        )
     if scheme != "sqlite" or "://" not in url:
         # What cannot be read is not repeated: it may hold a password.
         shown = f" {scheme}://…" if "://" in url and scheme.isalnum() else ""
@@ -85,12 +99,32 @@ def connect(
     chosen = durability or settings.durability or "normal"
     if chosen not in ("normal", "full"):
         raise ConfigurationError(f"durability={chosen!r} is not known: it is normal or full.")
-    engine = _make_embedded(url, settings, mem0, {"llm": llm, "embedder": embedder}, durability=chosen)
+    engine = _make_embedded(url, settings, mem0, {"llm": llm, "embedder": embedder}, wishes, durability=chosen)
     return Backend(_projected(engine, graph, settings, llm), url=url, timezone=zone)
 
 
+def _extraction(settings: Settings, llm: Any, wishes: Mapping[str, Any]) -> ExtractionOptions:
+    """How facts are extracted: the arguments, and the settings where an argument is None."""
+    from .engine.extraction.options import ExtractionOptions
+
+    mode, instructions, categories = wishes["mode"], wishes["instructions"], wishes["categories"]
+    return ExtractionOptions(
+        llm=settings.llm if llm is None else llm,
+        timeout=settings.llm_timeout,
+        mode=settings.extraction if mode is None else mode,
+        instructions=settings.instructions if instructions is None else instructions,
+        categories=(settings.categories or ()) if categories is None else categories,
+    )
+
+
 def _make_embedded(
-    url: str, settings: Settings, mem0: Any, options: Mapping[str, Any], *, durability: Durability
+    url: str,
+    settings: Settings,
+    mem0: Any,
+    options: Mapping[str, Any],
+    wishes: Mapping[str, Any],
+    *,
+    durability: Durability,
 ) -> SqlEngine:
     """The engine on a file, with its vectors in it or in a store of mem0's."""
     from .engine.sql_engine import SqlEngine
@@ -114,7 +148,8 @@ def _make_embedded(
 
         defaults["mem0"] = read_configuration(mem0)
         require_mem0()
-    return SqlEngine(SqliteDatabase(path, durability=durability), llm_timeout=settings.llm_timeout, **defaults)
+    extraction = _extraction(settings, defaults.pop("llm"), wishes)
+    return SqlEngine(SqliteDatabase(path, durability=durability), extraction=extraction, **defaults)
 
 
 def _projected(sql: SqlEngine, graph: str | None, settings: Settings, llm: Any) -> Engine:
@@ -142,7 +177,7 @@ def _connect_postgres(
     options: Mapping[str, Any],
     *,
     timezone: str | None,
-    llm: Any,
+    extraction: ExtractionOptions,
     embedder: Any,
     graph: str | None,
 ) -> Backend:
@@ -161,12 +196,11 @@ def _connect_postgres(
 
     engine = SqlEngine(
         PostgresDatabase(address_of(url)),
-        llm=llm if llm is not None else settings.llm,
-        llm_timeout=settings.llm_timeout,
+        extraction=extraction,
         cache_mb=settings.cache_mb,
         embedder=embedder if embedder is not None else settings.embedder,
     )
-    return Backend(_projected(engine, graph, settings, llm), url=url, timezone=timezone)
+    return Backend(_projected(engine, graph, settings, extraction.llm), url=url, timezone=timezone)
 
 
 def _connect_remote(

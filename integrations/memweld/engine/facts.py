@@ -7,18 +7,22 @@ of a text needs it too.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import BackendUnavailableError, MemoryNotFoundError, invalid
-from ..models import Hit, MemoryItem
+from ..models import JSON, Hit, MemoryItem
 from ..scope import Scope
 from ..validation import QUERY_CHARACTERS, dump_json, utc_now
 from .embedder_factory import load_embedder
-from .extraction.llm import ExtractionFailedError, GuardedLLM, load_llm
+from .extraction.compact import CompactExtractor
+from .extraction.failures import ExtractionFailedError
+from .extraction.llm import GuardedLLM, load_llm
 from .extraction.mem0.side_effects import finds_entities
+from .extraction.options import ExtractionOptions
 from .fork import RenewedLock
 from .mem0_import import MEM0_IMPORT
 from .operations import AddItems, ItemDraft, PutKeyed, Search, UpdateItem
@@ -41,6 +45,9 @@ if TYPE_CHECKING:
     from .extraction.mem0.memory import Mem0Memory
 
 __all__ = ["Facts", "VectorStoreSettings", "VectorsElsewhere"]
+
+
+logger = logging.getLogger("memweld.extraction")
 
 
 class VectorsElsewhere(Protocol):
@@ -81,8 +88,7 @@ class Facts:
 
     Args:
         database: The file.
-        llm: Extracts facts; the argument of `connect`.
-        llm_timeout: Seconds to wait for its answer.
+        extraction: The LLM that extracts facts, and how.
         embedder: Makes vectors; the argument of `connect`.
         mem0_store: The store of mem0's that holds the vectors; None: the file holds them.
         cache_mb: How much RAM the indexes of the users that searched last may take, in millions of bytes.
@@ -95,8 +101,7 @@ class Facts:
         self,
         database: Database,
         *,
-        llm: Any,
-        llm_timeout: float,
+        extraction: ExtractionOptions,
         embedder: Any,
         mem0_store: VectorStoreSettings | None = None,
         cache_mb: int = 512,
@@ -110,8 +115,9 @@ class Facts:
         self._items = Items(database)
         self._cursors = Cursors(database)
         self._store = self._make_store(mem0_store, 1_000_000 * cache_mb)
-        self._llm = llm, llm_timeout
+        self._extraction = extraction
         self._made: Mem0Memory | None = None
+        self._extractor: CompactExtractor | None = None
         self._loading = RenewedLock()
 
     def _make_store(self, mem0_store: VectorStoreSettings | None, cache_bytes: int) -> ItemStore:
@@ -133,10 +139,24 @@ class Facts:
                 with MEM0_IMPORT:
                     from .extraction.mem0.memory import Mem0Memory
 
-                    llm, timeout = self._llm
-                    guarded = GuardedLLM(load_llm(llm), timeout=timeout)
-                    self._made = Mem0Memory(self._database, self._store, self._embedding, guarded)
+                    options = self._extraction
+                    llm = GuardedLLM(load_llm(options.llm), timeout=options.timeout)
+                    parts = (self._database, self._store, self._embedding, llm)
+                    self._made = Mem0Memory(*parts, instructions=options.instructions)
             return self._made
+
+    @property
+    def _compact(self) -> CompactExtractor:
+        """Memweld's own extraction, made when it is first needed.
+
+        Raises:
+            ConfigurationError: The LLM cannot be made.
+            MissingExtraError: A package for it is not installed.
+        """
+        with self._loading:
+            if self._extractor is None:
+                self._extractor = CompactExtractor(self._extraction)
+            return self._extractor
 
     def forget(self, root: int | None) -> None:
         """Drop the vectors in RAM of the user with this root owner, and the words of all users."""
@@ -174,6 +194,7 @@ class Facts:
             try:
                 return self._add_extracted(scope, operation, template, earlier)
             except ExtractionFailedError as error:
+                logger.warning("memweld: no facts are extracted, the text is kept as it is: %s", error)
                 failed = replace(template, extraction="failed", extraction_error=str(error))
                 return self._add_verbatim(scope, operation, failed)
         except _ErasedError:
@@ -241,6 +262,8 @@ class Facts:
         # The LLM reads nothing of a scope that was erased meanwhile.
         self._check_epoch(scope, operation.epoch)
         extracted = replace(template, extraction="extracted")
+        if not self._extraction.uses_mem0:
+            return self._add_compact(scope, operation, extracted, earlier)
         mem0 = self._mem0
         kept = [draft.text for draft in operation.drafts if draft.is_kept]
         # The unit's transaction begins with mem0's first write, which comes after the LLM's answer.
@@ -249,6 +272,26 @@ class Facts:
             # An erasure by another process now follows this transaction, and takes along what it wrote.
             self._check_epoch(scope, operation.epoch)
             return self._keep_sources(scope, operation, extracted, texts, has_new=new > 0)
+
+    def _add_compact(
+        self, scope: Scope, operation: AddItems, template: RowTemplate, earlier: Sequence[dict[str, str]]
+    ) -> list[MemoryItem]:
+        moment = operation.created_at or utc_now()
+        facts = self._compact.extract(operation.drafts, earlier, moment)
+        texts = [fact.text for fact in facts]
+        kept = [draft.text for draft in operation.drafts if draft.is_kept]
+        with self._embedding.prepared([*texts, *kept]), self._database.writing(scope):
+            self._check_epoch(scope, operation.epoch)
+            rows = [
+                replace(template, metadata=_with_category(operation.metadata, fact.category)).row(
+                    scope, fact.text, moment.isoformat()
+                )
+                for fact in facts
+            ]
+            vectors = [self._embedding.embed(text) for text in texts]
+            stored = self._store.store(rows, vectors, is_dated=operation.created_at is not None)
+            has_new = any(row.id == each.id for row, each in zip(rows, stored, strict=True))
+            return self._keep_sources(scope, operation, template, texts, has_new=has_new)
 
     def _keep_sources(
         self, scope: Scope, operation: AddItems, template: RowTemplate, facts: Sequence[str], *, has_new: bool
@@ -355,6 +398,11 @@ class Facts:
             self._mem0.change(row)
             return
         self._store.change(row, self._embedding.embed(row.text))
+
+
+def _with_category(metadata: Mapping[str, JSON], category: str | None) -> str:
+    """The caller's metadata, with the fact's category unless the caller has one."""
+    return dump_json(metadata if category is None else {"category": category, **metadata})
 
 
 def _remedy(row: ItemRow) -> str:

@@ -12,6 +12,7 @@ from ..models import EraseReceipt, MemoryItem, ValueWrite
 from ..scope import Scope
 from ..validation import utc_now
 from . import operations as ops
+from .extraction.options import ExtractionOptions
 from .fork import RenewedLock
 from .operations import ItemDraft, ItemPage, Operation, PutValue
 from .protocol import EngineAdmin, HealthCheck, Migration, Progress
@@ -58,8 +59,7 @@ class SqlEngine:
 
     Args:
         database: The tables: SQLite's or Postgres'.
-        llm: Extracts facts; the argument of `memweld.connect`.
-        llm_timeout: Seconds to wait for its answer.
+        extraction: The LLM that extracts facts, and how.
         embedder: Makes vectors; the argument of `memweld.connect`.
         cache_mb: How much RAM the vectors and words of the users that searched last may take, in millions of bytes.
         mem0: The ``Mem0Configuration`` of the store that holds the vectors; None: the tables do.
@@ -77,8 +77,7 @@ class SqlEngine:
         self,
         database: Database,
         *,
-        llm: Any,
-        llm_timeout: float,
+        extraction: ExtractionOptions,
         embedder: Any,
         cache_mb: int = 512,
         mem0: Any = None,
@@ -90,8 +89,7 @@ class SqlEngine:
         self.sessions = SessionStore(database)
         self.items = Items(database)
         self._options: dict[str, Any] = {
-            "llm": llm,
-            "llm_timeout": llm_timeout,
+            "extraction": extraction,
             "embedder": embedder,
             "cache_mb": cache_mb,
             "mem0_store": mem0,
@@ -130,7 +128,7 @@ class SqlEngine:
     @property
     def can_extract(self) -> bool:
         """Whether an LLM was given."""
-        return self._options["llm"] is not None
+        return self._options["extraction"].llm is not None
 
     @property
     def closed(self) -> bool:

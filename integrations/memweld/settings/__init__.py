@@ -23,7 +23,10 @@ class Settings:
         graph: The URL of a graph store.
         graph_user: The login for the graph store, if the URL has none.
         graph_password: Its password.
-        llm: A mem0 LLM configuration, ``{"provider": …, "config": {…}}``.
+        llm: The name of a model (``openai:gpt-4o-mini``), or a mem0 LLM configuration.
+        extraction: ``compact`` or ``mem0``.
+        instructions: What an extraction keeps or leaves out.
+        categories: Categories of extracted facts, as a JSON list.
         llm_timeout: Seconds for an extraction; then memweld keeps the text verbatim.
         embedder: A mem0 embedder configuration, ``static``, ``fastembed`` or ``fastembed:MODEL``.
         durability: ``normal``, or ``full``: writes to the embedded file survive a power loss.
@@ -39,7 +42,10 @@ class Settings:
     graph: str | None = None
     graph_user: str | None = None
     graph_password: str | None = None
-    llm: dict[str, Any] | None = None
+    llm: dict[str, Any] | str | None = None
+    extraction: Literal["compact", "mem0"] | None = None
+    instructions: str | None = None
+    categories: list[str] | None = None
     llm_timeout: float = 60.0
     embedder: dict[str, Any] | str | None = None
     durability: Literal["normal", "full"] | None = None

@@ -13,7 +13,7 @@ __all__ = ["ScriptedExtractor", "facts"]
 
 
 def facts(*texts: str) -> str:
-    """An LLM's answer with these facts, in the form that mem0 asks for."""
+    """An LLM's answer with these facts, in a form that both pipelines read."""
     return json.dumps({"memory": [{"id": str(number), "text": text} for number, text in enumerate(texts)]})
 
 

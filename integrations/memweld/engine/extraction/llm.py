@@ -1,32 +1,37 @@
-"""Extraction by an LLM, guarded: an answer is either a well-formed list of facts or an error of ours.
+"""The LLM of an extraction, guarded: it answers within a time limit, or an error of ours says why not.
 
 mem0 2.2 takes malformed answers for "no facts" and loses the message, or dies with a stranger's error. So mem0 gets a
-`GuardedLLM`: it asks the real model within a time limit, and lets nothing but well-formed answers through.
+`GuardedLLM`, too, which lets nothing but well-formed answers through.
 """
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import json
 import os
 import queue
-import re
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
-from ...errors import ConfigurationError, InvalidInputError
-from ...validation import fold_text, validate_text
+from ...errors import ConfigurationError, MissingExtraError, missing_extra
 from ..cancellation import on_cancel
+from .answers import answer_text, parse_json, read_facts
+from .failures import ExtractionFailedError, explain_failure, status_of
 
-__all__ = ["ExtractionFailedError", "GuardedLLM", "load_llm"]
+__all__ = ["GuardedLLM", "load_llm"]
 
 Ask: TypeAlias = "Callable[[list[dict[str, str]], Any], object]"
 
-_THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
-_FENCE = re.compile(r"^```[a-zA-Z0-9]*\s*\n(.*?)\n?```$", re.DOTALL)
+_JSON_OBJECT = {"response_format": {"type": "json_object"}}
+# The parameters of JSON mode, by the types that LangChain's classes name.
+_JSON_MODES: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("openai-chat", "azure-openai-chat", "groq-chat", "mistralai-chat", "chat-deepseek"), _JSON_OBJECT),
+    **dict.fromkeys(("fireworks-chat", "together-chat", "xai-chat"), _JSON_OBJECT),
+    "chat-ollama": {"format": "json"},
+    "chat-google-generative-ai": {"response_mime_type": "application/json"},
+}
 # An LLM that never answers leaves a thread behind for each call: so many at most.
 _MOST_WAITING = 64
 _slots = threading.BoundedSemaphore(_MOST_WAITING)
@@ -42,10 +47,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_slots)
 
 
-class ExtractionFailedError(Exception):
-    """The LLM failed, or its answer is no list of facts. The message is one line for the item stored instead."""
-
-
 class _Cancelled(Exception):  # noqa: N818 - a signal that is never raised
     """In the place of an answer for which the caller does not wait any more."""
 
@@ -54,75 +55,70 @@ def load_llm(llm: Any) -> Ask | None:
     """Make a function that asks the LLM which `connect` was given.
 
     Args:
-        llm: A mem0 LLM configuration, a LangChain chat model, or None.
+        llm: The name of a model (``openai:gpt-4o-mini``), a LangChain chat model, a mem0 LLM configuration or LLM, or
+            None.
 
     Raises:
-        ConfigurationError: It is none of these, or mem0 cannot make it.
-        MissingExtraError: It is a mem0 configuration, and mem0 is not installed.
+        ConfigurationError: It is none of these, or it cannot be made.
+        MissingExtraError: LangChain or mem0 is needed and not installed.
     """
     if llm is None:
         return None
+    if isinstance(llm, str):
+        llm = _make_chat_model(llm)
     if isinstance(llm, Mapping):
         from .mem0.providers import make_llm
 
-        model = make_llm(cast("Mapping[str, Any]", llm))
-        return lambda messages, response_format: model.generate_response(
+        llm = make_llm(cast("Mapping[str, Any]", llm))
+    if callable(getattr(llm, "generate_response", None)):
+        return lambda messages, response_format: llm.generate_response(
             messages=messages, response_format=response_format
         )
     if callable(getattr(llm, "invoke", None)):
-        return lambda messages, _format: llm.invoke([(message["role"], message["content"]) for message in messages])
+        return _ChatModel(llm)
     raise ConfigurationError(
-        f"llm= is a {type(llm).__name__}: pass a mem0 configuration {{'provider': …, 'config': {{…}}}} "
-        "or a LangChain chat model."
+        f"llm= is a {type(llm).__name__}: pass the name of a model such as 'openai:gpt-4o-mini', a LangChain chat "
+        "model, or a mem0 configuration {'provider': …, 'config': {…}}."
     )
 
 
-# reading answers
+def _make_chat_model(name: str) -> Any:
+    try:
+        from langchain.chat_models import init_chat_model
+    except ImportError as error:
+        raise missing_extra("langchain", "langchain") from error
+    try:
+        return init_chat_model(name)
+    except ImportError as error:
+        # LangChain's text names the package and the command.
+        raise MissingExtraError(f"llm={name!r}: {' '.join(str(error).split())}", name=error.name) from error
+    except Exception as error:
+        raise ConfigurationError(
+            f"The LLM {name!r} cannot be made: {explain_failure(error, ())}. Write it as LangChain's init_chat_model "
+            "takes it, 'provider:model', and set the key of the provider."
+        ) from error
 
 
-def _text_of(answer: object) -> str:
-    """The text of a model's answer: a string, a message, or content blocks."""
-    content = getattr(answer, "content", answer)
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        texts = [_block_text(block) for block in cast("list[object]", content)]
-        return "".join(text for text in texts if isinstance(text, str))
-    raise ExtractionFailedError(f"the LLM answered a {type(answer).__name__} instead of text")
+class _ChatModel:
+    """Asks a LangChain chat model, in JSON mode where it has one."""
 
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._json_mode = _JSON_MODES.get(str(getattr(model, "_llm_type", "")))
 
-def _block_text(block: object) -> object:
-    if isinstance(block, Mapping):
-        return cast("Mapping[str, object]", block).get("text")
-    return block if isinstance(block, str) else getattr(block, "text", None)
-
-
-def _parse(answer: str) -> object:
-    text = _THOUGHTS.sub("", answer).strip()
-    fenced = _FENCE.match(text)
-    text = fenced.group(1).strip() if fenced else text
-    if not text:
-        raise ExtractionFailedError("the LLM answered nothing")
-    start, end = text.find("{"), text.rfind("}")
-    for candidate in (text, text[start : end + 1] if 0 <= start < end else ""):
-        with contextlib.suppress(ValueError, RecursionError):
-            return json.loads(candidate, strict=False)
-    raise ExtractionFailedError("the LLM's answer is not JSON")
-
-
-def _facts_of(parsed: object) -> list[str]:
-    """The facts of an answer in mem0's form ``{"memory": [{"text": …}, …]}``; an empty list is a good answer."""
-    listed = cast("Mapping[str, object]", parsed).get("memory") if isinstance(parsed, Mapping) else None
-    if not isinstance(listed, list):
-        raise ExtractionFailedError('the LLM\'s answer has no list under "memory"')
-    facts: list[str] = []
-    for entry in cast("list[object]", listed):
-        fact = cast("dict[str, object]", entry if isinstance(entry, dict) else {})
+    def __call__(self, messages: list[dict[str, str]], response_format: Any) -> object:
+        prompt = [(message["role"], message["content"]) for message in messages]
+        if response_format is None or self._json_mode is None:
+            return self._model.invoke(prompt)
         try:
-            facts.append(fold_text(validate_text("fact", fact.get("text"))))
-        except InvalidInputError as error:
-            raise ExtractionFailedError("the LLM listed a fact without a usable text") from error
-    return facts
+            return self._model.invoke(prompt, **self._json_mode)
+        except Exception as error:
+            # A server that speaks OpenAI's protocol need not have its JSON mode.
+            if status_of(error) not in (400, 422):
+                raise
+        answer = self._model.invoke(prompt)
+        self._json_mode = None
+        return answer
 
 
 # asking
@@ -165,7 +161,7 @@ class GuardedLLM:
         self._result.facts = None
         answer = self._answer([dict(message) for message in messages], response_format)
         try:
-            facts = _facts_of(_parse(_text_of(answer)))
+            facts = [fact.text for fact in read_facts(answer_text(answer))]
         except ExtractionFailedError:
             raise
         except Exception as error:
@@ -181,8 +177,15 @@ class GuardedLLM:
         Raises:
             ExtractionFailedError: The model raised, timed out, or did not answer JSON.
         """
-        answer = self._answer([dict(message) for message in messages], {"type": "json_object"})
-        return _parse(_text_of(answer))
+        return parse_json(self.ask(messages))
+
+    def ask(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """The text of the model's answer, in JSON mode where it has one.
+
+        Raises:
+            ExtractionFailedError: The model raised, timed out, or did not answer text.
+        """
+        return answer_text(self._answer([dict(message) for message in messages], {"type": "json_object"}))
 
     def _answer(self, messages: list[dict[str, str]], response_format: Any) -> object:
         """Ask in a thread, and leave it behind after the time limit or a cancellation.
@@ -219,8 +222,7 @@ class GuardedLLM:
         if isinstance(error, _Cancelled):
             raise ExtractionFailedError("the program ended before the LLM answered")
         if error is not None:
-            # The exception's text may quote the prompt or a key; its type says what to look for in the logs.
-            raise ExtractionFailedError(f"the LLM raised {type(error).__name__}") from error
+            raise ExtractionFailedError(explain_failure(error, [each["content"] for each in messages])) from error
         return answer
 
 

@@ -27,14 +27,10 @@ RUBBISH: list[Any] = [
     '{"memory": [{"text": "Ana likes',
     "{}",
     "[]",
-    '["Ana likes tea"]',
-    '{"facts": ["Ana likes tea"]}',
     '{"memory": "Ana likes tea"}',
-    '{"memory": ["Ana likes tea"]}',
     '{"memory": [{"text": ["Ana likes tea"]}]}',
-    '{"memory": [{"fact": "Ana likes tea"}]}',
-    '{"memory": [{"text": "Ana likes tea"}, {"text": ""}]}',
-    '{"memory": {"text": "Ana likes tea"}}',
+    '{"facts": [{"text": ""}]}',
+    "[1, 2]",
     "null",
     "42",
     None,
@@ -42,6 +38,21 @@ RUBBISH: list[Any] = [
     ValueError("the model is on fire"),
     TimeoutError(),
     SystemExit(1),
+]
+
+
+# Answers that say it in other ways than they were asked to.
+READABLE: list[str] = [
+    '["Ana likes tea"]',
+    '{"facts": ["Ana likes tea"]}',
+    '{"memory": [{"fact": "Ana likes tea"}]}',
+    '{"memory": [{"text": "Ana likes tea"}, {"text": ""}]}',
+    '{"memory": {"text": "Ana likes tea"}}',
+    '{"text": "Ana likes tea"}',
+    '{"facts": [{"text": "Ana likes tea",},],}',
+    '```json\n{"facts": [{"text": "Ana likes tea"}]}\n```\nThese are {all} facts.',
+    'Of {tea}: {"facts": [{"text": "Ana likes tea"}, {"text": "An',
+    '<think>{"facts": []}?</think> <think>Or { not</think> {"facts": [{"text": "Ana likes tea"}]}',
 ]
 
 
@@ -178,6 +189,12 @@ class TurnTests(BackendFixtures):
         captured = ana.capture("I like trams", session_id="s")
         assert [item.text for item in captured] == ["I like trams"]
         assert len(ana.history("s").messages()) == 1
+
+    @pytest.mark.parametrize("answer", READABLE)
+    def test_a_chatty_llm_is_understood(self, make: Callable[..., Backend], answer: str) -> None:
+        """Prose, fences, thoughts and other shapes around facts are no reason to lose them."""
+        ana = make(llm=ScriptedExtractor([answer])).user("ana")
+        assert [(item.text, item.extraction) for item in ana.add("tea!")] == [("Ana likes tea", "extracted")]
 
     def test_nothing_to_extract(self, make: Callable[..., Backend]) -> None:
         """A caller who says "remember" is obeyed; a turn in which the LLM finds nothing leaves only its history."""

@@ -20,9 +20,10 @@ from memweld.testing import HashEmbedder, ScriptedExtractor, facts
 @pytest.fixture
 def connect(tmp_path: Path) -> Iterator[Callable[..., memweld.Backend]]:
     made: list[memweld.Backend] = []
+    defaults: dict[str, Any] = {"embedder": HashEmbedder(), "extraction": "mem0"}
 
     def connect(**options: Any) -> memweld.Backend:
-        made.append(memweld.connect(f"sqlite:///{tmp_path / 'memory.db'}", **{"embedder": HashEmbedder(), **options}))
+        made.append(memweld.connect(f"sqlite:///{tmp_path / 'memory.db'}", **{**defaults, **options}))
         return made[-1]
 
     yield connect
@@ -48,7 +49,8 @@ def fresh(code: str, **environment: str) -> str:
 EXTRACTING = """
 import memweld
 from memweld.testing import ScriptedExtractor, facts
-ana = memweld.connect("sqlite://", llm=ScriptedExtractor([facts("Ana loves tea")])).user("ana")
+llm = ScriptedExtractor([facts("Ana loves tea")])
+ana = memweld.connect("sqlite://", llm=llm, extraction="mem0").user("ana")
 (item,) = ana.add("I love tea")
 assert item.extraction == "extracted", item
 """
@@ -109,7 +111,8 @@ def test_threads_that_need_mem0_first_get_it_once_and_change_no_warnings() -> No
         from memweld.testing import ScriptedExtractor, facts
         warnings.filterwarnings("ignore", message="mine")
         before = list(warnings.filters)
-        backend = memweld.connect("sqlite://", llm=ScriptedExtractor([facts("they love tea")] * 8))
+        llm = ScriptedExtractor([facts("they love tea")] * 8)
+        backend = memweld.connect("sqlite://", llm=llm, extraction="mem0")
         backend.user("nobody").search("loads the embedder")
         assert "mem0" not in sys.modules
         start, made = threading.Barrier(8), []

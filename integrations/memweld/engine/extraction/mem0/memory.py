@@ -16,7 +16,8 @@ from ...search.embedders import GuardedEmbedding
 from ...search.item_store import ItemStore
 from ...sql.database import Database
 from ...sql.items import ItemRow, RowTemplate
-from ..llm import ExtractionFailedError, GuardedLLM
+from ..failures import ExtractionFailedError
+from ..llm import GuardedLLM
 from .call_guard import Call, CallGuard
 from .side_effects import keep_spacy_offline, load_mem0
 from .stores import EntityStore, MemweldVectorStore, NullHistory, encode_scope
@@ -55,13 +56,22 @@ class Mem0Memory:
         store: The items.
         embedding: Makes vectors.
         llm: Extracts facts.
+        instructions: The caller's wishes, for mem0's prompt.
 
     Attributes:
         memory: mem0's own object.
         guard: Says which scope mem0 may touch.
     """
 
-    def __init__(self, database: Database, store: ItemStore, embedding: GuardedEmbedding, llm: GuardedLLM) -> None:
+    def __init__(
+        self,
+        database: Database,
+        store: ItemStore,
+        embedding: GuardedEmbedding,
+        llm: GuardedLLM,
+        *,
+        instructions: str | None = None,
+    ) -> None:
         keep_spacy_offline()
         self.guard = CallGuard()
         self._llm = llm
@@ -72,6 +82,7 @@ class Mem0Memory:
             llm=llm,
             history=NullHistory(self.guard),
         )
+        self.memory.custom_instructions = self.memory.config.custom_instructions = instructions
 
     def extract(
         self,

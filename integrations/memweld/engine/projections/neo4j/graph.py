@@ -231,5 +231,5 @@ def _make_ask(llm: Any, timeout: float) -> AskJson:
 
 def _left_by_age(hit: Hit, half_life: float) -> float:
     """The part of a score that age leaves, never 0. The age of a value under a key is that of its last change."""
-    made = hit.created_at if hit.kind == "item" else hit.updated_at
+    made = hit.created_at if hit.key is None else hit.updated_at
     return max(0.5 ** (max(time.time() - made.timestamp(), 0.0) / half_life), 1e-300)
