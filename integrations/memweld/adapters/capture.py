@@ -147,7 +147,7 @@ class TurnCapture:
         metadata: Mapping[str, JSON] | None = None,
     ) -> list[MemoryItem]:
         named = [message if message.id else dataclasses.replace(message, id=new_id()) for message in messages]
-        background = self.options.capture == "background"
+        background = self._in_background(memory, keep, infer)
         capture = functools.partial(memory.capture, session_id=session_id, metadata=metadata)
         try:
             return capture(named, keep=keep, infer=infer, background=background)
@@ -160,3 +160,9 @@ class TurnCapture:
                 if facts:
                     return capture(facts, keep="facts", infer=infer, background=background)
             return []
+
+    def _in_background(self, memory: Memory, keep: Captured, infer: bool | None) -> bool:
+        """Whether the run does not wait for the facts: by default where an LLM extracts them."""
+        if self.options.capture is None:
+            return infer is not False and keep != "history" and memory.can_extract
+        return self.options.capture == "background"

@@ -52,7 +52,8 @@ class TurnOptions:
             the user says: see `memweld.memory.recall.drop_unfitting`.
         recency: The age at which a memory counts half; age does not count if None.
         kinds: Only these kinds of memories; all if None.
-        capture: Whether turns are kept, and who waits for it. ``True`` or ``"awaited"``: the run does.
+        capture: Whether turns are kept, and who waits for it. None: nobody if an LLM extracts (``"background"``), else
+            the run (``"awaited"``). ``True`` or ``"awaited"``: the run does.
             ``"background"``: it waits for the history alone; facts follow, in order within the session. A failure of
             theirs is logged.
         infer: Whether the backend's LLM extracts facts from a turn; None means if there is one.
@@ -69,7 +70,7 @@ class TurnOptions:
     min_score: float | None = None
     recency: timedelta | None = None
     kinds: Kind | Sequence[Kind] | None = None
-    capture: Capture = True
+    capture: Capture | None = None
     infer: bool | None = None
     history_limit: int | None = 50
     on_error: OnError = "warn"
@@ -80,7 +81,7 @@ class TurnOptions:
         validate_score("min_score", self.min_score)
         validate_recency(self.recency)
         object.__setattr__(self, "kinds", validate_kinds(self.kinds))
-        if self.capture not in (True, False, "awaited", "background"):
+        if self.capture not in (None, True, False, "awaited", "background"):
             raise invalid("capture", self.capture, "it is true, false, awaited or background", "Choose one.")
         if self.infer not in (True, False, None):
             raise invalid(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "Repair", "examine", "forget_graph"]
 
+_SENTENCE = "My name is Ana and I live in Lisbon."
 _PACKAGES = ("pydantic", "numpy")
 _EXTRAS = {
     "mem0": "mem0ai",
@@ -107,13 +108,20 @@ def _round_trip() -> str:
 
 
 def _llm(settings: Settings) -> str:
-    """The LLM's provider; made here, because memory makes it when facts are first extracted."""
+    """Whether the LLM extracts the fact in a sentence, with the prompt of every extraction. It is asked once."""
     if settings.llm is None:
         return "none: texts are kept as they are said"
-    from ..engine.extraction.llm import load_llm
-
-    load_llm(settings.llm)
-    return _provider(settings.llm) or ""
+    name = _provider(settings.llm)
+    started = time.perf_counter()
+    # The embedder has a line of its own.
+    with connect("sqlite://", embedder="static") as backend:
+        item = backend.user("memweld-doctor").add(_SENTENCE, infer=True)[0]
+    took = time.perf_counter() - started
+    if item.extraction == "failed":
+        raise MemweldError(f"{name}: {item.extraction_error}")
+    if item.extraction == "verbatim":
+        raise MemweldError(f"{name} answers, but finds no fact in {_SENTENCE!r}: try a larger model")
+    return f"{name} extracts {item.text!r} ({took:.1f} s)"
 
 
 def _settings(settings: Settings, url: str) -> Iterator[Finding]:

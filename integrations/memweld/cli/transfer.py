@@ -220,11 +220,11 @@ def _show_plan(plan: Plan) -> None:
 
 
 def _show_stored(plan: Plan) -> None:
-    typer.echo(f"New or changed: {_counted(plan.stored)}")
     if plan.merged:
         typer.echo(f"Merged: {plan.merged} items with an equal text, which have their sessions and metadata now")
     if plan.unchanged:
         typer.echo(f"There already: {plan.unchanged}")
+    typer.echo(f"New or changed: {_counted(plan.stored)}")
     if plan.left:
         typer.echo(f"Left as they are: {plan.left} values that differ; --overwrite replaces them.")
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -81,7 +82,9 @@ class MemweldStorage:
         self._said = said or without_history
         self._llm = llm
         # `announced` decides which errors stop a crew.
-        self._capture = TurnCapture(options, FailurePolicy("raise", _logger))
+        # CrewAI takes the records of what is remembered; it has threads of its own for slow writes.
+        capture = "awaited" if options.capture is None else options.capture
+        self._capture = TurnCapture(replace(options, capture=capture), FailurePolicy("raise", _logger))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._binding!r}>"

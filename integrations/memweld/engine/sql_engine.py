@@ -23,6 +23,7 @@ from .sql.erase import erase
 from .sql.export import export_page, list_scopes
 from .sql.items import FACT_KINDS, Items
 from .sql.mem0_entities import unlink, unlink_all
+from .sql.occurrences import without_message
 from .sql.outbox import Outbox
 from .sql.restore import EmbeddedTexts, restore
 from .sql.sessions import SessionStore
@@ -279,6 +280,24 @@ class SqlEngine:
             "connect(…, graph='neo4j://user:password@host:7687'), or set MEMWELD_GRAPH."
         )
 
+    # messages
+
+    @_handles(ops.AppendMessages)
+    def _append_messages(self, scope: Scope, operation: ops.AppendMessages) -> None:
+        with self._database.writing(scope):
+            for message_id in self.sessions.append(scope, operation):
+                self._forget_message(scope, operation.session_id, message_id)
+
+    def _forget_message(self, scope: Scope, session_id: str, message_id: str) -> None:
+        """Forget what a message said before it was edited, and what was learnt from it."""
+        with self._database.writing(scope):
+            for row in self.items.of_message(scope, session_id, message_id):
+                left = without_message(row, session_id, message_id)
+                if left is None:
+                    self._delete(scope, [row.id])
+                else:
+                    self.items.rewrite_details(left)
+
     # values
 
     @_handles(PutValue)
@@ -347,7 +366,6 @@ _handles(ops.SearchValues)(
     lambda engine, scope, op: engine._state_search.run(scope, op, engine.facts.rank)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 )
 _handles(ops.FindValues)(lambda engine, scope, op: engine.state_queries.find(scope, op))
-_handles(ops.AppendMessages)(lambda engine, scope, op: engine.sessions.append(scope, op))
 _handles(ops.ReadMessages)(lambda engine, scope, op: engine.sessions.read(scope, op))
 _handles(ops.ClearMessages)(lambda engine, scope, op: engine.sessions.clear(scope, op))
 _handles(ops.ListSessions)(lambda engine, scope, op: engine.sessions.sessions(scope, op))

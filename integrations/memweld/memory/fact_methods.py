@@ -91,6 +91,11 @@ class FactMethods:
             add = replace(add, epoch=self._engine.run(self.scope, GetEpoch()))
         return self._engine.run(self.scope, add)
 
+    @property
+    def can_extract(self) -> bool:
+        """Whether an LLM extracts facts where ``infer`` is not False."""
+        return self._engine.can_extract
+
     def _wants_extraction(self, infer: bool | None) -> bool:
         if infer and not self._engine.can_extract:
             raise ConfigurationError(

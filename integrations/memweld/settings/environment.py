@@ -40,7 +40,7 @@ def read_environment() -> Settings:
         ConfigurationError: A variable has a value that it cannot have.
     """
     try:
-        return Settings(**_variables()().model_dump())
+        settings = Settings(**_variables()().model_dump())
     except ValidationError as error:
         problem = error.errors(include_url=False, include_context=False)[0]
         field = "".join(map(str, problem["loc"][:1]))
@@ -51,5 +51,13 @@ def read_environment() -> Settings:
         place = f" ({error.__cause__})" if isinstance(error.__cause__, json.JSONDecodeError) else ""
         name = PREFIX + field.upper()
         text = f"The environment variable {name} is not the JSON that it should be{place}. Correct or unset it."
+    else:
+        if not isinstance(settings.llm, str) or (":" in settings.llm and not settings.llm.lstrip().startswith("{")):
+            return settings
+        name = f"{PREFIX}LLM"
+        text = (
+            f"The environment variable {name} is neither the name of a model, as openai:gpt-4o-mini, nor a mem0 "
+            "configuration, which is not the JSON that it should be. Correct or unset it."
+        )
     # Without the cause: pydantic's error and the decoder's hold the value, which may be a key.
     raise ConfigurationError(text)

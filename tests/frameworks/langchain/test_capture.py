@@ -198,6 +198,7 @@ def test_the_llm_gets_only_what_is_kept(tmp_path: Path) -> None:
     with connect(f"sqlite:///{tmp_path / 'l.db'}", llm=extractor, embedder=HashEmbedder()) as backend:
         middleware = MemweldMiddleware(backend.user("ana"), keep="user")
         invoke(create_agent(ScriptedChatModel(["A secret answer."]), middleware=[middleware]), "I moved to Porto")
+        assert middleware.flush(20)
         (prompt,) = extractor.prompts
         assert "I moved to Porto" in str(prompt)
         assert "A secret answer" not in str(prompt)

@@ -196,6 +196,7 @@ def test_facts_are_extracted_from_new_messages_only(tmp_path: Path, mode: Mode) 
         )
         invoke(agent, "I moved to Porto", mode, "t")
         invoke(agent, "My cat came along", mode, "t")
+        assert backend.flush(20)
         assert texts(memory) == ["Lives in Porto", "Has a cat"]
         new = [str(prompt).partition("## New Messages")[2] or str(prompt) for prompt in extractor.prompts]
         assert len(new) == 2

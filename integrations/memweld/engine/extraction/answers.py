@@ -66,7 +66,7 @@ def read_facts(answer: str) -> list[Fact]:
         entries = _entries(value)
         if entries is not None:
             lists.append(entries)
-        elif _entry_text(value) is not None:
+        elif _entry_text(value) is not None and set(cast("Mapping[str, object]", value)).isdisjoint(_LISTS):
             single.append(value)
     if not lists and not single:
         raise ExtractionFailedError('the LLM\'s answer has no list under "facts"' if values else _no_json(answer))

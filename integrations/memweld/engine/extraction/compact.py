@@ -37,11 +37,17 @@ where the name is unknown.
 The form of your answer, and nothing else: {form}
 If there is nothing to keep: {{"facts": []}}
 
-Example. New messages:
+Examples, of 2025-03-01:
 {{"role": "user", "content": "Hi! My sister Clara is visiting tomorrow, she can't eat nuts. What could I cook?"}}
 {{"role": "assistant", "content": "How about a risotto? I have put it on your shopping list."}}
 Answer:
-{example}\
+{example}
+{{"role": "user", "content": "Ya no trabajo en Iberia, ahora estoy en Renfe."}}
+Answer:
+{second}
+{{"role": "user", "content": "ok thanks! And how long do I boil an egg?"}}
+Answer:
+{{"facts": []}}\
 """
 _EXAMPLE = (
     "The user has a sister named Clara.",
@@ -49,6 +55,7 @@ _EXAMPLE = (
     "Clara cannot eat nuts.",
     "The assistant put a risotto on the user's shopping list.",
 )
+_SECOND_EXAMPLE = ("El usuario ya no trabaja en Iberia.", "El usuario trabaja en Renfe.")
 _EARLIER_CHARACTERS = 500
 _EARLIER_MESSAGES = 6
 
@@ -89,13 +96,18 @@ def compact_prompt(
 ) -> list[dict[str, str]]:
     """The messages for the LLM."""
     categories = f', "category": one of {json.dumps(list(options.categories))}' if options.categories else ""
-    example = ({"text": text, **({"category": options.categories[0]} if categories else {})} for text in _EXAMPLE)
+    category = {"category": options.categories[0]} if options.categories else {}
+    example, second = (
+        json.dumps({"facts": [{"text": text, **category} for text in texts]}, ensure_ascii=False)
+        for texts in (_EXAMPLE, _SECOND_EXAMPLE)
+    )
     wishes = f"\n- The owner of this memory wishes: {options.instructions.strip()}" if options.instructions else ""
     system = _SYSTEM.format(
         date=f"{moment:%A, %Y-%m-%d}",
         instructions=wishes,
         form=f'{{"facts": [{{"text": "..."{categories}}}]}}',
-        example=json.dumps({"facts": list(example)}),
+        example=example,
+        second=second,
     )
     before = [
         {"role": each["role"], "content": each["content"][-_EARLIER_CHARACTERS:]}
@@ -104,9 +116,9 @@ def compact_prompt(
     new = [
         {"role": draft.role, **({"name": draft.name} if draft.name else {}), "content": draft.text} for draft in drafts
     ]
-    parts = [("Earlier messages", before), ("New messages", new)]
+    parts = [("Earlier Messages", before), ("New Messages", new)]
     text = "\n\n".join(
-        f"{title}:\n" + "\n".join(json.dumps(each, ensure_ascii=False) for each in messages)
+        f"## {title}\n" + "\n".join(json.dumps(each, ensure_ascii=False) for each in messages)
         for title, messages in parts
         if messages
     )

@@ -12,10 +12,10 @@ _LEAST_QUOTED = 12
 _MOST_CAUSES = 5
 _HINTS = {
     400: "the provider refuses the request",
-    401: "the provider refuses the key",
-    403: "the provider refuses the key for this model",
-    404: "the provider has no such model, or the address is wrong",
-    429: "the provider limits the rate, or the quota is used up",
+    401: "the provider refuses the key; check it",
+    403: "the provider refuses the key for this model; check both",
+    404: "there is no such model at this address; check the name and the address",
+    429: "the provider limits the rate, or the quota is used up; wait or raise it",
 }
 _TOO_LONG = (
     "context length",
@@ -27,7 +27,9 @@ _TOO_LONG = (
     "prompt is too long",
     "too many tokens",
 )
-_CONTEXT = "the prompt does not fit into the context of the model"
+_CONTEXT = (
+    "the prompt is too long for the context of the model; take extraction='compact', shorter texts or a larger context"
+)
 # Addresses, paths, keys with their usual beginnings, and other long words with digits. Each is linear in its input.
 _SECRETS = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S+|(?<!\S)/\S+/\S+|\b(?:sk|pk|rk|gsk|key|token)[-_][\w*.-]+"

@@ -25,6 +25,9 @@ __all__ = [
 class AppendMessages(Operation[None]):
     """Append messages to a session; one with an id that the session has already replaces that message in place.
 
+    If the text of such a message changes, the memories that say the old one are deleted, unless they were added
+    otherwise, too; and the facts that an LLM extracted from it alone. The next capture learns the new text.
+
     A message without id or time gets them: read them from ``messages``.
 
     Attributes:

@@ -322,6 +322,14 @@ class Items:
         """The free fact (or the source) of exactly this scope whose text has this hash."""
         return self._first(scope, " AND kind = ? AND key IS NULL AND hash = ?", [kind, text_hash], exact=True)
 
+    def of_message(self, scope: Scope, session_id: str, message_id: str) -> list[ItemRow]:
+        """The free rows of exactly this scope that this message of the session says, perhaps among others."""
+        condition = (
+            " AND key IS NULL AND ((session_id = ? AND message_id = ?) OR (occurrences IS NOT NULL AND "
+            "instr(occurrences, ?)))"
+        )
+        return self._select(scope, condition, [session_id, message_id, dump_json(message_id)], exact=True)
+
     def by_key(self, scope: Scope, kind: Kind, key: str) -> ItemRow | None:
         """The keyed fact of exactly this scope."""
         return self._first(scope, " AND kind = ? AND key = ?", [kind, key], exact=True)

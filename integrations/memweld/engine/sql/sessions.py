@@ -83,8 +83,12 @@ class SessionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def append(self, scope: Scope, operation: AppendMessages) -> None:
-        """Append, at a cost that does not grow with the session; a stored id replaces that message in place."""
+    def append(self, scope: Scope, operation: AppendMessages) -> list[str]:
+        """Append, at a cost that does not grow with the session; a stored id replaces that message in place.
+
+        Returns:
+            The ids of stored messages that say something else now.
+        """
         session_id, messages = operation.session_id, operation.messages
         now = utc_now().isoformat()
         count = len(messages)
@@ -94,8 +98,10 @@ class SessionStore:
                 self._create_session(connection, scope, session_id, now)
                 session = self._count(connection, scope, session_id, count, now)
             assert session is not None  # noqa: S101 - created above, in this transaction
+            edited: list[str] = []
             if operation.replace:
                 self._database.shorten_log()
+                edited = self._edited(connection, session, messages)
                 if operation.known is not None:
                     messages = self._beside(connection, session, operation)
                     count = len(messages)
@@ -104,8 +110,21 @@ class SessionStore:
             added = insert_messages(connection, session, messages)
             if added < count:
                 self._database.shorten_log()
+                edited = self._edited(connection, session, messages)
                 self._replace(connection, session, messages)
                 connection.execute("UPDATE sessions SET messages = messages - ? WHERE id = ?", (count - added, session))
+        return edited
+
+    def _edited(self, connection: Connection, session: int, messages: Sequence[ChatMessage]) -> list[str]:
+        """The ids of those messages that the session has with another text."""
+        edited: list[str] = []
+        for message in messages:
+            found = connection.execute(
+                f"SELECT {COLUMNS} FROM messages WHERE session = ? AND id = ?", (session, message.id)
+            ).fetchone()
+            if found is not None and read_message(found).text != message.text:
+                edited.append(found[0])
+        return edited
 
     def _beside(self, connection: Connection, session: int, operation: AppendMessages) -> list[ChatMessage]:
         """The new messages between the stored ones that stay."""

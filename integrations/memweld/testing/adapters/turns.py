@@ -159,4 +159,7 @@ class TurnScenarios(Scenarios):
         with connect(f"sqlite:///{tmp_path / 'llm.db'}", embedder=HashEmbedder(), llm=llm) as backend:
             ana = backend.user("ana")
             self.driver.run_turn(ana, "I keep bees", "How nice!", session_id=None, mode=self.driver.modes[0])
+            # By default a run does not wait for an LLM.
+            assert ana.flush(20)
             assert [item.text for item in ana.all()] == ["Ana keeps bees"]
+            assert [item.text for item in ana.all(kinds="source")] == ["I keep bees"]

@@ -259,6 +259,31 @@ class TurnTests(BackendFixtures):
         ana.add("A glass of rum")
         assert (ana.clear(), ana.all(kinds="source"), ana.search("Lisbon")) == (3, [], [])
 
+    def test_an_edited_message_replaces_what_was_kept(self, make: Callable[..., Backend]) -> None:
+        """Also what an LLM learnt from it. What other messages say, or the user added, stays."""
+        ana = make().user("ana")
+
+        def say(text: str, message_id: str, session: str = "s") -> list[str]:
+            turn = [{"role": "user", "content": text, "id": message_id}]
+            return [item.text for item in ana.capture(turn, session_id=session)]
+
+        assert say("I live in Lisbon", "1") == say("I live in Lisbon", "1") == ["I live in Lisbon"]
+        assert say("I like tea", "2") == ["I like tea"]
+        assert say("I live in Porto", "1") == ["I live in Porto"]
+        assert sorted(item.text for item in ana.all()) == ["I like tea", "I live in Porto"]
+        assert say("I like tea", "1", "other") == ["I like tea"]
+        ana.history("s").append({"role": "user", "content": "I like rum", "id": "2"})
+        (tea,) = ana.all(session_id="other")
+        assert (tea.text, tea.sessions) == ("I like tea", ("other",))
+        assert ana.all(session_id="s") == [item for item in ana.all() if item.text == "I live in Porto"]
+        ana.add("I live in Porto")
+        learning = make(llm=ScriptedExtractor([facts("Ana eats fish", "Ana cooks"), facts("Ana eats no fish")]))
+        ana = learning.user("ana")
+        say("I cook, and eat fish", "3")
+        assert say("I eat no fish", "3") == ["Ana eats no fish"]
+        assert [item.text for item in ana.all(kinds=("item", "source"))][-2:] == ["Ana eats no fish", "I eat no fish"]
+        assert ana.search("cook", min_score=0.4) == []
+
     def test_infer_without_an_llm(self, ana: Memory) -> None:
         """To ask for extraction where there is no LLM is a clear error."""
         with pytest.raises(ConfigurationError, match="llm="):

@@ -69,10 +69,12 @@ def test_urls_that_lead_nowhere(url: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_a_wrong_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MEMWELD_LLM", "gpt")
-    with pytest.raises(memweld.ConfigurationError, match="MEMWELD_"):
+@pytest.mark.parametrize("value", ["gpt", '{"provider": "openai", "config": {"api_key": "sk-s3cret"}'])
+def test_a_wrong_environment_variable(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("MEMWELD_LLM", value)
+    with pytest.raises(memweld.ConfigurationError, match="MEMWELD_LLM") as caught:
         memweld.connect("sqlite://")
+    assert "s3cret" not in str(caught.value)
 
 
 def test_in_memory_is_shared_by_threads_and_ends_with_the_backend() -> None:
