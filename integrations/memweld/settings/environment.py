@@ -56,8 +56,8 @@ def read_environment() -> Settings:
             return settings
         name = f"{PREFIX}LLM"
         text = (
-            f"The environment variable {name} is neither the name of a model, as openai:gpt-4o-mini, nor a mem0 "
-            "configuration, which is not the JSON that it should be. Correct or unset it."
+            f"The environment variable {name} is not the JSON that it should be, nor the name of a model, as "
+            "openai:gpt-4o-mini. Correct or unset it."
         )
     # Without the cause: pydantic's error and the decoder's hold the value, which may be a key.
     raise ConfigurationError(text)
