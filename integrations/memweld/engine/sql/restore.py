@@ -62,6 +62,7 @@ def restore(database: Database, scope: Scope, data: ExportData, embedded: Embedd
         "values": restored.values,
         "sessions": len(restored.sessions),
         "messages": restored.messages,
+        **({"merged": restored.merged} if restored.merged else {}),
     }
 
 
@@ -113,6 +114,7 @@ class _Restored:
     items: int = 0
     values: int = 0
     messages: int = 0
+    merged: int = 0
     sessions: set[int] = field(default_factory=set[int])
 
 
@@ -213,7 +215,7 @@ class _Restoration:
         """Add sessions, metadata and times to the fact with an equal text."""
         merged = self._items.merge(self._row(item), is_dated=True)
         if merged is not None and merged != same:
-            self.counts["merged"] = self.counts.get("merged", 0) + 1
+            self._restored.merged += 1
 
     def _insert_item(self, item: MemoryItem) -> str:
         """Store a new row; its id, which is another one where a row of any scope has the item's own."""
