@@ -35,7 +35,13 @@ _SHOWN_CHARACTERS = 80
 
 
 class MemweldError(Exception):
-    """The base class of every error that memweld raises on purpose."""
+    """The base class of every error that memweld raises on purpose.
+
+    Attributes:
+        for_clients: Whether clients of a server may read its text; one for operators names files, hosts and roles.
+    """
+
+    for_clients: bool = True
 
 
 class InvalidInputError(MemweldError, ValueError):
@@ -60,9 +66,13 @@ class AccessDeniedError(MemweldError, PermissionError):
 class BackendUnavailableError(MemweldError, ConnectionError):
     """The store behind the memory cannot be reached, opened, read or written."""
 
+    for_clients = False
+
 
 class ConfigurationError(MemweldError):
     """Settings contradict each other, or one is missing."""
+
+    for_clients = False
 
 
 class MissingExtraError(MemweldError, ImportError):

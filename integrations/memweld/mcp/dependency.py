@@ -105,17 +105,23 @@ def _memory(access: AccessPolicy | None, agent_id: str | None) -> Memory:
         )
     if get_task_context() is not None:
         # FastMCP may have dropped the request when its task runs, and the task then looks like a local call.
-        raise ConfigurationError(
+        raise _client_error(
             "A background task has no caller: do without the task, or pass on to it what it needs from the memory."
         )
     principal = access.principal()
     # An agent's own memory belongs to all users of the agent: it must not replace the memory of a missing user.
     if principal.user_id is None and (principal.agent_id is None or agent_id is not None):
-        raise ConfigurationError(
+        raise _client_error(
             "No user is known for this call: set MEMWELD_USER_ID for a stdio server; in the same process, open the "
             "client inside `with memweld.user_scope(user_id):`."
         )
     return access.scoped(Scope(user_id=principal.user_id, agent_id=agent_id or principal.agent_id))
+
+
+def _client_error(text: str) -> ConfigurationError:
+    error = ConfigurationError(text)
+    error.for_clients = True  # It names nothing of the server.
+    return error
 
 
 class _ForeignServerPolicy(AccessPolicy):

@@ -30,6 +30,8 @@ from ..validation import dump_json
 __all__ = [
     "ErrorMode",
     "ErrorsMiddleware",
+    "OutageLog",
+    "client_details",
     "error_object",
     "invalid_params",
     "invalid_request",
@@ -55,6 +57,23 @@ _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
     (MemweldError, mt.INTERNAL_ERROR, "Internal error"),
     (ToolError, mt.INTERNAL_ERROR, "Internal error: Tool failed"),
 )
+
+
+_UNAVAILABLE = "The memory of this server cannot be used now; the log of the server says why. Try again later."
+_NOT_SET_UP = "This server is not set up for this call; the log of the server says what its operator can do."
+_UNEXPECTED = "An unexpected error; the log of the server says more."
+
+
+def client_details(error: Exception) -> str:
+    """The text of an error that a client may read.
+
+    Errors about the store and its settings name files, hosts and roles: they are for the operator, in the log.
+    """
+    if isinstance(error, ToolError) or (isinstance(error, MemweldError) and error.for_clients):
+        return str(error)
+    if isinstance(error, BackendUnavailableError):
+        return _UNAVAILABLE
+    return _NOT_SET_UP if isinstance(error, ConfigurationError) else _UNEXPECTED
 
 
 def _error(code: int, message: str, kind: str, details: str) -> mt.ErrorData:
@@ -117,10 +136,9 @@ def error_object(error: Exception, *, tool: str = "the tool") -> mt.ErrorData:
         error = arguments_error(tool, error)
     for kind, code, message in _TABLE:
         if isinstance(error, kind):
-            details = str(error)
+            details = client_details(error)
             return _error(code, message.format(details=details), type(error).__name__, details)
-    details = "An unexpected error; the log of the server says more."
-    return _error(mt.INTERNAL_ERROR, "Internal error", type(error).__name__, details)
+    return _error(mt.INTERNAL_ERROR, "Internal error", type(error).__name__, client_details(error))
 
 
 class _JsonRpcError(UrlElicitationRequiredError, FastMCPError):
@@ -140,18 +158,17 @@ _MAX_LOGGED = 100
 _log = logging.getLogger("memweld.mcp")
 
 
-class ErrorsMiddleware(Middleware):
-    """Answers a failed call of any tool as ``mode`` says."""
+class OutageLog:
+    """Tells the operator of a store that cannot be used, or of wrong settings: once a minute, not with every call."""
 
-    def __init__(self, mode: ErrorMode) -> None:
-        self.mode: ErrorMode = mode
+    def __init__(self) -> None:
         self._logged: TTLCache[str, None] = TTLCache(_MAX_LOGGED, ttl=_QUIET_SECONDS)
         self._lock = threading.Lock()
 
-    def _log_outage(self, error: Exception) -> None:
-        """Log a store that cannot be used, for the operator: once a minute, not with every call."""
+    def note(self, error: Exception) -> None:
+        """Log the error, unless it is the caller's or was logged just now."""
         cause = error.__cause__ if isinstance(error, ToolError) else error
-        if not isinstance(cause, BackendUnavailableError):
+        if not isinstance(cause, MemweldError) or cause.for_clients:
             return
         with self._lock:
             is_new = str(cause) not in self._logged
@@ -159,6 +176,14 @@ class ErrorsMiddleware(Middleware):
                 self._logged[str(cause)] = None
         if is_new:
             _log.error("%s", cause)
+
+
+class ErrorsMiddleware(Middleware):
+    """Answers a failed call of any tool as ``mode`` says."""
+
+    def __init__(self, mode: ErrorMode) -> None:
+        self.mode: ErrorMode = mode
+        self._outages = OutageLog()
 
     async def on_call_tool(
         self,
@@ -172,7 +197,7 @@ class ErrorsMiddleware(Middleware):
             raise
         except Exception as error:
             found = error_object(error, tool=context.message.name)
-            self._log_outage(error)
+            self._outages.note(error)
             if self.mode == "jsonrpc":
                 raise _JsonRpcError(found) from error
             data: dict[str, Any] = found.model_dump(exclude_none=True)

@@ -34,6 +34,7 @@ from ..models import JSON
 from ..scope import Scope
 from ..validation import validate_key
 from .access import memory_opener
+from .errors import OutageLog, client_details
 from .http_edge import error_body, error_name
 from .limits import DailyWrites, RefusedError, read_body
 from .principal import Principal
@@ -44,6 +45,7 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 """The default limit for the body of a request."""
 
 _log = logging.getLogger("memweld.mcp")
+_outages = OutageLog()
 
 _STATUS: tuple[tuple[type[MemweldError], int], ...] = (
     (InvalidInputError, 400),
@@ -99,12 +101,13 @@ def _error(error: Exception) -> JSONResponse:
         headers = dict(error.headers or {})
     elif isinstance(error, MemweldError):
         status = next(status for known, status in _STATUS if isinstance(error, known))
-        kind, message, headers = type(error).__name__, str(error), None
+        _outages.note(error)
+        kind, message, headers = type(error).__name__, client_details(error), None
     else:
         # The text of a foreign exception may hold secrets.
         _log.error("A request for a key failed", exc_info=error)
         status, kind, headers = 500, type(error).__name__, None
-        message = "An unexpected error; the log of the server says more."
+        message = client_details(error)
     return _answer(error_body(kind, message), status, headers)
 
 

@@ -17,7 +17,7 @@ from mcp.types import CallToolResult, ErrorData, Tool
 from mcp_servers import said, text_of
 
 from memweld import Backend, ConfigurationError, InvalidInputError, Memory, MemoryNotFoundError, connect
-from memweld.mcp import create_server
+from memweld.mcp import create_app, create_server
 from memweld.testing import AdapterSuite, HashEmbedder, Mode, ScriptedExtractor, ToolDriver, ToolReply, facts
 from memweld.tools import TOOLS, select_tools
 
@@ -390,6 +390,25 @@ class TestErrors:
         backend.close()
         error = refused(server, "get_all_memories")
         assert (error.code, error.message) == (-32603, "Internal error: Backend unavailable")
+
+    @pytest.mark.parametrize(
+        "url", ["postgresql://dbadmin@127.0.0.1:1/crm_production", "sqlite:////proc/x/customers.db"]
+    )
+    def test_clients_are_told_no_address(self, url: str, caplog: pytest.LogCaptureFixture) -> None:
+        """The text of an outage names files, hosts and roles: it goes to the log."""
+        with connect(url) as backend:
+            error = refused(create_server(backend, user_id="ana"), "get_preferences")
+            assert error.data is not None
+            assert error.data["type"] == "BackendUnavailableError"
+
+            async def get() -> str:
+                transport = httpx.ASGITransport(create_app(backend, user_id="ana"))
+                async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+                    return (await client.get("/memory/n")).text
+
+            for told in (error.model_dump_json(), anyio.run(get)):
+                assert not any(secret in told for secret in ("dbadmin", "127.0.0.1", "crm", "/proc", "customers"))
+        assert "crm_production" in caplog.text or "customers.db" in caplog.text
 
     def test_tools_of_others_are_translated_too(self, backend: Backend) -> None:
         server = create_server(backend)

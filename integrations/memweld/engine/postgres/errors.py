@@ -45,7 +45,7 @@ def translation(error: Exception, where: str) -> MemweldError:
     if (settings := _settings_problem(error, text)) is not None:
         return ConfigurationError(f"{where}: {settings}")
     if isinstance(error, psycopg.DataError):
-        return InvalidInputError(f"{where} cannot keep this value: {text}. Nothing was stored.")
+        return InvalidInputError("The database cannot keep a value of this call. Nothing was stored.")
     if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
         return _unreachable(text, where)
     remedy = next((remedy for kinds, remedy in _REMEDIES if isinstance(error, kinds)), "Nothing was stored.")

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from ...errors import BackendUnavailableError, InvalidInputError, MemoryNotFoundError, missing_extra
+from ...errors import BackendUnavailableError, ConfigurationError, InvalidInputError, MemoryNotFoundError, missing_extra
 from ...models import JSON
 from ...scope import Scope
-from ..operations import DeleteItem, Operation, SettleGraph
+from ..operations import DeleteItem, Operation, RelatedItems, SettleGraph
 from ..protocol import EngineAdmin
 
 if TYPE_CHECKING:
@@ -79,8 +79,10 @@ class RemoteEngine:
 
         kind: type[Operation[T]] = type(operation)
         # Without a graph there is nothing to ask the server for.
-        if operation.name == SettleGraph.name and not self.has_graph:
-            return cast("T", True)
+        if operation.name in (SettleGraph.name, RelatedItems.name) and not self.has_graph:
+            if operation.name == SettleGraph.name:
+                return cast("T", True)
+            raise ConfigurationError(f"There is no graph that links memories: {self._address.name} has none.")
         arguments = encode_operation(operation)
         owner = {"user_id": scope.user_id, "agent_id": scope.agent_id}
         arguments |= {name: identity for name, identity in owner.items() if identity is not None}
