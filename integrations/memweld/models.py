@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
@@ -91,8 +91,8 @@ class MemoryItem:
     extraction: Extraction = "verbatim"
     extraction_error: str | None = None
     message_id: str | None = None
-    occurrences: Sequence[Mapping[str, JSON]] = ()
-    links: Sequence[str] = ()
+    occurrences: tuple[Mapping[str, JSON], ...] = ()
+    links: tuple[str, ...] = ()
 
     @property
     def sessions(self) -> tuple[str, ...]:

@@ -132,7 +132,7 @@ def _validate_item(item: MemoryItem) -> None:
 def _validate_occurrences(item: MemoryItem) -> None:
     lists = {"occurrences": item.occurrences, "links": item.links}
     for name, value in lists.items():
-        if not isinstance(value, (list, tuple)) or (value and item.key is not None):
+        if not isinstance(value, (list, tuple)) or (value and item.key is not None):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise invalid(name, value, "it must be a list, and items and sources alone have any", _REMEDY)
     for link in item.links:
         validate_key("links", link)
