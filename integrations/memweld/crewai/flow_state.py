@@ -202,7 +202,8 @@ def _encode_time(value: datetime | time, place: str) -> JSON:
 
 def _unfit(place: str, value: object) -> _UnfitError:
     kind = value if isinstance(value, float) else f"an object of the type {type(value).__name__}"
-    return _UnfitError(place, f"JSON cannot hold {kind} so that it comes back as it was")
+    advice = " (keep its model_dump())" if isinstance(value, BaseModel) else ""
+    return _UnfitError(place, f"JSON cannot hold {kind} so that it comes back as it was{advice}")
 
 
 def _encode_dict(value: Mapping[Any, Any], place: str, depth: int) -> JSON:

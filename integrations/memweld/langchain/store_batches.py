@@ -7,7 +7,7 @@ import functools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from langgraph.store.base import GetOp, Op, PutOp, Result
 
@@ -17,12 +17,17 @@ from ..memory.memory import Memory
 
 __all__ = ["Batches"]
 
-_Place: TypeAlias = tuple[asyncio.AbstractEventLoop, Memory, Lane]
-"""The calls that one batch may hold. Gets do not wait for the texts of puts to be embedded."""
-
 Execute: TypeAlias = Callable[[Memory, Sequence[Op]], list[Result]]
 
 _MOST_CALLS = 1_000
+
+
+class _Place(NamedTuple):
+    """Calls that may be one batch. Those that only read do not wait for puts."""
+
+    loop: asyncio.AbstractEventLoop
+    memory: Memory
+    only_reads: bool
 
 
 @dataclass(slots=True)
@@ -32,10 +37,10 @@ class _Call:
 
 
 class Batches:
-    """Runs operations in threads; gets and puts of one memory and tick in one thread, the puts in one transaction.
+    """Runs operations in threads; gets or puts of one memory and tick in one thread, the puts in one transaction.
 
-    Each call has its own answer or error: one that fails leaves the others of its tick alone. Calls that search run
-    side by side.
+    The puts of a memory come one batch after the other, in the order of their calls. Each call has its own answer or
+    error: one that fails leaves the others of its tick alone. Calls that search run side by side.
 
     Args:
         execute: Does the operations: first all reads, then all puts, all or none.
@@ -45,38 +50,46 @@ class Batches:
         self._execute = execute
         self._lock = threading.Lock()
         self._pending: dict[_Place, list[_Call]] = {}
+        self._writing: set[_Place] = set()
         # The event loop holds tasks weakly.
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, memory: Memory, ops: list[Op]) -> list[Result]:
         """Do the operations of one call with those of the same tick; their results."""
         loop = _asyncio_loop()
-        writes = any(isinstance(op, PutOp) for op in ops)
         if loop is None or not all(isinstance(op, (GetOp, PutOp)) for op in ops):
-            return await in_thread(functools.partial(self._execute, memory, ops), lane="write" if writes else "search")
+            lane: Lane = "write" if any(isinstance(op, PutOp) for op in ops) else "search"
+            return await in_thread(functools.partial(self._execute, memory, ops), lane=lane)
         call = _Call(ops, loop.create_future())
-        place: _Place = loop, memory, "write" if writes else "quick"
+        place = _Place(loop, memory, all(isinstance(op, GetOp) for op in ops))
         with self._lock:
-            calls = self._pending.get(place)
-            if calls is None or len(calls) >= _MOST_CALLS:
-                calls = self._pending[place] = []
-                loop.call_soon(self._start, place, calls)
+            calls = self._pending.setdefault(place, [])
             calls.append(call)
+            is_first = len(calls) == 1 and place not in self._writing
+        if is_first:
+            loop.call_soon(self._start, place)
         return await call.answer
 
-    def _start(self, place: _Place, calls: list[_Call]) -> None:
+    def _start(self, place: _Place) -> None:
+        """Run what is pending, or the first part of very much."""
         with self._lock:
-            if self._pending.get(place) is calls:
-                del self._pending[place]
-        task = place[0].create_task(self._run(place, [call for call in calls if not call.answer.done()]))
+            calls = self._pending.pop(place)
+            if later := calls[_MOST_CALLS:]:
+                self._pending[place] = later
+            if not place.only_reads:
+                self._writing.add(place)
+        if later and place.only_reads:
+            place.loop.call_soon(self._start, place)
+        task = place.loop.create_task(
+            self._run(place, [call for call in calls[:_MOST_CALLS] if not call.answer.done()])
+        )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, place: _Place, calls: Sequence[_Call]) -> None:
-        _, memory, lane = place
         try:
-            work = functools.partial(self._answers, memory, [call.ops for call in calls])
-            answers = await in_thread(work, lane=lane)
+            work = functools.partial(self._answers, place.memory, [call.ops for call in calls])
+            answers = await in_thread(work, lane="quick" if place.only_reads else "write") if calls else []
             for call, answer in zip(calls, answers, strict=True):
                 if call.answer.done():  # its caller was cancelled
                     continue
@@ -87,6 +100,11 @@ class Batches:
         finally:
             for call in calls:
                 call.answer.cancel()  # where the event loop ends
+            with self._lock:
+                self._writing.discard(place)
+                is_more = not place.only_reads and place in self._pending
+            if is_more:
+                place.loop.call_soon(self._start, place)
 
     def _answers(self, memory: Memory, calls: Sequence[list[Op]]) -> list[list[Result] | Exception]:
         """The results of each call, or its error."""

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -194,6 +195,34 @@ async def test_gathered_calls_are_one_batch(backend: Backend, monkeypatch: pytes
         await cancelled
     found = {item.key: item.value["n"] for item in await store.asearch(TRIPS, limit=100)}
     assert (found["a"], found["d"], "b" in found, len(await other.asearch(TRIPS, limit=100))) == (2, 1, False, 50)
+
+
+async def test_puts_come_in_the_order_of_their_calls(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those of later ticks, and of very many at once; gets do not wait for them."""
+    store = MemweldStore(backend.user("ana"), index=None)
+    await store.aput(TRIPS, "k", {"n": -1})
+    engine, busy = backend.user("ana")._engine, threading.Event()  # pyright: ignore[reportPrivateUsage]
+    plain = engine.run
+
+    def run(scope: Any, operation: Any) -> Any:
+        if operation.name == "write_values":
+            busy.wait(0.2)
+        return plain(scope, operation)
+
+    monkeypatch.setattr(engine, "run", run)
+    puts: list[asyncio.Task[None]] = []
+    for number in range(5):
+        puts.append(asyncio.create_task(store.aput(TRIPS, "k", {"n": number})))
+        await asyncio.sleep(0.01)
+    read = await store.aget(TRIPS, "k")
+    assert read is not None
+    assert read.value == {"n": -1}
+    busy.set()
+    await asyncio.gather(*puts)
+    await asyncio.gather(*(store.aput(TRIPS, "k", {"n": number}) for number in range(2_500)))
+    last = await store.aget(TRIPS, "k")
+    assert last is not None
+    assert last.value == {"n": 2_499}
 
 
 def test_wrong_calls_say_what_is_wrong(store: MemweldStore, backend: Backend) -> None:
