@@ -46,7 +46,7 @@ _NAME_CHARACTERS = 80
 
 
 class Arguments(BaseModel):
-    """The arguments of a tool. Unknown ones are refused; null means left out where an argument is optional."""
+    """The arguments of a tool. Unknown ones are refused; null or nothing means left out where one is optional."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -60,7 +60,8 @@ class Arguments(BaseModel):
         def is_given(name: str, value: object) -> bool:
             if name not in fields:
                 return name not in _ADDED_BY_CLIENTS
-            return value is not None or fields[name].is_required()
+            is_nothing = value is None or value == [] or (isinstance(value, str) and not value.strip())
+            return not is_nothing or fields[name].is_required()
 
         pairs = cast("Mapping[str, Any]", given).items()
         return {name: value for name, value in pairs if is_given(name, value)}
@@ -123,7 +124,9 @@ KindList: TypeAlias = Annotated[list[Kind], BeforeValidator(_kind_list)]
 def _days(value: object) -> object:
     """Days, as a number or its text, as a time; other values as they are."""
     with contextlib.suppress(ValueError, TypeError, OverflowError):
-        return timedelta(days=float(cast("float", value)))
+        value = timedelta(days=float(cast("float", value)))
+    if isinstance(value, timedelta) and value <= timedelta():
+        raise ValueError("Input should be a number of days above 0")
     return value
 
 

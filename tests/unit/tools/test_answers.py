@@ -118,6 +118,16 @@ def test_lists_narrow_and_date(ana: Memory) -> None:
     assert aged.data["memories"][0]["score"] < fresh.data["memories"][0]["score"]
 
 
+@pytest.mark.parametrize("recency", [0, -1, "-1", "a month", "", None, 30, "30", "30.5", "P30D", float("nan")])
+def test_recency_is_a_number_of_days(ana: Memory, recency: Any) -> None:
+    ana.add("I keep bees")
+    if recency in (0, -1, "-1", "a month") or recency != recency:
+        with pytest.raises(InvalidInputError, match=r"recency: .*Example: \{"):
+            run(ana, "search_memories", query="bees", recency=recency)
+    else:
+        assert run(ana, "search_memories", query="bees", recency=recency, min_score="").data["memories"]
+
+
 def test_preferences_have_pages(ana: Memory) -> None:
     values: dict[str, Any] = {f"key-{number}": "words " * 100 for number in range(100)}
     values["long"] = {"list": list(range(10_000))}

@@ -150,6 +150,7 @@ class ToolScenarios(Scenarios):
         assert ana.all()[0].metadata == {"source": "form"}
         call("search_memories", query="bees", limit="5", min_score="0.1", filters='{"source": "form"}')
         call("search_memories", query="bees", limit=5.0, kinds="item", recency="30", filters={"source": "form"})
+        call("search_memories", query="bees", kinds=[], filters="")
         call("set_preference", key="diet", value='{"vegan": true}')
         call("record_task_outcome", task_id="t", outcome="Done", success="true")
         assert ana.preferences.get("diet") == {"vegan": True}
