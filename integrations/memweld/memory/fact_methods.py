@@ -55,9 +55,10 @@ class FactMethods:
     ) -> list[MemoryItem]:
         """Remember messages, or a text of the user.
 
-        With an LLM configured, mem0 extracts the facts; without one each message is stored verbatim. No answer of the
-        LLM loses a text: if it finds no fact, the text itself is stored; if its answer is unusable, too, and then the
-        item's ``extraction`` is ``failed``. A text that the scope has already is not stored twice.
+        With an LLM configured, it extracts the facts; without one each message is stored verbatim. No answer of the LLM
+        loses a text: the text behind new facts is kept as a ``source``; if it finds no new fact, the text itself is
+        stored; if it fails, too, and then the item's ``extraction`` is ``failed``. A text that the scope has already is
+        not stored twice: it gets the metadata, the session and the time, too.
 
         Args:
             messages: Text, a message or a list of messages: ``{"role", "content"}``, or message objects of LangChain,

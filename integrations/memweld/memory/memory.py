@@ -145,8 +145,9 @@ class Memory(FactMethods):
 
         The history comes first, so that no message is lost whatever happens to the facts. With an LLM, facts come from
         the whole turn; without one they are the user's messages that state something: no questions, no small talk, and
-        of requests those for the future. Give messages ids to make a retry harmless: a message without one gets a new
-        id each time.
+        of requests those for the future. These messages are also kept as sources beside extracted facts, and in the
+        place of facts if the LLM fails. Give messages ids to make a retry harmless: a message without one gets a new id
+        each time. A message that comes again under its id with other words replaces what was kept and learnt of it.
 
         Args:
             messages: The messages of the turn.

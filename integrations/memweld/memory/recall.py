@@ -122,7 +122,11 @@ def drop_already_shown(hits: Iterable[Hit], *, session_id: str | None, shown: It
         shown: The texts of the messages that the model is shown.
     """
     texts = {fold_text(text) for text in shown}
-    return [hit for hit in hits if hit.session_id != session_id or fold_text(hit.text) not in texts]
+
+    def is_shown(hit: Hit) -> bool:
+        return session_id in (hit.sessions or (None,)) and fold_text(hit.text) in texts
+
+    return [hit for hit in hits if not is_shown(hit)]
 
 
 def drop_unfitting(hits: Iterable[Hit], query: str) -> list[Hit]:

@@ -189,3 +189,23 @@ def test_files_that_are_none(url: str, tmp_path: Path) -> None:
     assert "Say whose" in run(str(broken), "--from", "mem0", "--url", url).stderr
     refused = run(str(broken), "--from", "langchain", "--all-users", "--url", url)
     assert "is for mem0" in refused.stderr
+
+
+def test_equal_texts_are_merged_and_every_row_is_counted(tmp_path: Path, url: str) -> None:
+    trips = ("rome", "oslo", "lima")
+    rows: list[dict[str, Any]] = [
+        {"memory": "Likes the window seat", "run_id": trip, "metadata": {"trip": trip}} for trip in trips
+    ]
+    rows += [{"memory": "Likes tea"}, {"memory": "Likes rum", "user_id": "bob"}]
+    arguments = (written(tmp_path, rows), "--from", "mem0", "--user", "ana", "--url", url)
+    assert run(*arguments).stdout.endswith(
+        "Skipped: 1 of other users or agents\n"
+        "Merged: 2 items with an equal text, which have their sessions and metadata now\n"
+        "New or changed: 2 items\n"
+    )
+    assert run(*arguments).stdout.endswith("There already: 4\nNew or changed: nothing\n")
+    with connect(url) as backend:
+        ana = backend.user("ana")
+        for trip in trips:
+            (item,) = ana.all(filters={"trip": trip}, session_id=trip)
+            assert item.sessions == trips

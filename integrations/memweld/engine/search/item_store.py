@@ -24,7 +24,7 @@ from .embedder_check import EmbedderCheck
 from .embedders import GuardedEmbedding, Vector, as_bytes
 from .large_user_search import find_candidates
 from .ranking import age_factors, as_score, fits, word_weights
-from .snapshot import Snapshot
+from .snapshot import KINDS, Snapshot
 from .tokenizer import forget_words, pack_terms
 
 __all__ = ["ItemStore"]
@@ -150,7 +150,7 @@ class ItemStore:
                 scores = scores * age_factors(snapshot.timestamps, search.recency.total_seconds())
             scores = np.where(allowed, scores, -1.0)
             # So many more places as sources may have to leave.
-            sources = int(np.count_nonzero(allowed & snapshot.of_kinds(("source",))))
+            sources = int(np.count_nonzero(allowed & (snapshot.kinds == KINDS["source"])))
             look = count + min(sources, count + _SPARE)
             while True:
                 best = _highest(scores, look)

@@ -92,15 +92,17 @@ def _item(row: Mapping[str, Any], owner: Scope, session_id: str | None, at: date
     extra = {key: value for key, value in row.items() if key not in _PLACED and value is not None}
     if role is not None and role not in ("user", "assistant"):
         extra["role"] = role
+    session_id = row.get("run_id") or session_id
+    metadata = _metadata(row.get("metadata"), extra)
     return MemoryItem(
-        id=row["id"] if row.get("id") is not None else _made_id(owner, text),
+        id=row["id"] if row.get("id") is not None else _made_id(owner, text, session_id, metadata),
         text=text,
         user_id=owner.user_id,
         agent_id=owner.agent_id,
-        session_id=row.get("run_id") or session_id,
+        session_id=session_id,
         role=role if role in ("user", "assistant") else None,
         name=name if isinstance(name, str) and name.strip() else None,
-        metadata=_metadata(row.get("metadata"), extra),
+        metadata=metadata,
         created_at=created_at,
         updated_at=max(updated_at or created_at, created_at),
     )
@@ -115,6 +117,7 @@ def _metadata(given: object, extra: Mapping[str, JSON]) -> dict[str, JSON]:
     return metadata
 
 
-def _made_id(owner: Scope, text: str) -> str:
+def _made_id(owner: Scope, text: str, session_id: object, metadata: Mapping[str, JSON]) -> str:
     # The same at the next import.
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"memweld:mem0:{owner.user_id}:{owner.agent_id}:{text}"))
+    content = repr([owner.user_id, owner.agent_id, text, session_id, metadata])
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"memweld:mem0:{content}"))
