@@ -10,8 +10,9 @@ from typing import Any, Literal, TypeAlias, TypedDict, TypeVar, cast
 
 from ..errors import invalid
 from ..memory.recall import DEFAULT_BUDGET, LEAST_SCORE, drop_unfitting
+from ..memory.transcript import DEFAULT_HISTORY_BUDGET
 from ..models import Hit, Kind
-from ..validation import validate_kinds, validate_limit, validate_recency, validate_score
+from ..validation import MAX_VALUE_CHARACTERS, validate_kinds, validate_limit, validate_recency, validate_score
 from .failures import OnError, validate_on_error
 
 __all__ = ["Capture", "RecallKeywords", "TurnKeywords", "TurnOptions", "shows_options"]
@@ -39,6 +40,7 @@ class TurnKeywords(RecallKeywords, total=False):
     capture: Capture
     infer: bool | None
     history_limit: int | None
+    history_budget: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class TurnOptions:
             theirs is logged.
         infer: Whether the backend's LLM extracts facts from a turn; None means if there is one.
         history_limit: How many messages of the session at most are put before the model, the latest; all if None.
+        history_budget: How many characters of them at most, an image counted as 4,000; any number if None.
         on_error: What a failing memory does to a run. ``"warn"``: it is logged and the run goes on; ``"raise"``: it
             ends. A run without a user, or with two, always raises.
 
@@ -73,6 +76,7 @@ class TurnOptions:
     capture: Capture | None = None
     infer: bool | None = None
     history_limit: int | None = 50
+    history_budget: int | None = DEFAULT_HISTORY_BUDGET
     on_error: OnError = "warn"
 
     def __post_init__(self) -> None:
@@ -89,6 +93,8 @@ class TurnOptions:
             )
         if self.history_limit is not None:
             validate_limit(self.history_limit, name="history_limit", maximum=1_000_000)
+        if self.history_budget is not None:
+            validate_limit(self.history_budget, name="history_budget", maximum=MAX_VALUE_CHARACTERS)
         validate_on_error(self.on_error)
 
     @property

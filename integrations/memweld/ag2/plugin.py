@@ -34,7 +34,8 @@ class MemweldPlugin(Plugin):
             requests: where others may call the agent, verify who they are and pass None, so that only
             `memweld.user_scope` counts.
         options: The fields of `memweld.adapters.options.TurnOptions`. An agent that other agents call should have
-            ``capture=False``: what it is told are their words. ``history_limit`` is for a `session_stream`.
+            ``capture=False``: what it is told are their words. ``history_limit`` and ``history_budget``
+            are for a `session_stream`.
 
     Raises:
         InvalidInputError: An argument breaks a rule.
@@ -60,5 +61,5 @@ class MemweldPlugin(Plugin):
             names = RecallKeywords.__optional_keys__
             recall = cast("RecallKeywords", {name: value for name, value in options.items() if name in names})
             self.add_policy(MemweldRecall(source, user_variable=user_variable, **recall))
-        if turn_options.history_limit is not None:
-            self.add_policy(SessionWindow(turn_options.history_limit))
+        if (turn_options.history_limit, turn_options.history_budget) != (None, None):
+            self.add_policy(SessionWindow(turn_options.history_limit, turn_options.history_budget))

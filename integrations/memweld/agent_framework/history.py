@@ -24,7 +24,7 @@ from ..adapters.options import TurnOptions
 from ..errors import invalid
 from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
-from ..memory.transcript import read_window
+from ..memory.transcript import DEFAULT_HISTORY_BUDGET, read_window
 from ..validation import validate_key
 from .binding import USER_KEY, memory_of_session
 from .messages import new_messages, same_message, to_agent_framework, to_neutral
@@ -48,6 +48,7 @@ class MemweldHistoryProvider(HistoryProvider):
         source_id: The provider's name in the agent.
         session_id: One session for all runs; if None that of the run.
         history_limit: How many messages at most a run loads, the latest; all if None.
+        history_budget: How many characters of them at most, an image counted as 4,000; any number if None.
         user_key: The key of ``session.state`` that names the user of a backend; None for `memweld.user_scope` alone.
         load_messages: Whether the session is put before the model.
         store_inputs: Whether what is said to the agent is kept.
@@ -66,6 +67,7 @@ class MemweldHistoryProvider(HistoryProvider):
         *,
         session_id: str | None = None,
         history_limit: int | None = 50,
+        history_budget: int | None = DEFAULT_HISTORY_BUDGET,
         user_key: str | None = USER_KEY,
         load_messages: bool = True,
         store_inputs: bool = True,
@@ -83,7 +85,8 @@ class MemweldHistoryProvider(HistoryProvider):
         )
         self._source = validate_source(memory)
         self._session_id = None if session_id is None else validate_key("session_id", session_id)
-        self._limit = TurnOptions(history_limit=history_limit).history_limit
+        options = TurnOptions(history_limit=history_limit, history_budget=history_budget)
+        self._window = {"limit": options.history_limit, "characters": options.history_budget}
         self._key = user_key
 
     def session_of(self, session_id: str | None) -> str:
@@ -108,7 +111,7 @@ class MemweldHistoryProvider(HistoryProvider):
         types = {content.type for message in inputs for content in message.contents}
         open_end = run is None or not types.isdisjoint(_ANSWERS_A_CALL)
         history = resolve_memory(self._source).history(self.session_of(session_id))
-        window = await in_thread(functools.partial(read_window, history, limit=self._limit, open_end=open_end))
+        window = await in_thread(functools.partial(read_window, history, open_end=open_end, **self._window))
         return to_agent_framework(window)
 
     @override

@@ -63,9 +63,9 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
             `memweld.user_scope`, and each user has a session of this id.
         session_id: The session, 1 to 512 characters. In a team give each agent its own (``"trip/writer"``), or the
             same one and its ``agent_name``.
-        inner: How much of the session the model sees, in place of ``history_limit``: any ``ChatCompletionContext``, for
-            instance ``TokenLimitedChatCompletionContext``. It is a pattern: each call fills a copy of it with the whole
-            session.
+        inner: How much of the session the model sees, in place of ``history_limit`` and ``history_budget``: any
+            ``ChatCompletionContext``, for instance ``TokenLimitedChatCompletionContext``. It is a pattern: each call
+            fills a copy of it with the whole session.
         user_names: The message sources that are the end user. Other agents of a team speak in user messages too; their
             words are not captured.
         agent_name: The name of the agent, for a session that all agents of a team share: it holds each message
@@ -74,9 +74,9 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
         keep_on_clear: Whether `clear` leaves the session's messages where they are and only hides them from the
             model. ``MagenticOneGroupChat`` clears the contexts of its agents in every run.
         options: The options of `TurnOptions`: ``recall_limit``, ``recall_budget``, ``min_score``, ``recency``,
-            ``kinds``, ``capture``, ``infer``, ``history_limit``, ``on_error``. With ``on_error="warn"`` failures of
-            recall and capture go to the log ``memweld.autogen``. A history that cannot be read or written ends a run
-            always, and so does a user that is not known.
+            ``kinds``, ``capture``, ``infer``, ``history_limit``, ``history_budget``, ``on_error``. With
+            ``on_error="warn"`` failures of recall and capture go to the log ``memweld.autogen``. A history that cannot
+            be read or written ends a run always, and so does a user that is not known.
 
     Raises:
         InvalidInputError: ``memory`` is neither a memory nor a backend, or an option breaks a rule.
@@ -149,8 +149,10 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
         return [SystemMessage(content=block), *messages] if block else messages
 
     async def _read(self, memory: Memory) -> tuple[list[LLMMessage], Window]:
-        limit = None if self._inner else self._options.history_limit
-        window = await in_thread(functools.partial(self._session.read, memory, limit))
+        limit, characters = self._options.history_limit, self._options.history_budget
+        if self._inner:
+            limit = characters = None
+        window = await in_thread(functools.partial(self._session.read, memory, limit, characters))
         messages = to_autogen(window.messages)
         if self._inner is not None:
             inner = _empty_copy(self._inner)

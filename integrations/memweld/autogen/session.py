@@ -82,10 +82,10 @@ class AgentSession:
         self._lock = threading.Lock()
         self._cleared_after: LRUCache[Scope, str | None] = LRUCache(MAX_SCOPES)
 
-    def read(self, memory: Memory, limit: int | None) -> Window:
-        """The latest messages that the agent's model is to see, at most ``limit``; all if None."""
+    def read(self, memory: Memory, limit: int | None, characters: int | None = None) -> Window:
+        """The latest messages that the agent's model is to see, within the limits (see `model_window`)."""
         stored = read_tail(memory.history(self.session_id), None if limit is None else max(limit, _TAIL))
-        window = model_window(self.view(self._since_clear(memory, stored)), limit=limit)
+        window = model_window(self.view(self._since_clear(memory, stored)), limit=limit, characters=characters)
         spoken = [message for message in window if message.role == "user"]
         if not spoken:
             return Window(window)

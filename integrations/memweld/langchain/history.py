@@ -11,7 +11,7 @@ from ..adapters.binding import MemorySource, validate_source
 from ..memory.asynchronous import in_thread
 from ..memory.history import AsyncHistory, History
 from ..memory.transcript import read_window
-from ..validation import validate_key, validate_limit
+from ..validation import MAX_VALUE_CHARACTERS, validate_key, validate_limit
 from .binding import memory_of_run
 from .messages import to_langchain, to_neutral
 
@@ -29,17 +29,22 @@ class MemweldChatMessageHistory(BaseChatMessageHistory):
             `memweld.user_scope` names.
         session_id: The session, 1 to 512 characters.
         limit: How many messages reading returns at most, the latest that every provider takes: beginning with the user,
-            tool calls and results whole. The session exactly as it is, if None.
+            tool calls and results whole.
+        budget: How many characters of them at most, an image counted as 4,000. Without ``limit`` and ``budget`` reading
+            returns the session exactly as it is.
 
     Raises:
         InvalidInputError: An argument breaks a rule.
     """
 
-    def __init__(self, memory: MemorySource, session_id: str, *, limit: int | None = None) -> None:
+    def __init__(
+        self, memory: MemorySource, session_id: str, *, limit: int | None = None, budget: int | None = None
+    ) -> None:
         super().__init__()
         self._source = validate_source(memory)
         self.session_id = validate_key("session_id", session_id)
         self._limit = None if limit is None else validate_limit(limit, maximum=1_000_000)
+        self._budget = None if budget is None else validate_limit(budget, name="budget", maximum=MAX_VALUE_CHARACTERS)
 
     @property
     def _history(self) -> History:
@@ -57,7 +62,8 @@ class MemweldChatMessageHistory(BaseChatMessageHistory):
             MemweldError: The history cannot be read.
         """
         history = self._history
-        stored = history.messages() if self._limit is None else read_window(history, limit=self._limit)
+        is_whole = self._limit is None and self._budget is None
+        stored = history.messages() if is_whole else read_window(history, limit=self._limit, characters=self._budget)
         return [to_langchain(message) for message in stored]
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:

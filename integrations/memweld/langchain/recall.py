@@ -71,7 +71,9 @@ class TurnReader:
             start = turn_start(messages, known, unfinished, all_new=is_new)
             if history is not None and self.load_history:
                 past = self._past(history, state, kept, start)
-        window = model_window(past, limit=self.recall.options.history_limit, prompts=False)
+        options = self.recall.options
+        limit, characters = options.history_limit, options.history_budget
+        window = model_window(past, limit=limit, characters=characters, prompts=False)
         earlier = [to_langchain(message) for message in window]
         shown, query = shown_texts((*earlier, *messages)), last_human_text(messages)
         return Turn(

@@ -1,26 +1,33 @@
 """The part of a session that may stand before a model: what the strictest provider takes, and no more than fits.
 
 The rules of OpenAI, Anthropic and Gemini together: prompts come first; the conversation begins with the user; each tool
-call is followed at once by its result; there is no result without a call and no empty message.
+call is followed at once by its result; there is no result without a call, no id for two calls, and no empty message.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..models import ChatMessage, ToolCall
+from ..models import JSON, ChatMessage, ToolCall
 from ..validation import dump_json
 
 if TYPE_CHECKING:
     from .history import History
 
-__all__ = ["INTERRUPTED", "model_window", "read_tail", "read_window"]
+__all__ = ["DEFAULT_HISTORY_BUDGET", "INTERRUPTED", "model_window", "read_tail", "read_window"]
 
 INTERRUPTED = "The call was interrupted; whether it took effect is not known."
 """The result of a tool call that the session has no result of: the run was cancelled, or died."""
 
+# An image counts as much as it costs a model, about a thousand tokens, and not by the length of its data.
+DEFAULT_HISTORY_BUDGET = 100_000
+"""Characters of a session's messages that stand before a model; about 25,000 tokens of English."""
+
+_CUT = " … (cut, since it is too long)"
+_PART_CHARACTERS = 4_000
 _PAGE = 100
 _MAX_PAGES = 50
 
@@ -39,17 +46,19 @@ def model_window(
     """The latest messages of a session, as a request that every provider takes.
 
     Whole exchanges (a message of the user, and all that followed it) are taken from the end as far as they fit. Of a
-    last exchange that is too long alone, the user's message stays with the latest steps that fit.
+    last exchange that is too long alone, the user's message stays with the latest steps that fit; if not even the last
+    one does, its results are cut.
 
     Args:
         messages: The session, oldest first.
         limit: How many messages at most, without prompts; all if None.
-        characters: How many characters of text, arguments and other content at most; any number if None.
+        characters: How many characters of text and arguments at most, an image for 4,000; any number if None.
         prompts: Whether messages of the role ``system`` stay; they come first.
         open_end: Whether tool calls at the very end stay without a result, since the run is to give it.
 
     Returns:
-        The messages; calls that have no result are followed by one that says `INTERRUPTED`.
+        The messages; calls that have no result are followed by one that says `INTERRUPTED`. A call whose id an
+        earlier one has gets another.
     """
     kept = [message for message in messages if message.role == "system" and prompts and _says_something(message)]
     window: list[list[Step]] = []
@@ -118,16 +127,37 @@ def _steps(messages: Sequence[ChatMessage], *, open_end: bool) -> list[Step]:
             steps.append((message, {}))
             waiting |= {call.id: steps[-1][1] for call in message.tool_calls}
     last = steps[-1][0] if steps and open_end else None
-    return [
+    whole = [
         [message, *(results.get(call.id) or _interrupted(message, call) for call in _calls(message, results, last))]
         for message, results in steps
     ]
+    return list(_with_unique_ids(whole, last))
 
 
 def _calls(message: ChatMessage, results: dict[str, ChatMessage], last: ChatMessage | None) -> Iterable[ToolCall]:
     """The calls of a message that are to have a result, each id once."""
     calls = {call.id: call for call in message.tool_calls}
     return [call for call in calls.values() if message is not last or call.id in results]
+
+
+def _with_unique_ids(steps: Iterable[Step], last: ChatMessage | None) -> Iterator[Step]:
+    """The steps, without an id for two calls. The run is to answer the calls of ``last`` by the ids that they have."""
+    seen = Counter[str]()
+    for step in steps:
+        message, *results = step
+        ids = {call.id for call in message.tool_calls}
+        names = {each: f"{each}-{seen[each] + 1}" for each in ids if seen[each]}
+        seen.update(ids)
+        if (names and message is not last) or len(ids) < len(message.tool_calls):
+            calls = {call.id: dataclasses.replace(call, id=names.get(call.id, call.id)) for call in message.tool_calls}
+            message = dataclasses.replace(message, tool_calls=tuple(calls.values()), native=None)
+            results = [_answering(result, names) for result in results]
+        yield [message, *results]
+
+
+def _answering(result: ChatMessage, names: Mapping[str, str]) -> ChatMessage:
+    name = names.get(result.tool_call_id or "")
+    return result if name is None else dataclasses.replace(result, tool_call_id=name, native=None)
 
 
 def _interrupted(message: ChatMessage, call: ToolCall) -> ChatMessage:
@@ -142,7 +172,13 @@ def _interrupted(message: ChatMessage, call: ToolCall) -> ChatMessage:
 
 
 def _says_something(message: ChatMessage) -> bool:
-    return bool(message.content or message.tool_calls)
+    if message.tool_calls or message.role == "user":
+        return bool(message.content or message.tool_calls)
+    return bool(message.text.strip()) or any(part.get("type") != "text" for part in _parts(message))
+
+
+def _parts(message: ChatMessage) -> list[dict[str, JSON]]:
+    return [{"type": "text", "text": message.content}] if isinstance(message.content, str) else message.content
 
 
 def _exchanges(steps: Sequence[Step]) -> list[list[Step]]:
@@ -159,31 +195,61 @@ def _exchanges(steps: Sequence[Step]) -> list[list[Step]]:
 def _latest_steps(exchange: Sequence[Step], count: int | None, size: int | None) -> list[Step]:
     """Of an exchange that is too long: the user's message, cut if need be, and the latest steps that fit."""
     (question,) = exchange[0]
-    if size is not None and _size(question) > size:
-        question = dataclasses.replace(question, content=question.text[-size:], native=None)
+    room = size if size is None or len(exchange) == 1 else size // 2
+    if room is not None and _size(question) > room:
+        question = dataclasses.replace(question, content=question.text[-room:] if room else "", native=None)
         if not question.content:
             return []
     count, size = _rest([[question]], count, size)
     taken: list[Step] = []
     for step in reversed(exchange[1:]):
+        if not taken and size is not None and _size_of(step) > size:
+            step = _cut(step, size)  # noqa: PLW2901
         if _fits([step], count, size):
             taken.append(step)
             count, size = _rest([step], count, size)
     return [[question], *reversed(taken)]
 
 
+def _cut(step: Step, size: int) -> Step:
+    """The step with the beginnings of its results: a model that never sees the result of a call makes it again."""
+    message, *results = step
+    share = max(size - _size(message), 0) // max(len(results), 1) - len(_CUT)
+    if share <= 0:
+        return step
+    texts = [result.text if _size(result) <= share else f"{result.text[:share]}{_CUT}" for result in results]
+    return [
+        message,
+        *(
+            result if text == result.text else dataclasses.replace(result, content=text, native=None)
+            for result, text in zip(results, texts, strict=True)
+        ),
+    ]
+
+
 def _fits(exchange: Sequence[Step], count: int | None, size: int | None) -> bool:
     if count is not None and sum(map(len, exchange)) > count:
         return False
-    return size is None or sum(_size(message) for step in exchange for message in step) <= size
+    return size is None or sum(map(_size_of, exchange)) <= size
 
 
 def _rest(exchange: Sequence[Step], count: int | None, size: int | None) -> tuple[int | None, int | None]:
     """The limits that remain after an exchange."""
-    used = 0 if size is None else sum(_size(message) for step in exchange for message in step)
+    used = 0 if size is None else sum(map(_size_of, exchange))
     return None if count is None else count - sum(map(len, exchange)), None if size is None else size - used
 
 
+def _size_of(step: Step) -> int:
+    return sum(map(_size, step))
+
+
 def _size(message: ChatMessage) -> int:
-    content = message.content if isinstance(message.content, str) else dump_json(message.content)
-    return len(content) + sum(len(call.name) + len(dump_json(dict(call.arguments))) for call in message.tool_calls)
+    calls = sum(len(call.name) + len(dump_json(dict(call.arguments))) for call in message.tool_calls)
+    return calls + sum(map(_part_size, _parts(message)))
+
+
+def _part_size(part: Mapping[str, JSON]) -> int:
+    text = part.get("text")
+    if part.get("type") == "text" and isinstance(text, str):
+        return len(text)
+    return min(len(dump_json(dict(part))), _PART_CHARACTERS)

@@ -28,29 +28,55 @@ def shown(messages: Sequence[ChatMessage]) -> list[str]:
     ]
 
 
-def assert_valid(window: Sequence[ChatMessage]) -> None:
-    """The rules of OpenAI (calls and results whole), Anthropic and Gemini (begin with the user, results at once)."""
-    talk = list(window)
-    while talk and talk[0].role == "system":
-        talk.pop(0)
-    assert all(message.role != "system" for message in talk), "prompts come first"
-    assert not talk or talk[0].role == "user"
-    open_calls: set[str] = set()
-    for message in talk:
+def check_openai(window: Sequence[ChatMessage]) -> None:
+    """Each call is answered by tool messages right behind it, and no tool message stands anywhere else."""
+    missing: set[str] = set()
+    for message in window:
         if message.role == "tool":
-            assert message.tool_call_id in open_calls, "a result follows its call at once, and once"
-            open_calls.discard(message.tool_call_id or "")
-            continue
-        assert not open_calls, "each call has its result before anything else is said"
-        assert message.content or message.tool_calls, "no message is empty"
-        open_calls = {call.id for call in message.tool_calls}
-    assert not open_calls
+            assert message.tool_call_id in missing, "a result follows its call at once, and once"
+            missing.remove(message.tool_call_id or "")
+        else:
+            assert not missing, "each call has its result before anything else is said"
+            missing = {call.id for call in message.tool_calls}
+    assert not missing
 
 
-CALLS = st.lists(st.sampled_from("abc"), max_size=2, unique=True)
+def check_anthropic(window: Sequence[ChatMessage]) -> None:
+    """Prompts are apart from messages, the user begins, ids of calls are unique, and no answer is blank."""
+    talk = [message for message in window if message.role != "system"]
+    assert [message.role for message in window[: len(window) - len(talk)]] == ["system"] * (len(window) - len(talk))
+    assert not talk or talk[0].role == "user"
+    ids = [call.id for message in talk for call in message.tool_calls]
+    assert len(ids) == len(set(ids))
+    assert all(message.text.strip() or message.tool_calls for message in talk if message.role == "assistant")
+
+
+def check_gemini(window: Sequence[ChatMessage]) -> None:
+    """A call follows a turn of the user or a result; as many results follow as there are calls; no part is empty."""
+    previous, results = "", 0
+    for message in [message for message in window if message.role != "system"]:
+        assert message.content or message.tool_calls
+        if message.tool_calls:
+            assert previous, "a conversation does not begin with a call"
+        if message.role != "tool":
+            assert results == 0
+            results = len(message.tool_calls)
+        else:
+            results -= 1
+        previous = message.role
+
+
+def assert_valid(window: Sequence[ChatMessage]) -> None:
+    for check in (check_openai, check_anthropic, check_gemini):
+        check(window)
+
+
+CALLS = st.lists(st.sampled_from("abc"), max_size=3)
 MESSAGES = st.lists(
     st.one_of(
-        st.builds(said, st.sampled_from(["system", "user", "assistant"]), st.sampled_from(["", "yes", "well, " * 9])),
+        st.builds(
+            said, st.sampled_from(["system", "user", "assistant"]), st.sampled_from(["", " ", "yes", "well, " * 9])
+        ),
         CALLS.map(lambda calls: said("assistant", "", *calls)),
         st.sampled_from("abc").map(lambda call: said("tool", "found", answers=call)),
         st.just(said("tool", "stray")),
@@ -93,7 +119,10 @@ def test_a_late_result_stands_behind_its_call() -> None:
 def test_ids_that_come_back_belong_to_the_latest_call() -> None:
     first, second = [said("user", "One"), said("assistant", "", "0")], [said("user", "Two"), said("assistant", "", "0")]
     window = model_window([*first, *second, said("tool", "two", answers="0")])
-    assert shown(window) == ["user:One", "assistant:0", f"tool:{INTERRUPTED}", "user:Two", "assistant:0", "tool:two"]
+    assert shown(window) == ["user:One", "assistant:0", f"tool:{INTERRUPTED}", "user:Two", "assistant:0-2", "tool:two"]
+    assert [message.tool_call_id for message in window if message.role == "tool"] == ["0", "0-2"]
+    (last,) = model_window([*first, *second], open_end=True)[-1].tool_calls
+    assert last.id == "0", "the run answers it by this id"
 
 
 def test_a_long_last_exchange_keeps_the_question_and_the_latest_steps() -> None:
@@ -106,6 +135,27 @@ def test_a_long_last_exchange_keeps_the_question_and_the_latest_steps() -> None:
     assert shown(model_window(messages, limit=2)) == ["user:Find it", "assistant:Here it is"]
     assert shown(model_window(messages, characters=100)) == ["user:Find it", "assistant:Here it is"]
     assert shown(model_window([said("user", "abcdef")], characters=3)) == ["user:def"]
+
+
+def test_of_results_that_are_too_long_the_beginnings_are_shown() -> None:
+    messages = [
+        said("user", "Find it"),
+        said("assistant", "", "a", "b"),
+        said("tool", "x" * 500_000, answers="a"),
+        said("tool", "found", answers="b"),
+    ]
+    window = model_window(messages, characters=1_000)
+    assert_valid(window)
+    assert [message.text[:5] for message in window] == ["Find ", "", "xxxxx", "found"]
+    assert 400 < sum(len(message.text) for message in window) <= 1_000
+
+
+def test_an_image_is_not_cut_off_for_its_length() -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 1_000_000}}
+    message = ChatMessage(role="user", content=[{"type": "text", "text": "What is it?"}, image])
+    assert model_window([said("user", "Hi"), said("assistant", "Hello"), message], characters=5_000)[-1] == message
+    blank = ChatMessage(role="assistant", content=[{"type": "text", "text": " "}])
+    assert shown(model_window([said("user", "Hi"), blank, said("assistant", "\n")])) == ["user:Hi"]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 50])
