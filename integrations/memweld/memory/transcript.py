@@ -195,9 +195,9 @@ def _exchanges(steps: Sequence[Step]) -> list[list[Step]]:
 def _latest_steps(exchange: Sequence[Step], count: int | None, size: int | None) -> list[Step]:
     """Of an exchange that is too long: the user's message, cut if need be, and the latest steps that fit."""
     (question,) = exchange[0]
-    room = size if size is None or len(exchange) == 1 else size // 2
+    room = size if size is None or len(exchange) == 1 else max(size // 2, 1)
     if room is not None and _size(question) > room:
-        question = dataclasses.replace(question, content=question.text[-room:] if room else "", native=None)
+        question = dataclasses.replace(question, content=question.text[-room:], native=None)
         if not question.content:
             return []
     count, size = _rest([[question]], count, size)

@@ -80,7 +80,7 @@ class AgentFrameworkDriver:
         self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode, **options: Any
     ) -> Turn:
         client = ScriptedChatClient([reply])
-        limit = {"history_limit": options["history_limit"]} if "history_limit" in options else {}
+        limit = {name: options[name] for name in ("history_limit", "history_budget") if name in options}
         history = [] if session_id is None else [MemweldHistoryProvider(memory, **limit)]
         helper = agent(client, *history, MemweldContextProvider(memory, **options))
         answer = asyncio.run(ran(helper, text, session=session_of(session_id=session_id)))

@@ -67,7 +67,8 @@ class CrewAIDriver:
     has_history = True
     sessions_end_turns = True
     recalls_in_sessions = False
-    options = tuple(field.name for field in dataclasses.fields(TurnOptions))
+    # A flow gets its whole state back, in which long messages stay whole.
+    options = tuple(field.name for field in dataclasses.fields(TurnOptions) if field.name != "history_budget")
 
     def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
         schemas, _, _ = convert_tools_to_openai_schema(memory_tools(memory, tools))

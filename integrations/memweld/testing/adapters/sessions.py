@@ -100,6 +100,10 @@ class SessionScenarios(Scenarios):
         assert "Reply 3" in seen
         assert "Reply 2" not in seen
         assert len(ana.history("long").messages()) == 10
+        ana.history("long").append(ChatMessage(role="assistant", content="x" * 50_000))
+        seen = self._turn(ana, "Well?", session_id="long", history_budget=10_000, recall_limit=0).seen
+        assert len(seen) < 20_000
+        assert len(ana.history("long").messages()) == 13
 
     def test_the_same_words_again_are_said_again(self, ana: Memory) -> None:
         """A session keeps each of them."""
