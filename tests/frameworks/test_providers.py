@@ -18,11 +18,13 @@ from langchain_core.messages import ToolMessage
 from langchain_google_genai import ChatGoogleGenerativeAI
 from langchain_google_genai._function_utils import convert_to_genai_function_declarations
 from langchain_openai import ChatOpenAI
+from mcp_servers import served
 from pydantic import SecretStr
 
 import memweld.crewai
 import memweld.langchain
 from memweld import Memory, connect
+from memweld.mcp import create_app
 from memweld.testing import HashEmbedder
 from memweld.testing.adapters.tools import open_types
 from memweld.tools import TOOLS, TOOLSETS
@@ -89,6 +91,15 @@ def test_openais_strict_form(ana: Memory) -> None:
     functions = [tool["function"] for tool in bound.kwargs["tools"]]
     assert all(function["strict"] for function in functions)
     arrived = {function["name"]: function["parameters"] for function in functions}
+    check(arrived)
+    for name, schema in arrived.items():
+        check_strict(schema, name)
+
+
+def test_openais_strict_form_of_tools_over_mcp(ana: Memory) -> None:
+    with served(create_app(ana, toolsets=TOOLSETS)) as url, memweld.langchain.mcp_tools(url) as tools:
+        bound: Any = ChatOpenAI(model="gpt-5", api_key=KEY).bind_tools(tools, strict=True)
+    arrived = {tool["function"]["name"]: tool["function"]["parameters"] for tool in bound.kwargs["tools"]}
     check(arrived)
     for name, schema in arrived.items():
         check_strict(schema, name)

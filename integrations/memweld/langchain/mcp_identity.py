@@ -45,11 +45,23 @@ def identities_of(tool: Tool) -> Identities:
 def shown_schema(tool: Tool) -> dict[str, Any]:
     """The tool's schema without the identities, for a model."""
     schema = dict(tool.inputSchema)
-    properties = cast("Mapping[str, Any]", schema.get("properties") or {})
-    schema["properties"] = {name: value for name, value in properties.items() if name not in IDENTITIES}
+    shown = _strict if (tool.meta or {}).get("memweld") else dict[str, Any]
+    properties = cast("Mapping[str, dict[str, Any]]", schema.get("properties") or {})
+    schema["properties"] = {name: shown(value) for name, value in properties.items() if name not in IDENTITIES}
     if "required" in schema:
         schema["required"] = [name for name in cast("list[str]", schema["required"]) if name not in IDENTITIES]
     return schema
+
+
+def _strict(schema: dict[str, Any]) -> dict[str, Any]:
+    """An argument of memweld's as strict tools have it: no default, and text for an object without named fields.
+
+    Gemini and strict forms refuse such an object, or send it empty. The server reads its text.
+    """
+    shown = {name: value for name, value in schema.items() if name != "default"}
+    if "anyOf" in shown:
+        shown["anyOf"] = [{"type": "string"} if each == {"type": "object"} else each for each in shown["anyOf"]]
+    return shown
 
 
 class IdentityBinding:

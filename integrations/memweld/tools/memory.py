@@ -50,7 +50,10 @@ class AddMemory(Arguments):
 
 _Kinds: TypeAlias = Annotated[
     KindList | None,
-    Field(description="Only these kinds: item (a fact), preference, task (an outcome), record (a value of state)."),
+    Field(
+        description="Only these kinds: item (a fact), source (a text that facts were taken from), preference, task (an "
+        "outcome), record (a value of state)."
+    ),
 ]
 _Filters: TypeAlias = Annotated[
     JsonObject | None,
