@@ -21,8 +21,8 @@ _KNOWN = ("vector_store", "llm", "embedder", "platform")
 _REFUSED = {
     "graph_store": "mem0 2 has no graph stores",
     "reranker": "memweld ranks by itself",
-    "custom_instructions": "memweld extracts with mem0's own instructions",
-    "custom_fact_extraction_prompt": "memweld extracts with mem0's own instructions",
+    "custom_instructions": "they are instructions= of connect",
+    "custom_fact_extraction_prompt": "wishes are instructions= of connect",
     "custom_update_memory_prompt": "mem0 2 has no such prompt",
 }
 # Common keys of mem0 configurations without a meaning here: memweld writes no mem0 history.
