@@ -10,7 +10,9 @@ from .tokenizer import query_words, split, terms
 __all__ = ["covers", "without_covered"]
 
 # The share of a source's telling words that its facts must have. An invented fact, or one with another name, has fewer.
-_LEAST = 2 / 3
+_LEAST = 3 / 4
+# One of the facts must have this share of the source's score: else the query asks for words that they lack.
+_AS_GOOD = 0.6
 _CHARACTERS = 4_000
 
 Ranked = tuple[ItemRow, float]
@@ -19,25 +21,25 @@ Ranked = tuple[ItemRow, float]
 def without_covered(hits: Sequence[Ranked], by_ids: Callable[[Iterable[str]], Mapping[str, ItemRow]]) -> list[Ranked]:
     """The hits without those sources whose text is found anyway.
 
-    A source is left out if an equal text ranks above it, or if one of its facts does and all of its facts together have
-    most of its words.
+    A source is left out if an equal text ranks above it, or if one of its facts fits about as well and all of its facts
+    together have most of its words.
 
     Args:
         hits: Best first.
         by_ids: Reads rows.
     """
+    scores = {row.id: score for row, score in hits}
     shown: list[Ranked] = []
-    above: set[str] = set()
     hashes: set[str] = set()
     for row, score in hits:
         if row.kind == "source":
             links = row.linked_ids
             if row.hash in hashes:
                 continue
-            if not above.isdisjoint(links) and covers(row.text, [fact.text for fact in by_ids(links).values()]):
+            best = max((scores.get(link, 0.0) for link in links), default=0.0)
+            if best > _AS_GOOD * score and covers(row.text, [fact.text for fact in by_ids(links).values()]):
                 continue
         shown.append((row, score))
-        above.add(row.id)
         hashes.add(row.hash)
     return shown
 
