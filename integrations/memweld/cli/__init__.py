@@ -10,9 +10,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from .admin import doctor_command, migrate_command, reindex_command
+from .admin import doctor_command, migrate_command, reindex_command, stats_command, users_command
 from .demo import demo_command
-from .memories import add_command, erase_command, export_command, restore_command, search_command
+from .memories import (
+    add_command,
+    delete_command,
+    erase_command,
+    export_command,
+    get_command,
+    list_command,
+    restore_command,
+    search_command,
+    sessions_command,
+)
 from .serve import serve_command
 from .transfer import copy_command, import_command
 
@@ -63,6 +73,12 @@ for name, command in {
     "serve": serve_command,
     "add": add_command,
     "search": search_command,
+    "list": list_command,
+    "get": get_command,
+    "delete": delete_command,
+    "sessions": sessions_command,
+    "users": users_command,
+    "stats": stats_command,
     "export": export_command,
     "restore": restore_command,
     "erase": erase_command,

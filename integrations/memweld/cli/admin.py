@@ -1,4 +1,4 @@
-"""The commands for operators: reindex, migrate, doctor."""
+"""The commands for operators."""
 
 from __future__ import annotations
 
@@ -7,9 +7,43 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import Url, connected
+from .options import AsJson, Url, connected, show_json
 
-__all__ = ["doctor_command", "migrate_command", "reindex_command"]
+__all__ = ["doctor_command", "migrate_command", "reindex_command", "stats_command", "users_command"]
+
+
+def users_command(url: Url = None, as_json: AsJson = False) -> None:
+    """List the users of whom something is stored."""
+    from ..memory.safe_text import safe_for_terminal
+
+    with connected(url) as backend:
+        users = backend.users()
+    if as_json:
+        show_json({"users": users})
+        return
+    for user in users:
+        typer.echo(safe_for_terminal(user))
+    if not users:
+        typer.echo("Nothing is stored of any user.")
+
+
+def stats_command(
+    user: Annotated[str | None, typer.Option("--user", help="Count for this user; for all if not given.")] = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count what is stored, of one user or of all."""
+    with connected(url) as backend:
+        users = backend.users() if user is None else [user]
+        counts = {"users": len(users)} if user is None else {}
+        for each in users:
+            for store, count in backend.user(each).counts().items():
+                counts[store] = counts.get(store, 0) + count
+    if as_json:
+        show_json(counts)
+        return
+    for store, count in counts.items():
+        typer.echo(f"{store}: {count:,}")
 
 
 def reindex_command(

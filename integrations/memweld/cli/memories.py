@@ -1,27 +1,55 @@
-"""The commands for one user's memory: add, search, export, restore, erase."""
+"""The commands for one user's memory."""
 
 from __future__ import annotations
 
 import json
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .options import Url, User, connected
+from .options import AsJson, Url, User, connected, show_json
 
-__all__ = ["add_command", "erase_command", "export_command", "restore_command", "search_command"]
+__all__ = [
+    "add_command",
+    "delete_command",
+    "erase_command",
+    "export_command",
+    "get_command",
+    "list_command",
+    "restore_command",
+    "search_command",
+    "sessions_command",
+]
+
+MemoryId = Annotated[str, typer.Argument(metavar="ID", help="The memory's ID, as `memweld list` shows it.")]
 
 
-def add_command(text: Annotated[str, typer.Argument(help="What to remember.")], user: User, url: Url = None) -> None:
+def add_command(
+    text: Annotated[str, typer.Argument(help="What to remember; - reads it from stdin.")],
+    user: User,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
     """Remember something about a user."""
-    from ..tools import TOOLS
+    from ..tools.answers import item_data
 
     with connected(url) as backend:
-        arguments = {"messages": [{"role": "user", "content": text}]}
-        typer.echo(TOOLS["add_memory"](backend.user(user), arguments).text)
+        memory = backend.user(user)
+        before = memory.counts()["items"]
+        content = sys.stdin.read() if text == "-" else text
+        items = memory.add([{"role": "user", "content": content}])
+        added = min(max(memory.counts()["items"] - before, 0), len(items))
+    if as_json:
+        show_json({"added": added, "memories": [item_data(item) for item in items]})
+        return
+    parts = [f"Added {added} memories for user {user}"] if added or not items else []
+    if added < len(items):
+        parts.append(f"{len(items) - added} known already: nothing was added twice")
+    typer.echo("; ".join(parts))
 
 
 def search_command(
@@ -29,12 +57,91 @@ def search_command(
     user: User,
     limit: Annotated[int, typer.Option(help="How many memories at most, 1 to 50.")] = 10,
     url: Url = None,
+    as_json: AsJson = False,
 ) -> None:
     """Find memories of a user."""
     from ..tools import TOOLS
 
     with connected(url) as backend:
-        typer.echo(TOOLS["search_memories"](backend.user(user), {"query": query, "limit": limit}).text)
+        answer = TOOLS["search_memories"](backend.user(user), {"query": query, "limit": limit})
+    if as_json:
+        show_json(answer.data)
+    else:
+        typer.echo(answer.text)
+
+
+def list_command(
+    user: User,
+    limit: Annotated[int, typer.Option(help="How many memories at most, 1 to 10,000.")] = 100,
+    after: Annotated[str | None, typer.Option(help="The cursor that the page before ended with.")] = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the memories of a user, oldest first."""
+    from ..memory.safe_text import safe_for_terminal
+    from ..tools.answers import item_data
+
+    with connected(url) as backend:
+        page = backend.user(user).all(limit=limit, after=after)
+    if as_json:
+        show_json({"memories": [item_data(item) for item in page], "next": page.next})
+        return
+    for item in page:
+        typer.echo(f"{item.id}  {item.created_at:%Y-%m-%d}  {safe_for_terminal(item.text)}")
+    if not page:
+        typer.echo(f"Nothing is remembered of user {user}.")
+    elif page.next is not None:
+        typer.echo(f"More follow: --after {page.next}")
+
+
+def get_command(memory_id: MemoryId, user: User, url: Url = None, as_json: AsJson = False) -> None:
+    """Show one memory of a user."""
+    from ..memory.safe_text import safe_for_terminal
+    from ..tools.answers import item_data
+
+    with connected(url) as backend:
+        item = backend.user(user).get(memory_id)
+    if as_json:
+        show_json({"memory": item_data(item)})
+        return
+    for name, value in item_data(item).items():
+        typer.echo(f"{name}: {safe_for_terminal(value if isinstance(value, str) else json.dumps(value))}")
+
+
+def delete_command(memory_id: MemoryId, user: User, url: Url = None, as_json: AsJson = False) -> None:
+    """Delete one memory of a user."""
+    with connected(url) as backend:
+        backend.user(user).delete(memory_id)
+    if as_json:
+        show_json({"deleted": memory_id})
+    else:
+        typer.echo(f"Deleted memory {memory_id}")
+
+
+def sessions_command(user: User, url: Url = None, as_json: AsJson = False) -> None:
+    """List the sessions of a user, the latest used first."""
+    from ..memory.safe_text import safe_for_terminal
+    from ..tools.answers import as_utc
+
+    with connected(url) as backend:
+        sessions = backend.user(user).sessions()
+    if as_json:
+        rows = [
+            {
+                "session_id": session.session_id,
+                "messages": session.messages,
+                "started_at": as_utc(session.started_at),
+                "updated_at": as_utc(session.updated_at),
+            }
+            for session in sessions
+        ]
+        show_json({"sessions": rows})
+        return
+    for session in sessions:
+        name = safe_for_terminal(session.session_id)
+        typer.echo(f"{name}  {session.messages} messages, the last at {as_utc(session.updated_at)}")
+    if not sessions:
+        typer.echo(f"User {user} has no sessions.")
 
 
 def export_command(

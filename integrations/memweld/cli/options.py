@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from ..memory.backend import Backend
 
-__all__ = ["Url", "User", "connected", "words"]
+__all__ = ["AsJson", "Url", "User", "connected", "show_json", "words"]
 
 Url = Annotated[
     str | None,
@@ -23,6 +24,13 @@ User = Annotated[
     str,
     typer.Option("--user", envvar="MEMWELD_USER_ID", help="Whose memory it is.", show_default=False),
 ]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
+
+
+def show_json(value: object) -> None:
+    """Write a value as JSON."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def connected(url: str | None, token: str | None = None) -> Backend:

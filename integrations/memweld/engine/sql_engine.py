@@ -17,6 +17,7 @@ from .fork import RenewedLock
 from .operations import ItemDraft, ItemPage, Operation, PutValue
 from .protocol import EngineAdmin, HealthCheck, Migration, Progress
 from .sql import owners
+from .sql.counts import count_stored
 from .sql.cursors import Cursors
 from .sql.database import Database
 from .sql.erase import erase
@@ -369,6 +370,7 @@ _handles(ops.FindValues)(lambda engine, scope, op: engine.state_queries.find(sco
 _handles(ops.ReadMessages)(lambda engine, scope, op: engine.sessions.read(scope, op))
 _handles(ops.ClearMessages)(lambda engine, scope, op: engine.sessions.clear(scope, op))
 _handles(ops.ListSessions)(lambda engine, scope, op: engine.sessions.sessions(scope, op))
+_handles(ops.CountStored)(lambda engine, scope, _: count_stored(engine.database, scope))
 _handles(ops.Export)(lambda engine, scope, op: export_page(engine.database, engine.cursors, scope, op))
 
 

@@ -7,10 +7,13 @@ from types import TracebackType
 from ..engine.protocol import Engine, EngineAdmin
 from ..scope import Scope
 from ..urls import public_url
+from .asynchronous import AsyncFacade, async_method
 from .capture_queue import GRACE_SECONDS, capture_queue_of
 from .memory import Memory
 
-__all__ = ["Backend"]
+__all__ = ["AsyncBackend", "Backend"]
+
+_PAGE = 10_000
 
 
 class Backend:
@@ -55,6 +58,25 @@ class Backend:
         """
         return capture_queue_of(self._engine).flush(timeout)
 
+    def users(self) -> list[str]:
+        """All users of whom something is stored, in the order of their ids.
+
+        Raises:
+            AccessDeniedError: The token of a server may not know which users there are.
+            ConfigurationError: The role of the URL sees one user at a time: connect as the owner of the tables.
+        """
+        users: dict[str, None] = {}
+        after: Scope | None = None
+        while scopes := self.admin.list_scopes(after=after, limit=_PAGE):
+            users |= dict.fromkeys(scope.user_id for scope in scopes if scope.user_id is not None)
+            after = scopes[-1]
+        return list(users)
+
+    @property
+    def aio(self) -> AsyncBackend:
+        """The methods that wait, for async code."""
+        return AsyncBackend(self)
+
     @property
     def admin(self) -> EngineAdmin:
         """The operator's view: all users, maintenance, migrations, health."""
@@ -85,3 +107,11 @@ class Backend:
 
     def __repr__(self) -> str:
         return f"<memweld.Backend {public_url(self.url)}>"
+
+
+class AsyncBackend(AsyncFacade[Backend]):
+    """`Backend` for async code. Get it as ``backend.aio``."""
+
+    users = async_method(Backend.users)
+    flush = async_method(Backend.flush, lane="flush")
+    close = async_method(Backend.close, lane="flush")

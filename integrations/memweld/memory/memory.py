@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from ..engine.operations import Erase, Export, ListSessions, Restore
+from ..engine.operations import CountStored, Erase, Export, ListSessions, Restore
 from ..engine.protocol import Engine
 from ..models import JSON, Captured, EraseReceipt, Kind, MemoryItem, Session
 from ..scope import Scope
@@ -192,6 +192,10 @@ class Memory(FactMethods):
 
     # everything
 
+    def counts(self) -> dict[str, int]:
+        """How much the scope contains: ``items``, ``preferences``, ``tasks``, ``values``, ``messages`` and so on."""
+        return self._engine.run(self.scope, CountStored())
+
     def export(self) -> dict[str, JSON]:
         """All that the scope contains, as one JSON object: memories, state and histories, with times."""
         return write_export(self.scope, self._engine.run(self.scope, Export()).data)
@@ -276,6 +280,7 @@ class AsyncMemory(AsyncFacade[Memory]):
     recall = async_method(Memory.recall, lane="search")
     capture = async_method(Memory.capture, lane=_lane_of_capture)
     flush = async_method(Memory.flush, lane="flush")
+    counts = async_method(Memory.counts)
     export = async_method(Memory.export)
     restore = async_method(Memory.restore, lane="write")
     erase = async_method(Memory.erase, lane="write")

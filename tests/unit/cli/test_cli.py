@@ -15,7 +15,10 @@ import memweld
 from memweld import connect
 from memweld.cli import app
 
-COMMANDS = set("add copy demo doctor erase export import migrate reindex restore search serve".split())
+COMMANDS = set(
+    "add copy delete demo doctor erase export get import list migrate reindex restore search serve sessions stats "
+    "users".split()
+)
 
 
 @pytest.fixture
@@ -85,6 +88,62 @@ def test_a_user_from_the_first_fact_to_the_last(url: str, tmp_path: Path) -> Non
     with connect(url) as backend:
         assert backend.user("ana@example.com").export()["items"] == exported["items"]
     assert "another user" in failed("restore", str(file), "--user", "bob", "--url", url)
+
+
+def test_add_says_what_happened(url: str) -> None:
+    who = ("--user", "ana", "--url", url)
+    assert done("add", "I love Python", *who) == "Added 1 memories for user ana\n"
+    assert done("add", "I love Python", *who) == "1 known already: nothing was added twice\n"
+    assert done("add", "-", *who, keys="I have two\ncats") == "Added 1 memories for user ana\n"
+    answer = json.loads(done("add", "I love Python", *who, "--json"))
+    assert (answer["added"], [item["text"] for item in answer["memories"]]) == (0, ["I love Python"])
+    assert [item["text"] for item in json.loads(done("list", *who, "--json"))["memories"]][-1] == "I have two\ncats"
+    assert "Add what was said" in failed("add", "-", *who)
+
+
+def test_memories_are_listed_shown_and_deleted(url: str) -> None:
+    who = ("--user", "ana", "--url", url)
+    assert done("list", *who) == "Nothing is remembered of user ana.\n"
+    for number in range(3):
+        done("add", f"fact {number}\x1b[31m", *who)
+    page = json.loads(done("list", *who, "--limit", "2", "--json"))
+    ids = [item["id"] for item in page["memories"]]
+    shown = done("list", *who, "--limit", "2")
+    assert shown.count("fact ") == 2
+    assert "\x1b" not in shown
+    assert shown.endswith(f"More follow: --after {page['next']}\n")
+    assert "fact 2" in done("list", *who, "--after", page["next"])
+    assert f"id: {ids[0]}\n" in done("get", ids[0], *who)
+    assert json.loads(done("get", ids[0], *who, "--json"))["memory"]["user_id"] == "ana"
+    assert done("delete", ids[0], *who) == f"Deleted memory {ids[0]}\n"
+    assert json.loads(done("delete", ids[1], *who, "--json")) == {"deleted": ids[1]}
+    assert "No memory exists" in failed("get", ids[0], *who)
+    assert "No memory exists" in failed("delete", ids[0], *who)
+    assert json.loads(done("search", "fact", *who, "--json"))["memories"][0]["text"].startswith("fact 2")
+
+
+def test_users_sessions_and_counts(url: str) -> None:
+    assert done("users", "--url", url) == "Nothing is stored of any user.\n"
+    assert done("sessions", "--user", "ana", "--url", url) == "User ana has no sessions.\n"
+    with connect(url) as backend:
+        for user in ("bob", "ana"):
+            memory = backend.user(user)
+            memory.add(f"a fact of {user}")
+            memory.preferences.set("theme", "dark")
+            memory.state("n").set("k", 1)
+            memory.history("monday").append([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}])
+        backend.user("ana", agent_id="chef").add("a note of the chef")
+        backend.agent("chef").add("the chef's own")
+    assert done("users", "--url", url) == "ana\nbob\n"
+    assert json.loads(done("users", "--url", url, "--json")) == {"users": ["ana", "bob"]}
+    assert done("sessions", "--user", "ana", "--url", url).startswith("monday  2 messages, the last at 2")
+    (session,) = json.loads(done("sessions", "--user", "ana", "--url", url, "--json"))["sessions"]
+    assert (session["session_id"], session["messages"]) == ("monday", 2)
+    ana = json.loads(done("stats", "--user", "ana", "--url", url, "--json"))
+    expected = {"items": 2, "preferences": 1, "tasks": 0, "records": 0, "values": 1, "sessions": 1, "messages": 2}
+    assert {name: ana[name] for name in expected} == expected
+    everything = done("stats", "--url", url)
+    assert everything.startswith("users: 2\nitems: 3\npreferences: 2\n")
 
 
 def test_the_environment_names_url_and_user(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,6 +151,7 @@ ANSWERS: dict[str, st.SearchStrategy[Any]] = {
     "read_messages": st.lists(messages, max_size=3),
     "clear_messages": counts,
     "list_sessions": st.lists(sessions, max_size=3),
+    "count_stored": st.dictionaries(texts, counts, max_size=3),
     "export": pages,
     "restore": st.dictionaries(texts, counts, max_size=3),
     "erase": receipts,

@@ -31,6 +31,7 @@ from .operands import ItemDraft, StoredValue
 from .sessions import (
     AppendMessages,
     ClearMessages,
+    CountStored,
     Erase,
     Export,
     ListSessions,
@@ -57,6 +58,7 @@ __all__ = [
     "AppendMessages",
     "ClearItems",
     "ClearMessages",
+    "CountStored",
     "DeleteItem",
     "DeleteItems",
     "DeleteKeyed",

@@ -13,6 +13,7 @@ from .operands import validate_keys
 __all__ = [
     "AppendMessages",
     "ClearMessages",
+    "CountStored",
     "Erase",
     "Export",
     "ListSessions",
@@ -71,6 +72,11 @@ class ListSessions(Operation[list[Session]]):
 
 
 # everything
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountStored(Operation[dict[str, int]]):
+    """How many rows of each kind the scope contains."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

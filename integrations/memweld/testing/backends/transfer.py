@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import anyio
 import pytest
 
 from ... import Backend, Memory, connect
@@ -96,7 +97,10 @@ class MovingTests(BackendFixtures):
         backend.user("bob", agent_id="chef").state("n")["k"] = 1
         try:
             listed = backend.admin.list_scopes(after=None, limit=10)
-        except MemweldError:
+        except MemweldError as error:
+            with pytest.raises(type(error)):
+                backend.users()
             return
+        assert backend.users() == anyio.run(backend.aio.users) == ["ana", "bob"]
         assert listed == [Scope("ana"), Scope("bob"), Scope("bob", "chef")]
         assert backend.admin.list_scopes(after=Scope("ana"), limit=1) == [Scope("bob")]
