@@ -13,6 +13,7 @@ from ..errors import (
     ConfigurationError,
     invalid,
 )
+from ..memory.content import PROGRAM_ENDS, attempt
 
 __all__ = ["FailurePolicy", "OnError", "validate_on_error"]
 
@@ -52,26 +53,29 @@ class FailurePolicy:
         """Whether the run goes on after this error."""
         if self.on_error == "raise" or isinstance(error, (*_NEVER_TOLERATED, *self.passing)):
             return False
-        return isinstance(error, Exception)
+        return not isinstance(error, PROGRAM_ENDS)
 
     @contextlib.contextmanager
     def guard(self, what: str) -> Generator[None]:
         """Run the block; where it fails and the run goes on, log that ``what`` failed.
 
         Raises:
-            Exception: An error that the policy does not tolerate.
+            BaseException: An error that the policy does not tolerate.
         """
         try:
             yield
-        except Exception as error:
+        except BaseException as error:
             if not self.tolerates(error):
                 raise
-            self.logger.warning("memweld: %s failed; the run goes on without it: %s", what, error, exc_info=error)
+            text = attempt(error.__str__, type(error).__name__, what="the error")
+            self.logger.warning("memweld: %s failed; the run goes on without it: %s", what, text, exc_info=error)
 
     @contextlib.contextmanager
     def rescue(self, what: str) -> Generator[None]:
         """Run the block in a run that fails already: an error in it is logged, and the run's own error goes on."""
         try:
             yield
-        except Exception:
+        except PROGRAM_ENDS:
+            raise
+        except BaseException:
             self.logger.warning("memweld: %s could not be kept in a failing run", what, exc_info=True)

@@ -6,13 +6,13 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..errors import InvalidInputError
-from ..memory.content import storable
+from ..memory.content import attempt, note_change, noting_changes, storable
 from ..memory.messages import to_message
-from ..models import JSON, ChatMessage, ToolCall
+from ..models import JSON, ChatMessage, Role, ToolCall
 from ..validation import MAX_KEY_CHARACTERS, MAX_TEXT_CHARACTERS, validate_json
 
 if TYPE_CHECKING:
@@ -27,16 +27,48 @@ __all__ = [
     "neutral_call",
     "neutral_key",
     "read_native",
+    "tells_changes",
 ]
 
+F = TypeVar("F", bound=Callable[..., "ChatMessage | list[ChatMessage]"])
+
+_CHANGED = "shortened"
 _RAW = "__raw__"
 _DIGEST_CHARACTERS = 32
 _HISTORY_CHARACTERS = 2_000_000
+_NOTE_CHARACTERS = 500
 
 
-def native_dump(framework: str, dump: object, **marks: JSON) -> dict[str, JSON]:
-    """The field ``native`` of a message: the framework's own dump, from which it reads the message back exactly."""
-    return {"framework": framework, "message": storable(dump), **marks}
+def tells_changes(convert: F) -> F:
+    """Decorate a conversion to neutral messages: ``native["shortened"]`` tells what it had to cut or replace."""
+
+    @functools.wraps(convert)
+    def converted(*args: Any, **options: Any) -> ChatMessage | list[ChatMessage]:
+        with noting_changes() as changes:
+            messages = convert(*args, **options)
+        if not changes:
+            return messages
+        note = "; ".join(changes)[:_NOTE_CHARACTERS]
+        return [_marked(each, note) for each in messages] if isinstance(messages, list) else _marked(messages, note)
+
+    return cast("F", converted)
+
+
+def _marked(message: ChatMessage, note: str) -> ChatMessage:
+    return dataclasses.replace(message, native={**(message.native or {}), _CHANGED: note})
+
+
+def native_dump(
+    framework: str, dump: Callable[[], object] | Mapping[str, Any] | None, **marks: JSON
+) -> dict[str, JSON]:
+    """The field ``native`` of a message: the framework's own dump, from which it reads the message back exactly.
+
+    Without a dump, because its code raises, the framework reads the message from the neutral fields.
+    """
+    read = attempt(dump, None, what="the framework's own form") if callable(dump) else dump
+    if read is None:
+        return {"framework": framework, **marks}
+    return {"framework": framework, "message": storable(read), **marks}
 
 
 def read_native(message: ChatMessage, framework: str) -> Mapping[str, JSON] | None:
@@ -56,8 +88,9 @@ def neutral_key(value: object) -> str | None:
     """
     if value is None:
         return None
-    text = cast("str", storable(str(value)))
+    text = cast("str", storable(value if isinstance(value, str) else attempt(lambda: str(value), "", what="an id")))
     if len(text) > MAX_KEY_CHARACTERS:
+        note_change(f"an id of {len(text):,} characters is cut")
         digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_CHARACTERS]
         text = f"{text[: MAX_KEY_CHARACTERS - _DIGEST_CHARACTERS - 1]}…{digest}"
     return text if text.strip() else None
@@ -87,12 +120,12 @@ def arguments_text(call: ToolCall) -> str:
 def fit_message(message: ChatMessage) -> ChatMessage:
     """The message as the store takes it: shortened or replaced where it breaks a rule, and marked so.
 
-    ``native["shortened"]`` lists the changes. A message that breaks no rule comes back unchanged.
+    ``native["shortened"]`` tells the changes. A message that breaks no rule comes back unchanged.
     """
     try:
         return to_message(message)
-    except InvalidInputError as error:
-        reason = str(error)[:200]
+    except Exception as error:  # noqa: BLE001 - whatever a foreign value raises
+        reason = str(error)[:_NOTE_CHARACTERS]
     content = cast("str | list[dict[str, JSON]]", storable(message.content))
     try:
         validate_json("content", content)
@@ -108,7 +141,11 @@ def fit_message(message: ChatMessage) -> ChatMessage:
         tool_call_id=neutral_key(message.tool_call_id),
         native=_fit_native(message.native, reason),
     )
-    return to_message(fitted)
+    try:
+        return to_message(fitted)
+    except InvalidInputError:
+        role: Role = message.role if message.role in ("system", "user", "tool") else "assistant"
+        return to_message(ChatMessage(role=role, content=_cut(message.text, _HISTORY_CHARACTERS), native=fitted.native))
 
 
 def append_fitting(
@@ -149,8 +186,12 @@ def fit_fact(message: ChatMessage) -> ChatMessage | None:
     return ChatMessage(role=message.role, content=text, name=neutral_key(message.name), created_at=message.created_at)
 
 
-def _fit_call(call: ToolCall) -> ToolCall:
-    fitted = neutral_call(call.id, call.name, call.arguments)
+def _fit_call(call: ToolCall | Mapping[str, Any]) -> ToolCall:
+    if isinstance(call, ToolCall):
+        fitted = neutral_call(call.id, call.name, call.arguments)
+    else:  # of a message that was made of a dict
+        function: Mapping[str, Any] = call.get("function") or call
+        fitted = neutral_call(call.get("id"), function.get("name"), function.get("arguments"))
     try:
         validate_json("arguments", fitted.arguments)
     except InvalidInputError:
@@ -165,7 +206,7 @@ def _fit_native(native: Mapping[str, Any] | None, reason: str) -> dict[str, JSON
         validate_json("native message", dump)
     except InvalidInputError:
         dump = {}
-    return {**dump, "shortened": storable(reason)}
+    return {**dump, _CHANGED: storable(reason)}
 
 
 def _cut(text: str, characters: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, cast
 
@@ -21,8 +21,8 @@ from ag2.events import (
     UnknownEvent,
 )
 
-from ..adapters.messages import arguments_text, native_dump, neutral_call, neutral_key, read_native
-from ..memory.content import storable
+from ..adapters.messages import arguments_text, native_dump, neutral_call, neutral_key, read_native, tells_changes
+from ..memory.content import attempt, storable
 from ..memory.messages import new_id
 from ..models import JSON, ChatMessage, Role
 from .content import content_of, inputs_of, text_of
@@ -37,6 +37,7 @@ _BEFORE, _AFTER = "before", "after"
 _ID, _SOURCE = "_memweld_id", "_memweld_source"
 
 
+@tells_changes
 def to_neutral(event: BaseEvent, *, dump: bool = True) -> list[ChatMessage]:
     """One event as neutral messages: one, or for tool results one each; none for an event that is no message.
 
@@ -51,12 +52,12 @@ def to_neutral(event: BaseEvent, *, dump: bool = True) -> list[ChatMessage]:
         return list(cast("list[ChatMessage]", source))
     match event:
         case ModelRequest():
-            return [_message(event, "user", content_of(event.parts), dump=dump)]
+            return [_message(event, "user", lambda: content_of(event.parts), dump=dump)]
         case ModelResponse():
             calls = tuple(neutral_call(call.id, call.name, call.arguments) for call in event.tool_calls.calls)
-            return [_message(event, "assistant", event.content or "", dump=dump, tool_calls=calls)]
+            return [_message(event, "assistant", lambda: event.content or "", dump=dump, tool_calls=calls)]
         case CompactionSummary():
-            return [_message(event, "system", event.summary, dump=dump)]
+            return [_message(event, "system", lambda: event.summary, dump=dump)]
         case ToolResultsEvent():
             return [_result(event, result, part, dump=dump) for part, result in enumerate(event.results)]
         case _:
@@ -114,13 +115,13 @@ def to_events(messages: Sequence[ChatMessage]) -> list[BaseEvent]:
     return events
 
 
-def _message(event: BaseEvent, role: Role, content: Any, *, dump: bool, **fields: Any) -> ChatMessage:
+def _message(event: BaseEvent, role: Role, content: Callable[[], Any], *, dump: bool, **fields: Any) -> ChatMessage:
     return ChatMessage(
         role=role,
-        content=cast("str", storable(content)),
+        content=cast("str", storable(attempt(content, "", what="the content"))),
         id=_event_id(event),
         created_at=_time(event),
-        native=native_dump(FRAMEWORK, dump_event(event)) if dump else None,
+        native=native_dump(FRAMEWORK, lambda: dump_event(event)) if dump else None,
         **fields,
     )
 
@@ -129,12 +130,12 @@ def _result(event: ToolResultsEvent, result: ToolResultEvent, part: int, *, dump
     alone = ToolResultsEvent([result], created_at=event.created_at)
     return ChatMessage(
         role="tool",
-        content=cast("str", storable(text_of(result.result.parts))),
+        content=cast("str", storable(attempt(lambda: text_of(result.result.parts), "", what="the result"))),
         id=f"{_event_id(event)}/{part}",
         name=neutral_key(result.name),
         tool_call_id=neutral_key(result.parent_id),
         created_at=_time(event),
-        native=native_dump(FRAMEWORK, dump_event(alone), part=part) if dump else None,
+        native=native_dump(FRAMEWORK, lambda: dump_event(alone), part=part) if dump else None,
     )
 
 

@@ -9,9 +9,10 @@ from typing import Any, cast
 
 from agent_framework import Content, Message
 
-from ..adapters.messages import arguments_text, native_dump, neutral_call, neutral_key, read_native
+from ..adapters.messages import arguments_text, native_dump, neutral_call, neutral_key, read_native, tells_changes
 from ..memory.content import (
     ContentPart,
+    attempt,
     image_part,
     join_parts,
     other_part,
@@ -30,12 +31,13 @@ FRAMEWORK = "agent_framework"
 _ROLES: dict[str, Role] = {"user": "user", "system": "system", "developer": "system", "tool": "tool"}
 
 
+@tells_changes
 def to_neutral(message: Message) -> list[ChatMessage]:
     """One message as neutral ones with new ids: one, or for tool results one each.
 
     Ids are new because a provider's ``message_id`` may stand for several messages.
     """
-    dump = cast("dict[str, Any]", storable(message.to_dict()))
+    dump = cast("dict[str, Any] | None", storable(attempt(message.to_dict, None, what="Agent Framework's own form")))
     results = [place for place, content in enumerate(message.contents) if content.type == "function_result"]
     if not results:
         # A role that we do not know is a part of the program: its words are no facts about the user.
@@ -50,7 +52,7 @@ def to_neutral(message: Message) -> list[ChatMessage]:
             content=cast("str", storable(_result_text(message.contents[results[part]]))),
             name=neutral_key(message.author_name),
             tool_call_id=neutral_key(message.contents[results[part]].call_id),
-            native=native_dump(FRAMEWORK, {**dump, "contents": dump["contents"][start:end]}, group=group),
+            native=native_dump(FRAMEWORK, dump and {**dump, "contents": dump["contents"][start:end]}, group=group),
         )
         for part, (start, end) in enumerate(pairwise(bounds))
     ]
@@ -105,11 +107,11 @@ def same_message(one: Message, other: Message) -> bool:
 def _identity(message: Message) -> tuple[str, str]:
     if message.message_id is not None:
         return "id", message.message_id
-    contents = storable([content.to_dict() for content in message.contents])
+    contents = storable([attempt(content.to_dict, None, what="a content") for content in message.contents])
     return message.role, json.dumps(contents, sort_keys=True)
 
 
-def _neutral(message: Message, role: Role, message_id: str, dump: object) -> ChatMessage:
+def _neutral(message: Message, role: Role, message_id: str, dump: dict[str, Any] | None) -> ChatMessage:
     calls = [content for content in message.contents if content.type == "function_call" and role == "assistant"]
     return ChatMessage(
         role=role,

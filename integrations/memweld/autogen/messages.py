@@ -17,9 +17,17 @@ from autogen_core.models import (
 )
 from pydantic import TypeAdapter, ValidationError
 
-from ..adapters.messages import arguments_text, native_dump, neutral_call, neutral_key, read_native
+from ..adapters.messages import arguments_text, native_dump, neutral_call, neutral_key, read_native, tells_changes
 from ..errors import InvalidInputError
-from ..memory.content import ContentPart, image_part, read_parts, split_data_url, text_part
+from ..memory.content import (
+    ContentPart,
+    attempt,
+    image_part,
+    other_part,
+    read_parts,
+    split_data_url,
+    text_part,
+)
 from ..memory.transcript import INTERRUPTED
 from ..models import JSON, ChatMessage
 
@@ -30,6 +38,7 @@ _NOT_IN_A_SOURCE = re.compile(r"[^a-zA-Z0-9_-]")
 _ANY_MESSAGE: TypeAdapter[LLMMessage] = TypeAdapter(LLMMessage)
 
 
+@tells_changes
 def to_neutral(message: LLMMessage) -> list[ChatMessage]:
     """One AutoGen message as messages of a history: one, or for tool results one for each result.
 
@@ -81,19 +90,28 @@ def text_of(message: UserMessage) -> str:
 
 
 def _native(message: LLMMessage) -> dict[str, JSON]:
+    return native_dump(FRAMEWORK, lambda: _dump(message))
+
+
+def _dump(message: LLMMessage) -> dict[str, Any]:
     dump = message.model_dump(exclude_none=True)
     if isinstance(message, UserMessage) and not isinstance(message.content, str):
         # The neutral parts hold the images already: the store keeps each once.
         dump["content"] = [
             {"part": place} if isinstance(part, Image) else part for place, part in enumerate(message.content)
         ]
-    return native_dump(FRAMEWORK, dump)
+    return dump
 
 
 def _parts(content: str | list[str | Image]) -> str | list[dict[str, JSON]]:
     if isinstance(content, str):
         return content
-    return [text_part(part) if isinstance(part, str) else image_part(part.data_uri) for part in content]
+    return [text_part(part) if isinstance(part, str) else _image_part(part) for part in content]
+
+
+def _image_part(image: Image) -> dict[str, JSON]:
+    # Pillow cannot write every image that it reads as PNG.
+    return attempt(lambda: image_part(image.data_uri), other_part("image"), what="an image")
 
 
 def _tool_message(result: FunctionExecutionResult) -> ChatMessage:

@@ -13,7 +13,7 @@ from autogen_core.models import LLMMessage, UserMessage
 from cachetools import LRUCache
 from pydantic import BaseModel
 
-from ..adapters.messages import append_fitting
+from ..adapters.messages import append_fitting, fit_message
 from ..errors import AccessDeniedError
 from ..memory.memory import Memory
 from ..memory.messages import to_message
@@ -111,7 +111,7 @@ class AgentSession:
 
     def append(self, memory: Memory, message: LLMMessage) -> None:
         """Append a message, unless the user repeats what stands unanswered: that is a retry."""
-        messages = to_neutral(message)
+        messages = [fit_message(one) for one in to_neutral(message)]
         if isinstance(message, UserMessage) and self.is_user(messages[0]):
             waiting = [(one.name, one.content) for one in self.unanswered(memory)]
             messages = [one for one in messages if (one.name, one.content) not in waiting]

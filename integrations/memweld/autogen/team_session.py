@@ -11,7 +11,7 @@ from typing import Any, cast
 from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage, LLMMessage, UserMessage
 from cachetools import LRUCache
 
-from ..adapters.messages import append_fitting, read_native
+from ..adapters.messages import append_fitting, fit_message, read_native
 from ..memory.memory import Memory
 from ..models import ChatMessage
 from ..scope import Scope
@@ -60,7 +60,7 @@ class TeamSession(AgentSession):
     def _deliver(self, memory: Memory, message: UserMessage | AssistantMessage) -> None:
         history = memory.history(self.session_id)
         stored = history.messages(_TAIL)
-        delivered = to_neutral(message)[0]
+        delivered = fit_message(to_neutral(message)[0])  # as the session has it
         if isinstance(message, UserMessage) and not self.is_user(delivered):
             # Another agent's words are that agent's, although AutoGen hands them over as a user's.
             delivered = dataclasses.replace(delivered, role="assistant")
@@ -98,7 +98,8 @@ class TeamSession(AgentSession):
     def _append_results(self, memory: Memory, message: FunctionExecutionResultMessage) -> None:
         history = memory.history(self.session_id)
         known = _results(history.messages(_TAIL))
-        append_fitting(history, [one for one in to_neutral(message) if (one.tool_call_id, one.text) not in known])
+        results = map(fit_message, to_neutral(message))
+        append_fitting(history, [one for one in results if (one.tool_call_id, one.text) not in known])
 
     def _waiting(self, delivery: Delivery, stored: Sequence[ChatMessage]) -> list[ChatMessage]:
         """The messages of others that AutoGen is still to deliver to this agent."""

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from ..adapters.messages import append_fitting, arguments_text, native_dump, read_native
+from ..adapters.messages import (
+    append_fitting,
+    arguments_text,
+    fit_message,
+    native_dump,
+    read_native,
+    tells_changes,
+)
 from ..errors import InvalidInputError
-from ..memory.content import storable
+from ..memory.content import attempt, note_change, noting_changes, storable
 from ..memory.history import History
-from ..memory.messages import new_id, to_message
+from ..memory.messages import new_id, read_message
 from ..memory.transcript import INTERRUPTED, model_window
 from ..models import JSON, ChatMessage
 from ..validation import dump_json
@@ -44,7 +51,7 @@ class View(BaseModel):
     marked: bool = False
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class _Entry:
     """A message of a live state."""
 
@@ -53,6 +60,7 @@ class _Entry:
     id: str | None = None
     is_new: bool = False
     is_changed: bool = False
+    changes: Mapping[str, None] = dataclasses.field(default_factory=dict[str, None])
 
 
 def is_chat(messages: object) -> bool:
@@ -95,10 +103,8 @@ def _unfit_part(value: object) -> str:
 def save_messages(history: History, messages: Sequence[object]) -> View:
     """Append to the session what it does not have yet, replace what was edited, and say what the flow has.
 
-    Messages of a live state get marks with their ids, so that the next call knows them.
-
-    Raises:
-        InvalidInputError: JSON cannot hold a message.
+    Messages of a live state get marks with their ids, so that the next call knows them. A part that JSON cannot hold
+    is replaced.
     """
     entries = [entry for entry in (_entry(message, history.session_id) for message in messages) if _was_said(entry)]
     unknown = [entry for entry in entries if entry.id is None]
@@ -136,20 +142,30 @@ def read_messages(history: History, view: View | None, limit: int | None = None)
 
 
 def _entry(message: object, session_id: str) -> _Entry:
-    given = message.model_dump() if isinstance(message, BaseModel) else dict(cast("Mapping[str, Any]", message))
-    dump = cast("dict[str, JSON]", to_json("A message", given))
+    # Not a dump of the model: its code would fail on a value of which `storable` keeps the rest.
+    given = _fields_of(message)
+    with noting_changes() as changes:
+        dump = cast(
+            "dict[str, JSON]", attempt(lambda: to_jsonable_python(given), None, what="a part") or storable(given)
+        )
     metadata = dict(cast("Mapping[str, JSON]", dump.pop("metadata", None) or {}))
     mark = cast("Mapping[str, JSON]", metadata.pop(_MARK, None) or {})
     # CrewAI reads a message back only with a content, be it null.
     fields = {"content": None} | {name: value for name, value in dump.items() if value is not None}
     if metadata:
         fields["metadata"] = metadata
-    entry = _Entry(message, fields)
+    entry = _Entry(message, fields, changes=changes)
     # A flow that was forked from this session has its marks, and a session of its own.
     if mark.get("session") == session_id:
         entry.id = cast("str", mark["id"])
         entry.is_changed = mark != _mark(session_id, entry.id, fields)
     return entry
+
+
+def _fields_of(message: object) -> dict[str, Any]:
+    if isinstance(message, BaseModel):
+        return {**vars(message), **(message.model_extra or {})}
+    return dict(cast("Mapping[str, Any]", message))
 
 
 def _was_said(entry: _Entry) -> bool:
@@ -213,15 +229,15 @@ def _view(entries: Sequence[_Entry], added: Sequence[_Entry], tail: Sequence[Cha
     return [*ids[:place], *others, *ids[place:]]
 
 
+@tells_changes
 def _to_neutral(entry: _Entry) -> ChatMessage:
     """A message of a flow as every framework reads it, with its own dump for CrewAI."""
     neutral = {name: entry.fields[name] for name in _NEUTRAL if entry.fields.get(name) is not None}
-    message = {"content": "", **neutral, "id": entry.id, "native": native_dump(FRAMEWORK, entry.fields)}
-    try:
-        return to_message(message)
-    except InvalidInputError:
-        # A character that no store takes must not cost the turn.
-        return to_message(storable(message))
+    for change in entry.changes:
+        note_change(change)
+    return fit_message(
+        read_message({"content": "", **neutral, "id": entry.id, "native": native_dump(FRAMEWORK, entry.fields)})
+    )
 
 
 def _to_crewai(message: ChatMessage) -> dict[str, JSON]:

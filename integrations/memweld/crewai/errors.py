@@ -21,6 +21,7 @@ from crewai.hooks.dispatch import HookAborted
 
 from ..adapters.failures import FailurePolicy
 from ..errors import MemweldError
+from ..memory.content import PROGRAM_ENDS, attempt
 
 __all__ = ["announced", "stopping"]
 
@@ -54,16 +55,17 @@ def announced(work: _Work, memory: object, failures: FailurePolicy, **fields: An
     _announce(memory, started(**fields))
     try:
         yield results
-    except Exception as error:
+    except (HookAborted, *PROGRAM_ENDS) as error:
         _announce(memory, failed(**fields, error=str(error)))
-        if isinstance(error, HookAborted):
-            raise
+        raise
+    except BaseException as error:
+        _announce(memory, failed(**fields, error=attempt(error.__str__, type(error).__name__, what="the error")))
         # CrewAI's own memory tools show a model the text of what is raised.
         kind = type(error).__name__
         known = error if isinstance(error, MemweldError) else MemweldError(f"Internal error in {work}: {kind}")
         if not failures.tolerates(error):
             raise stopping(known) from error
-        failures.logger.warning("memweld: %s failed; the crew goes on without it: %s", work, error, exc_info=error)
+        failures.logger.warning("memweld: %s failed; the crew goes on without it", work, exc_info=error)
         if known is error:
             raise
         raise known from error

@@ -17,6 +17,7 @@ from langchain_core.runnables import Runnable
 
 from ..errors import invalid
 from ..memory.asynchronous import in_thread
+from ..memory.content import attempt
 from ..models import Captured
 from .state import Turn
 from .transcript import exchanges
@@ -115,11 +116,12 @@ def _awaited(result: Awaitable[Any]) -> Any:
 
 def _copied(message: BaseMessage) -> BaseMessage:
     """A copy that a filter may change: the agent's messages and checkpoints are not its business."""
-    try:
-        return copy.deepcopy(message)
-    except Exception:  # noqa: BLE001 - an artifact that cannot be copied; whatever its class raises
-        fields = {"content": copy.deepcopy(message.content), "additional_kwargs": dict(message.additional_kwargs)}
-        return message.model_copy(update=fields)
+    copied = attempt(lambda: copy.deepcopy(message), None, what="a message")
+    if copied is not None:
+        return copied
+    # An artifact cannot be copied.
+    fields = {"content": copy.deepcopy(message.content), "additional_kwargs": dict(message.additional_kwargs)}
+    return message.model_copy(update=fields)
 
 
 def _validated(result: object) -> list[BaseMessage]:

@@ -8,6 +8,7 @@ from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import BaseMessage
 
 from ..adapters.binding import MemorySource, validate_source
+from ..adapters.messages import append_fitting
 from ..memory.asynchronous import in_thread
 from ..memory.history import AsyncHistory, History
 from ..memory.transcript import read_window
@@ -69,11 +70,13 @@ class MemweldChatMessageHistory(BaseChatMessageHistory):
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Append the messages, all or none. One whose id the session has replaces that message.
 
+        A message that breaks a rule of the store is shortened, and says so: `RunnableWithMessageHistory` calls this
+        when a run ends.
+
         Raises:
-            InvalidInputError: A message is none (`RemoveMessage`) or breaks a rule.
+            InvalidInputError: A message is none (`RemoveMessage`).
         """
-        if messages:
-            self._history.append([to_neutral(message) for message in messages])
+        append_fitting(self._history, [to_neutral(message) for message in messages])
 
     def clear(self) -> None:
         """Delete the session's messages."""
@@ -85,8 +88,8 @@ class MemweldChatMessageHistory(BaseChatMessageHistory):
 
     async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Append the messages without blocking the event loop."""
-        if messages:
-            await self._ahistory.append([to_neutral(message) for message in messages])
+        history = self._history
+        await in_thread(lambda: append_fitting(history, [to_neutral(message) for message in messages]))
 
     async def aclear(self) -> None:
         """Delete the session's messages without blocking the event loop."""

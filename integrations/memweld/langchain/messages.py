@@ -12,15 +12,14 @@ from langchain_core.messages import (
     RemoveMessage,
     SystemMessage,
     ToolMessage,
-    message_to_dict,
     messages_from_dict,
 )
 from langchain_core.messages import ChatMessage as RoleMessage
 from langchain_core.messages import ToolCall as LangChainToolCall
 
-from ..adapters.messages import native_dump, neutral_call, neutral_key, read_native
+from ..adapters.messages import native_dump, neutral_call, neutral_key, read_native, tells_changes
 from ..errors import invalid
-from ..memory.content import image_part, image_url, storable, text_part
+from ..memory.content import attempt, image_part, image_url, storable, text_part
 from ..models import JSON, ChatMessage, Role, ToolCall
 
 __all__ = ["FRAMEWORK", "neutral_text", "to_langchain", "to_neutral"]
@@ -40,6 +39,7 @@ _ROLES: dict[str, Role] = {
 _PRIVATE_PARTS = frozenset({"tool_use", "tool_call", "function_call", "thinking", "redacted_thinking", "reasoning"})
 
 
+@tells_changes
 def to_neutral(message: BaseMessage) -> ChatMessage:
     """A LangChain message as every framework reads it, with its own dump for LangChain.
 
@@ -53,18 +53,18 @@ def to_neutral(message: BaseMessage) -> ChatMessage:
     role = _role(message)
     return ChatMessage(
         role=role,
-        content=_neutral_content(message.content),
+        content=_read_content(message),
         id=message.id,
         name=message.name or None,
         tool_calls=_neutral_calls(message) if role == "assistant" else (),
         tool_call_id=neutral_key(getattr(message, "tool_call_id", None)),
-        native=native_dump(FRAMEWORK, message_to_dict(message)),
+        native=native_dump(FRAMEWORK, lambda: _dump(message)),
     )
 
 
 def neutral_text(message: BaseMessage) -> str:
     """The text of a message as it is kept, and as a memory of it reads."""
-    return ChatMessage(role="user", content=_neutral_content(message.content)).text
+    return ChatMessage(role="user", content=_read_content(message)).text
 
 
 def to_langchain(message: ChatMessage) -> BaseMessage:
@@ -101,6 +101,15 @@ def _neutral_calls(message: BaseMessage) -> tuple[ToolCall, ...]:
     # langchain-openai sends calls whose arguments are no JSON again, and OpenAI wants a result of those too.
     calls = (*getattr(message, "tool_calls", ()), *getattr(message, "invalid_tool_calls", ()))
     return tuple(neutral_call(call["id"], call["name"], call["args"]) for call in calls)
+
+
+def _dump(message: BaseMessage) -> dict[str, Any]:
+    # As `message_to_dict` does, but pydantic fails on an artifact that holds itself, and copies one part many times.
+    return {"type": message.type, "data": {**vars(message), **(message.model_extra or {})}}
+
+
+def _read_content(message: BaseMessage) -> str | list[dict[str, JSON]]:
+    return attempt(lambda: _neutral_content(message.content), "", what="the content")
 
 
 def _neutral_content(content: str | list[Any]) -> str | list[dict[str, JSON]]:

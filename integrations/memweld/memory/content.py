@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import contextvars
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 from ..models import JSON
 
 __all__ = [
+    "PROGRAM_ENDS",
     "ContentPart",
+    "attempt",
     "image_part",
     "image_url",
     "join_parts",
+    "note_change",
+    "noting_changes",
     "other_part",
     "read_parts",
     "split_data_url",
@@ -23,8 +30,15 @@ __all__ = [
 
 # The dump of a message is kept inside of other levels; 64 is the most that is stored.
 _MAX_DEPTH = 48
+_MAX_ELEMENTS = 100_000
 _MAX_INTEGER_BITS = 8_192
 _CUT = "…"
+
+PROGRAM_ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
+"""Exceptions that end the program or a task. No other exception of foreign code ends a run."""
+
+T = TypeVar("T")
+_changes: contextvars.ContextVar[dict[str, None] | None] = contextvars.ContextVar("memweld_changes", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,50 +123,114 @@ def split_data_url(url: str) -> tuple[str, str] | None:
     return head.removeprefix("data:"), data
 
 
+@contextlib.contextmanager
+def noting_changes() -> Generator[dict[str, None]]:
+    """Collect, as keys, what `storable` and `attempt` cut or replace in the block."""
+    changes: dict[str, None] = {}
+    token = _changes.set(changes)
+    try:
+        yield changes
+    finally:
+        _changes.reset(token)
+
+
+def note_change(change: str) -> None:
+    """Note that a value was cut or replaced, for the surrounding `noting_changes`."""
+    changes = _changes.get()
+    if changes is not None:
+        changes[change] = None
+
+
+def attempt(read: Callable[[], T], default: T, *, what: str) -> T:
+    """Read a part of a foreign object; ``default``, and a note, where its code raises."""
+    try:
+        return read()
+    except PROGRAM_ENDS:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever the class of a foreign value raises
+        note_change(f"{what} cannot be read ({type(error).__name__})")
+        return default
+
+
 def storable(value: Any) -> JSON:
     """Any value as JSON that every database keeps, for a framework's own dump.
 
-    What JSON cannot hold becomes text, and so does what nests too deep or holds itself. It raises nothing.
+    What JSON cannot hold becomes text. What nests too deep, holds itself or raises is cut or replaced. It raises
+    nothing.
     """
-    return _storable(value, 0, set())
+    return _Copy().json(value, 0)
 
 
-def _storable(value: object, depth: int, around: set[int]) -> JSON:
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return _text(value)
-    if (isinstance(value, float) and math.isfinite(value)) or (isinstance(value, int) and _is_short(value)):
-        return value
-    if isinstance(value, int) or depth > _MAX_DEPTH or id(value) in around:
+class _Copy:
+    """One copy of a value as JSON."""
+
+    def __init__(self) -> None:
+        self._around: set[int] = set()
+        self._left = _MAX_ELEMENTS
+
+    def json(self, value: object, depth: int) -> JSON:
+        """The copy of a part that lies ``depth`` levels deep."""
+        return attempt(lambda: self._json(value, depth), f"<{type(value).__name__}>", what=type(value).__name__)
+
+    def _json(self, value: object, depth: int) -> JSON:
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, str):
+            return _text(value)
+        if isinstance(value, (int, float)):
+            return _number(value)
+        if cut := self._reason_to_cut(value, depth):
+            note_change(cut)
+            return _CUT
+        self._around.add(id(value))
+        try:
+            return self._composite(value, depth)
+        finally:
+            self._around.discard(id(value))
+
+    def _reason_to_cut(self, value: object, depth: int) -> str | None:
+        self._left -= 1
+        if depth > _MAX_DEPTH:
+            return "a value nests too deep"
+        if self._left < 0:
+            return "a value has too many elements"
+        return "a value holds itself" if id(value) in self._around else None
+
+    def _composite(self, value: object, depth: int) -> JSON:
+        if callable(dump := getattr(value, "model_dump", None)) and not isinstance(value, type):
+            return self.json(dump(), depth)  # A pydantic model; the package is not imported for it.
+        if isinstance(value, Mapping):
+            pairs = cast("Mapping[Any, Any]", value).items()
+            return {self._key(key): self.json(element, depth + 1) for key, element in pairs}
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return [self.json(element, depth + 1) for element in cast("Iterable[Any]", value)]
+        return _text(str(value))
+
+    @staticmethod
+    def _key(key: object) -> str:
+        name = type(key).__name__
+        return attempt(lambda: _text(key if isinstance(key, str) else str(key)), f"<{name}>", what=name)
+
+
+def _number(value: float) -> JSON:
+    if isinstance(value, int):
+        if value.bit_length() <= _MAX_INTEGER_BITS:
+            return int(value)
+        note_change("a number is too long")
         return _CUT
-    around.add(id(value))
-    try:
-        return _composite(value, depth, around)
-    except Exception:  # noqa: BLE001 - whatever the class of a foreign value raises
-        return f"<{type(value).__name__}>"
-    finally:
-        around.discard(id(value))
-
-
-def _is_short(number: int) -> bool:
-    return number.bit_length() <= _MAX_INTEGER_BITS
-
-
-def _composite(value: object, depth: int, around: set[int]) -> JSON:
-    if callable(dump := getattr(value, "model_dump", None)) and not isinstance(value, type):
-        return _storable(dump(), depth, around)  # A pydantic model; the package is not imported for it.
-    if isinstance(value, Mapping):
-        pairs = cast("Mapping[Any, Any]", value).items()
-        return {_text(str(key)): _storable(element, depth + 1, around) for key, element in pairs}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_storable(element, depth + 1, around) for element in cast("Iterable[Any]", value)]
-    return _text(str(value))
+    if math.isfinite(value):
+        return float(value)
+    note_change("JSON has no number like this")
+    return str(float(value))
 
 
 def _text(value: str) -> str:
+    value = str.__str__(value)  # not a subclass's own
     if value.isascii() and "\x00" not in value:
         return value
     # Postgres refuses NUL, and UTF-8 has no half of a surrogate pair.
     text = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    text = text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    if text != value:
+        note_change("characters that no database keeps are replaced")
+    return text

@@ -17,11 +17,13 @@ class BrokenMemory(Memory):
         memory: The memory that answers everything else.
         methods: Those of ``search``, ``capture``, ``history`` and ``get`` that raise `BackendUnavailableError`. With
             ``wrong`` all four raise a ``ZeroDivisionError`` instead, like a bug.
+        error: What the methods raise in place of a `BackendUnavailableError`.
     """
 
-    def __init__(self, memory: Memory, *methods: str) -> None:
+    def __init__(self, memory: Memory, *methods: str, error: BaseException | None = None) -> None:
         super().__init__(memory._engine, memory.scope)  # noqa: SLF001
         self.broken = methods
+        self.error = error or BackendUnavailableError("The store is gone")
 
     def search(self, *args: Any, **options: Any) -> Any:
         """Search, or fail."""
@@ -41,7 +43,7 @@ class BrokenMemory(Memory):
 
     def _or_fail(self, method: str, *args: Any, **options: Any) -> Any:
         if method in self.broken:
-            raise BackendUnavailableError("The store is gone")
+            raise self.error
         if "wrong" in self.broken:
             raise ZeroDivisionError("secret detail")
         return getattr(super(), method)(*args, **options)

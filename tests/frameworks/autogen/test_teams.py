@@ -139,6 +139,14 @@ class TestSharedSession:
         assert len(kept(ana)) == 12
         assert texts(ana) == ["I keep bees"]
 
+    async def test_what_the_store_must_change_stands_once(self, ana: Memory) -> None:
+        agents: list[Any] = [member(name, Model(["half \ud800", "half \ud800"]), ana) for name in ("writer", "critic")]
+        team = RoundRobinGroupChat(agents, termination_condition=MaxMessageTermination(4))
+        await team.run(task="I keep bees \ud800")
+        assert [name for _, name, _ in kept(ana)] == [None, "writer", "critic", "writer"]
+        assert all("shortened" in (message.native or {}) for message in ana.history("trip").messages())
+        assert len(texts(ana)) == 1
+
     @pytest.mark.parametrize("seed", range(16))
     async def test_any_order_of_speakers_gives_the_same_views(self, ana: Memory, seed: int) -> None:
         """Random speakers who say little else than "yes", with tools and strangers among them."""

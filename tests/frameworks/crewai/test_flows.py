@@ -658,3 +658,30 @@ def test_a_session_that_is_long_is_read_and_written_once(ana: Memory) -> None:
         flow.handle_turn(f"turn {number}", session_id="s1")
     assert len(model.calls[-1].messages) == 1 + 300 + 5
     assert len(ana.history("s1").messages()) == 306
+
+
+class Unreadable:
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"metadata": {"live": Unreadable()}},
+        {"content": [{"type": "text", "text": "done", "raw": Unreadable()}]},
+        {"tool_call_id": "c" * 900},
+        {"content": "half \ud800"},
+    ],
+)
+def test_an_odd_message_does_not_take_the_conversation(ana: Memory, odd: dict[str, Any]) -> None:
+    said = {"role": "user", "content": "I keep bees"}
+    result = {"role": "tool", "content": "done", "tool_call_id": "c", **odd}
+    persistence = MemweldFlowPersistence(ana)
+    persistence.save_state("chat", "reply", {"id": "chat", "messages": [said, result]})
+    stored = ana.history("chat").messages()
+    assert [message.role for message in stored] == ["user", "tool"]
+    assert "shortened" in (stored[1].native or {})
+    assert persistence.load_state("chat")

@@ -489,3 +489,43 @@ def test_a_usual_turn_of_a_checkpointed_thread_reads_no_history(ana: Memory, mod
         invoke(agent, f"Turn {number}", mode)
     assert memory.read == 0
     assert len(messages_of(ana, "t")) == 10
+
+
+class Unreadable:
+    """An artifact of a class whose code raises what ``except Exception`` misses."""
+
+    class Error(BaseException):
+        pass
+
+    def __str__(self) -> str:
+        raise self.Error
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        raise self.Error
+
+    def __repr__(self) -> str:  # asyncio shows it
+        return "unreadable"
+
+
+def _cyclic() -> dict[str, Any]:
+    loop: dict[str, Any] = {}
+    loop["me"] = loop
+    return loop
+
+
+@both
+@pytest.mark.parametrize("has_filter", [False, True])
+@pytest.mark.parametrize("artifact", [Unreadable(), _cyclic(), float("nan")], ids=["unreadable", "cyclic", "nan"])
+def test_an_artifact_does_not_take_the_turn(ana: Memory, artifact: Any, has_filter: bool, mode: Mode) -> None:
+    @tool(response_format="content_and_artifact")
+    def look(x: str) -> tuple[str, Any]:
+        """Look."""
+        return "seen", artifact
+
+    middleware = MemweldMiddleware(ana, message_filter=list if has_filter else None)
+    model = ScriptedChatModel([tool_call("look", {"x": "1"}), "Done."])
+    invoke(create_agent(model, tools=[look], middleware=[middleware]), "I keep bees", mode)
+    stored = ana.history("t").messages()
+    assert [message.text for message in stored] == ["I keep bees", "", "seen", "Done."]
+    assert "shortened" in (stored[2].native or {})
+    assert texts(ana) == ["I keep bees"]

@@ -16,6 +16,10 @@ from .driver import Scenarios
 __all__ = ["TurnScenarios"]
 
 
+class StrangeError(BaseException):
+    """An exception of a class that ``except Exception`` misses."""
+
+
 class TurnScenarios(Scenarios):
     """Scenarios of automatic recall and capture."""
 
@@ -75,12 +79,13 @@ class TurnScenarios(Scenarios):
             self.driver.run_turn(ana, "I live in Porto", "How nice!", session_id=None, mode=mode)
         assert [item.text for item in ana.all()] == ["I live in Porto"]
 
+    @pytest.mark.parametrize("error", [None, StrangeError()])
     @pytest.mark.parametrize("method", ["search", "capture"])
-    def test_a_store_that_is_gone_ends_no_run(self, ana: Memory, method: str) -> None:
+    def test_a_store_that_is_gone_ends_no_run(self, ana: Memory, method: str, error: BaseException | None) -> None:
         """Recall and capture fail, and the agent answers without them."""
         self._needs_turns()
         for mode in self.driver.modes:
-            broken = BrokenMemory(ana, method)
+            broken = BrokenMemory(ana, method, error=error)
             turn = self.driver.run_turn(broken, "I live in Porto", "How nice!", session_id=None, mode=mode)
             assert "How nice!" in turn.reply
 
