@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
 import re
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -23,12 +24,13 @@ __all__ = [
     "Excerpt",
     "as_utc",
     "continuing",
+    "cursor_key",
     "excerpts",
     "item_data",
+    "key_cursor",
     "listed_item",
     "next_page",
     "numbered",
-    "position",
     "short",
     "shown",
     "small",
@@ -146,15 +148,23 @@ def continuing(cursor: str | None) -> Generator[None]:
         raise _bad_cursor(cursor) from error
 
 
-def position(entries: Sequence[str], cursor: str) -> int:
-    """The place of the entry that a cursor names.
+def key_cursor(key: str) -> str:
+    """A cursor that names a key or an id, which may hold any text, in plain letters."""
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def cursor_key(cursor: str | None) -> str | None:
+    """The key that a cursor names.
 
     Raises:
-        InvalidInputError: There is none.
+        InvalidInputError: It names none.
     """
-    if cursor not in entries:
-        raise _bad_cursor(cursor)
-    return entries.index(cursor)
+    if cursor is None:
+        return None
+    try:
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except ValueError as error:
+        raise _bad_cursor(cursor) from error
 
 
 def _bad_cursor(cursor: str) -> InvalidInputError:

@@ -8,7 +8,18 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from ..memory.memory import Memory
 from ..models import JSON, ChatMessage
-from .answers import PAGED_CHARACTERS, Excerpt, as_utc, continuing, excerpts, next_page, numbered, small
+from .answers import (
+    PAGED_CHARACTERS,
+    Excerpt,
+    as_utc,
+    continuing,
+    cursor_key,
+    excerpts,
+    key_cursor,
+    next_page,
+    numbered,
+    small,
+)
 from .arguments import Arguments, Cursor, Message, read_json
 from .run import Answer, tool
 
@@ -107,12 +118,12 @@ def _get_messages(memory: Memory, arguments: GetMessages) -> Answer:
     with continuing(arguments.cursor):
         # One more than asked for tells whether there are earlier ones.
         history = memory.history(arguments.session_id)
-        found = history.messages(limit=arguments.limit + 1, before=arguments.cursor)
+        found = history.messages(limit=arguments.limit + 1, before=cursor_key(arguments.cursor))
     latest = found[-arguments.limit :]
     # The latest messages come first where there is no room for all.
     cuts = excerpts((message.text for message in reversed(latest)), least=PAGED_CHARACTERS)[::-1]
     messages = latest[len(latest) - len(cuts) :]
-    cursor = messages[0].id if len(messages) < len(found) else None
+    cursor = key_cursor(messages[0].id or "") if len(messages) < len(found) else None
     head = f"Found {len(messages)} messages in session {arguments.session_id} for {memory.scope}"
     text = head + (":" if messages else "") + numbered(map(_line, messages, cuts))
     earlier = "" if cursor is None else f'\nThere are earlier ones: call get_messages with cursor "{cursor}".'

@@ -9,7 +9,18 @@ from pydantic import Field
 from ..memory.memory import Memory
 from ..memory.safe_text import safe_for_model
 from ..models import JSON
-from .answers import PAGED_CHARACTERS, excerpts, next_page, position, short, shown, small, text_page, to_continue
+from .answers import (
+    PAGED_CHARACTERS,
+    cursor_key,
+    excerpts,
+    key_cursor,
+    next_page,
+    short,
+    shown,
+    small,
+    text_page,
+    to_continue,
+)
 from .arguments import AnyValue, Arguments, Cursor
 from .run import Answer, tool
 
@@ -43,7 +54,7 @@ def _one(memory: Memory, key: str, cursor: str | None) -> Answer:
     if value is unset:
         return Answer(f"No preference {key} is set for {memory.scope}", {"preferences": {}})
     part, following = text_page(shown(value), cursor)
-    text = _list(memory, [f"{key}: {part}"]) + to_continue(f"get_preferences with the key {key} and", following)
+    text = _list(memory, [f"{key}: {part}"]) + to_continue("get_preferences", following)
     # A part of a value is no value.
     whole = cursor is None and following is None
     data: dict[str, JSON] = {"preferences": {key: value}} if whole else {"preferences": {}, "parts": {key: part}}
@@ -52,14 +63,14 @@ def _one(memory: Memory, key: str, cursor: str | None) -> Answer:
 
 def _all(memory: Memory, cursor: str | None) -> Answer:
     preferences = memory.preferences.all()
-    keys = list(preferences)
-    if cursor is not None:
-        keys = keys[position(keys, cursor) + 1 :]
+    # Sorted, so that a cursor continues also where its key was deleted.
+    after = cursor_key(cursor)
+    keys = sorted(preferences) if after is None else sorted(key for key in preferences if key > after)
     if not keys:
         return Answer(f"No preference is set for {memory.scope}", {"preferences": {}})
     cuts = excerpts((f"{key}: {shown(preferences[key])}" for key in keys), least=PAGED_CHARACTERS)
     listed = dict(zip(keys, cuts, strict=False))
-    following = None if len(listed) == len(keys) else list(listed)[-1]
+    following = None if len(listed) == len(keys) else key_cursor(list(listed)[-1])
     text = _list(memory, [cut.line("get_preferences with its key shows all") for cut in cuts])
     data: dict[str, JSON] = {"preferences": {key: preferences[key] for key, cut in listed.items() if not cut.more}}
     if parts := {key: cut.text.removeprefix(f"{key}: ") for key, cut in listed.items() if cut.more}:

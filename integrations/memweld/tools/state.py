@@ -7,7 +7,7 @@ from pydantic import Field
 from ..memory.memory import Memory
 from ..memory.safe_text import safe_for_model
 from ..models import JSON
-from .answers import INDENTED, excerpts, next_page, numbered, shown, text_page, to_continue
+from .answers import INDENTED, cursor_key, excerpts, key_cursor, next_page, numbered, shown, text_page, to_continue
 from .arguments import AnyValue, Arguments, Cursor
 from .run import Answer, tool
 
@@ -103,11 +103,11 @@ def _delete_state(memory: Memory, arguments: StateKey) -> Answer:
     read_only=True,
 )
 def _list_state_keys(memory: Memory, arguments: ListStateKeys) -> Answer:
-    after = arguments.cursor
+    after = cursor_key(arguments.cursor)
     # Keys are sorted: a cursor continues also where its key was deleted.
     keys = [key for key in memory.state(arguments.namespace).list_keys() if after is None or key > after]
     listed = keys[: len(excerpts(keys))]
-    cursor = listed[-1] if len(listed) < len(keys) else None
+    cursor = key_cursor(listed[-1]) if len(listed) < len(keys) else None
     head = f"Found {len(listed)} keys in namespace {arguments.namespace} for {memory.scope}{':' if keys else ''}"
     text = head + numbered(listed) + to_continue("list_state_keys", cursor)
     return Answer(text, {"namespace": arguments.namespace, "keys": listed} | next_page(cursor))

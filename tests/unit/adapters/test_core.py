@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import json
 import logging
 from collections.abc import Iterator
@@ -216,6 +218,22 @@ async def test_a_foreign_error_reaches_no_model_in_its_own_words(ana: Memory) ->
         assert outcome.marked == "Error: Internal error in search_memories: ZeroDivisionError"
     assert "No user is known" in run_tool(tool, no_user, {"query": "bees"}).text
     assert "No user is known" in (await run_tool_async(tool, no_user, {"query": "bees"})).text
+
+
+async def test_a_librarys_panic_is_reported_and_a_cancellation_passes(ana: Memory) -> None:
+    class PanicException(BaseException):
+        """As libraries in Rust raise it."""
+
+    def raising(error: BaseException) -> Memory:
+        raise error
+
+    tool = TOOLS["search_memories"]
+    panic = functools.partial(raising, PanicException("secret detail"))
+    for outcome in (run_tool(tool, panic, {"query": "x"}), await run_tool_async(tool, panic, {"query": "x"})):
+        assert outcome.text == "Internal error in search_memories: PanicException"
+    for passing in (KeyboardInterrupt, asyncio.CancelledError):
+        with pytest.raises(passing):
+            run_tool(tool, functools.partial(raising, passing()), {"query": "x"})
 
 
 @pytest.mark.parametrize(
