@@ -91,7 +91,7 @@ from memweld.testing import HashEmbedder, ScriptedExtractor, facts
 @pytest.mark.parametrize(
     "options",
     [
-        "llm=ScriptedExtractor([facts('x')])",
+        "llm=ScriptedExtractor([facts('x')]), extraction='mem0'",
         "llm={'provider': 'openai', 'config': {}}",
         "embedder={'provider': 'openai', 'config': {}}",
         "mem0={'vector_store': {'provider': 'qdrant', 'config': {'path': 'x'}}}",
