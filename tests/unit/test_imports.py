@@ -109,7 +109,7 @@ except memweld.MissingExtraError as error:
 
 
 def test_without_mem0_memory_works(tmp_path: Path) -> None:
-    """Also the command line, and a verbatim add where an LLM is configured."""
+    """Also the command line, and memweld's own extraction."""
     code = f"""{WITHOUT}
 from typer.testing import CliRunner
 from memweld.cli import app
@@ -118,10 +118,11 @@ ana = memweld.connect("sqlite:///" + sys.argv[1], embedder=HashEmbedder(), llm=l
 (item,) = ana.add("I love tea", infer=False)
 ana.update(item.id, "I love coffee")
 print(ana.search("coffee", limit=1)[0].text)
+print(ana.add("tea!")[0].extraction)
 result = CliRunner().invoke(app, ["doctor", "--url", "sqlite:///" + sys.argv[1]], catch_exceptions=False)
 print(result.exit_code)
 """
-    assert run(code, str(tmp_path / "m.db")).split("\n") == ["I love coffee", "0", ""]
+    assert run(code, str(tmp_path / "m.db")).split("\n") == ["I love coffee", "extracted", "0", ""]
 
 
 def test_exported_members() -> None:

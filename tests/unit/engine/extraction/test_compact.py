@@ -1,7 +1,6 @@
 """memweld's own extraction: its prompt, JSON mode, categories, and the reasons that failures give."""
 
 import logging
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -33,17 +32,6 @@ class RefusedError(Exception):
     def __init__(self, text: str, status: int) -> None:
         super().__init__(text)
         self.status_code = status
-
-
-def test_it_needs_no_mem0() -> None:
-    code = (
-        "import sys; sys.modules['mem0'] = None\n"
-        "import memweld\nfrom memweld.testing import ScriptedExtractor, facts\n"
-        "ana = memweld.connect('sqlite://', llm=ScriptedExtractor([facts('Ana loves tea')])).user('ana')\n"
-        "print(ana.add('tea!')[0].text, len(ana.search('tea')))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
-    assert done.stdout.strip() == "Ana loves tea 2"
 
 
 def test_the_prompt(connect: Callable[..., memweld.Memory]) -> None:
