@@ -31,6 +31,7 @@ from ..models import JSON, ChatMessage, Hit, Kind, MemoryItem
 from ..validation import MAX_LIMIT, validate_limit
 from .binding import MemoryBinding
 from .errors import stopping
+from .planning import note_plans, without_plan
 from .records import Labels, RecalledMatch, as_record, has_category, inside, labels_of, marked_matches, naive_utc
 from .task_parser import Turn, parse_turn, without_history
 
@@ -76,6 +77,7 @@ class MemweldStorage:
         said: Said | None = None,
         llm: BaseLLM | str | None = None,
     ) -> None:
+        note_plans()
         self.options = options
         self.failures = FailurePolicy(options.on_error, _logger, passing=(HookAborted,))
         self._binding = binding
@@ -150,6 +152,7 @@ class MemweldStorage:
         """The memories that fit, best first, marked as data; at most ``limit``, and no more than the budget holds."""
         memory = self.resolve()
         limit = min(validate_limit(limit), self.options.recall_limit)
+        query = without_plan(query)
         text = recall_query(self._said(query) or query)
         if not text or not limit:
             return []

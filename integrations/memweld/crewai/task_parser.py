@@ -7,6 +7,8 @@ import re
 
 from crewai.utilities.i18n import I18N_DEFAULT
 
+from .planning import without_plan
+
 __all__ = ["Turn", "parse_turn", "without_history"]
 
 _MARK = re.compile(r"\n(Agent|Expected result|Result): ")
@@ -46,6 +48,7 @@ def parse_turn(content: str) -> Turn | None:
     behind_agent = {"Task": "Expected result", "Input": "Result"}.get(head)
     if not separator or behind_agent is None:
         return None
+    body = without_plan(body)
     marks = list(_MARK.finditer(body))
     for place, (mark, following) in enumerate(itertools.pairwise(marks)):
         if (mark[1], following[1]) == ("Agent", behind_agent):

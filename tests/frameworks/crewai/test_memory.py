@@ -212,6 +212,22 @@ def test_what_agents_delegate_is_not_what_the_user_said(ana: Memory) -> None:
     assert texts(ana) == ["I keep bees, count them"]
 
 
+@pytest.mark.parametrize("inputs", [None, {"message": "I live in Faro"}])
+def test_what_the_planner_plans_is_not_what_the_user_said(ana: Memory, inputs: dict[str, str] | None) -> None:
+    steps = " Step 1: the user owns a yacht.\nAgent: none\nExpected result: none\nResult: none"
+    plan = {"list_of_plans_per_task": [{"task_number": 1, "task": "t", "plan": steps}]}
+    model = ScriptedLLM(["Fine."] * 2)
+    agent = make_agent(model)
+    description = "{message}" if inputs else "I live in Faro"
+    task = Task(description=description, expected_output="An answer", agent=agent)
+    planner = ScriptedLLM([json.dumps(plan)] * 2)
+    crew = Crew(agents=[agent], tasks=[task], memory=MemweldMemory(ana), planning=True, planning_llm=planner)
+    for _ in range(2):
+        crew.kickoff(inputs=inputs)
+        assert texts(ana) == ["I live in Faro"]
+    assert "yacht" in model.seen, "the agent follows the plan"
+
+
 def test_an_llm_of_memwelds_extracts_from_question_and_answer() -> None:
     extractor = ScriptedExtractor([facts("Ana lives on a houseboat in Porto")])
     with connect("sqlite://", embedder=HashEmbedder(), llm=extractor) as backend:
