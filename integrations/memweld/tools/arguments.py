@@ -141,7 +141,7 @@ def _cursor_text(value: object) -> object:
 Cursor: TypeAlias = Annotated[
     str | None,
     BeforeValidator(_cursor_text),
-    Field(description="The cursor that the answer before gave, to read on where it stopped."),
+    Field(description="The cursor of the answer before, to read on."),
 ]
 """Where to continue an answer; None for its beginning."""
 

@@ -36,7 +36,6 @@ MAX_LISTED = 200
 _WHOLE = "get_memory shows all, in pages"
 _LATER = "; the graph store follows when it can be reached again"
 _BY_ID: dict[str, JSON] = {"memory_id": "01K9XEXAMPLE"}
-_METADATA = 'Data to keep with it: a JSON object, such as {"source": "chat"}.'
 
 
 class AddMemory(Arguments):
@@ -45,20 +44,16 @@ class AddMemory(Arguments):
     messages: Annotated[list[MessageField], BeforeValidator(message_list)] = Field(
         min_length=1, description="What was said, oldest first."
     )
-    metadata: JsonObject | None = Field(default=None, description=_METADATA)
+    metadata: JsonObject | None = Field(
+        default=None, description='Data to keep: a JSON object, such as {"source": "chat"}.'
+    )
 
 
 _Kinds: TypeAlias = Annotated[
     KindList | None,
-    Field(
-        description="Only these kinds: item (a fact), source (a text that facts were taken from), preference, task (an "
-        "outcome), record (a value of state)."
-    ),
+    Field(description="Only these; item is a fact, task an outcome, record a value of state."),
 ]
-_Filters: TypeAlias = Annotated[
-    JsonObject | None,
-    Field(description='What their metadata must equal: a JSON object, such as {"source": "chat"}.'),
-]
+_Filters: TypeAlias = Annotated[JsonObject | None, Field(description="A JSON object that their metadata must equal.")]
 
 
 class SearchMemories(Arguments):
@@ -68,7 +63,7 @@ class SearchMemories(Arguments):
     limit: int = Field(default=10, ge=1, le=MAX_SEARCH_LIMIT, description="How many memories at most; 10 if left out.")
     kinds: _Kinds = None
     filters: _Filters = None
-    min_score: float | None = Field(default=None, ge=0, le=1, description="The lowest score, from 0 to 1.")
+    min_score: float | None = Field(default=None, ge=0, le=1, description="The lowest score.")
     recency: Recency | None = Field(default=None, description="The age in days at which a memory counts half.")
 
 
@@ -101,7 +96,7 @@ class UpdateMemory(MemoryIdArguments):
     """Arguments of ``update_memory``."""
 
     data: str = Field(description="The new text.")
-    metadata: JsonObject | None = Field(default=None, description=f"{_METADATA} It replaces the metadata.")
+    metadata: JsonObject | None = Field(default=None, description="The new metadata: a JSON object.")
 
 
 def _found(count: int, whose: str = "") -> str:
