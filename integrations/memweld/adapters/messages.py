@@ -183,7 +183,8 @@ def fit_fact(message: ChatMessage) -> ChatMessage | None:
     text = _cut(message.text, MAX_TEXT_CHARACTERS)
     if not text.strip():
         return None
-    return ChatMessage(role=message.role, content=text, name=neutral_key(message.name), created_at=message.created_at)
+    name, message_id = neutral_key(message.name), neutral_key(message.id)
+    return ChatMessage(role=message.role, content=text, name=name, id=message_id, created_at=message.created_at)
 
 
 def _fit_call(call: ToolCall | Mapping[str, Any]) -> ToolCall:

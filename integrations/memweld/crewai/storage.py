@@ -44,7 +44,7 @@ _logger = logging.getLogger("memweld.crewai")
 
 _PAGE, _WIDER = 1_000, 4
 # A deletion by criteria leaves state alone, as `Memory.clear` does.
-_FACTS: tuple[Kind, ...] = ("item", "preference", "task")
+_FACTS: tuple[Kind, ...] = ("item", "source", "preference", "task")
 
 
 def not_ours() -> MemweldError:

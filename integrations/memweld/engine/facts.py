@@ -35,7 +35,8 @@ from .search.state_texts import StateTexts
 from .sql import owners
 from .sql.cursors import Cursors
 from .sql.database import Database
-from .sql.items import ItemRow, Items, RowTemplate, text_hash
+from .sql.item_rows import ItemRow, RowTemplate, text_hash
+from .sql.items import Items
 from .sql.mem0_entities import unlink
 from .sql.occurrences import with_metadata, without_messages
 from .sql.outbox import Outbox

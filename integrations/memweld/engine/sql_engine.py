@@ -22,7 +22,8 @@ from .sql.cursors import Cursors
 from .sql.database import Database
 from .sql.erase import erase
 from .sql.export import export_page, list_scopes
-from .sql.items import FACT_KINDS, Items
+from .sql.item_rows import FACT_KINDS
+from .sql.items import Items
 from .sql.mem0_entities import unlink, unlink_all
 from .sql.occurrences import without_message
 from .sql.outbox import Outbox

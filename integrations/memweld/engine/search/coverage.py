@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from ..sql.items import ItemRow
+from ..sql.item_rows import ItemRow
 from .tokenizer import query_words, split, terms
 
 __all__ = ["covers", "without_covered"]

@@ -16,7 +16,8 @@ from ...scope import Scope
 from ..operations import Search
 from ..sql import owners
 from ..sql.database import Connection, Database
-from ..sql.items import FACT_KINDS, ItemRow, Items, text_hash
+from ..sql.item_rows import FACT_KINDS, ItemRow, text_hash
+from ..sql.items import Items
 from ..sql.restore import EmbeddedTexts
 from .cache import IndexCache, StaleTransactionError
 from .coverage import without_covered

@@ -16,7 +16,8 @@ from ...scope import Scope
 from ...validation import dump_json, utc_now
 from ..operations import PutValue
 from ..sql.database import Database
-from ..sql.items import ItemRow, Items, RowTemplate
+from ..sql.item_rows import ItemRow, RowTemplate
+from ..sql.items import Items
 from ..sql.state import TextWriter
 from .embedder_check import EmbedderCheck
 from .embedders import GuardedEmbedding, as_bytes

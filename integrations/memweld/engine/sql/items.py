@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from ...models import JSON, Extraction, Kind, MemoryItem
+from ...models import JSON, Kind
 from ...scope import Scope
-from ...validation import dump_json, fold_text
+from ...validation import dump_json
 from . import owners
 from .candidates import RowFilter
-from .damage import damaged
 from .database import Connection, Database
+from .item_rows import ItemRow
 from .occurrences import merged
 from .ttl import EXPIRED_ITEM, now
 
-__all__ = ["FACT_KINDS", "ItemRow", "Items", "RowTemplate", "text_hash"]
+__all__ = ["Items"]
 
-FACT_KINDS: tuple[Kind, ...] = ("item", "preference", "task", "record")
-"""All kinds but sources: the kinds that a list shows by default."""
 
 _NAMES = (
     "id", "kind", "key", "session_id", "role", "name", "message_id", "occurrences", "links", "text", "hash", "metadata",
@@ -54,115 +47,6 @@ _REWRITE_DETAILS = (
 _values = attrgetter(*_NAMES)
 # SQLite's default limit of variables in a statement was 999 before 3.32.
 _CHUNK = 900
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemRow:
-    """One row of ``items`` with the scope that owns it."""
-
-    scope: Scope
-    id: str
-    kind: Kind
-    key: str | None
-    session_id: str | None
-    role: str | None
-    name: str | None
-    text: str
-    hash: str
-    metadata: str
-    extraction: Extraction
-    extraction_error: str | None
-    created_at: str
-    updated_at: str
-    message_id: str | None = None
-    occurrences: str | None = None
-    links: str | None = None
-    seq: int = 0
-
-    @property
-    def linked_ids(self) -> list[str]:
-        """The ids in ``links``."""
-        return [] if self.links is None else json.loads(self.links)
-
-    def item(self) -> MemoryItem:
-        """The row as users see it.
-
-        Raises:
-            BackendUnavailableError: The row is damaged.
-        """
-        try:
-            metadata: dict[str, JSON] = json.loads(self.metadata) if self.metadata != "{}" else {}
-            created_at, updated_at = map(datetime.fromisoformat, (self.created_at, self.updated_at))
-        except (TypeError, ValueError) as error:
-            raise damaged(f"The memory {self.id}", f"remove it with memory.delete({self.id!r})", error) from error
-        return MemoryItem(
-            id=self.id,
-            text=self.text,
-            user_id=self.scope.user_id,
-            agent_id=self.scope.agent_id,
-            kind=self.kind,
-            key=self.key,
-            session_id=self.session_id,
-            role=self.role,
-            name=self.name,
-            metadata=metadata,
-            created_at=created_at,
-            updated_at=updated_at,
-            extraction=self.extraction,
-            extraction_error=self.extraction_error,
-            message_id=self.message_id,
-            occurrences=() if self.occurrences is None else tuple(json.loads(self.occurrences)),
-            links=tuple(self.linked_ids),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowTemplate:
-    """The fields that all rows of one write have in common."""
-
-    kind: Kind = "item"
-    key: str | None = None
-    session_id: str | None = None
-    metadata: str = "{}"
-    extraction: Extraction = "verbatim"
-    extraction_error: str | None = None
-    links: Sequence[str] = ()
-
-    def row(
-        self,
-        scope: Scope,
-        text: str,
-        created_at: str,
-        *,
-        role: str | None = None,
-        name: str | None = None,
-        memory_id: str | None = None,
-        message_id: str | None = None,
-    ) -> ItemRow:
-        """The row for a text, created and changed at this time (ISO 8601), with a new id unless one is given."""
-        return ItemRow(
-            scope=scope,
-            id=memory_id or str(uuid.uuid4()),
-            kind=self.kind,
-            key=self.key,
-            session_id=self.session_id,
-            role=role,
-            name=name,
-            text=text,
-            hash=text_hash(text),
-            metadata=self.metadata,
-            extraction=self.extraction,
-            extraction_error=self.extraction_error,
-            created_at=created_at,
-            updated_at=created_at,
-            message_id=message_id,
-            links=dump_json(list(self.links)) if self.links else None,
-        )
-
-
-def text_hash(text: str) -> str:
-    """A fingerprint of texts that are equal when folded, not a secret; of folded texts the same that mem0 2.2 makes."""
-    return hashlib.md5(fold_text(text).encode(), usedforsecurity=False).hexdigest()
 
 
 def _packed(terms: bytes | None) -> bytearray | None:

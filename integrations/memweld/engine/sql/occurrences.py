@@ -17,7 +17,7 @@ from ...models import JSON
 from ...validation import MAX_METADATA_CHARACTERS, dump_json
 
 if TYPE_CHECKING:
-    from .items import ItemRow
+    from .item_rows import ItemRow
 
 __all__ = ["MAX_OCCURRENCES", "merged", "with_metadata", "without_message", "without_messages"]
 

@@ -14,7 +14,8 @@ from ...validation import dump_json
 from ..export_data import ExportData, ExportedSession, ExportedValue
 from . import owners
 from .database import Connection, Database
-from .items import ItemRow, Items
+from .item_rows import ItemRow
+from .items import Items
 from .sessions import insert_messages
 from .state import insert_value, new_version, value_at
 from .ttl import delete_items, now

@@ -13,7 +13,8 @@ from ..operations import FindValues, ReadValues, SearchValues
 from . import owners
 from .damage import read_value
 from .database import Connection, Database
-from .items import ItemRow, Items
+from .item_rows import ItemRow
+from .items import Items
 from .state_queries import StateQueries, namespace_ranges
 from .ttl import ALIVE, now
 

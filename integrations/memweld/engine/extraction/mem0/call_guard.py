@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ....errors import AccessDeniedError
 from ....scope import Scope
 from ...operations import Search
-from ...sql.items import ItemRow, RowTemplate
+from ...sql.item_rows import ItemRow, RowTemplate
 
 __all__ = ["Call", "CallGuard", "in_a_call"]
 

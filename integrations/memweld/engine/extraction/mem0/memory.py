@@ -15,7 +15,7 @@ from ...operations import ItemDraft, Search
 from ...search.embedders import GuardedEmbedding
 from ...search.item_store import ItemStore
 from ...sql.database import Database
-from ...sql.items import ItemRow, RowTemplate
+from ...sql.item_rows import ItemRow, RowTemplate
 from ..failures import ExtractionFailedError
 from ..llm import GuardedLLM
 from .call_guard import Call, CallGuard

@@ -24,7 +24,7 @@ from ...search.item_store import ItemStore
 from ...sql import owners
 from ...sql.database import Connection, Database
 from ...sql.dialect import UNLIMITED
-from ...sql.items import ItemRow
+from ...sql.item_rows import ItemRow
 from .call_guard import CallGuard
 from .side_effects import load_mem0
 

@@ -22,7 +22,8 @@ from ...fork import call_in_child
 from ...operations import Erase, Operation, RelatedItems, Search, SettleGraph
 from ...protocol import EngineAdmin, GraphHealth
 from ...sql.database import Database
-from ...sql.items import ItemRow, Items
+from ...sql.item_rows import ItemRow
+from ...sql.items import Items
 from ...sql.outbox import Outbox
 from ..delivery import Deliverer
 from ..engine import Run

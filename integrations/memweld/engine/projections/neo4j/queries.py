@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ....models import JSON, Hit, Related
 from ....scope import Scope
-from ...sql.items import ItemRow
+from ...sql.item_rows import ItemRow
 from . import cypher
 from .client import GraphClient, Row
 from .entity_names import is_in, key_of, words_of
