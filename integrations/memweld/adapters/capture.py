@@ -117,6 +117,21 @@ class TurnCapture:
         if messages and session_id is not None and self.options.captures:
             await in_thread(functools.partial(self.begin, memory, messages, session_id=session_id))
 
+    async def begin_facts_async(
+        self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None
+    ) -> None:
+        """Keep the facts when a run begins, for a framework that tells nothing of a run that fails.
+
+        An LLM reads the finished turn instead. Without one the facts are the user's words, and `end` adds nothing.
+        """
+
+        def keep() -> None:
+            if self.options.infer is False or not memory.can_extract:
+                self.end(memory, messages, session_id=session_id, keep="facts")
+
+        if messages and self.options.captures:
+            await in_thread(keep)
+
     async def end_async(
         self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None, keep: Captured = "turn"
     ) -> list[MemoryItem] | None:

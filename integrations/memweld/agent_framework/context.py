@@ -30,9 +30,10 @@ class MemweldContextProvider(ContextProvider):
     """Automatic memory: ``Agent(client, context_providers=[…])``.
 
     Once per run it adds the memories that fit what the user said to the run's instructions, marked as data; no session
-    holds them. When the agent has answered, what the user said becomes memories. Agent Framework calls no provider
-    after a run that fails: then the history has the user's message, and no fact is made of it. One provider serves
-    many agents, users and runs at once. Put it behind history providers, so that it does not repeat what they show.
+    holds them. What the user says becomes memories, with an LLM when the agent has answered. Agent Framework calls no
+    provider after a run that fails: then the history has the user's message, and an LLM reads it no more. One provider
+    serves many agents, users and runs at once. Put it behind history providers, so that it does not repeat what they
+    show.
 
     Args:
         memory: A memory; or a backend, then the session's state or `memweld.user_scope` names the user of each run.
@@ -99,6 +100,7 @@ class MemweldContextProvider(ContextProvider):
         )
         if recalled.block:
             context.extend_instructions(self.source_id, recalled.block)
+        await self._capture.begin_facts_async(memory, spoken, session_id=session_id)
 
     @override
     async def after_run(

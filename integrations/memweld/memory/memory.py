@@ -68,6 +68,11 @@ class Memory(FactMethods):
         return self._engine.closed
 
     @property
+    def can_extract(self) -> bool:
+        """Whether an LLM of the backend extracts facts."""
+        return self._engine.can_extract
+
+    @property
     def aio(self) -> AsyncMemory:
         """The same methods for async code."""
         return AsyncMemory(self)

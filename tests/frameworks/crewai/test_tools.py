@@ -67,6 +67,7 @@ class CrewAIDriver:
     has_history = True
     sessions_end_turns = True
     recalls_in_sessions = False
+    forgets_failed_runs = True
     # A flow gets its whole state back, in which long messages stay whole.
     options = tuple(field.name for field in dataclasses.fields(TurnOptions) if field.name != "history_budget")
 

@@ -65,6 +65,7 @@ class AdapterDriver(Protocol):
       and arguments, and then answers ``reply``; returns a `Turn`.
     - ``shared_agents(backend)``: returns a list of `Talk`, one for each way to run an agent. Each uses one agent object
       for all users, with one session for each user. Its model replies with all the text that it was given.
+    - ``forgets_failed_runs``: True where the framework tells an adapter nothing of a run before it has ended well.
     - ``keeps_failed_turns``: ``run_turn`` takes an exception as ``reply``, which the model raises; the user's words
       are kept all the same.
     """

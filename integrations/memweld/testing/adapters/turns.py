@@ -141,6 +141,22 @@ class TurnScenarios(Scenarios):
             if session is not None:
                 assert [message.text for message in ana.history(session).messages()] == [text]
 
+    def test_a_run_that_never_ends_loses_nothing(self, ana: Memory) -> None:
+        """The model fails, and the user writes something else: both are in the session once, and both are memories."""
+        self._needs_turns()
+        if not self.driver.has_history or getattr(self.driver, "forgets_failed_runs", False):
+            pytest.skip("the framework tells an adapter nothing of a run that fails, or the adapter keeps no sessions")
+        driver: Any = self.driver
+        for mode in self.driver.modes:
+            session, first, second = f"{mode}-first", f"I moved to a {mode} houseboat", f"I keep {mode} bees"
+            with pytest.raises(Exception, match="the model is down"):
+                driver.run_turn(ana, first, RuntimeError("the model is down"), session_id=session, mode=mode)
+            assert [message.text for message in ana.history(session).messages()] == [first]
+            driver.run_turn(ana, second, "Noted.", session_id=session, mode=mode)
+            assert [message.text for message in ana.history(session).messages()] == [first, second, "Noted."]
+            texts = [item.text for item in ana.all()]
+            assert (texts.count(first), texts.count(second)) == (1, 1)
+
     def test_the_surrounding_scope_names_the_user(self, backend: Backend, ana: Memory) -> None:
         """`memweld.user_scope` names the user where the framework names none."""
         self._needs_turns()
