@@ -18,19 +18,19 @@ Without a key a small script plays the model. To use a real one, name it and sup
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 
 from autogen_agentchat.agents import AssistantAgent
 from autogen_agentchat.conditions import MaxMessageTermination
 from autogen_agentchat.messages import BaseChatMessage
 from autogen_agentchat.teams import RoundRobinGroupChat
-from autogen_core.models import ChatCompletionClient, FunctionExecutionResultMessage
+from autogen_core.models import FunctionExecutionResultMessage
 
 import memweld
 from memweld import Backend
 from memweld.autogen import MemweldChatCompletionContext, MemweldMemory, memory_tools
-from memweld.testing.autogen import ModelCall, Response, ScriptedChatCompletionClient, tool_call
+from memweld.testing.autogen import ModelCall, Response, tool_call
+from memweld.testing.models import autogen_model
 
 # Each member's knowledge of its trade, for all users.
 TRADE = {
@@ -41,16 +41,6 @@ PROMPT = (
     "You are the {name} of a travel desk. Answer in one sentence. When the user tells you something that matters for "
     "your own work, note it with add_memory before you answer."
 )
-
-
-def model_client(script: Callable[[ModelCall], Response]) -> ChatCompletionClient:
-    """The model that the environment names, else a script."""
-    name = os.environ.get("MEMWELD_EXAMPLE_MODEL")
-    if not name:
-        return ScriptedChatCompletionClient(script)
-    from autogen_ext.models.openai import OpenAIChatCompletionClient
-
-    return OpenAIChatCompletionClient(model=name.removeprefix("openai:"))
 
 
 def scripted(name: str) -> Callable[[ModelCall], Response]:
@@ -74,7 +64,7 @@ def member(backend: Backend, user_id: str, name: str, session_id: str) -> Assist
     own = backend.agent(name)
     return AssistantAgent(
         name,
-        model_client(scripted(name)),
+        autogen_model(scripted(name)),
         system_message=PROMPT.format(name=name),
         # One session for the team holds everything once, with the speaker's name.
         model_context=MemweldChatCompletionContext(shared, session_id, agent_name=name),

@@ -6,7 +6,7 @@ It runs two days, each in a process of its own. On the first day the crew reads 
 the second it knows these findings and what is open, reads the other source and writes the report. The days share only a
 user's memory: the user's wishes, the findings, and the outcome of yesterday's task.
 
-Without a key the models are scripted. With MEMWELD_EXAMPLE_MODEL (such as openai/gpt-5.5, and its key) they are real.
+Without a key the models are scripted. With MEMWELD_EXAMPLE_MODEL (such as openai:gpt-5.5, and its key) they are real.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("CREWAI_TRACING_ENABLED", "false")
@@ -29,7 +29,8 @@ from crewai.tools import tool
 
 import memweld
 from memweld.crewai import MemweldMemory, memory_tools
-from memweld.testing.crewai import ModelCall, Response, ScriptedLLM, tool_call
+from memweld.testing.crewai import ModelCall, Response, tool_call
+from memweld.testing.models import crewai_model
 
 USER = "ana"
 TASK = "report-city-bees"
@@ -51,7 +52,7 @@ def read_source(name: str) -> str:
     return SOURCES.get(name, f"There is no source {name!r}: there are {', '.join(SOURCES)}.")
 
 
-def scripted() -> ScriptedLLM:
+def scripted() -> Callable[[ModelCall], Response]:
     """A script for both days. It knows of the first day only what its prompt contains."""
 
     def research(call: ModelCall) -> Response:
@@ -75,12 +76,12 @@ def scripted() -> ScriptedLLM:
         report = f"{style}{'. '.join(known)}."
         return report if len(known) == len(FACTS) else f"So far: {report} The hives are open."
 
-    return ScriptedLLM(lambda call: research(call) if "You are Researcher" in call.text else write(call))
+    return lambda call: research(call) if "You are Researcher" in call.text else write(call)
 
 
 def work(backend: memweld.Backend, day: int) -> str:
     """Do one day's work for the user of the moment; return what the crew says at the end."""
-    model: Any = os.environ.get("MEMWELD_EXAMPLE_MODEL") or scripted()
+    model = crewai_model(scripted())
     # The user's words follow the mark. The rest of a task is ours.
     memory = MemweldMemory(backend, said=lambda text: text.partition("The user says: ")[2] or None)
     tools = [read_source, *memory_tools(backend, ["tasks"])]

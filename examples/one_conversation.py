@@ -26,7 +26,6 @@ os.environ |= {"CREWAI_DISABLE_TELEMETRY": "true", "CREWAI_TRACING_ENABLED": "fa
 
 from autogen_agentchat.agents import AssistantAgent
 from autogen_core.models import AssistantMessage, UserMessage
-from crewai import LLM
 from crewai.flow import ConversationConfig, ConversationState, Flow, persist
 from langchain.agents import create_agent
 from langchain.chat_models import init_chat_model
@@ -37,11 +36,10 @@ from memweld import Memory
 from memweld.autogen import MemweldChatCompletionContext
 from memweld.crewai import MemweldFlowPersistence
 from memweld.langchain import MemweldMiddleware
-from memweld.testing.autogen import ScriptedChatCompletionClient
-from memweld.testing.crewai import ScriptedLLM
 from memweld.testing.langchain import ScriptedChatModel
+from memweld.testing.models import autogen_model, crewai_model, example_model
 
-MODEL = os.environ.get("MEMWELD_EXAMPLE_MODEL")
+MODEL = example_model()
 PROMPT = "You help to plan a dinner. Answer in one sentence."
 Said = Sequence[tuple[str, str]]
 
@@ -73,15 +71,11 @@ def autogen(ana: Memory, session_id: str, said: str) -> str:
         roles = {UserMessage: "user", AssistantMessage: "assistant"}
         return answer("AutoGen", [(roles.get(type(message), ""), str(message.content)) for message in call.messages])
 
-    def client() -> Any:
-        if not MODEL:
-            return ScriptedChatCompletionClient(script)
-        from autogen_ext.models.openai import OpenAIChatCompletionClient
-
-        return OpenAIChatCompletionClient(model=MODEL.removeprefix("openai:"))
-
     agent = AssistantAgent(
-        "cook", client(), system_message=PROMPT, model_context=MemweldChatCompletionContext(ana, session_id)
+        "cook",
+        autogen_model(script),
+        system_message=PROMPT,
+        model_context=MemweldChatCompletionContext(ana, session_id),
     )
     return asyncio.run(agent.run(task=said)).messages[-1].to_text()  # type: ignore[union-attr]
 
@@ -91,9 +85,7 @@ def crewai(ana: Memory, session_id: str, said: str) -> str:
         return answer("CrewAI", [(message["role"], str(message["content"])) for message in call.messages])
 
     @persist(MemweldFlowPersistence(ana))
-    @ConversationConfig(
-        llm=LLM(model=MODEL.replace(":", "/", 1)) if MODEL else ScriptedLLM(script), system_prompt=PROMPT
-    )
+    @ConversationConfig(llm=crewai_model(script), system_prompt=PROMPT)
     class Dinner(Flow[ConversationState]):
         pass
 

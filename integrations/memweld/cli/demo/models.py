@@ -46,33 +46,13 @@ def langchain_model(script: Any) -> Any:
 
 def crewai_model(script: Any) -> Any:
     """A model for CrewAI."""
-    if is_real():
-        from crewai import LLM
+    from ...testing import models
 
-        return LLM(model=model_name(), provider="openai", base_url=os.environ.get("OPENAI_BASE_URL"), timeout=60)
-    from ...testing.crewai import ScriptedLLM
-
-    return ScriptedLLM(script)
+    return models.crewai_model(script, f"openai:{model_name()}" if is_real() else None)
 
 
 def autogen_model(script: Any) -> Any:
     """A model client for AutoGen."""
-    if is_real():
-        try:
-            from autogen_ext.models.openai import OpenAIChatCompletionClient
-        except ImportError as error:
-            raise MissingExtraError("autogen-ext is not installed; run: pip install 'autogen-ext[openai]'") from error
-        from autogen_core.models import ModelFamily, ModelInfo
+    from ...testing import models
 
-        info = ModelInfo(
-            vision=False,
-            function_calling=True,
-            json_output=True,
-            family=ModelFamily.UNKNOWN,
-            structured_output=False,
-            multiple_system_messages=True,
-        )
-        return OpenAIChatCompletionClient(model=model_name(), model_info=info, timeout=60)
-    from ...testing.autogen import ScriptedChatCompletionClient
-
-    return ScriptedChatCompletionClient(script)
+    return models.autogen_model(script, f"openai:{model_name()}" if is_real() else None)
