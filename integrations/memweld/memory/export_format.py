@@ -50,6 +50,8 @@ def _written(row: Any, *, without: str | None = None) -> dict[str, JSON]:
             value = value.isoformat()
         elif name == "tool_calls":
             value = [_written(call) for call in value]
+        elif isinstance(value, tuple):
+            value = list(cast("tuple[JSON, ...]", value))
         written[name] = value
     return written
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -243,7 +244,8 @@ class TurnTests(BackendFixtures):
         ana = make(llm=ScriptedExtractor(answers)).user("ana")
         lisbon, dog = ana.add("I live in Lisbon with my dog")
         (tea,) = ana.add("I like tea and biscuits")
-        export = ana.export()
+        export = json.loads(json.dumps(ana.export()))
+        assert export["items"] == ana.export()["items"]
         ana.delete(lisbon.id)
         assert [hit.text for hit in ana.search("Lisbon", min_score=0.3)] == []
         assert ana.get(dog.id).text == "Ana has a dog"
