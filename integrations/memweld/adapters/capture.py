@@ -14,7 +14,7 @@ from ..memory.memory import Memory
 from ..memory.messages import new_id
 from ..models import JSON, Captured, ChatMessage, MemoryItem
 from .failures import FailurePolicy
-from .messages import fit_fact, fit_message
+from .messages import fit_fact, write_fitting
 from .options import TurnOptions
 
 __all__ = ["TurnCapture", "is_unfinished", "spoken_by"]
@@ -169,7 +169,7 @@ class TurnCapture:
         except InvalidInputError:
             # Rules for a caller's input are not for foreign data at the end of a run: shorten, and keep the rest.
             if session_id is not None and keep != "facts":
-                capture([fit_message(message) for message in named], keep="history")
+                write_fitting(functools.partial(capture, keep="history"), named)
             if keep != "history":
                 facts = [fact for message in named if (fact := fit_fact(message)) is not None]
                 if facts:

@@ -13,7 +13,7 @@ from ..errors import InvalidInputError
 from ..memory.content import attempt, note_change, noting_changes, storable
 from ..memory.messages import to_message
 from ..models import JSON, ChatMessage, Role, ToolCall
-from ..validation import MAX_KEY_CHARACTERS, MAX_TEXT_CHARACTERS, validate_json
+from ..validation import MAX_KEY_CHARACTERS, MAX_TEXT_CHARACTERS, dump_json, validate_json
 
 if TYPE_CHECKING:
     from ..memory.history import History
@@ -28,8 +28,10 @@ __all__ = [
     "neutral_key",
     "read_native",
     "tells_changes",
+    "write_fitting",
 ]
 
+T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., "ChatMessage | list[ChatMessage]"])
 
 _CHANGED = "shortened"
@@ -37,6 +39,7 @@ _RAW = "__raw__"
 _DIGEST_CHARACTERS = 32
 _HISTORY_CHARACTERS = 2_000_000
 _NOTE_CHARACTERS = 500
+_SERVED_CHARACTERS = 100_000
 
 
 def tells_changes(convert: F) -> F:
@@ -172,10 +175,33 @@ def append_fitting(
     if not messages and not replace:
         return []
     write = functools.partial(history.replace, known=known) if replace else history.append
+    return write_fitting(write, messages)
+
+
+def write_fitting(write: Callable[[list[ChatMessage]], T], messages: Sequence[ChatMessage]) -> T:
+    """Write messages as they are; where the store refuses that, shortened; where it refuses that, their text alone.
+
+    A server takes less at once than a database keeps.
+
+    Raises:
+        MemweldError: They cannot be written.
+    """
     try:
-        return write(messages)
+        return write(list(messages))
     except InvalidInputError:
-        return write([fit_message(message) for message in messages])
+        fitted = [fit_message(message) for message in messages]
+    try:
+        return write(fitted)
+    except InvalidInputError as error:
+        return write([_shrunk(message, str(error)) for message in fitted])
+
+
+def _shrunk(message: ChatMessage, reason: str) -> ChatMessage:
+    if len(dump_json(dataclasses.asdict(message) | {"created_at": None})) <= _SERVED_CHARACTERS:
+        return message
+    native: dict[str, JSON] = {_CHANGED: storable(reason[:_NOTE_CHARACTERS])}
+    calls = tuple(dataclasses.replace(call, arguments={}) for call in message.tool_calls)
+    return dataclasses.replace(message, content=_cut(message.text, _SERVED_CHARACTERS), tool_calls=calls, native=native)
 
 
 def fit_fact(message: ChatMessage) -> ChatMessage | None:

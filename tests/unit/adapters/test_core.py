@@ -159,6 +159,27 @@ def test_one_message_does_not_take_the_turn(ana: Memory, message: ChatMessage, o
     assert [item.text for item in ana.all()] == ["I keep bees"]
 
 
+class SmallStore(Memory):
+    """A memory that takes at most a million characters at once, as a server may."""
+
+    def __init__(self, memory: Memory) -> None:
+        super().__init__(memory._engine, memory.scope)
+
+    def capture(self, messages: Any, **options: Any) -> Any:
+        if sum(len(message.text) for message in messages) > 1_000_000:
+            raise InvalidInputError("This is more than the server takes at once.")
+        return super().capture(messages, **options)
+
+
+def test_a_store_that_takes_less_gets_less(ana: Memory) -> None:
+    big = ChatMessage(role="tool", content="x" * 2_000_000, tool_call_id="c")
+    capture().end(SmallStore(ana), [*TURN, big], session_id="s")
+    kept = ana.history("s").messages()
+    assert [len(message.text) for message in kept] == [11, 4, 100_000]
+    assert "more than the server takes" in str((kept[2].native or {})["shortened"])
+    assert [item.text for item in ana.all()] == ["I keep bees"]
+
+
 def test_a_call_and_its_result_are_shortened_alike() -> None:
     call = fit_message(ChatMessage(role="assistant", tool_calls=(ToolCall(id="c" * 900, name="look"),)))
     result = fit_message(ChatMessage(role="tool", content="ok", tool_call_id="c" * 900))
