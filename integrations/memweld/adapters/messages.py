@@ -205,9 +205,9 @@ def _shrunk(message: ChatMessage, reason: str) -> ChatMessage:
 
 
 def fit_fact(message: ChatMessage) -> ChatMessage | None:
-    """The message as facts are made of it: text only, within the limits of a memory; None where it has none."""
+    """The message as facts are made of it: text only, within the limits of a memory; None where there are none."""
     text = _cut(message.text, MAX_TEXT_CHARACTERS)
-    if not text.strip():
+    if message.role not in ("user", "assistant") or not text.strip():
         return None
     name, message_id = neutral_key(message.name), neutral_key(message.id)
     return ChatMessage(role=message.role, content=text, name=name, id=message_id, created_at=message.created_at)
