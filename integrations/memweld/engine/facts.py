@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..errors import BackendUnavailableError, MemoryNotFoundError, invalid
+from ..errors import BackendUnavailableError, ConfigurationError, MemoryNotFoundError, MissingExtraError, invalid
 from ..models import JSON, Hit, MemoryItem
 from ..scope import Scope
 from ..validation import QUERY_CHARACTERS, dump_json, utc_now
@@ -194,9 +194,12 @@ class Facts:
                 return self._add_verbatim(scope, operation, template)
             try:
                 return self._add_extracted(scope, operation, template, earlier)
-            except ExtractionFailedError as error:
+            except (ExtractionFailedError, ConfigurationError, MissingExtraError) as error:
+                # Who asks to remember learns of a wrong LLM; at the end of a turn it must not cost what was said.
+                if operation.is_explicit and not isinstance(error, ExtractionFailedError):
+                    raise
                 logger.warning("memweld: no facts are extracted, the text is kept as it is: %s", error)
-                failed = replace(template, extraction="failed", extraction_error=str(error))
+                failed = replace(template, extraction="failed", extraction_error=" ".join(str(error).split()))
                 return self._add_verbatim(scope, operation, failed)
         except _ErasedError:
             return []

@@ -181,6 +181,9 @@ def test_names_of_models(connect: Callable[..., memweld.Memory], monkeypatch: py
         connect("openai:gpt-4o-mini").add("tea")
     with pytest.raises(memweld.MissingExtraError, match="pip install"):
         connect("mistralai:mistral-small").add("tea")
+    ana = connect("mistralai:mistral-small")
+    (kept,) = ana.capture("I love tea", session_id="s")
+    assert (kept.text, kept.extraction) == ("I love tea", "failed"), "a turn loses nothing"
     monkeypatch.setitem(sys.modules, "langchain.chat_models", None)
     with pytest.raises(memweld.MissingExtraError, match=r"memweld\[langchain\]"):
         connect("openai:gpt-4o-mini").add("tea")
