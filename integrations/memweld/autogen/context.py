@@ -55,8 +55,8 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
 
     Every message goes to ``memory.history(session_id)`` at once and is read from there, so a session continues after a
     restart, on another machine, or from another framework. Before a model call the memories that fit what the user
-    said last stand first, as one system message that is never stored. With the model's first answer in a turn, what
-    the user said is captured as facts. The model sees whole exchanges, and a result for every tool call.
+    said last stand first, as one system message that is never stored. What the user says is captured as facts; an LLM
+    extracts them with the model's first answer. The model sees whole exchanges, and a result for every tool call.
 
     Args:
         memory: The memory of a user, or a backend; with a backend each call works for the user of
@@ -118,7 +118,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
     # the context of a model
 
     async def add_message(self, message: LLMMessage) -> None:
-        """Append a message to the session; with the first answer to the user, capture the facts.
+        """Append a message to the session and capture the facts of the user's; with an LLM at the first answer.
 
         A user message that stands unanswered at the end of the session already is a retry and is not added again.
 
@@ -128,13 +128,21 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
         """
         memory = resolve_memory(self._source)
         try:
-            if self._options.captures and isinstance(message, AssistantMessage):
+            if self._options.captures and isinstance(message, UserMessage) and not self._extracts(memory):
+                # A run may never end.
+                theirs = [one for one in to_neutral(message) if self._session.is_user(one)]
+                await capture_once(self._capture, memory, self.session_id, theirs)
+            elif self._options.captures and isinstance(message, AssistantMessage):
                 unanswered = await in_thread(functools.partial(self._session.unanswered, memory))
                 theirs = [one for one in unanswered if self._session.is_user(one)]
                 await capture_once(self._capture, memory, self.session_id, theirs)
         finally:
             with anyio.CancelScope(shield=True):
                 await in_thread(functools.partial(self._session.append, memory, message))
+
+    def _extracts(self, memory: Memory) -> bool:
+        """Whether an LLM makes the facts: it reads what the user said when the agent has answered."""
+        return self._options.infer is not False and memory.can_extract
 
     async def get_messages(self) -> list[LLMMessage]:
         """The messages for the model: the recalled memories as one system message, then the session.

@@ -589,7 +589,7 @@ class TestOwnMemory:
             for name, memory in own.items()
         ]
         await RoundRobinGroupChat(agents, termination_condition=MaxMessageTermination(3)).run(  # type: ignore[arg-type]
-            task="I have to get to Porto by train"
+            task="I want to find trains to Porto"
         )
         assert "night trains were sold out" in models["researcher"].seen
         assert "window" not in models["researcher"].seen
@@ -599,7 +599,7 @@ class TestOwnMemory:
         assert sorted(texts(ana)) == [
             "Ana prefers trains to planes",
             "Booker: seat by the window on trains",
-            "I have to get to Porto by train",
+            "I want to find trains to Porto",
             "Researcher: night trains were sold out",
         ]
 
@@ -657,7 +657,7 @@ class TestCancellation:
         token.cancel()
         with pytest.raises((asyncio.CancelledError, RuntimeError)):
             await asyncio.wait_for(run, 10)
-        assert texts(ana) == []
+        assert texts(ana) == ["I want to see Porto"]
         model = Model(["Porto it is"])
         await member("writer", model, ana).run(task="I want to see Porto")
         assert [text for _, _, text in kept(ana)] == ["I want to see Porto", "Porto it is"]
