@@ -135,7 +135,8 @@ class TestOurs:
         }
         memory, other = Mem0Memory("ana", config=config), Mem0Memory("bob", config=config)
         await memory.add(content("I do like blue, you know"))
-        assert [one.content for one in (await memory.query("blue")).results] == ["The user likes blue"]
+        # The words that the fact does not cover are found beside it.
+        assert "The user likes blue" in [one.content for one in (await memory.query("blue")).results]
         assert (await other.query("blue")).results == []
 
     async def test_components_go_round_without_secrets(
