@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BackendUnavailableError, ConfigurationError, MemoryNotFoundError, MissingExtraError, invalid
 from ..models import JSON, Hit, MemoryItem
@@ -32,6 +32,7 @@ from .search.embedders import GuardedEmbedding
 from .search.item_store import ItemStore
 from .search.reindex import Reindexing
 from .search.state_texts import StateTexts
+from .search.vector_store import VectorsElsewhere, VectorStoreSettings
 from .sql import owners
 from .sql.cursors import Cursors
 from .sql.database import Database
@@ -45,39 +46,10 @@ from .sql.restore import EmbeddedTexts
 if TYPE_CHECKING:
     from .extraction.mem0.memory import Mem0Memory
 
-__all__ = ["Facts", "VectorStoreSettings", "VectorsElsewhere"]
+__all__ = ["Facts"]
 
 
 logger = logging.getLogger("memweld.extraction")
-
-
-class VectorsElsewhere(Protocol):
-    """An open store that holds the vectors in place of the tables."""
-
-    def make_item_store(self, *, cache_bytes: int) -> ItemStore:
-        """The items table, searched through the vectors of this store."""
-        ...
-
-    def rebuild(self, progress: Progress | None = None) -> int:
-        """Give all vectors to the embedder of this process; the number of items."""
-        ...
-
-    def close(self) -> None:
-        """Give the store back."""
-        ...
-
-
-class VectorStoreSettings(Protocol):
-    """The settings of a store that holds the vectors in place of the tables."""
-
-    @property
-    def name(self) -> str:
-        """The name under which a file records where its vectors are."""
-        ...
-
-    def open(self, database: Database, embedding: GuardedEmbedding, check: EmbedderCheck) -> VectorsElsewhere:
-        """Open the store for the items of a database."""
-        ...
 
 
 class _ErasedError(Exception):
