@@ -1,11 +1,12 @@
-"""MemweldRecall: an assembly policy that puts what fits the user's message behind the prompts, and nowhere else."""
+"""MemweldRecall: an assembly policy that puts what fits the user's message before its words, and nowhere else."""
 
 from __future__ import annotations
 
+import copy
 import logging
 
 from ag2.context import ConversationContext
-from ag2.events import BaseEvent, ModelRequest, ModelResponse, ToolResultsEvent
+from ag2.events import BaseEvent, ModelRequest, ModelResponse, TextInput, ToolResultsEvent
 from typing_extensions import Unpack
 
 from ..adapters.binding import MemorySource, validate_source
@@ -24,8 +25,9 @@ _logger = logging.getLogger("memweld.ag2")
 class MemweldRecall:
     """An ``AssemblyPolicy``: ``Agent(assembly=[MemweldRecall(backend), …])``.
 
-    It searches once for a message of the user and adds the block, marked as data, to the prompts of each model call of
-    the turn. Neither the stream nor its history holds the block. Policies that reduce the events come behind it.
+    It searches once for a message of the user and adds the block, marked as data, to this message in each model call of
+    the turn: behind all that stays the same from turn to turn, so that it remains in a provider's cache. Neither the
+    stream nor its history holds the block. Policies that reduce the events come behind it.
 
     Args:
         memory: A memory; or a backend, then each turn names its user.
@@ -51,7 +53,7 @@ class MemweldRecall:
     async def apply(
         self, prompts: list[str], events: list[BaseEvent], context: ConversationContext
     ) -> tuple[list[str], list[BaseEvent]]:
-        """Add what is remembered to the prompts.
+        """Add what is remembered to the user's message.
 
         Raises:
             ConfigurationError: No user is known.
@@ -70,7 +72,11 @@ class MemweldRecall:
             turn=(request.created_at, text),
             place=context.stream.id,
         )
-        return ([*prompts, recalled.block] if recalled.block else prompts), events
+        if not recalled.block:
+            return prompts, events
+        shown = copy.copy(request)
+        shown.parts = [TextInput(recalled.block), *request.parts]
+        return prompts, [shown if event is request else event for event in events]
 
 
 def _text(event: BaseEvent) -> str:

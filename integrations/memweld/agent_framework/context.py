@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any, cast
 
-from agent_framework import AgentSession, ContextProvider, SessionContext, SupportsAgentRun
+from agent_framework import AgentSession, ContextProvider, Message, SessionContext, SupportsAgentRun
 from typing_extensions import Unpack, override
 
 from ..adapters.binding import MemorySource, validate_source
@@ -17,7 +17,7 @@ from ..adapters.recall import TurnRecall
 from ..models import Captured, ChatMessage
 from ..validation import validate_key
 from .binding import USER_KEY, memory_of_session
-from .history import MemweldHistoryProvider
+from .history import RECALLED, MemweldHistoryProvider
 from .messages import to_neutral
 from .tools import memory_tools
 
@@ -29,11 +29,11 @@ _logger = logging.getLogger("memweld.agent_framework")
 class MemweldContextProvider(ContextProvider):
     """Automatic memory: ``Agent(client, context_providers=[…])``.
 
-    Once per run it adds the memories that fit what the user said to the run's instructions, marked as data; no session
-    holds them. What the user says becomes memories, with an LLM when the agent has answered. Agent Framework calls no
-    provider after a run that fails: then the history has the user's message, and an LLM reads it no more. One provider
-    serves many agents, users and runs at once. Put it behind history providers, so that it does not repeat what they
-    show.
+    Once per run it puts the memories that fit what the user said before the run's input, marked as data; no session of
+    memweld's holds them. What the user says becomes memories, with an LLM when the agent has answered. Agent Framework
+    calls no provider after a run that fails: then the history has the user's message, and an LLM reads it no more. One
+    provider serves many agents, users and runs at once. Put it behind history providers: then it does not repeat what
+    they show, and what it recalls stands behind the session.
 
     Args:
         memory: A memory; or a backend, then the session's state or `memweld.user_scope` names the user of each run.
@@ -99,7 +99,9 @@ class MemweldContextProvider(ContextProvider):
             shown=[message.text for message in context.get_messages(include_input=True)],
         )
         if recalled.block:
-            context.extend_instructions(self.source_id, recalled.block)
+            # Behind the session, so that what stays the same from run to run remains in a provider's cache.
+            block = Message("user", [recalled.block], additional_properties={RECALLED: True})
+            context.extend_messages(self, [block])
         await self._capture.begin_facts_async(memory, spoken, session_id=session_id)
 
     @override

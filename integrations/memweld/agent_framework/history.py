@@ -29,7 +29,10 @@ from ..validation import validate_key
 from .binding import USER_KEY, memory_of_session
 from .messages import new_messages, same_message, to_agent_framework, to_neutral
 
-__all__ = ["MemweldHistoryProvider"]
+__all__ = ["RECALLED", "MemweldHistoryProvider"]
+
+RECALLED = "memweld_recalled"
+"""The mark of a message that shows recalled memories."""
 
 _ANSWERS_A_CALL = ("function_result", "function_approval_response")
 _run: contextvars.ContextVar[SessionContext | None] = contextvars.ContextVar("memweld_run", default=None)
@@ -150,6 +153,11 @@ class MemweldHistoryProvider(HistoryProvider):
         """Write the rest of the turn for the user of the run."""
         with self._running(session, context):
             await super().after_run(agent=agent, session=session, context=context, state=state)
+
+    @override
+    def _get_context_messages_to_store(self, context: SessionContext) -> list[Message]:
+        messages = super()._get_context_messages_to_store(context)
+        return [message for message in messages if not message.additional_properties.get(RECALLED)]
 
     @property
     def _written(self) -> str:

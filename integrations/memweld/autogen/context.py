@@ -13,7 +13,7 @@ from typing import Any, cast
 import anyio
 from autogen_core import Component, ComponentModel
 from autogen_core.model_context import ChatCompletionContext
-from autogen_core.models import AssistantMessage, LLMMessage, SystemMessage, UserMessage
+from autogen_core.models import AssistantMessage, LLMMessage, UserMessage
 from pydantic import Field
 from typing_extensions import Self, Unpack
 
@@ -31,6 +31,7 @@ from ..models import JSON
 from ..validation import validate_key
 from .capture import USER_NAMES, capture_once
 from .messages import text_of, to_autogen, to_neutral
+from .recall import with_block
 from .session import AgentSession, Window
 from .team_session import TeamSession
 
@@ -55,8 +56,8 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
 
     Every message goes to ``memory.history(session_id)`` at once and is read from there, so a session continues after a
     restart, on another machine, or from another framework. Before a model call the memories that fit what the user
-    said last stand first, as one system message that is never stored. What the user says is captured as facts; an LLM
-    extracts them with the model's first answer. The model sees whole exchanges, and a result for every tool call.
+    said last stand before its words; they are never stored. What the user says is captured as facts; an LLM extracts
+    them with the model's first answer. The model sees whole exchanges, and a result for every tool call.
 
     Args:
         memory: The memory of a user, or a backend; with a backend each call works for the user of
@@ -145,7 +146,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
         return self._options.infer is not False and memory.can_extract
 
     async def get_messages(self) -> list[LLMMessage]:
-        """The messages for the model: the recalled memories as one system message, then the session.
+        """The messages for the model: the session, with what is recalled before the words of the last user message.
 
         Raises:
             ConfigurationError: No user is known.
@@ -154,7 +155,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
         memory = resolve_memory(self._source)
         messages, window = await self._read(memory)
         block = (await self._recalled(memory, messages, window)).block
-        return [SystemMessage(content=block), *messages] if block else messages
+        return with_block(messages, block)
 
     async def _read(self, memory: Memory) -> tuple[list[LLMMessage], Window]:
         limit, characters = self._options.history_limit, self._options.history_budget

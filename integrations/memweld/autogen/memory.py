@@ -33,7 +33,7 @@ from ..validation import dump_json
 from .capture import USER_NAMES, capture_once
 from .context import MemweldChatCompletionContext
 from .messages import text_of
-from .recall import show_recall
+from .recall import own_messages, show_recall
 
 __all__ = ["MemweldMemory", "cancellable"]
 
@@ -86,7 +86,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
         self._capture = TurnCapture(self._options, failures)
 
     async def update_context(self, model_context: ChatCompletionContext) -> UpdateContextResult:
-        """Recall what fits the user's last message and let the context show it in front of its messages; then capture.
+        """Recall what fits the user's last message, let the context show it there, and capture.
 
         Nothing is added to the context, so nothing piles up over turns or is saved with the agent's state. A
         `MemweldChatCompletionContext` that recalls from the same memory shows the block itself, once.
@@ -99,7 +99,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
         is_ours = isinstance(model_context, MemweldChatCompletionContext)
         recalled = await model_context.recall_beside(memory) if is_ours else None
         if recalled is None:
-            messages = await model_context.get_messages()
+            messages = await own_messages(model_context)
             recalled = await self._recalled(memory, messages)
             show_recall(model_context, self, memory.scope, recalled.block)
             if not is_ours:

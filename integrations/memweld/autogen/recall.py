@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from autogen_core.model_context import ChatCompletionContext
-from autogen_core.models import LLMMessage, SystemMessage
+from autogen_core.models import LLMMessage, SystemMessage, UserMessage
 from cachetools import LRUCache
 
 from ..scope import Scope
 
-__all__ = ["show_recall"]
+__all__ = ["own_messages", "show_recall", "with_block"]
 
 _MAX_SCOPES = 1_024
 
@@ -25,7 +26,7 @@ class RecallSource(Protocol):
 
 
 class _RecallView:
-    """Stands in for one context's ``get_messages``: the blocks first, as one system message, then its messages.
+    """Stands in for one context's ``get_messages``: shows the blocks in the user's last message.
 
     AutoGen 0.7.5 gives a Memory only ``add_message`` to speak with. A message that is added stays: it piles up turn by
     turn, is saved with the agent's state, and Anthropic's client refuses it as a system message behind others. The
@@ -38,11 +39,11 @@ class _RecallView:
         self._lock = threading.Lock()  # event loops of several threads may share a context
 
     async def __call__(self) -> list[LLMMessage]:
-        messages = await type(self.context).get_messages(self.context)
+        messages = await own_messages(self.context)
         with self._lock:
             scopes = [(memory.current_scope(), blocks) for memory, blocks in self._blocks.items()]
             shown = dict.fromkeys(block for scope, blocks in scopes if scope and (block := blocks.get(scope)))
-        return [SystemMessage(content="\n\n".join(shown)), *messages] if shown else messages
+        return with_block(messages, "\n\n".join(shown))
 
     def show(self, memory: RecallSource, scope: Scope, block: str) -> None:
         """Show this block of the memory to the scope from now on."""
@@ -50,8 +51,33 @@ class _RecallView:
             self._blocks.setdefault(memory, LRUCache(_MAX_SCOPES))[scope] = block
 
 
+async def own_messages(context: ChatCompletionContext) -> list[LLMMessage]:
+    """The messages of a context, without the blocks that it shows."""
+    if isinstance(vars(context).get("get_messages"), _RecallView):
+        return await type(context).get_messages(context)
+    return await context.get_messages()
+
+
+def with_block(messages: Sequence[LLMMessage], block: str) -> list[LLMMessage]:
+    """The messages with a recalled block before the words of the last user message, or in front if there is none.
+
+    There it stands behind all that stays the same from turn to turn, so that it remains in a provider's cache.
+    """
+    shown = list(messages)
+    if not block:
+        return shown
+    for place in range(len(shown) - 1, -1, -1):
+        message = shown[place]
+        if isinstance(message, UserMessage):
+            content = message.content
+            text = f"{block}\n\n{content}" if isinstance(content, str) else [block, *content]
+            shown[place] = message.model_copy(update={"content": text})
+            return shown
+    return [SystemMessage(content=block), *shown]
+
+
 def show_recall(context: ChatCompletionContext, memory: RecallSource, scope: Scope, block: str) -> None:
-    """Let a context show this block in front of its messages, to this scope, until the memory's next one.
+    """Let a context show this block in the user's last message, to this scope, until the memory's next one.
 
     Each context keeps its own blocks, so that one memory serves many agents, each in its own turn.
     """

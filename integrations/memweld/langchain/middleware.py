@@ -39,8 +39,8 @@ _logger = logging.getLogger("memweld.langchain")
 class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
     """Memories reach the model, and the conversation is remembered, without a tool call.
 
-    Once per run the memories that fit the user's last message are put at the end of the system message, marked as
-    data. They reach the model alone: neither the agent's messages nor its checkpoints hold them. The user's message
+    Once per run the memories that fit the user's last message are put in front of its words, marked as data. They reach
+    the model alone: neither the agent's messages nor its checkpoints hold them. The user's message
     joins the session's history when the model is first asked. When the turn is over, its other messages follow, and
     the user's words become memories. If the model or a tool raises, or the run is cancelled, the user's words are
     kept and the error goes on. One object serves many users, threads and event loops.

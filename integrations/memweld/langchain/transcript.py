@@ -81,19 +81,26 @@ def last_human_text(messages: Sequence[BaseMessage]) -> str:
 
 
 def injected(request: ModelRequest[Any], block: str, earlier: Sequence[BaseMessage]) -> ModelRequest[Any]:
-    """The request with the recalled block at the end of its system message and the session's past before its messages.
+    """The request with the session's past before its messages, and the recalled block in the user's last one.
 
-    The block comes last so that the prompt before it stays the same from run to run, and in a provider's cache.
+    There the block stands behind all that stays the same from turn to turn, so that it remains in a provider's cache.
+    A system message further back or a second message of the user would not do: not every provider takes them. Where no
+    human spoke, the block ends the system message.
     """
+    messages: list[Any] = list(request.messages)
     if earlier:
         prompts = 0
-        while prompts < len(request.messages) and isinstance(request.messages[prompts], SystemMessage):
+        while prompts < len(messages) and isinstance(messages[prompts], SystemMessage):
             prompts += 1
-        messages: list[Any] = [*request.messages[:prompts], *earlier, *request.messages[prompts:]]
-        request = request.override(messages=messages)
-    if block:
+        messages[prompts:prompts] = earlier
+    place = next((index for index in range(len(messages) - 1, -1, -1) if _is_human(messages[index])), None)
+    if block and place is None:
         request = request.override(system_message=_with_block(request.system_message, block))
-    return request
+    elif block and place is not None:
+        content: str | list[Any] = messages[place].content
+        text = f"{block}\n\n{content}" if isinstance(content, str) else [{"type": "text", "text": block}, *content]
+        messages[place] = messages[place].model_copy(update={"content": text})
+    return request.override(messages=messages)
 
 
 def _with_block(prompt: SystemMessage | None, block: str) -> SystemMessage:

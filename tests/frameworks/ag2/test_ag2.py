@@ -227,8 +227,10 @@ class TestRecall:
         assert counted.searches == 1
         await reply.ask("Who plays the violin?")
         assert counted.searches == 2
-        assert "plays the violin" in config.calls[2].prompt[-1]
-        assert "I keep bees" not in config.calls[2].prompt[-1]
+        assert config.calls[2].prompt == config.calls[0].prompt == ("You are helpful.",)
+        block = config.calls[2].text.partition("<memories>")[2].partition("</memories>")[0]
+        assert "plays the violin" in block
+        assert "I keep bees" not in block
 
     async def test_alone_and_before_a_window(self, ana: Memory) -> None:
         ana.add("I keep bees")

@@ -222,7 +222,7 @@ class TestTools:
 
 
 class TestMemory:
-    async def test_recall_stands_first_once_and_is_not_kept(self, ana: Memory) -> None:
+    async def test_recall_stands_once_with_the_last_words_and_is_not_kept(self, ana: Memory) -> None:
         ana.add("My sister Clara is allergic to peanuts")
         context = UnboundedChatCompletionContext()
         model = ScriptedChatCompletionClient(["To peanuts.", "Yes.", "Hello."])
@@ -233,8 +233,11 @@ class TestMemory:
         assert "user_id" not in (event.content[0].metadata or {})
         await helper.run(task="Is Clara really allergic?")
         for call in model.calls:
-            assert isinstance(call.messages[1], SystemMessage)
+            assert isinstance(call.messages[-1], UserMessage)
+            assert DATA in str(call.messages[-1].content)
             assert call.text.count(DATA) == 1
+        assert model.calls[1].messages[1].content == "What is Clara allergic to?"
+        assert texts(ana) == ["My sister Clara is allergic to peanuts"], "no block is taken for the user's words"
         assert DATA not in json.dumps(await helper.save_state())
         assert len((await context.save_state())["messages"]) == 4
 
@@ -273,7 +276,7 @@ class TestMemory:
         await agent(model, memory=[MemweldMemory(ana), MemweldMemory(backend.agent("assistant"))]).run(task="Bees?")
         assert "I keep bees" in model.seen
         assert "Bees are insects" in model.seen
-        assert sum(isinstance(message, SystemMessage) for message in model.calls[0].messages) == 2
+        assert [type(message) for message in model.calls[0].messages] == [SystemMessage, UserMessage]
 
     async def test_beside_our_context_the_block_stands_once(self, backend: Backend, ana: Memory) -> None:
         ana.add("I keep bees")
@@ -525,7 +528,7 @@ class TestMessages:
 
 
 class TestContext:
-    async def test_recall_is_first_and_not_kept(self, ana: Memory) -> None:
+    async def test_recall_stands_with_the_last_words_and_is_not_kept(self, ana: Memory) -> None:
         ana.add("I keep bees")
         context = MemweldChatCompletionContext(ana, "s")
         model = ScriptedChatCompletionClient([tool_call("get_preferences"), "Bees."])

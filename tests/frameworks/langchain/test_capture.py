@@ -17,7 +17,6 @@ from langchain_core.messages import (
     BaseMessage,
     HumanMessage,
     RemoveMessage,
-    SystemMessage,
     ToolMessage,
     filter_messages,
 )
@@ -365,8 +364,8 @@ def test_the_agents_artifacts_need_no_copy(ana: Memory) -> None:
 
 
 def recalled(model: ScriptedChatModel) -> str:
-    first = model.calls[-1].messages[0]
-    return str(first.text) if isinstance(first, SystemMessage) else ""
+    texts = [str(message.text) for message in model.calls[-1].messages if isinstance(message, HumanMessage)]
+    return next((text.partition("</memories>")[0] for text in texts if text.startswith("<memories>")), "")
 
 
 @both

@@ -88,7 +88,7 @@ def test_recall_once_a_run_and_at_every_step(ana: Memory, mode: Mode) -> None:
     agent = create_agent(model, tools=[weather], middleware=[MemweldMiddleware(memory)])
     invoke(agent, "Will I like the rain?", mode)
     assert memory.searches == 1
-    assert [str(call.messages[0].text).count("Ana likes rain") for call in model.calls] == [1, 1]
+    assert [call.messages[0].text.count("Ana likes rain") for call in model.calls] == [1, 1]
 
 
 @both
@@ -118,21 +118,28 @@ def test_the_block_is_in_no_state_checkpoint_or_stream(ana: Memory, mode: Mode) 
     assert set(result) == {"messages"}
 
 
-def test_the_block_ends_the_system_message(ana: Memory) -> None:
+def test_the_block_stands_behind_all_that_stays_the_same(ana: Memory) -> None:
     ana.add("Ana keeps bees")
     cached = {"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}
     for prompt in (SystemMessage([cached], name="house"), SystemMessage("Be brief."), None):
-        model = ScriptedChatModel(["Yes."])
-        invoke(create_agent(model, system_prompt=prompt, middleware=[MemweldMiddleware(ana)]), "bees?")
-        first, *others = model.calls[0].messages
-        assert isinstance(first, SystemMessage)
-        assert not any(isinstance(other, SystemMessage) for other in others)
-        assert str(first.text).endswith("</memories>")
-        if prompt is not None:
-            assert str(first.text).startswith("Be brief.")
-            assert first.name == prompt.name
-        if isinstance(first.content, list):
-            assert first.content[0] == cached
+        model = ScriptedChatModel(["Yes.", "Yes."])
+        middleware = MemweldMiddleware(ana, capture=False)
+        agent = create_agent(model, system_prompt=prompt, middleware=[middleware], checkpointer=InMemorySaver())
+        for question in ("bees?", "How many bees?"):
+            invoke(agent, question, "sync", "t")
+        first, second = (call.messages for call in model.calls)
+        prompts = [] if prompt is None else [prompt]
+        assert first[: len(prompts)] == second[: len(prompts)] == prompts
+        assert [message.type for message in second[len(prompts) :]] == ["human", "ai", "human"]
+        assert str(second[-3].text) == "bees?"
+        assert str(second[-1].text).startswith("<memories>")
+        assert str(second[-1].text).endswith("</memories>\n\nHow many bees?")
+    parts: Any = [{"type": "text", "text": "bees?"}, {"type": "image", "url": "https://example.com/bee.png"}]
+    model = ScriptedChatModel(["Yes."])
+    create_agent(model, middleware=[middleware]).invoke({"messages": [HumanMessage(parts)]})
+    (message,) = model.calls[-1].messages
+    assert message.content[1:] == parts
+    assert "Ana keeps bees" in message.content[0]["text"]  # pyright: ignore[reportArgumentType]
 
 
 def test_odd_messages_are_no_obstacle(ana: Memory) -> None:
@@ -389,8 +396,8 @@ def test_a_resumed_run_has_its_memory_and_is_kept_once(ana: Memory, mode: Mode) 
     assert messages_of(ana, "t")[3:] == [("user", "Tell me of the rain")]
     invoke(agent, Command(resume={"decisions": [{"type": "approve"}]}), mode, "t")
     for call in model.calls:
-        assert "Ana likes rain" in str(call.messages[0].text)
-        assert str(call.messages[1].text) == "My train leaves at nine"
+        assert str(call.messages[0].text) == "My train leaves at nine"
+        assert "Ana likes rain" in str(call.messages[2].text)
     assert [role for role, _ in messages_of(ana, "t")[3:]] == ["user", "assistant", "tool", "assistant"]
     assert texts(ana) == ["Ana likes rain", "Tell me of the rain"]
 
@@ -540,6 +547,6 @@ def test_other_middleware_may_stand_beside(ana: Memory) -> None:
 
     ana.add("Ana keeps bees")
     model = ScriptedChatModel(["BEES."])
-    invoke(create_agent(model, middleware=[MemweldMiddleware(ana), Shout()]), "bees?")
+    invoke(create_agent(model, system_prompt="Whisper.", middleware=[MemweldMiddleware(ana), Shout()]), "bees?")
     assert "Ana keeps bees" in model.seen
     assert "SHOUT" in model.seen
