@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from ... import Backend, Memory
 from ...errors import (
+    AccessDeniedError,
     ConfigurationError,
     InvalidInputError,
 )
@@ -93,6 +95,17 @@ class TurnTests(BackendFixtures):
         ana.delete(kept.id)
         assert [message.text for message in ana.history("s1").messages()][-2:] == ["Where do I live?", kept.text]
         assert [item.text for item in ana.all()] == ["I moved to Porto", "I like trams"]
+
+    def test_only_statements_are_kept(self, backend: Backend) -> None:
+        """Small talk, requests and questions leave no memory, and no trace of a user."""
+        carl = backend.user("carl")
+        for text in ("Hi", "ok, thanks!", "Tell me a joke", "Hey, what is my cat called?", "どこに住んでいますか。"):
+            assert carl.capture(text) == carl.capture(text, background=True) == []
+        assert carl.flush(60)
+        with contextlib.suppress(AccessDeniedError, ConfigurationError):  # not each may list users
+            assert "carl" not in backend.users()
+        for text in ("Call me Carl", "I'm vegetarian - what should I eat?", "Vivo a Porto, puoi consigliarmi un bar?"):
+            assert [item.text for item in carl.capture(text)] == [text]
 
     def test_a_part_of_a_turn_is_kept(self, ana: Memory) -> None:
         """The history or the facts alone; the facts know their session either way."""
