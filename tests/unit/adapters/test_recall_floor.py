@@ -231,6 +231,19 @@ def test_one_telling_word_of_a_long_message_is_enough(
     assert USERS[user][fact] in recalled(backend, user, message)
 
 
+@pytest.mark.parametrize(
+    ("fact", "message"),
+    [
+        ("Night trains were sold out", "I have to get to Porto by train"),
+        ("I am allergic to peanuts", "Plan a dinner, please, and mind my allergies"),
+        ("I take 20 mg of statin daily", "What should I do daily to get fit?"),
+    ],
+)
+def test_a_single_memory_is_found_by_one_word(backend: memweld.Backend, fact: str, message: str) -> None:
+    backend.user(fact).add(fact)
+    assert recalled(backend, fact, message) == [fact]
+
+
 @pytest.mark.parametrize("question", ["What is 2+2?", "2+2", "What's 17 + 23?", "Is 20 > 10?"])
 def test_sums_recall_nothing(backend: memweld.Backend, question: str) -> None:
     assert recalled(backend, "kim", question) == [] or "20" in question

@@ -37,6 +37,8 @@ _MEANING_BEFORE, _MEANING_AFTER = (0.3,), (0.2,)
 _ENOUGH_WORDS, _MOST_TERMS = 12, 64
 # Imagined memories, half of which contain each question word.
 _PRIOR_MEMORIES = 30
+# Imagined memories that contain no word of a query.
+_MORE_MEMORIES = 5
 
 
 def word_weights(snapshot: Snapshot) -> Weigh:
@@ -108,7 +110,8 @@ def _coverage(snapshot: Snapshot, query: str) -> Scores:
     """The share of the query's words that each row covers, shape (n,)."""
     covered = np.zeros(len(snapshot.seqs))
     terms = {term for word in query_words(query) if not word.asks for term in word.terms}
-    size = snapshot.size
+    # As if there were some more memories: where there is but one, all of its words would count as common.
+    size = snapshot.size + _MORE_MEMORIES
     weights = {term: _rarity(size, snapshot.frequency(term)) for term in terms}
     if not weights:
         return covered
