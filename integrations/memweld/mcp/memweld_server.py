@@ -162,6 +162,11 @@ class MemweldServer(FastMCP[Any]):
             else "without tokens, for this machine only"
         )
 
+    def _announce(self, host: str, port: int, path: str) -> None:
+        shown = f"[{host}]" if ":" in host else host
+        sys.stderr.write(f"memweld: {self._audience()}, serving http://{shown}:{port}{path}\n")
+        sys.stderr.flush()
+
     async def run_http_async(
         self,
         show_banner: bool = True,
@@ -198,29 +203,11 @@ class MemweldServer(FastMCP[Any]):
         try:
             if self.auth is None and not self._open_to_anyone:
                 require_loopback(opened)
-            settings: dict[str, Any] = {
-                "log_level": (log_level or "warning").lower(),
-                "access_log": False,
-                # The address that a proxy reports is not the one that has connected.
-                "proxy_headers": False,
-                "server_header": False,
-                "timeout_graceful_shutdown": 3,
-                "lifespan": "on",
-                "ws": "none",
-                **(uvicorn_config or {}),
-            }
-
-            def announce(port: int) -> None:
-                shown = f"[{name}]" if ":" in name else name
-                if show_banner:
-                    sys.stderr.write(f"memweld: {self._audience()}, serving http://{shown}:{port}{app.state.path}\n")
-                    sys.stderr.flush()
-
             server = HttpServer(
-                uvicorn.Config(app, **settings),
+                uvicorn.Config(app, **_uvicorn_settings(log_level, uvicorn_config)),
                 traffic=app.state.traffic,
                 has_pending=lambda: any(writer.pending for writer in self._writers),
-                announce=announce,
+                announce=lambda at: self._announce(name, at, app.state.path) if show_banner else None,
                 watchdog=self._watchdog,
             )
             with temporary_log_level(log_level):
@@ -228,3 +215,17 @@ class MemweldServer(FastMCP[Any]):
         finally:
             for one in opened:
                 one.close()
+
+
+def _uvicorn_settings(log_level: str | None, given: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "log_level": (log_level or "warning").lower(),
+        "access_log": False,
+        # The address that a proxy reports is not the one that has connected.
+        "proxy_headers": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": 3,
+        "lifespan": "on",
+        "ws": "none",
+        **(given or {}),
+    }
