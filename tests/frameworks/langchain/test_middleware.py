@@ -188,7 +188,7 @@ def test_a_checkpointed_thread_is_kept_once(ana: Memory, mode: Mode) -> None:
     asked, answered = ana.history("t").messages()[3:5]
     assert [(call.name, call.arguments) for call in asked.tool_calls] == [("weather", {"town": "Porto"})]
     assert answered.tool_call_id == asked.tool_calls[0].id
-    assert texts(ana) == ["I am Ana", "Bye"]
+    assert texts(ana) == ["I am Ana"]
 
 
 @both
@@ -249,9 +249,9 @@ def test_several_messages_at_once_are_one_turn(ana: Memory) -> None:
 
 def test_what_is_redacted_is_kept_redacted(ana: Memory) -> None:
     agent = create_agent(ScriptedChatModel(["Ok."]), middleware=[MemweldMiddleware(ana), PIIMiddleware("email")])
-    invoke(agent, "Write to ana@example.com", session="t")
-    assert texts(ana) == ["Write to [REDACTED_EMAIL]"]
-    assert messages_of(ana, "t")[0] == ("user", "Write to [REDACTED_EMAIL]")
+    invoke(agent, "My address is ana@example.com", session="t")
+    assert texts(ana) == ["My address is [REDACTED_EMAIL]"]
+    assert messages_of(ana, "t")[0] == ("user", "My address is [REDACTED_EMAIL]")
 
 
 @both
@@ -264,18 +264,18 @@ def test_summaries_are_nobodys_words(ana: Memory, mode: Mode) -> None:
         middleware=[MemweldMiddleware(ana), summary],
         checkpointer=InMemorySaver(),
     )
-    for text in ("Hello one", "Hello two", "Hello three"):
+    for text in ("I saw one", "I saw two", "I saw three"):
         messages = invoke(agent, text, mode, "t")
     assert "Ana said hello thrice" in str(messages[0].text)
     assert [text for _, text in messages_of(ana, "t")] == [
-        "Hello one",
+        "I saw one",
         "One.",
-        "Hello two",
+        "I saw two",
         "Two.",
-        "Hello three",
+        "I saw three",
         "Three.",
     ]
-    assert texts(ana) == ["Hello one", "Hello two", "Hello three"]
+    assert texts(ana) == ["I saw one", "I saw two", "I saw three"]
 
 
 # sessions that the agent does not hold
@@ -392,14 +392,14 @@ def test_a_resumed_run_has_its_memory_and_is_kept_once(ana: Memory, mode: Mode) 
         middleware=[MemweldMiddleware(ana), HumanInTheLoopMiddleware({"weather": True})],
         checkpointer=InMemorySaver(),
     )
-    invoke(agent, "Tell me of the rain", mode, "t")
-    assert messages_of(ana, "t")[3:] == [("user", "Tell me of the rain")]
+    invoke(agent, "I walk in the rain", mode, "t")
+    assert messages_of(ana, "t")[3:] == [("user", "I walk in the rain")]
     invoke(agent, Command(resume={"decisions": [{"type": "approve"}]}), mode, "t")
     for call in model.calls:
         assert str(call.messages[0].text) == "My train leaves at nine"
         assert "Ana likes rain" in str(call.messages[2].text)
     assert [role for role, _ in messages_of(ana, "t")[3:]] == ["user", "assistant", "tool", "assistant"]
-    assert texts(ana) == ["Ana likes rain", "Tell me of the rain"]
+    assert texts(ana) == ["Ana likes rain", "I walk in the rain"]
 
 
 def test_a_client_cannot_write_the_turn(backend: Backend) -> None:
