@@ -21,6 +21,7 @@ from memweld.engine.projections.delivery import Deliverer
 from memweld.engine.projections.neo4j.entity_extraction import EntityFinder
 from memweld.engine.projections.neo4j.entity_names import is_in, key_of, words_of
 from memweld.engine.projections.neo4j.entity_rules import MOST_ENTITIES, by_rule
+from memweld.engine.projections.neo4j.projection import properties_of
 from memweld.engine.projections.neo4j.queries import DIRECT, LINKED, MOST, raise_scores
 from memweld.engine.projections.neo4j.url import parse_graph_url
 from memweld.engine.projections.protocol import RefusedError
@@ -734,3 +735,10 @@ def test_what_everything_mentions_raises_little() -> None:
     assert (first.id, second.id) == ("a", "b")
     assert second.score < 0.52
     assert [each.id for each in raise_scores("nothing", hits, [])] == ["a", "b"]
+
+
+def test_times_of_nodes_are_in_utc() -> None:
+    """Cypher compares them as texts."""
+    moment = "2025-10-15T23:30:00-05:00"
+    entry = Entry("1", "fact", None, None, "I love tea", "h", moment, moment, "ana", None, 1)
+    assert properties_of("store", entry)["created_at"] == "2025-10-16T04:30:00+00:00"

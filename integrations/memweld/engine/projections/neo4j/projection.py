@@ -18,6 +18,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
@@ -151,7 +152,8 @@ def properties_of(store: str, entry: Entry) -> dict[str, JSON]:
         "key": entry.key,
         "agent": entry.scope.agent_id,
         "session": entry.session_id,
-        "created_at": entry.created_at,
+        # Texts of one offset sort as their times do.
+        "created_at": datetime.fromisoformat(entry.created_at).astimezone(timezone.utc).isoformat(),
         "space": space_of(store, entry.scope),
     }
 
