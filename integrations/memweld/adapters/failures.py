@@ -13,7 +13,7 @@ from ..errors import (
     ConfigurationError,
     invalid,
 )
-from ..memory.content import PROGRAM_ENDS, attempt
+from ..memory.content import attempt, program_ends
 
 __all__ = ["FailurePolicy", "OnError", "validate_on_error"]
 
@@ -53,7 +53,7 @@ class FailurePolicy:
         """Whether the run goes on after this error."""
         if self.on_error == "raise" or isinstance(error, (*_NEVER_TOLERATED, *self.passing)):
             return False
-        return not isinstance(error, PROGRAM_ENDS)
+        return not isinstance(error, program_ends())
 
     @contextlib.contextmanager
     def guard(self, what: str) -> Generator[None]:
@@ -75,7 +75,7 @@ class FailurePolicy:
         """Run the block in a run that fails already: an error in it is logged, and the run's own error goes on."""
         try:
             yield
-        except PROGRAM_ENDS:
+        except program_ends():
             raise
         except BaseException:
             self.logger.warning("memweld: %s could not be kept in a failing run", what, exc_info=True)

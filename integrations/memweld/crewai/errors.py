@@ -21,7 +21,7 @@ from crewai.hooks.dispatch import HookAborted
 
 from ..adapters.failures import FailurePolicy
 from ..errors import MemweldError
-from ..memory.content import PROGRAM_ENDS, attempt
+from ..memory.content import attempt, program_ends
 
 __all__ = ["announced", "stopping"]
 
@@ -55,7 +55,7 @@ def announced(work: _Work, memory: object, failures: FailurePolicy, **fields: An
     _announce(memory, started(**fields))
     try:
         yield results
-    except (HookAborted, *PROGRAM_ENDS) as error:
+    except (HookAborted, *program_ends()) as error:
         _announce(memory, failed(**fields, error=str(error)))
         raise
     except BaseException as error:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import contextvars
+import functools
 import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,6 @@ from typing import Any, Literal, TypeVar, cast
 from ..models import JSON
 
 __all__ = [
-    "PROGRAM_ENDS",
     "ContentPart",
     "attempt",
     "image_part",
@@ -22,6 +21,7 @@ __all__ = [
     "note_change",
     "noting_changes",
     "other_part",
+    "program_ends",
     "read_parts",
     "split_data_url",
     "storable",
@@ -34,10 +34,18 @@ _MAX_ELEMENTS = 100_000
 _MAX_INTEGER_BITS = 8_192
 _CUT = "…"
 
-PROGRAM_ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
-"""Exceptions that end the program or a task. No other exception of foreign code ends a run."""
-
 T = TypeVar("T")
+
+
+@functools.cache
+def program_ends() -> tuple[type[BaseException], ...]:
+    """Exceptions that end the program or a task. No other exception of foreign code ends a run."""
+    # A program without an event loop does not load asyncio for them.
+    from asyncio import CancelledError
+
+    return (KeyboardInterrupt, SystemExit, GeneratorExit, CancelledError)
+
+
 _changes: contextvars.ContextVar[dict[str, None] | None] = contextvars.ContextVar("memweld_changes", default=None)
 
 
@@ -145,7 +153,7 @@ def attempt(read: Callable[[], T], default: T, *, what: str) -> T:
     """Read a part of a foreign object; ``default``, and a note, where its code raises."""
     try:
         return read()
-    except PROGRAM_ENDS:
+    except program_ends():
         raise
     except BaseException as error:  # noqa: BLE001 - whatever the class of a foreign value raises
         note_change(f"{what} cannot be read ({type(error).__name__})")
