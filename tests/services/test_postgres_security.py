@@ -101,7 +101,7 @@ def calls_of(memory: memweld.Memory) -> dict[str, Callable[[], object]]:
     }
 
 
-def test_pages_go_on_in_another_process_of_a_secured_role(place: Place) -> None:
+def test_pages_go_on_in_another_process_and_the_owner_lists_users(place: Place) -> None:
     """The role of the application makes the key of the cursors, and each process reads it."""
     texts = [f"fact {number}" for number in range(5)]
     with connect(place.member) as first:
@@ -113,6 +113,11 @@ def test_pages_go_on_in_another_process_of_a_secured_role(place: Place) -> None:
         assert [item.text for item in second.user("ana").all(limit=9, after=page.next)] == texts[2:]
         with pytest.raises(memweld.MemoryNotFoundError):
             second.user("bob").all(after=page.next)
+        with pytest.raises(memweld.ConfigurationError, match="sees one user at a time"):
+            second.users()
+    with connect(place.owner) as owner:
+        assert owner.users() == ["ana"]
+        assert owner.user("ana").counts()["items"] == 3
 
 
 # what others plant
