@@ -201,7 +201,8 @@ def test_backends_that_are_closed_leave_nothing_on_mem0s_logger() -> None:
         import logging, memweld
         from memweld.testing import HashEmbedder, ScriptedExtractor, facts
         for _ in range(3):
-            with memweld.connect("sqlite://", llm=ScriptedExtractor([facts("x")]), embedder=HashEmbedder()) as backend:
+            llm = ScriptedExtractor([facts("x")])
+            with memweld.connect("sqlite://", llm=llm, extraction="mem0", embedder=HashEmbedder()) as backend:
                 backend.user("ana").add("I love tea")
         print(len(logging.getLogger("mem0.memory.main").filters))
     """
@@ -467,17 +468,19 @@ def test_mem0_logs_no_text(connect: Callable[..., memweld.Backend], caplog: pyte
 
 
 @pytest.mark.slow
-def test_a_full_disk_in_the_middle_of_extracted_facts_leaves_none_of_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("extraction", ["mem0", "compact"])
+def test_a_full_disk_in_the_middle_of_extracted_facts_leaves_none_of_them(tmp_path: Path, extraction: str) -> None:
     code = """
         import resource, signal, sys, memweld
         from memweld.testing import HashEmbedder, ScriptedExtractor, facts
-        url = "sqlite:///" + sys.argv[1]
-        texts = [f"{number} " + "x" * 30_000 for number in range(150)]
-        backend = memweld.connect(url, embedder=HashEmbedder(), llm=ScriptedExtractor([facts(*texts)]))
+        url, extraction = "sqlite:///" + sys.argv[1], sys.argv[2]
+        texts = [f"{number} " + "x" * 30_000 for number in range(13)]
+        llm = ScriptedExtractor([facts(*texts)])
+        backend = memweld.connect(url, embedder=HashEmbedder(), llm=llm, extraction=extraction)
         ana = backend.user("ana")
         ana.add("kept before", infer=False)
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (350_000, resource.RLIM_INFINITY))
         try:
             ana.add("say")
         except memweld.BackendUnavailableError as error:
@@ -486,9 +489,9 @@ def test_a_full_disk_in_the_middle_of_extracted_facts_leaves_none_of_them(tmp_pa
             raise SystemExit("it was stored")
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         assert [item.text for item in ana.all()] == ["kept before"], len(ana.all())
-        assert len(ana.add("say")) == 150
+        assert len(ana.add("say")) == 13
     """
-    command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "m.db")]
+    command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "m.db"), extraction]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
 
