@@ -66,6 +66,7 @@ def environment() -> Iterator[tuple[dict[str, str], list[dict[str, Any]]]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["one_conversation"])
+@pytest.mark.exhaustive
 def test_every_framework_takes_the_documented_name(name: str, environment: tuple[dict[str, str], Any]) -> None:
     variables, asked = environment
     done = subprocess.run(

@@ -58,6 +58,7 @@ def content(text: str, **metadata: Any) -> MemoryContent:
     return MemoryContent(content=text, mime_type=MemoryMimeType.TEXT, metadata=metadata or None)
 
 
+@pytest.mark.exhaustive
 def test_autogens_own_finds_nothing_with_mem0_2(tmp_path: Path) -> None:
     """The claim of docs/autogen.md about autogen-ext 0.7.5 with mem0 2.2; when this fails, it has been mended."""
     script = tmp_path / "theirs.py"

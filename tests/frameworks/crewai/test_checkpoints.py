@@ -250,6 +250,7 @@ with memweld.user_scope("bob"):
 """
 
 
+@pytest.mark.exhaustive
 def test_another_process_restores(tmp_path: Path) -> None:
     """The memory of the agents is Ana's; their tools are for whoever is served."""
     with connect(f"sqlite:///{tmp_path / 'memory.db'}") as backend:

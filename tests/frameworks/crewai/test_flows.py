@@ -634,6 +634,7 @@ with memweld.connect(sys.argv[1]) as backend, memweld.user_scope(sys.argv[2]):
 """
 
 
+@pytest.mark.exhaustive
 def test_another_process_goes_on(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'memory.db'}"
     with connect(url, embedder=HashEmbedder()) as backend:

@@ -349,6 +349,7 @@ class TestThreadsAndLoops:
         assert asyncio.run(cell()) == ["I love tea"]
         assert anyio.run(cell) == ["I love tea"]
 
+    @pytest.mark.exhaustive
     def test_many_threads(self, remote: Backend) -> None:
         def work(number: int) -> bool:
             ana = remote.user(f"user {number % 8}")

@@ -434,6 +434,7 @@ def run(*arguments: str) -> Result:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_killed_and_run_again(tmp_path: Path) -> None:
     count = 4_000
     many, target = write_many(tmp_path / "many.db", count), f"sqlite:///{tmp_path / 'new.db'}"

@@ -178,8 +178,12 @@ class ValueTests(BackendFixtures):
     def test_entries_come_in_the_order_of_their_keys(self, ana: Memory) -> None:
         """With values and times, by prefix, in pages; created once, updated each time."""
         state = ana.state("n")
-        for number in range(1_050):
-            state.set(f"k{number % 1_049:04}", {"n": number})
+        for number in (0, 1):
+            state.set(f"k{number:04}", {"n": number})
+        for start in (2, 502, 1_002):
+            keys = {f"k{number:04}": {"n": number} for number in range(start, min(start + 500, 1_049))}
+            ana.values.write([ValueWrite(namespace="n", key=key, value=value) for key, value in keys.items()])
+        state.set("k0000", {"n": 1_049})
         entries = list(state.entries())
         assert [entry.key for entry in entries] == [f"k{number:04}" for number in range(1_049)]
         assert dict(state.items()) == {entry.key: entry.value for entry in entries}

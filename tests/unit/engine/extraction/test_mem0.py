@@ -92,6 +92,7 @@ def test_mem0_imported_first_is_left_alone_until_it_is_needed() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_telemetry_that_is_asked_for_stays_on() -> None:
     code = """
         from memweld.engine.extraction.mem0.side_effects import load_mem0

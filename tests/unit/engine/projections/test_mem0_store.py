@@ -382,6 +382,7 @@ def test_a_store_that_never_answered_is_an_error_before_anything_is_written(tmp_
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_process_that_ends_between_the_file_and_the_store(tmp_path: Path, connect: Callable[..., Backend]) -> None:
     """The next process delivers a committed write."""
     code = """
