@@ -70,7 +70,8 @@ def test_killed_and_run_again(database: str, tmp_path: Path) -> None:
     assert process.returncode != 0, "the kill must hit a copy under way"
     partly = held(database)
     assert 0 < partly < count
-    assert partly % 500 == 0
+    # A page of 500 is restored in transactions of 200.
+    assert partly % 500 in (0, 200, 400)
     again = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert again.returncode == 0, again.stderr
     assert f"new or changed: {count - partly} items" in again.stdout
