@@ -30,8 +30,8 @@ from ..memory.recall import recall_query
 from ..models import JSON, ChatMessage, Hit, Kind, MemoryItem
 from ..validation import MAX_LIMIT, validate_limit
 from .binding import MemoryBinding
+from .crew_plans import note_plans, without_plan
 from .errors import stopping
-from .planning import note_plans, without_plan
 from .records import Labels, RecalledMatch, as_record, has_category, inside, labels_of, marked_matches, naive_utc
 from .task_parser import Turn, parse_turn, without_history
 

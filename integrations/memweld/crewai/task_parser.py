@@ -7,7 +7,7 @@ import re
 
 from crewai.utilities.i18n import I18N_DEFAULT
 
-from .planning import without_plan
+from .crew_plans import without_plan
 
 __all__ = ["Turn", "parse_turn", "without_history"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import logging
 from collections.abc import Callable
@@ -10,13 +9,13 @@ from dataclasses import dataclass, field
 
 from ..errors import MemweldError
 from ..memory.asynchronous import in_thread
+from ..memory.content import program_ends
 from ..memory.memory import Memory
 from ..models import JSON
 from .run import MemoryTool
 
 __all__ = ["ToolOutcome", "run_tool", "run_tool_async"]
 
-_ENDS = (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError)
 _logger = logging.getLogger("memweld.tools")
 
 
@@ -56,7 +55,7 @@ def run_tool(tool: MemoryTool, resolve: Callable[[], Memory], arguments: object)
     try:
         memory = resolve()
         answer = tool.run(memory, tool.validate(arguments))
-    except _ENDS:
+    except program_ends():
         raise
     except BaseException as error:  # noqa: BLE001 - a library's panic is no exception of Python's
         return _failure(tool, error)
@@ -67,7 +66,7 @@ async def run_tool_async(tool: MemoryTool, resolve: Callable[[], Memory], argume
     """`run_tool` for async code: the user is found here, the work is done in a thread."""
     try:
         memory = resolve()
-    except _ENDS:
+    except program_ends():
         raise
     except BaseException as error:  # noqa: BLE001 - as in run_tool
         return _failure(tool, error)

@@ -97,7 +97,7 @@ class Items:
         Args:
             row: The new contents.
             vector: Its vector.
-            terms: The terms of its text (``facts.words.pack_terms``); None: they are made whenever it is read.
+            terms: The terms of its text (``search.tokenizer.pack_terms``); None: they are made whenever it is read.
         """
         with self.database.writing(row.scope) as connection:
             owner, stamp = owners.bump_version(connection, row.scope)
