@@ -145,7 +145,8 @@ def test_an_error_in_the_background_is_logged_and_the_words_are_kept(
 def test_what_is_extracted_is_no_part_of_the_run(tmp_path: Path) -> None:
     extractor = ScriptedChatModel(lambda _: facts("Lives in Porto"))
     with connect(f"sqlite:///{tmp_path / 'l.db'}", llm=extractor, embedder=HashEmbedder()) as backend:
-        agent = create_agent(ScriptedChatModel(lambda _: "Nice."), middleware=[MemweldMiddleware(backend.user("ana"))])
+        middleware = MemweldMiddleware(backend.user("ana"))
+        agent = create_agent(ScriptedChatModel(lambda _: "Nice."), middleware=[middleware])
         given: Any = {"messages": [HumanMessage("I moved to Porto")]}
 
         async def stream() -> list[Any]:
@@ -153,6 +154,7 @@ def test_what_is_extracted_is_no_part_of_the_run(tmp_path: Path) -> None:
 
         streamed = [*agent.stream(given, stream_mode="messages"), *asyncio.run(stream())]
         assert [part[0].content for part in streamed] == ["Nice.", "Nice."]
+        assert middleware.flush(10)
         assert texts(backend.user("ana")) == ["Lives in Porto"]
 
 
