@@ -6,53 +6,66 @@ provider of FastMCP's. `memweld.mcp.access` decides which memories a verified to
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import cast
 from urllib.parse import urlsplit
 
-from fastmcp.server.auth import AccessToken, AuthProvider, RemoteAuthProvider, TokenVerifier
+from fastmcp.server.auth import AuthProvider, RemoteAuthProvider, TokenVerifier
 from pydantic import AnyHttpUrl
 
 from ..errors import ConfigurationError
+from ..files import read_protected, read_secret
 from ..urls import is_local, public_url
-from .token_file import ScopedVerifier, token_file_auth
-
-if TYPE_CHECKING:
-    from fastmcp.server.auth import JWTVerifier
+from .token_file import token_file_auth
 
 __all__ = ["auth_from", "jwt_auth"]
 
-
-class _Jwt(ScopedVerifier):
-    def __init__(self, verifier: JWTVerifier, required_scopes: Sequence[str]) -> None:
-        super().__init__(required_scopes)
-        self._verifier = verifier
-
-    async def verify_token(self, token: str) -> AccessToken | None:
-        access = await self._verifier.verify_token(token)
-        # FastMCP 3.4 takes a token without an end for ever, and one with a beginning before it.
-        if access is None or access.expires_at is None:
-            return None
-        not_before = access.claims.get("nbf", 0)
-        return access if isinstance(not_before, (int, float)) and not_before <= time.time() else None
+_ALGORITHMS = tuple(f"{family}{bits}" for family in ("RS", "ES", "PS", "HS") for bits in (256, 384, 512))
+_MIN_SECRET_BYTES = 32
 
 
-def _key_arguments(key: str | Path) -> dict[str, str]:
-    """The verifier's argument for a key: the address of a key set, or the text of a PEM, which a file may hold."""
+def _key_arguments(key: str | Path, algorithm: str) -> dict[str, str]:
+    """The verifier's argument for a key: the address of a key set, or the text of a key, which a file may hold."""
     text = str(key)
-    if "-----BEGIN" in text:
-        return {"public_key": text}
-    if "://" in text:
+    if "-----BEGIN" not in text and "://" in text:
         parts = urlsplit(text)
         if parts.scheme != "https" and not (parts.scheme == "http" and is_local(parts.hostname or "")):
             raise ConfigurationError(f"Keys are fetched over https only, and {public_url(text)} is something else.")
         return {"jwks_uri": text}
+    is_secret = algorithm.startswith("HS")
+    if "-----BEGIN" not in text:
+        # A public key may be read by everybody, but whoever changes it makes tokens for every user.
+        content = read_secret(text, "key file") if is_secret else read_protected(text, "key file").content
+        try:
+            text = content.decode()
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(f"The key file {key} is not text in UTF-8.") from error
+        if is_secret:
+            text = text.removesuffix("\n").removesuffix("\r")  # Of an editor, or of echo.
+    _validate_key(text, algorithm)
+    return {"public_key": text}
+
+
+def _validate_key(text: str, algorithm: str) -> None:
+    from .jwt import import_key
+
+    if algorithm.startswith("HS"):
+        if "-----BEGIN" in text:
+            raise ConfigurationError(f"{algorithm} needs a secret, and a public key is none: everybody may know it.")
+        if len(text.encode()) < _MIN_SECRET_BYTES:
+            raise ConfigurationError(
+                f"The secret for {algorithm} has {len(text.encode())} bytes, and a shorter one than "
+                f"{_MIN_SECRET_BYTES} can be guessed. Make one: openssl rand -hex 32."
+            )
+        return
+    if "PRIVATE KEY" in text:
+        raise ConfigurationError("The key is a private key: a server verifies tokens with the public one. Give that.")
     try:
-        return {"public_key": Path(text).read_text(encoding="utf-8")}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"Cannot read the public key {text}: {error}") from error
+        import_key(text, algorithm)
+    except Exception as error:  # noqa: BLE001 - of two libraries
+        # Not with the library's text, which may quote the key.
+        raise ConfigurationError(f"The key is no public key for {algorithm} in PEM ({type(error).__name__}).") from None
 
 
 def jwt_auth(
@@ -66,11 +79,13 @@ def jwt_auth(
 ) -> AuthProvider:
     """Accept the JWTs of one issuer; their subject is the user.
 
-    A token must be signed with the key, by this issuer, for this audience, and must have an end. There is one issuer,
-    because subjects are unique only within an issuer: of two, each could name the other's users.
+    A token must be signed with the key, by this issuer, for this audience, and must have an end. Its ``typ``, if any,
+    is ``JWT`` or ``at+jwt``. Clocks may differ by 30 seconds. There is one issuer, because subjects are unique only
+    within an issuer: of two, each could name the other's users.
 
     Args:
-        key: A public key: a file with a PEM, its text, or the ``https`` address of a JSON Web Key Set.
+        key: A public key: a file with a PEM, its text, or the ``https`` address of a JSON Web Key Set. With ``HS256``,
+            a file with a secret of 32 bytes or more, which only the server can read.
         issuer: The required ``iss``.
         audience: The name of this server, which ``aud`` must be or contain, so that tokens for other services do not
             open it.
@@ -80,18 +95,23 @@ def jwt_auth(
             tells clients where to get a token (RFC 9728).
 
     Raises:
-        ConfigurationError: The key cannot be read or does not go with the algorithm.
+        ConfigurationError: The key cannot be read, can be changed by others, or does not go with the algorithm.
     """
     if not issuer or not audience:
         raise ConfigurationError("JWTs need an issuer and an audience: without them, anybody's tokens would be taken.")
+    if algorithm not in _ALGORITHMS:
+        raise ConfigurationError(f"The algorithm {algorithm!r} is not known: it is one of {', '.join(_ALGORITHMS)}.")
     # Imported here: it loads a library of cryptography, which a server on stdio does not need.
-    from fastmcp.server.auth import JWTVerifier
+    from .jwt import JwtVerifier
 
     try:
-        verifier = JWTVerifier(
-            issuer=issuer, audience=audience, algorithm=algorithm, **cast("Any", _key_arguments(key))
+        provider: AuthProvider = JwtVerifier(
+            _key_arguments(key, algorithm),
+            issuer=issuer,
+            audience=audience,
+            algorithm=algorithm,
+            required_scopes=required_scopes,
         )
-        provider: AuthProvider = _Jwt(verifier, required_scopes)
         if public_url is not None:
             provider = RemoteAuthProvider(
                 cast("TokenVerifier", provider), authorization_servers=[AnyHttpUrl(issuer)], base_url=public_url

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import re
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +14,14 @@ from fastmcp.server.auth import AccessToken, AuthProvider, TokenVerifier
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import ConfigurationError, InvalidInputError
+from ..files import ProtectedFile, read_protected
 from ..scope import validate_identity
 
 __all__ = ["ScopedVerifier", "token_file_auth"]
 
 _log = logging.getLogger("memweld.mcp")
 
+_KIND = "token file"
 _HASHED = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -45,14 +45,12 @@ class _TokenFile(ScopedVerifier):
     def __init__(self, file: Path, required_scopes: Sequence[str]) -> None:
         super().__init__(required_scopes)
         self._file = file
-        self._stamp = self._read_stamp()
-        self._bearers = _read_bearers(file)
+        self._read = read_protected(file, _KIND)
+        self._bearers = _parse(file, self._read)
+        self._problem = ""
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        stamp = self._read_stamp()
-        if stamp != self._stamp:
-            self._stamp = stamp
-            self._reload()
+        self._reload()
         bearer = self._bearers.get(_sha256(token))
         if bearer is None:
             return None
@@ -64,21 +62,21 @@ class _TokenFile(ScopedVerifier):
             claims={"sub": bearer.sub},
         )
 
-    def _read_stamp(self) -> tuple[int, ...] | None:
-        try:
-            status = self._file.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode
-
     def _reload(self) -> None:
+        # With every request: the time and size of a file do not show all changes, and its mode may have changed.
         try:
-            self._bearers = _read_bearers(self._file)
+            read = read_protected(self._file, _KIND)
+            if read == self._read and not self._problem:
+                return
+            self._bearers, self._read = _parse(self._file, read), read
         except ConfigurationError as error:
             # An unusable file does not show which tokens were revoked, so none is accepted.
             self._bearers = {}
-            _log.error("No token is accepted until this is mended: %s", error)
+            if str(error) != self._problem:
+                _log.error("No token is accepted until this is mended: %s", error)
+            self._problem = str(error)
         else:
+            self._problem = ""
             _log.info("The token file %s has changed: %d tokens are accepted.", self._file, len(self._bearers))
 
 
@@ -91,46 +89,59 @@ def token_file_auth(path: str | Path, *, required_scopes: Sequence[str] = ()) ->
 
     The file is a JSON object ``{"<token>": {"sub": "ana", "scopes": ["memory:any-user"]}}``; ``scopes`` may be left
     out. Instead of a token it may hold the token's hash, ``sha256:<64 hexadecimal digits>``. A file that all users of
-    the machine can read may hold hashes only. While a changed file is not usable no token is accepted, so replace it in
-    one step (``mv``).
+    the machine can read may hold hashes only; one that others can change is refused. While a changed file is not usable
+    no token is accepted, so replace it in one step (``mv``).
 
     Args:
         path: The file.
         required_scopes: Scopes that every token needs.
 
     Raises:
-        ConfigurationError: The file cannot be read, shows plain tokens to all users of the machine, is not of this
-            form, or a subject breaks a rule of `validate_identity`.
+        ConfigurationError: The file cannot be read, shows plain tokens to all users of the machine, can be changed by
+            others, is not of this form, or a subject breaks a rule of `validate_identity`.
     """
     return _TokenFile(Path(path), required_scopes)
 
 
-def _read_bearers(file: Path) -> dict[str, _Bearer]:
+def _parse(file: Path, read: ProtectedFile) -> dict[str, _Bearer]:
+    """The bearers by the hashes of their tokens."""
     try:
-        mode = file.stat().st_mode
-        raw = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_unique_keys)
+        raw = json.loads(read.content.decode(), object_pairs_hook=_unique_keys)
         listed = TypeAdapter(dict[str, _Bearer]).validate_python(raw)
         for token, bearer in listed.items():
             validate_identity("sub", bearer.sub)
-            if not token or not token.isascii() or not token.isprintable() or " " in token:
-                raise InvalidInputError("a token consists of printable ASCII characters without spaces")
+            _validate_token(token)
     except ValidationError as error:
         # Not with the error's own text, which quotes its input: that may be a token.
         raise ConfigurationError(
             f'The token file {file} must be a JSON object of the form {{"<token>": {{"sub": "ana", "scopes": []}}}}; '
             f"{error.error_count()} thing(s) in it are not."
         ) from None
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"The token file {file} is not usable: {error}") from error
+    except (ValueError, RecursionError) as error:
+        reason = "it is no JSON in UTF-8" if isinstance(error, (UnicodeError, RecursionError)) else error
+        raise ConfigurationError(f"The token file {file} is not usable: {reason}") from None
     if not listed:
         raise ConfigurationError(f"The token file {file} lists no token, so no client could connect.")
-    plain = any(_HASHED.fullmatch(token) is None for token in listed)
-    if plain and os.name == "posix" and mode & stat.S_IROTH:
+    if read.is_public and not all(_HASHED.fullmatch(token) for token in listed):
         raise ConfigurationError(
             f"Everybody on this machine can read the tokens in {file}: run chmod o-r on it, "
             "or keep their hashes (sha256:…) instead."
         )
-    return {token if _HASHED.fullmatch(token) else _sha256(token): bearer for token, bearer in listed.items()}
+    bearers = {token if _HASHED.fullmatch(token) else _sha256(token): bearer for token, bearer in listed.items()}
+    if len(bearers) != len(listed):
+        raise ConfigurationError(
+            f"The token file {file} lists a token both as it is and as its hash, so it is not clear whose it is: "
+            "remove one of the two."
+        )
+    return bearers
+
+
+def _validate_token(token: str) -> None:
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise InvalidInputError("a token consists of printable ASCII characters without spaces")
+    # Else a mistyped hash would be a token that everybody with the file could present.
+    if token.lower().startswith("sha256:") and _HASHED.fullmatch(token) is None:
+        raise InvalidInputError("a hash is sha256: and 64 hexadecimal digits in small letters")
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
