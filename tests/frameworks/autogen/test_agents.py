@@ -737,6 +737,7 @@ class TestTeams:
         with memweld.connect(f"sqlite:///{tmp_path / 'llm.db'}", embedder=HashEmbedder(), llm=llm) as backend:
             ana = backend.user("ana")
             await team_of(ana, ["writer", "critic"]).run(task="I want to see Porto")
+            assert backend.flush(20)
             assert llm.calls == 1
             assert len(texts(ana)) == 1
 
