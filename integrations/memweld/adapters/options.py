@@ -15,7 +15,15 @@ from ..models import Hit, Kind
 from ..validation import MAX_VALUE_CHARACTERS, validate_kinds, validate_limit, validate_recency, validate_score
 from .failures import OnError, validate_on_error
 
-__all__ = ["Capture", "RecallKeywords", "TurnKeywords", "TurnOptions", "shows_options"]
+__all__ = [
+    "Capture",
+    "CaptureKeywords",
+    "MemoryKeywords",
+    "RecallKeywords",
+    "TurnKeywords",
+    "TurnOptions",
+    "shows_options",
+]
 
 T = TypeVar("T", bound="Callable[..., None]")
 
@@ -34,11 +42,24 @@ class RecallKeywords(TypedDict, total=False):
     on_error: OnError
 
 
-class TurnKeywords(RecallKeywords, total=False):
+class CaptureKeywords(TypedDict, total=False):
+    """The options of a class that only captures, as keyword arguments; documented by `TurnOptions`."""
+
+    capture: Capture
+    infer: bool | None
+    on_error: OnError
+
+
+class MemoryKeywords(RecallKeywords, total=False):
     """The options of a class that recalls and captures, as keyword arguments; documented by `TurnOptions`."""
 
     capture: Capture
     infer: bool | None
+
+
+class TurnKeywords(MemoryKeywords, total=False):
+    """The options of a class that also puts a session before a model; documented by `TurnOptions`."""
+
     history_limit: int | None
     history_budget: int | None
 
@@ -131,7 +152,7 @@ class TurnOptions:
         return cls(**fields)
 
 
-def shows_options(keywords: type[RecallKeywords], **defaults: Any) -> Callable[[T], T]:
+def shows_options(keywords: type[RecallKeywords | CaptureKeywords], **defaults: Any) -> Callable[[T], T]:
     """Let ``help`` and `inspect.signature` show what ``**options`` of an ``__init__`` takes.
 
     Args:

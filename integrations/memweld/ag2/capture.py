@@ -15,7 +15,7 @@ from typing_extensions import Unpack
 from ..adapters.binding import MemorySource, bind_user, validate_source
 from ..adapters.capture import TurnCapture
 from ..adapters.failures import FailurePolicy
-from ..adapters.options import TurnKeywords, TurnOptions, shows_options
+from ..adapters.options import CaptureKeywords, TurnOptions, shows_options
 from ..errors import AccessDeniedError
 from ..memory.memory import Memory
 from ..models import ChatMessage
@@ -49,14 +49,14 @@ class MemweldCapture:
         InvalidInputError: An argument breaks a rule.
     """
 
-    @shows_options(TurnKeywords)
+    @shows_options(CaptureKeywords)
     def __init__(
         self,
         memory: MemorySource,
         *,
         session_id: str | None = None,
         user_variable: str | None = USER_VARIABLE,
-        **options: Unpack[TurnKeywords],
+        **options: Unpack[CaptureKeywords],
     ) -> None:
         self._source = validate_source(memory)
         self._variable = user_variable

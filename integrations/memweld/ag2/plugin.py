@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 from ag2 import Plugin
 from typing_extensions import Unpack
 
 from ..adapters.binding import MemorySource, validate_source
-from ..adapters.options import RecallKeywords, TurnKeywords, TurnOptions, shows_options
+from ..adapters.options import CaptureKeywords, RecallKeywords, TurnKeywords, TurnOptions, shows_options
 from .binding import USER_VARIABLE
 from .capture import MemweldCapture
 from .recall import MemweldRecall
@@ -53,13 +53,18 @@ class MemweldPlugin(Plugin):
     ) -> None:
         source = validate_source(memory)
         turn_options = TurnOptions(**options)
+        capturing = cast("CaptureKeywords", _among(options, CaptureKeywords))
         super().__init__(
             tools=memory_tools(source, tools, user_variable=user_variable),
-            middleware=[MemweldCapture(source, session_id=session_id, user_variable=user_variable, **options)],
+            middleware=[MemweldCapture(source, session_id=session_id, user_variable=user_variable, **capturing)],
         )
-        if turn_options.recall_limit:
-            names = RecallKeywords.__optional_keys__
-            recall = cast("RecallKeywords", {name: value for name, value in options.items() if name in names})
-            self.add_policy(MemweldRecall(source, user_variable=user_variable, **recall))
+        # First the window, so that the recall repeats nothing that the model sees, and is not cut.
         if (turn_options.history_limit, turn_options.history_budget) != (None, None):
             self.add_policy(SessionWindow(turn_options.history_limit, turn_options.history_budget))
+        if turn_options.recall_limit:
+            recalling = cast("RecallKeywords", _among(options, RecallKeywords))
+            self.add_policy(MemweldRecall(source, user_variable=user_variable, **recalling))
+
+
+def _among(options: TurnKeywords, keywords: type[RecallKeywords | CaptureKeywords]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name in keywords.__optional_keys__}

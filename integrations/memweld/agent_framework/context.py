@@ -12,7 +12,7 @@ from typing_extensions import Unpack, override
 from ..adapters.binding import MemorySource, validate_source
 from ..adapters.capture import TurnCapture, spoken_by
 from ..adapters.failures import FailurePolicy
-from ..adapters.options import TurnKeywords, TurnOptions, shows_options
+from ..adapters.options import MemoryKeywords, TurnOptions, shows_options
 from ..adapters.recall import TurnRecall
 from ..models import Captured, ChatMessage
 from ..validation import validate_key
@@ -51,7 +51,7 @@ class MemweldContextProvider(ContextProvider):
         InvalidInputError: An argument breaks a rule.
     """
 
-    @shows_options(TurnKeywords)
+    @shows_options(MemoryKeywords)
     def __init__(
         self,
         memory: MemorySource,
@@ -61,7 +61,7 @@ class MemweldContextProvider(ContextProvider):
         session_id: str | None = None,
         user_names: Sequence[str] = ("user",),
         user_key: str | None = USER_KEY,
-        **options: Unpack[TurnKeywords],
+        **options: Unpack[MemoryKeywords],
     ) -> None:
         super().__init__(source_id)
         self._source = validate_source(memory)

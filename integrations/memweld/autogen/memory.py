@@ -20,7 +20,7 @@ from typing_extensions import Self, Unpack
 from ..adapters.binding import resolve_memory, validate_source
 from ..adapters.capture import TurnCapture
 from ..adapters.failures import FailurePolicy
-from ..adapters.options import TurnKeywords, TurnOptions, shows_options
+from ..adapters.options import MemoryKeywords, TurnOptions, shows_options
 from ..adapters.recall import RecallResult, TurnRecall
 from ..adapters.saved_config import SavedMemory
 from ..errors import ConfigurationError, invalid
@@ -74,9 +74,9 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
     component_config_schema = MemweldMemoryConfig
     component_provider_override = "memweld.autogen.MemweldMemory"
 
-    @shows_options(TurnKeywords)
+    @shows_options(MemoryKeywords)
     def __init__(
-        self, memory: Memory | Backend, *, user_names: Sequence[str] = USER_NAMES, **options: Unpack[TurnKeywords]
+        self, memory: Memory | Backend, *, user_names: Sequence[str] = USER_NAMES, **options: Unpack[MemoryKeywords]
     ) -> None:
         self._source = validate_source(memory)
         self._user_names = tuple(user_names)

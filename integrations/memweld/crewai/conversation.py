@@ -22,11 +22,11 @@ from ..errors import InvalidInputError
 from ..memory.content import attempt, note_change, noting_changes, storable
 from ..memory.history import History
 from ..memory.messages import new_id, read_message
-from ..memory.transcript import INTERRUPTED, model_window
+from ..memory.transcript import INTERRUPTED, is_cut_of, model_window
 from ..models import JSON, ChatMessage
 from ..validation import dump_json
 
-__all__ = ["View", "is_chat", "read_messages", "save_messages", "to_json"]
+__all__ = ["Limits", "View", "is_chat", "read_messages", "save_messages", "to_json"]
 
 FRAMEWORK = "crewai"
 
@@ -51,6 +51,18 @@ class View(BaseModel):
     marked: bool = False
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limits:
+    """How many messages of a session a flow is given at most, and how many characters of them; None for all."""
+
+    messages: int | None
+    characters: int | None
+
+    def window(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+        """The latest messages within the limits."""
+        return model_window(messages, limit=self.messages, characters=self.characters)
+
+
 @dataclasses.dataclass(slots=True)
 class _Entry:
     """A message of a live state."""
@@ -61,6 +73,11 @@ class _Entry:
     is_new: bool = False
     is_changed: bool = False
     changes: Mapping[str, None] = dataclasses.field(default_factory=dict[str, None])
+
+    @property
+    def content(self) -> list[JSON]:
+        """The message without the fields that only CrewAI reads."""
+        return _content(self.fields)
 
 
 def is_chat(messages: object) -> bool:
@@ -124,7 +141,7 @@ def save_messages(history: History, messages: Sequence[object]) -> View:
     return View(ids=_view(entries, added, tail), seen=seen, marked=marked)
 
 
-def read_messages(history: History, view: View | None, limit: int | None = None) -> list[dict[str, JSON]]:
+def read_messages(history: History, view: View | None, limits: Limits) -> list[dict[str, JSON]]:
     """The messages of a flow's state: those that it had, and those that others have written since."""
     stored = history.messages()
     if view is not None:
@@ -132,7 +149,7 @@ def read_messages(history: History, view: View | None, limit: int | None = None)
         had = [known[message_id] for message_id in view.ids if message_id in known]
         place = next((place for place, message in enumerate(stored, 1) if message.id == view.seen), 0)
         stored = [*had, *(message for message in stored[place:] if message.id not in set(view.ids))]
-    window = model_window(stored, limit=limit)
+    window = limits.window(stored)
     read = [_to_crewai(message) for message in window]
     if view is not None and view.marked:
         for message, fields in zip(window, read, strict=True):
@@ -200,24 +217,49 @@ def _after(history: History, message_id: str | None) -> list[ChatMessage]:
 
 
 def _recognise(unknown: Sequence[_Entry], tail: Sequence[ChatMessage]) -> None:
-    """Find messages without an id among those that the session has: plain dicts cannot carry one."""
-    stored = [(message.id, _content(_to_crewai(message))) for message in model_window(tail)]
-    for length in range(min(len(unknown), len(stored)), 0, -1):
-        pairs = list(zip(unknown, stored[-length:], strict=False))
-        if all(_content(entry.fields) == content for entry, (_, content) in pairs):
-            for entry, (message_id, _) in pairs:
-                entry.id = message_id
-            return
+    """Find messages without an id among those that the session has: plain dicts cannot carry one.
+
+    The flow has them as it made them, or as `read_messages` showed them.
+    """
+    window = model_window(tail)
+    as_made, as_shown = ({message.id: message for message in messages} for messages in (tail, window))
+    rest = [(message, as_shown.get(message.id, message)) for message in tail]
+    orders = [rest, [(as_made[message.id], message) for message in window if message.id in as_made]]
+    length, stored = max(((_overlap(unknown, order), order) for order in orders), key=lambda match: match[0])
+    if length:
+        for entry, (message, _) in zip(unknown, stored[-length:], strict=False):
+            entry.id = message.id
+        return
     # Others have written meanwhile: the flow's messages stand before theirs, in the same order.
     for entry in unknown:
-        place = next((at for at, (_, content) in enumerate(stored) if content == _content(entry.fields)), None)
+        place = next((at for at, forms in enumerate(rest) if _is_one_of(entry, forms, unknown[0])), None)
         if place is not None:
-            entry.id = stored[place][0]
-            stored = stored[place + 1 :]
+            entry.id = rest[place][0].id
+            rest = rest[place + 1 :]
+
+
+def _overlap(unknown: Sequence[_Entry], stored: Sequence[Sequence[ChatMessage]]) -> int:
+    """How many messages at the end of the session are the first of these."""
+    for length in range(min(len(unknown), len(stored)), 0, -1):
+        pairs = zip(unknown, stored[-length:], strict=False)
+        if all(_is_one_of(entry, forms, unknown[0]) for entry, forms in pairs):
+            return length
+    return 0
+
+
+def _is_one_of(entry: _Entry, forms: Sequence[ChatMessage], first: _Entry) -> bool:
+    return any(_shows(entry, message, first) for message in forms)
+
+
+def _shows(entry: _Entry, message: ChatMessage, first: _Entry) -> bool:
+    """Whether the entry is this message, or the part of it that fitted: the first one may be a cut question."""
+    (role, own, *fields), (stored_role, stored, *stored_fields) = entry.content, _content(_to_crewai(message))
+    if (role, fields) != (stored_role, stored_fields):
+        return False
+    return own == stored or (isinstance(own, str) and (role != "user" or entry is first) and is_cut_of(own, message))
 
 
 def _content(fields: Mapping[str, JSON]) -> list[JSON]:
-    """The message without the fields that only CrewAI reads."""
     return [fields.get(name) or None for name in _NEUTRAL]
 
 

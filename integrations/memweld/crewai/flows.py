@@ -10,15 +10,17 @@ from crewai.flow.persistence import FlowPersistence
 from pydantic import BaseModel, Field, PrivateAttr, field_serializer
 
 from ..adapters.binding import MemorySource
+from ..adapters.options import TurnOptions
 from ..adapters.saved_config import SavedMemory
 from ..errors import invalid
 from ..memory.content import storable
 from ..memory.history import History
 from ..memory.state import State
+from ..memory.transcript import DEFAULT_HISTORY_BUDGET
 from ..models import JSON
-from ..validation import validate_key, validate_limit
+from ..validation import validate_key
 from .binding import MemoryBinding
-from .conversation import View, is_chat, read_messages, save_messages, to_json
+from .conversation import Limits, View, is_chat, read_messages, save_messages, to_json
 from .flow_state import dump_state, load_state
 
 __all__ = ["MemweldFlowPersistence"]
@@ -38,16 +40,19 @@ class MemweldFlowPersistence(FlowPersistence):
             kickoff, and without one the kickoff fails.
         namespace: The namespace of the user's state that holds the states of flows.
         history: Whether conversations are kept as histories. If not, their messages stay in the state.
-        history_limit: How many messages of a conversation at most a flow is given back, the latest; all if None.
+        history_limit: How many messages of a conversation at most a flow is given back, the latest; all if None. The
+            session keeps all.
+        history_budget: How many characters of them at most, an image counted as 4,000; any number if None.
 
     Raises:
-        InvalidInputError: ``memory`` is neither a memory nor a backend, or the namespace breaks a rule.
+        InvalidInputError: ``memory`` is neither a memory nor a backend, or another argument breaks a rule.
     """
 
     persistence_type: str = Field(default="MemweldFlowPersistence")
     namespace: str = "crewai-flows"
     history: bool = True
     history_limit: int | None = None
+    history_budget: int | None = DEFAULT_HISTORY_BUDGET
     source: SavedMemory | None = None
 
     _binding: MemoryBinding = PrivateAttr()
@@ -59,14 +64,15 @@ class MemweldFlowPersistence(FlowPersistence):
         namespace: str = "crewai-flows",
         history: bool = True,
         history_limit: int | None = None,
+        history_budget: int | None = DEFAULT_HISTORY_BUDGET,
         source: Any = None,
         **fields: Any,
     ) -> None:
         # Pydantic calls this with the fields of a checkpoint: a reference instead of a memory.
-        if history_limit is not None:
-            validate_limit(history_limit, name="history_limit", maximum=1_000_000)
+        TurnOptions(history_limit=history_limit, history_budget=history_budget)
         fields |= {"namespace": validate_key("namespace", namespace), "history": history}
-        fields |= {"history_limit": history_limit} | ({"source": source} if memory is None else {})
+        fields |= {"history_limit": history_limit, "history_budget": history_budget}
+        fields |= {"source": source} if memory is None else {}
         super().__init__(**fields)
         self._binding = MemoryBinding(cast("MemorySource", memory) if self.source is None else self.source)
 
@@ -99,7 +105,7 @@ class MemweldFlowPersistence(FlowPersistence):
         record = self._states().get(flow_id)
         if record is not None:
             return self._state(flow_id, record)
-        messages = read_messages(self._history(flow_id), None, self.history_limit) if self.history else []
+        messages = read_messages(self._history(flow_id), None, self._limits) if self.history else []
         return {"id": flow_id, "messages": messages} if messages else None
 
     def save_pending_feedback(
@@ -142,6 +148,10 @@ class MemweldFlowPersistence(FlowPersistence):
     def _history(self, flow_id: str) -> History:
         return self._binding.resolve().history(flow_id)
 
+    @property
+    def _limits(self) -> Limits:
+        return Limits(self.history_limit, self.history_budget)
+
     def _record(self, flow_id: str, method_name: str, state_data: object) -> dict[str, JSON]:
         live = _fields(state_data)
         messages = live.get("messages")
@@ -158,7 +168,7 @@ class MemweldFlowPersistence(FlowPersistence):
         state = load_state(cast("Mapping[str, JSON]", record["state"]))
         chat = record.get("chat")
         if chat is not None:
-            state["messages"] = read_messages(self._history(flow_id), View.model_validate(chat), self.history_limit)
+            state["messages"] = read_messages(self._history(flow_id), View.model_validate(chat), self._limits)
         return state
 
 

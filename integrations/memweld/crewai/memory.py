@@ -13,7 +13,7 @@ from crewai.memory.unified_memory import Memory as CrewMemory
 from crewai.memory.utils import join_scope_paths
 from typing_extensions import Unpack
 
-from ..adapters.options import TurnKeywords, TurnOptions, shows_options
+from ..adapters.options import MemoryKeywords, TurnOptions, shows_options
 from ..errors import MemoryNotFoundError
 from ..memory.asynchronous import in_thread
 from ..memory.backend import Backend
@@ -61,7 +61,7 @@ class MemweldMemory(CrewMemory):
         InvalidInputError: ``memory`` is neither a memory nor a backend, or an option breaks a rule.
     """
 
-    @shows_options(TurnKeywords, recall_limit=MAX_LIMIT)
+    @shows_options(MemoryKeywords, recall_limit=MAX_LIMIT)
     def __init__(
         self,
         memory: Memory | Backend,
@@ -70,7 +70,7 @@ class MemweldMemory(CrewMemory):
         llm: BaseLLM | str | None = None,
         root_scope: str | None = None,
         read_only: bool = False,
-        **options: Unpack[TurnKeywords],
+        **options: Unpack[MemoryKeywords],
     ) -> None:
         # What CrewAI's model cannot read is not worth another's time: it is kept as it was said.
         options.setdefault("infer", None if llm is None else False)

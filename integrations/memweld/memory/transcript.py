@@ -17,7 +17,7 @@ from ..validation import dump_json
 if TYPE_CHECKING:
     from .history import History
 
-__all__ = ["DEFAULT_HISTORY_BUDGET", "INTERRUPTED", "model_window", "read_tail", "read_window"]
+__all__ = ["DEFAULT_HISTORY_BUDGET", "INTERRUPTED", "is_cut_of", "model_window", "read_tail", "read_window"]
 
 INTERRUPTED = "The call was interrupted; whether it took effect is not known."
 """The result of a tool call that the session has no result of: the run was cancelled, or died."""
@@ -26,7 +26,9 @@ INTERRUPTED = "The call was interrupted; whether it took effect is not known."
 DEFAULT_HISTORY_BUDGET = 100_000
 """Characters of a session's messages that stand before a model; about 25,000 tokens of English."""
 
+_BLANK = "…"
 _CUT = " … (cut, since it is too long)"
+_LEAST_CUT = 100
 _PART_CHARACTERS = 4_000
 _PAGE = 100
 _MAX_PAGES = 50
@@ -53,16 +55,17 @@ def model_window(
         messages: The session, oldest first.
         limit: How many messages at most, without prompts; all if None.
         characters: How many characters of text and arguments at most, an image for 4,000; any number if None.
-        prompts: Whether messages of the role ``system`` stay; they come first.
+        prompts: Whether messages of the role ``system`` stay; they come first, the latest ones in half of the
+            characters.
         open_end: Whether tool calls at the very end stay without a result, since the run is to give it.
 
     Returns:
         The messages; calls that have no result are followed by one that says `INTERRUPTED`. A call whose id an
         earlier one has gets another.
     """
-    kept = [message for message in messages if message.role == "system" and prompts and _says_something(message)]
+    kept = _prompts(messages, characters) if prompts else []
     window: list[list[Step]] = []
-    count, size = limit, characters
+    count, size = limit, None if characters is None else characters - _size_of(kept)
     for exchange in reversed(_exchanges(_steps(messages, open_end=open_end))):
         taken = exchange if _fits(exchange, count, size) else [] if window else _latest_steps(exchange, count, size)
         if not taken:
@@ -113,17 +116,35 @@ def read_tail(history: History, limit: int | None, before: str | None = None) ->
     return messages
 
 
+def _prompts(messages: Sequence[ChatMessage], characters: int | None) -> list[ChatMessage]:
+    """The latest messages of the role ``system``, oldest first, that fit into half of the characters."""
+    kept, room = list[ChatMessage](), None if characters is None else characters // 2
+    for message in reversed(messages):
+        if message.role != "system" or not _says_something(message):
+            continue
+        size = _size(message)
+        if room is not None and size > room:
+            start = "" if kept else message.text[:room]
+            return [dataclasses.replace(message, content=start, native=None)] if start.strip() else kept[::-1]
+        kept.append(message)
+        room = None if room is None else room - size
+    return kept[::-1]
+
+
 def _steps(messages: Sequence[ChatMessage], *, open_end: bool) -> list[Step]:
     """The messages other than prompts, each call with its results behind it."""
     steps: list[tuple[ChatMessage, dict[str, ChatMessage]]] = []
     # Ids come back: some clients number the calls from nought, each for itself. The latest call of an id counts.
     waiting: dict[str, dict[str, ChatMessage]] = {}
-    for message in messages:
+    for message in map(_not_blank, messages):
         if message.role == "tool":
             results = waiting.pop(message.tool_call_id or "", None)
             if results is not None:
                 results[message.tool_call_id or ""] = message
         elif message.role != "system" and _says_something(message):
+            # Gemini takes a call behind the user's words or a result, and not behind words of its own.
+            if message.tool_calls and steps and _is_speech(steps[-1][0]):
+                message = _joined(steps.pop()[0], message)  # noqa: PLW2901
             steps.append((message, {}))
             waiting |= {call.id: steps[-1][1] for call in message.tool_calls}
     last = steps[-1][0] if steps and open_end else None
@@ -172,9 +193,28 @@ def _interrupted(message: ChatMessage, call: ToolCall) -> ChatMessage:
 
 
 def _says_something(message: ChatMessage) -> bool:
-    if message.tool_calls or message.role == "user":
-        return bool(message.content or message.tool_calls)
-    return bool(message.text.strip()) or any(part.get("type") != "text" for part in _parts(message))
+    if message.tool_calls or message.text.strip():
+        return True
+    return any(part.get("type") != "text" for part in _parts(message))
+
+
+def _not_blank(message: ChatMessage) -> ChatMessage:
+    """The message; of a user who said nothing a sign of it, since the answer needs a message before it."""
+    if message.role != "user" or _says_something(message):
+        return message
+    return dataclasses.replace(message, content=_BLANK, native=None)
+
+
+def _is_speech(message: ChatMessage) -> bool:
+    return message.role == "assistant" and not message.tool_calls
+
+
+def _joined(speech: ChatMessage, call: ChatMessage) -> ChatMessage:
+    """A message with calls that says first what the message before it says."""
+    content = [*_parts(speech), *(_parts(call) if call.content else [])]
+    text = "\n\n".join(part for part in (speech.text, call.text) if part)
+    is_text = all(part.get("type") == "text" for part in content)
+    return dataclasses.replace(call, content=text if is_text else content, native=None)
 
 
 def _parts(message: ChatMessage) -> list[dict[str, JSON]]:
@@ -197,9 +237,7 @@ def _latest_steps(exchange: Sequence[Step], count: int | None, size: int | None)
     (question,) = exchange[0]
     room = size if size is None or len(exchange) == 1 else max(size // 2, 1)
     if room is not None and _size(question) > room:
-        question = dataclasses.replace(question, content=question.text[-room:], native=None)
-        if not question.content:
-            return []
+        question = _not_blank(dataclasses.replace(question, content=question.text[-room:], native=None))
     count, size = _rest([[question]], count, size)
     taken: list[Step] = []
     for step in reversed(exchange[1:]):
@@ -225,6 +263,13 @@ def _cut(step: Step, size: int) -> Step:
             for result, text in zip(results, texts, strict=True)
         ),
     ]
+
+
+def is_cut_of(text: str, message: ChatMessage) -> bool:
+    """Whether a text is what `model_window` leaves of a message that is too long."""
+    if message.role == "user":
+        return len(text) >= _LEAST_CUT and message.text.endswith(text)
+    return text.endswith(_CUT) and message.text.startswith(text.removesuffix(_CUT))
 
 
 def _fits(exchange: Sequence[Step], count: int | None, size: int | None) -> bool:

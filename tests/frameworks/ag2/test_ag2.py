@@ -10,19 +10,21 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 from ag2 import Agent, KnowledgeConfig, MemoryStream, Plugin
 from ag2 import tool as ag2_tool
 from ag2.compact import CompactionSummary, CompactTrigger, TailWindowCompact
+from ag2.context import ConversationContext
 from ag2.events import (
     BaseEvent,
     BinaryInput,
     BinaryType,
     DataInput,
     ImageInput,
+    ModelMessage,
     ModelMessageChunk,
     ModelRequest,
     ModelResponse,
@@ -66,6 +68,7 @@ from memweld.ag2 import (
 from memweld.ag2.content import text_of
 from memweld.ag2.messages import to_events, to_neutral
 from memweld.ag2.serialization import dump_event, load_event
+from memweld.ag2.window import SessionWindow
 from memweld.testing import AdapterSuite, Mode, ToolReply, Turn
 from memweld.testing.adapters import Talk
 from memweld.testing.ag2 import ScriptedConfig, tool_call
@@ -158,6 +161,48 @@ def spoken(event: BaseEvent) -> tuple[str, str]:
 
 class TestAG2(AdapterSuite):
     driver = AG2Driver()
+
+
+class TestWindow:
+    async def test_a_long_result_of_the_turn_is_cut_and_the_rest_stays(self, ana: Memory) -> None:
+        def look(what: str) -> str:
+            return what * 50_000 if what == "x" else what
+
+        ana.add("I keep bees")
+        config = ScriptedConfig(["Noted", [tool_call("look", {"what": "x"}), tool_call("look", {"what": "y"})], "Yes"])
+        helper = agent(config, MemweldPlugin(ana, tools=(), history_budget=10_000, capture=False), tools=[look])
+        await helper.ask("z" * 8_000, stream=session_stream(ana, "s"))
+        await helper.ask("Look for my bees", stream=session_stream(ana, "s"))
+        kinds = (ModelRequest, ModelResponse, ToolResultsEvent)
+        request, response, results = (event for event in config.calls[-1].messages if isinstance(event, kinds))
+        assert "I keep bees" in text_of(cast("ModelRequest", request).parts), "the recall is not cut"
+        calls = [call.id for call in cast("ModelResponse", response).tool_calls.calls]
+        shown = cast("ToolResultsEvent", results).results
+        assert [result.parent_id for result in shown] == calls
+        long, short = (text_of(result.result.parts) for result in shown)
+        assert short == "y"
+        assert 3_000 < len(long) < 10_000
+        assert max(len(message.text) for message in ana.history("s").messages()) == 50_000
+
+    async def test_events_that_are_no_messages_go_with_theirs(self, ana: Memory) -> None:
+        stream = session_stream(ana, "s")
+        usage = [UnknownEvent(type_name="usage", data={"turn": turn}) for turn in range(3)]
+        turns = [
+            [ModelRequest([TextInput(f"Turn {turn}")]), ModelResponse(ModelMessage("Yes")), usage[turn]]
+            for turn in range(3)
+        ]
+        context = ConversationContext(stream)
+        _, events = await SessionWindow(2).apply([], [event for turn in turns for event in turn], context)
+        assert [id(event) for event in events] == list(map(id, turns[2]))
+        _, events = await SessionWindow(20).apply([], [event for turn in turns for event in turn], context)
+        assert len(events) == 9
+        blank = [ModelRequest([TextInput(" ")]), ModelResponse(ModelMessage("Pardon?"))]
+        _, events = await SessionWindow(20).apply([], [*blank, *turns[0]], context)
+        assert [spoken(event)[1] for event in events if not isinstance(event, UnknownEvent)][:3] == [
+            "…",
+            "Pardon?",
+            "Turn 0",
+        ]
 
 
 class Counted(Memory):

@@ -686,3 +686,28 @@ def test_an_odd_message_does_not_take_the_conversation(ana: Memory, odd: dict[st
     assert [message.role for message in stored] == ["user", "tool"]
     assert "shortened" in (stored[1].native or {})
     assert persistence.load_state("chat")
+
+
+@pytest.mark.parametrize("state", [ConversationState, dict])
+def test_a_conversation_has_a_budget_and_is_stored_once(ana: Memory, state: Any) -> None:
+    ana.history("s1").append(
+        [
+            ChatMessage(role="user", content="Before " + "b" * 90_000),
+            ChatMessage(role="assistant", content="Yes"),
+            ChatMessage(role="user", content="Read " + "r" * 300_000),
+            ChatMessage(role="assistant", content="Done"),
+        ]
+    )
+    persistence = MemweldFlowPersistence(ana)
+    for turn in range(3):
+        loaded = persistence.load_state("s1")
+        assert loaded is not None
+        contents = [message["content"] for message in loaded["messages"]]
+        assert sum(map(len, contents)) <= 100_000
+        assert [content[-4:] for content in contents[-2:]] == (["…", "don?"] if turn else ["rrrr", "Done"])
+        added = [{"role": "user", "content": " "}, {"role": "assistant", "content": "Pardon?"}]
+        live = state(id="s1", messages=[*loaded["messages"], *added])
+        for _ in range(2):
+            persistence.save_state("s1", "turn", live)
+    assert len(ana.history("s1").messages()) == 10
+    assert len(ana.history("s1").messages()[2].text) == 300_005

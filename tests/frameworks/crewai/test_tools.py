@@ -39,10 +39,10 @@ def kickoff(crew: Crew, mode: Mode = "sync", **kwargs: Any) -> Any:
     return crew.kickoff(**kwargs) if mode == "sync" else asyncio.run(crew.akickoff(**kwargs))
 
 
-def make_chat(
-    model: ScriptedLLM, memory: Memory | Backend, history_limit: int | None = None, **options: Any
-) -> Flow[ConversationState]:
-    @persist(MemweldFlowPersistence(memory, history_limit=history_limit))
+def make_chat(model: ScriptedLLM, memory: Memory | Backend, **options: Any) -> Flow[ConversationState]:
+    window = {name: options.pop(name) for name in ("history_limit", "history_budget") if name in options}
+
+    @persist(MemweldFlowPersistence(memory, **window))
     @ConversationConfig(llm=model)
     class Chat(Flow[ConversationState]):
         pass
@@ -68,8 +68,7 @@ class CrewAIDriver:
     sessions_end_turns = True
     recalls_in_sessions = False
     forgets_failed_runs = True
-    # A flow gets its whole state back, in which long messages stay whole.
-    options = tuple(field.name for field in dataclasses.fields(TurnOptions) if field.name != "history_budget")
+    options = tuple(field.name for field in dataclasses.fields(TurnOptions))
 
     def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
         schemas, _, _ = convert_tools_to_openai_schema(memory_tools(memory, tools))

@@ -42,13 +42,13 @@ def check_openai(window: Sequence[ChatMessage]) -> None:
 
 
 def check_anthropic(window: Sequence[ChatMessage]) -> None:
-    """Prompts are apart from messages, the user begins, ids of calls are unique, and no answer is blank."""
+    """Prompts are apart from messages, the user begins, ids of calls are unique, and no text is blank."""
     talk = [message for message in window if message.role != "system"]
     assert [message.role for message in window[: len(window) - len(talk)]] == ["system"] * (len(window) - len(talk))
     assert not talk or talk[0].role == "user"
     ids = [call.id for message in talk for call in message.tool_calls]
     assert len(ids) == len(set(ids))
-    assert all(message.text.strip() or message.tool_calls for message in talk if message.role == "assistant")
+    assert all(message.text.strip() or message.tool_calls for message in window if message.role != "tool")
 
 
 def check_gemini(window: Sequence[ChatMessage]) -> None:
@@ -57,7 +57,7 @@ def check_gemini(window: Sequence[ChatMessage]) -> None:
     for message in [message for message in window if message.role != "system"]:
         assert message.content or message.tool_calls
         if message.tool_calls:
-            assert previous, "a conversation does not begin with a call"
+            assert previous in ("user", "tool"), "a call stands behind the user's words, or behind results"
         if message.role != "tool":
             assert results == 0
             results = len(message.tool_calls)
@@ -94,10 +94,35 @@ def test_every_window_is_a_valid_request(
     assert_valid(window)
     talk = [message for message in window if message.role != "system"]
     assert limit is None or len(talk) <= limit
-    assert characters is None or sum(len(message.text) for message in talk) <= characters
+    assert characters is None or sum(len(message.text) for message in window) <= characters
     assert prompts or len(talk) == len(window)
-    if any(message.role == "user" and message.content for message in messages):
+    if any(message.role == "user" for message in messages):
         assert talk, "what the user said is never left out entirely"
+
+
+def test_blank_words_of_the_user_are_shown_as_a_sign() -> None:
+    window = model_window([said("user", " \n"), said("assistant", "Pardon?"), said("user"), said("assistant", "Hm")])
+    assert shown(window) == ["user:…", "assistant:Pardon?", "user:…", "assistant:Hm"]
+
+
+def test_words_before_a_call_join_it() -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    drawn = ChatMessage(role="assistant", content=[image])
+    call = said("assistant", "I look", "a")
+    window = model_window([said("user", "Go"), said("assistant", "Wait"), call, said("tool", "ok", answers="a")])
+    assert shown(window) == ["user:Go", "assistant:Wait\n\nI look", "tool:ok"]
+    assert window[1].tool_calls == call.tool_calls
+    (_, joined, _) = model_window([said("user", "Go"), drawn, call, said("tool", "ok", answers="a")])
+    assert joined.content == [image, {"type": "text", "text": "I look"}]
+
+
+def test_prompts_take_at_most_half_of_the_characters() -> None:
+    prompts = [said("system", letter * 40) for letter in "abc"]
+    window = model_window([*prompts, said("user", "u" * 200)], characters=200)
+    assert shown(window) == [f"system:{'b' * 40}", f"system:{'c' * 40}", f"user:{'u' * 120}"]
+    assert (
+        shown(model_window([said("system", "s" * 500), said("user", "Hi")], characters=20))[0] == f"system:{'s' * 10}"
+    )
 
 
 def test_a_call_without_a_result_is_answered() -> None:
