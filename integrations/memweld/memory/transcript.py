@@ -142,9 +142,6 @@ def _steps(messages: Sequence[ChatMessage], *, open_end: bool) -> list[Step]:
             if results is not None:
                 results[message.tool_call_id or ""] = message
         elif message.role != "system" and _says_something(message):
-            # Gemini takes a call behind the user's words or a result, and not behind words of its own.
-            if message.tool_calls and steps and _is_speech(steps[-1][0]):
-                message = _joined(steps.pop()[0], message)  # noqa: PLW2901
             steps.append((message, {}))
             waiting |= {call.id: steps[-1][1] for call in message.tool_calls}
     last = steps[-1][0] if steps and open_end else None
@@ -203,18 +200,6 @@ def _not_blank(message: ChatMessage) -> ChatMessage:
     if message.role != "user" or _says_something(message):
         return message
     return dataclasses.replace(message, content=_BLANK, native=None)
-
-
-def _is_speech(message: ChatMessage) -> bool:
-    return message.role == "assistant" and not message.tool_calls
-
-
-def _joined(speech: ChatMessage, call: ChatMessage) -> ChatMessage:
-    """A message with calls that says first what the message before it says."""
-    content = [*_parts(speech), *(_parts(call) if call.content else [])]
-    text = "\n\n".join(part for part in (speech.text, call.text) if part)
-    is_text = all(part.get("type") == "text" for part in content)
-    return dataclasses.replace(call, content=text if is_text else content, native=None)
 
 
 def _parts(message: ChatMessage) -> list[dict[str, JSON]]:
