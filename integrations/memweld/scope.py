@@ -40,6 +40,8 @@ def validate_identity(name: str, value: object) -> str:
     remedy = "Pass the printable id by which your application knows the user or agent."
     if not isinstance(value, str):
         raise invalid(name, value, f"it must be a string, not {type(value).__name__}", remedy)
+    if len(value) > 4 * MAX_IDENTITY_CHARACTERS:  # a long one would take long to normalise
+        raise invalid(name, value, f"it has {len(value):,} characters, at most {MAX_IDENTITY_CHARACTERS}", remedy)
     identity = unicodedata.normalize("NFC", value)
     if not identity.strip():
         raise invalid(name, value, "it must not be empty or blank", remedy)

@@ -11,6 +11,8 @@ __all__ = ["fair_share", "passage", "query_pattern"]
 # A passage begins so many characters before the words that were searched for.
 _LEAD = 40
 _MOST_WORDS = 24
+# So much of a word is compared: a text may repeat its beginning at each character.
+_LONGEST_STEM = 16
 
 
 def fair_share(lengths: Sequence[int], budget: int) -> int:
@@ -35,6 +37,7 @@ def query_pattern(query: str) -> re.Pattern[str] | None:
             # "city" has the stem "citi".
             stem = next((each for each in (term, term[:-1]) if each and spelled.startswith(each)), spelled)
             stem = term if len(word.terms) > 1 else stem
+            stem = stem[:_LONGEST_STEM]
             # Words of other scripts may carry prefixes, or stand without spaces.
             stems[rf"(\b{re.escape(stem)})" if stem.isascii() else f"({re.escape(stem)})"] = None
     telling = sorted(stems, key=len, reverse=True)[:_MOST_WORDS]

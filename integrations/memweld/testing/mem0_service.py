@@ -93,7 +93,7 @@ class Mem0Service:
         }
 
     def _one(self, method: str, path: str, body: Any) -> tuple[int, Any]:
-        matched = re.fullmatch(r"/v1/memories/([^/]+)/", path)
+        matched = re.fullmatch(r"/v1/memories/([^/]{1,200})/", path)
         memory = "" if matched is None else str(matched.group(1))
         if memory not in self.memories:
             return 404, {"detail": "Memory not found!"}

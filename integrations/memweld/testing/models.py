@@ -20,7 +20,7 @@ def example_model() -> str | None:
 
 def _parts(name: str) -> tuple[str, str]:
     """The provider and the model of ``openai:gpt-5.5`` or ``openai/gpt-5.5``; without one it is OpenAI."""
-    found = re.match(r"([a-z_]+)[:/](.+)", name)
+    found = re.match(r"([a-z_]{1,40})[:/](.+)", name)
     return (found[1], found[2]) if found else ("openai", name)
 
 

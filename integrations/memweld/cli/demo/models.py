@@ -13,7 +13,7 @@ from ...errors import MissingExtraError
 
 __all__ = ["autogen_model", "crewai_model", "is_real", "langchain_model", "model_name", "remembered"]
 
-_MEMORY = re.compile(r"^\s*- \[\d{4}-\d\d-\d\d\] (.+)$", re.MULTILINE)
+_MEMORY = re.compile(r"^\s{0,8}- \[\d{4}-\d\d-\d\d\] (.+)", re.MULTILINE)
 
 
 def is_real() -> bool:

@@ -30,10 +30,10 @@ _TOO_LONG = (
 _CONTEXT = (
     "the prompt is too long for the context of the model; take extraction='compact', shorter texts or a larger context"
 )
-# Addresses, paths, keys with their usual beginnings, and other long words with digits. Each is linear in its input.
+# Addresses, paths, keys with their usual beginnings, and other long words with digits. They see a short line.
 _SECRETS = re.compile(
-    r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S+|(?<!\S)/\S+/\S+|\b(?:sk|pk|rk|gsk|key|token)[-_][\w*.-]+"
-    r"|(?i:bearer|basic) +\S+|(?=[\w*+/=-]*[\d*])[\w*+/=-]{24,}"
+    r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S+|(?<!\S)/\S{1,400}/\S+|\b(?:sk|pk|rk|gsk|key|token)[-_][\w*.-]+"
+    r"|(?i:bearer|basic) {1,8}\S+|(?=[\w*+/=-]{0,400}[\d*])[\w*+/=-]{24,}"
 )
 
 

@@ -24,7 +24,7 @@ _REMEDIES: tuple[tuple[tuple[type[psycopg.Error], ...], str], ...] = (
     ((errors.SerializationFailure, errors.DeadlockDetected), "Nothing was stored; try again."),
     ((errors.UndefinedTable, errors.UndefinedFunction), "Its tables are not complete: run `memweld migrate`."),
 )
-_WRONG_OPTION = re.compile(r"(invalid [\w \"]+ value\b|invalid integer value|bad value for).*")
+_WRONG_OPTION = re.compile(r"(invalid [\w \"]{1,80} value\b|invalid integer value|bad value for).*")
 _NOT_OURS = (errors.InvalidPassword, errors.InvalidAuthorizationSpecification, errors.InvalidCatalogName)
 
 

@@ -24,8 +24,8 @@ _MOST_CONNECTIONS = 1000
 _EXACT_BELOW = 20_000
 
 
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]*\]|[^\[\]:]*)(:\d*)?")
-_LOGIN_IN_QUERY = re.compile(r"@[^&]*/")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]{0,64}\]|[^\[\]:]{0,400})(:\d{0,5})?")
+_PORT = re.compile(r"\d{0,5}")
 _PLACE = {"host": "localhost", "port": "5432", "dbname": "the user's database"}
 
 
@@ -73,7 +73,7 @@ def address_of(url: str) -> Address:
         # libpq repeats what it could not read, which may be the password.
         raise _unreadable() from None
     host, port, database = (str(named.get(key) or default) for key, default in _PLACE.items())
-    if not re.fullmatch(r"\d*(,\d*)*", port):
+    if not all(map(_PORT.fullmatch, port.split(","))):
         raise _unreadable()
     return Address(
         conninfo=make_conninfo("", **{**_DEFAULTS, **named}),
@@ -102,10 +102,14 @@ def _validate_login(parts: SplitResult) -> None:
     """
     login, at, hosts = parts.netloc.rpartition("@")
     name = parts.query.partition("=")[0]
-    if "@" in f"{login}{parts.path}{name}" or parts.fragment or (not at and _LOGIN_IN_QUERY.search(parts.query)):
+    if "@" in f"{login}{parts.path}{name}" or parts.fragment or (not at and _has_login(parts.query)):
         raise ValueError
     if not all(_HOST.fullmatch(host) for host in hosts.split(",")):
         raise ValueError
+
+
+def _has_login(query: str) -> bool:
+    return any("/" in option.partition("@")[2] for option in query.split("&"))
 
 
 def _validate_names(names: Sequence[str]) -> None:

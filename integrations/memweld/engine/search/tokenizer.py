@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import threading
-import unicodedata
 import zlib
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple, cast
 
 import snowballstemmer  # pyright: ignore[reportMissingTypeStubs] - it has none (3.1)
 
+from ...validation import normalize
 from .stopwords import STOP_WORDS
 
 __all__ = ["QueryWord", "forget_words", "number_of", "pack_terms", "query_words", "split", "terms"]
@@ -174,10 +174,10 @@ def _pack(terms: Iterable[str]) -> bytes:
 
 
 def _fold(word: str) -> str:
-    plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", word.casefold()))
+    plain = _ACCENTS.sub("", normalize("NFKD", word.casefold()))
     if _ARABIC.search(plain):
         plain = plain.translate(_ARABIC_FORMS)
-    return unicodedata.normalize("NFC", plain)
+    return normalize("NFC", plain)
 
 
 def _stem(word: str) -> str:

@@ -25,7 +25,7 @@ _NAME_WORDS = 2  # behind a greeting
 
 # Each is one class of characters, or disjoint from what follows it: none can backtrack.
 _END = re.compile(r"([!?\n。؟।]|[.](?=\s|$))")
-_CLAUSE = re.compile(r"[,;:()\[\]{}¿¡،、—–\"“”«»„|]|\s-+\s|[.]{2,}")
+_CLAUSE = re.compile(r"[,;:()\[\]{}¿¡،、—–\"“”«»„|]|\s-{1,99}\s|[.]{2,}")
 _QUESTION_MARKS = "?؟"
 
 _TABLES = {"arabic": ARABIC, "russian": RUSSIAN, "greek": GREEK}

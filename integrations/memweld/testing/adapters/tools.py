@@ -165,7 +165,7 @@ class ToolScenarios(Scenarios):
         assert "The zebra house is green" in found
         assert "more characters; get_memory shows all, in pages" in found
         page = self.driver.call_tool(ana, "get_memory", {"memory_id": memory_id}, mode).text
-        (cursor,) = re.findall(r'cursor "(\d+)"', page)
+        (cursor,) = re.findall(r'cursor "(\d{1,20})"', page)
         more = self.driver.call_tool(ana, "get_memory", {"memory_id": memory_id, "cursor": cursor}, mode).text
         assert max(map(len, (found, page, more))) < 20_000
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from ....validation import normalize
 
 __all__ = ["is_in", "key_of", "words_of"]
 
@@ -16,7 +17,7 @@ _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u
 
 def words_of(text: str) -> list[str]:
     """The words of a text in their normal form: NFKC, case folded, without a possessive ``'s``."""
-    normal = unicodedata.normalize("NFKC", text).casefold()
+    normal = normalize("NFKC", text).casefold()
     words = (_POSSESSIVE.sub("", word) for word in _WORD.findall(normal))
     return [word for word in words if word]
 
