@@ -6,7 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-__all__ = ["fair_share", "passage", "query_pattern"]
+__all__ = ["LOOKED_AT", "fair_share", "passage", "query_pattern"]
+
+LOOKED_AT = 400_000
+"""So many characters of all texts together are looked at."""
 
 # A passage begins so many characters before the words that were searched for.
 _LEAD = 40

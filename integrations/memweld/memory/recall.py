@@ -9,7 +9,7 @@ from datetime import datetime
 from ..errors import invalid
 from ..models import Hit
 from ..validation import QUERY_CHARACTERS, fold_text, local_time
-from .passages import fair_share, passage, query_pattern
+from .passages import LOOKED_AT, fair_share, passage, query_pattern
 from .safe_text import safe_for_model
 
 __all__ = [
@@ -34,8 +34,6 @@ DEFAULT_BUDGET = 4_000
 # A memory that must be cut gets at least so many characters, or it is left out.
 _LEAST = 120
 _HEAD = len("- [2026-01-31] ")
-# So many characters of all memories are looked at.
-_LOOKED_AT = 400_000
 _CLOCKS = ("minutes", "seconds", "milliseconds")
 
 LEAST_SCORE = 0.1
@@ -63,7 +61,7 @@ def recall_lines(
         timezone: The zone of the dates; that in which each memory was said, if None. Where several memories are of one
             day, the time of day stands beside the date.
     """
-    texts = [safe_for_model(hit.text[: max(budget, _LOOKED_AT // max(len(hits), 2))]) for hit in hits]
+    texts = [safe_for_model(hit.text[: max(budget, LOOKED_AT // max(len(hits), 2))]) for hit in hits]
     chosen, room = list[int](), budget
     for place, text in enumerate(texts):
         needed = min(_HEAD + len(text) + 1, _LEAST)
@@ -142,7 +140,7 @@ def drop_unfitting(hits: Iterable[Hit], query: str) -> list[Hit]:
     def fits(hit: Hit) -> bool:
         if hit.score >= 2 * LEAST_SCORE:
             return True
-        text = hit.text[: _LOOKED_AT // 10]
+        text = hit.text[: LOOKED_AT // 10]
         return hit.score >= LEAST_SCORE and any(not telling.isdisjoint(terms(word)) for word in split(text))
 
     return [hit for hit in hits if fits(hit)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from ..errors import InvalidInputError, MemoryNotFoundError, invalid
-from ..memory.passages import fair_share, passage, query_pattern
+from ..memory.passages import LOOKED_AT, fair_share, passage, query_pattern
 from ..memory.safe_text import safe_for_model
 from ..models import JSON, Hit, MemoryItem
 from ..validation import dump_json
@@ -52,7 +52,6 @@ LEAST = 200
 
 # The rest of an entry: number, id, score, date.
 _AROUND = 80
-_LOOKED_AT = 200_000
 _SMALL_CHARACTERS = 1_000
 _UNSHOWN = ("message_id", "occurrences", "links")
 
@@ -97,13 +96,13 @@ def excerpts(texts: Iterable[str], *, query: str = "", least: int = LEAST) -> li
         chosen.append(text)
     share = fair_share([len(text) + _AROUND for text in chosen], ANSWER_CHARACTERS) - _AROUND
     words = query_pattern(query) if any(len(text) > share for text in chosen) else None
-    return [_excerpt(text, share, words) for text in chosen]
+    return [_excerpt(text, share, words, LOOKED_AT // max(len(chosen), 2)) for text in chosen]
 
 
-def _excerpt(text: str, characters: int, words: re.Pattern[str] | None) -> Excerpt:
+def _excerpt(text: str, characters: int, words: re.Pattern[str] | None, looked_at: int = LOOKED_AT) -> Excerpt:
     if len(text) <= characters:
         return Excerpt(text)
-    cut = passage(text[:_LOOKED_AT], characters, words)
+    cut = passage(text[: max(looked_at, characters)], characters, words)
     return Excerpt(cut, len(text) - len(cut.strip("…")))
 
 
