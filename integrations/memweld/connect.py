@@ -42,8 +42,8 @@ def connect(
         url: ``sqlite:///team.db`` (a relative path), ``sqlite:////data/team.db`` (an absolute one), ``sqlite://`` (in
             memory, for tests). A path, such as ``Path("team.db")``, is a SQLite file, too.
             ``postgresql://user:password@host/app``: a Postgres database. ``http://host:8710/mcp`` (or ``https``): a
-            memweld server; ``stdio:memweld serve …``: one that this command starts. None: a file in the user's data
-            directory.
+            memweld server; ``unix:/run/memweld.sock``: one on this machine; ``stdio:memweld serve …``: one that this
+            command starts. None: a file in the user's data directory.
         llm: Extracts facts: the name of a model as LangChain's ``init_chat_model`` takes it
             (``"openai:gpt-4o-mini"``), a LangChain chat model, or a mem0 LLM configuration
             ``{"provider": …, "config": {…}}``. None: texts are kept verbatim.
@@ -75,7 +75,7 @@ def connect(
         url = f"sqlite:///{os.fsdecode(url)}"
     url = url or settings.url or f"sqlite:///{default_file()}"
     scheme = url.partition(":")[0].lower()
-    if scheme in ("http", "https", "stdio"):
+    if scheme in ("http", "https", "unix", "stdio"):
         options = {"llm": llm, "embedder": embedder, "graph": graph, "mem0": mem0, "durability": durability}
         options |= {"extraction": extraction, "instructions": instructions, "categories": categories}
         return _connect_remote(url, settings, token, options, timezone=zone)

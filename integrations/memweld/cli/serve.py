@@ -35,6 +35,10 @@ def serve_command(
     ] = Transport.STDIO,
     host: Annotated[str, typer.Option(help="HTTP: the name or address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="HTTP: the port; 0 for any free one.", min=0, max=65535)] = 8710,
+    uds: Annotated[
+        str | None,
+        typer.Option(help="HTTP: the path of a Unix socket, instead of host and port. Only this user can connect."),
+    ] = None,
     stateless: Annotated[
         bool, typer.Option("--stateless", help="HTTP: no sessions, so that any replica may serve any request.")
     ] = False,
@@ -135,6 +139,7 @@ def serve_command(
             transport=transport.value,
             host=host,
             port=port,
+            uds=uds,
             stateless_http=stateless,
             allowed_hosts=words(allowed_hosts),
             allowed_origins=words(allowed_origins),

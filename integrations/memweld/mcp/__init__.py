@@ -21,6 +21,7 @@ except ImportError as error:
 
 from .auth import jwt_auth
 from .dependency import current_memory, use_backend
+from .limits import Limits
 from .principal import AGENTS_SCOPE, ANY_USER_SCOPE
 from .server import create_app, create_server
 from .token_file import token_file_auth
@@ -29,6 +30,7 @@ __all__ = [
     "AGENTS_SCOPE",
     "ANY_USER_SCOPE",
     "DEFAULT_TOOLSETS",
+    "Limits",
     "create_app",
     "create_server",
     "current_memory",

@@ -19,7 +19,9 @@ from starlette.routing import BaseRoute, Route
 from .. import __version__
 from .http_edge import Cors, Slashes, answer_http_exception
 from .http_gate import Gate
+from .http_headers import SafeHeaders
 from .http_messages import MESSAGES_PATH, SSE_PATH, MessageMiddleware
+from .limits import Limits
 from .traffic import Traffic
 
 __all__ = ["build_app"]
@@ -63,6 +65,7 @@ def build_app(
     allowed_hosts: Sequence[str] = (),
     allowed_origins: Sequence[str] = (),
     middleware: Sequence[Middleware] = (),
+    limits: Limits,
 ) -> StarletteWithLifespan:
     """Make the application of a server: ``path``, ``/sse``, ``/health`` and the server's own routes.
 
@@ -80,6 +83,7 @@ def build_app(
         retry_interval: When these should come back, in milliseconds.
         allowed_hosts: Names that the Host header may have besides this machine's.
         allowed_origins: Origins of web pages that may call; they get the CORS headers that browsers ask for.
+        limits: What one user may take.
     """
     for name in ("mcp.server.sse", "mcp.server.streamable_http"):
         logging.getLogger(name).addFilter(_QUIET)
@@ -113,4 +117,5 @@ def build_app(
     app.add_middleware(Slashes, routes=app.routes)
     if allowed_origins:
         app.add_middleware(Cors, origins=allowed_origins)
+    app.add_middleware(SafeHeaders, header_bytes=limits.header_bytes)
     return app

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import logging
 import os
 import signal
 import socket
+import stat
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -15,17 +20,31 @@ import anyio
 import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
-from ..errors import BackendUnavailableError, ConfigurationError
+from ..errors import BackendUnavailableError, ConfigurationError, MemweldError
 from ..urls import is_local
 from .traffic import Traffic
 
-__all__ = ["GRACE_SECONDS", "HttpServer", "ShutdownWatchdog", "listen", "require_loopback"]
+__all__ = [
+    "GRACE_SECONDS",
+    "HttpServer",
+    "ShutdownWatchdog",
+    "close_sockets",
+    "listen",
+    "listen_unix",
+    "make_room",
+    "require_loopback",
+]
 
-GRACE_SECONDS = 10.0
+GRACE_SECONDS = 7.0
 """How long the server waits for calls under way after the signal to end."""
 
-_LAST_SECONDS = 3.0
+_LAST_SECONDS = 2.5
 """How long connections, streams and the lifespan may take after that."""
+
+_OTHER_FILES = 200
+"""Open files that are no connections: databases, sockets to models, the program's own."""
+
+_log = logging.getLogger("memweld.mcp")
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -54,6 +73,48 @@ def listen(host: str, port: int) -> list[socket.socket]:
     return sockets
 
 
+def listen_unix(path: str) -> socket.socket:
+    """Open a Unix socket that only this user's programs can reach (mode 0600). An abandoned one is replaced.
+
+    Raises:
+        ConfigurationError: This system has no Unix sockets, or another file is at the path.
+        BackendUnavailableError: Another server listens there, or the path cannot be used.
+    """
+    if not hasattr(socket, "AF_UNIX"):
+        raise ConfigurationError("This system has no Unix sockets: leave --uds out and choose a --port.")
+    unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if os.path.lexists(path):
+            if not stat.S_ISSOCK(os.lstat(path).st_mode):
+                raise ConfigurationError(f"There is a file at {path} that is no socket: choose another --uds.")
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                if probe.connect_ex(path) == 0:
+                    raise BackendUnavailableError(f"Another server listens at {path}: choose another --uds.")
+            Path(path).unlink()
+        # The mode holds from the first moment; a change afterwards would leave a gap.
+        mask = os.umask(0o177)
+        try:
+            unix.bind(path)
+        finally:
+            os.umask(mask)
+        unix.listen(128)
+    except MemweldError:  # One of them is an OSError.
+        unix.close()
+        raise
+    except OSError as error:
+        unix.close()
+        raise BackendUnavailableError(f"Cannot listen at {path}: {error.strerror}. Choose another --uds.") from error
+    return unix
+
+
+def close_sockets(sockets: Sequence[socket.socket], path: str | None) -> None:
+    """Close the sockets, and remove the file of the Unix socket at the path."""
+    for one in sockets:
+        one.close()
+    if path is not None:
+        Path(path).unlink(missing_ok=True)
+
+
 def require_loopback(sockets: Sequence[socket.socket]) -> None:
     """Refuse to serve other machines.
 
@@ -62,6 +123,8 @@ def require_loopback(sockets: Sequence[socket.socket]) -> None:
     """
     for one in sockets:
         name: Any = one.getsockname()
+        if one.family == getattr(socket, "AF_UNIX", None):
+            continue
         if not (isinstance(name, tuple) and is_local(str(name[0]))):  # pyright: ignore[reportUnknownArgumentType]
             raise ConfigurationError(
                 "Without authentication the server listens on this machine only (--host 127.0.0.1): any program that "
@@ -80,8 +143,8 @@ class ShutdownWatchdog:
         self._timer: threading.Timer | None = None
 
     def arm(self) -> None:
-        """Start the timer: `GRACE_SECONDS` and some more."""
-        self._timer = threading.Timer(GRACE_SECONDS + 2 * _LAST_SECONDS, os._exit, [1])
+        """Start the timer: `GRACE_SECONDS` and some more, less than ten seconds."""
+        self._timer = threading.Timer(GRACE_SECONDS + _LAST_SECONDS, os._exit, [1])
         self._timer.daemon = True
         self._timer.start()
 
@@ -99,6 +162,31 @@ class ShutdownWatchdog:
             self._timer.cancel()
 
 
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what went wrong on the event loop; a lack of file descriptors takes one line."""
+    error = context.get("exception")
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        reason = os.strerror(error.errno)
+        _log.error("No connection can be taken: %s. Raise the limit of open files (ulimit -n).", reason)
+    else:
+        loop.default_exception_handler(context)
+
+
+def make_room(connections: int) -> int:
+    """Raise this process's limit of open files, as far as the system allows; the connections that fit."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit.
+        return connections
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    needed = connections + _OTHER_FILES
+    if soft != unlimited and soft < needed:
+        soft = needed if hard == unlimited else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return connections if soft == unlimited else min(connections, max(soft - _OTHER_FILES, soft // 2))
+
+
 class HttpServer(uvicorn.Server):
     """A uvicorn server that ends in order: no new calls, the answers under way, streams, connections.
 
@@ -106,7 +194,7 @@ class HttpServer(uvicorn.Server):
         config: Of uvicorn.
         traffic: The calls and streams under way.
         has_pending: Whether a session has unanswered requests.
-        announce: Called with the port once the server answers.
+        announce: Called with the port, None for a Unix socket, once the server answers.
         watchdog: Armed when a signal ends the server; None where the process is not the server's own.
     """
 
@@ -116,7 +204,7 @@ class HttpServer(uvicorn.Server):
         *,
         traffic: Traffic,
         has_pending: Callable[[], bool],
-        announce: Callable[[int], None],
+        announce: Callable[[int | None], None],
         watchdog: ShutdownWatchdog | None,
     ) -> None:
         super().__init__(config)
@@ -149,8 +237,10 @@ class HttpServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer."""
         await super().startup(sockets)
+        asyncio.get_running_loop().set_exception_handler(_report)
         if self.started and sockets:
-            self._announce(sockets[0].getsockname()[1])
+            is_unix = sockets[0].family == getattr(socket, "AF_UNIX", None)
+            self._announce(None if is_unix else sockets[0].getsockname()[1])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let calls under way end, for at most `GRACE_SECONDS`."""

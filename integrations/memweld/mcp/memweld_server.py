@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 import uvicorn
@@ -20,8 +21,11 @@ from ..errors import ConfigurationError
 from .access import AccessPolicy, new_session
 from .http import build_app
 from .http_messages import SSE_PATH
-from .http_server import HttpServer, ShutdownWatchdog, listen, require_loopback
+from .http_protocol import Connections
+from .http_server import HttpServer, ShutdownWatchdog, close_sockets, listen, listen_unix, make_room, require_loopback
 from .jsonrpc import METHODS, CountingWriter, ValidatingReader
+from .limits import Limits
+from .log_limits import bounded_log
 from .stdio import stdio_streams
 
 __all__ = ["MemweldServer"]
@@ -36,11 +40,15 @@ class MemweldServer(FastMCP[Any]):
 
     Attributes:
         access: Decides whose memory a request may touch, for every tool and route.
+        limits: What one user, address and connection may take over HTTP.
     """
 
-    def __init__(self, *args: Any, access: AccessPolicy, open_to_anyone: bool, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, access: AccessPolicy, open_to_anyone: bool, limits: Limits | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)  # pyright: ignore[reportUnknownMemberType]
         self.access = access
+        self.limits = limits or Limits()
         self._open_to_anyone = open_to_anyone
         self._writers: set[CountingWriter] = set()
         self._watchdog: ShutdownWatchdog | None = None
@@ -147,6 +155,7 @@ class MemweldServer(FastMCP[Any]):
             allowed_hosts=allowed_hosts or (),
             allowed_origins=allowed_origins or (),
             middleware=middleware or (),
+            limits=self.limits,
         )
         if transport == "sse":
             app.state.path = SSE_PATH
@@ -162,9 +171,10 @@ class MemweldServer(FastMCP[Any]):
             else "without tokens, for this machine only"
         )
 
-    def _announce(self, host: str, port: int, path: str) -> None:
+    def _announce(self, host: str, port: int | None, path: str) -> None:
         shown = f"[{host}]" if ":" in host else host
-        sys.stderr.write(f"memweld: {self._audience()}, serving http://{shown}:{port}{path}\n")
+        where = f"http://{shown}:{port}{path}" if port else f"unix:{host}"
+        sys.stderr.write(f"memweld: {self._audience()}, serving {where}\n")
         sys.stderr.flush()
 
     async def run_http_async(
@@ -178,6 +188,7 @@ class MemweldServer(FastMCP[Any]):
         stateless_http: bool | None = None,
         stateless: bool | None = None,
         sockets: list[socket.socket] | None = None,
+        uds: str | None = None,
         **app_options: Any,
     ) -> None:
         """Serve HTTP until SIGINT or SIGTERM; then calls under way are answered, for at most ten seconds.
@@ -191,6 +202,7 @@ class MemweldServer(FastMCP[Any]):
             stateless_http: As in `http_app`.
             stateless: The same.
             sockets: Sockets that are bound already, instead of host and port.
+            uds: The path of a Unix socket, which is made, instead of host and port. Only this user can connect.
             app_options: Further options of `http_app`.
 
         Raises:
@@ -198,33 +210,40 @@ class MemweldServer(FastMCP[Any]):
             BackendUnavailableError: The port is taken.
         """
         app = self.http_app(stateless_http=stateless_http if stateless_http is not None else stateless, **app_options)
-        name = host or "127.0.0.1"
-        opened = sockets if sockets is not None else listen(name, DEFAULT_PORT if port is None else port)
+        name = uds or host or "127.0.0.1"
+        if sockets is None:
+            sockets = [listen_unix(uds)] if uds else listen(name, DEFAULT_PORT if port is None else port)
+        opened = sockets
+        connections = Connections(replace(self.limits, connections=make_room(self.limits.connections)))
         try:
             if self.auth is None and not self._open_to_anyone:
                 require_loopback(opened)
             server = HttpServer(
-                uvicorn.Config(app, **_uvicorn_settings(log_level, uvicorn_config)),
+                uvicorn.Config(app, **_uvicorn_settings(log_level, connections, uvicorn_config)),
                 traffic=app.state.traffic,
                 has_pending=lambda: any(writer.pending for writer in self._writers),
                 announce=lambda at: self._announce(name, at, app.state.path) if show_banner else None,
                 watchdog=self._watchdog,
             )
-            with temporary_log_level(log_level):
+            with temporary_log_level(log_level), bounded_log():
                 await server.serve(sockets=opened)
         finally:
-            for one in opened:
-                one.close()
+            close_sockets(opened, uds)
 
 
-def _uvicorn_settings(log_level: str | None, given: dict[str, Any] | None) -> dict[str, Any]:
+def _uvicorn_settings(log_level: str | None, connections: Connections, given: dict[str, Any] | None) -> dict[str, Any]:
     return {
+        "http": connections.protocol,
+        "h11_max_incomplete_event_size": connections.limits.header_bytes,
+        "timeout_keep_alive": connections.limits.idle_seconds,
+        # asyncio accepts that many connections in a row, and logs as many failures where it cannot.
+        "backlog": 128,
         "log_level": (log_level or "warning").lower(),
         "access_log": False,
         # The address that a proxy reports is not the one that has connected.
         "proxy_headers": False,
         "server_header": False,
-        "timeout_graceful_shutdown": 3,
+        "timeout_graceful_shutdown": 1,
         "lifespan": "on",
         "ws": "none",
         **(given or {}),

@@ -36,8 +36,8 @@ from ..validation import validate_key
 from .access import memory_opener
 from .errors import OutageLog, client_details
 from .http_edge import error_body, error_name
-from .limits import DailyWrites, RefusedError, read_body
 from .principal import Principal
+from .rest_limits import DailyWrites, RefusedError, read_body
 
 __all__ = ["MAX_BODY_BYTES", "rest_routes"]
 

@@ -24,6 +24,7 @@ from .access import AccessPolicy, memory_opener
 from .dependency import MemoryMiddleware
 from .engine_tools import add_engine_tools
 from .errors import ErrorMode, ErrorsMiddleware
+from .limits import Limits
 from .memweld_server import MemweldServer
 from .principal import Principal
 from .rest import rest_routes
@@ -82,6 +83,7 @@ def create_server(
     name: str = "memweld",
     extra_routes: ExtraRoutes | None = None,
     writes_per_day: int | None = None,
+    limits: Limits | None = None,
     insecure_open_to_anyone_who_connects: bool = False,
 ) -> MemweldServer:
     """Make a FastMCP server with the memory tools; ``.run()`` serves stdio, ``.run(transport="http")`` HTTP.
@@ -100,6 +102,7 @@ def create_server(
         extra_routes: Makes further HTTP routes from the function that tells who makes a request.
         writes_per_day: How many values the key-value API stores in a namespace of a user on a day; no limit if not
             given.
+        limits: What one user, address and connection may take over HTTP. The defaults are far from what agents need.
         insecure_open_to_anyone_who_connects: Serve other machines although there is no ``auth``. Every program that
             reaches the port reads and changes the memory of every user.
 
@@ -124,6 +127,7 @@ def create_server(
         middleware=[ErrorsMiddleware(errors), MemoryMiddleware(access), _HideIdentities(access)],
         access=access,
         open_to_anyone=insecure_open_to_anyone_who_connects,
+        limits=limits,
     )
     add_engine_tools(server, access, backend)
     routes = [] if extra_routes is None else list(extra_routes(access.identify))
@@ -156,6 +160,7 @@ class ServerOptions(TypedDict, total=False):
     name: str
     extra_routes: ExtraRoutes | None
     writes_per_day: int | None
+    limits: Limits | None
     insecure_open_to_anyone_who_connects: bool
 
 

@@ -352,7 +352,7 @@ class TestLimits:
 
     def test_of_writes_a_day(self, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
         now = datetime(2026, 5, 1, 23, 59, 30, tzinfo=timezone.utc)
-        monkeypatch.setattr("memweld.mcp.limits.utc_now", lambda: now)
+        monkeypatch.setattr("memweld.mcp.rest_limits.utc_now", lambda: now)
         with client_of(backend, trusted("ana"), writes_per_day=2) as http:
 
             def put(path: str = "/memory/ns/k", body: Any = None) -> httpx.Response:

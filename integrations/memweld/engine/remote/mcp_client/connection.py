@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -45,6 +45,12 @@ class CallResult(Generic[R]):
 
     outcome: R | McpError
     repeated: bool
+
+
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    # anyio 4.16 may find a Unix socket readable just after it has given up waiting for it.
+    if not isinstance(context.get("exception"), asyncio.InvalidStateError):
+        loop.default_exception_handler(context)
 
 
 class _Running(NamedTuple):
@@ -133,6 +139,7 @@ class Connection:
         """Hold the sessions, each in a task that enters and leaves it, until the connection is closed."""
         self._session: Session | None = None
         self._opening, self._ending = anyio.Lock(), anyio.Event()
+        asyncio.get_running_loop().set_exception_handler(_report)
         async with anyio.create_task_group() as self._group:
             started.set_result(asyncio.get_running_loop())
             await self._ending.wait()

@@ -33,11 +33,12 @@ class EndpointTransport(httpx.AsyncBaseTransport):
     Args:
         query: The query of the endpoint.
         proxy: The URL of the proxy, if there is one.
+        socket: The path of a Unix socket instead of the endpoint's host.
     """
 
-    def __init__(self, query: str, proxy: str | None) -> None:
+    def __init__(self, query: str, proxy: str | None, socket: str | None = None) -> None:
         self._query = query.encode()
-        self._inner = httpx.AsyncHTTPTransport(proxy=proxy)
+        self._inner = httpx.AsyncHTTPTransport(proxy=proxy, uds=socket)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request."""

@@ -80,7 +80,7 @@ class _AnsweringClient(httpx.AsyncClient):
             auth=address.login,
             timeout=httpx.Timeout(timeout, connect=CONNECT_SECONDS),
             # The transport is for one server: the proxy is chosen above.
-            transport=EndpointTransport(address.query, self._proxy),
+            transport=EndpointTransport(address.query, self._proxy, address.socket),
             trust_env=False,
         )
         self._address = address

@@ -25,6 +25,7 @@ class ServerAddress:
         token: The bearer token, for HTTP.
         login: User and password of the URL, for HTTP; None where there is a token.
         headers: Further headers, for HTTP.
+        socket: The path of a Unix socket, for HTTP over one.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ServerAddress:
     token: str | None = field(default=None, repr=False)
     login: tuple[str, str] | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    socket: str | None = None
 
 
 def _words(command: str) -> tuple[str, ...]:
@@ -48,7 +50,8 @@ def read_address(
     """Read the URL of a memweld server or of another MCP server.
 
     Args:
-        url: ``http://…``, ``https://…`` or ``stdio:COMMAND``. A URL without a path means ``/mcp``.
+        url: ``http://…``, ``https://…``, ``unix:/path/of.sock`` or ``stdio:COMMAND``. A URL without a path means
+            ``/mcp``.
         token: The bearer token.
         headers: Further headers for HTTP.
         kind: The kind of server, for errors.
@@ -68,6 +71,12 @@ def read_address(
         if not command:
             raise ConfigurationError("Name the command behind stdio:, for example stdio:memweld serve.")
         return ServerAddress(f"The {kind} server of the command {command[0]!r}", command=command)
+    if scheme.lower() == "unix":
+        path = f"/{rest.lstrip('/')}" if rest.startswith("/") else rest
+        if not path.strip("/"):
+            raise ConfigurationError("Name the socket behind unix:, for example unix:/run/memweld/memweld.sock.")
+        name = f"The {kind} server at {path}"
+        return ServerAddress(name, url="http://localhost/mcp", token=token, headers=dict(headers or {}), socket=path)
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

@@ -1,0 +1,295 @@
+"""The HTTP port against clients without a token: headers, bodies, idle and unread connections, floods, the log."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import io
+import logging
+import socket
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from memweld import BackendUnavailableError, ConfigurationError, connect
+from memweld.mcp import create_app, create_server
+from memweld.mcp.http_server import listen_unix, make_room
+from memweld.mcp.limits import Limits
+from memweld.mcp.log_limits import RepeatFilter, bounded_log
+from memweld.mcp.memweld_server import MemweldServer
+from memweld.testing.serving import serving
+
+QUICK = Limits(
+    connections=20,
+    connections_per_address=20,
+    header_bytes=4_000,
+    header_seconds=0.4,
+    body_seconds=0.8,
+    idle_seconds=0.3,
+    stall_seconds=0.4,
+)
+
+
+@contextmanager
+def running(server: MemweldServer, **options: Any) -> Iterator[int]:
+    """Serve over our own HTTP server in a thread; the port."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+
+    async def serve() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        started.append((asyncio.get_running_loop(), task))
+        await server.run_http_async(show_banner=False, sockets=[listening], **options)
+
+    def run() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            asyncio.run(serve())
+
+    port = listening.getsockname()[1]
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 30
+        while not is_served(port):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        yield port
+    finally:
+        loop, task = started[0]
+        loop.call_soon_threadsafe(task.cancel)
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def is_served(port: int, timeout: float = 5) -> bool:
+    """Whether somebody else is served now."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=timeout, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def opened(port: int, data: bytes = b"") -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", port), timeout=10)
+    client.sendall(data)
+    return client
+
+
+def seconds_until_closed(client: socket.socket, *, drip: bytes = b"") -> float:
+    """How long the server keeps a connection that sends one byte after another, or none."""
+    started = time.monotonic()
+    client.settimeout(0.05)
+    while time.monotonic() - started < 8:
+        try:
+            if not client.recv(65_536):
+                break
+        except TimeoutError:
+            pass
+        except OSError:
+            break
+        try:
+            client.sendall(drip)
+        except OSError:
+            break
+    client.close()
+    return time.monotonic() - started
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with connect("sqlite://") as backend, running(create_server(backend, limits=QUICK)) as port:
+        yield port
+
+
+POST = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+
+
+class TestDeadlines:
+    @pytest.mark.parametrize(
+        ("sent", "drip"),
+        [
+            pytest.param(b"", b"", id="nothing is sent"),
+            pytest.param(b"GET /heal", b"", id="half a request line"),
+            pytest.param(b"GET /health HTTP/1.1\r\nhost: localhost\r\n", b"a", id="headers that drip"),
+            pytest.param(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n", b"", id="idle after an answer"),
+            pytest.param(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n", b"\r", id="half a second request"),
+            pytest.param(POST + b"content-length: 1000\r\n\r\n{", b"", id="half a body"),
+            pytest.param(POST + b"content-length: 1000\r\n\r\n{", b" ", id="a body that drips"),
+            pytest.param(POST + b"transfer-encoding: chunked\r\n\r\n", b"1\r\n \r\n", id="chunks without end"),
+            pytest.param(
+                b"GET /nothing HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n", b" ", id="a body of a 404"
+            ),
+        ],
+    )
+    def test_a_connection_ends_in_time(self, port: int, sent: bytes, drip: bytes) -> None:
+        assert seconds_until_closed(opened(port, sent), drip=drip) < 4
+
+    def test_a_client_that_does_not_read(self, port: int) -> None:
+        client = opened(port)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        request = b"GET /nothing HTTP/1.1\r\nhost: localhost\r\n\r\n"
+        deadline = time.monotonic() + 30
+        client.settimeout(1)
+        with pytest.raises(OSError):  # noqa: PT011, PT012 - reset or broken, as the moment has it
+            while time.monotonic() < deadline:
+                try:
+                    client.sendall(request * 100)
+                except TimeoutError:
+                    client.send(b"x")
+        assert time.monotonic() < deadline
+        client.close()
+
+    def test_an_honest_client_keeps_its_connection(self, port: int) -> None:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            for _ in range(8):
+                assert client.get("/health").status_code == 200
+                time.sleep(0.1)
+
+
+class TestHeaders:
+    def test_many_bytes(self, port: int) -> None:
+        client = opened(port, b"GET /health HTTP/1.1\r\nhost: localhost\r\n")
+        sent = 0
+        with pytest.raises(OSError):  # noqa: PT011, PT012
+            while sent < 50_000_000:
+                client.sendall(b"x: " + b"y" * 60_000 + b"\r\n")
+                sent += 60_000
+        assert sent < 10_000_000
+        client.close()
+
+    @pytest.mark.parametrize("headers", [{f"x-{number}": "y" for number in range(150)}, {"x": "y" * 3_990}])
+    def test_too_many_in_one_packet(self, port: int, headers: dict[str, str]) -> None:
+        answer = httpx.get(f"http://127.0.0.1:{port}/health", headers=headers, trust_env=False)
+        assert answer.status_code in (400, 431)
+
+    def test_the_limit_holds_in_an_application_on_another_server(self) -> None:
+        with connect("sqlite://") as backend, serving(create_app(backend)) as url:
+            answer = httpx.get(f"{url}/health", headers={f"x-{number}": "y" for number in range(150)})
+        assert answer.status_code == 431
+        assert answer.json()["error"]["type"] == "HeadersTooLargeError"
+
+
+class TestFloods:
+    def test_idle_connections_keep_nobody_out(self, port: int) -> None:
+        clients = [opened(port, b"GET /heal") for _ in range(60)]
+        assert is_served(port, timeout=1)
+        for client in clients:
+            client.close()
+
+    def test_a_full_server_answers_503(self) -> None:
+        # Every connection waits for an answer: none can be closed for another.
+        limits = replace(QUICK, connections=3, connections_per_address=3, body_seconds=5)
+        with connect("sqlite://") as backend, running(create_server(backend, limits=limits)) as port:
+            busy = [opened(port, POST + b"content-length: 9\r\n\r\n{") for _ in range(3)]
+            time.sleep(0.2)
+            answer = httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+            for client in busy:
+                client.close()
+            time.sleep(0.2)
+            assert is_served(port)
+
+    @pytest.mark.parametrize(
+        ("files", "wanted", "given"),
+        [((1_024, 4_096), 800, 800), ((256, 4_096), 800, 800), ((600, 600), 800, 400), ((100, 100), 800, 50)],
+    )
+    def test_connections_leave_files_for_others(
+        self, monkeypatch: pytest.MonkeyPatch, files: tuple[int, int], wanted: int, given: int
+    ) -> None:
+        resource = pytest.importorskip("resource")
+        raised: list[tuple[int, int]] = []
+        monkeypatch.setattr(resource, "getrlimit", lambda _: files)
+        monkeypatch.setattr(resource, "setrlimit", lambda _, limits: raised.append(limits))
+        assert make_room(wanted) == given
+        assert raised in ([], [(min(1_000, files[1]), files[1])])
+
+
+class TestTheLog:
+    def test_repeated_lines_are_counted(self) -> None:
+        written = io.StringIO()
+        handler = logging.StreamHandler(written)
+        log = logging.getLogger("memweld.tests.flood")
+        log.addHandler(handler)
+        try:
+            with bounded_log():
+                for number in range(5_000):
+                    log.error("attempt %s", number, exc_info=OSError(errno.EMFILE, "Too many open files"))
+                log.error("another line")
+        finally:
+            log.removeHandler(handler)
+        assert written.getvalue().count("attempt") == 20
+        assert "another line" in written.getvalue()
+
+    def test_the_next_minute_says_how_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = 0.0
+        monkeypatch.setattr("memweld.mcp.log_limits.time.monotonic", lambda: now)
+        bound = RepeatFilter(most=2)
+
+        def record() -> logging.LogRecord:
+            return logging.LogRecord("log", logging.ERROR, "file.py", 1, "attempt %s", (1,), None)
+
+        assert [bound.filter(record()) for _ in range(5)] == [True, True, False, False, False]
+        now = 61.0
+        following = record()
+        assert bound.filter(following)
+        assert following.getMessage() == "attempt 1 (3 more lines like this were left out)"
+
+    def test_invalid_requests_fill_no_log(self, port: int, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.WARNING)
+        for _ in range(40):
+            client = opened(port, b"\x16\x03\x01 no HTTP at all\r\n\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 400")
+            client.close()
+        assert not any(record.exc_info for record in caplog.records)
+
+
+class TestSecurityHeaders:
+    @pytest.mark.parametrize("path", ["/health", "/nothing", "/memory/n/k", "/mcp"])
+    def test_every_answer_has_them(self, port: int, path: str) -> None:
+        headers = httpx.get(f"http://127.0.0.1:{port}{path}", trust_env=False).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["content-security-policy"].startswith("default-src 'none'")
+        assert headers["cache-control"] == "no-store"
+        assert "strict-transport-security" not in headers
+        assert "server" not in headers
+
+    def test_a_refused_host_has_them(self, port: int) -> None:
+        answer = httpx.get(f"http://127.0.0.1:{port}/health", headers={"host": "evil.example"}, trust_env=False)
+        assert (answer.status_code, answer.headers["x-content-type-options"]) == (421, "nosniff")
+
+    async def test_https_has_one_more(self) -> None:
+        with connect("sqlite://") as backend:
+            transport = httpx.ASGITransport(create_app(backend), client=("127.0.0.1", 1))
+            async with httpx.AsyncClient(transport=transport, base_url="https://localhost") as client:
+                assert "max-age=" in (await client.get("/health")).headers["strict-transport-security"]
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="Unix sockets")
+class TestUnixSocket:
+    def test_a_backend_connects_through_it(self, tmp_path: Path) -> None:
+        path = str(tmp_path / "m.sock")
+        listening = listen_unix(path)
+        assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
+        with pytest.raises(BackendUnavailableError, match="Another server listens"):
+            listen_unix(path)
+        listening.close()
+        with listen_unix(path):  # The abandoned one is replaced.
+            pass
+
+    def test_another_file_is_left_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / "notes.txt"
+        path.write_text("mine")
+        with pytest.raises(ConfigurationError, match="no socket"):
+            listen_unix(str(path))
+        assert path.read_text() == "mine"
