@@ -28,7 +28,7 @@ class Tokens(TokenVerifier):
         return AccessToken(
             token=token,
             client_id="service",
-            scopes=["memory:any-user", "memory:agents"],
+            scopes=["memory:any-user", "memory:agents", "memory:engine"],
             claims={"sub": "service"},
         )
 

@@ -330,7 +330,7 @@ def bodies(chance: random.Random, count: int) -> Iterator[bytes]:
 
 def attack(backend: memweld.Backend, count: int, seed: int) -> int:
     """Send bodies to the server; each has an answer in time, and the server serves on. How many there were."""
-    app = create_app(backend, stateless=True, toolsets=TOOLSETS, user_id="ana", lock_user=True)
+    app = create_app(backend, stateless=True, toolsets=TOOLSETS, engine_tools=True, user_id="ana", lock_user=True)
     sent = 0
 
     async def run() -> None:

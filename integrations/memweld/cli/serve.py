@@ -51,7 +51,8 @@ def serve_command(
     toolsets: Annotated[
         str | None,
         typer.Option(
-            help="Which tools, with commas: memory, preferences, tasks, or names of tools. All sets if not given."
+            help="The only tools, with commas: memory, preferences, tasks, state, history, or names of tools. "
+            "The first three sets if not given."
         ),
     ] = None,
     errors: Annotated[
@@ -95,6 +96,13 @@ def serve_command(
             help="JWT: where clients reach the server; it then tells them where to get tokens.",
         ),
     ] = None,
+    engine_tools: Annotated[
+        bool | None,
+        typer.Option(
+            "--engine-tools/--no-engine-tools",
+            help="Let other programs use this server as their backend. Else a token needs the scope memory:engine.",
+        ),
+    ] = None,
     insecure_open_to_anyone_who_connects: Annotated[
         bool,
         typer.Option(
@@ -130,6 +138,7 @@ def serve_command(
             user_id=user,
             lock_user=lock_user,
             writes_per_day=writes_per_day,
+            engine_tools=engine_tools,
             insecure_open_to_anyone_who_connects=insecure_open_to_anyone_who_connects,
         )
         if not over_http:

@@ -22,7 +22,7 @@ except ImportError as error:
 from .auth import jwt_auth
 from .dependency import current_memory, use_backend
 from .limits import Limits
-from .principal import AGENTS_SCOPE, ANY_USER_SCOPE
+from .principal import AGENTS_SCOPE, ANY_USER_SCOPE, ENGINE_SCOPE, READ_SCOPE, WRITE_SCOPE
 from .server import create_app, create_server
 from .token_file import token_file_auth
 
@@ -30,6 +30,9 @@ __all__ = [
     "AGENTS_SCOPE",
     "ANY_USER_SCOPE",
     "DEFAULT_TOOLSETS",
+    "ENGINE_SCOPE",
+    "READ_SCOPE",
+    "WRITE_SCOPE",
     "Limits",
     "create_app",
     "create_server",

@@ -15,16 +15,29 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from ..adapters.binding import MemorySource, validate_source
+from ..engine.read_only import ReadOnlyEngine
 from ..errors import AccessDeniedError, InvalidInputError
 from ..memory.backend import Backend
 from ..memory.memory import Memory
 from ..scope import Scope
-from .principal import AGENTS_SCOPE, ANY_USER_SCOPE, Principal, subject_of, token_of
+from .principal import (
+    AGENTS_SCOPE,
+    ANY_USER_SCOPE,
+    ENGINE_SCOPE,
+    READ_SCOPE,
+    WRITE_SCOPE,
+    Principal,
+    subject_of,
+    token_of,
+)
 
-__all__ = ["TRUSTED", "AccessPolicy", "memory_opener", "new_session"]
+__all__ = ["TRUSTED", "AccessPolicy", "memory_opener", "new_session", "restricted"]
 
 TRUSTED = "memweld.trusted"
 """The key by which our HTTP application marks a request's ASGI scope that needs no token."""
+
+ENGINE_HEADER = "memweld-engine"
+"""The header by which `memweld.connect` asks a server without tokens for the engine's tools."""
 
 MAX_SESSION_SCOPES = 1_000
 """How many scopes a session remembers; it forgets the least recently named first."""
@@ -63,6 +76,15 @@ def memory_opener(source: MemorySource) -> Callable[[Scope], Memory]:
     return open_bound
 
 
+def restricted(memory: Memory, principal: Principal) -> Memory:
+    """The memory as the principal may use it: one that only reads refuses every change."""
+    if not principal.read_only:
+        return memory
+    reason = f"the token only reads ({READ_SCOPE}). Use one that has {WRITE_SCOPE} as well."
+    engine = ReadOnlyEngine(memory._engine, reason)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return Memory(engine, memory.scope, url=memory.url, timezone=memory.timezone)
+
+
 def _current_request() -> HTTPConnection | None:
     try:
         return get_http_request()
@@ -78,14 +100,22 @@ class AccessPolicy:
             has marked the request as trusted.
         open_memory: Opens the memory of a scope.
         required_scopes: Scopes that every token needs, for `identify`; the MCP endpoints check them themselves.
+        engine_tools: Whether the engine's tools are served, to every caller or to none. None: to tokens with the scope
+            `ENGINE_SCOPE`, and without tokens to programs on this machine that ask for them.
     """
 
     def __init__(
-        self, default: Principal, open_memory: Callable[[Scope], Memory], *, required_scopes: Collection[str] = ()
+        self,
+        default: Principal,
+        open_memory: Callable[[Scope], Memory],
+        *,
+        required_scopes: Collection[str] = (),
+        engine_tools: bool | None = None,
     ) -> None:
         self._default = default
-        self._open = open_memory
+        self._open_memory = open_memory
         self._required = frozenset(required_scopes)
+        self._engine_tools = engine_tools
 
     def principal(self) -> Principal:
         """The principal of the MCP request that the server is answering.
@@ -140,7 +170,19 @@ class AccessPolicy:
             locked=default.locked or ANY_USER_SCOPE not in token.scopes,
             verified=True,
             agents=AGENTS_SCOPE in token.scopes and not default.locked,
+            read_only=READ_SCOPE in token.scopes and WRITE_SCOPE not in token.scopes,
         )
+
+    def serves_engines(self) -> bool:
+        """Whether the caller of the current request may call the engine's tools."""
+        request = _current_request()
+        if self._engine_tools is not None or request is None:
+            return bool(self._engine_tools)
+        token = token_of(request)
+        return ENGINE_HEADER in request.headers if token is None else ENGINE_SCOPE in token.scopes
+
+    def _open(self, scope: Scope, principal: Principal) -> Memory:
+        return restricted(self._open_memory(scope), principal)
 
     def memory(self, user_id: object = None, agent_id: object = None) -> Memory:
         """The memory of a call that names its scope, or leaves it to the default.
@@ -149,20 +191,27 @@ class AccessPolicy:
             AccessDeniedError: The principal may not touch that memory.
             InvalidInputError: An id breaks a rule, or the call names no one and there is no default user.
         """
-        scope = self.principal().scope(user_id, agent_id)
+        principal = self.principal()
+        scope = principal.scope(user_id, agent_id)
         named = _SESSION_SCOPES.get()
         if named is not None and (user_id is not None or agent_id is not None):
             named.pop(scope, None)
             named[scope] = scope
-        return self._open(scope)
+        return self._open(scope, principal)
 
-    def scoped(self, scope: Scope) -> Memory:
+    def scoped(self, scope: Scope, elsewhere: Callable[[Scope], Memory] | None = None) -> Memory:
         """The memory of exactly this scope, without defaults. For programs that know both ids.
+
+        Args:
+            scope: The scope.
+            elsewhere: Opens the memory in another store than the server's.
 
         Raises:
             AccessDeniedError: The principal may not touch it.
         """
-        return self._open(self.principal().authorize(scope))
+        principal = self.principal()
+        memory = self._open(principal.authorize(scope), principal)
+        return memory if elsewhere is None else restricted(elsewhere(memory.scope), principal)
 
     def operator(self) -> Principal:
         """The principal, if it may list the scopes of this store.
@@ -197,4 +246,4 @@ class AccessPolicy:
             # Checked again: a later request of the session may come with a token that may do less.
             named = reversed(list(_SESSION_SCOPES.get() or ()))
             scopes += [scope for scope in named if principal.may_touch(scope)]
-        return [self._open(scope) for scope in dict.fromkeys(scopes)]
+        return [self._open(scope, principal) for scope in dict.fromkeys(scopes)]

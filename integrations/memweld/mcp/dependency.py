@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -88,8 +89,7 @@ def current_memory(backend: MemorySource | None = None, *, agent_id: str | None 
     def memory() -> Memory:
         try:
             # The server's policy says who calls, also where the tool keeps its memory elsewhere.
-            memory = _memory(_ACCESS.get() or own, agent)
-            return memory if open_own is None else open_own(memory.scope)
+            return _memory(_ACCESS.get() or own, agent, open_own)
         except MemweldError as error:
             # FastMCP 3.4 passes on only its own errors of a dependency as they are.
             raise ToolError(str(error), log_level=logging.DEBUG) from error
@@ -97,7 +97,7 @@ def current_memory(backend: MemorySource | None = None, *, agent_id: str | None 
     return Depends(memory)
 
 
-def _memory(access: AccessPolicy | None, agent_id: str | None) -> Memory:
+def _memory(access: AccessPolicy | None, agent_id: str | None, elsewhere: Callable[[Scope], Memory] | None) -> Memory:
     if access is None:
         raise ConfigurationError(
             "No backend is known for this server: call memweld.mcp.use_backend(server, backend) where it is made, "
@@ -115,7 +115,8 @@ def _memory(access: AccessPolicy | None, agent_id: str | None) -> Memory:
             "No user is known for this call: set MEMWELD_USER_ID for a stdio server; in the same process, open the "
             "client inside `with memweld.user_scope(user_id):`."
         )
-    return access.scoped(Scope(user_id=principal.user_id, agent_id=agent_id or principal.agent_id))
+    scope = Scope(user_id=principal.user_id, agent_id=agent_id or principal.agent_id)
+    return access.scoped(scope, elsewhere)
 
 
 def _client_error(text: str) -> ConfigurationError:

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import mcp.types as mt
 from fastmcp import FastMCP
-from fastmcp.exceptions import ToolError
+from fastmcp.exceptions import NotFoundError, ToolError
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import Tool, ToolResult
 from pydantic import PrivateAttr
@@ -59,9 +59,9 @@ class EngineTool(Tool):
         try:
             if self._operation is not None:
                 # No default is filled in: an engine is asked for exactly one scope.
-                scope = self._access.scoped(Scope(*owner)).scope
+                memory = self._access.scoped(Scope(*owner))
                 operation = await in_thread(functools.partial(decode_operation, self._operation, operands))
-                work = functools.partial(self._answer, scope, operation)
+                work = functools.partial(_answer, memory, operation)
                 answer = await in_thread(work, lane=operation.lane)
             elif self.name == PREFIX + "info":
                 self._access.principal()
@@ -72,9 +72,6 @@ class EngineTool(Tool):
             # FastMCP logs any other exception with its traceback.
             raise ToolError(str(error), log_level=logging.DEBUG) from error
         return ToolResult(content=[], structured_content={"answer": answer})
-
-    def _answer(self, scope: Scope, operation: Operation[Any]) -> Any:
-        return encode_answer(type(operation), self._engine.run(scope, operation))
 
     def _scopes(self, principal: Principal, data: dict[str, Any]) -> list[list[str | None]]:
         place = data.get("after")
@@ -91,8 +88,31 @@ class EngineTool(Tool):
         return []
 
 
+def _answer(memory: Memory, operation: Operation[Any]) -> Any:
+    engine = memory._engine  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return encode_answer(type(operation), engine.run(memory.scope, operation))
+
+
 class _Unlisted(Middleware):
-    """Leaves the engine's tools out of every list."""
+    """Leaves the engine's tools out of every list, and serves them only to callers that may use them."""
+
+    def __init__(self, access: AccessPolicy) -> None:
+        self._access = access
+
+    async def on_call_tool(
+        self,
+        context: MiddlewareContext[mt.CallToolRequestParams],
+        call_next: CallNext[mt.CallToolRequestParams, ToolResult],
+    ) -> ToolResult:
+        """Run the call.
+
+        Raises:
+            NotFoundError: The tool is the engine's, and not for this caller.
+        """
+        name = context.message.name
+        if name.startswith(PREFIX) and not self._access.serves_engines():
+            raise NotFoundError(f"Unknown tool: {name!r}")
+        return await call_next(context)
 
     async def on_list_tools(
         self,
@@ -122,4 +142,4 @@ def add_engine_tools(server: FastMCP[Any], access: AccessPolicy, source: Backend
         tool.bind(access, engine, operation)
         server.add_tool(tool)
         known[tool.name] = mt.Tool(name=tool.name, inputSchema=tool.parameters)
-    server.add_middleware(_Unlisted())
+    server.add_middleware(_Unlisted(access))

@@ -11,13 +11,31 @@ from starlette.requests import HTTPConnection
 from ..errors import AccessDeniedError, ConfigurationError
 from ..scope import Scope, validate_identity
 
-__all__ = ["AGENTS_SCOPE", "ANY_USER_SCOPE", "Principal", "subject_of", "token_of"]
+__all__ = [
+    "AGENTS_SCOPE",
+    "ANY_USER_SCOPE",
+    "ENGINE_SCOPE",
+    "READ_SCOPE",
+    "WRITE_SCOPE",
+    "Principal",
+    "subject_of",
+    "token_of",
+]
 
 ANY_USER_SCOPE = "memory:any-user"
 """The scope of a token that may name other users than its subject: a trusted service's."""
 
 AGENTS_SCOPE = "memory:agents"
 """The scope of a token that may read and write the memories of agents, which belong to no user."""
+
+READ_SCOPE = "memory:read"
+"""The scope of a token that reads and does not write, unless it has `WRITE_SCOPE` as well."""
+
+WRITE_SCOPE = "memory:write"
+"""The scope by which a token with `READ_SCOPE` writes, too. A token with neither reads and writes."""
+
+ENGINE_SCOPE = "memory:engine"
+"""The scope of a token that ``memweld.connect("https://…", token=…)`` uses: it may call the engine's tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +48,7 @@ class Principal:
         locked: The principal is this user and may name no other.
         verified: A token says so. A call of such a principal that names only an agent means the agent's own memory.
         agents: The principal may touch the memories of agents, which belong to no user.
+        read_only: The principal may read and not write.
     """
 
     user_id: str | None = None
@@ -37,6 +56,7 @@ class Principal:
     locked: bool = False
     verified: bool = False
     agents: bool = True
+    read_only: bool = False
 
     def __post_init__(self) -> None:
         for name in ("user_id", "agent_id"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, cast
 from urllib.parse import quote, unquote_to_bytes
 
@@ -33,7 +33,7 @@ from ..memory.memory import Memory
 from ..models import JSON
 from ..scope import Scope
 from ..validation import validate_key
-from .access import memory_opener
+from .access import memory_opener, restricted
 from .errors import OutageLog, client_details
 from .http_edge import error_body, error_name
 from .principal import Principal
@@ -46,6 +46,14 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 
 _log = logging.getLogger("memweld.mcp")
 _outages = OutageLog()
+
+_TOOLS: Mapping[tuple[bool, str], str] = {
+    (False, "GET"): "list_state_keys",
+    (True, "GET"): "get_state",
+    (True, "PUT"): "set_state",
+    (True, "DELETE"): "delete_state",
+}
+"""The tool that does the same as a method of a path, with a key or without."""
 
 _STATUS: tuple[tuple[type[MemweldError], int], ...] = (
     (InvalidInputError, 400),
@@ -62,6 +70,7 @@ def rest_routes(
     *,
     max_body: int = MAX_BODY_BYTES,
     writes_per_day: int | None = None,
+    tools: Collection[str] | None = None,
 ) -> list[BaseRoute]:
     """Make the routes ``/memory/…`` and ``/users/{user_id}/memory/…`` for a Starlette application.
 
@@ -76,6 +85,8 @@ def rest_routes(
         max_body: How many bytes a body may have; 413 above.
         writes_per_day: How many values may be stored in a namespace of a user on a day (UTC); 429 with ``Retry-After``
             above, None for no limit. Counted by this process, from its start.
+        tools: The tools whose methods are served: ``get_state``, ``set_state``, ``delete_state``, ``list_state_keys``.
+            None: all.
 
     Raises:
         InvalidInputError: A limit is not positive, or ``backend`` is neither a backend nor a memory.
@@ -83,7 +94,9 @@ def rest_routes(
     for name, limit in (("max_body", max_body), ("writes_per_day", writes_per_day)):
         if limit is not None and limit < 1:
             raise invalid(name, limit, "a limit is positive", "Leave it out for the default.")
-    endpoint = _KeyValue(memory_opener(backend), identify, max_body, DailyWrites(writes_per_day))
+    if tools is not None and not set(_TOOLS.values()) & set(tools):
+        return []
+    endpoint = _KeyValue(memory_opener(backend), identify, max_body, DailyWrites(writes_per_day), tools)
     # Whole paths, because Starlette decodes before it matches: %2F would separate a namespace from its key.
     return [Route("/memory/{path:path}", endpoint), Route("/users/{path:path}", endpoint)]
 
@@ -183,11 +196,13 @@ class _KeyValue:
         identify: Callable[[Request], Principal],
         max_body: int,
         writes: DailyWrites,
+        tools: Collection[str] | None,
     ) -> None:
         self._open = open_memory
         self._identify = identify
         self._max_body = max_body
         self._writes = writes
+        self._tools = tools
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         try:
@@ -200,7 +215,12 @@ class _KeyValue:
 
     async def _respond(self, request: Request) -> JSONResponse:
         user_id, namespace, key = _place(request.scope)
-        allowed = ("GET", "HEAD") if key is None else ("GET", "HEAD", "PUT", "DELETE")
+        served = [
+            method for (at_key, method), tool in _TOOLS.items() if at_key is (key is not None) and self._has(tool)
+        ]
+        if not served:
+            raise RefusedError(404, "PathNotFoundError", "This server does not serve this path (--toolsets).")
+        allowed = ["GET", "HEAD", *served[1:]] if served[0] == "GET" else served
         if request.method not in allowed:
             methods = ", ".join(allowed)
             raise RefusedError(405, "MethodNotAllowedError", f"This path takes {methods}.", {"Allow": methods})
@@ -225,4 +245,7 @@ class _KeyValue:
                 "No user is known: this server has no default user (MEMWELD_USER_ID) and the request no token. "
                 "Use /users/{user_id}/memory/…"
             )
-        return self._open(principal.scope(user_id, None))
+        return restricted(self._open(principal.scope(user_id, None)), principal)
+
+    def _has(self, tool: str) -> bool:
+        return self._tools is None or tool in self._tools

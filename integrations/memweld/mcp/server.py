@@ -19,6 +19,7 @@ from .. import __version__
 from ..errors import AccessDeniedError, invalid
 from ..memory.backend import Backend
 from ..memory.memory import Memory
+from ..settings import load_settings
 from ..tools import select_tools
 from .access import AccessPolicy, memory_opener
 from .dependency import MemoryMiddleware
@@ -41,10 +42,11 @@ _INSTRUCTIONS = (
 )
 
 
-class _HideIdentities(Middleware):
-    """Leaves ``user_id`` and ``agent_id`` out of the schemas for principals that have nothing to choose.
+class _ListForPrincipal(Middleware):
+    """Lists the tools that the principal may call.
 
-    A model would fill them in. The tools still take them: a user may name themselves.
+    It leaves ``user_id`` and ``agent_id`` out of the schemas for principals that have nothing to choose. A model would
+    fill them in. The tools still take them: a user may name themselves.
     """
 
     def __init__(self, access: AccessPolicy) -> None:
@@ -61,6 +63,8 @@ class _HideIdentities(Middleware):
             principal = self._access.principal()
         except AccessDeniedError:  # Every call will be refused.
             return tools
+        if principal.read_only:
+            tools = [tool for tool in tools if not isinstance(tool, ServedTool) or tool.read_only]
         if not principal.verified or not principal.locked or principal.agents:
             return tools
         return [_without_identities(tool) if isinstance(tool, ServedTool) else tool for tool in tools]
@@ -84,6 +88,7 @@ def create_server(
     extra_routes: ExtraRoutes | None = None,
     writes_per_day: int | None = None,
     limits: Limits | None = None,
+    engine_tools: bool | None = None,
     insecure_open_to_anyone_who_connects: bool = False,
 ) -> MemweldServer:
     """Make a FastMCP server with the memory tools; ``.run()`` serves stdio, ``.run(transport="http")`` HTTP.
@@ -94,8 +99,10 @@ def create_server(
             provider of FastMCP's. The subject of the token is the user. stdio has no tokens.
         errors: How a failed tool call is answered: ``jsonrpc`` with a JSON-RPC error object, ``tool`` with the same
             object in a result that is marked ``isError``, for clients that do not survive the former.
-        toolsets: Sets of tools (``memory``, ``preferences``, ``tasks``) or names of single tools; all three sets if
-            not given.
+        toolsets: Sets of tools (``memory``, ``preferences``, ``tasks``, ``state``, ``history``) or names of single
+            tools. The first three if not given, and the key-value API besides. If given, the server has nothing else:
+            of the key-value API, the methods whose tools are chosen, and no tools of the engine unless
+            ``engine_tools``.
         user_id: The default user, for calls that name no user and come without a token.
         lock_user: Calls that name another user are refused, and the tools' schemas do not ask for a user.
         name: How the server introduces itself.
@@ -103,6 +110,8 @@ def create_server(
         writes_per_day: How many values the key-value API stores in a namespace of a user on a day; no limit if not
             given.
         limits: What one user, address and connection may take over HTTP. The defaults are far from what agents need.
+        engine_tools: Whether another memweld may use this server as its backend. None: what ``MEMWELD_ENGINE_TOOLS``
+            says, else a token needs the scope ``memory:engine``; without tokens, a program of this machine asks.
         insecure_open_to_anyone_who_connects: Serve other machines although there is no ``auth``. Every program that
             reaches the port reads and changes the memory of every user.
 
@@ -115,7 +124,11 @@ def create_server(
     """
     if errors not in ("jsonrpc", "tool"):
         raise invalid("errors", errors, "there are two ways to answer", "Choose jsonrpc or tool.")
-    access = _access(backend, user_id, lock_user=lock_user, auth=auth)
+    if engine_tools is None:
+        engine_tools = load_settings().engine_tools
+    if engine_tools is None and toolsets is not None:
+        engine_tools = False
+    access = _access(backend, user_id, lock_user=lock_user, auth=auth, engine_tools=engine_tools)
     chosen = select_tools(toolsets)
     open_to_all = isinstance(backend, Backend) and not lock_user
     server = MemweldServer(
@@ -124,20 +137,26 @@ def create_server(
         version=__version__,
         auth=auth,
         tools=[serve_tool(tool, access, show_identities=open_to_all) for tool in chosen],
-        middleware=[ErrorsMiddleware(errors), MemoryMiddleware(access), _HideIdentities(access)],
+        middleware=[ErrorsMiddleware(errors), MemoryMiddleware(access), _ListForPrincipal(access)],
         access=access,
         open_to_anyone=insecure_open_to_anyone_who_connects,
         limits=limits,
     )
     add_engine_tools(server, access, backend)
     routes = [] if extra_routes is None else list(extra_routes(access.identify))
-    routes += rest_routes(backend, access.identify, writes_per_day=writes_per_day)
+    served = None if toolsets is None else {tool.name for tool in chosen}
+    routes += rest_routes(backend, access.identify, writes_per_day=writes_per_day, tools=served)
     server._additional_http_routes.extend(routes)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return server
 
 
 def _access(
-    source: Backend | Memory, user_id: str | None, *, lock_user: bool, auth: AuthProvider | None
+    source: Backend | Memory,
+    user_id: str | None,
+    *,
+    lock_user: bool,
+    auth: AuthProvider | None,
+    engine_tools: bool | None,
 ) -> AccessPolicy:
     if isinstance(source, Backend):
         default = Principal(user_id=user_id, locked=lock_user)
@@ -146,7 +165,7 @@ def _access(
     else:
         raise invalid("user_id", user_id, "the memory is another user's", "Pass the backend, or leave user_id out.")
     required = () if auth is None else auth.required_scopes
-    return AccessPolicy(default, memory_opener(source), required_scopes=required)
+    return AccessPolicy(default, memory_opener(source), required_scopes=required, engine_tools=engine_tools)
 
 
 class ServerOptions(TypedDict, total=False):
@@ -161,6 +180,7 @@ class ServerOptions(TypedDict, total=False):
     extra_routes: ExtraRoutes | None
     writes_per_day: int | None
     limits: Limits | None
+    engine_tools: bool | None
     insecure_open_to_anyone_who_connects: bool
 
 

@@ -55,6 +55,11 @@ class ServedTool(Tool):
     _tool: MemoryTool = PrivateAttr()
     _access: AccessPolicy = PrivateAttr()
 
+    @property
+    def read_only(self) -> bool:
+        """Whether it changes nothing."""
+        return self._tool.read_only
+
     async def run(self, arguments: dict[str, Any]) -> ToolResult:
         """Answer a call; the event loop stays free meanwhile.
 

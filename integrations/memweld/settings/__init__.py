@@ -35,6 +35,7 @@ class Settings:
         mem0: A mem0 configuration as JSON, or ``platform``; a database in RAM has none.
         user_id: The default user of the command line and of a stdio server.
         lock_user: Whether that user is the only one.
+        engine_tools: Whether a server lets every caller use it as a backend; None: as the caller's token says.
     """
 
     url: str | None = None
@@ -54,6 +55,7 @@ class Settings:
     mem0: dict[str, Any] | str | None = None
     user_id: str | None = None
     lock_user: bool = False
+    engine_tools: bool | None = None
 
 
 def load_settings() -> Settings:

@@ -27,7 +27,7 @@ from typer.testing import CliRunner
 
 from memweld import Backend, ConfigurationError, MemoryNotFoundError
 from memweld.cli import app as cli
-from memweld.mcp import AGENTS_SCOPE, ANY_USER_SCOPE, create_app, create_server, jwt_auth, token_file_auth
+from memweld.mcp import AGENTS_SCOPE, ANY_USER_SCOPE, ENGINE_SCOPE, create_app, create_server, jwt_auth, token_file_auth
 from memweld.mcp.auth import auth_from
 
 T = TypeVar("T")
@@ -403,7 +403,7 @@ class TestOtherWaysIn:
                     assert (await refused(client, tool, **scope)).message == "Internal error: Access denied"
             assert (await refused(client, "engine_export")).code == -32602
 
-        tokens.use(tokens.token("ana"), use)
+        tokens.use(tokens.token("ana", ENGINE_SCOPE), use)
 
     def test_routes_know_the_caller(self, keys: RSAKeyPair, backend: Backend) -> None:
         def routes(identify: Callable[[Request], Any]) -> Sequence[Route]:

@@ -430,7 +430,8 @@ class Tokens(TokenVerifier):
     async def verify_token(self, token: str) -> AccessToken | None:
         if token not in self.SCOPES:
             return None
-        return AccessToken(token=token, client_id=token, scopes=self.SCOPES[token], claims={"sub": token})
+        scopes = [*self.SCOPES[token], "memory:engine"]
+        return AccessToken(token=token, client_id=token, scopes=scopes, claims={"sub": token})
 
 
 class TestWhoseMemory:
@@ -536,7 +537,7 @@ class TestHiddenTools:
     def test_they_stand_in_no_list(self, local: Backend) -> None:
         async def use() -> None:
             for toolsets in (None, ["preferences"]):
-                async with Client(create_server(local, toolsets=toolsets)) as client:
+                async with Client(create_server(local, toolsets=toolsets, engine_tools=True)) as client:
                     assert [tool.name for tool in await client.list_tools() if "engine" in tool.name] == []
                     found = await client.call_tool_mcp("engine_info", {})
                     assert found.structuredContent == {"answer": {"has_graph": False, "can_extract": False}}
@@ -583,7 +584,7 @@ class TestHiddenTools:
     )
     def test_arguments_are_checked_again(self, local: Backend, name: str, arguments: dict[str, Any]) -> None:
         async def use() -> Any:
-            async with Client(create_server(local)) as client:
+            async with Client(create_server(local, engine_tools=True)) as client:
                 with pytest.raises(McpError) as caught:
                     await client.call_tool_mcp(name, {**arguments, "user_id": "ana"})
                 return caught.value.error
@@ -594,7 +595,7 @@ class TestHiddenTools:
     @pytest.mark.parametrize("who", [{}, {"user_id": ""}, {"user_id": "*"}, {"user_id": 7}, {"agent_id": ["a"]}])
     def test_nobody_is_no_scope(self, local: Backend, who: dict[str, Any]) -> None:
         async def use() -> Any:
-            async with Client(create_server(local, user_id="ana")) as client:
+            async with Client(create_server(local, user_id="ana", engine_tools=True)) as client:
                 with pytest.raises(McpError) as caught:
                     await client.call_tool_mcp("engine_export", who)
                 return caught.value.error

@@ -37,7 +37,7 @@ class Tokens(TokenVerifier):
         if token not in TOKENS:
             return None
         subject, scopes = TOKENS[token]
-        return AccessToken(token=token, client_id=subject, scopes=scopes, claims={"sub": subject})
+        return AccessToken(token=token, client_id=subject, scopes=[*scopes, "memory:engine"], claims={"sub": subject})
 
 
 @contextmanager
@@ -155,7 +155,7 @@ def test_one_memory_is_no_store(opened: ExitStack, tmp_path: Path) -> None:
 async def test_models_see_no_list_of_users(tmp_path: Path, opened: ExitStack) -> None:
     store = file(opened, tmp_path / "hub.db")
     fill(store)
-    async with Client(create_server(store, user_id="ana", lock_user=True)) as client:
+    async with Client(create_server(store, user_id="ana", lock_user=True, engine_tools=True)) as client:
         assert not [tool.name for tool in await client.list_tools() if "scopes" in tool.name or "export" in tool.name]
         with pytest.raises(McpError, match="Access denied") as caught:
             await client.call_tool_mcp("engine_list_scopes", {"limit": 10})

@@ -92,6 +92,7 @@ class Operation(Generic[T]):
     Attributes:
         name: Its name on the wire and in errors, e.g. ``list_items``.
         answer: The type of its answer.
+        read_only: Whether it changes nothing that users have stored.
         changes_items: Whether it may add, change or delete memory items.
         overwrites: Whether it deletes or replaces what users have stored.
 
@@ -104,6 +105,7 @@ class Operation(Generic[T]):
 
     name: ClassVar[str]
     answer: ClassVar[Any]
+    read_only: ClassVar[bool] = False
     changes_items: ClassVar[bool] = False
     overwrites: ClassVar[bool] = False
     _rules: ClassVar[tuple[tuple[str, Rule, bool], ...]] = ()

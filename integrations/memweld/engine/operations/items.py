@@ -73,6 +73,8 @@ class AddItems(Operation[list[MemoryItem]]):
 class GetEpoch(Operation[int]):
     """A number that differs after each erasure of the scope."""
 
+    read_only = True
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search(Operation[list[Hit]]):
@@ -87,6 +89,8 @@ class Search(Operation[list[Hit]]):
         recency: The age at which a score counts half; None: age does not count.
         ids: Only the items with these ids; None: all.
     """
+
+    read_only = True
 
     query: Query
     limit: Limit = 5
@@ -105,6 +109,8 @@ class Search(Operation[list[Hit]]):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetItem(Operation[MemoryItem]):
     """The item with this id."""
+
+    read_only = True
 
     memory_id: Key
 
@@ -133,6 +139,8 @@ class ListItems(Operation[ItemPage]):
         filters: See `Search`.
         session_id: Only this session's; None: all.
     """
+
+    read_only = True
 
     limit: Limit = 100
     after: Key | None = None
@@ -223,6 +231,8 @@ class PutKeyed(Operation[MemoryItem]):
 class GetKeyed(Operation[MemoryItem | None]):
     """The item under a key in exactly this scope, or None."""
 
+    read_only = True
+
     kind: Kind
     key: Key
 
@@ -241,6 +251,8 @@ class RelatedItems(Operation[list[Related]]):
         limit: How many at most.
     """
 
+    read_only = True
+
     about: Key
     limit: Annotated[int, between(1, 1_000)] = 10
 
@@ -258,6 +270,8 @@ class SettleGraph(Operation[bool]):
         timeout: Seconds to wait and to try at most, up to 60. None: some seconds, and none where the graph is known to
             be down.
     """
+
+    read_only = True
 
     timeout: Annotated[float, validate_timeout] | None = None
 

@@ -52,6 +52,8 @@ class ReadMessages(Operation[list[ChatMessage]]):
     It raises `MemoryNotFoundError` if the session has no message with the id ``before``.
     """
 
+    read_only = True
+
     session_id: Key
     limit: ManyLimit | None = None
     before: Key | None = None
@@ -70,6 +72,8 @@ class ClearMessages(Operation[int]):
 class ListSessions(Operation[list[Session]]):
     """The sessions of exactly this scope, the latest used first."""
 
+    read_only = True
+
 
 # everything
 
@@ -77,6 +81,8 @@ class ListSessions(Operation[list[Session]]):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountStored(Operation[dict[str, int]]):
     """How many rows of each kind the scope contains."""
+
+    read_only = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +97,8 @@ class Export(Operation[ExportPage]):
         limit: How many facts, values and messages at most; fewer where they are large. None: everything, as it is at
             one moment.
     """
+
+    read_only = True
 
     after: Key | None = None
     limit: ManyLimit | None = None

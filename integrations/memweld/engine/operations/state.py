@@ -33,6 +33,8 @@ __all__ = [
 class GetValue(Operation[StoredValue | None]):
     """The value with its version, or None where there is none (a stored null is ``StoredValue(None, …)``)."""
 
+    read_only = True
+
     namespace: Key
     key: Key
 
@@ -111,6 +113,8 @@ class DeleteValue(Operation[bool]):
 class ListKeys(Operation[list[str]]):
     """The keys of a namespace, sorted."""
 
+    read_only = True
+
     namespace: Key
 
 
@@ -121,6 +125,8 @@ class ListNamespaces(Operation[list[str]]):
     Attributes:
         under: Only this namespace and those below it, where a slash separates levels; all if it is empty.
     """
+
+    read_only = True
 
     under: Prefix = ""
 
@@ -134,6 +140,8 @@ class ReadValues(Operation[list[ValueEntry | None]]):
         refresh: Let each that expires live its whole time again from now.
     """
 
+    read_only = True
+
     places: Annotated[Sequence[Place], validate_places]
     refresh: bool = False
 
@@ -141,6 +149,8 @@ class ReadValues(Operation[list[ValueEntry | None]]):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanValues(Operation[list[ValueEntry]]):
     """The values of a namespace whose keys begin with ``prefix``, sorted by key, from behind the key ``after``."""
+
+    read_only = True
 
     namespace: Key
     prefix: Prefix = ""
@@ -159,6 +169,8 @@ class FindValues(Operation[list[ValueEntry]]):
         limit: How many at most; None: all.
         refresh: See `ReadValues`; for the values in the answer.
     """
+
+    read_only = True
 
     under: Prefix = ""
     where: Annotated[Mapping[str, JSON], unnamed(validate_conditions)] | None = None
@@ -179,6 +191,8 @@ class SearchValues(Operation[list[ValueHit]]):
         limit: How many at most.
         refresh: See `FindValues`.
     """
+
+    read_only = True
 
     query: Query
     under: Prefix = ""

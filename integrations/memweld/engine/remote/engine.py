@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -53,7 +54,7 @@ class RemoteEngine:
         _require_mcp()
         from .mcp_client.url import read_address
 
-        self._address = read_address(url, token)
+        self._address = replace(read_address(url, token), is_backend=True)
         self._timeout = timeout
         self._lock = threading.Lock()
         self._opened: McpClient | None = None

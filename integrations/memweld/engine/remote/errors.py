@@ -31,7 +31,14 @@ def answer_of(outcome: CallToolResult | McpError, address: ServerAddress) -> JSO
     data = content.get("data")
     if outcome.isError and isinstance(data, Mapping):
         raise _rebuilt(cast("Mapping[str, Any]", data), address)
-    raise ConfigurationError(f"{address.name} has no tools for engines: it is no memweld, or an older one.")
+    raise _no_backend(address)
+
+
+def _no_backend(address: ServerAddress) -> ConfigurationError:
+    return ConfigurationError(
+        f"{address.name} does not serve as a backend here: it is no memweld, or one whose operator has not allowed it. "
+        "Use a token with the scope memory:engine, or start the server with --engine-tools."
+    )
 
 
 def _failure_of(error: McpError, address: ServerAddress) -> MemweldError:
@@ -46,6 +53,6 @@ def _failure_of(error: McpError, address: ServerAddress) -> MemweldError:
 def _rebuilt(data: Mapping[str, Any], address: ServerAddress) -> MemweldError:
     name = data.get("type")
     if name == "ToolNotFoundError":
-        return ConfigurationError(f"{address.name} has no tools for engines: it is no memweld, or an older one.")
+        return _no_backend(address)
     strange = BackendUnavailableError(f"{address.name} failed with {name}: {data.get('details')}")
     return own_error(data) or strange

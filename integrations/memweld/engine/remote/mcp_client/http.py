@@ -74,9 +74,10 @@ class _AnsweringClient(httpx.AsyncClient):
 
     def __init__(self, address: ServerAddress, timeout: float) -> None:
         bearer = {} if address.token is None else {"Authorization": f"Bearer {address.token}"}
+        asking = {"Memweld-Engine": "1"} if address.is_backend else {}
         self._proxy = proxy_of(address.url)
         super().__init__(
-            headers={**address.headers, **bearer},
+            headers={**asking, **address.headers, **bearer},
             auth=address.login,
             timeout=httpx.Timeout(timeout, connect=CONNECT_SECONDS),
             # The transport is for one server: the proxy is chosen above.

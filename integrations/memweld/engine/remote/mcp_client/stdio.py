@@ -20,9 +20,10 @@ from .url import ServerAddress
 __all__ = ["stdio_streams"]
 
 
-def _environment() -> dict[str, str]:
+def _environment(address: ServerAddress) -> dict[str, str]:
     """This process's variables, except the URL that names the command: the server would start itself again."""
-    return {
+    asking = {"MEMWELD_ENGINE_TOOLS": "1"} if address.is_backend else {}
+    return asking | {
         name: value
         for name, value in os.environ.items()
         if not (name.upper() == "MEMWELD_URL" and value.lower().startswith("stdio:"))
@@ -51,6 +52,6 @@ async def stdio_streams(address: ServerAddress) -> AsyncGenerator[Streams]:
     # In a thread: `langgraph dev` finds blocking calls on every event loop, ours included.
     if await anyio.to_thread.run_sync(shutil.which, command) is None:
         raise ConfigurationError(f"{address.name} cannot be started: there is no such command.")
-    server = StdioServerParameters(command=command, args=arguments, env=_environment())
+    server = StdioServerParameters(command=command, args=arguments, env=_environment(address))
     async with stdio_client(server, errlog=_log()) as streams:
         yield streams

@@ -26,6 +26,7 @@ class ServerAddress:
         login: User and password of the URL, for HTTP; None where there is a token.
         headers: Further headers, for HTTP.
         socket: The path of a Unix socket, for HTTP over one.
+        is_backend: Whether to ask a memweld server to serve as a backend.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ServerAddress:
     login: tuple[str, str] | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     socket: str | None = None
+    is_backend: bool = False
 
 
 def _words(command: str) -> tuple[str, ...]:
