@@ -8,6 +8,7 @@ import time
 from collections.abc import Generator
 from typing import Any, Literal, TypeAlias, cast
 
+from crewai.events import event_context
 from crewai.events.event_bus import crewai_event_bus
 from crewai.events.types.memory_events import (
     MemoryQueryCompletedEvent,
@@ -23,13 +24,25 @@ from ..adapters.failures import FailurePolicy
 from ..errors import MemweldError
 from ..memory.content import attempt, program_ends
 
-__all__ = ["announced", "stopping"]
+__all__ = ["announced", "begins_turn", "stopping"]
 
 _Work: TypeAlias = Literal["recall", "saving"]
 _EVENTS: dict[_Work, tuple[Any, Any, Any, str]] = {
     "recall": (MemoryQueryStartedEvent, MemoryQueryCompletedEvent, MemoryQueryFailedEvent, "query_time_ms"),
     "saving": (MemorySaveStartedEvent, MemorySaveCompletedEvent, MemorySaveFailedEvent, "save_time_ms"),
 }
+
+
+def begins_turn() -> bool:
+    """Whether CrewAI itself recalls here, before a task or a kickoff, and not a tool or a program.
+
+    Around its own recall CrewAI opens an event of its own. In a task that another agent delegates, and in the kickoff
+    of an agent that is a tool, the event of a tool is open, too.
+    """
+    # CrewAI 1.15 has no public name for it; without it, finished tasks are kept all the same.
+    stack: Any = getattr(event_context, "_event_id_stack", None)
+    kinds = [kind for _, kind in stack.get()] if stack is not None else []
+    return kinds[-1:] == ["memory_retrieval_started"] and "tool_usage_started" not in kinds
 
 
 @contextlib.contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+from crewai.events.event_bus import crewai_event_bus
+from crewai.events.types.flow_events import ConversationTurnFailedEvent
 from crewai.flow.async_feedback.types import PendingFeedbackContext
 from crewai.flow.persistence import FlowPersistence
 from pydantic import BaseModel, Field, PrivateAttr, field_serializer
@@ -139,6 +141,17 @@ class MemweldFlowPersistence(FlowPersistence):
         """Forget that a flow waits; its state stays."""
         self._waiting().delete(str(flow_uuid))
 
+    def keep_messages(self, state_data: dict[str, Any] | BaseModel) -> None:
+        """Append to the session what a conversation has in its live state, and leave the saved state as it is.
+
+        Raises:
+            ConfigurationError: The memory is a backend's, and no user is named.
+        """
+        live = _fields(state_data)
+        messages = live.get("messages")
+        if self.history and messages and is_chat(messages):
+            save_messages(self._history(str(live["id"])), cast("list[object]", messages))
+
     def _states(self) -> State:
         return self._binding.resolve().state(self.namespace)
 
@@ -170,6 +183,14 @@ class MemweldFlowPersistence(FlowPersistence):
         if chat is not None:
             state["messages"] = read_messages(self._history(flow_id), View.model_validate(chat), self._limits)
         return state
+
+
+@crewai_event_bus.on(ConversationTurnFailedEvent)
+def _keep_messages(flow: Any, _event: object) -> None:
+    """Keep the messages of a turn that failed, perhaps before CrewAI saved any state; its caller waits for this."""
+    persistence = getattr(flow, "persistence", None)
+    if isinstance(persistence, MemweldFlowPersistence):
+        persistence.keep_messages(flow.state)
 
 
 def _fields(state_data: object) -> dict[str, Any]:

@@ -7,6 +7,9 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
+from crewai.events.event_bus import crewai_event_bus
+from crewai.events.types.agent_events import LiteAgentExecutionErrorEvent
+from crewai.hooks.dispatch import HookAborted
 from crewai.llms.base_llm import BaseLLM
 from crewai.memory.types import MemoryMatch, MemoryRecord
 from crewai.memory.unified_memory import Memory as CrewMemory
@@ -14,7 +17,7 @@ from crewai.memory.utils import join_scope_paths
 from typing_extensions import Unpack
 
 from ..adapters.options import MemoryKeywords, TurnOptions, shows_options
-from ..errors import MemoryNotFoundError
+from ..errors import MemoryNotFoundError, MemweldError
 from ..memory.asynchronous import in_thread
 from ..memory.backend import Backend
 from ..memory.memory import Memory
@@ -22,7 +25,7 @@ from ..models import JSON
 from ..validation import MAX_LIMIT
 from .binding import MemoryBinding
 from .checkpointing import UNDUMPABLE, preserved_in_dumps, silence_dump_warnings
-from .errors import announced
+from .errors import announced, begins_turn
 from .records import Labels, inside
 from .storage import MemweldStorage, Said, not_ours
 
@@ -139,20 +142,43 @@ class MemweldMemory(CrewMemory):
         """
         if not _in_event_loop():
             # In a loop this would stop all its tasks until the writes of other users are done.
-            self.drain_writes()
-        with announced("recall", self, self._store.failures, query=query, limit=limit, score_threshold=None) as results:
-            found = self._store.recall(
-                query,
-                limit=limit,
-                scope=self._path(scope),
-                categories=categories,
-                source=source,
-                include_private=include_private,
-            )
-            results["results"] = matches = cast("list[MemoryMatch]", found)
-        return matches
+            super().drain_writes()
+        in_turn = begins_turn()
+        event = {"query": query, "limit": limit, "score_threshold": None}
+        try:
+            with announced("recall", self, self._store.failures, **event) as results:
+                found = self._store.recall(
+                    query,
+                    limit=limit,
+                    scope=self._path(scope),
+                    categories=categories,
+                    source=source,
+                    include_private=include_private,
+                    in_turn=in_turn,
+                )
+                results["results"] = matches = cast("list[MemoryMatch]", found)
+            return matches
+        finally:
+            if in_turn and scope is None and not self.read_only:
+                self._begin(query)
 
     # writing
+
+    def _begin(self, text: str) -> None:
+        """Keep what the user says in a task that begins."""
+        labels = self._labels(None, None, None, None)
+        try:
+            with announced("saving", self, self._store.failures, value=text, metadata={}, agent_role=None):
+                self._store.begin(text, labels)
+        except MemweldError as error:
+            # The crew goes on, and `announced` has logged it.
+            if isinstance(error, HookAborted):
+                raise
+
+    def drain_writes(self) -> None:
+        """Wait until what was to be remembered is written; a crew calls it at its end, however that came about."""
+        super().drain_writes()
+        self._store.rescue()
 
     def remember(  # noqa: PLR0917 - CrewAI's signature
         self,
@@ -286,6 +312,14 @@ class MemweldMemory(CrewMemory):
     async def aremember_many(self, contents: list[str], *args: Any, **kwargs: Any) -> list[MemoryRecord]:
         """The same as `remember_many`, in a thread; the write is done when it returns."""
         return await in_thread(functools.partial(self.remember_many, contents, *args, **kwargs), lane="llm")
+
+
+@crewai_event_bus.on(LiteAgentExecutionErrorEvent)
+def _rescue(agent: Any, _event: object) -> None:
+    """Keep what the user said in a kickoff of an agent that failed; crews and flows drain their writes."""
+    memory = getattr(agent, "memory", None)
+    if isinstance(memory, MemweldMemory):
+        memory.drain_writes()
 
 
 def _in_event_loop() -> bool:

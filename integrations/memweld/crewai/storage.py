@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from cachetools import LRUCache
 from crewai import LLM
 from crewai.hooks.dispatch import HookAborted
 from crewai.llms.base_llm import BaseLLM
@@ -28,21 +30,24 @@ from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
 from ..memory.recall import recall_query
 from ..models import JSON, ChatMessage, Hit, Kind, MemoryItem
+from ..scope import Scope
 from ..validation import MAX_LIMIT, validate_limit
 from .binding import MemoryBinding
-from .crew_plans import note_plans, without_plan
 from .errors import stopping
 from .records import Labels, RecalledMatch, as_record, has_category, inside, labels_of, marked_matches, naive_utc
 from .task_parser import Turn, parse_turn, without_history
+from .user_texts import load_notes, note_texts, saved_notes, user_text
 
 __all__ = ["MemweldStorage", "Said", "not_ours"]
 
 Said: TypeAlias = Callable[[str], "str | None"]
 """From a task's description (or a kickoff's input) to what the user said in it; None where the user said nothing."""
 
+Unfinished: TypeAlias = "tuple[Memory, ChatMessage]"
+
 _logger = logging.getLogger("memweld.crewai")
 
-_PAGE, _WIDER = 1_000, 4
+_PAGE, _WIDER, _MAX_UNFINISHED = 1_000, 4, 1_024
 # A deletion by criteria leaves state alone, as `Memory.clear` does.
 _FACTS: tuple[Kind, ...] = ("item", "source", "preference", "task")
 
@@ -77,7 +82,7 @@ class MemweldStorage:
         said: Said | None = None,
         llm: BaseLLM | str | None = None,
     ) -> None:
-        note_plans()
+        note_texts()
         self.options = options
         self.failures = FailurePolicy(options.on_error, _logger, passing=(HookAborted,))
         self._binding = binding
@@ -87,6 +92,8 @@ class MemweldStorage:
         # CrewAI takes the records of what is remembered; it has threads of its own for slow writes.
         capture = "awaited" if options.capture is None else options.capture
         self._capture = TurnCapture(replace(options, capture=capture), FailurePolicy("raise", _logger))
+        self._unfinished: LRUCache[tuple[Scope, str], Unfinished] = LRUCache(_MAX_UNFINISHED)
+        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._binding!r}>"
@@ -100,6 +107,7 @@ class MemweldStorage:
             "options": self.options.dump(),
             "llm": self._llm if isinstance(self._llm, str) else None,
             "lost": [name for name, is_lost in self._undumpable() if is_lost],
+            "notes": saved_notes(),
         }
 
     def _undumpable(self) -> list[tuple[str, bool]]:
@@ -122,6 +130,7 @@ class MemweldStorage:
         if "said" in lost:
             # Without it, the text of a prompt would count as the user's.
             options["capture"] = False
+        load_notes(dump.get("notes", []))
         binding = MemoryBinding(SavedMemory.model_validate(dump["source"]))
         return cls(binding, TurnOptions.load(options), llm=dump["llm"])
 
@@ -148,11 +157,15 @@ class MemweldStorage:
         categories: Sequence[str] | None = None,
         source: str | None = None,
         include_private: bool = False,
+        in_turn: bool = False,
     ) -> list[RecalledMatch]:
-        """The memories that fit, best first, marked as data; at most ``limit``, and no more than the budget holds."""
+        """The memories that fit, best first, marked as data; at most ``limit``, and no more than the budget holds.
+
+        In a turn the model sees the query anyway: a task that is tried again has left it as a memory.
+        """
         memory = self.resolve()
         limit = min(validate_limit(limit), self.options.recall_limit)
-        query = without_plan(query)
+        query = user_text(query)
         text = recall_query(self._said(query) or query)
         if not text or not limit:
             return []
@@ -164,6 +177,8 @@ class MemweldStorage:
             return inside(record.scope, scope) and has_category(record, categories)
 
         hits = self.options.fitting(self._hits(memory, text, limit, fits), text)
+        if in_turn:
+            hits = [hit for hit in hits if hit.text != text]
         return marked_matches(hits, budget=self.options.recall_budget, query=text, timezone=memory.timezone)
 
     def _hits(self, memory: Memory, query: str, limit: int, fits: Callable[[MemoryItem], bool]) -> list[Hit]:
@@ -175,6 +190,34 @@ class MemweldStorage:
         # Few memories fit, or far down: choose them first, and rank them alone.
         ids = [item.id for item in _all(memory, self.options.search.get("kinds")) if fits(item)]
         return memory.search(query, limit=limit, ids=ids, **self.options.search)
+
+    def begin(self, text: str, labels: Labels) -> None:
+        """Keep what the user says when an agent begins, as CrewAI hands over finished tasks alone.
+
+        Where an LLM is to read the finished turn, `rescue` keeps the words of a turn that does not finish.
+        """
+        said = self._said(user_text(text)) if self.options.captures else None
+        if not said or not said.strip():
+            return
+        memory = self.resolve()
+        message = ChatMessage(role="user", content=said)
+        if self._llm is None and not (memory.can_extract and self.options.infer is not False):
+            self._capture.end(memory, [message], session_id=None, keep="facts", metadata=labels.metadata({}))
+            return
+        with self._lock:
+            self._unfinished[memory.scope, said] = memory, message
+
+    def rescue(self) -> None:
+        """Keep the words of the current user's turns that have begun and not finished; their runs are over."""
+        with self._lock:
+            if not self._unfinished:
+                return
+        with self.failures.rescue("what the user said"):
+            scope = self.resolve().scope
+            with self._lock:
+                turns = [self._unfinished.pop(key) for key in list(self._unfinished) if key[0] == scope]
+            for memory, message in turns:
+                self._capture.rescue(memory, [message], session_id=None, keep="facts")
 
     def turn_in(self, content: str) -> Turn | None:
         """The turn that CrewAI's text holds; None if it is any other text. An empty turn has nothing to keep."""
@@ -190,6 +233,8 @@ class MemweldStorage:
         if not isinstance(content, Turn):
             # A program or a model has made the statement: there is nothing left to extract from it.
             return [as_record(item) for item in memory.add(content, metadata=labelled, infer=False)]
+        with self._lock:
+            self._unfinished.pop((memory.scope, str(content)), None)
         if self._llm is not None and (facts := _extract(content, self._llm)) is not None:
             added = (memory.add(fact, metadata=labelled, infer=False) for fact in facts)
             return [as_record(item) for items in added for item in items]

@@ -7,7 +7,7 @@ import re
 
 from crewai.utilities.i18n import I18N_DEFAULT
 
-from .crew_plans import without_plan
+from .user_texts import user_text
 
 __all__ = ["Turn", "parse_turn", "without_history"]
 
@@ -48,7 +48,7 @@ def parse_turn(content: str) -> Turn | None:
     behind_agent = {"Task": "Expected result", "Input": "Result"}.get(head)
     if not separator or behind_agent is None:
         return None
-    body = without_plan(body)
+    body = user_text(body)
     marks = list(_MARK.finditer(body))
     for place, (mark, following) in enumerate(itertools.pairwise(marks)):
         if (mark[1], following[1]) == ("Agent", behind_agent):

@@ -25,7 +25,7 @@ from observed import texts
 
 import memweld
 from memweld import Backend, ConfigurationError, connect
-from memweld.crewai import MemweldMemory, loading_with, memory_tools
+from memweld.crewai import MemweldMemory, loading_with, memory_tools, user_texts
 from memweld.testing import HashEmbedder
 from memweld.testing.crewai import ModelCall, ScriptedLLM, tool_call
 
@@ -134,6 +134,21 @@ def test_a_restored_memory_is_still_its_users(backend: Backend, tmp_path: Path, 
     crew.reset_memories("memory") if level == "crew" else memory.reset()
     assert ana.all() == []
     assert texts(bob) == ["My bees are blue"]
+
+
+def test_a_restored_memory_knows_the_words_of_the_planner(backend: Backend, tmp_path: Path) -> None:
+    """Another process has not seen CrewAI append its plan to the user's words."""
+    ana = backend.user("ana")
+    steps = [{"task_number": n, "task": "t", "plan": " Step 1: the user owns a yacht."} for n in (1, 2)]
+    crew = make_crew(crew=MemweldMemory(ana), text="lives in Faro")
+    crew.planning, crew.planning_llm = True, ScriptedLLM([json.dumps({"list_of_plans_per_task": steps})])
+    interrupt(crew, tmp_path)
+    user_texts._notes.clear()
+    crew = restore(tmp_path)
+    assert "yacht" in crew.tasks[1].description
+    crew.planning = False
+    finish(crew)
+    assert texts(ana) == ["Helper 1 lives in Faro", "Helper 2 lives in Faro"]
 
 
 def test_a_restored_memory_asks_for_the_user_of_the_moment(backend: Backend, tmp_path: Path) -> None:

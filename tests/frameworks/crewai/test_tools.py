@@ -66,8 +66,8 @@ class CrewAIDriver:
     has_turns = True
     has_history = True
     sessions_end_turns = True
+    keeps_failed_turns = True
     recalls_in_sessions = False
-    forgets_failed_runs = True
     options = tuple(field.name for field in dataclasses.fields(TurnOptions))
 
     def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
@@ -92,7 +92,8 @@ class CrewAIDriver:
     def run_turn(
         self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode, **options: Any
     ) -> Turn:
-        model = ScriptedLLM([reply])
+        # A task asks a model that fails again.
+        model = ScriptedLLM([reply] * (3 if isinstance(reply, Exception) else 1))
         if session_id is not None:
             flow = make_chat(model, memory, **options)
             said = (

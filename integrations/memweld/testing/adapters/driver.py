@@ -59,13 +59,13 @@ class AdapterDriver(Protocol):
     - ``options``: the names of those `memweld.adapters.options.TurnOptions` that its ``run_turn`` takes as further
       keyword arguments, in an adapter object of its own for each call.
     - ``has_user_channel``: the framework itself names users, and so may contradict `memweld.user_scope`.
-    - ``recalls_in_sessions``: False where turns of a session have no automatic recall; True if left out.
+    - ``recalls_in_sessions``: False where turns of a session have no automatic recall, and their words become history
+      alone; True if left out.
     - ``sessions_end_turns``: a session that cannot be read or written ends the turn.
     - ``run_tools(memory, calls, reply)``: runs an agent with a model that makes these calls at once, each given as name
       and arguments, and then answers ``reply``; returns a `Turn`.
     - ``shared_agents(backend)``: returns a list of `Talk`, one for each way to run an agent. Each uses one agent object
       for all users, with one session for each user. Its model replies with all the text that it was given.
-    - ``forgets_failed_runs``: True where the framework tells an adapter nothing of a run before it has ended well.
     - ``keeps_failed_turns``: ``run_turn`` takes an exception as ``reply``, which the model raises; the user's words
       are kept all the same.
     """

@@ -133,29 +133,37 @@ class TurnScenarios(Scenarios):
             pytest.skip("the framework tells an adapter nothing of a run that fails")
         driver: Any = self.driver
         for mode in self.driver.modes:
-            session = f"{mode}-failing" if self.driver.has_history else None
             text, error = f"I moved to a {mode} houseboat", RuntimeError("the model is down")
-            with pytest.raises(Exception, match="the model is down"):
-                driver.run_turn(ana, text, error, session_id=session, mode=mode)
-            assert text in [item.text for item in ana.all()]
-            if session is not None:
-                assert [message.text for message in ana.history(session).messages()] == [text]
+            for session, keeps_facts in self._sessions(f"{mode}-failing"):
+                with pytest.raises(Exception, match="the model is down"):
+                    driver.run_turn(ana, text, error, session_id=session, mode=mode)
+                assert not keeps_facts or text in [item.text for item in ana.all()]
+                if session is not None:
+                    assert [message.text for message in ana.history(session).messages()] == [text]
 
     def test_a_run_that_never_ends_loses_nothing(self, ana: Memory) -> None:
         """The model fails, and the user writes something else: both are in the session once, and both are memories."""
         self._needs_turns()
-        if not self.driver.has_history or getattr(self.driver, "forgets_failed_runs", False):
-            pytest.skip("the framework tells an adapter nothing of a run that fails, or the adapter keeps no sessions")
         driver: Any = self.driver
         for mode in self.driver.modes:
-            session, first, second = f"{mode}-first", f"I moved to a {mode} houseboat", f"I keep {mode} bees"
-            with pytest.raises(Exception, match="the model is down"):
-                driver.run_turn(ana, first, RuntimeError("the model is down"), session_id=session, mode=mode)
-            assert [message.text for message in ana.history(session).messages()] == [first]
-            driver.run_turn(ana, second, "Noted.", session_id=session, mode=mode)
-            assert [message.text for message in ana.history(session).messages()] == [first, second, "Noted."]
-            texts = [item.text for item in ana.all()]
-            assert (texts.count(first), texts.count(second)) == (1, 1)
+            first, second = f"I moved to a {mode} houseboat", f"I keep {mode} bees"
+            for session, keeps_facts in self._sessions(f"{mode}-first"):
+                with pytest.raises(Exception, match="the model is down"):
+                    driver.run_turn(ana, first, RuntimeError("the model is down"), session_id=session, mode=mode)
+                if session is not None:
+                    assert [message.text for message in ana.history(session).messages()] == [first]
+                driver.run_turn(ana, second, "Noted.", session_id=session, mode=mode)
+                if session is not None:
+                    assert [message.text for message in ana.history(session).messages()] == [first, second, "Noted."]
+                texts = [item.text for item in ana.all()]
+                assert not keeps_facts or (texts.count(first), texts.count(second)) == (1, 1)
+
+    def _sessions(self, name: str) -> list[tuple[str | None, bool]]:
+        """The sessions in which a turn may run, None for none, and whether the turn's facts become memories there."""
+        driver: Any = self.driver
+        if not driver.has_history:
+            return [(None, True)]
+        return [(name, True)] if getattr(driver, "recalls_in_sessions", True) else [(name, False), (None, True)]
 
     def test_the_surrounding_scope_names_the_user(self, backend: Backend, ana: Memory) -> None:
         """`memweld.user_scope` names the user where the framework names none."""

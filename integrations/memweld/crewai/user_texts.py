@@ -1,0 +1,107 @@
+"""The user's part of the texts that CrewAI hands to a memory: without its planner's words, and without other roles'."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, cast
+
+from cachetools import LRUCache
+from crewai import Agent, Crew
+from crewai.utilities.message_utils import message_content_text
+
+from ..memory.content import attempt
+
+__all__ = ["load_notes", "note_texts", "saved_notes", "user_text"]
+
+_MAX_NOTES = 256
+_MAX_SAVED_NOTES = 32
+_BEHIND = "\nAgent: "
+_Note: TypeAlias = tuple[int, int, int]
+# By the digest of a text of CrewAI's: its length, and where the user's part begins and ends. No text stays here.
+_notes: LRUCache[str, _Note] = LRUCache(_MAX_NOTES)
+_lock = threading.Lock()
+
+
+def user_text(text: str) -> str:
+    """A text of CrewAI's, or a finished task that begins with one, with the user's part alone in place of it."""
+    with _lock:
+        # The longest first: a crew that is kicked off again appends a plan to a plan.
+        notes = sorted(_notes.items(), key=lambda note: -note[1][0])
+    digests: dict[int, str] = {}
+    for digest, (length, start, end) in notes:
+        is_whole = length == len(text) or text.startswith(_BEHIND, length)
+        if is_whole and digests.setdefault(length, _digest(text[:length])) == digest:
+            return text[start:end] + text[length:]
+    return text
+
+
+def saved_notes() -> list[list[Any]]:
+    """The latest notes of plans, for a checkpoint: another process has not seen the planner append them."""
+    with _lock:
+        plans = [[digest, *note] for digest, note in _notes.items() if note[1] == 0]
+    return plans[-_MAX_SAVED_NOTES:]
+
+
+def load_notes(saved: Sequence[Sequence[Any]]) -> None:
+    """Take the notes of a checkpoint."""
+    with _lock:
+        for digest, length, start, end in saved:
+            _notes[digest] = length, start, end
+
+
+def note_texts() -> None:
+    """Let crews and agents note which part of a text the user wrote. Later calls change nothing.
+
+    CrewAI 1.15 appends the plan to ``Task.description``, joins the messages of a kickoff, and hands a memory that text.
+    """
+    _wrap(Crew, "_handle_crew_planning", _noting_plans)
+    _wrap(Agent, "_prepare_kickoff", _noting_messages)
+
+
+def _wrap(cls: type[Any], name: str, wrapper: Any) -> None:
+    original = getattr(cls, name, None)
+    if original is not None and not hasattr(original, "__wrapped__"):
+        setattr(cls, name, functools.wraps(original)(wrapper(original)))
+
+
+def _noting_plans(original: Any) -> Any:
+    def handle_crew_planning(self: Crew) -> Any:
+        before = [task.description for task in self.tasks]
+        result = original(self)
+        for description, task in zip(before, self.tasks, strict=True):
+            if task.description != description and task.description.startswith(description):
+                # A crew that is kicked off again may have a plan in its description already.
+                _note(task.description, 0, len(user_text(description)))
+        return result
+
+    return handle_crew_planning
+
+
+def _noting_messages(original: Any) -> Any:
+    def prepare_kickoff(self: Agent, messages: Any, *args: Any, **options: Any) -> Any:
+        if isinstance(messages, Sequence) and not isinstance(messages, str):
+            attempt(lambda: _note_request(cast("Sequence[Any]", messages)), None, what="the messages")
+        return original(self, messages, *args, **options)
+
+    return prepare_kickoff
+
+
+def _note_request(messages: Sequence[Mapping[str, Any]]) -> None:
+    """Note where the request stands in the joined messages: the last one of the user, and nothing if there is none."""
+    texts = [message_content_text(cast("Any", message)) for message in messages if message.get("content")]
+    roles = [message.get("role") for message in messages if message.get("content")]
+    place = max((place for place, role in enumerate(roles) if role == "user"), default=None)
+    start = 0 if place is None else sum(len(text) + 1 for text in texts[:place])
+    _note("\n".join(texts), start, start if place is None else start + len(texts[place]))
+
+
+def _note(text: str, start: int, end: int) -> None:
+    with _lock:
+        _notes[_digest(text)] = len(text), start, end
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()

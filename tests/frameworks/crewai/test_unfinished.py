@@ -1,0 +1,158 @@
+"""Runs of CrewAI that do not finish: what the user said is kept all the same, and what others said is not."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crewai import Agent, Crew, Process, Task
+from crewai.events.event_bus import crewai_event_bus
+from crewai.flow import ConversationConfig, ConversationState, Flow, persist
+from observed import texts
+
+from memweld import Memory, connect
+from memweld.crewai import MemweldFlowPersistence, MemweldMemory
+from memweld.testing import HashEmbedder
+from memweld.testing.crewai import ModelCall, ScriptedLLM, tool_call
+from memweld.testing.llm import ScriptedExtractor, facts
+
+DOWN = RuntimeError("the model is down")
+
+
+def make_agent(model: ScriptedLLM, role: str = "Helper", **agent: Any) -> Agent:
+    return Agent(role=role, goal="Help", backstory="You help.", llm=model, **agent)
+
+
+def make_crew(model: ScriptedLLM, text: str, **crew: Any) -> Crew:
+    agent = make_agent(model)
+    return Crew(agents=[agent], tasks=[Task(description=text, expected_output="An answer", agent=agent)], **crew)
+
+
+def make_chat(model: ScriptedLLM, memory: Memory) -> Flow[ConversationState]:
+    @persist(MemweldFlowPersistence(memory))
+    @ConversationConfig(llm=model)
+    class Chat(Flow[ConversationState]):
+        pass
+
+    return Chat(memory=MemweldMemory(memory), suppress_flow_events=True)
+
+
+def fail(work: Any) -> None:
+    with pytest.raises(Exception, match="the model is down"):
+        work()
+    crewai_event_bus.flush()
+
+
+@pytest.mark.parametrize("with_llm", [False, True])
+def test_a_kickoff_of_an_agent_that_fails_keeps_the_users_words(tmp_path: Path, with_llm: bool) -> None:
+    llm = ScriptedExtractor([facts("Ana keeps bees")]) if with_llm else None
+    with connect(f"sqlite:///{tmp_path / 'm.db'}", embedder=HashEmbedder(), llm=llm) as backend:
+        ana = backend.user("ana")
+        agent = make_agent(ScriptedLLM([DOWN, DOWN, "Nice."]), memory=MemweldMemory(ana))
+        fail(lambda: agent.kickoff("I moved to Faro"))
+        fail(lambda: asyncio.run(agent.kickoff_async("I sail on Sundays")))
+        assert texts(ana) == ["I moved to Faro", "I sail on Sundays"]
+        agent.kickoff("I keep bees")
+        assert texts(ana)[2:] == ["Ana keeps bees" if with_llm else "I keep bees"]
+
+
+def test_with_an_llm_a_crew_keeps_the_words_of_the_task_that_failed(tmp_path: Path) -> None:
+    llm = ScriptedExtractor([facts("Ana keeps bees")])
+    with connect(f"sqlite:///{tmp_path / 'm.db'}", embedder=HashEmbedder(), llm=llm) as backend:
+        ana = backend.user("ana")
+        agent = make_agent(ScriptedLLM(["Nice.", DOWN, DOWN, DOWN]))
+        tasks = [Task(description=text, expected_output="-", agent=agent) for text in ("I keep bees", "I sail")]
+        crew = Crew(agents=[agent], tasks=tasks, memory=MemweldMemory(ana))
+        fail(crew.kickoff)
+        assert texts(ana) == ["Ana keeps bees", "I sail"]
+
+
+def test_a_cancelled_crew_keeps_the_users_words(tmp_path: Path) -> None:
+    with connect(
+        f"sqlite:///{tmp_path / 'm.db'}", embedder=HashEmbedder(), llm=ScriptedExtractor([facts()])
+    ) as backend:
+        ana = backend.user("ana")
+
+        asked, over = threading.Event(), threading.Event()
+
+        def wait(_call: ModelCall) -> str:
+            asked.set()
+            over.wait(30)
+            return "Nice."
+
+        async def cancel() -> None:
+            crew = make_crew(ScriptedLLM(wait), "I moved to Faro", memory=MemweldMemory(ana))
+            task = asyncio.create_task(crew.akickoff())
+            assert await asyncio.to_thread(asked.wait, 30)
+            task.cancel()
+            over.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+        asyncio.run(cancel())
+        assert texts(ana) == ["I moved to Faro"]
+
+
+def test_only_the_request_of_a_kickoff_is_the_users(ana: Memory) -> None:
+    """CrewAI joins system messages, answers and requests, and hands a memory that text."""
+    model = ScriptedLLM(["Nice.", "Nice.", DOWN])
+    agent = make_agent(model, memory=MemweldMemory(ana))
+    system: Any = {"role": "system", "content": "The user is rich"}
+    answer: Any = {"role": "assistant", "content": "I guess you live in Porto"}
+    agent.kickoff([system, {"role": "user", "content": "Hi"}, answer, {"role": "user", "content": "I live in Faro"}])
+    agent.kickoff([system, answer])
+    fail(lambda: agent.kickoff([answer, {"role": "user", "content": "I keep bees"}, answer]))
+    assert texts(ana) == ["I live in Faro", "I keep bees"]
+
+
+def test_what_an_agent_delegates_is_not_kept_when_the_other_begins(ana: Memory) -> None:
+    arguments = {"task": "The user owns a yacht", "context": "None", "coworker": "Writer"}
+
+    def manage(call: ModelCall) -> Any:
+        return tool_call("delegate_work_to_coworker", arguments) if len(manager.calls) < 2 else "Done."
+
+    manager = ScriptedLLM(manage)
+    writer = make_agent(ScriptedLLM(["I write."] * 3), role="Writer")
+    crew = Crew(
+        agents=[writer],
+        tasks=[Task(description="I live in Faro", expected_output="An answer")],
+        process=Process.hierarchical,
+        manager_llm=manager,
+        memory=MemweldMemory(ana),
+    )
+    crew.kickoff()
+    assert texts(ana) == ["I live in Faro"]
+
+
+def test_a_recall_of_a_program_keeps_nothing(ana: Memory) -> None:
+    assert MemweldMemory(ana).recall("I live in Faro") == []
+    read_only = MemweldMemory(ana, read_only=True)
+    fail(make_crew(ScriptedLLM([DOWN] * 3), "I live in Faro", memory=read_only).kickoff)
+    fail(make_crew(ScriptedLLM([DOWN] * 3), "I live in Faro", memory=MemweldMemory(ana, capture=False)).kickoff)
+    assert texts(ana) == []
+
+
+def test_a_task_that_is_tried_again_recalls_not_itself(ana: Memory) -> None:
+    fail(make_crew(ScriptedLLM([DOWN] * 3), "I live in Faro", memory=MemweldMemory(ana)).kickoff)
+    model = ScriptedLLM(["Nice."])
+    make_crew(model, "I live in Faro", memory=MemweldMemory(ana)).kickoff()
+    assert model.seen.count("I live in Faro") == 1
+    assert texts(ana) == ["I live in Faro"]
+
+
+def test_a_failed_crew_keeps_the_words_in_its_root_scope(ana: Memory) -> None:
+    fail(make_crew(ScriptedLLM([DOWN] * 3), "I live in Faro", memory=MemweldMemory(ana, root_scope="/trip")).kickoff)
+    (record,) = MemweldMemory(ana).list_records()
+    assert record.scope == "/trip"
+
+
+def test_a_conversation_that_fails_before_its_first_state_keeps_the_message(ana: Memory) -> None:
+    """The model that sorts the message is asked before CrewAI saves anything."""
+    flow = make_chat(ScriptedLLM(["Hello"]), ana)
+    fail(lambda: flow.handle_turn("I am Ana", session_id="s", intents=["a", "b"], intent_llm=ScriptedLLM([DOWN] * 5)))
+    assert [message.text for message in ana.history("s").messages()] == ["I am Ana"]
+    assert make_chat(ScriptedLLM(["Hello Ana"]), ana).handle_turn("Who am I?", session_id="s") == "Hello Ana"
+    assert [message.text for message in ana.history("s").messages()] == ["I am Ana", "Who am I?", "Hello Ana"]
