@@ -35,11 +35,12 @@ class _Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         from ..errors import MemweldError
+        from .options import show
 
         try:
             return super().invoke(ctx)
         except MemweldError as error:
-            typer.secho(f"memweld: {' '.join(str(error).split())}", err=True, fg="red")
+            show(f"memweld: {' '.join(str(error).split())}", err=True, fg="red")
             raise typer.Exit(1) from error
 
 

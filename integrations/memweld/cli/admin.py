@@ -7,24 +7,22 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import AsJson, Url, connected, show_json
+from .options import AsJson, Url, connected, show, show_json
 
 __all__ = ["doctor_command", "migrate_command", "reindex_command", "stats_command", "users_command"]
 
 
 def users_command(url: Url = None, as_json: AsJson = False) -> None:
     """List the users of whom something is stored."""
-    from ..memory.safe_text import safe_for_terminal
-
     with connected(url) as backend:
         users = backend.users()
     if as_json:
         show_json({"users": users})
         return
     for user in users:
-        typer.echo(safe_for_terminal(user))
+        show(user)
     if not users:
-        typer.echo("Nothing is stored of any user.")
+        show("Nothing is stored of any user.")
 
 
 def stats_command(
@@ -43,7 +41,7 @@ def stats_command(
         show_json(counts)
         return
     for store, count in counts.items():
-        typer.echo(f"{store}: {count:,}")
+        show(f"{store}: {count:,}")
 
 
 def reindex_command(
@@ -69,7 +67,7 @@ def reindex_command(
         task = bar.add_task("Embedding", total=None)
         done = backend.admin.reindex(lambda made, total: bar.update(task, completed=made, total=total))
         bar.update(task, completed=done, total=done)
-    typer.echo(f"Embedded {done} memories again." if done else "Nothing to do: all memories are of this embedder.")
+    show(f"Embedded {done} memories again." if done else "Nothing to do: all memories are of this embedder.")
 
 
 def _embedder(text: str | None) -> Any:
@@ -99,12 +97,12 @@ def migrate_command(
     with connected(url) as backend:
         migration = backend.admin.migrate(role=role, signed=signed)
     if migration is None:
-        typer.echo("Nothing to do: this memory needs no migration by hand.")
+        show("Nothing to do: this memory needs no migration by hand.")
     else:
         secured = f", with row-level security for the role {role}" if role else ""
-        typer.echo(f"The tables are at revision {migration.revision}{secured}.")
+        show(f"The tables are at revision {migration.revision}{secured}.")
         if migration.binding_key is not None:
-            typer.echo(f"Add this to the URL of the application: binding_key={migration.binding_key}")
+            show(f"Add this to the URL of the application: binding_key={migration.binding_key}")
 
 
 def doctor_command(
@@ -126,13 +124,13 @@ def doctor_command(
     from .doctor import forget_graph as forget
 
     if forget_graph:
-        typer.echo(f"{forget(url)} changes wait for a graph no more.")
+        show(f"{forget(url)} changes wait for a graph no more.")
     request = Repair(repair_user, repair_all) if repair or repair_all or repair_user is not None else None
     findings = examine(url, repair=request)
     width = max(len(finding.label) for finding in findings)
     for finding in findings:
-        typer.secho(f"{finding.label:<{width}}  {finding.text}", fg="red" if finding.problem else None)
+        show(f"{finding.label:<{width}}  {finding.text}", fg="red" if finding.problem else None)
     problems = sum(finding.problem for finding in findings)
-    typer.echo(f"\n{problems} problem(s) found." if problems else "\nAll is well.")
+    show(f"\n{problems} problem(s) found." if problems else "\nAll is well.")
     if problems:
         raise typer.Exit(1)

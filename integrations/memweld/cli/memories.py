@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from .options import AsJson, Url, User, connected, show_json
+from .options import AsJson, Url, User, connected, show, show_json
 
 __all__ = [
     "add_command",
@@ -49,7 +49,7 @@ def add_command(
     parts = [f"Added {added} memories for user {user}"] if added or not items else []
     if added < len(items):
         parts.append(f"{len(items) - added} known already: nothing was added twice")
-    typer.echo("; ".join(parts))
+    show("; ".join(parts))
 
 
 def search_command(
@@ -67,7 +67,7 @@ def search_command(
     if as_json:
         show_json(answer.data)
     else:
-        typer.echo(answer.text)
+        show(answer.text)
 
 
 def list_command(
@@ -87,11 +87,11 @@ def list_command(
         show_json({"memories": [item_data(item) for item in page], "next": page.next})
         return
     for item in page:
-        typer.echo(f"{item.id}  {item.created_at:%Y-%m-%d}  {safe_for_terminal(item.text)}")
+        show(f"{item.id}  {item.created_at:%Y-%m-%d}  {safe_for_terminal(item.text)}")
     if not page:
-        typer.echo(f"Nothing is remembered of user {user}.")
+        show(f"Nothing is remembered of user {user}.")
     elif page.next is not None:
-        typer.echo(f"More follow: --after {page.next}")
+        show(f"More follow: --after {page.next}")
 
 
 def get_command(memory_id: MemoryId, user: User, url: Url = None, as_json: AsJson = False) -> None:
@@ -105,7 +105,7 @@ def get_command(memory_id: MemoryId, user: User, url: Url = None, as_json: AsJso
         show_json({"memory": item_data(item)})
         return
     for name, value in item_data(item).items():
-        typer.echo(f"{name}: {safe_for_terminal(value if isinstance(value, str) else json.dumps(value))}")
+        show(f"{name}: {safe_for_terminal(value if isinstance(value, str) else json.dumps(value))}")
 
 
 def delete_command(memory_id: MemoryId, user: User, url: Url = None, as_json: AsJson = False) -> None:
@@ -115,7 +115,7 @@ def delete_command(memory_id: MemoryId, user: User, url: Url = None, as_json: As
     if as_json:
         show_json({"deleted": memory_id})
     else:
-        typer.echo(f"Deleted memory {memory_id}")
+        show(f"Deleted memory {memory_id}")
 
 
 def sessions_command(user: User, url: Url = None, as_json: AsJson = False) -> None:
@@ -139,9 +139,9 @@ def sessions_command(user: User, url: Url = None, as_json: AsJson = False) -> No
         return
     for session in sessions:
         name = safe_for_terminal(session.session_id)
-        typer.echo(f"{name}  {session.messages} messages, the last at {as_utc(session.updated_at)}")
+        show(f"{name}  {session.messages} messages, the last at {as_utc(session.updated_at)}")
     if not sessions:
-        typer.echo(f"User {user} has no sessions.")
+        show(f"User {user} has no sessions.")
 
 
 def export_command(
@@ -153,9 +153,9 @@ def export_command(
     from ..errors import BackendUnavailableError
 
     with connected(url) as backend:
-        text = json.dumps(backend.user(user).export(), ensure_ascii=False, indent=2)
+        exported = backend.user(user).export()
     if output is None:
-        typer.echo(text)
+        show_json(exported)
         return
     try:
         # Only the owner of the file may read the export, as with the database; also where it is there already. A link
@@ -164,10 +164,10 @@ def export_command(
         with os.fdopen(os.open(output, flags, 0o600), "w", encoding="utf-8") as file:
             if hasattr(os, "fchmod") and stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 os.fchmod(file.fileno(), 0o600)
-            file.write(f"{text}\n")
+            file.write(f"{json.dumps(exported, ensure_ascii=False, indent=2)}\n")
     except OSError as error:
         raise BackendUnavailableError(f"Cannot write {output}: {error.strerror}") from error
-    typer.echo(f"Exported user {user} to {output}")
+    show(f"Exported user {user} to {output}")
 
 
 def restore_command(
@@ -186,9 +186,9 @@ def restore_command(
         raise InvalidInputError(f"{file} is not the JSON that `memweld export` writes: {error}") from error
     with connected(url) as backend:
         counts = backend.user(user).restore(exported)
-    typer.echo(f"Restored user {user} from {file}")
+    show(f"Restored user {user} from {file}")
     for store, count in counts.items():
-        typer.echo(f"  {store}: {count}")
+        show(f"  {store}: {count}")
 
 
 def erase_command(
@@ -206,8 +206,8 @@ def erase_command(
                 f"Erase everything of user {user} in {public_url(backend.url)}? It cannot be undone.", abort=True
             )
         receipt = memory.erase()
-    typer.echo(f"Erased {receipt.total} rows of user {receipt.user_id} at {receipt.erased_at:%Y-%m-%dT%H:%M:%SZ}")
+    show(f"Erased {receipt.total} rows of user {receipt.user_id} at {receipt.erased_at:%Y-%m-%dT%H:%M:%SZ}")
     for store, count in receipt.counts.items():
-        typer.echo(f"  {store}: {count}")
+        show(f"  {store}: {count}")
     if receipt.graph == "pending":
-        typer.echo("The graph follows when it can be reached again: `memweld doctor` says when it has.")
+        show("The graph follows when it can be reached again: `memweld doctor` says when it has.")

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from ..memory.backend import Backend
 
-__all__ = ["AsJson", "Url", "User", "connected", "show_json", "words"]
+__all__ = ["AsJson", "Url", "User", "connected", "show", "show_json", "words"]
 
 Url = Annotated[
     str | None,
@@ -28,9 +28,19 @@ User = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
 
 
+def show(text: str, *, fg: str | None = None, err: bool = False) -> None:
+    """Write lines to the terminal, without what a stored text could do to it."""
+    from ..memory.safe_text import safe_for_terminal
+
+    typer.secho(safe_for_terminal(text, line_break=None), fg=fg, err=err)
+
+
 def show_json(value: object) -> None:
-    """Write a value as JSON."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """Write a value as JSON; characters that show nothing, or that a terminal obeys, are escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    if not text.isascii():
+        text = "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
+    typer.echo(text.replace("\x7f", "\\u007f"))
 
 
 def connected(url: str | None, token: str | None = None) -> Backend:

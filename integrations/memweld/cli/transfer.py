@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import connected
+from .options import connected, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,15 +81,15 @@ def copy_command(
                 _show_copied(report, dry_run=dry_run)
     if not nonempty and not different:
         # A mistyped name must not look like a finished copy.
-        typer.secho("Nothing was copied: FROM has nothing of the named user or agent.", err=True, fg="red")
+        show("Nothing was copied: FROM has nothing of the named user or agent.", err=True, fg="red")
         raise typer.Exit(1)
     if dry_run:
-        typer.echo(f"Dry run: nothing was written. {done} scope(s) would be copied.")
+        show(f"Dry run: nothing was written. {done} scope(s) would be copied.")
     elif different:
-        typer.echo(f"{different} of {done} scope(s) differ; see above.")
+        show(f"{different} of {done} scope(s) differ; see above.")
         raise typer.Exit(1)
     else:
-        typer.echo(f"{done} scope(s) copied; both sides are equal.")
+        show(f"{done} scope(s) copied; both sides are equal.")
 
 
 def _require_source(url: str) -> None:
@@ -103,20 +103,20 @@ def _require_source(url: str) -> None:
 
 
 def _show_copied(report: Copied, *, dry_run: bool) -> None:
-    typer.echo(f"{report.scope}: {_counted(report.source.counts)}")
+    show(f"{report.scope}: {_counted(report.source.counts)}")
     if report.problem is not None:
-        typer.secho(f"  {' '.join(report.problem.split())}", fg="red")
+        show(f"  {' '.join(report.problem.split())}", fg="red")
     elif report.target is not None and not dry_run:
-        typer.echo(f"  new or changed: {_counted(report.stored)}")
+        show(f"  new or changed: {_counted(report.stored)}")
         if report.equal:
-            typer.echo(f"  equal: {report.source.digest[:16]} on both sides")
+            show(f"  equal: {report.source.digest[:16]} on both sides")
         else:
             text = (
                 f"  different: {report.source.digest[:16]} here, {report.target.digest[:16]} there, which has "
                 f"{_counted(report.target.counts)}. It held something else or later before, or the source was "
                 "written to meanwhile: then run it again."
             )
-            typer.secho(text, fg="red")
+            show(text, fg="red")
 
 
 def _counted(counts: Mapping[str, int]) -> str:
@@ -185,7 +185,7 @@ def import_command(
             )
     _show_plan(plan)
     if dry_run:
-        typer.echo("Dry run: nothing was written.")
+        show("Dry run: nothing was written.")
         return
     with connected(url) as backend, _progress("Storing") as notify:
         plan.store(backend, overwrite=overwrite, progress=lambda done, total: notify(f"for {total:,} scope(s)", done))
@@ -212,21 +212,21 @@ def _required(scope: Scope | None) -> Scope:
 
 def _show_plan(plan: Plan) -> None:
     for scope, parts in sorted(plan.parts.items(), key=lambda pair: str(pair[0])):
-        typer.echo(f"{scope}: {_counted(plan.counts_of(parts))}")
+        show(f"{scope}: {_counted(plan.counts_of(parts))}")
     if not plan.parts:
-        typer.echo("There is nothing to import.")
+        show("There is nothing to import.")
     for reason, count in plan.skipped.items():
-        typer.echo(f"Skipped: {count} {reason}")
+        show(f"Skipped: {count} {reason}")
 
 
 def _show_stored(plan: Plan) -> None:
     if plan.merged:
-        typer.echo(f"Merged: {plan.merged} items with an equal text, which have their sessions and metadata now")
+        show(f"Merged: {plan.merged} items with an equal text, which have their sessions and metadata now")
     if plan.unchanged:
-        typer.echo(f"There already: {plan.unchanged}")
-    typer.echo(f"New or changed: {_counted(plan.stored)}")
+        show(f"There already: {plan.unchanged}")
+    show(f"New or changed: {_counted(plan.stored)}")
     if plan.left:
-        typer.echo(f"Left as they are: {plan.left} values that differ; --overwrite replaces them.")
+        show(f"Left as they are: {plan.left} values that differ; --overwrite replaces them.")
 
 
 @contextmanager

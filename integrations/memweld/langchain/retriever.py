@@ -19,6 +19,7 @@ from ..memory.asynchronous import in_thread
 from ..memory.backend import Backend
 from ..memory.memory import Memory
 from ..memory.recall import recall_query
+from ..memory.safe_text import safe_for_model
 from ..models import JSON, Hit, Kind
 from ..tools import as_utc
 from ..validation import validate_filters, validate_kinds, validate_limit, validate_recency, validate_score
@@ -160,4 +161,4 @@ def _document(hit: Hit) -> Document:
     hidden = {key: own.pop(key) for key in (*facts, "metadata") if key in own}
     if hidden:
         facts["metadata"] = hidden
-    return Document(id=hit.id, page_content=hit.text, metadata=own | facts)
+    return Document(id=hit.id, page_content=safe_for_model(hit.text, line_break=None), metadata=own | facts)

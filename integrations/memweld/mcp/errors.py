@@ -24,7 +24,9 @@ from ..errors import (
     MemweldError,
     MissingExtraError,
 )
+from ..memory.safe_text import safe_for_model
 from ..tools import arguments_error
+from ..tools.answers import INDENTED
 from ..validation import dump_json
 
 __all__ = [
@@ -77,6 +79,8 @@ def client_details(error: Exception) -> str:
 
 
 def _error(code: int, message: str, kind: str, details: str) -> mt.ErrorData:
+    # Clients show both to a model, and both may repeat what a caller sent.
+    message, details = (safe_for_model(text, line_break=INDENTED) for text in (message, details))
     return mt.ErrorData(code=code, message=message, data={"type": kind, "details": details})
 
 

@@ -53,19 +53,21 @@ class _Visible(dict[int, "str | None"]):
 _VISIBLE_TABLE = _Visible()
 
 
-def safe_for_terminal(text: str, *, line_break: str = " ") -> str:
+def safe_for_terminal(text: str, *, line_break: str | None = " ") -> str:
     r"""The text without escape sequences and without characters that hide or reorder others.
 
     Args:
         text: Any text.
         line_break: The text that stands for line breaks. Other white space becomes single spaces. To keep lines, indent
-            them (``"\n  "``), so that none looks like a line of yours.
+            them (``"\n  "``), so that none looks like a line of yours. None keeps lines and white space.
     """
+    if line_break is None:
+        return "\n".join(map(_visible, text.splitlines()))
     lines = (" ".join(_visible(line).split()) for line in text.splitlines())
     return line_break.join(filter(None, lines))
 
 
-def safe_for_model(text: str, *, line_break: str = " ") -> str:
+def safe_for_model(text: str, *, line_break: str | None = " ") -> str:
     """The text as data for a model: one line, without hidden characters, tags and control tokens of chat templates.
 
     An opening ``<`` of what may be a tag reads ``&lt;``, and that of a token such as ``[INST]`` reads ``&#91;``.

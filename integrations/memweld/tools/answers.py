@@ -29,9 +29,9 @@ __all__ = [
     "item_data",
     "key_cursor",
     "listed_item",
+    "named",
     "next_page",
     "numbered",
-    "short",
     "shown",
     "small",
     "text_page",
@@ -106,9 +106,9 @@ def _excerpt(text: str, characters: int, words: re.Pattern[str] | None, looked_a
     return Excerpt(cut, len(text) - len(cut.strip("…")))
 
 
-def short(text: str) -> str:
-    """A text that an answer repeats, cut if it is long."""
-    return _excerpt(text, _SMALL_CHARACTERS, None).line()
+def named(text: str) -> str:
+    """A key, id or text that an answer repeats, in one line, cut if it is long."""
+    return safe_for_model(_excerpt(text, _SMALL_CHARACTERS, None).line())
 
 
 def text_page(text: str, cursor: str | None) -> tuple[str, str | None]:

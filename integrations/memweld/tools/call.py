@@ -11,7 +11,9 @@ from ..errors import MemweldError
 from ..memory.asynchronous import in_thread
 from ..memory.content import program_ends
 from ..memory.memory import Memory
+from ..memory.safe_text import safe_for_model
 from ..models import JSON
+from .answers import INDENTED
 from .run import MemoryTool
 
 __all__ = ["ToolOutcome", "run_tool", "run_tool_async"]
@@ -79,4 +81,4 @@ def _failure(tool: MemoryTool, error: BaseException) -> ToolOutcome:
         _logger.warning("memweld: the tool %s failed", tool.name, exc_info=error)
         cause, error = error, MemweldError(f"Internal error in {tool.name}: {type(error).__name__}")
         error.__cause__ = cause
-    return ToolOutcome(str(error), error=error)
+    return ToolOutcome(safe_for_model(str(error), line_break=INDENTED), error=error)

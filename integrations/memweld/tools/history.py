@@ -16,6 +16,7 @@ from .answers import (
     cursor_key,
     excerpts,
     key_cursor,
+    named,
     next_page,
     numbered,
     small,
@@ -103,7 +104,7 @@ def _line(message: ChatMessage, cut: Excerpt) -> str:
 def _add_messages(memory: Memory, arguments: AddMessages) -> Answer:
     given = [message.model_dump(exclude_none=True) for message in arguments.messages]
     added = memory.history(arguments.session_id).append(given)
-    text = f"Added {len(added)} messages to session {arguments.session_id} for {memory.scope}"
+    text = f"Added {len(added)} messages to session {named(arguments.session_id)} for {memory.scope}"
     data: list[JSON] = list(map(_message_data, added, excerpts(message.text for message in added)))
     return Answer(text, {"session_id": arguments.session_id, "messages": data})
 
@@ -124,7 +125,7 @@ def _get_messages(memory: Memory, arguments: GetMessages) -> Answer:
     cuts = excerpts((message.text for message in reversed(latest)), least=PAGED_CHARACTERS)[::-1]
     messages = latest[len(latest) - len(cuts) :]
     cursor = key_cursor(messages[0].id or "") if len(messages) < len(found) else None
-    head = f"Found {len(messages)} messages in session {arguments.session_id} for {memory.scope}"
+    head = f"Found {len(messages)} messages in session {named(arguments.session_id)} for {memory.scope}"
     text = head + (":" if messages else "") + numbered(map(_line, messages, cuts))
     earlier = "" if cursor is None else f'\nThere are earlier ones: call get_messages with cursor "{cursor}".'
     data: list[JSON] = list(map(_message_data, messages, cuts))
@@ -139,7 +140,7 @@ def _get_messages(memory: Memory, arguments: GetMessages) -> Answer:
 )
 def _clear_messages(memory: Memory, arguments: SessionArguments) -> Answer:
     count = memory.history(arguments.session_id).clear()
-    text = f"Deleted {count} messages of session {arguments.session_id} for {memory.scope}"
+    text = f"Deleted {count} messages of session {named(arguments.session_id)} for {memory.scope}"
     return Answer(text, {"session_id": arguments.session_id, "deleted": count})
 
 

@@ -20,6 +20,7 @@ from .answers import (
     excerpts,
     item_data,
     listed_item,
+    named,
     next_page,
     numbered,
     text_page,
@@ -195,7 +196,7 @@ def _update_memory(memory: Memory, arguments: UpdateMemory) -> Answer:
 )
 def _delete_memory(memory: Memory, arguments: MemoryIdArguments) -> Answer:
     memory.delete(arguments.memory_id)
-    text = f"Memory {arguments.memory_id} deleted successfully from {_stores(memory)}"
+    text = f"Memory {named(arguments.memory_id)} deleted successfully from {_stores(memory)}"
     return Answer(text, {"deleted": arguments.memory_id})
 
 

@@ -14,8 +14,8 @@ from .answers import (
     cursor_key,
     excerpts,
     key_cursor,
+    named,
     next_page,
-    short,
     shown,
     small,
     text_page,
@@ -52,7 +52,7 @@ def _one(memory: Memory, key: str, cursor: str | None) -> Answer:
     unset = object()
     value = memory.preferences.get(key, unset)
     if value is unset:
-        return Answer(f"No preference {key} is set for {memory.scope}", {"preferences": {}})
+        return Answer(f"No preference {named(key)} is set for {memory.scope}", {"preferences": {}})
     part, following = text_page(shown(value), cursor)
     text = _list(memory, [f"{key}: {part}"]) + to_continue("get_preferences", following)
     # A part of a value is no value.
@@ -90,7 +90,7 @@ def _list(memory: Memory, lines: Sequence[str]) -> str:
 )
 def _set_preference(memory: Memory, arguments: SetPreference) -> Answer:
     memory.preferences.set(arguments.key, arguments.value)
-    text = f"Preference {arguments.key} set to {short(shown(arguments.value))} for {memory.scope}"
+    text = f"Preference {named(arguments.key)} set to {named(shown(arguments.value))} for {memory.scope}"
     data: dict[str, JSON] = {arguments.key: arguments.value} if small(arguments.value) else {}
     return Answer(text, {"preferences": data})
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ..engine.operations import Lane
 from ..errors import InvalidInputError
 from ..memory.memory import Memory
+from ..memory.safe_text import safe_for_model
 from ..models import JSON
 from ..validation import dump_json
 from .arguments import Arguments, arguments_error
@@ -130,6 +131,11 @@ def tool(
     """
 
     def make(run: Callable[[Memory, Any], Answer]) -> MemoryTool:
+        @functools.wraps(run)
+        def run_safely(memory: Memory, arguments: Any) -> Answer:
+            answer = run(memory, arguments)
+            return Answer(safe_for_model(answer.text, line_break=None), answer.data)
+
         return MemoryTool(
             name=run.__name__.removeprefix("_"),
             description=description,
@@ -139,7 +145,7 @@ def tool(
             read_only=read_only,
             destructive=destructive,
             idempotent=idempotent,
-            run=run,
+            run=run_safely,
         )
 
     return make

@@ -7,7 +7,18 @@ from pydantic import Field
 from ..memory.memory import Memory
 from ..memory.safe_text import safe_for_model
 from ..models import JSON
-from .answers import INDENTED, cursor_key, excerpts, key_cursor, next_page, numbered, shown, text_page, to_continue
+from .answers import (
+    INDENTED,
+    cursor_key,
+    excerpts,
+    key_cursor,
+    named,
+    next_page,
+    numbered,
+    shown,
+    text_page,
+    to_continue,
+)
 from .arguments import AnyValue, Arguments, Cursor
 from .run import Answer, tool
 
@@ -57,7 +68,7 @@ class SetState(StateKey):
 )
 def _set_state(memory: Memory, arguments: SetState) -> Answer:
     memory.state(arguments.namespace).set(arguments.key, arguments.value)
-    text = f"Key {arguments.key} set in namespace {arguments.namespace} for {memory.scope}"
+    text = f"Key {named(arguments.key)} set in namespace {named(arguments.namespace)} for {memory.scope}"
     return Answer(text, {"namespace": arguments.namespace, "key": arguments.key})
 
 
@@ -68,19 +79,19 @@ def _set_state(memory: Memory, arguments: SetState) -> Answer:
     read_only=True,
 )
 def _get_state(memory: Memory, arguments: GetState) -> Answer:
-    place = f"namespace {arguments.namespace} for {memory.scope}"
+    place = f"namespace {named(arguments.namespace)} for {memory.scope}"
     data: dict[str, JSON] = {"namespace": arguments.namespace, "key": arguments.key}
     try:
         # Not `get`: a null that was stored is a value.
         value = memory.state(arguments.namespace)[arguments.key]
     except KeyError:
-        return Answer(f"No key {arguments.key} in {place}", {**data, "found": False, "value": None})
+        return Answer(f"No key {named(arguments.key)} in {place}", {**data, "found": False, "value": None})
     part, cursor = text_page(shown(value), arguments.cursor)
     # A part of a value is no value.
     whole = cursor is None and arguments.cursor is None
     data |= {"found": True, **({"value": value} if whole else {"part": part}), **next_page(cursor)}
     value_text = safe_for_model(part, line_break=INDENTED)
-    return Answer(f"Key {arguments.key} in {place}: {value_text}{to_continue('get_state', cursor)}", data)
+    return Answer(f"Key {named(arguments.key)} in {place}: {value_text}{to_continue('get_state', cursor)}", data)
 
 
 @tool(
@@ -91,8 +102,10 @@ def _get_state(memory: Memory, arguments: GetState) -> Answer:
 )
 def _delete_state(memory: Memory, arguments: StateKey) -> Answer:
     deleted = memory.state(arguments.namespace).delete(arguments.key)
-    place = f"namespace {arguments.namespace} for {memory.scope}"
-    text = f"Key {arguments.key} deleted from {place}" if deleted else f"No key {arguments.key} in {place}"
+    place = f"namespace {named(arguments.namespace)} for {memory.scope}"
+    text = (
+        f"Key {named(arguments.key)} deleted from {place}" if deleted else f"No key {named(arguments.key)} in {place}"
+    )
     return Answer(text, {"namespace": arguments.namespace, "key": arguments.key, "deleted": deleted})
 
 
@@ -108,7 +121,7 @@ def _list_state_keys(memory: Memory, arguments: ListStateKeys) -> Answer:
     keys = [key for key in memory.state(arguments.namespace).list_keys() if after is None or key > after]
     listed = keys[: len(excerpts(keys))]
     cursor = key_cursor(listed[-1]) if len(listed) < len(keys) else None
-    head = f"Found {len(listed)} keys in namespace {arguments.namespace} for {memory.scope}{':' if keys else ''}"
+    head = f"Found {len(listed)} keys in namespace {named(arguments.namespace)} for {memory.scope}{':' if keys else ''}"
     text = head + numbered(listed) + to_continue("list_state_keys", cursor)
     return Answer(text, {"namespace": arguments.namespace, "keys": listed} | next_page(cursor))
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ..memory.memory import Memory
 from ..models import JSON, TaskOutcome
-from .answers import Excerpt, as_utc, excerpts, numbered
+from .answers import Excerpt, as_utc, excerpts, named, numbered
 from .arguments import Arguments
 from .memory import MAX_SEARCH_LIMIT
 from .run import Answer, tool
@@ -69,7 +69,7 @@ def _get_task_context(memory: Memory, arguments: GetTaskContext) -> Answer:
 def _record_task_outcome(memory: Memory, arguments: RecordTaskOutcome) -> Answer:
     outcome = memory.tasks.record(arguments.task_id, outcome=arguments.outcome, success=arguments.success)
     data = _outcome_data(outcome, excerpts([outcome.outcome])[0])
-    return Answer(f"Outcome of task {outcome.task_id} recorded for {memory.scope}", {"outcome": data})
+    return Answer(f"Outcome of task {named(outcome.task_id)} recorded for {memory.scope}", {"outcome": data})
 
 
 TASKS_TOOLS = (_get_task_context, _record_task_outcome)

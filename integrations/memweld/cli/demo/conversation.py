@@ -15,6 +15,7 @@ from rich.table import Table
 from ... import Memory
 from ...errors import InvalidInputError, invalid
 from ...memory.messages import to_messages
+from ...memory.safe_text import safe_for_terminal
 from ...models import ChatMessage
 
 __all__ = ["answer", "load_conversation", "remember", "talk"]
@@ -57,9 +58,9 @@ def remember(memory: Memory, conversation: list[ChatMessage], session_id: str, c
 
 def answer(memory: Memory, question: str) -> Table:
     """The memories that fit a question, with scores and times."""
-    table = Table("Score", "When", "Memory", title=escape(question), title_justify="left")
+    table = Table("Score", "When", "Memory", title=escape(safe_for_terminal(question)), title_justify="left")
     for hit in memory.search(question, limit=_FOUND):
-        table.add_row(f"{hit.score:.2f}", f"{hit.created_at:%Y-%m-%d %H:%M}", escape(hit.text))
+        table.add_row(f"{hit.score:.2f}", f"{hit.created_at:%Y-%m-%d %H:%M}", escape(safe_for_terminal(hit.text)))
     return table
 
 
@@ -80,4 +81,4 @@ def talk(memory: Memory, console: Console) -> None:
         try:
             console.print(answer(memory, question))
         except InvalidInputError as error:
-            console.print(f"[red]{escape(str(error))}[/red]")
+            console.print(f"[red]{escape(safe_for_terminal(str(error)))}[/red]")

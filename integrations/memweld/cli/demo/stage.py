@@ -14,6 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from ...errors import MemweldError
+from ...memory.safe_text import safe_for_terminal
 from .models import is_real
 from .story import Scene
 
@@ -70,7 +71,7 @@ def perform(story: Sequence[Scene], url: str, console: Console) -> None:
             lines = _play(scene, url)
         outcome = _check(scene, lines)
         seconds = time.perf_counter() - start
-        body = "\n".join(f"[bold]{escape(who)}[/bold]  {escape(text)}" for who, text in lines)
+        body = "\n".join(f"[bold]{escape(who)}[/bold]  {escape(safe_for_terminal(text))}" for who, text in lines)
         style = "blue" if scene.user_id == "ana" else "magenta"
         console.print(Panel(body, title=f"{number}. {scene.title}", title_align="left", border_style=style))
         outcomes.add_row(str(number), scene.title, scene.user_id, f"[green]✓[/green] {outcome}", f"{seconds:.1f}")
