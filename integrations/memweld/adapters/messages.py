@@ -9,10 +9,11 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from ..engine.message_rules import ROLES
 from ..errors import InvalidInputError
 from ..memory.content import attempt, note_change, noting_changes, storable
 from ..memory.messages import to_message
-from ..models import JSON, ChatMessage, Role, ToolCall
+from ..models import JSON, ChatMessage, ToolCall
 from ..validation import MAX_KEY_CHARACTERS, MAX_TEXT_CHARACTERS, dump_json, validate_json
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def fit_message(message: ChatMessage) -> ChatMessage:
     try:
         return to_message(fitted)
     except InvalidInputError:
-        role: Role = message.role if message.role in ("system", "user", "tool") else "assistant"
+        role = ROLES.get(message.role, "assistant")
         return to_message(ChatMessage(role=role, content=_cut(message.text, _HISTORY_CHARACTERS), native=fitted.native))
 
 

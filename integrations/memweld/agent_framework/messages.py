@@ -10,6 +10,7 @@ from typing import Any, cast
 from agent_framework import Content, Message
 
 from ..adapters.messages import arguments_text, native_dump, neutral_call, neutral_key, read_native, tells_changes
+from ..engine.message_rules import ROLES
 from ..memory.content import (
     ContentPart,
     attempt,
@@ -28,8 +29,6 @@ __all__ = ["FRAMEWORK", "new_messages", "same_message", "to_agent_framework", "t
 
 FRAMEWORK = "agent_framework"
 
-_ROLES: dict[str, Role] = {"user": "user", "system": "system", "developer": "system", "tool": "tool"}
-
 
 @tells_changes
 def to_neutral(message: Message) -> list[ChatMessage]:
@@ -41,7 +40,7 @@ def to_neutral(message: Message) -> list[ChatMessage]:
     results = [place for place, content in enumerate(message.contents) if content.type == "function_result"]
     if not results:
         # A role that we do not know is a part of the program: its words are no facts about the user.
-        return [_neutral(message, _ROLES.get(message.role, "assistant"), new_id(), dump)]
+        return [_neutral(message, ROLES.get(message.role, "assistant"), new_id(), dump)]
     # Each result carries its share of the dump, so that a window may take one result and leave another.
     bounds = [0, *results[1:], len(message.contents)]
     group = new_id()

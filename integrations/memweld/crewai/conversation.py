@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
@@ -23,14 +23,14 @@ from ..memory.content import attempt, note_change, noting_changes, storable
 from ..memory.history import History
 from ..memory.messages import new_id, read_message
 from ..memory.transcript import INTERRUPTED, is_cut_of, model_window
-from ..models import JSON, ChatMessage
+from ..models import JSON, ChatMessage, Role
 from ..validation import dump_json
 
 __all__ = ["Limits", "View", "is_chat", "read_messages", "save_messages", "to_json"]
 
 FRAMEWORK = "crewai"
 
-_ROLES = frozenset({"user", "assistant", "system", "tool"})
+_ROLES = frozenset(get_args(Role))
 _NEUTRAL = ("role", "content", "name", "tool_call_id", "tool_calls")
 # A conversation message has no id. It has metadata, which CrewAI shows to no model: a mark there holds the id.
 _MARK = "memweld"

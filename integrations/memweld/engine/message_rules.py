@@ -16,9 +16,9 @@ from ..validation import utc_now, validate_json, validate_json_text, validate_ke
 if TYPE_CHECKING:
     from ulid import ULID
 
-__all__ = ["new_id", "validate_message", "validate_messages"]
+__all__ = ["ROLES", "new_id", "validate_message", "validate_messages"]
 
-_ROLES: dict[str, Role] = {
+ROLES: Mapping[str, Role] = {
     "system": "system",
     "developer": "system",
     "user": "user",
@@ -28,6 +28,7 @@ _ROLES: dict[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
+"""The role for each name that a framework or a provider gives it."""
 
 
 def new_id() -> str:
@@ -88,7 +89,7 @@ def validate_message(message: ChatMessage, *, named: bool = True) -> ChatMessage
 
 
 def _role(value: object) -> Role:
-    role = _ROLES.get(value) if isinstance(value, str) else None
+    role = ROLES.get(value) if isinstance(value, str) else None
     if role is None:
         raise invalid("role", value, "a role is system, user, assistant or tool", "Name who said it.")
     return role

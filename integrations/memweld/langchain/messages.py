@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from langchain_core.messages import (
     AIMessage,
@@ -18,25 +17,14 @@ from langchain_core.messages import ChatMessage as RoleMessage
 from langchain_core.messages import ToolCall as LangChainToolCall
 
 from ..adapters.messages import native_dump, neutral_call, neutral_key, read_native, tells_changes
+from ..engine.message_rules import ROLES
 from ..errors import invalid
-from ..memory.content import attempt, image_part, image_url, storable, text_part
+from ..memory.content import attempt, neutral_content
 from ..models import JSON, ChatMessage, Role, ToolCall
 
 __all__ = ["FRAMEWORK", "neutral_text", "to_langchain", "to_neutral"]
 
 FRAMEWORK = "langchain"
-
-_ROLES: dict[str, Role] = {
-    "human": "user",
-    "user": "user",
-    "ai": "assistant",
-    "system": "system",
-    "developer": "system",
-    "tool": "tool",
-    "function": "tool",
-}
-# A provider writes these for itself. `ChatMessage.tool_calls` has the calls; other frameworks need no reasoning.
-_PRIVATE_PARTS = frozenset({"tool_use", "tool_call", "function_call", "thinking", "redacted_thinking", "reasoning"})
 
 
 @tells_changes
@@ -94,7 +82,7 @@ def _role(message: BaseMessage) -> Role:
         return "assistant"
     named = message.role if isinstance(message, RoleMessage) else message.type.removesuffix("MessageChunk")
     # An unknown role is a part of the program, not the user: its words are no facts about the user.
-    return _ROLES.get(named.lower(), "assistant")
+    return ROLES.get(named.lower(), "assistant")
 
 
 def _neutral_calls(message: BaseMessage) -> tuple[ToolCall, ...]:
@@ -109,20 +97,4 @@ def _dump(message: BaseMessage) -> dict[str, Any]:
 
 
 def _read_content(message: BaseMessage) -> str | list[dict[str, JSON]]:
-    return attempt(lambda: _neutral_content(message.content), "", what="the content")
-
-
-def _neutral_content(content: str | list[Any]) -> str | list[dict[str, JSON]]:
-    if isinstance(content, str):
-        return cast("str", storable(content))
-    return cast("list[dict[str, JSON]]", storable([part for each in content if (part := _neutral_part(each))])) or ""
-
-
-def _neutral_part(part: object) -> dict[str, JSON] | None:
-    if not isinstance(part, Mapping):
-        return text_part(str(part))
-    block = cast("Mapping[str, Any]", part)
-    if block.get("type") in _PRIVATE_PARTS:
-        return None
-    url = image_url(block) if block.get("type") == "image" else None
-    return image_part(url) if url else dict(block)
+    return attempt(lambda: neutral_content(message.content), "", what="the content")

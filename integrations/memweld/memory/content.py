@@ -18,6 +18,7 @@ __all__ = [
     "image_part",
     "image_url",
     "join_parts",
+    "neutral_content",
     "note_change",
     "noting_changes",
     "other_part",
@@ -32,6 +33,8 @@ __all__ = [
 _MAX_DEPTH = 48
 _MAX_ELEMENTS = 100_000
 _MAX_INTEGER_BITS = 8_192
+# A provider writes these for itself. `ChatMessage.tool_calls` has the calls; other frameworks need no reasoning.
+_PRIVATE_PARTS = frozenset({"tool_use", "tool_call", "function_call", "thinking", "redacted_thinking", "reasoning"})
 _CUT = "…"
 
 T = TypeVar("T")
@@ -103,6 +106,23 @@ def join_parts(parts: Iterable[dict[str, JSON] | None]) -> str | list[dict[str, 
     if len(written) == 1 and written[0].get("type") == "text":
         return cast("str", storable(written[0]["text"]))
     return cast("list[dict[str, JSON]]", storable(written))
+
+
+def neutral_content(content: str | Sequence[object]) -> str | list[dict[str, JSON]]:
+    """LangChain's content in the neutral form, without the parts that a provider writes for itself."""
+    if isinstance(content, str):
+        return cast("str", storable(content))
+    return cast("list[dict[str, JSON]]", storable([part for each in content if (part := _neutral_part(each))])) or ""
+
+
+def _neutral_part(part: object) -> dict[str, JSON] | None:
+    if not isinstance(part, Mapping):
+        return text_part(str(part))
+    block = cast("Mapping[str, Any]", part)
+    if block.get("type") in _PRIVATE_PARTS:
+        return None
+    url = image_url(block) if block.get("type") == "image" else None
+    return image_part(url) if url else dict(block)
 
 
 def image_url(part: Mapping[str, Any]) -> str | None:

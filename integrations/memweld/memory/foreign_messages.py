@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from ..engine.message_rules import ROLES
 from ..models import JSON
 from .content import storable
 
 __all__ = ["from_object"]
-
-_LANGCHAIN_TYPES = {"human", "ai", "system", "tool", "function", "HumanMessageChunk", "AIMessageChunk"}
-_AUTOGEN_ROLES = {"SystemMessage": "system", "UserMessage": "user", "AssistantMessage": "assistant"}
 
 
 def from_object(value: object) -> list[dict[str, JSON]] | None:
@@ -52,10 +50,10 @@ def _role(message: Any, kind: object) -> str | None:
     role = getattr(message, "role", None)
     if role is not None:
         return str(getattr(role, "value", role))
-    if kind in _LANGCHAIN_TYPES:
-        return str(kind).removesuffix("MessageChunk").lower()
-    if kind in _AUTOGEN_ROLES:
-        return _AUTOGEN_ROLES[str(kind)]
+    # LangChain writes "human" and "HumanMessageChunk", AutoGen "UserMessage".
+    named = str(kind).removesuffix("Chunk").removesuffix("Message").lower()
+    if named in ROLES:
+        return named
     source = getattr(message, "source", None)
     if source is None:
         return None

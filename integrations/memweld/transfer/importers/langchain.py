@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from ...engine.export_data import ExportedSession
+from ...engine.message_rules import ROLES
 from ...errors import BackendUnavailableError, InvalidInputError, invalid
-from ...memory.content import image_part, image_url, storable, text_part
+from ...memory.content import neutral_content, storable
 from ...memory.messages import to_message
-from ...models import JSON, ChatMessage, Role, ToolCall
+from ...models import JSON, ChatMessage, ToolCall
 from ...scope import Scope
 from ...validation import utc_now, validate_key
 from ..import_plan import Plan, validated
@@ -29,19 +30,9 @@ from .files import changed_at, load, objects
 
 __all__ = ["is_history", "plan_session", "read_langchain", "read_langchain_file"]
 
-_ROLES: dict[str, Role] = {
-    "human": "user",
-    "user": "user",
-    "ai": "assistant",
-    "system": "system",
-    "developer": "system",
-    "tool": "tool",
-    "function": "tool",
-    "chat": "assistant",
-}
 _SQLITE = b"SQLite format 3\x00"
-# A provider writes these for itself; other frameworks read the tool calls.
-_PRIVATE_PARTS = frozenset({"tool_use", "tool_call", "function_call", "thinking", "redacted_thinking", "reasoning"})
+# A message of type chat names its role itself.
+_TYPES = (*ROLES, "chat")
 
 
 def read_langchain_file(
@@ -167,8 +158,8 @@ def _dump(row: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     fields = cast("Mapping[str, Any]", data)
     if kind != "remove" and "content" not in fields:
         raise invalid("message", dict(row), "it has no content", "Dump it with messages_to_dict or dumpd.")
-    if kind.removesuffix("MessageChunk").lower() not in (*_ROLES, "remove"):
-        raise invalid("message type", kind, f"it is one of {', '.join(_ROLES)}", "Dump it with messages_to_dict.")
+    if kind.removesuffix("MessageChunk").lower() not in (*_TYPES, "remove"):
+        raise invalid("message type", kind, f"it is one of {', '.join(_TYPES)}", "Dump it with messages_to_dict.")
     return kind, fields
 
 
@@ -176,7 +167,7 @@ def _message(
     kind: str, data: Mapping[str, Any], identity: str, native: Mapping[str, JSON], at: datetime
 ) -> ChatMessage:
     word = kind.removesuffix("MessageChunk").lower()
-    role = _ROLES.get(str(data.get("role", "")).lower(), "assistant") if word == "chat" else _ROLES[word]
+    role = ROLES.get(str(data.get("role", "")).lower(), "assistant") if word == "chat" else ROLES[word]
     return to_message(
         ChatMessage(
             role=role,
@@ -205,22 +196,9 @@ def _calls(data: Mapping[str, Any]) -> Iterable[ToolCall]:
 
 
 def _content(content: object) -> str | list[dict[str, JSON]]:
-    if isinstance(content, str) or content is None:
-        return cast("str", storable(content or ""))
-    if not isinstance(content, list):
+    if content is not None and not isinstance(content, (str, list)):
         raise invalid("content", content, "it must be text or a list of parts", "Dump it with messages_to_dict.")
-    parts = [_part(part) for part in cast("list[object]", content)]
-    return [part for part in parts if part is not None] or ""
-
-
-def _part(part: object) -> dict[str, JSON] | None:
-    if not isinstance(part, Mapping):
-        return text_part(cast("str", storable(part if isinstance(part, str) else str(part))))
-    block = cast("dict[str, Any]", storable(part))
-    if block.get("type") in _PRIVATE_PARTS:
-        return None
-    url = image_url(block) if block.get("type") == "image" else None
-    return block if url is None else image_part(url)
+    return neutral_content(cast("str | list[object]", content or ""))
 
 
 def _database(path: Path, table: str) -> dict[str, list[object]]:
