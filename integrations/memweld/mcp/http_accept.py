@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import mcp.types as mt
@@ -10,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Message, Scope, Send
 
-__all__ = ["JSON_TYPE", "STREAM_TYPE", "accepting", "accepts", "as_json", "names"]
+__all__ = ["JSON_TYPE", "STREAM_TYPE", "accepting", "accepts", "as_json", "names", "replacing"]
 
 JSON_TYPE = "application/json"
 STREAM_TYPE = "text/event-stream"
@@ -46,29 +47,45 @@ def as_json(send: Send, request_id: object, unfinished: Response) -> Send:
         request_id: The id of the JSON-RPC request.
         unfinished: The response if the stream ends before the answer.
     """
+
+    def is_stream(start: Message) -> bool:
+        return Headers(raw=start["headers"]).get("content-type", "").startswith(STREAM_TYPE)
+
+    def answer(start: Message, body: bytes) -> Response:
+        found = _answer_among(body, request_id)
+        session = Headers(raw=start["headers"]).get(MCP_SESSION_ID_HEADER)
+        headers = {} if session is None else {MCP_SESSION_ID_HEADER: session}
+        return Response(found, 200, headers, media_type=JSON_TYPE) if found else unfinished
+
+    return replacing(send, is_stream, answer)
+
+
+def replacing(send: Send, when: Callable[[Message], bool], replace: Callable[[Message, bytes], Response]) -> Send:
+    """A ``send`` that collects some responses and sends others in their place.
+
+    Args:
+        send: Of the request.
+        when: Whether to replace the response that starts with this message.
+        replace: Makes the other response from the start and the whole body.
+    """
     start: list[Message] = []
     body = bytearray()
 
-    async def convert(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = Headers(raw=message["headers"])
-            if headers.get("content-type", "").startswith(STREAM_TYPE):
-                start.append(message)
-                return
+    async def collect(message: Message) -> None:
+        if message["type"] == "http.response.start" and when(message):
+            start.append(message)
+            return
         if not start or message["type"] != "http.response.body":
             await send(message)
             return
         body.extend(message.get("body", b""))
         if message.get("more_body"):
             return
-        answer = _answer_among(bytes(body), request_id)
-        session = Headers(raw=start[0]["headers"]).get(MCP_SESSION_ID_HEADER)
-        headers = {} if session is None else {MCP_SESSION_ID_HEADER: session}
-        response = Response(answer, 200, headers, media_type=JSON_TYPE) if answer else unfinished
+        response = replace(start[0], bytes(body))
         await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
         await send({"type": "http.response.body", "body": response.body})
 
-    return convert
+    return collect
 
 
 def _answer_among(events: bytes, request_id: object) -> bytes | None:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .errors import invalid_request, transport_error
-from .http_accept import JSON_TYPE, STREAM_TYPE, accepting, accepts, as_json, names
+from .http_accept import JSON_TYPE, STREAM_TYPE, accepting, accepts, as_json, names, replacing
 from .jsonrpc import NOT_INITIALIZED, UnusableMessageError, error_message, read_message
 from .principal import token_of
 from .traffic import Traffic
@@ -159,25 +159,12 @@ def _refuse(status: int, request_id: object, error: mt.ErrorData, headers: dict[
 
 def _translating(send: Send, request_id: object) -> Send:
     """A ``send`` that rewrites an error response of the transport as the answer to the request."""
-    start: list[Message] = []
-    body = bytearray()
 
-    async def translate(message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] >= 400:
-            start.append(message)
-            return
-        if not start or message["type"] != "http.response.body":
-            await send(message)
-            return
-        body.extend(message.get("body", b""))
-        if message.get("more_body"):
-            return
-        headers = {name: value for name, value in Headers(raw=start[0]["headers"]).items() if name in _KEPT_HEADERS}
-        response = _refuse(start[0]["status"], request_id, _transport_error(bytes(body)), headers)
-        await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
-        await send({"type": "http.response.body", "body": response.body})
+    def refuse(start: Message, body: bytes) -> Response:
+        headers = {name: value for name, value in Headers(raw=start["headers"]).items() if name in _KEPT_HEADERS}
+        return _refuse(start["status"], request_id, _transport_error(body), headers)
 
-    return translate
+    return replacing(send, lambda start: start["status"] >= 400, refuse)
 
 
 def _transport_error(body: bytes) -> mt.ErrorData:

@@ -95,6 +95,7 @@ class Operation(Generic[T]):
         read_only: Whether it changes nothing that users have stored.
         changes_items: Whether it may add, change or delete memory items.
         overwrites: Whether it deletes or replaces what users have stored.
+        usual_lane: The reason why operations of the class may wait, unless their operands say another.
 
     Raises:
         InvalidInputError: An operand breaks a rule.
@@ -108,6 +109,7 @@ class Operation(Generic[T]):
     read_only: ClassVar[bool] = False
     changes_items: ClassVar[bool] = False
     overwrites: ClassVar[bool] = False
+    usual_lane: ClassVar[Lane] = "quick"
     _rules: ClassVar[tuple[tuple[str, Rule, bool], ...]] = ()
 
     def __init_subclass__(cls) -> None:
@@ -127,7 +129,7 @@ class Operation(Generic[T]):
     @property
     def lane(self) -> Lane:
         """The reason why it may wait."""
-        return "quick"
+        return self.usual_lane
 
     @property
     def is_repeatable(self) -> bool:

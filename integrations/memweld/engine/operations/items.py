@@ -91,6 +91,7 @@ class Search(Operation[list[Hit]]):
     """
 
     read_only = True
+    usual_lane = "search"
 
     query: Query
     limit: Limit = 5
@@ -99,11 +100,6 @@ class Search(Operation[list[Hit]]):
     session_id: Key | None = None
     recency: Annotated[timedelta, unnamed(validate_recency)] | None = None
     ids: Annotated[Sequence[str], validate_keys] | None = None
-
-    @property
-    def lane(self) -> Lane:
-        """The reason why it may wait."""
-        return "search"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,15 +151,11 @@ class UpdateItem(Operation[MemoryItem]):
 
     changes_items = True
     overwrites = True
+    usual_lane = "write"
 
     memory_id: Key
     text: Text
     metadata: Metadata | None = None
-
-    @property
-    def lane(self) -> Lane:
-        """The reason why it may wait."""
-        return "write"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,16 +207,12 @@ class PutKeyed(Operation[MemoryItem]):
 
     changes_items = True
     overwrites = True
+    usual_lane = "write"
 
     kind: Literal["preference", "task"]
     key: Key
     text: Text
     metadata: Annotated[Mapping[str, JSON], validate_keyed_metadata] = field(default_factory=dict[str, JSON])
-
-    @property
-    def lane(self) -> Lane:
-        """The reason why it may wait."""
-        return "write"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,14 +240,10 @@ class RelatedItems(Operation[list[Related]]):
     """
 
     read_only = True
+    usual_lane = "search"
 
     about: Key
     limit: Annotated[int, between(1, 1_000)] = 10
-
-    @property
-    def lane(self) -> Lane:
-        """The reason why it may wait."""
-        return "search"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,10 +256,6 @@ class SettleGraph(Operation[bool]):
     """
 
     read_only = True
+    usual_lane = "flush"
 
     timeout: Annotated[float, validate_timeout] | None = None
-
-    @property
-    def lane(self) -> Lane:
-        """The reason why it may wait."""
-        return "flush"

@@ -7,7 +7,7 @@ from typing import Annotated
 from ...models import ChatMessage, EraseReceipt, Session
 from ..export_data import ExportData, ExportPage, validate_export_data
 from ..message_rules import validate_messages
-from .base import Key, Lane, ManyLimit, Operation
+from .base import Key, ManyLimit, Operation
 from .operands import validate_keys
 
 __all__ = [
@@ -121,13 +121,9 @@ class Restore(Operation[dict[str, int]]):
     """
 
     changes_items = True
+    usual_lane = "write"
 
     data: Annotated[ExportData, validate_export_data]
-
-    @property
-    def lane(self) -> Lane:
-        """The reason why it may wait."""
-        return "write"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,8 +131,4 @@ class Erase(Operation[EraseReceipt]):
     """Remove all that the scope contains, and what waits to be added to it."""
 
     changes_items = True
-
-    @property
-    def lane(self) -> Lane:
-        """The reason why it may wait."""
-        return "write"
+    usual_lane = "write"

@@ -193,6 +193,7 @@ class SearchValues(Operation[list[ValueHit]]):
     """
 
     read_only = True
+    usual_lane = "search"
 
     query: Query
     under: Prefix = ""
@@ -200,11 +201,6 @@ class SearchValues(Operation[list[ValueHit]]):
     offset: Annotated[int, between(0, 1_000_000)] = 0
     limit: ManyLimit = 10
     refresh: bool = False
-
-    @property
-    def lane(self) -> Lane:
-        """The reason why it may wait."""
-        return "search"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
