@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from .engine.protocol import Engine
 from .errors import ConfigurationError, missing_extra
@@ -14,10 +15,34 @@ from .scope import validate_timezone
 if TYPE_CHECKING:
     from .engine.extraction.options import ExtractionOptions
     from .engine.sql_engine import SqlEngine
-    from .engine.sqlite.pool import Durability
     from .settings import Settings
 
 __all__ = ["connect"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Options:
+    """The arguments of `connect` that configure an engine; None where the settings decide."""
+
+    llm: Any = None
+    extraction: str | None = None
+    instructions: str | None = None
+    categories: Sequence[str] | None = None
+    embedder: Any = None
+    graph: str | None = None
+    mem0: Mapping[str, Any] | str | None = None
+    token: str | None = None
+    durability: str | None = None
+
+    def refuse(self, names: Sequence[str], reason: str) -> None:
+        """Refuse those of the arguments that are given.
+
+        Raises:
+            ConfigurationError: One is given.
+        """
+        for name in names:
+            if getattr(self, name) is not None:
+                raise ConfigurationError(f"{name}= {reason}")
 
 
 def connect(
@@ -74,117 +99,74 @@ def connect(
     if isinstance(url, os.PathLike):
         url = f"sqlite:///{os.fsdecode(url)}"
     url = url or settings.url or f"sqlite:///{default_file()}"
+    options = _Options(
+        llm=llm,
+        extraction=extraction,
+        instructions=instructions,
+        categories=categories,
+        embedder=embedder,
+        graph=graph,
+        mem0=mem0,
+        token=token,
+        durability=durability,
+    )
+    return Backend(_make_engine(url, settings, options), url=url, timezone=zone)
+
+
+def _make_engine(url: str, settings: Settings, options: _Options) -> Engine:
     scheme = url.partition(":")[0].lower()
     if scheme in ("http", "https", "unix", "stdio"):
-        options = {"llm": llm, "embedder": embedder, "graph": graph, "mem0": mem0, "durability": durability}
-        options |= {"extraction": extraction, "instructions": instructions, "categories": categories}
-        return _connect_remote(url, settings, token, options, timezone=zone)
-    wishes = {"mode": extraction, "instructions": instructions, "categories": categories}
+        return _make_remote(url, settings, options)
     if scheme in ("postgresql", "postgres"):
-        options = {"mem0": mem0 or settings.mem0, "token": token, "durability": durability}
-        extracting = _extraction(settings, llm, wishes)
-        return _connect_postgres(
-            url, settings, options, timezone=zone, extraction=extracting, embedder=embedder, graph=graph
-        )
-    if scheme != "sqlite" or "://" not in url:
-        # What cannot be read is not repeated: it may hold a password.
-        shown = f" {scheme}://…" if "://" in url and scheme.isalnum() else ""
-        raise ConfigurationError(
-            f"Cannot connect: the URL{shown} is of no kind that is known here. Pass sqlite:///path/to/memory.db, or "
-            "nothing for the file in your data directory, or postgresql://user:password@host/database, or the http:// "
-            "URL of a memweld server."
-        )
-    if token is not None:
-        raise ConfigurationError("token= is for a memweld server and does not go with an embedded file; leave it out.")
-    chosen = durability or settings.durability or "normal"
-    if chosen not in ("normal", "full"):
-        raise ConfigurationError(f"durability={chosen!r} is not known: it is normal or full.")
-    engine = _make_embedded(url, settings, mem0, {"llm": llm, "embedder": embedder}, wishes, durability=chosen)
-    return Backend(_projected(engine, graph, settings, llm), url=url, timezone=zone)
-
-
-def _extraction(settings: Settings, llm: Any, wishes: Mapping[str, Any]) -> ExtractionOptions:
-    """How facts are extracted: the arguments, and the settings where an argument is None."""
-    from .engine.extraction.options import ExtractionOptions
-
-    mode, instructions, categories = wishes["mode"], wishes["instructions"], wishes["categories"]
-    return ExtractionOptions(
-        llm=settings.llm if llm is None else llm,
-        timeout=settings.llm_timeout,
-        mode=settings.extraction if mode is None else mode,
-        instructions=settings.instructions if instructions is None else instructions,
-        categories=(settings.categories or ()) if categories is None else categories,
+        return _projected(_make_postgres(url, settings, options), settings, options)
+    if scheme == "sqlite" and "://" in url:
+        return _projected(_make_embedded(url, settings, options), settings, options)
+    # What cannot be read is not repeated: it may hold a password.
+    shown = f" {scheme}://…" if "://" in url and scheme.isalnum() else ""
+    raise ConfigurationError(
+        f"Cannot connect: the URL{shown} is of no kind that is known here. Pass sqlite:///path/to/memory.db, or "
+        "nothing for the file in your data directory, or postgresql://user:password@host/database, or the http:// "
+        "URL of a memweld server."
     )
 
 
-def _make_embedded(
-    url: str,
-    settings: Settings,
-    mem0: Any,
-    options: Mapping[str, Any],
-    wishes: Mapping[str, Any],
-    *,
-    durability: Durability,
-) -> SqlEngine:
+def _make_embedded(url: str, settings: Settings, options: _Options) -> SqlEngine:
     """The engine on a file, with its vectors in it or in a store of mem0's."""
     from .engine.sql_engine import SqlEngine
     from .engine.sqlite.transactions import SqliteDatabase
     from .engine.sqlite.url import path_of
 
-    path = path_of(url)
+    options.refuse(["token"], "is for a memweld server and does not go with an embedded file; leave it out.")
+    durability = options.durability or settings.durability or "normal"
+    if durability not in ("normal", "full"):
+        raise ConfigurationError(f"durability={durability!r} is not known: it is normal or full.")
+    path, mem0 = path_of(url), options.mem0
     if mem0 is None and path is not None:
         # A database in RAM is for trying something, and not what the environment is about.
         mem0 = settings.mem0
-    defaults: dict[str, Any] = {"llm": settings.llm, "embedder": settings.embedder, "cache_mb": settings.cache_mb}
-    if isinstance(mem0, Mapping):
-        given = cast("Mapping[str, Any]", mem0)
-        defaults |= {name: given.get(name) or defaults[name] for name in ("llm", "embedder")}
-    for name, value in options.items():
-        if value is not None:
-            defaults[name] = value
+    configured: Mapping[str, Any] = mem0 if isinstance(mem0, Mapping) else {}
+    store = None
     if mem0 is not None:
         from .engine.extraction.mem0.side_effects import require_mem0
         from .engine.projections.mem0_store.configuration import read_configuration
 
-        defaults["mem0"] = read_configuration(mem0)
+        store = read_configuration(mem0)
         require_mem0()
-    extraction = _extraction(settings, defaults.pop("llm"), wishes)
-    return SqlEngine(SqliteDatabase(path, durability=durability), extraction=extraction, **defaults)
+    return SqlEngine(
+        SqliteDatabase(path, durability=durability),
+        extraction=_extraction(settings, options, configured.get("llm")),
+        embedder=_first(options.embedder, configured.get("embedder") or settings.embedder),
+        cache_mb=settings.cache_mb,
+        mem0=store,
+    )
 
 
-def _projected(sql: SqlEngine, graph: str | None, settings: Settings, llm: Any) -> Engine:
-    """The engine with its projections: a store of mem0's for its vectors, and a graph."""
-    engine: Engine = sql
-    if sql.has_mem0_store:
-        from .engine.projections.engine import ProjectedEngine
-        from .engine.projections.mem0_store.store import StoreProjection
-
-        engine = ProjectedEngine(engine, StoreProjection(sql))
-    url = graph or (None if sql.in_ram else settings.graph)
-    if url is None:
-        return engine
-    from .engine.projections.engine import ProjectedEngine
-    from .engine.projections.neo4j import GraphProjection, parse_graph_url
-
-    address = parse_graph_url(url, user=settings.graph_user, password=settings.graph_password)
-    llm = llm if llm is not None else settings.llm
-    return ProjectedEngine(engine, GraphProjection(sql.database, address, llm=llm, llm_timeout=settings.llm_timeout))
-
-
-def _connect_postgres(
-    url: str,
-    settings: Settings,
-    options: Mapping[str, Any],
-    *,
-    timezone: str | None,
-    extraction: ExtractionOptions,
-    embedder: Any,
-    graph: str | None,
-) -> Backend:
-    for name, value in options.items():
-        if value is not None:
-            reason = ", which keeps the vectors itself (pgvector)" if name == "mem0" else ""
-            raise ConfigurationError(f"{name}= does not go with Postgres{reason}; leave it out.")
+def _make_postgres(url: str, settings: Settings, options: _Options) -> SqlEngine:
+    if options.mem0 or settings.mem0:
+        raise ConfigurationError(
+            "mem0= does not go with Postgres, which keeps the vectors itself (pgvector); leave it out."
+        )
+    options.refuse(["token", "durability"], "does not go with Postgres; leave it out.")
     try:
         from .engine.postgres.transactions import PostgresDatabase
         from .engine.postgres.url import address_of
@@ -194,27 +176,57 @@ def _connect_postgres(
         raise missing_extra("postgres", error.name) from error
     from .engine.sql_engine import SqlEngine
 
-    engine = SqlEngine(
+    return SqlEngine(
         PostgresDatabase(address_of(url)),
-        extraction=extraction,
+        extraction=_extraction(settings, options),
         cache_mb=settings.cache_mb,
-        embedder=embedder if embedder is not None else settings.embedder,
+        embedder=_first(options.embedder, settings.embedder),
     )
-    return Backend(_projected(engine, graph, settings, extraction.llm), url=url, timezone=timezone)
 
 
-def _connect_remote(
-    url: str, settings: Settings, token: str | None, options: Mapping[str, Any], *, timezone: str | None
-) -> Backend:
-    for name, value in options.items():
-        if value is not None:
-            raise ConfigurationError(
-                f"{name}= is for the server to decide; give it to the server and leave it out here."
-            )
+def _make_remote(url: str, settings: Settings, options: _Options) -> Engine:
     from .engine.remote import RemoteEngine
 
+    decided_there = ["llm", "embedder", "graph", "mem0", "durability", "extraction", "instructions", "categories"]
+    options.refuse(decided_there, "is for the server to decide; give it to the server and leave it out here.")
+    token = options.token
     if token is None and not url.lower().startswith("stdio:"):
         token = settings.token
     # A call may wait for an extraction, and for the server's own work.
-    engine = RemoteEngine(url, token=token, timeout=settings.llm_timeout + 30)
-    return Backend(engine, url=url, timezone=timezone)
+    return RemoteEngine(url, token=token, timeout=settings.llm_timeout + 30)
+
+
+def _first(argument: Any, default: Any) -> Any:
+    return default if argument is None else argument
+
+
+def _extraction(settings: Settings, options: _Options, configured_llm: Any = None) -> ExtractionOptions:
+    """How facts are extracted: the arguments, and the settings where an argument is None."""
+    from .engine.extraction.options import ExtractionOptions
+
+    return ExtractionOptions(
+        llm=_first(options.llm, configured_llm or settings.llm),
+        timeout=settings.llm_timeout,
+        mode=_first(options.extraction, settings.extraction),
+        instructions=_first(options.instructions, settings.instructions),
+        categories=_first(options.categories, settings.categories or ()),
+    )
+
+
+def _projected(sql: SqlEngine, settings: Settings, options: _Options) -> Engine:
+    """The engine with its projections: a store of mem0's for its vectors, and a graph."""
+    engine: Engine = sql
+    if sql.has_mem0_store:
+        from .engine.projections.engine import ProjectedEngine
+        from .engine.projections.mem0_store.store import StoreProjection
+
+        engine = ProjectedEngine(engine, StoreProjection(sql))
+    url = options.graph or (None if sql.in_ram else settings.graph)
+    if url is None:
+        return engine
+    from .engine.projections.engine import ProjectedEngine
+    from .engine.projections.neo4j import GraphProjection, parse_graph_url
+
+    address = parse_graph_url(url, user=settings.graph_user, password=settings.graph_password)
+    llm = _first(options.llm, settings.llm)
+    return ProjectedEngine(engine, GraphProjection(sql.database, address, llm=llm, llm_timeout=settings.llm_timeout))

@@ -30,6 +30,30 @@ class Origin(str, Enum):
     LANGCHAIN = "langchain"
 
 
+FromToken = Annotated[
+    str | None,
+    typer.Option(envvar="MEMWELD_FROM_TOKEN", help="The token for FROM, if it is a server.", show_default=False),
+]
+ToToken = Annotated[
+    str | None,
+    typer.Option(envvar="MEMWELD_TO_TOKEN", help="The token for TO, if it is a server.", show_default=False),
+]
+
+
+SessionName = Annotated[
+    str | None,
+    typer.Option("--session", help="langchain: the session that a dump becomes. mem0: that of rows without a run_id."),
+]
+Namespaces = Annotated[
+    list[str] | None, typer.Option("--namespace", help="botwire: a namespace to read; may be given several times.")
+]
+SourceToken = Annotated[
+    str | None,
+    typer.Option(envvar="MEMWELD_SOURCE_TOKEN", help="botwire: the token of its server.", show_default=False),
+]
+AllUsers = Annotated[bool, typer.Option("--all-users", help="mem0: every row for the user or agent that it names.")]
+
+
 def copy_command(
     source: Annotated[str, typer.Argument(metavar="FROM", help="The URL of the backend to read.")],
     target: Annotated[str, typer.Argument(metavar="TO", help="The URL of the backend to write.")],
@@ -42,14 +66,8 @@ def copy_command(
     ] = None,
     everybody: Annotated[bool, typer.Option("--all", help="Copy all users and agents.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be copied, and write nothing.")] = False,
-    from_token: Annotated[
-        str | None,
-        typer.Option(envvar="MEMWELD_FROM_TOKEN", help="The token for FROM, if it is a server.", show_default=False),
-    ] = None,
-    to_token: Annotated[
-        str | None,
-        typer.Option(envvar="MEMWELD_TO_TOKEN", help="The token for TO, if it is a server.", show_default=False),
-    ] = None,
+    from_token: FromToken = None,
+    to_token: ToToken = None,
 ) -> None:
     """Copy memories from one backend to another and compare both. Interrupted, it continues where it was."""
     from ..errors import InvalidInputError
@@ -133,18 +151,9 @@ def import_command(
     agent: Annotated[
         str | None, typer.Option("--agent", help="The agent that keeps it; without --user its own memory.")
     ] = None,
-    all_users: Annotated[
-        bool, typer.Option("--all-users", help="mem0: every row for the user or agent that it names.")
-    ] = False,
-    session: Annotated[
-        str | None,
-        typer.Option(
-            "--session", help="langchain: the session that a dump becomes. mem0: that of rows without a run_id."
-        ),
-    ] = None,
-    namespace: Annotated[
-        list[str] | None, typer.Option("--namespace", help="botwire: a namespace to read; may be given several times.")
-    ] = None,
+    all_users: AllUsers = False,
+    session: SessionName = None,
+    namespace: Namespaces = None,
     as_state: Annotated[
         bool, typer.Option("--as-state", help="botwire: keep chat histories as values instead of sessions.")
     ] = False,
@@ -152,10 +161,7 @@ def import_command(
         bool, typer.Option("--overwrite", help="botwire: replace values that are there and differ.")
     ] = False,
     table: Annotated[str, typer.Option(help="langchain: the table of a SQLChatMessageHistory.")] = "message_store",
-    source_token: Annotated[
-        str | None,
-        typer.Option(envvar="MEMWELD_SOURCE_TOKEN", help="botwire: the token of its server.", show_default=False),
-    ] = None,
+    source_token: SourceToken = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be stored, and write nothing.")] = False,
     url: Annotated[
         str | None, typer.Option("--url", envvar="MEMWELD_URL", help="Where memory is kept.", show_default=False)

@@ -15,13 +15,14 @@ from . import operations as ops
 from .extraction.options import ExtractionOptions
 from .fork import RenewedLock
 from .operations import ItemDraft, ItemPage, Operation, PutValue
-from .protocol import EngineAdmin, HealthCheck, Migration, Progress
+from .protocol import EngineAdmin, Progress
 from .sql import owners
+from .sql.admin import SqlAdmin
 from .sql.counts import count_stored
 from .sql.cursors import Cursors
 from .sql.database import Database
 from .sql.erase import erase
-from .sql.export import export_page, list_scopes
+from .sql.export import export_page
 from .sql.item_rows import FACT_KINDS
 from .sql.items import Items
 from .sql.mem0_entities import unlink, unlink_all
@@ -32,12 +33,12 @@ from .sql.sessions import SessionStore
 from .sql.state import StateStore, TextWriter
 from .sql.state_queries import StateQueries
 from .sql.state_search import StateSearch
-from .sql.ttl import purge, purge_all
+from .sql.ttl import purge
 
 if TYPE_CHECKING:
     from .facts import Facts
 
-__all__ = ["SqlAdmin", "SqlEngine"]
+__all__ = ["SqlEngine"]
 
 T = TypeVar("T")
 Kind = TypeVar("Kind", bound=Operation[Any])
@@ -111,7 +112,7 @@ class SqlEngine:
     @property
     def admin(self) -> EngineAdmin:
         """The operator's view of the store."""
-        return SqlAdmin(self)
+        return SqlAdmin(self._database, self._reindex)
 
     @property
     def in_ram(self) -> bool:
@@ -167,6 +168,9 @@ class SqlEngine:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+    def _reindex(self, progress: Progress | None) -> int:
+        return self.facts.reindex(progress)
 
     # items
 
@@ -373,57 +377,3 @@ _handles(ops.ClearMessages)(lambda engine, scope, op: engine.sessions.clear(scop
 _handles(ops.ListSessions)(lambda engine, scope, op: engine.sessions.sessions(scope, op))
 _handles(ops.CountStored)(lambda engine, scope, _: count_stored(engine.database, scope))
 _handles(ops.Export)(lambda engine, scope, op: export_page(engine.database, engine.cursors, scope, op))
-
-
-class SqlAdmin(EngineAdmin):
-    """The operator's view of the tables."""
-
-    def __init__(self, engine: SqlEngine) -> None:
-        self._engine = engine
-        self._database = engine.database
-
-    def list_scopes(self, *, after: Scope | None, limit: int) -> list[Scope]:
-        """The scopes for which something was stored.
-
-        Raises:
-            ConfigurationError: Row-level security is in force, and shows one user at a time.
-        """
-        self._database.validate_sees_all("the list of users")
-        return list_scopes(self._database, after=after, limit=limit)
-
-    def purge_expired(self) -> int:
-        """Delete the expired state values of all users."""
-        return purge_all(self._database)
-
-    def reindex(self, progress: Progress | None = None) -> int:
-        """Embed all memories again with this embedder; how many, 0 if they are of it already."""
-        return self._engine.facts.reindex(progress)
-
-    def graph_backlog(self) -> int | None:
-        """How many changes wait for a graph; None where there never was one, or where this role may not see it."""
-        if self._database.is_secured:
-            return None
-        outbox = Outbox(self._database)
-        waiting = outbox.pending().count
-        return waiting if waiting or outbox.store() is not None else None
-
-    def detach_graph(self) -> int:
-        """Drop the changes that wait for a graph; how many waited.
-
-        Raises:
-            ConfigurationError: The role of the URL may not do this.
-        """
-        if self._database.is_secured:
-            raise ConfigurationError(
-                f"{self._database.where}: row-level security is in force for this role. Detach the graph with one that "
-                "sees all users (a superuser, or BYPASSRLS)."
-            )
-        return Outbox(self._database).detach()
-
-    def migrate(self, *, role: str | None = None, signed: bool = False) -> Migration | None:
-        """Bring the tables of a server to what this memweld works with; None where there is nothing to do."""
-        return self._database.migrate(role=role, signed=signed)
-
-    def health(self) -> list[HealthCheck]:
-        """Findings about a database server. Changes nothing."""
-        return self._database.health()

@@ -112,10 +112,15 @@ def build_app(
         allowed_origins=list(allowed_origins) or None,
     )
     app.state.traffic = traffic
+    _finish(app, allowed_origins, limits)
+    return app
+
+
+def _finish(app: StarletteWithLifespan, allowed_origins: Sequence[str], limits: Limits) -> None:
+    """Set what FastMCP's maker of applications takes no arguments for."""
     app.router.redirect_slashes = False
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.add_middleware(Slashes, routes=app.routes)
     if allowed_origins:
         app.add_middleware(Cors, origins=allowed_origins)
     app.add_middleware(SafeHeaders, header_bytes=limits.header_bytes)
-    return app

@@ -29,9 +29,131 @@ outbox_lease
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 __all__ = ["ColumnTypes", "tables"]
+
+
+_TABLES = """
+CREATE TABLE meta (
+    key {text} NOT NULL PRIMARY KEY,
+    value {text} NOT NULL
+);
+
+CREATE TABLE owners (
+    id {identity},
+    user_id {text} NOT NULL,
+    agent_id {text} NOT NULL,
+    root {integer} NOT NULL,
+    version {integer} NOT NULL DEFAULT 0,
+    cleared {integer} NOT NULL DEFAULT 0,
+    UNIQUE (user_id, agent_id)
+);
+CREATE INDEX owners_by_root ON owners (root);
+
+CREATE TABLE items (
+    seq {identity},
+    id {text} NOT NULL UNIQUE,
+    owner {integer} NOT NULL REFERENCES owners (id),
+    root {integer} NOT NULL,
+    stamp {integer} NOT NULL,
+    kind {text} NOT NULL,
+    key {text},
+    session_id {text},
+    role {text},
+    name {text},
+    message_id {text},
+    occurrences {text},
+    links {text},
+    text {text} NOT NULL,
+    hash {text} NOT NULL,
+    metadata {text} NOT NULL,
+    extraction {text} NOT NULL,
+    extraction_error {text},
+    created_at {text} NOT NULL,
+    updated_at {text} NOT NULL,
+    vector {vector} NOT NULL,
+    terms {blob},
+    next_vector {vector}
+);
+CREATE UNIQUE INDEX items_once ON items (owner, kind, hash) WHERE key IS NULL;
+CREATE INDEX items_by_stamp ON items (root, stamp);
+CREATE INDEX items_in_order ON items (root, seq);
+CREATE INDEX items_of_owner ON items (owner, seq);
+
+CREATE TABLE entities (
+    place {identity},
+    id {text} NOT NULL UNIQUE,
+    owner {integer} NOT NULL REFERENCES owners (id),
+    payload {text} NOT NULL,
+    vector {vector} NOT NULL,
+    next_vector {vector}
+);
+CREATE INDEX entities_by_owner ON entities (owner);
+
+CREATE TABLE state (
+    seq {identity},
+    owner {integer} NOT NULL REFERENCES owners (id),
+    namespace {text} NOT NULL,
+    key {text} NOT NULL,
+    value {text} NOT NULL,
+    version {integer} NOT NULL,
+    created_at {text} NOT NULL,
+    updated_at {text} NOT NULL,
+    ttl {real},
+    expires_at {real},
+    record {text}
+);
+CREATE INDEX state_in_order ON state (owner, namespace, seq, expires_at);
+CREATE INDEX state_by_end ON state (expires_at) WHERE expires_at IS NOT NULL;
+CREATE UNIQUE INDEX state_by_record ON state (record) WHERE record IS NOT NULL;
+
+CREATE TABLE sessions (
+    id {identity},
+    owner {integer} NOT NULL REFERENCES owners (id),
+    session_id {text} NOT NULL,
+    messages {integer} NOT NULL,
+    started_at {text} NOT NULL,
+    updated_at {text} NOT NULL,
+    UNIQUE (owner, session_id)
+);
+
+CREATE TABLE messages (
+    seq {serial},
+    session {integer} NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+    id {text} NOT NULL,
+    role {text} NOT NULL,
+    content {text} NOT NULL,
+    name {text},
+    tool_calls {text},
+    tool_call_id {text},
+    native {text},
+    created_at {text} NOT NULL,
+    UNIQUE (session, id)
+);
+CREATE INDEX messages_in_order ON messages (session, seq);
+
+CREATE TABLE outbox (
+    version {identity},
+    target {text} NOT NULL,
+    item {text} NOT NULL,
+    owner {integer} NOT NULL,
+    made_at {real} NOT NULL,
+    not_before {real} NOT NULL DEFAULT 0
+);
+CREATE INDEX outbox_in_order ON outbox (target, version);
+CREATE INDEX outbox_of_owner ON outbox (owner, version);
+
+CREATE TABLE outbox_lease (
+    target {text} NOT NULL PRIMARY KEY,
+    holder {text} NOT NULL,
+    fence {integer} NOT NULL,
+    expires_at {real} NOT NULL,
+    problem {text},
+    failing_since {real},
+    retry_at {real} NOT NULL
+);
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,124 +181,4 @@ class ColumnTypes:
 
 def tables(types: ColumnTypes) -> str:
     """The script that creates all tables, and the indexes that are the same everywhere."""
-    integer, real, text = types.integer, types.real, types.text
-    return f"""
-CREATE TABLE meta (
-    key {text} NOT NULL PRIMARY KEY,
-    value {text} NOT NULL
-);
-
-CREATE TABLE owners (
-    id {types.identity},
-    user_id {text} NOT NULL,
-    agent_id {text} NOT NULL,
-    root {integer} NOT NULL,
-    version {integer} NOT NULL DEFAULT 0,
-    cleared {integer} NOT NULL DEFAULT 0,
-    UNIQUE (user_id, agent_id)
-);
-CREATE INDEX owners_by_root ON owners (root);
-
-CREATE TABLE items (
-    seq {types.identity},
-    id {text} NOT NULL UNIQUE,
-    owner {integer} NOT NULL REFERENCES owners (id),
-    root {integer} NOT NULL,
-    stamp {integer} NOT NULL,
-    kind {text} NOT NULL,
-    key {text},
-    session_id {text},
-    role {text},
-    name {text},
-    message_id {text},
-    occurrences {text},
-    links {text},
-    text {text} NOT NULL,
-    hash {text} NOT NULL,
-    metadata {text} NOT NULL,
-    extraction {text} NOT NULL,
-    extraction_error {text},
-    created_at {text} NOT NULL,
-    updated_at {text} NOT NULL,
-    vector {types.vector} NOT NULL,
-    terms {types.blob},
-    next_vector {types.vector}
-);
-CREATE UNIQUE INDEX items_once ON items (owner, kind, hash) WHERE key IS NULL;
-CREATE INDEX items_by_stamp ON items (root, stamp);
-CREATE INDEX items_in_order ON items (root, seq);
-CREATE INDEX items_of_owner ON items (owner, seq);
-
-CREATE TABLE entities (
-    place {types.identity},
-    id {text} NOT NULL UNIQUE,
-    owner {integer} NOT NULL REFERENCES owners (id),
-    payload {text} NOT NULL,
-    vector {types.vector} NOT NULL,
-    next_vector {types.vector}
-);
-CREATE INDEX entities_by_owner ON entities (owner);
-
-CREATE TABLE state (
-    seq {types.identity},
-    owner {integer} NOT NULL REFERENCES owners (id),
-    namespace {text} NOT NULL,
-    key {text} NOT NULL,
-    value {text} NOT NULL,
-    version {integer} NOT NULL,
-    created_at {text} NOT NULL,
-    updated_at {text} NOT NULL,
-    ttl {real},
-    expires_at {real},
-    record {text}
-);
-CREATE INDEX state_in_order ON state (owner, namespace, seq, expires_at);
-CREATE INDEX state_by_end ON state (expires_at) WHERE expires_at IS NOT NULL;
-CREATE UNIQUE INDEX state_by_record ON state (record) WHERE record IS NOT NULL;
-
-CREATE TABLE sessions (
-    id {types.identity},
-    owner {integer} NOT NULL REFERENCES owners (id),
-    session_id {text} NOT NULL,
-    messages {integer} NOT NULL,
-    started_at {text} NOT NULL,
-    updated_at {text} NOT NULL,
-    UNIQUE (owner, session_id)
-);
-
-CREATE TABLE messages (
-    seq {types.serial},
-    session {integer} NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
-    id {text} NOT NULL,
-    role {text} NOT NULL,
-    content {text} NOT NULL,
-    name {text},
-    tool_calls {text},
-    tool_call_id {text},
-    native {text},
-    created_at {text} NOT NULL,
-    UNIQUE (session, id)
-);
-CREATE INDEX messages_in_order ON messages (session, seq);
-
-CREATE TABLE outbox (
-    version {types.identity},
-    target {text} NOT NULL,
-    item {text} NOT NULL,
-    owner {integer} NOT NULL,
-    made_at {real} NOT NULL,
-    not_before {real} NOT NULL DEFAULT 0
-);
-CREATE INDEX outbox_in_order ON outbox (target, version);
-CREATE INDEX outbox_of_owner ON outbox (owner, version);
-
-CREATE TABLE outbox_lease (
-    target {text} NOT NULL PRIMARY KEY,
-    holder {text} NOT NULL,
-    fence {integer} NOT NULL,
-    expires_at {real} NOT NULL,
-    problem {text},
-    failing_since {real},
-    retry_at {real} NOT NULL
-);
-"""
+    return _TABLES.format(**asdict(types))

@@ -23,12 +23,13 @@ __all__ = ["WholeTests"]
 class WholeTests(BackendFixtures):
     """Bad input, everything at once, other connections, and async."""
 
-    def test_bad_input_is_refused_and_leaves_nothing(self, ana: Memory) -> None:
+    def test_bad_facts_are_refused_and_leave_nothing(self, ana: Memory) -> None:
         """Each refusal names the value or the rule, is ours and also a ValueError, and nothing was written."""
         deep: Any = []
         for _ in range(100_000):
             deep = [deep]
-        calls: list[Callable[[], Any]] = [
+        _assert_refused(
+            ana,
             lambda: ana.add(""),
             lambda: ana.add(" \n"),
             lambda: ana.add("a\x00b"),
@@ -53,6 +54,19 @@ class WholeTests(BackendFixtures):
             lambda: ana.all(limit=10_001),
             lambda: ana.get(""),
             lambda: ana.update("x", ""),
+            lambda: ana.search("x", limit=10**5000),
+            lambda: ana.search(deep),
+            lambda: ana.add("x", metadata=deep),
+            lambda: ana.search("x", filters={"a": deep}),
+            lambda: ana.search("x", kinds=5),  # pyright: ignore[reportArgumentType]
+            lambda: ana.recall(None),  # pyright: ignore[reportArgumentType]
+            lambda: ana.capture([{"role": "user", "content": "a\x00b"}]),
+        )
+
+    def test_bad_keys_values_and_messages_are_refused_and_leave_nothing(self, ana: Memory) -> None:
+        """So are those of preferences, tasks, state and history."""
+        _assert_refused(
+            ana,
             lambda: ana.preferences.set("", 1),
             lambda: ana.preferences.set("k", {1, 2}),
             lambda: ana.tasks.record("t", outcome=""),
@@ -71,20 +85,7 @@ class WholeTests(BackendFixtures):
             lambda: ana.history("s").append(
                 {"role": "assistant", "content": "", "tool_calls": [{"name": "f", "args": object()}]}
             ),
-            lambda: ana.search("x", limit=10**5000),
-            lambda: ana.search(deep),
-            lambda: ana.add("x", metadata=deep),
-            lambda: ana.search("x", filters={"a": deep}),
-            lambda: ana.search("x", kinds=5),  # pyright: ignore[reportArgumentType]
-            lambda: ana.recall(None),  # pyright: ignore[reportArgumentType]
-            lambda: ana.capture([{"role": "user", "content": "a\x00b"}]),
-        ]
-        for number, call in enumerate(calls):
-            with pytest.raises(InvalidInputError) as caught:
-                call()
-            assert isinstance(caught.value, ValueError), number
-            assert len(str(caught.value)) > 20, number
-        assert (ana.all(), ana.sessions(), ana.erase().total) == ([], [], 0)
+        )
 
     def test_export_and_erase(self, backend: Backend, ana: Memory, bob: Memory) -> None:
         """Everything comes out, and everything goes, of this user alone."""
@@ -196,3 +197,12 @@ class WholeTests(BackendFixtures):
                 twin = getattr(other, name)
                 assert inspect.signature(method).parameters == inspect.signature(twin).parameters, name
                 assert inspect.iscoroutinefunction(twin) or name in ("state", "history"), name
+
+
+def _assert_refused(memory: Memory, *calls: Callable[[], Any]) -> None:
+    for number, call in enumerate(calls):
+        with pytest.raises(InvalidInputError) as caught:
+            call()
+        assert isinstance(caught.value, ValueError), number
+        assert len(str(caught.value)) > 20, number
+    assert (memory.all(), memory.sessions(), memory.erase().total) == ([], [], 0)
