@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import mmap
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
@@ -44,15 +44,11 @@ class StaticEmbedder:
     """
 
     def __init__(self) -> None:
-        from tokenizers import Tokenizer
-
         spec = find_spec("wordllama")
         if spec is None or spec.origin is None:
             raise ConfigurationError("The wordllama package is gone; run: pip install --force-reinstall memweld")
         home = Path(spec.origin).parent
-        # They stay in half precision: only the rows that a text needs are widened.
-        self._weights = map_weights(home / "weights" / "l2_supercat_256.safetensors")
-        self._tokenizer = Tokenizer.from_file(str(home / "tokenizers" / "l2_supercat_tokenizer_config.json"))
+        self._weights, self._tokenizer = _load(home)
         self._tokens = TokenCache(self._tokenizer)
         self.fingerprint = f"wordllama/l2_supercat_256/lower/{_wheel_version(home.parent).partition('.post')[0]}"
 
@@ -111,6 +107,16 @@ class StaticEmbedder:
             # What ndarray.mean does, in half the time.
             return np.add.reduce(vectors, axis=0) / len(tokens)
         return weights @ vectors / weights.sum()
+
+
+@cache
+def _load(home: Path) -> tuple[NDArray[Any], Any]:
+    """The weights and the tokenizer of the wheel, which all backends of a process share. They hold no user's words."""
+    from tokenizers import Tokenizer
+
+    # The weights stay in half precision: only the rows that a text needs are widened.
+    weights = map_weights(home / "weights" / "l2_supercat_256.safetensors")
+    return weights, Tokenizer.from_file(str(home / "tokenizers" / "l2_supercat_tokenizer_config.json"))
 
 
 class TokenCache:

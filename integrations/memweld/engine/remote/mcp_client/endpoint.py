@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import ssl
 import urllib.request
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +29,12 @@ def proxy_of(url: str) -> str | None:
     return None if not found else found if "://" in found else f"http://{found}"
 
 
+@cache
+def _trusted(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    """The certificate authorities of this environment. To read them takes longer than all else at a connection."""
+    return httpx.create_ssl_context()
+
+
 class EndpointTransport(httpx.AsyncBaseTransport):
     """Sends the requests of one endpoint. It adds the query, which may hold a key, below all that logs URLs.
 
@@ -38,7 +46,8 @@ class EndpointTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, query: str, proxy: str | None, socket: str | None = None) -> None:
         self._query = query.encode()
-        self._inner = httpx.AsyncHTTPTransport(proxy=proxy, uds=socket)
+        trusted = _trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+        self._inner = httpx.AsyncHTTPTransport(verify=trusted, proxy=proxy, uds=socket)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request."""
