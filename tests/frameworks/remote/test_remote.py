@@ -296,7 +296,7 @@ class TestRestart:
 
             def write(name: int) -> int:
                 written = 0
-                while not stop.is_set() and written < 2_000:
+                while written < 4 or (not stop.is_set() and written < 2_000):
                     backend.user("ana").history(f"s{name}").add_user_message(f"message {written}")
                     written += 1
                 return written
