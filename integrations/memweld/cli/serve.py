@@ -47,7 +47,8 @@ AllowedOrigins = Annotated[str | None, typer.Option(help="HTTP: origins of web p
 Toolsets = Annotated[
     str | None,
     typer.Option(
-        help="Which tools, with commas: memory, preferences, tasks, or names of tools. All sets if not given."
+        help="The only tools, with commas: memory, preferences, tasks, state, history, or names of tools. "
+        "The first three sets if not given."
     ),
 ]
 WritesPerDay = Annotated[
@@ -74,6 +75,13 @@ PublicUrl = Annotated[
     typer.Option(
         envvar="MEMWELD_PUBLIC_URL",
         help="JWT: where clients reach the server; it then tells them where to get tokens.",
+    ),
+]
+EngineTools = Annotated[
+    bool | None,
+    typer.Option(
+        "--engine-tools/--no-engine-tools",
+        help="Let other programs use this server as their backend. Else a token needs the scope memory:engine.",
     ),
 ]
 OpenToAnyone = Annotated[
@@ -114,6 +122,7 @@ def serve_command(
     auth_scopes: TokenScopes = None,
     auth_algorithm: Algorithm = "RS256",
     public_url: PublicUrl = None,
+    engine_tools: EngineTools = None,
     insecure_open_to_anyone_who_connects: OpenToAnyone = False,
 ) -> None:
     """Serve the memory to MCP clients."""
@@ -139,6 +148,7 @@ def serve_command(
             user_id=user,
             lock_user=lock_user,
             writes_per_day=writes_per_day,
+            engine_tools=engine_tools,
             insecure_open_to_anyone_who_connects=insecure_open_to_anyone_who_connects,
         )
         if transport is Transport.STDIO:
