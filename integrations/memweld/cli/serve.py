@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -100,6 +101,15 @@ LockUser = Annotated[
     typer.Option("--lock-user/--no-lock-user", envvar="MEMWELD_LOCK_USER", help="That user is the only one."),
 ]
 
+AuditFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--audit",
+        envvar="MEMWELD_AUDIT",
+        help="A file for a JSON line about each call and each refused attempt; never texts.",
+    ),
+]
+
 
 def serve_command(
     *,
@@ -123,6 +133,7 @@ def serve_command(
     auth_algorithm: Algorithm = "RS256",
     public_url: PublicUrl = None,
     engine_tools: EngineTools = None,
+    audit: AuditFile = None,
     insecure_open_to_anyone_who_connects: OpenToAnyone = False,
 ) -> None:
     """Serve the memory to MCP clients."""
@@ -149,6 +160,7 @@ def serve_command(
             lock_user=lock_user,
             writes_per_day=writes_per_day,
             engine_tools=engine_tools,
+            audit=audit,
             insecure_open_to_anyone_who_connects=insecure_open_to_anyone_who_connects,
         )
         if transport is Transport.STDIO:

@@ -31,7 +31,7 @@ from .principal import (
     token_of,
 )
 
-__all__ = ["TRUSTED", "AccessPolicy", "memory_opener", "new_session", "restricted"]
+__all__ = ["TRUSTED", "AccessPolicy", "current_request", "memory_opener", "new_session", "restricted"]
 
 TRUSTED = "memweld.trusted"
 """The key by which our HTTP application marks a request's ASGI scope that needs no token."""
@@ -85,7 +85,8 @@ def restricted(memory: Memory, principal: Principal) -> Memory:
     return Memory(engine, memory.scope, url=memory.url, timezone=memory.timezone)
 
 
-def _current_request() -> HTTPConnection | None:
+def current_request() -> HTTPConnection | None:
+    """The HTTP request that is being answered; None on stdio, and for a client in this process."""
     try:
         return get_http_request()
     except RuntimeError:  # Not over HTTP: stdio, or a client in this process.
@@ -124,7 +125,7 @@ class AccessPolicy:
             AccessDeniedError: The request came over HTTP without a token, to an application that is not ours or that
                 needs one; or this server does not act for the token's user.
         """
-        request = _current_request()
+        request = current_request()
         return self._default if request is None else self._principal_over_http(request)
 
     def identify(self, request: HTTPConnection) -> Principal:
@@ -175,7 +176,7 @@ class AccessPolicy:
 
     def serves_engines(self) -> bool:
         """Whether the caller of the current request may call the engine's tools."""
-        request = _current_request()
+        request = current_request()
         if self._engine_tools is not None or request is None:
             return bool(self._engine_tools)
         token = token_of(request)
@@ -221,7 +222,7 @@ class AccessPolicy:
         """
         principal = self.principal()
         # On stdio the principal is the program that started the server. It can open the store as well.
-        if principal.locked or (_current_request() is not None and not principal.verified):
+        if principal.locked or (current_request() is not None and not principal.verified):
             raise AccessDeniedError(
                 f"Whose memories are kept here is for operators: over HTTP it needs a token with the scope "
                 f"{ANY_USER_SCOPE}, and on stdio a server that is not locked to a user. Name one user instead."

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from .. import __version__
+from .audit import AuditLog, AuditRefusals
 from .http_edge import Cors, Slashes, answer_http_exception
 from .http_gate import Gate
 from .http_headers import SafeHeaders
@@ -66,6 +67,7 @@ def build_app(
     allowed_origins: Sequence[str] = (),
     middleware: Sequence[Middleware] = (),
     limits: Limits,
+    audit: AuditLog | None = None,
 ) -> StarletteWithLifespan:
     """Make the application of a server: ``path``, ``/sse``, ``/health`` and the server's own routes.
 
@@ -84,6 +86,7 @@ def build_app(
         allowed_hosts: Names that the Host header may have besides this machine's.
         allowed_origins: Origins of web pages that may call; they get the CORS headers that browsers ask for.
         limits: What one user may take.
+        audit: Gets a line for each refused request.
     """
     for name in ("mcp.server.sse", "mcp.server.streamable_http"):
         logging.getLogger(name).addFilter(_QUIET)
@@ -112,14 +115,16 @@ def build_app(
         allowed_origins=list(allowed_origins) or None,
     )
     app.state.traffic = traffic
-    _finish(app, allowed_origins, limits)
+    _finish(app, allowed_origins, limits, audit)
     return app
 
 
-def _finish(app: StarletteWithLifespan, allowed_origins: Sequence[str], limits: Limits) -> None:
+def _finish(app: StarletteWithLifespan, allowed_origins: Sequence[str], limits: Limits, audit: AuditLog | None) -> None:
     """Set what FastMCP's maker of applications takes no arguments for."""
     app.router.redirect_slashes = False
     app.add_exception_handler(HTTPException, answer_http_exception)
+    if audit is not None:
+        app.add_middleware(AuditRefusals, log=audit)
     app.add_middleware(Slashes, routes=app.routes)
     if allowed_origins:
         app.add_middleware(Cors, origins=allowed_origins)

@@ -19,6 +19,7 @@ from starlette.middleware import Middleware as ASGIMiddleware
 
 from ..errors import ConfigurationError
 from .access import AccessPolicy, new_session
+from .audit import AuditLog
 from .http import build_app
 from .http_messages import SSE_PATH
 from .http_protocol import Connections
@@ -44,11 +45,18 @@ class MemweldServer(FastMCP[Any]):
     """
 
     def __init__(
-        self, *args: Any, access: AccessPolicy, open_to_anyone: bool, limits: Limits | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        access: AccessPolicy,
+        open_to_anyone: bool,
+        limits: Limits | None = None,
+        audit: AuditLog | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)  # pyright: ignore[reportUnknownMemberType]
         self.access = access
         self.limits = limits or Limits()
+        self._audit = audit
         self._open_to_anyone = open_to_anyone
         self._writers: set[CountingWriter] = set()
         self._watchdog: ShutdownWatchdog | None = None
@@ -156,6 +164,7 @@ class MemweldServer(FastMCP[Any]):
             allowed_origins=allowed_origins or (),
             middleware=middleware or (),
             limits=self.limits,
+            audit=self._audit,
         )
         if transport == "sse":
             app.state.path = SSE_PATH

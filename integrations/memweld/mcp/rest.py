@@ -34,6 +34,7 @@ from ..models import JSON
 from ..scope import Scope
 from ..validation import validate_key
 from .access import memory_opener, restricted
+from .audit import AUDITED, AuditLog, caller_of, identity_in, operation_of
 from .errors import OutageLog, client_details
 from .http_edge import error_body, error_name
 from .principal import Principal
@@ -71,6 +72,7 @@ def rest_routes(
     max_body: int = MAX_BODY_BYTES,
     writes_per_day: int | None = None,
     tools: Collection[str] | None = None,
+    audit: AuditLog | None = None,
 ) -> list[BaseRoute]:
     """Make the routes ``/memory/…`` and ``/users/{user_id}/memory/…`` for a Starlette application.
 
@@ -87,6 +89,7 @@ def rest_routes(
             above, None for no limit. Counted by this process, from its start.
         tools: The tools whose methods are served: ``get_state``, ``set_state``, ``delete_state``, ``list_state_keys``.
             None: all.
+        audit: Gets a line for each request.
 
     Raises:
         InvalidInputError: A limit is not positive, or ``backend`` is neither a backend nor a memory.
@@ -96,7 +99,14 @@ def rest_routes(
             raise invalid(name, limit, "a limit is positive", "Leave it out for the default.")
     if tools is not None and not set(_TOOLS.values()) & set(tools):
         return []
-    endpoint = _KeyValue(memory_opener(backend), identify, max_body, DailyWrites(writes_per_day), tools)
+    endpoint = _KeyValue(
+        memory_opener(backend),
+        identify,
+        max_body=max_body,
+        writes=DailyWrites(writes_per_day),
+        tools=tools,
+        audit=audit,
+    )
     # Whole paths, because Starlette decodes before it matches: %2F would separate a namespace from its key.
     return [Route("/memory/{path:path}", endpoint), Route("/users/{path:path}", endpoint)]
 
@@ -164,10 +174,6 @@ def _no_key(namespace: str, key: str) -> RefusedError:
     return RefusedError(404, "KeyNotFoundError", f"No key {key!a} in namespace {namespace!a}.")
 
 
-def _list(memory: Memory, namespace: str) -> JSONResponse:
-    return _answer({"namespace": namespace, "keys": memory.state(namespace).list_keys()})
-
-
 def _get(memory: Memory, namespace: str, key: str) -> JSONResponse:
     try:
         value = memory.state(namespace)[key]
@@ -194,26 +200,41 @@ class _KeyValue:
         self,
         open_memory: Callable[[Scope], Memory],
         identify: Callable[[Request], Principal],
+        *,
         max_body: int,
         writes: DailyWrites,
         tools: Collection[str] | None,
+        audit: AuditLog | None,
     ) -> None:
         self._open = open_memory
         self._identify = identify
         self._max_body = max_body
         self._writes = writes
         self._tools = tools
+        self._audit = audit
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        fields: dict[str, Any] = {}
+        request = Request(scope, receive)
         try:
-            response = await self._respond(Request(scope, receive))
+            if self._audit is not None:
+                self._audit.require()
+            response = await self._respond(request, fields)
+            fields.setdefault("count", 1)
         except ClientDisconnect:
-            return
+            response = None
         except Exception as error:  # noqa: BLE001 - the client gets JSON for every error
             response = _error(error)
-        await response(scope, receive, send)
+        if self._audit is not None:
+            scope[AUDITED] = True
+            outcome = "disconnected" if response is None else str(response.status_code)
+            outcome = "ok" if outcome == "200" else outcome
+            self._audit.write("rest", operation_of(scope), outcome, **caller_of(request), **fields)
+        if response is not None:
+            await response(scope, receive, send)
 
-    async def _respond(self, request: Request) -> JSONResponse:
+    async def _respond(self, request: Request, fields: dict[str, Any]) -> JSONResponse:
+        """The answer; it notes in ``fields`` for the audit log whose memory that is about, and how many keys."""
         user_id, namespace, key = _place(request.scope)
         served = [
             method for (at_key, method), tool in _TOOLS.items() if at_key is (key is not None) and self._has(tool)
@@ -224,13 +245,17 @@ class _KeyValue:
         if request.method not in allowed:
             methods = ", ".join(allowed)
             raise RefusedError(405, "MethodNotAllowedError", f"This path takes {methods}.", {"Allow": methods})
+        fields["user"] = identity_in(user_id)
         memory = self._memory(self._identify(request), user_id)
+        fields |= {"user": memory.user_id, "agent": memory.agent_id}
         if request.scope["query_string"]:
             # A client that does not encode its keys would read and write another key than it says.
             raise InvalidInputError("The path takes no query: write a ? within a key as %3F.")
         validate_key("namespace", namespace)
         if key is None:
-            return await in_thread(functools.partial(_list, memory, namespace))
+            keys = await in_thread(memory.state(namespace).list_keys)
+            fields["count"] = len(keys)
+            return _answer({"namespace": namespace, "keys": keys})
         validate_key("key", key)
         if request.method != "PUT":
             answer = _delete if request.method == "DELETE" else _get

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias, TypedDict, cast
 
@@ -22,6 +23,7 @@ from ..memory.memory import Memory
 from ..settings import load_settings
 from ..tools import select_tools
 from .access import AccessPolicy, memory_opener
+from .audit import AuditLog, AuditMiddleware
 from .dependency import MemoryMiddleware
 from .engine_tools import add_engine_tools
 from .errors import ErrorMode, ErrorsMiddleware
@@ -89,6 +91,7 @@ def create_server(
     writes_per_day: int | None = None,
     limits: Limits | None = None,
     engine_tools: bool | None = None,
+    audit: str | os.PathLike[str] | None = None,
     insecure_open_to_anyone_who_connects: bool = False,
 ) -> MemweldServer:
     """Make a FastMCP server with the memory tools; ``.run()`` serves stdio, ``.run(transport="http")`` HTTP.
@@ -112,6 +115,8 @@ def create_server(
         limits: What one user, address and connection may take over HTTP. The defaults are far from what agents need.
         engine_tools: Whether another memweld may use this server as its backend. None: what ``MEMWELD_ENGINE_TOOLS``
             says, else a token needs the scope ``memory:engine``; without tokens, a program of this machine asks.
+        audit: A file that gets a JSON line for each call and each refused attempt: who, what, whose memory, how many,
+            from where, with which outcome; never texts. While it cannot be written, calls are refused.
         insecure_open_to_anyone_who_connects: Serve other machines although there is no ``auth``. Every program that
             reaches the port reads and changes the memory of every user.
 
@@ -121,6 +126,7 @@ def create_server(
     Raises:
         InvalidInputError: An argument breaks a rule.
         ConfigurationError: ``lock_user`` without a user.
+        BackendUnavailableError: The audit file cannot be opened.
     """
     if errors not in ("jsonrpc", "tool"):
         raise invalid("errors", errors, "there are two ways to answer", "Choose jsonrpc or tool.")
@@ -130,6 +136,8 @@ def create_server(
         engine_tools = False
     access = _access(backend, user_id, lock_user=lock_user, auth=auth, engine_tools=engine_tools)
     chosen = select_tools(toolsets)
+    log = None if audit is None else AuditLog(audit)
+    auditing = [] if log is None else [AuditMiddleware(log, access)]
     open_to_all = isinstance(backend, Backend) and not lock_user
     server = MemweldServer(
         name,
@@ -137,15 +145,16 @@ def create_server(
         version=__version__,
         auth=auth,
         tools=[serve_tool(tool, access, show_identities=open_to_all) for tool in chosen],
-        middleware=[ErrorsMiddleware(errors), MemoryMiddleware(access), _ListForPrincipal(access)],
+        middleware=[ErrorsMiddleware(errors), *auditing, MemoryMiddleware(access), _ListForPrincipal(access)],
         access=access,
         open_to_anyone=insecure_open_to_anyone_who_connects,
         limits=limits,
+        audit=log,
     )
     add_engine_tools(server, access, backend)
     routes = [] if extra_routes is None else list(extra_routes(access.identify))
     served = None if toolsets is None else {tool.name for tool in chosen}
-    routes += rest_routes(backend, access.identify, writes_per_day=writes_per_day, tools=served)
+    routes += rest_routes(backend, access.identify, writes_per_day=writes_per_day, tools=served, audit=log)
     server._additional_http_routes.extend(routes)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return server
 
@@ -181,6 +190,7 @@ class ServerOptions(TypedDict, total=False):
     writes_per_day: int | None
     limits: Limits | None
     engine_tools: bool | None
+    audit: str | os.PathLike[str] | None
     insecure_open_to_anyone_who_connects: bool
 
 

@@ -1,0 +1,294 @@
+"""The audit log: one JSON line for each call and each refused attempt, over MCP, SSE, REST and stdio.
+
+A line says who did what with whose memory, from where, with how many results and with which outcome. It never holds
+texts, keys, values, queries or tokens.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import mcp.types as mt
+from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
+from fastmcp.tools import ToolResult
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..errors import BackendUnavailableError, InvalidInputError, MemweldError
+from ..files import open_private
+from ..scope import validate_identity
+from ..tools import TOOLS
+from ..validation import utc_now
+from .access import AccessPolicy, current_request
+from .errors import error_object
+from .principal import subject_of, token_of
+
+__all__ = ["AUDITED", "AuditLog", "AuditMiddleware", "AuditRefusals", "caller_of", "identity_in", "operation_of"]
+
+AUDITED = "memweld.audited"
+"""The key by which a route marks a request's ASGI scope that has its line."""
+
+_REFUSED = (401, 403, 429)
+_PATHS = ("mcp", "sse", "messages", "memory", "users", "health", "ui", "metrics")
+_MAX_PENDING = 256 * 1024
+_MAX_FORWARDED = 200
+_REPEATS = 30
+_REPEAT_SECONDS = 60.0
+
+_log = logging.getLogger("memweld.mcp")
+
+
+class AuditLog:
+    """A file of JSON lines, which only its owner can read. Thread-safe; several processes may share it.
+
+    A file that was moved or deleted (as log rotation does) is made anew. While a line cannot be written, `require`
+    refuses calls, and the log says so. The lines of calls that had begun wait in RAM.
+
+    Args:
+        path: The file.
+
+    Raises:
+        BackendUnavailableError: It cannot be opened for writing.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._lock = threading.Lock()
+        self._descriptor: int | None = None
+        self._pending = bytearray()
+        self._lost = 0
+        self._repeats: dict[tuple[Any, ...], list[float]] = {}
+        with self._lock:
+            self._reopen()
+
+    def write(self, way: str, operation: str, outcome: str, **fields: Any) -> None:
+        """Add a line. It never raises.
+
+        Args:
+            way: ``mcp``, ``rest``, ``http`` or ``stdio``.
+            operation: The tool, or the method and the beginning of the path.
+            outcome: ``ok``, the type of the error, or the HTTP status.
+            fields: ``subject``, ``address``, ``forwarded``, ``user``, ``agent``, ``count``; None leaves one out.
+        """
+        now = utc_now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        known = {name: value for name, value in fields.items() if value is not None}
+        line = {"time": now, "way": way, "operation": operation, **known, "outcome": outcome}
+        with self._lock:
+            self._add(line)
+
+    def refused(self, operation: str, status: int, **fields: Any) -> None:
+        """Add a line about a refused request. Of equal ones in a minute, thirty have a line, the rest their number."""
+        key = (operation, status, fields.get("address"), fields.get("subject"))
+        with self._lock:
+            now = time.monotonic()
+            for each in [each for each, (since, _) in self._repeats.items() if now - since > _REPEAT_SECONDS]:
+                _, count = self._repeats.pop(each)
+                if count > _REPEATS:
+                    of = {"operation": each[0], "outcome": str(each[1]), "address": each[2], "subject": each[3]}
+                    self._add({"way": "http", **of, "repeated": int(count - _REPEATS)})
+            entry = self._repeats.setdefault(key, [now, 0])
+            entry[1] += 1
+            if entry[1] > _REPEATS:
+                return
+        self.write("http", operation, str(status), **fields)
+
+    def require(self) -> None:
+        """Make sure that calls can be recorded.
+
+        Raises:
+            BackendUnavailableError: A line waits, because the file cannot be written.
+        """
+        with self._lock:
+            self._flush()
+            if self._pending:
+                raise BackendUnavailableError(
+                    f"No call is served while the audit log {self._path} cannot be written: make room for it, or give "
+                    "the server another file."
+                )
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None
+
+    def _add(self, line: Mapping[str, Any]) -> None:
+        text = json.dumps({"time": utc_now().isoformat(timespec="milliseconds"), **line}).encode() + b"\n"
+        if len(self._pending) + len(text) > _MAX_PENDING:
+            self._lost += 1
+        else:
+            self._pending += text
+        self._flush()
+
+    def _flush(self) -> None:
+        """Write the lines that wait, as far as possible."""
+        if not self._pending:
+            return
+        was_stuck = self._lost > 0
+        try:
+            self._reopen()
+            assert self._descriptor is not None  # noqa: S101 - it is open now
+            # A full disk takes a part of a line: the rest follows later, at its place.
+            del self._pending[: os.write(self._descriptor, self._pending)]
+        except (OSError, BackendUnavailableError) as error:
+            _log.error("The audit log cannot be written, so calls are refused: %s", error)
+            return
+        if was_stuck and not self._pending:
+            lost, self._lost = self._lost, 0
+            self._add({"way": "audit", "operation": "lost", "outcome": "unwritten", "count": lost})
+
+    def _reopen(self) -> None:
+        """Open the file, also where it is another one now."""
+        if self._descriptor is not None:
+            try:
+                named, opened = self._path.stat(), os.fstat(self._descriptor)
+                if (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino):
+                    return
+            except FileNotFoundError:
+                pass
+            os.close(self._descriptor)
+            self._descriptor = None
+        self._descriptor = open_private(self._path, append=True)
+
+
+def caller_of(request: HTTPConnection | None) -> dict[str, str | None]:
+    """The subject and the addresses of a request, as fields of a line."""
+    if request is None:
+        return {}
+    token = token_of(request)
+    subject: str | None = None
+    if token is not None:
+        try:
+            subject = subject_of(token)
+        except InvalidInputError:
+            subject = "(invalid)"
+    # What a proxy reports, or a client pretends: the address is that of the connection.
+    forwarded = request.headers.get("x-forwarded-for")
+    return {
+        "subject": subject,
+        "address": None if request.client is None else request.client.host,
+        "forwarded": None if forwarded is None else ascii(forwarded)[1:-1][:_MAX_FORWARDED],
+    }
+
+
+def operation_of(scope: Scope) -> str:
+    """The method and the beginning of the path, which names no key and no user."""
+    path = cast("str", scope["path"]).removeprefix(cast("str", scope.get("root_path", "")))
+    first = path.strip("/").partition("/")[0]
+    method = cast("str", scope["method"])
+    return f"{method if method.isalpha() and len(method) < 10 else '?'} /{first if first in _PATHS else '…'}"
+
+
+class AuditMiddleware(Middleware):
+    """Writes a line for each call of a tool, and serves none that could not have one.
+
+    Args:
+        log: The log.
+        access: Tells who calls.
+    """
+
+    def __init__(self, log: AuditLog, access: AccessPolicy) -> None:
+        self._audit = log
+        self._access = access
+
+    async def on_call_tool(
+        self,
+        context: MiddlewareContext[mt.CallToolRequestParams],
+        call_next: CallNext[mt.CallToolRequestParams, ToolResult],
+    ) -> ToolResult:
+        """Run the call and write its line.
+
+        Raises:
+            BackendUnavailableError: The line of an earlier call could not be written.
+        """
+        self._audit.require()
+        name, arguments = context.message.name, context.message.arguments or {}
+        known = name in TOOLS or name.startswith("engine_")
+        request = current_request()
+        fields: dict[str, Any] = {**caller_of(request), **self._whose(arguments)}
+        way = "stdio" if request is None else "mcp"
+        operation = name if known or (name.isidentifier() and len(name) <= 64) else "…"
+        try:
+            result = await call_next(context)
+        except BaseException as error:
+            data: Any = error_object(error, tool=name).data if isinstance(error, Exception) else None
+            self._audit.write(way, operation, data["type"] if data else type(error).__name__, **fields)
+            raise
+        self._audit.write(way, operation, "ok", **fields, count=count_of(result.structured_content) if known else None)
+        return result
+
+    def _whose(self, arguments: Mapping[str, Any]) -> dict[str, str | None]:
+        """The user and the agent whose memory the call names, or leaves to the default."""
+        try:
+            principal = self._access.principal()
+            user, agent = principal.user_id, principal.agent_id
+        except MemweldError:
+            user = agent = None
+        return {
+            "user": identity_in(arguments.get("user_id"), user),
+            "agent": identity_in(arguments.get("agent_id"), agent),
+        }
+
+
+def identity_in(named: object, default: str | None = None) -> str | None:
+    """An id that a call names, for a line; the default where it names none."""
+    try:
+        return default if named is None else validate_identity("id", named)
+    except InvalidInputError:
+        return "(invalid)"
+
+
+def count_of(answer: object) -> int:
+    """How many things an answer is about: the length of its lists, its counts, or one."""
+    if isinstance(answer, (list, tuple)):
+        return len(cast("Sequence[Any]", answer))
+    if not isinstance(answer, dict):
+        return int(answer) if isinstance(answer, int) else int(answer is not None)
+    fields = cast("dict[str, Any]", answer)
+    if fields.get("found") is False:
+        return 0
+    for name in ("answer", "data", "counts", "deleted"):
+        if name in fields:
+            return count_of(fields[name])
+    values: list[Any] = list(fields.values())
+    if isinstance(fields.get("preferences"), dict):
+        values = [list(fields["preferences"])]
+    lengths = [len(cast("list[Any]", value)) for value in values if isinstance(value, list)]
+    counts: list[int] = values if all(type(value) is int for value in values) else []
+    return sum(lengths or counts or [1])
+
+
+class AuditRefusals:
+    """ASGI middleware that writes a line for each request that is refused (401, 403, 429) before it is a call.
+
+    Args:
+        app: The application behind it.
+        log: The log.
+    """
+
+    def __init__(self, app: ASGIApp, *, log: AuditLog) -> None:
+        self._app = app
+        self._audit = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def watched(message: Message) -> None:
+            is_refused = message["type"] == "http.response.start" and message["status"] in _REFUSED
+            if is_refused and not scope.get(AUDITED):
+                caller = caller_of(HTTPConnection(scope))
+                self._audit.refused(operation_of(scope), message["status"], **caller)
+            await send(message)
+
+        await self._app(scope, receive, watched)
