@@ -69,7 +69,7 @@ def member(backend: Backend, user_id: str, name: str, session_id: str) -> Assist
         # One session for the team holds everything once, with the speaker's name.
         model_context=MemweldChatCompletionContext(shared, session_id, agent_name=name),
         tools=memory_tools(notes, ["memory"]),
-        memory=[MemweldMemory(own, recall_limit=2, min_score=0)],  # all that it knows, whatever is said
+        memory=[MemweldMemory(own, recall_limit=2)],
         max_tool_iterations=3,
     )
 

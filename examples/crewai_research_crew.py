@@ -83,8 +83,7 @@ def work(backend: memweld.Backend, day: int) -> str:
     """Do one day's work for the user of the moment; return what the crew says at the end."""
     model = crewai_model(scripted())
     # The user's words follow the mark. The rest of a task is ours.
-    # All that is remembered concerns the one report, so that no floor of the score is needed.
-    memory = MemweldMemory(backend, said=lambda text: text.partition("The user says: ")[2] or None, min_score=0)
+    memory = MemweldMemory(backend, said=lambda text: text.partition("The user says: ")[2] or None)
     tools = [read_source, *memory_tools(backend, ["tasks"])]
     researcher = Agent(
         role="Researcher", goal="Find what the report needs", backstory="You are thorough.", llm=model, tools=tools

@@ -19,6 +19,8 @@ from .storage import MemweldStorage
 
 __all__ = ["MemweldRecall"]
 
+# AG2's dumps leave out what begins with an underscore.
+_SPOKEN = "_memweld_spoken"
 _logger = logging.getLogger("memweld.ag2")
 
 
@@ -63,7 +65,9 @@ class MemweldRecall:
         request = next((event for event in reversed(events) if isinstance(event, ModelRequest)), None)
         if request is None:
             return prompts, events
-        text, storage = text_of(request.parts), context.stream.history.storage
+        # Another recall may have added a block to the user's words, which is no question.
+        spoken: ModelRequest = vars(request).get(_SPOKEN, request)
+        text, storage = text_of(spoken.parts), context.stream.history.storage
         recalled = await self._recall.recall_async(
             memory,
             text,
@@ -76,6 +80,7 @@ class MemweldRecall:
             return prompts, events
         shown = copy.copy(request)
         shown.parts = [TextInput(recalled.block), *request.parts]
+        vars(shown)[_SPOKEN] = spoken
         return prompts, [shown if event is request else event for event in events]
 
 

@@ -202,6 +202,11 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
 
     # for a MemweldMemory beside it
 
+    async def session_messages(self) -> list[LLMMessage]:
+        """The messages for the model, without what is recalled: `MemweldMemory` asks for what the user said."""
+        messages, _ = await self._read(resolve_memory(self._source))
+        return messages
+
     async def recall_beside(self, memory: Memory) -> RecallResult | None:
         """The recall for the present turn; None if this context does not recall from the memory."""
         if self._options.recall_limit == 0 or resolve_memory(self._source) != memory:

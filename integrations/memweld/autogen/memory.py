@@ -99,7 +99,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
         is_ours = isinstance(model_context, MemweldChatCompletionContext)
         recalled = await model_context.recall_beside(memory) if is_ours else None
         if recalled is None:
-            messages = await own_messages(model_context)
+            messages = await (model_context.session_messages() if is_ours else own_messages(model_context))
             recalled = await self._recalled(memory, messages)
             show_recall(model_context, self, memory.scope, recalled.block)
             if not is_ours:

@@ -37,7 +37,12 @@ _HEAD = len("- [2026-01-31] ")
 _CLOCKS = ("minutes", "seconds", "milliseconds")
 
 LEAST_SCORE = 0.1
-"""A memory below it is not recalled by itself; one that shares no telling word with the query needs twice as much."""
+"""A memory below it is not recalled by itself; see `drop_unfitting`."""
+
+# What a memory needs that shares no telling word with the query: little, where users ask about themselves.
+_OF_SELF, _OF_OTHERS, _UNKNOWN = 0.12, 0.25, 0.2
+# In a long message one word says little, and in a short one a low score says that the word is a common one.
+_LONG = 4
 
 OPENING, CLOSING = "<memories>", "</memories>"
 NOTICE = (
@@ -128,20 +133,26 @@ def drop_already_shown(hits: Iterable[Hit], *, session_id: str | None, shown: It
 
 
 def drop_unfitting(hits: Iterable[Hit], query: str) -> list[Hit]:
-    """The hits that seem to fit a query: those with a score of 0.2, or with 0.1 and a telling word of it.
+    """The hits that seem to fit a query.
 
-    A score is the share of the query that a memory covers. So in a long message one word about allergies scores low.
+    A user who says "I" or "my" asks for memories: a score of 0.12 is enough. Other messages may be about anything:
+    there it is 0.25, or 0.1 and a telling word of a message that has at least four. Where a language does not show who
+    is meant, it is 0.2, or 0.1 and a telling word. A score is the share of the query that a memory covers, so in a long
+    message one word about allergies scores low.
     """
-    from ..engine.search.tokenizer import query_words, split, terms  # a stemmer loads here
+    from ..engine.search.tokenizer import query_words, speaks_of_self, split, terms  # a stemmer loads here
 
-    words = (word for word in query_words(query) if not word.asks and not all(map(str.isdigit, word.terms)))
+    words = [word for word in query_words(query) if not word.asks and not all(map(str.isdigit, word.terms))]
     telling = {term for word in words for term in word.terms}
+    is_of_self = speaks_of_self(query)
+    floor = _UNKNOWN if is_of_self is None else _OF_SELF if is_of_self else _OF_OTHERS
 
     def fits(hit: Hit) -> bool:
-        if hit.score >= 2 * LEAST_SCORE:
+        if hit.score >= floor:
             return True
-        text = hit.text[: LOOKED_AT // 10]
-        return hit.score >= LEAST_SCORE and any(not telling.isdisjoint(terms(word)) for word in split(text))
+        if hit.score < LEAST_SCORE or (is_of_self is False and len(telling) < _LONG):
+            return False
+        return any(not telling.isdisjoint(terms(word)) for word in split(hit.text[: LOOKED_AT // 10]))
 
     return [hit for hit in hits if fits(hit)]
 

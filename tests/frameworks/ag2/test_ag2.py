@@ -277,6 +277,18 @@ class TestRecall:
         assert "plays the violin" in block
         assert "I keep bees" not in block
 
+    async def test_a_second_recall_asks_for_the_users_words_alone(self, backend: Backend, ana: Memory) -> None:
+        for number in range(5):
+            ana.add(
+                f"I keep bees in Porto, said in the year {number}, and wrote about the violin of my sister at length"
+            )
+        backend.agent("helper").add("Bees sleep in winter")
+        config = ScriptedConfig(["They sleep."])
+        policies = [MemweldRecall(ana), MemweldRecall(backend.agent("helper"))]
+        await Agent("a", config=config, assembly=policies).ask("What do bees do in winter?")
+        assert config.seen.count(DATA) == 2
+        assert "Bees sleep in winter" in config.seen
+
     async def test_alone_and_before_a_window(self, ana: Memory) -> None:
         ana.add("I keep bees")
         config = ScriptedConfig(["Bees."])

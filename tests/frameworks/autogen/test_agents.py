@@ -288,6 +288,21 @@ class TestMemory:
             assert model.calls[0].text.count(DATA) == 1
             assert any(isinstance(message, MemoryQueryEvent) for message in result.messages)
 
+    async def test_beside_our_context_another_memory_is_asked_for_the_users_words(
+        self, backend: Backend, ana: Memory
+    ) -> None:
+        for number in range(5):
+            ana.add(
+                f"I keep bees in Porto, said in the year {number}, and wrote about the violin of my sister at length"
+            )
+        backend.agent("helper").add("Bees sleep in winter")
+        model = ScriptedChatCompletionClient(["They sleep."])
+        context = MemweldChatCompletionContext(ana, "s")
+        memories = [MemweldMemory(backend.agent("helper"))]
+        await agent(model, memory=memories, model_context=context).run(task="What do bees do in winter?")
+        assert model.calls[0].text.count(DATA) == 2
+        assert "Bees sleep in winter" in model.seen
+
     async def test_what_the_user_says_is_captured_once(self, ana: Memory) -> None:
         model = ScriptedChatCompletionClient(lambda call: "I have no bees myself")
         agents = [agent(model, name, memory=[MemweldMemory(ana)]) for name in ("one", "two")]

@@ -6,6 +6,7 @@ Few memories are the hard case: a paraphrase that shares no word with its memory
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,10 @@ import memweld
 from memweld.adapters.failures import FailurePolicy
 from memweld.adapters.options import TurnOptions
 from memweld.adapters.recall import TurnRecall
+from memweld.engine.search.tokenizer import speaks_of_self
 
+QUESTIONS = Path(__file__).with_name("recall_questions.txt")
+"""What a user said and a question in other words, on a line each; then questions about something else."""
 USERS = {
     "kim": [
         "My landlord is called Osman",
@@ -201,13 +205,47 @@ def test_what_has_nothing_to_do_with_a_question_stays_out(backend: memweld.Backe
     shown = [
         (question, texts) for user in USERS for question in UNRELATED if (texts := recalled(backend, user, question))
     ]
-    assert len(shown) <= 0.045 * len(USERS) * len(UNRELATED), shown
+    assert len(shown) <= 0.03 * len(USERS) * len(UNRELATED), shown
 
 
 def test_paraphrases_are_still_found(backend: memweld.Backend) -> None:
     asked = [(user, question, USERS[user][fact]) for user in USERS for question, fact in ANSWERED[user]]
     missed = [(question, fact) for user, question, fact in asked if fact not in recalled(backend, user, question)]
-    assert len(missed) <= 0.3 * len(asked), missed
+    assert len(missed) <= 0.22 * len(asked), missed
+
+
+def test_a_question_in_other_words_finds_its_memory() -> None:
+    """Six users with ten memories each; hardly a question shares a word with its memory."""
+    answered, others = (part.splitlines() for part in QUESTIONS.read_text(encoding="utf-8").split("\n\n"))
+    pairs = [tuple(line.split("|")) for line in answered]
+    missed, shown = list[str](), list[str]()
+    with memweld.connect("sqlite://", embedder="static") as backend:
+        for start in range(0, len(pairs), 10):
+            known, user = pairs[start : start + 10], str(start)
+            for fact, _ in known:
+                backend.user(user).add(fact)
+            missed += [question for fact, question in known if fact not in recalled(backend, user, question)]
+            shown += [question for question in others if recalled(backend, user, question)]
+    assert len(missed) <= 0.3 * len(pairs), missed
+    assert len(shown) <= 0.05 * 6 * len(others), shown
+
+
+@pytest.mark.parametrize(
+    ("text", "of_self"),
+    [
+        ("What is my profession?", True),
+        ("What is photosynthesis?", False),
+        ("Tell me a joke", False),
+        ("Was darf ich nicht essen?", True),
+        ("Was ist die Hauptstadt von Peru?", False),
+        ("Quel est mon métier ?", True),
+        ("¿Cómo se llama mi perro?", True),
+        ("¿Qué no puedo comer?", None),
+        ("犬の名前は何ですか", None),
+    ],
+)
+def test_who_is_meant(text: str, of_self: bool | None) -> None:
+    assert speaks_of_self(text) is of_self
 
 
 @pytest.mark.parametrize(

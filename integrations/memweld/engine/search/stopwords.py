@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["STOP_WORDS"]
+__all__ = ["FIRST_PERSON", "NEEDS_PRONOUNS", "STOP_WORDS"]
 
 _ENGLISH = """
     a about am an and are as at be been but by can could d did do does doesn don for from had has have he her his how i
@@ -57,3 +57,21 @@ STOP_WORDS: Mapping[str, frozenset[str]] = {
     "nl": frozenset(_DUTCH.split()),
 }
 """The words of each language. If several languages fit a query equally well, the first one wins."""
+
+FIRST_PERSON: Mapping[str, frozenset[str]] = {
+    "en": frozenset("i my mine myself we our ours ourselves".split()),
+    "de": frozenset(
+        "ich mein meine meinem meinen meiner meines mich mir wir unser unsere unserem unseren unserer".split()
+    ),
+    "es": frozenset(
+        "yo mi mis mio mia mios mias me conmigo nosotros nosotras nuestro nuestra nuestros nuestras".split()
+    ),
+    "fr": frozenset("j je moi mon ma mes mien mienne m me nous notre nos".split()),
+    "pt": frozenset("eu meu minha meus minhas me mim comigo nosso nossa nossos nossas".split()),
+    "it": frozenset("io mio mia miei mie mi me noi nostro nostra nostri nostre".split()),
+    "nl": frozenset("ik mijn mij we wij ons onze".split()),
+}
+"""The words with which users speak of themselves; not English "me", since "tell me a joke" is about something else."""
+
+NEEDS_PRONOUNS = frozenset({"en", "de", "fr", "nl"})
+"""The languages in which a question about oneself has such a word; in others an ending of the verb may do."""

@@ -9,16 +9,16 @@ from __future__ import annotations
 import re
 import threading
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 import snowballstemmer  # pyright: ignore[reportMissingTypeStubs] - it has none (3.1)
 
 from ...validation import normalize
-from .stopwords import STOP_WORDS
+from .stopwords import FIRST_PERSON, NEEDS_PRONOUNS, STOP_WORDS
 
-__all__ = ["QueryWord", "forget_words", "number_of", "pack_terms", "query_words", "split", "terms"]
+__all__ = ["QueryWord", "forget_words", "number_of", "pack_terms", "query_words", "speaks_of_self", "split", "terms"]
 
 # A word is letters and digits with their marks, which Python's \w leaves out: combining accents, and vowel signs of
 # Hebrew, Arabic and the scripts of South and Southeast Asia (without the danda, which ends sentences).
@@ -128,11 +128,25 @@ def query_words(query: str) -> list[QueryWord]:
     """
     found = [(match, _forms(match.group())) for match in _WORD.finditer(query)]
     folded = {forms.folded for _, forms in found}
-    # Of several languages the first one wins, which is English.
-    stop = max(STOP_WORDS.values(), key=lambda of_language: len(of_language & folded))
+    stop = STOP_WORDS[_language(folded)]
     if folded <= stop:
         stop = frozenset[str]()
     return [QueryWord(match.start(), match.end(), forms.in_query, forms.folded in stop) for match, forms in found]
+
+
+def speaks_of_self(text: str) -> bool | None:
+    """Whether a user's text is about the user, by its first person; None where the language leaves that open."""
+    folded = {_forms(match.group()).folded for match in _WORD.finditer(text)}
+    language = _language(folded)
+    if not FIRST_PERSON[language].isdisjoint(folded):
+        return True
+    known = text.isascii() or not STOP_WORDS[language].isdisjoint(folded)
+    return False if known and language in NEEDS_PRONOUNS else None
+
+
+def _language(folded: Set[str]) -> str:
+    """The language that has the most stop words among these words. Of several the first one wins, which is English."""
+    return max(STOP_WORDS, key=lambda language: len(STOP_WORDS[language] & folded))
 
 
 def forget_words() -> None:
