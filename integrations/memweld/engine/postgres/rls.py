@@ -69,8 +69,23 @@ def secure(connection: RawConnection, address: Address, role: str | None) -> Non
         place = sql.Identifier(address.schema, table)
         connection.execute(sql.SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY").format(place))
         if role is not None and rights:
-            granted = sql.SQL(cast("LiteralString", rights))
-            connection.execute(sql.SQL("GRANT {} ON {} TO {}").format(granted, place, sql.Identifier(role)))
+            _grant(connection, address.schema, table, rights.split(", "), role)
+
+
+def _grant(connection: RawConnection, schema: str, table: str, rights: list[str], role: str) -> None:
+    """Give the rights. A role that could choose a row's number would take the numbers of other users' next rows."""
+    place, name = sql.Identifier(schema, table), sql.Identifier(role)
+    rows = connection.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped "
+        "AND attidentity = '' AND attgenerated = ''",
+        (place.as_string(connection),),
+    ).fetchall()
+    columns = sql.SQL(" (") + sql.SQL(", ").join(sql.Identifier(row[0]) for row in rows) + sql.SQL(")")
+    connection.execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(place, name))
+    for right in rights:
+        where = columns if right in ("INSERT", "UPDATE") else sql.SQL("")
+        granted = sql.SQL(cast("LiteralString", right))
+        connection.execute(sql.SQL("GRANT {}{} ON {} TO {}").format(granted, where, place, name))
 
 
 def _validate_role(connection: RawConnection, address: Address, role: str) -> None:

@@ -26,7 +26,7 @@ def upgrade() -> None:
         "JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'vector'"
     ).fetchone() or ("", "")
     scripts = (_tables(home), _columns(schema), _FUNCTIONS, _TRIGGERS, _vector_index(schema, home))
-    for script in (*scripts, _binding(schema), _expired_owners(schema), _POLICIES, *_unsampled()):
+    for script in (*scripts, _binding(schema), _expired_owners(schema), _roots(schema), _POLICIES, *_unsampled()):
         connection.execute(cast("LiteralString", script))
 
 
@@ -241,6 +241,28 @@ REVOKE EXECUTE ON FUNCTION ended(double precision, bigint) FROM PUBLIC;
 """
 
 
+def _roots(schema: str) -> str:
+    """The root of an owner is a row of the same user. A policy on a table cannot look into the table itself.
+
+    Otherwise a transaction of one user could hang its rows under another's, where the tables' owner finds them.
+    """
+    return f"""
+CREATE FUNCTION check_root() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NEW.root NOT IN (0, NEW.id) AND NOT EXISTS (
+        SELECT 1 FROM {schema}.owners AS roots WHERE roots.id = NEW.root AND roots.user_id = NEW.user_id
+            AND NEW.user_id <> '' AND roots.agent_id = ''
+    ) THEN
+        RAISE insufficient_privilege USING MESSAGE = 'the root of an owner is a row of the same user';
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER owners_root BEFORE INSERT OR UPDATE OF root, user_id, agent_id ON owners
+    FOR EACH ROW EXECUTE FUNCTION check_root();
+"""
+
+
 # Inert until row-level security is switched on (`memweld migrate --role`). A transaction's settings bind it to a user,
 # or to an agent's own memory; a transaction that is bound to no user sees nothing. The tables' owner is not under the
 # policies: it could switch them off anyway, and has to see all users to purge, to deliver to a graph, to reindex.
@@ -251,7 +273,9 @@ CREATE POLICY owners_of_user ON owners
         AND user_id = coalesce(current_setting('memweld.user_id', true), '')
         AND (user_id <> '' OR agent_id = nullif(current_setting('memweld.agent_id', true), ''))
     );
-CREATE POLICY items_of_user ON items USING (owner IN (SELECT id FROM owners));
+CREATE POLICY items_of_user ON items
+    USING (owner IN (SELECT id FROM owners))
+    WITH CHECK (root = (SELECT owners.root FROM owners WHERE owners.id = owner));
 CREATE POLICY entities_of_user ON entities USING (owner IN (SELECT id FROM owners));
 CREATE POLICY state_of_user ON state USING (owner IN (SELECT id FROM owners));
 CREATE POLICY sessions_of_user ON sessions USING (owner IN (SELECT id FROM owners));
