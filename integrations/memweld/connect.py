@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from .engine.protocol import Engine
@@ -24,14 +24,14 @@ __all__ = ["connect"]
 class _Options:
     """The arguments of `connect` that configure an engine; None where the settings decide."""
 
-    llm: Any = None
+    llm: Any = field(default=None, repr=False)
     extraction: str | None = None
     instructions: str | None = None
     categories: Sequence[str] | None = None
-    embedder: Any = None
-    graph: str | None = None
-    mem0: Mapping[str, Any] | str | None = None
-    token: str | None = None
+    embedder: Any = field(default=None, repr=False)
+    graph: str | None = field(default=None, repr=False)
+    mem0: Mapping[str, Any] | str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
     durability: str | None = None
 
     def refuse(self, names: Sequence[str], reason: str) -> None:

@@ -91,8 +91,8 @@ def invalid(name: str, value: Any, rule: str, remedy: str) -> InvalidInputError:
 
 
 def shown_name(value: object) -> str:
-    """A setting in an error: a short name as it is, anything else by its type. A longer text may hold a key."""
-    if isinstance(value, str) and re.fullmatch(r"[\w.:/-]{1,64}", value):
+    """A setting in an error: a word or ``word:name`` as it is, anything else by its type, because it may be a key."""
+    if isinstance(value, str) and re.fullmatch(r"[a-z_]{1,24}(?::[\w.:/-]{1,64})?", value):
         return repr(value)
     return f"a {type(value).__name__}"
 

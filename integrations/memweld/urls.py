@@ -17,18 +17,19 @@ _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.%]{0,64}\]|[^\[\]:,]{0,255})(?::\d{0,5})?"
 def public_url(url: str) -> str:
     """Scheme, host, port and path of a URL: an allow-list, without login, query and fragment.
 
-    Of ``stdio:COMMAND`` it is the name of the program. A SQLite file has its path.
+    Of ``stdio:COMMAND`` it is the name of the program. A SQLite file and a Unix socket have their path.
 
     Text that does not read as a URL is hidden, because a password may stand anywhere in it.
     """
     scheme, colon, rest = url.partition(":")
     if not colon or not _SCHEME.fullmatch(scheme):
         return HIDDEN
-    if scheme.lower() == "stdio":
-        return f"{scheme}:{_program(rest)}"
+    kind, path = scheme.lower(), rest.replace("#", "?").partition("?")[0]
+    if kind in ("stdio", "unix"):
+        return f"{scheme}:{_program(rest) if kind == 'stdio' else path}"
     if not rest.startswith("//"):
         return HIDDEN
-    if scheme.lower() == "sqlite":
+    if kind == "sqlite":
         path = rest.partition("?")[0]
         return f"{scheme}:{path}" if path == "//" or path.startswith("///") else f"{scheme}://{HIDDEN}"
     place, _, others = rest[2:].replace("#", "?").partition("?")

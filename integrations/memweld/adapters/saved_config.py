@@ -84,7 +84,7 @@ class SavedMemory(BaseModel):
         """
         scope = source.scope if isinstance(source, Memory) else None
         return cls(
-            url=public_url(source.url) if source.url else None,
+            url=source.url or None,
             store=_name(source._engine) if in_process else None,  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
             user_id=None if scope is None else scope.user_id,
             agent_id=None if scope is None else scope.agent_id,

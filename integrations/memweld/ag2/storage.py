@@ -20,7 +20,6 @@ from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
 from ..memory.transcript import model_window
 from ..models import ChatMessage
-from ..urls import public_url
 from ..validation import dump_json, validate_key
 from .binding import USER_VARIABLE, memory_of_turn
 from .messages import FRAMEWORK, to_events, to_messages, to_neutral, with_events
@@ -134,7 +133,7 @@ def session_stream(memory: MemorySource, session_id: str) -> MemoryStream:
         InvalidInputError: An argument breaks a rule.
     """
     bound = resolve_memory(validate_source(memory))
-    name = dump_json([public_url(bound.url), bound.user_id, bound.agent_id, validate_key("session_id", session_id)])
+    name = dump_json([bound.url, bound.user_id, bound.agent_id, validate_key("session_id", session_id)])
     return MemoryStream(MemweldStorage(bound, session_id), id=uuid.uuid5(_STREAMS, name))
 
 

@@ -197,14 +197,10 @@ def erase_command(
     url: Url = None,
 ) -> None:
     """Remove all data of a user. It cannot be undone."""
-    from ..urls import public_url
-
     with connected(url) as backend:
         memory = backend.user(user)
         if not yes:
-            typer.confirm(
-                f"Erase everything of user {user} in {public_url(backend.url)}? It cannot be undone.", abort=True
-            )
+            typer.confirm(f"Erase everything of user {user} in {backend.url}? It cannot be undone.", abort=True)
         receipt = memory.erase()
     show(f"Erased {receipt.total} rows of user {receipt.user_id} at {receipt.erased_at:%Y-%m-%dT%H:%M:%SZ}")
     for store, count in receipt.counts.items():

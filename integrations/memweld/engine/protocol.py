@@ -7,7 +7,7 @@ valid already (see ``operations``). The engine itself makes sure that every row 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
 from ..errors import ConfigurationError
@@ -112,7 +112,7 @@ class Migration:
     """
 
     revision: str
-    binding_key: str | None = None
+    binding_key: str | None = field(default=None, repr=False)
 
 
 class EngineAdmin:

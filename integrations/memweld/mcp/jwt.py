@@ -14,6 +14,8 @@ from fastmcp.server.auth import AccessToken, JWTVerifier
 from joserfc import jwk, jws, jwt
 from joserfc.errors import JoseError
 
+from ..engine.remote.mcp_client.endpoint import EndpointTransport, proxy_of
+from ..engine.remote.mcp_client.url import read_address
 from .token_file import ScopedVerifier
 
 __all__ = ["LEEWAY_SECONDS", "JwtVerifier", "import_key"]
@@ -56,9 +58,14 @@ class _Keys(JWTVerifier):
         # FastMCP 3.4 limits each read, but neither the whole fetch nor the size.
         body = bytearray()
         with anyio.fail_after(_FETCH_SECONDS):
+            # httpx logs each URL at INFO: neither login nor query, which may hold a key, is in the one that it sees.
+            address = read_address(str(self.jwks_uri), None, kind="key")
+            transport = EndpointTransport(address.query, proxy_of(address.url))
             async with (
-                httpx.AsyncClient(timeout=_FETCH_SECONDS) as client,
-                client.stream("GET", str(self.jwks_uri)) as response,
+                httpx.AsyncClient(
+                    auth=address.login, timeout=_FETCH_SECONDS, transport=transport, trust_env=False
+                ) as client,
+                client.stream("GET", address.url) as response,
             ):
                 response.raise_for_status()
                 async for chunk in response.aiter_bytes():

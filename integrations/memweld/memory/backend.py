@@ -17,12 +17,22 @@ _PAGE = 10_000
 
 
 class Backend:
-    """A store of memories, shared by all users and threads. Close it when the program ends, or use ``with``."""
+    """A store of memories, shared by all users and threads. Close it when the program ends, or use ``with``.
+
+    Attributes:
+        url: The place of the store as it may be shown and saved, without login and query (`memweld.urls.public_url`).
+    """
 
     def __init__(self, engine: Engine, *, url: str, timezone: str | None = None) -> None:
         self._engine = engine
-        self.url = url
+        self.url = public_url(url)
+        # Two stores are told apart without the password of either.
+        self._url_hash = hash(url)
         self._timezone = timezone
+
+    def is_same_store(self, other: Backend) -> bool:
+        """Whether both were opened by one URL, not counting databases in RAM."""
+        return self is other or (self._url_hash == other._url_hash and self.url != "sqlite://")
 
     def user(self, user_id: str, *, agent_id: str | None = None, timezone: str | None = None) -> Memory:
         """The memory of a user; with an agent, the part of it that this agent keeps.
@@ -106,7 +116,7 @@ class Backend:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<memweld.Backend {public_url(self.url)}>"
+        return f"<memweld.Backend {self.url}>"
 
 
 class AsyncBackend(AsyncFacade[Backend]):

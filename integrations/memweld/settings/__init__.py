@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,21 +38,21 @@ class Settings:
         engine_tools: Whether a server lets every caller use it as a backend; None: as the caller's token says.
     """
 
-    url: str | None = None
-    token: str | None = None
-    graph: str | None = None
-    graph_user: str | None = None
-    graph_password: str | None = None
-    llm: dict[str, Any] | str | None = None
+    url: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    graph: str | None = field(default=None, repr=False)
+    graph_user: str | None = field(default=None, repr=False)
+    graph_password: str | None = field(default=None, repr=False)
+    llm: dict[str, Any] | str | None = field(default=None, repr=False)
     extraction: Literal["compact", "mem0"] | None = None
     instructions: str | None = None
     categories: list[str] | None = None
     llm_timeout: float = 60.0
-    embedder: dict[str, Any] | str | None = None
+    embedder: dict[str, Any] | str | None = field(default=None, repr=False)
     durability: Literal["normal", "full"] | None = None
     cache_mb: int = 512
     timezone: str | None = None
-    mem0: dict[str, Any] | str | None = None
+    mem0: dict[str, Any] | str | None = field(default=None, repr=False)
     user_id: str | None = None
     lock_user: bool = False
     engine_tools: bool | None = None

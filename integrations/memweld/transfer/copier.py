@@ -15,7 +15,6 @@ from ..engine.protocol import Engine
 from ..errors import ConfigurationError, InvalidInputError, invalid
 from ..memory.backend import Backend
 from ..scope import Scope
-from ..urls import public_url
 from .reader import ScopeReader, Summary
 
 __all__ = ["PAGE", "Copied", "copy", "scopes_of"]
@@ -90,8 +89,8 @@ def copy(
     """
     if everybody == (user_id is not None or agent_id is not None):
         raise invalid("user_id", user_id, "it is one user, one agent or everybody", "Say whom to copy.")
-    if source is target or source.url == target.url != "sqlite://":
-        raise ConfigurationError(f"{public_url(source.url)} is both source and target: name another target.")
+    if source.is_same_store(target):
+        raise ConfigurationError(f"{source.url} is both source and target: name another target.")
     scopes = scopes_of(source) if everybody else iter([Scope(user_id=user_id, agent_id=agent_id)])
     return _copies(engine_of(source), engine_of(target), scopes, dry_run=dry_run, progress=progress, page=page)
 

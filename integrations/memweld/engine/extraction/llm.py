@@ -93,6 +93,11 @@ def _make_chat_model(name: str) -> Any:
         # LangChain's text names the package and the command.
         raise MissingExtraError(f"llm={name!r}: {' '.join(str(error).split())}", name=error.name) from error
     except Exception as error:
+        if ":" not in name:
+            # Without the cause, which repeats the text: it may be a key.
+            raise ConfigurationError(
+                "llm= names no provider. Write it as LangChain's init_chat_model takes it: 'openai:gpt-4o-mini'."
+            ) from None
         raise ConfigurationError(
             f"The LLM {name!r} cannot be made: {explain_failure(error, ())}. Write it as LangChain's init_chat_model "
             "takes it, 'provider:model', and set the key of the provider."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from ...errors import ConfigurationError
@@ -29,7 +29,7 @@ class ExtractionOptions:
         ConfigurationError: The mode is unknown, or categories are for mem0.
     """
 
-    llm: Any = None
+    llm: Any = field(default=None, repr=False)
     timeout: float = 60.0
     mode: ExtractionMode | None = None
     instructions: str | None = None

@@ -52,11 +52,11 @@ def parse_graph_url(url: str, *, user: str | None = None, password: str | None =
     Raises:
         ConfigurationError: It is no such URL. The error repeats nothing of it, because it may hold a password.
     """
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        host = port = None
+        parts, host, port = urlsplit(""), None, None
     # An @ behind the host belongs to a password with special characters that cut the URL short.
     behind = f"{parts.path}?{parts.query}#{parts.fragment}"
     if parts.scheme not in _SCHEMES or not host or "@" in behind or parts.fragment:

@@ -74,6 +74,7 @@ def read_address(
             raise ConfigurationError("Name the command behind stdio:, for example stdio:memweld serve.")
         return ServerAddress(f"The {kind} server of the command {command[0]!r}", command=command)
     if scheme.lower() == "unix":
+        rest = rest.partition("?")[0]
         path = f"/{rest.lstrip('/')}" if rest.startswith("/") else rest
         if not path.strip("/"):
             raise ConfigurationError("Name the socket behind unix:, for example unix:/run/memweld/memweld.sock.")
@@ -88,6 +89,11 @@ def read_address(
         raise ConfigurationError(text) from error
     if not host:
         raise ConfigurationError("The URL of a server over HTTP names a host: http://host:8710/mcp.")
+    if "@" in parts.path:
+        # Behind an unescaped / of a password, the rest of it looks like a path.
+        raise ConfigurationError(
+            "The URL of a server has an @ behind its host: write / in a password as %2F, @ as %40."
+        )
     path = parts.path if parts.path.strip("/") else "/mcp"
     named = f"[{host}]" if ":" in host else host
     shown = f"{parts.scheme}://{named}{f':{port}' if port else ''}{path}"
