@@ -16,7 +16,7 @@ memweld translates errors of other libraries at its borders; they stay reachable
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = [
     "AccessDeniedError",
@@ -26,10 +26,13 @@ __all__ = [
     "MemoryNotFoundError",
     "MemweldError",
     "MissingExtraError",
+    "for_clients",
     "invalid",
     "missing_extra",
     "shown_name",
 ]
+
+ErrorT = TypeVar("ErrorT", bound="MemweldError")
 
 _SHOWN_CHARACTERS = 80
 
@@ -88,6 +91,12 @@ def invalid(name: str, value: Any, rule: str, remedy: str) -> InvalidInputError:
     if len(shown) > _SHOWN_CHARACTERS:
         shown = f"{shown[:_SHOWN_CHARACTERS]}… ({len(shown)} characters)"
     return InvalidInputError(f"Invalid {name} {shown}: {rule}. {remedy}")
+
+
+def for_clients(error: ErrorT) -> ErrorT:
+    """The error, with a text that clients and models may read, since it names nothing of the store or the server."""
+    error.for_clients = True
+    return error
 
 
 def shown_name(value: object) -> str:

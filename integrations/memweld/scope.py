@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
-from .errors import ConfigurationError, InvalidInputError, invalid
+from .errors import ConfigurationError, InvalidInputError, for_clients, invalid
 
 __all__ = ["MAX_IDENTITY_CHARACTERS", "Scope", "current_user", "user_scope", "validate_identity", "validate_timezone"]
 
@@ -177,8 +177,10 @@ def current_user() -> Scope:
     named = _CURRENT.get()
     if named is None or not named.is_open:
         ended = "" if named is None else " (the block that named one has ended)"
-        raise ConfigurationError(
-            f"No user is known here{ended}: call inside `with memweld.user_scope(user_id):`, "
-            "or give the adapter a Memory that is bound to one, backend.user(user_id)."
+        raise for_clients(
+            ConfigurationError(
+                f"No user is known here{ended}: call inside `with memweld.user_scope(user_id):`, "
+                "or give the adapter a Memory that is bound to one, backend.user(user_id)."
+            )
         )
     return named.scope

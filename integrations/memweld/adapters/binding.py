@@ -9,7 +9,7 @@ from typing import Any
 
 from typing_extensions import Self
 
-from ..errors import AccessDeniedError, ConfigurationError
+from ..errors import AccessDeniedError, ConfigurationError, for_clients
 from ..memory.memory import Memory
 from ..memory.source import MemorySource, validate_source
 from ..scope import Scope, current_user, user_scope, validate_identity
@@ -100,7 +100,8 @@ def resolve_scope(channels: Channels) -> Scope:
     if not named:
         if surrounding is not None:
             return surrounding
-        raise ConfigurationError(f"No user is known in this {unit}, and there is no default user: {channels.remedy}")
+        rule = f"No user is known in this {unit}, and there is no default user"
+        raise for_clients(ConfigurationError(f"{rule}: {channels.remedy}"))
     if len(set(named.values())) > 1:
         # Without the ids: a model reads this error.
         raise AccessDeniedError(f"Different users are named by {' and '.join(named)}; a {unit} acts for one user only.")

@@ -15,7 +15,7 @@ from typing_extensions import Self
 
 from ..connect import connect
 from ..engine.protocol import Engine
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, for_clients
 from ..memory.backend import Backend
 from ..memory.memory import Memory
 from ..memory.messages import new_id
@@ -134,9 +134,11 @@ def open_saved(url: str | None) -> Backend:
             "or load inside `with loading_with(backend):`."
         )
     if url is None or url.rstrip("/") in _IN_MEMORY:
-        raise ConfigurationError(
-            "What was saved does not lead to a store, because that was in RAM, or is not named: "
-            "load inside `with loading_with(backend):`, or set MEMWELD_URL."
+        raise for_clients(
+            ConfigurationError(
+                "What was saved does not lead to a store, because that was in RAM, or is not named: "
+                "load inside `with loading_with(backend):`, or set MEMWELD_URL."
+            )
         )
     return open_shared(url, lambda: connect(url))
 

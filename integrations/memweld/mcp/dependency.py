@@ -15,7 +15,7 @@ from fastmcp.server.dependencies import get_task_context
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 
 from ..adapters.binding import MemorySource, surrounding_scope
-from ..errors import ConfigurationError, MemweldError
+from ..errors import ConfigurationError, MemweldError, for_clients
 from ..memory.backend import Backend
 from ..memory.memory import Memory
 from ..scope import Scope, validate_identity
@@ -120,9 +120,7 @@ def _memory(access: AccessPolicy | None, agent_id: str | None, elsewhere: Callab
 
 
 def _client_error(text: str) -> ConfigurationError:
-    error = ConfigurationError(text)
-    error.for_clients = True  # It names nothing of the server.
-    return error
+    return for_clients(ConfigurationError(text))
 
 
 class _ForeignServerPolicy(AccessPolicy):

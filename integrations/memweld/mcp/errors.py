@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 from typing import Any, Literal, TypeAlias
 
 import mcp.types as mt
-from cachetools import TTLCache
 from fastmcp.exceptions import DisabledError, FastMCPError, NotFoundError, ToolError
 from fastmcp.exceptions import ValidationError as FastMCPValidationError
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
@@ -24,15 +22,16 @@ from ..errors import (
     MemweldError,
     MissingExtraError,
 )
+from ..memory.content import program_ends
 from ..memory.safe_text import safe_for_model
 from ..tools import arguments_error
 from ..tools.answers import INDENTED
+from ..tools.errors import OutageLog, readable_details
 from ..validation import dump_json
 
 __all__ = [
     "ErrorMode",
     "ErrorsMiddleware",
-    "OutageLog",
     "client_details",
     "error_object",
     "invalid_params",
@@ -61,21 +60,9 @@ _TABLE: tuple[tuple[type[Exception], int, str], ...] = (
 )
 
 
-_UNAVAILABLE = "The memory of this server cannot be used now; the log of the server says why. Try again later."
-_NOT_SET_UP = "This server is not set up for this call; the log of the server says what its operator can do."
-_UNEXPECTED = "An unexpected error; the log of the server says more."
-
-
-def client_details(error: Exception) -> str:
-    """The text of an error that a client may read.
-
-    Errors about the store and its settings name files, hosts and roles: they are for the operator, in the log.
-    """
-    if isinstance(error, ToolError) or (isinstance(error, MemweldError) and error.for_clients):
-        return str(error)
-    if isinstance(error, BackendUnavailableError):
-        return _UNAVAILABLE
-    return _NOT_SET_UP if isinstance(error, ConfigurationError) else _UNEXPECTED
+def client_details(error: BaseException) -> str:
+    """The text of an error that a client may read; of a `ToolError` the tool's own words."""
+    return str(error) if isinstance(error, ToolError) else readable_details(error)
 
 
 def _error(code: int, message: str, kind: str, details: str) -> mt.ErrorData:
@@ -116,7 +103,7 @@ def invalid_params(method: str, error: ValidationError) -> mt.ErrorData:
     return error_object(arguments_error(method, error))
 
 
-def error_object(error: Exception, *, tool: str = "the tool") -> mt.ErrorData:
+def error_object(error: BaseException, *, tool: str = "the tool") -> mt.ErrorData:
     """Translate an exception of a tool; a foreign one shows its type and not its text.
 
     Args:
@@ -126,7 +113,7 @@ def error_object(error: Exception, *, tool: str = "the tool") -> mt.ErrorData:
     if isinstance(error, McpError):
         return error.error
     # FastMCP wraps exceptions of tools in a ToolError; one without a cause is the tool's own word to the client.
-    if isinstance(error, ToolError) and isinstance(error.__cause__, Exception):
+    if isinstance(error, ToolError) and error.__cause__ is not None:
         return error_object(error.__cause__, tool=tool)
     if isinstance(error, (NotFoundError, DisabledError)):
         details = f"There is no tool {_short(tool)}"
@@ -157,29 +144,7 @@ class _JsonRpcError(UrlElicitationRequiredError, FastMCPError):
         self.log_level = logging.DEBUG
 
 
-_QUIET_SECONDS = 60.0
-_MAX_LOGGED = 100
 _log = logging.getLogger("memweld.mcp")
-
-
-class OutageLog:
-    """Tells the operator of a store that cannot be used, or of wrong settings: once a minute, not with every call."""
-
-    def __init__(self) -> None:
-        self._logged: TTLCache[str, None] = TTLCache(_MAX_LOGGED, ttl=_QUIET_SECONDS)
-        self._lock = threading.Lock()
-
-    def note(self, error: Exception) -> None:
-        """Log the error, unless it is the caller's or was logged just now."""
-        cause = error.__cause__ if isinstance(error, ToolError) else error
-        if not isinstance(cause, MemweldError) or cause.for_clients:
-            return
-        with self._lock:
-            is_new = str(cause) not in self._logged
-            if is_new:
-                self._logged[str(cause)] = None
-        if is_new:
-            _log.error("%s", cause)
 
 
 class ErrorsMiddleware(Middleware):
@@ -187,7 +152,7 @@ class ErrorsMiddleware(Middleware):
 
     def __init__(self, mode: ErrorMode) -> None:
         self.mode: ErrorMode = mode
-        self._outages = OutageLog()
+        self._outages = OutageLog(_log)
 
     async def on_call_tool(
         self,
@@ -197,11 +162,14 @@ class ErrorsMiddleware(Middleware):
         """Run the call and translate its exception."""
         try:
             return await call_next(context)
-        except UrlElicitationRequiredError:
+        except (UrlElicitationRequiredError, *program_ends()):
             raise
-        except Exception as error:
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                # A panic of a library, which FastMCP does not log.
+                _log.error("The tool %s failed", context.message.name, exc_info=error)
             found = error_object(error, tool=context.message.name)
-            self._outages.note(error)
+            self._outages.note(error.__cause__ if isinstance(error, ToolError) else error)
             if self.mode == "jsonrpc":
                 raise _JsonRpcError(found) from error
             data: dict[str, Any] = found.model_dump(exclude_none=True)

@@ -32,10 +32,11 @@ from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
 from ..models import JSON
 from ..scope import Scope
+from ..tools.errors import OutageLog
 from ..validation import validate_key
 from .access import memory_opener, restricted
 from .audit import AUDITED, AuditLog, caller_of, identity_in, operation_of
-from .errors import OutageLog, client_details
+from .errors import client_details
 from .http_edge import error_body, error_name
 from .principal import Principal
 from .rest_limits import DailyWrites, RefusedError, read_body
@@ -46,7 +47,7 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 """The default limit for the body of a request."""
 
 _log = logging.getLogger("memweld.mcp")
-_outages = OutageLog()
+_outages = OutageLog(_log)
 
 _TOOLS: Mapping[tuple[bool, str], str] = {
     (False, "GET"): "list_state_keys",

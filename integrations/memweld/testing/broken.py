@@ -7,7 +7,11 @@ from typing import Any
 from ..errors import BackendUnavailableError
 from ..memory.memory import Memory
 
-__all__ = ["BrokenMemory"]
+__all__ = ["BrokenMemory", "StrangeError"]
+
+
+class StrangeError(BaseException):
+    """An exception of a class that ``except Exception`` misses, as libraries in Rust raise it."""
 
 
 class BrokenMemory(Memory):

@@ -14,11 +14,13 @@ from ..memory.memory import Memory
 from ..memory.safe_text import safe_for_model
 from ..models import JSON
 from .answers import INDENTED
+from .errors import OutageLog, readable_error
 from .run import MemoryTool
 
 __all__ = ["ToolOutcome", "run_tool", "run_tool_async"]
 
 _logger = logging.getLogger("memweld.tools")
+_outages = OutageLog(_logger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,9 @@ async def run_tool_async(tool: MemoryTool, resolve: Callable[[], Memory], argume
 
 
 def _failure(tool: MemoryTool, error: BaseException) -> ToolOutcome:
-    if not isinstance(error, MemweldError):
-        # The text of a foreign exception may hold what no model should read: the model sees the type, the log the rest.
+    if isinstance(error, MemweldError):
+        _outages.note(error)
+    else:
         _logger.warning("memweld: the tool %s failed", tool.name, exc_info=error)
-        cause, error = error, MemweldError(f"Internal error in {tool.name}: {type(error).__name__}")
-        error.__cause__ = cause
-    return ToolOutcome(safe_for_model(str(error), line_break=INDENTED), error=error)
+    readable = readable_error(error, tool=tool.name)
+    return ToolOutcome(safe_for_model(str(readable), line_break=INDENTED), error=readable)

@@ -20,6 +20,7 @@ from memweld.adapters.messages import arguments_text, fit_message, neutral_call,
 from memweld.adapters.options import TurnOptions
 from memweld.adapters.recall import TurnRecall
 from memweld.errors import BackendUnavailableError, ConfigurationError
+from memweld.scope import current_user
 from memweld.testing import BrokenMemory, HashEmbedder
 from memweld.tools import TOOLS, run_tool, run_tool_async
 
@@ -226,17 +227,22 @@ async def test_a_tool_is_run_for_an_agent(ana: Memory) -> None:
     assert run_tool(tool, lambda: ana, {"query": "bees", "user_id": "bob"}).is_error
 
 
-async def test_a_foreign_error_reaches_no_model_in_its_own_words(ana: Memory) -> None:
+async def test_a_foreign_error_reaches_no_model_in_its_own_words(ana: Memory, caplog: pytest.LogCaptureFixture) -> None:
     tool, broken = TOOLS["search_memories"], BrokenMemory(ana, "wrong")
 
     def no_user() -> Memory:
-        raise ConfigurationError("No user is known")
+        raise AssertionError(current_user())
 
     for outcome in (
         run_tool(tool, lambda: broken, {"query": "bees"}),
         await run_tool_async(tool, lambda: broken, {"query": "bees"}),
     ):
         assert outcome.marked == "Error: Internal error in search_memories: ZeroDivisionError"
+    gone = BrokenMemory(ana, "search", error=BackendUnavailableError("No connection to db.internal"))
+    outcome = run_tool(tool, lambda: gone, {"query": "bees"})
+    assert str(outcome.error) == outcome.text == "The memory cannot be used now; the log says why. Try again later."
+    assert isinstance(outcome.error, BackendUnavailableError)
+    assert "No connection to db.internal" in caplog.text
     assert "No user is known" in run_tool(tool, no_user, {"query": "bees"}).text
     assert "No user is known" in (await run_tool_async(tool, no_user, {"query": "bees"})).text
 

@@ -8,16 +8,12 @@ from typing import Any
 import pytest
 
 from ... import AccessDeniedError, Backend, InvalidInputError, Memory, MemweldError, connect, user_scope
-from ..broken import BrokenMemory
+from ..broken import BrokenMemory, StrangeError
 from ..embedding import HashEmbedder
 from ..llm import ScriptedExtractor, facts
 from .driver import Scenarios
 
 __all__ = ["TurnScenarios"]
-
-
-class StrangeError(BaseException):
-    """An exception of a class that ``except Exception`` misses."""
 
 
 class TurnScenarios(Scenarios):
