@@ -58,19 +58,33 @@ class TurnCapture:
         self.options = options
         self._failures = failures
 
-    def begin(self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None) -> None:
-        """Write what the user says into the history, before the model is asked: a run may never end.
+    def begin(
+        self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None, keep: Captured = "turn"
+    ) -> None:
+        """Write what the user says before the model is asked: a run may never end.
+
+        Where an LLM is to extract the facts, it reads the finished turn; else they are the user's words, and `end` adds
+        nothing to them.
 
         Raises:
             MemweldError: The write fails and ``on_error`` is ``raise``.
         """
-        if messages and session_id is not None and self.options.captures:
+        part = self._part_to_begin(memory, session_id, keep)
+        if messages and part is not None:
             marked = [
                 dataclasses.replace(message, native={**(message.native or {}), _UNFINISHED: True})
                 for message in messages
             ]
             with self._failures.guard("keeping what the user says"):
-                self._write(memory, marked, session_id, "history", infer=False)
+                self._write(memory, marked, session_id, part, infer=False)
+
+    def _part_to_begin(self, memory: Memory, session_id: str | None, keep: Captured) -> Captured | None:
+        """The part of a turn that can be kept before it is over; None if there is none."""
+        has_history = session_id is not None and keep != "facts"
+        has_facts = keep != "history" and (self.options.infer is False or not memory.can_extract)
+        if not self.options.captures or not (has_history or has_facts):
+            return None
+        return "turn" if has_history and has_facts else "history" if has_history else "facts"
 
     def end(
         self,
@@ -112,25 +126,13 @@ class TurnCapture:
                 # Verbatim: the LLM that extracts is likely to fail as the run's did. Equal texts are stored once.
                 self._write(memory, spoken, session_id, keep, infer=False)
 
-    async def begin_async(self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None) -> None:
-        """`begin` for async code."""
-        if messages and session_id is not None and self.options.captures:
-            await in_thread(functools.partial(self.begin, memory, messages, session_id=session_id))
-
-    async def begin_facts_async(
-        self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None
+    async def begin_async(
+        self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None, keep: Captured = "turn"
     ) -> None:
-        """Keep the facts when a run begins, for a framework that tells nothing of a run that fails.
-
-        An LLM reads the finished turn instead. Without one the facts are the user's words, and `end` adds nothing.
-        """
-
-        def keep() -> None:
-            if self.options.infer is False or not memory.can_extract:
-                self.end(memory, messages, session_id=session_id, keep="facts")
-
-        if messages and self.options.captures:
-            await in_thread(keep)
+        """`begin` for async code."""
+        if messages and self._part_to_begin(memory, session_id, keep) is not None:
+            work = functools.partial(self.begin, memory, messages, session_id=session_id, keep=keep)
+            await in_thread(work, lane="quick" if keep == "history" else "write")
 
     async def end_async(
         self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None, keep: Captured = "turn"

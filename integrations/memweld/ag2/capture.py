@@ -96,8 +96,11 @@ class MemweldCapture:
                 await write(memory, _neutral([request, *answers]), session_id=session_id, keep="facts")
 
         with bind_user(self._source, memory):
-            if request is not None and not stores:
-                await self._capture.begin_async(memory, to_neutral(request), session_id=session_id)
+            if request is not None:
+                begun = to_neutral(request)
+                await self._capture.begin_async(
+                    memory, begun, session_id=session_id, keep="facts" if stores else "turn"
+                )
             try:
                 reply = await call_next(event, context)
             except BaseException:

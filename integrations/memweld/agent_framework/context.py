@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
-from agent_framework import AgentSession, ContextProvider, Message, SessionContext, SupportsAgentRun
+from agent_framework import (
+    AgentSession,
+    ChatContext,
+    ContextProvider,
+    Message,
+    SessionContext,
+    SupportsAgentRun,
+    chat_middleware,
+)
 from typing_extensions import Unpack, override
 
 from ..adapters.binding import MemorySource, validate_source
@@ -30,10 +38,10 @@ class MemweldContextProvider(ContextProvider):
     """Automatic memory: ``Agent(client, context_providers=[…])``.
 
     Once per run it puts the memories that fit what the user said before the run's input, marked as data; no session of
-    memweld's holds them. What the user says becomes memories, with an LLM when the agent has answered. Agent Framework
-    calls no provider after a run that fails: then the history has the user's message, and an LLM reads it no more. One
-    provider serves many agents, users and runs at once. Put it behind history providers: then it does not repeat what
-    they show, and what it recalls stands behind the session.
+    memweld's holds them. What the user says becomes memories, with an LLM when the agent has answered. If the model
+    fails, the user's words do; of a stream that breaks off, with an LLM, the history alone has them. One provider
+    serves many agents, users and runs at once. Put it behind history providers: then it does not repeat what they show,
+    and what it recalls stands behind the session.
 
     Args:
         memory: A memory; or a backend, then the session's state or `memweld.user_scope` names the user of each run.
@@ -90,19 +98,29 @@ class MemweldContextProvider(ContextProvider):
         spoken = self._spoken(context)
         context.metadata[self._spoken_key] = spoken
         session_id, keep = self._session_of(agent, context)
-        if keep == "turn":
-            await self._capture.begin_async(memory, spoken, session_id=session_id)
-        recalled = await self._recall.recall_async(
-            memory,
-            "\n".join(message.text for message in spoken),
-            session_id=session_id,
-            shown=[message.text for message in context.get_messages(include_input=True)],
-        )
+        try:
+            recalled = await self._recall.recall_async(
+                memory,
+                "\n".join(message.text for message in spoken),
+                session_id=session_id,
+                shown=[message.text for message in context.get_messages(include_input=True)],
+            )
+        finally:
+            await self._capture.begin_async(memory, spoken, session_id=session_id, keep=keep)
+
+        async def rescue(_context: ChatContext, call_next: Callable[[], Awaitable[None]]) -> None:
+            try:
+                await call_next()
+            except BaseException:
+                # After a run that fails Agent Framework calls no provider.
+                await self._capture.rescue_async(memory, spoken, session_id=session_id, keep="facts")
+                raise
+
+        context.extend_middleware(self.source_id, chat_middleware(rescue))
         if recalled.block:
             # Behind the session, so that what stays the same from run to run remains in a provider's cache.
             block = Message("user", [recalled.block], additional_properties={RECALLED: True})
             context.extend_messages(self, [block])
-        await self._capture.begin_facts_async(memory, spoken, session_id=session_id)
 
     @override
     async def after_run(

@@ -125,7 +125,7 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         """Put the recalled memories and the session's past before the model."""
         turn = turn_of(request.state) or self._reader.open(request.state, request.runtime, None)
         if opening := self._opening(turn, request.state):
-            self._capture.begin(turn.memory, opening, session_id=turn.session_id)
+            self._capture.begin(turn.memory, opening, session_id=turn.session_id, keep=self._policy.captured)
         try:
             return handler(self._with_memory(request, turn))
         except BaseException as error:
@@ -139,7 +139,9 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         turn = turn_of(request.state) or await _in_thread(self._reader.open, request.state, request.runtime, None)
         try:
             if opening := self._opening(turn, request.state):
-                await self._capture.begin_async(turn.memory, opening, session_id=turn.session_id)
+                await self._capture.begin_async(
+                    turn.memory, opening, session_id=turn.session_id, keep=self._policy.captured
+                )
             return await handler(self._with_memory(request, turn))
         except BaseException as error:
             await self._arescue(turn, request.state, error)
@@ -226,8 +228,7 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         A `before_model` hook (redaction, say) has changed them by now. A filter decides later, on the whole exchange.
         """
         messages: Sequence[BaseMessage] = state["messages"]
-        is_asked_first = self._policy.message_filter is None and self._policy.captured != "facts"
-        if turn.session_id is None or not is_asked_first or not turn.is_beginning(messages):
+        if self._policy.message_filter is not None or not turn.is_beginning(messages):
             return []
         return _neutral(self._policy.candidates(turn, messages))
 

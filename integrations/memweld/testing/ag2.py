@@ -29,7 +29,7 @@ __all__ = ["ModelCall", "Response", "ScriptedConfig", "tool_call"]
 
 Answer: TypeAlias = "str | ToolCallEvent | Sequence[ToolCallEvent] | ModelResponse"
 
-Response: TypeAlias = "Answer | Exception"
+Response: TypeAlias = "Answer | BaseException"
 """An answer of the model: text, one tool call or several at once, AG2's own response, or an error that it raises."""
 
 

@@ -28,7 +28,7 @@ __all__ = ["ModelCall", "Response", "ScriptedChatClient", "tool_call"]
 
 Answer: TypeAlias = "str | Content | Sequence[Content]"
 
-Response: TypeAlias = "Answer | Exception"
+Response: TypeAlias = "Answer | BaseException"
 """An answer of the model: text, one tool call or several at once, any contents, or an error that it raises."""
 
 

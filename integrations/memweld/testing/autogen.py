@@ -30,7 +30,7 @@ __all__ = ["ModelCall", "Response", "ScriptedChatCompletionClient", "tool_call"]
 
 Answer: TypeAlias = "str | FunctionCall | Sequence[FunctionCall] | CreateResult"
 
-Response: TypeAlias = "Answer | Exception"
+Response: TypeAlias = "Answer | BaseException"
 """An answer of the model: text, one tool call or several at once, AutoGen's own result, or an error that it raises."""
 
 

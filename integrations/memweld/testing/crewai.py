@@ -19,7 +19,7 @@ __all__ = ["ModelCall", "Response", "ScriptedLLM", "tool_call"]
 
 Answer: TypeAlias = "str | ToolCall | Sequence[ToolCall]"
 
-Response: TypeAlias = "Answer | Exception"
+Response: TypeAlias = "Answer | BaseException"
 """An answer of the model: text, a tool call, several at once, or an error that it raises."""
 
 

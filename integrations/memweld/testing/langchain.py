@@ -23,7 +23,7 @@ __all__ = ["ModelCall", "Response", "ScriptedChatModel", "tool_call"]
 
 Answer: TypeAlias = "str | AIMessage"
 
-Response: TypeAlias = "Answer | Exception"
+Response: TypeAlias = "Answer | BaseException"
 """An answer of the model: text, a message (see `tool_call`), or an error that it raises."""
 
 

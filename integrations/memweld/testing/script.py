@@ -36,10 +36,12 @@ class Script(Generic[C, R]):
     """
 
     def __init__(
-        self, responses: Iterable[R | Exception] | Callable[[C], R | Exception], last_message: Callable[[C], object]
+        self,
+        responses: Iterable[R | BaseException] | Callable[[C], R | BaseException],
+        last_message: Callable[[C], object],
     ) -> None:
-        self.responses: list[R | Exception] | None = None if callable(responses) else list(responses)
-        self._respond: Callable[[C], R | Exception] = responses if callable(responses) else self._next
+        self.responses: list[R | BaseException] | None = None if callable(responses) else list(responses)
+        self._respond: Callable[[C], R | BaseException] = responses if callable(responses) else self._next
         self._last_message = last_message
         self._unread = iter(self.responses or ())
         self._calls: list[C] = []
@@ -63,11 +65,11 @@ class Script(Generic[C, R]):
         with self._lock:
             self._calls.append(call)
             response = self._respond(call)
-        if isinstance(response, Exception):
+        if isinstance(response, BaseException):
             raise response
         return response
 
-    def _next(self, call: C) -> R | Exception:
+    def _next(self, call: C) -> R | BaseException:
         try:
             return next(self._unread)
         except StopIteration:

@@ -70,7 +70,7 @@ from memweld.ag2.messages import to_events, to_neutral
 from memweld.ag2.serialization import dump_event, load_event
 from memweld.ag2.window import SessionWindow
 from memweld.testing import AdapterSuite, Mode, ToolReply, Turn
-from memweld.testing.adapters import Talk
+from memweld.testing.adapters import INTERRUPTIONS, Talk
 from memweld.testing.ag2 import ScriptedConfig, tool_call
 
 
@@ -93,6 +93,7 @@ class AG2Driver:
     has_user_channel = True
     sessions_end_turns = True
     keeps_failed_turns = True
+    interruptions = ("outage", "cancelled")
     options = tuple(TurnKeywords.__optional_keys__)
 
     def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
@@ -123,6 +124,14 @@ class AG2Driver:
         stream = None if session_id is None else session_stream(memory, session_id)
         answer = asyncio.run(agent(config, MemweldPlugin(memory, **options)).ask(text, stream=stream))
         return Turn(config.seen, answer.body or "")
+
+    def interrupt(self, memory: Memory, texts: Sequence[str], how: str, *, session_id: str | None, mode: Mode) -> None:
+        error: Any = INTERRUPTIONS[how]
+        helper = agent(ScriptedConfig([error, "Noted."]), MemweldPlugin(memory))
+        stream = None if session_id is None else session_stream(memory, session_id)
+        with pytest.raises(type(error)):
+            asyncio.run(helper.ask(texts[0], stream=stream))
+        asyncio.run(helper.ask(texts[1], stream=stream))
 
     def run_turn_as(self, backend: Backend, user_id: str | None, text: str, reply: str) -> Turn:
         config = ScriptedConfig([reply])

@@ -26,7 +26,7 @@ from memweld.adapters.options import TurnKeywords
 from memweld.agent_framework import MemweldContextProvider, MemweldHistoryProvider, memory_tools
 from memweld.agent_framework.messages import to_agent_framework, to_neutral
 from memweld.testing import AdapterSuite, Mode, ToolReply, Turn
-from memweld.testing.adapters import Talk
+from memweld.testing.adapters import INTERRUPTIONS, Talk
 from memweld.testing.agent_framework import ScriptedChatClient, tool_call
 
 IMAGE = "data:image/png;base64,iVBORw0KGgo="
@@ -53,6 +53,8 @@ class AgentFrameworkDriver:
     has_history = True
     has_user_channel = True
     sessions_end_turns = True
+    keeps_failed_turns = True
+    interruptions = ("approval", "outage", "cancelled")
     options = tuple(TurnKeywords.__optional_keys__)
 
     def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
@@ -85,6 +87,23 @@ class AgentFrameworkDriver:
         helper = agent(client, *history, MemweldContextProvider(memory, **options))
         answer = asyncio.run(ran(helper, text, session=session_of(session_id=session_id)))
         return Turn(client.seen, answer.text)
+
+    def interrupt(self, memory: Memory, texts: Sequence[str], how: str, *, session_id: str | None, mode: Mode) -> None:
+        @tool(approval_mode="always_require")
+        def book() -> str:
+            """Book the train."""
+            return "Booked"
+
+        first = tool_call("book", {}) if how == "approval" else INTERRUPTIONS[how] or ""
+        history = [] if session_id is None else [MemweldHistoryProvider(memory)]
+        helper = agent(ScriptedChatClient([first, "Noted."]), *history, MemweldContextProvider(memory), tools=[book])
+
+        if how == "approval":
+            asyncio.run(ran(helper, texts[0], session=session_of(session_id=session_id)))
+        else:
+            with pytest.raises((TimeoutError, asyncio.CancelledError)):
+                asyncio.run(ran(helper, texts[0], session=session_of(session_id=session_id)))
+        asyncio.run(ran(helper, texts[1], session=session_of(session_id=session_id)))
 
     def run_turn_as(self, backend: Backend, user_id: str | None, text: str, reply: str) -> Turn:
         client = ScriptedChatClient([reply])
@@ -236,10 +255,11 @@ class TestFirstTurn:
             assert messages_of(ana, "s") == [("user", "I keep bees"), ("assistant", "Nice")]
 
     async def test_it_survives_a_stream_that_nothing_reads_to_its_end(self, ana: Memory) -> None:
-        helper = agent(ScriptedChatClient(["Bees it is"]), MemweldHistoryProvider(ana))
+        helper = agent(ScriptedChatClient(["Bees it is"]), MemweldHistoryProvider(ana), MemweldContextProvider(ana))
         async for _ in helper.run("I keep bees", stream=True, session=session_of(session_id="s")):
             break
         assert messages_of(ana, "s") == [("user", "I keep bees")]
+        assert texts(ana) == ["I keep bees"]
 
     async def test_a_pending_approval_and_other_words(self, ana: Memory) -> None:
         """A call that waits for approval stays open for it; where the user says something else, it is interrupted."""

@@ -21,7 +21,12 @@ import pytest
 from autogen_agentchat.agents import AssistantAgent
 from autogen_agentchat.base import TaskResult
 from autogen_agentchat.conditions import MaxMessageTermination
-from autogen_agentchat.messages import MemoryQueryEvent, TextMessage, ToolCallExecutionEvent
+from autogen_agentchat.messages import (
+    MemoryQueryEvent,
+    ModelClientStreamingChunkEvent,
+    TextMessage,
+    ToolCallExecutionEvent,
+)
 from autogen_agentchat.teams import RoundRobinGroupChat
 from autogen_core import CancellationToken, ComponentModel, FunctionCall, Image, SingleThreadedAgentRuntime
 from autogen_core.memory import MemoryContent, MemoryMimeType
@@ -64,7 +69,7 @@ from memweld.autogen import (
 )
 from memweld.autogen.messages import to_autogen, to_neutral
 from memweld.testing import AdapterSuite, BrokenMemory, HashEmbedder, Mode, ToolReply, Turn
-from memweld.testing.adapters import Talk
+from memweld.testing.adapters import INTERRUPTIONS, Talk
 from memweld.testing.autogen import ScriptedChatCompletionClient, tool_call
 from memweld.tools import select_tools
 
@@ -82,6 +87,7 @@ class AutoGenDriver:
     has_turns = True
     has_history = True
     sessions_end_turns = True
+    interruptions = ("closed", "outage", "cancelled")
     options = tuple(field.name for field in dataclasses.fields(TurnOptions))
 
     def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
@@ -114,6 +120,25 @@ class AutoGenDriver:
         self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode, **options: Any
     ) -> Turn:
         return self._turn(memory, text, reply, session_id, **options)
+
+    def interrupt(self, memory: Memory, texts: Sequence[str], how: str, *, session_id: str | None, mode: Mode) -> None:
+        model = ScriptedChatCompletionClient([INTERRUPTIONS[how] or "Well …", "Noted."])
+        context = MemweldChatCompletionContext(memory, session_id or str(uuid4()))
+        helper = agent(model, model_context=context, model_client_stream=how == "closed")
+
+        async def close() -> None:
+            stream = helper.run_stream(task=texts[0])
+            async for part in stream:
+                if isinstance(part, ModelClientStreamingChunkEvent):
+                    break
+            await stream.aclose()
+
+        if how == "closed":
+            asyncio.run(close())
+        else:
+            with pytest.raises((TimeoutError, asyncio.CancelledError)):
+                asyncio.run(helper.run(task=texts[0]))
+        asyncio.run(helper.run(task=texts[1]))
 
     def run_turn_as(self, backend: Backend, user_id: str | None, text: str, reply: str) -> Turn:
         if user_id is None:

@@ -25,6 +25,7 @@ from memweld import Backend, Memory, connect
 from memweld.adapters.options import TurnOptions
 from memweld.crewai import MemweldFlowPersistence, MemweldMemory, memory_tools
 from memweld.testing import AdapterSuite, HashEmbedder, Mode, ToolReply, Turn
+from memweld.testing.adapters import INTERRUPTIONS
 from memweld.testing.adapters.tools import open_types
 from memweld.testing.crewai import ModelCall, ScriptedLLM, tool_call
 from memweld.tools import TOOLS
@@ -67,6 +68,7 @@ class CrewAIDriver:
     has_history = True
     sessions_end_turns = True
     keeps_failed_turns = True
+    interruptions = ("outage", "ctrl-c")
     recalls_in_sessions = False
     options = tuple(field.name for field in dataclasses.fields(TurnOptions))
 
@@ -93,7 +95,7 @@ class CrewAIDriver:
         self, memory: Memory, text: str, reply: str, *, session_id: str | None, mode: Mode, **options: Any
     ) -> Turn:
         # A task asks a model that fails again.
-        model = ScriptedLLM([reply] * (3 if isinstance(reply, Exception) else 1))
+        model = ScriptedLLM([reply] * (3 if isinstance(reply, BaseException) else 1))
         if session_id is not None:
             flow = make_chat(model, memory, **options)
             said = (
@@ -104,6 +106,12 @@ class CrewAIDriver:
             return Turn(seen=model.seen, reply=said)
         output = kickoff(make_crew(model, text, memory=MemweldMemory(memory, **options)), mode)
         return Turn(seen=model.seen, reply=output.raw)
+
+    def interrupt(self, memory: Memory, texts: Sequence[str], how: str, *, session_id: str | None, mode: Mode) -> None:
+        error: Any = INTERRUPTIONS[how]
+        with pytest.raises(type(error)):
+            self.run_turn(memory, texts[0], error, session_id=session_id, mode=mode)
+        self.run_turn(memory, texts[1], "Noted.", session_id=session_id, mode=mode)
 
     def run_turn_as(self, backend: Backend, user_id: str | None, text: str, reply: str) -> Turn:
         model = ScriptedLLM([reply])

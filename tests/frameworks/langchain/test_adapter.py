@@ -14,7 +14,10 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
+from langchain.agents.middleware import HumanInTheLoopMiddleware
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolCall, ToolMessage
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from langgraph.checkpoint.memory import InMemorySaver
@@ -26,8 +29,9 @@ from memweld import AccessDeniedError, Backend, InvalidInputError, Memory, conne
 from memweld.adapters.options import TurnKeywords
 from memweld.langchain import MemweldChatMessageHistory, MemweldMiddleware, memory_tools
 from memweld.testing import AdapterSuite, HashEmbedder, Mode, ToolReply, Turn
-from memweld.testing.adapters import Talk
+from memweld.testing.adapters import INTERRUPTIONS, Talk
 from memweld.testing.langchain import ModelCall, Response, ScriptedChatModel, tool_call
+from memweld.testing.script import split_words
 
 
 class Context(TypedDict):
@@ -47,6 +51,44 @@ def thread(session_id: str | None, **configurable: Any) -> dict[str, Any]:
     return {"configurable": configurable}
 
 
+class StreamingModel(ScriptedChatModel):
+    """Streams word by word."""
+
+    def __init__(self, responses: Sequence[Response]) -> None:
+        super().__init__(responses)
+
+    def _stream(self, *args: Any, **options: Any) -> Iterator[ChatGenerationChunk]:
+        message = self._generate(*args, **options).generations[0].message
+        for word in split_words(str(message.text)):
+            yield ChatGenerationChunk(message=AIMessageChunk(content=word))
+        assert isinstance(message, AIMessage)
+        if message.tool_calls:
+            calls = [tool_call_chunk(name=each["name"], args="{}", id=each["id"]) for each in message.tool_calls]
+            yield ChatGenerationChunk(message=AIMessageChunk(content="", tool_call_chunks=calls))
+
+
+def book() -> str:
+    """Book the train."""
+    return "Booked"
+
+
+def close_stream(agent: Any, text: str, mode: Mode, config: Any) -> None:
+    """Read the first token of the answer, and no other."""
+    state = {"messages": [{"role": "user", "content": text}]}
+
+    async def close() -> None:
+        stream = agent.astream(state, config, stream_mode="messages")
+        await anext(stream)
+        await stream.aclose()
+
+    if mode == "async":
+        asyncio.run(close())
+        return
+    stream = agent.stream(state, config, stream_mode="messages")
+    next(stream)
+    stream.close()
+
+
 class LangChainDriver:
     """Drives `create_agent` with a scripted model."""
 
@@ -55,6 +97,7 @@ class LangChainDriver:
     has_history = True
     options = frozenset(TurnKeywords.__optional_keys__)
     keeps_failed_turns = True
+    interruptions = tuple(INTERRUPTIONS)
 
     def tool_schemas(self, memory: Memory, tools: Sequence[str] | None = None) -> Mapping[str, Mapping[str, Any]]:
         functions = [convert_to_openai_tool(tool)["function"] for tool in memory_tools(memory, tools)]
@@ -80,6 +123,22 @@ class LangChainDriver:
         agent = create_agent(model, system_prompt="Be brief.", middleware=[MemweldMiddleware(memory, **options)])
         messages = run(agent, text, mode, config=thread(session_id))
         return Turn(seen=model.seen, reply=str(messages[-1].text))
+
+    def interrupt(self, memory: Memory, texts: Sequence[str], how: str, *, session_id: str | None, mode: Mode) -> None:
+        first = tool_call("book", {}) if how == "approval" else INTERRUPTIONS[how] or "Well …"
+        model = StreamingModel([first, "Noted."])
+        waits: list[Any] = [HumanInTheLoopMiddleware(interrupt_on={"book": True})]
+        middleware = [MemweldMiddleware(memory), *(waits if how == "approval" else ())]
+        agent = create_agent(model, tools=[book], middleware=middleware, checkpointer=InMemorySaver())
+        config = thread(session_id)
+        if how == "closed":
+            close_stream(agent, texts[0], mode, config)
+        elif how == "approval":
+            run(agent, texts[0], mode, config=config)
+        else:
+            with pytest.raises(BaseException):  # noqa: B017, PT011 - LangGraph has its own class for some
+                run(agent, texts[0], mode, config=config)
+        run(agent, texts[1], mode, config=config)
 
     def run_turn_as(self, backend: Backend, user_id: str | None, text: str, reply: str) -> Turn:
         model = ScriptedChatModel([reply])

@@ -9,14 +9,15 @@ and a test class::
 The suite brings its own fixtures and asks nothing of pytest plugins.
 """
 
-from .driver import AdapterDriver, Mode, Talk, ToolDriver, ToolReply, Turn
+from .driver import INTERRUPTIONS, AdapterDriver, Mode, Talk, ToolDriver, ToolReply, Turn
+from .interruptions import InterruptionScenarios
 from .sessions import SessionScenarios
 from .shared_agents import SharingScenarios
 from .tools import ToolScenarios
 from .turns import TurnScenarios
 
-__all__ = ["AdapterDriver", "AdapterSuite", "Mode", "Talk", "ToolDriver", "ToolReply", "Turn"]
+__all__ = ["INTERRUPTIONS", "AdapterDriver", "AdapterSuite", "Mode", "Talk", "ToolDriver", "ToolReply", "Turn"]
 
 
-class AdapterSuite(ToolScenarios, TurnScenarios, SessionScenarios, SharingScenarios):
+class AdapterSuite(ToolScenarios, TurnScenarios, InterruptionScenarios, SessionScenarios, SharingScenarios):
     """Subclass it as ``Test…`` and set ``driver``."""

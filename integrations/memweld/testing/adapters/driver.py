@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,22 @@ import pytest
 from ... import Backend, Memory, connect
 from ..embedding import HashEmbedder
 
-__all__ = ["AdapterDriver", "Mode", "Scenarios", "Talk", "ToolDriver", "ToolReply", "Turn"]
+__all__ = ["INTERRUPTIONS", "AdapterDriver", "Mode", "Scenarios", "Talk", "ToolDriver", "ToolReply", "Turn"]
 
 Mode: TypeAlias = Literal["sync", "async"]
+
+INTERRUPTIONS: Mapping[str, BaseException | None] = {
+    "approval": None,
+    "closed": None,
+    "outage": TimeoutError("The model is away"),
+    "cancelled": asyncio.CancelledError(),
+    "ctrl-c": KeyboardInterrupt(),
+}
+"""How a run may break off, with the exception that the model raises then.
+
+``approval``: it waits for one, and the user writes something else; ``closed``: the program stops reading its stream.
+``ctrl-c`` is for synchronous runs.
+"""
 
 Talk: TypeAlias = Callable[[str, str], Coroutine[Any, Any, str]]
 """One turn of a shared agent: takes a user's id and text, and returns the reply."""
@@ -66,6 +80,8 @@ class AdapterDriver(Protocol):
       and arguments, and then answers ``reply``; returns a `Turn`.
     - ``shared_agents(backend)``: returns a list of `Talk`, one for each way to run an agent. Each uses one agent object
       for all users, with one session for each user. Its model replies with all the text that it was given.
+    - ``interruptions``: which of `INTERRUPTIONS` its ``interrupt(memory, texts, how, session_id=, mode=)`` can do: an
+      agent gets the first text, in a run that breaks off, and then the second one, in a run with the answer "Noted."
     - ``keeps_failed_turns``: ``run_turn`` takes an exception as ``reply``, which the model raises; the user's words
       are kept all the same.
     """
@@ -163,3 +179,10 @@ class Scenarios:
     def _needs_history(self) -> None:
         if not self.driver.has_history:
             pytest.skip("this adapter keeps no chat sessions")
+
+    def _sessions(self, name: str) -> list[tuple[str | None, bool]]:
+        """The sessions in which a turn may run, None for none, and whether the turn's facts become memories there."""
+        driver: Any = self.driver
+        if not driver.has_history:
+            return [(None, True)]
+        return [(name, True)] if getattr(driver, "recalls_in_sessions", True) else [(name, False), (None, True)]

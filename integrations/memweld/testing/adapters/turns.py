@@ -154,13 +154,6 @@ class TurnScenarios(Scenarios):
                 texts = [item.text for item in ana.all()]
                 assert not keeps_facts or (texts.count(first), texts.count(second)) == (1, 1)
 
-    def _sessions(self, name: str) -> list[tuple[str | None, bool]]:
-        """The sessions in which a turn may run, None for none, and whether the turn's facts become memories there."""
-        driver: Any = self.driver
-        if not driver.has_history:
-            return [(None, True)]
-        return [(name, True)] if getattr(driver, "recalls_in_sessions", True) else [(name, False), (None, True)]
-
     def test_the_surrounding_scope_names_the_user(self, backend: Backend, ana: Memory) -> None:
         """`memweld.user_scope` names the user where the framework names none."""
         self._needs_turns()
