@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import MethodType, TracebackType
 from typing import Any, cast
 
-__all__ = ["RenewedLock", "call_in_child"]
+__all__ = ["BackgroundThread", "RenewedLock", "call_in_child"]
 
 _calls: weakref.WeakKeyDictionary[Any, list[Callable[[Any], None]]] = weakref.WeakKeyDictionary()
 
@@ -32,6 +32,18 @@ def _call_all() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_call_all)
+
+
+class BackgroundThread(threading.Thread):
+    """A thread of memweld's own, which no program knows of. A fork waits a moment until it has left its file.
+
+    Args:
+        run: The work.
+        name: Its name, behind ``memweld-``.
+    """
+
+    def __init__(self, run: Callable[[], object], name: str) -> None:
+        super().__init__(target=run, name=f"memweld-{name}", daemon=True)
 
 
 class RenewedLock:

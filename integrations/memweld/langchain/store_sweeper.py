@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+
+from ..engine.fork import BackgroundThread
 
 __all__ = ["Sweeper"]
 
@@ -40,9 +43,8 @@ class Sweeper:
         with self._lock:
             if self._thread is None or not self._thread.is_alive() or self._stop.is_set():
                 self._stop, self._ended = threading.Event(), []
-                self._thread = threading.Thread(
-                    target=self._run, args=(self._stop, seconds, self._ended), name="memweld-sweeper", daemon=True
-                )
+                work = functools.partial(self._run, self._stop, seconds, self._ended)
+                self._thread = BackgroundThread(work, "sweeper")
                 self._thread.start()
             stop = self._stop
             self._ended.append(ended)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from ..engine.cancellation import CancelSignal
+from ..engine.fork import BackgroundThread
 from ..engine.mem0_import import wait_for_mem0_import
 from ..engine.protocol import Engine
 
@@ -116,7 +117,7 @@ class CaptureQueue:
             return True
         self._workers += 1
         try:
-            threading.Thread(target=self._run, name="memweld-background", daemon=True).start()
+            BackgroundThread(self._run, "background").start()
         except (RuntimeError, MemoryError) as error:  # the system has no more threads
             logger.warning("memweld: no thread can be started for work in the background: %s", error)
             if self._workers == 1:

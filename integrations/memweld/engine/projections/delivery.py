@@ -7,6 +7,7 @@ A thread of the process delivers. It begins with the first change or search, and
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import math
 import random
@@ -17,6 +18,7 @@ import weakref
 from collections.abc import Callable, Generator, Sequence
 
 from ...errors import BackendUnavailableError, ConfigurationError, MemweldError
+from ..fork import BackgroundThread
 from ..sql.delivery_lease import Claim, DeliveryLease
 from ..sql.outbox import Change, Entry, Outbox
 from .protocol import NewerLeaseError, RefusedError, Target
@@ -85,9 +87,8 @@ class Deliverer:
         """Start the thread, unless it was started or stopped before."""
         with self._lock:
             if self._thread is None and not self._stopped.is_set():
-                arguments = (weakref.ref(self), self._woken, self._urged, self._stopped)
-                name = f"memweld-{self.outbox.target}"
-                self._thread = threading.Thread(target=_run, args=arguments, name=name, daemon=True)
+                work = functools.partial(_run, weakref.ref(self), self._woken, self._urged, self._stopped)
+                self._thread = BackgroundThread(work, self.outbox.target)
                 self._thread.start()
 
     def wake(self) -> None:
@@ -268,7 +269,7 @@ class Deliverer:
                 with contextlib.suppress(MemweldError):
                     self.lease.claim(self._holder, self._lease_seconds)
 
-        thread = threading.Thread(target=renew, name=f"memweld-{self.outbox.target}-lease", daemon=True)
+        thread = BackgroundThread(renew, f"{self.outbox.target}-lease")
         thread.start()
         try:
             yield

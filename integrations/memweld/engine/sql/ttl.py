@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from ...errors import MemweldError
 from ...scope import Scope
-from ..fork import RenewedLock
+from ..fork import BackgroundThread, RenewedLock
 from . import owners
 from .database import Connection, Database
 from .dialect import UNLIMITED
@@ -99,7 +98,7 @@ class PurgeSchedule:
             if time.monotonic() - self._purged < _BACKGROUND_SECONDS:
                 return
             self._purged = time.monotonic()
-        threading.Thread(target=self._run, name="memweld-purge", daemon=True).start()
+        BackgroundThread(self._run, "purge").start()
 
     def _run(self) -> None:
         with self._purging:

@@ -3,7 +3,8 @@
 SQLite keeps its file locks per process and per file. If a file stays open in a forked child, SQLite believes there that
 the parent's locks are its own, and another process may delete the log under it. A reopened connection shares that
 belief, so reopening is not enough. Therefore a fork first closes all idle connections, without waiting for any. A file
-with a connection in use at that moment cannot be opened in the child any more.
+with a connection in use at that moment cannot be opened in the child any more. Threads of memweld's own take turns with
+forks instead, because no program knows when they use the file.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ...errors import BackendUnavailableError, ConfigurationError
-from ..fork import RenewedLock, call_in_child
+from ..fork import BackgroundThread, RenewedLock, call_in_child
 from . import vacuum
 from .fair_lock import FairLock
 from .functions import metadata_fits, occurrence_fits
@@ -39,7 +40,7 @@ _DURABLE: Mapping[Durability, tuple[str, ...]] = {
     "full": ("synchronous=FULL", "fullfsync=ON", "checkpoint_fullfsync=ON"),
 }
 _IDLE_READERS = 8
-_CUT_SECONDS = 1.0
+_FORK_SECONDS = 1.0
 _OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 
 _pools: weakref.WeakSet[SqlitePool] = weakref.WeakSet()
@@ -47,19 +48,37 @@ _pools: weakref.WeakSet[SqlitePool] = weakref.WeakSet()
 _inherited: list[list[sqlite3.Connection]] = []
 _creating = RenewedLock()
 _pools_lock = RenewedLock()
+# A thread of memweld's own holds it while it has a connection, and a fork until it is done.
+_turn = FairLock()
+_forking = threading.local()
 # The files (device and inode) that this process must not open.
 _lost: set[tuple[int, int]] = set()
 
 
-def _close_idle() -> None:
+def _before_fork() -> None:
+    _forking.has_turn = _turn.acquire(timeout=_FORK_SECONDS)
     with _pools_lock:
         pools = list(_pools)
     for pool in pools:
         pool.close_idle()
 
 
+def _after_fork() -> None:
+    if _forking.has_turn:
+        _turn.release()
+
+
+def _renew_turn() -> None:
+    global _turn  # noqa: PLW0603 - the parent's may be held by a thread that the child does not have
+    _turn = FairLock()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_close_idle)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_renew_turn)
+
+
+def _is_in_background() -> bool:
+    return isinstance(threading.current_thread(), BackgroundThread)
 
 
 def _close_all(connections: list[sqlite3.Connection]) -> None:
@@ -91,7 +110,6 @@ class SqlitePool:
         self._lock = threading.RLock()
         self._writing = FairLock()
         self._writers = 0
-        self._is_cutting = False
         self._open: list[sqlite3.Connection] = []
         self._readers: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
@@ -108,14 +126,12 @@ class SqlitePool:
 
     def close_idle(self) -> None:
         """Before a fork: close the connections that no thread uses; the next call opens new ones."""
-        # A thread that holds a lock now is not waited for: the child finds what it has open. Only the thread that cuts
-        # the log is, for a moment, as no program knows of it.
+        # A thread that holds a lock now is not waited for: the child finds what it has open.
         if self.path is None or not self._lock.acquire(blocking=False):
             return
         try:
             idle, self._readers = self._readers, []
-            patience = _CUT_SECONDS if self._is_cutting else 0.0
-            if self._writer is not None and self._writing.acquire(timeout=patience):
+            if self._writer is not None and self._writing.acquire(timeout=0.0):
                 try:
                     if not self._writers:
                         idle.append(self._writer)
@@ -136,12 +152,15 @@ class SqlitePool:
         Raises:
             BackendUnavailableError: Other threads write for too long.
         """
+        self._take_turn()
         if not self._writing.acquire(timeout=BUSY_SECONDS, last=last):
+            self._end_turn()
             raise BackendUnavailableError(f"{self.where} is being written to for {BUSY_SECONDS:.0f} s; try again.")
         try:
             connection = self._open_writer()
         except BaseException:
             self._writing.release()
+            self._end_turn()
             raise
         self._writers += 1
         return connection
@@ -150,18 +169,38 @@ class SqlitePool:
         """Let the next writer in."""
         self._writers -= 1
         self._writing.release()
+        self._end_turn()
 
     def take_reader(self) -> sqlite3.Connection:
         """A connection for reading, for one thread until it is given back."""
-        with self._lock:
-            self._validate_open()
-            if self._readers:
-                return self._readers.pop()
-        self._open_writer()
-        return self._connect()
+        self._take_turn()
+        try:
+            with self._lock:
+                self._validate_open()
+                if self._readers:
+                    return self._readers.pop()
+            self._open_writer()
+            return self._connect()
+        except BaseException:
+            self._end_turn()
+            raise
 
     def give_back_reader(self, connection: sqlite3.Connection) -> None:
         """Take a reader's connection back into the pool."""
+        try:
+            self._put_back(connection)
+        finally:
+            self._end_turn()
+
+    def _take_turn(self) -> None:
+        if self.path is not None and _is_in_background():
+            _turn.acquire()
+
+    def _end_turn(self) -> None:
+        if self.path is not None and _is_in_background():
+            _turn.release()
+
+    def _put_back(self, connection: sqlite3.Connection) -> None:
         try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -178,12 +217,10 @@ class SqlitePool:
         """Write the log into the file and truncate it, in the turn of a writer; False if a reader is in the way."""
         connection = self.take_writer()
         try:
-            self._is_cutting = True
             connection.execute("PRAGMA busy_timeout = 0")
             return vacuum.cut(connection, 0.0)
         finally:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
-            self._is_cutting = False
             self.give_back_writer()
 
     def close(self) -> None:

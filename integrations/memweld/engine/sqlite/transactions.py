@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from ...errors import BackendUnavailableError
 from ...scope import Scope
+from ..fork import BackgroundThread
 from ..sql.database import Connection, Database, Root
 from ..sql.dialect import Dialect
 from . import vacuum
@@ -150,7 +151,7 @@ class SqliteDatabase(Database):
             if self._is_shortened_soon:
                 return
             self._is_shortened_soon = True
-        threading.Thread(target=self._shorten_log, name="memweld-log", daemon=True).start()
+        BackgroundThread(self._shorten_log, "log").start()
 
     def _shorten_log(self) -> None:
         for _ in range(_LOG_TRIES):
