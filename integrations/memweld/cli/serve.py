@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .options import Url, connected, words
+
+if TYPE_CHECKING:
+    from ..mcp import Limits
 
 __all__ = ["serve_command"]
 
@@ -55,6 +58,28 @@ Toolsets = Annotated[
 WritesPerDay = Annotated[
     int | None,
     typer.Option(help="HTTP: how many values a user may store a day in a namespace of the key-value API.", min=1),
+]
+CallsPerMinute = Annotated[
+    int | None,
+    typer.Option(envvar="MEMWELD_CALLS_PER_MINUTE", help="HTTP: how many calls a user may make a minute.", min=1),
+]
+CallsInFlight = Annotated[
+    int | None,
+    typer.Option(envvar="MEMWELD_CALLS_IN_FLIGHT", help="HTTP: how many calls of a user at the same time.", min=1),
+]
+SessionsPerUser = Annotated[
+    int | None,
+    typer.Option(envvar="MEMWELD_SESSIONS_PER_USER", help="HTTP: how many MCP sessions a user may have.", min=1),
+]
+BytesPerUser = Annotated[
+    int | None,
+    typer.Option(envvar="MEMWELD_BYTES_PER_USER", help="HTTP: how many bytes a user may keep.", min=1),
+]
+MostConnections = Annotated[
+    int | None,
+    typer.Option(
+        envvar="MEMWELD_CONNECTIONS", help="HTTP: how many open connections; one address may have half of them.", min=2
+    ),
 ]
 Auth = Annotated[
     str | None,
@@ -111,6 +136,14 @@ AuditFile = Annotated[
 ]
 
 
+def _limits(**given: int | None) -> Limits:
+    """The limits that are given, and the defaults of the others."""
+    from ..mcp import Limits
+
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return Limits(**chosen)
+
+
 def serve_command(
     *,
     url: Url = None,
@@ -126,6 +159,11 @@ def serve_command(
     user: DefaultUser = None,
     lock_user: LockUser = False,
     writes_per_day: WritesPerDay = None,
+    calls_per_minute: CallsPerMinute = None,
+    calls_in_flight: CallsInFlight = None,
+    sessions_per_user: SessionsPerUser = None,
+    bytes_per_user: BytesPerUser = None,
+    connections: MostConnections = None,
     auth: Auth = None,
     auth_issuer: Issuer = None,
     auth_audience: Audience = None,
@@ -159,6 +197,14 @@ def serve_command(
             user_id=user,
             lock_user=lock_user,
             writes_per_day=writes_per_day,
+            limits=_limits(
+                calls_per_minute=calls_per_minute,
+                calls_in_flight=calls_in_flight,
+                sessions=sessions_per_user,
+                bytes_kept=bytes_per_user,
+                connections=connections,
+                connections_per_address=connections and max(1, connections // 2),
+            ),
             engine_tools=engine_tools,
             audit=audit,
             insecure_open_to_anyone_who_connects=insecure_open_to_anyone_who_connects,

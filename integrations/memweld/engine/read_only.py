@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from ..errors import AccessDeniedError
 from ..scope import Scope
+from .delegating import DelegatingEngine
 from .operations import Operation
 from .protocol import Engine, EngineAdmin
 
@@ -14,7 +15,7 @@ __all__ = ["ReadOnlyEngine"]
 T = TypeVar("T")
 
 
-class ReadOnlyEngine:
+class ReadOnlyEngine(DelegatingEngine):
     """An engine that refuses operations which change what users have stored.
 
     Args:
@@ -23,7 +24,7 @@ class ReadOnlyEngine:
     """
 
     def __init__(self, engine: Engine, reason: str) -> None:
-        self._inner = engine
+        super().__init__(engine)
         self._reason = reason
 
     def run(self, scope: Scope, operation: Operation[T]) -> T:
@@ -34,27 +35,9 @@ class ReadOnlyEngine:
         """
         if not operation.read_only:
             raise AccessDeniedError(f"{operation.name} changes the memory: {self._reason}")
-        return self._inner.run(scope, operation)
-
-    @property
-    def has_graph(self) -> bool:
-        """As the inner engine says."""
-        return self._inner.has_graph
-
-    @property
-    def can_extract(self) -> bool:
-        """As the inner engine says."""
-        return self._inner.can_extract
-
-    @property
-    def closed(self) -> bool:
-        """As the inner engine says."""
-        return self._inner.closed
+        return super().run(scope, operation)
 
     @property
     def admin(self) -> EngineAdmin:
         """No more than what every store has."""
         return EngineAdmin()
-
-    def close(self) -> None:
-        """Leave the inner engine open: it is others'."""

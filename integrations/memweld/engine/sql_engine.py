@@ -375,5 +375,7 @@ _handles(ops.FindValues)(lambda engine, scope, op: engine.state_queries.find(sco
 _handles(ops.ReadMessages)(lambda engine, scope, op: engine.sessions.read(scope, op))
 _handles(ops.ClearMessages)(lambda engine, scope, op: engine.sessions.clear(scope, op))
 _handles(ops.ListSessions)(lambda engine, scope, op: engine.sessions.sessions(scope, op))
-_handles(ops.CountStored)(lambda engine, scope, _: count_stored(engine.database, scope))
+_handles(ops.CountStored)(
+    lambda engine, scope, count: count_stored(engine.database, scope, with_bytes=count.with_bytes)
+)
 _handles(ops.Export)(lambda engine, scope, op: export_page(engine.database, engine.cursors, scope, op))

@@ -18,6 +18,7 @@ from typing import Any, cast
 import mcp.types as mt
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import ToolResult
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -285,10 +286,13 @@ class AuditRefusals:
             return
 
         async def watched(message: Message) -> None:
-            is_refused = message["type"] == "http.response.start" and message["status"] in _REFUSED
-            if is_refused and not scope.get(AUDITED):
-                caller = caller_of(HTTPConnection(scope))
-                self._audit.refused(operation_of(scope), message["status"], **caller)
+            if message["type"] == "http.response.start" and not scope.get(AUDITED):
+                status = message["status"]
+                # A JSON-RPC request above its user's limits has an error object in an answer of status 200.
+                if status == 200 and "retry-after" in Headers(raw=message["headers"]):
+                    status = 429
+                if status in _REFUSED:
+                    self._audit.refused(operation_of(scope), status, **caller_of(HTTPConnection(scope)))
             await send(message)
 
         await self._app(scope, receive, watched)

@@ -37,9 +37,13 @@ __all__ = [
     "invalid_params",
     "invalid_request",
     "method_not_found",
+    "over_budget",
     "parse_error",
     "transport_error",
 ]
+
+OVER_BUDGET = -32029
+"""The code of the error for a user above a limit; of those that JSON-RPC leaves to servers."""
 
 ErrorMode: TypeAlias = Literal["jsonrpc", "tool"]
 """How a failed tool call is answered: with a JSON-RPC error, or with a result that is marked ``isError``."""
@@ -90,6 +94,12 @@ def transport_error(code: int, details: str) -> mt.ErrorData:
     if code != mt.INTERNAL_ERROR:
         return invalid_request(details)
     return _error(mt.INTERNAL_ERROR, f"Internal error: {details}", "TransportError", details)
+
+
+def over_budget(details: str, seconds: int) -> mt.ErrorData:
+    """The error for a request above the limits of its user, who may try again in some seconds."""
+    data = {"type": "BackendUnavailableError", "details": details, "retry_after": seconds}
+    return mt.ErrorData(code=OVER_BUDGET, message=details, data=data)
 
 
 def method_not_found(method: str) -> mt.ErrorData:

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from .. import __version__
 from .audit import AuditLog, AuditRefusals
+from .http_budget import BudgetMiddleware
 from .http_edge import Cors, Slashes, answer_http_exception
 from .http_gate import Gate
 from .http_headers import SafeHeaders
@@ -107,6 +108,7 @@ def build_app(
             Middleware(Gate, auth=auth is not None, open_to_anyone=open_to_anyone),
             # Outside of what rewrites responses, so that headers which it adds to an error stay.
             *middleware,
+            Middleware(BudgetMiddleware, path=path, limits=limits),
             Middleware(MessageMiddleware, path=path, required_scopes=required, stateless=stateless, traffic=traffic),
         ],
         # A page of a foreign origin has no token to send. Without tokens, every request is examined.

@@ -18,7 +18,7 @@ from .jsonrpc import NOT_INITIALIZED, UnusableMessageError, error_message, read_
 from .principal import token_of
 from .traffic import Traffic
 
-__all__ = ["MAX_BODY_BYTES", "MESSAGES_PATH", "SSE_PATH", "MessageMiddleware"]
+__all__ = ["MAX_BODY_BYTES", "MESSAGES_PATH", "SSE_PATH", "MessageMiddleware", "read_body"]
 
 SSE_PATH = "/sse"
 MESSAGES_PATH = "/messages/"
@@ -98,7 +98,7 @@ class MessageMiddleware:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _message(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _body(receive)
+        body = await read_body(receive)
         if body is None:
             details = f"a message has at most {MAX_BODY_BYTES} bytes"
             await _refuse(413, None, invalid_request(details))(scope, receive, send)
@@ -127,7 +127,7 @@ class MessageMiddleware:
         await self._app(scope, _replaying(body, receive), _translating(sender, request_id))
 
 
-async def _body(receive: Receive) -> bytes | None:
+async def read_body(receive: Receive) -> bytes | None:
     """The whole body; None if it is too long."""
     body = bytearray()
     while True:

@@ -9,6 +9,7 @@ every transport and its session and answers those itself. Over HTTP, where one r
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, TypeGuard, cast, get_args
 
@@ -18,7 +19,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from mcp.shared.message import SessionMessage
 from pydantic import BaseModel, ValidationError
 
-from .errors import invalid_params, invalid_request, method_not_found, parse_error
+from .errors import invalid_params, invalid_request, method_not_found, over_budget, parse_error
 
 __all__ = [
     "METHODS",
@@ -130,11 +131,16 @@ def _unusable_id(message: BaseModel) -> tuple[object, mt.ErrorData] | None:
 
 
 class CountingWriter:
-    """The stream to the client; it counts the requests that have no answer yet."""
+    """The stream to the client; it counts the requests that have no answer yet.
+
+    Attributes:
+        used_at: When the last request came, on the monotonic clock.
+    """
 
     def __init__(self, stream: MemoryObjectSendStream[SessionMessage]) -> None:
         self._stream = stream
         self._pending: set[str | int] = set()
+        self.used_at = time.monotonic()
         self._answered = anyio.Event()
 
     async def __aenter__(self) -> CountingWriter:
@@ -149,8 +155,14 @@ class CountingWriter:
         """Whether a request has no answer yet."""
         return bool(self._pending)
 
+    @property
+    def count(self) -> int:
+        """How many requests have no answer yet."""
+        return len(self._pending)
+
     def expect(self, request_id: str | int) -> None:
         """Count a request that goes to the session."""
+        self.used_at = time.monotonic()
         self._pending.add(request_id)
 
     async def send(self, message: SessionMessage) -> None:
@@ -178,6 +190,7 @@ class ValidatingReader:
         writer: The stream for answers.
         served: The methods that have a handler.
         initialized: Whether the client need not initialize first.
+        most_pending: How many requests may wait for their answers; None for any number.
     """
 
     def __init__(
@@ -187,11 +200,13 @@ class ValidatingReader:
         served: Collection[str],
         *,
         initialized: bool,
+        most_pending: int | None = None,
     ) -> None:
         self._stream = stream
         self._writer = writer
         self._served = served
         self._initialized = initialized
+        self._most_pending = most_pending
 
     async def __aenter__(self) -> ValidatingReader:
         await self._stream.__aenter__()
@@ -225,6 +240,10 @@ class ValidatingReader:
             METHODS[message.method].model_validate(message.model_dump(by_alias=True, mode="json", exclude_none=True))
         except ValidationError as error:
             return message.id, invalid_params(message.method, error)
+        # Over SSE a request ends long before its answer: the limit of requests under way does not hold there.
+        if self._most_pending is not None and self._writer.count >= self._most_pending:
+            text = f"Too many calls at the same time: a session may have {self._most_pending:,}. Try again in a second."
+            return message.id, over_budget(text, 1)
         self._initialized = self._initialized or message.method == "initialize"
         self._writer.expect(message.id)
         return None

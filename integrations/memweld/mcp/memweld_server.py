@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Literal, cast
 
@@ -20,6 +21,7 @@ from starlette.middleware import Middleware as ASGIMiddleware
 from ..errors import ConfigurationError
 from .access import AccessPolicy, new_session
 from .audit import AuditLog
+from .budget import CURRENT
 from .http import build_app
 from .http_messages import SSE_PATH
 from .http_protocol import Connections
@@ -75,10 +77,12 @@ class MemweldServer(FastMCP[Any]):
         handled = self._mcp_server.request_handlers
         served = {method for method, kind in METHODS.items() if kind in handled} | {"initialize", "ping"}
         writer = CountingWriter(write_stream)
-        reader = ValidatingReader(read_stream, writer, served, initialized=stateless)
+        budget = None if stateless else CURRENT.get()
+        most = None if budget is None else budget.calls_in_flight
+        reader = ValidatingReader(read_stream, writer, served, initialized=stateless, most_pending=most)
         self._writers.add(writer)
         try:
-            with new_session():
+            with new_session(), nullcontext() if budget is None else budget.session(writer):
                 await self._run_session(
                     cast("Any", reader), cast("Any", writer), initialization_options, raise_exceptions, stateless
                 )

@@ -30,6 +30,7 @@ from .errors import ErrorMode, ErrorsMiddleware
 from .limits import Limits
 from .memweld_server import MemweldServer
 from .principal import Principal
+from .quota import with_quota
 from .rest import rest_routes
 from .tools import ServedTool, serve_tool
 
@@ -128,6 +129,8 @@ def create_server(
         ConfigurationError: ``lock_user`` without a user.
         BackendUnavailableError: The audit file cannot be opened.
     """
+    limits = limits or Limits()
+    backend = with_quota(backend, limits.bytes_kept)
     if errors not in ("jsonrpc", "tool"):
         raise invalid("errors", errors, "there are two ways to answer", "Choose jsonrpc or tool.")
     if engine_tools is None:

@@ -8,15 +8,17 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
+from weakref import WeakValueDictionary
 
 from ..engine.operations import Lane
 
 if TYPE_CHECKING:
-    from anyio import CapacityLimiter
+    from anyio import CapacityLimiter, Semaphore
     from anyio.lowlevel import RunVar
 
-__all__ = ["AsyncFacade", "Lane", "async_list", "async_method", "in_thread"]
+__all__ = ["LANE_SHARE", "AsyncFacade", "Lane", "async_list", "async_method", "in_thread"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,6 +26,13 @@ S = TypeVar("S")
 
 # Threads of our own beside those of the program's web framework. Work that waits for a model holds up no look-up.
 _THREADS: Mapping[Lane, int] = {"quick": 40, "search": 40, "write": 16, "llm": 16, "queue": 16, "flush": 16}
+
+
+_SHARE = 3
+"""A user of a server who shares its lanes takes at most this part of one: a third of its threads."""
+
+LANE_SHARE: ContextVar[str | None] = ContextVar("memweld_lane_share", default=None)
+"""The user of a server for whom work is done; None where the lanes are not shared."""
 
 
 async def in_thread(work: Callable[[], T], lane: Lane = "quick") -> T:
@@ -35,8 +44,12 @@ async def in_thread(work: Callable[[], T], lane: Lane = "quick") -> T:
     """
     import anyio.to_thread
 
+    user = LANE_SHARE.get()
     # A cancelled caller does not stop the thread: a write that has begun is finished, never left half done.
-    return await anyio.to_thread.run_sync(work, limiter=_limiter(lane))
+    if user is None:
+        return await anyio.to_thread.run_sync(work, limiter=_limiter(lane))
+    async with _turns(lane, user):
+        return await anyio.to_thread.run_sync(work, limiter=_limiter(lane))
 
 
 @functools.cache
@@ -44,6 +57,27 @@ def _limiters() -> RunVar[dict[Lane, CapacityLimiter]]:
     from anyio.lowlevel import RunVar
 
     return RunVar("memweld_limiters")
+
+
+@functools.cache
+def _shares() -> RunVar[WeakValueDictionary[tuple[Lane, str], Semaphore]]:
+    from anyio.lowlevel import RunVar
+
+    return RunVar("memweld_lane_shares")
+
+
+def _turns(lane: Lane, user: str) -> Semaphore:
+    """The user's part of a lane; it lives as long as calls of the user do."""
+    from anyio import Semaphore
+
+    shares = _shares().get(None)
+    if shares is None:
+        shares = WeakValueDictionary[tuple[Lane, str], Semaphore]()
+        _shares().set(shares)
+    turns = shares.get((lane, user))
+    if turns is None:
+        turns = shares[lane, user] = Semaphore(max(1, _THREADS[lane] // _SHARE))
+    return turns
 
 
 def _limiter(lane: Lane) -> CapacityLimiter:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from ..engine.cancellation import CancelSignal
+from ..engine.delegating import innermost
 from ..engine.fork import BackgroundThread
 from ..engine.mem0_import import wait_for_mem0_import
 from ..engine.protocol import Engine
@@ -218,6 +219,7 @@ _running: weakref.WeakSet[CaptureQueue] = weakref.WeakSet()
 def capture_queue_of(engine: Engine) -> CaptureQueue:
     """The engine's queue; the first call makes it."""
     with _lock:
+        engine = innermost(engine)
         found = _of_engines.get(engine)
         if found is None:
             found = _of_engines[engine] = CaptureQueue()

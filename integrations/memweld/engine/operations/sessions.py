@@ -80,7 +80,14 @@ class ListSessions(Operation[list[Session]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountStored(Operation[dict[str, int]]):
-    """How many rows of each kind the scope contains."""
+    """How many rows of each kind the scope contains.
+
+    Attributes:
+        with_bytes: Whether the answer also has the ``bytes`` of texts, metadata, values and messages, with a kilobyte
+            for each row. That reads all rows.
+    """
+
+    with_bytes: bool = False
 
     read_only = True
 

@@ -17,8 +17,25 @@ _STORES = {
 }
 
 
-def count_stored(database: Database, scope: Scope) -> dict[str, int]:
-    """The number of rows of each kind that the scope contains, expired values left out."""
+_ROW_BYTES = 1_000
+"""What a row takes beside its text: a vector, terms and indexes."""
+
+_BYTES = (
+    f"SELECT sum(length(text) + length(metadata) + {_ROW_BYTES}) FROM items WHERE owner = ?",
+    f"SELECT sum(length(value) + {_ROW_BYTES}) FROM state WHERE owner = ?",
+    f"SELECT sum(length(content) + coalesce(length(tool_calls), 0) + coalesce(length(native), 0) + {_ROW_BYTES}) "
+    "FROM messages WHERE session IN (SELECT id FROM sessions WHERE owner = ?)",
+)
+
+
+def count_stored(database: Database, scope: Scope, *, with_bytes: bool = False) -> dict[str, int]:
+    """The number of rows of each kind that the scope contains, expired values left out.
+
+    Args:
+        database: The database.
+        scope: The scope.
+        with_bytes: Whether ``bytes`` are counted, too: of all rows, with `_ROW_BYTES` for each.
+    """
     counts = dict.fromkeys((*_KINDS.values(), *_STORES), 0)
     with database.reading(scope) as connection:
         for owner in owners.contained(connection, scope):
@@ -31,4 +48,7 @@ def count_stored(database: Database, scope: Scope) -> dict[str, int]:
             for store, statement in _STORES.items():
                 variables = (owner, now()) if "expires_at" in statement else (owner,)
                 counts[store] += connection.execute(statement, variables).fetchone()[0]
-    return counts
+            if with_bytes:
+                found = [connection.execute(statement, (owner,)).fetchone()[0] or 0 for statement in _BYTES]
+                counts["bytes"] = counts.get("bytes", 0) + int(sum(found))
+    return counts if not with_bytes else {"bytes": 0, **counts}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ... import Backend, Memory
+from ...engine.operations import CountStored
 from ...errors import (
     BackendUnavailableError,
     InvalidInputError,
@@ -197,6 +198,26 @@ class WholeTests(BackendFixtures):
                 twin = getattr(other, name)
                 assert inspect.signature(method).parameters == inspect.signature(twin).parameters, name
                 assert inspect.iscoroutinefunction(twin) or name in ("state", "history"), name
+
+    def test_bytes_are_counted_with_those_of_agents(self, backend: Backend) -> None:
+        """A server limits what a user keeps, in every store and agent's part; nobody else's counts."""
+
+        def kept() -> int:
+            memory = backend.user("ana")
+            return memory._engine.run(memory.scope, CountStored(with_bytes=True))["bytes"]  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
+
+        assert kept() == 0
+        backend.user("bob").add("b" * 5_000)
+        backend.user("ana").add("a" * 5_000)
+        first = kept()
+        assert 5_000 <= first < 10_000
+        backend.user("ana", agent_id="cook").state("n")["k"] = "v" * 5_000
+        second = kept()
+        assert first + 5_000 <= second < first + 10_000
+        backend.user("ana").history("s").add_user_message("m" * 5_000)
+        assert second + 5_000 <= kept() < second + 20_000
+        backend.user("ana").erase()
+        assert kept() == 0
 
 
 def _assert_refused(memory: Memory, *calls: Callable[[], Any]) -> None:

@@ -158,12 +158,12 @@ class Connection:
                 except UnansweredError as failure:
                     # The handshake was lost: the call itself was not sent.
                     delivery = "final" if failure.delivery == "final" else "unsent"
-                    raise UnansweredError(delivery, failure.error) from failure
+                    raise UnansweredError(delivery, failure.error, retry_after=failure.retry_after) from failure
                 self._session, self._answered = session, True
             return self._session
 
     async def _answer(self, request: ClientRequest, kind: type[R], repeatable: bool) -> CallResult[R]:
-        pauses, maybe_done = iter(PAUSES), False
+        pauses, maybe_done, deadline = iter(PAUSES), False, anyio.current_time() + self._timeout
         try:
             while True:
                 try:
@@ -172,7 +172,9 @@ class Connection:
                 except McpError as error:
                     return CallResult(error, maybe_done)
                 except UnansweredError as failure:
-                    pause = self._next_pause(failure, pauses, repeatable=repeatable)
+                    pause = self._next_pause(
+                        failure, pauses, repeatable=repeatable, left=deadline - anyio.current_time()
+                    )
                     maybe_done = maybe_done or failure.delivery == "unknown"
                 await anyio.sleep(pause)
         except asyncio.CancelledError as error:
@@ -181,8 +183,14 @@ class Connection:
                 raise self._closed_error() from error
             raise
 
-    def _next_pause(self, failure: UnansweredError, pauses: Iterator[float], *, repeatable: bool) -> float:
-        """Seconds to wait before the call is repeated.
+    def _next_pause(self, failure: UnansweredError, pauses: Iterator[float], *, repeatable: bool, left: float) -> float:
+        """Seconds to wait before the call is repeated, as the server says or as we think.
+
+        Args:
+            failure: Of the last attempt.
+            pauses: Our own, of which the next one is taken.
+            repeatable: Whether the call may be carried out twice.
+            left: Seconds until the call's time is up.
 
         Raises:
             MemweldError: The call is not repeated.
@@ -193,6 +201,10 @@ class Connection:
             raise failure.error from failure.__cause__
         if failure.delivery == "unknown" and not repeatable:
             raise BackendUnavailableError(f"{failure.error} {self._doubt}") from failure
+        if failure.retry_after is not None:
+            if failure.retry_after > left:
+                raise failure.error from failure
+            return failure.retry_after
         # A server that has never answered is not restarting: it is not there.
         pause = next(pauses, None) if self._answered else None
         if pause is None:

@@ -37,26 +37,32 @@ class UnansweredError(Exception):
     Attributes:
         delivery: Whether it was carried out.
         error: The caller's error if the call is not repeated.
+        retry_after: Seconds after which the server will serve it; None where it did not say.
     """
 
-    def __init__(self, delivery: Delivery, error: MemweldError) -> None:
+    def __init__(self, delivery: Delivery, error: MemweldError, *, retry_after: float | None = None) -> None:
         super().__init__(str(error))
         self.delivery: Delivery = delivery
         self.error = error
+        self.retry_after = retry_after
 
     def data(self) -> ErrorData:
         """The same as a JSON-RPC error; `read_failure` reads it back."""
         details = {"delivery": self.delivery, "type": type(self.error).__name__, "details": str(self.error)}
+        details |= {} if self.retry_after is None else {"retry_after": self.retry_after}
         return ErrorData(code=TRANSPORT, message="No answer", data=details)
 
 
-def http_failure(status: int, address: ServerAddress, *, in_session: bool) -> UnansweredError | None:
+def http_failure(
+    status: int, address: ServerAddress, *, in_session: bool, retry_after: str = ""
+) -> UnansweredError | None:
     """The failure that an HTTP status means; None for success and for redirects.
 
     Args:
         status: The status.
         address: The server.
         in_session: Whether the request named a session.
+        retry_after: The header of this name, which may be missing.
     """
     if status < 400:
         return None
@@ -71,7 +77,8 @@ def http_failure(status: int, address: ServerAddress, *, in_session: bool) -> Un
     if status == 413:
         return UnansweredError("final", InvalidInputError(f"{where}: this is more than it takes at once. Split it."))
     delivery: Delivery = "unsent" if status in (429, 503) else "unknown" if status >= 500 else "final"
-    return UnansweredError(delivery, BackendUnavailableError(f"{where}."))
+    seconds = float(retry_after) if retry_after.isdecimal() and status in (429, 503) else None
+    return UnansweredError(delivery, BackendUnavailableError(f"{where}."), retry_after=seconds)
 
 
 def own_error(data: object) -> MemweldError | None:
@@ -89,9 +96,15 @@ def own_error(data: object) -> MemweldError | None:
 
 
 def read_failure(error: McpError, address: ServerAddress) -> UnansweredError | None:
-    """The failure that a JSON-RPC error of our transport carries; None if the error is the server's own."""
+    """The failure of a JSON-RPC error of our transport, or of one that asks to try again later; None of any other."""
     if error.error.code == CONNECTION_CLOSED:
         return UnansweredError("unknown", BackendUnavailableError(f"{address.name} has closed the connection."))
     data: Any = error.error.data
-    found = own_error(data) if error.error.code == TRANSPORT else None
-    return UnansweredError(data["delivery"], found) if found and data.get("delivery") in get_args(Delivery) else None
+    found = own_error(data)
+    if found is None:
+        return None
+    seconds = data.get("retry_after")
+    retry_after = float(seconds) if isinstance(seconds, (int, float)) else None
+    if error.error.code == TRANSPORT and data.get("delivery") in get_args(Delivery):
+        return UnansweredError(data["delivery"], found, retry_after=retry_after)
+    return None if retry_after is None else UnansweredError("unsent", found, retry_after=retry_after)

@@ -96,7 +96,10 @@ class _AnsweringClient(httpx.AsyncClient):
             delivery = "unsent" if isinstance(error, _UNSENT) else "unknown"
             return self._unanswered(request, UnansweredError(delivery, self._unreachable(error)))
         failure = self._redirected(response) or http_failure(
-            response.status_code, self._address, in_session=MCP_SESSION_ID in request.headers
+            response.status_code,
+            self._address,
+            in_session=MCP_SESSION_ID in request.headers,
+            retry_after=response.headers.get("retry-after", ""),
         )
         if failure is not None:
             await response.aclose()
