@@ -15,7 +15,15 @@ PROSE = [*PAGES, *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "
 DATE, TIME = re.compile(r"\d{4}-\d\d-\d\d"), re.compile(r"(?<=\d\d-\d\d )\d\d:\d\d[\d:.]*")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+# Pages that load frameworks, which takes seconds each.
+SLOW = {"README.md", "ag2.md", "agent-framework.md", "autogen.md", "crewai.md", "langchain.md", "remote.md"}
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.slow] if page.name in SLOW else []) for page in PAGES],
+    ids=lambda page: page.name,
+)
 def test_snippets(page: Path, eval_example: EvalExample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     eval_example.set_config(line_length=120)

@@ -444,6 +444,7 @@ def test_a_server_that_hangs_holds_nobody_up(file: Path) -> None:
             assert [hit.id for hit in ana.search("Clara")] == [item.id]
         ana.delete(item.id)
         assert not ana.settle_graph(0.1)
+        hanging.close()  # Else the end of the backend waits for it as long as for any server.
 
 
 def test_a_database_that_is_down_is_an_error_of_ours(nobody: str) -> None:

@@ -338,6 +338,7 @@ def test_a_search_that_others_outrun_finds_all_the_same(
 
 def test_a_search_meets_an_erasure(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     """It neither fails nor brings the erased back into RAM, and other users keep what is read of them."""
+    monkeypatch.setattr("memweld.engine.sql.erase._PATIENCE_SECONDS", 0.1)  # The search outlasts it.
     backend = connect()
     ana, bob = backend.user("ana"), backend.user("bob")
     fill(ana, 20)
