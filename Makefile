@@ -34,7 +34,7 @@ test-quick: $(INSTALLED) ## Run unit tests and the backend suite on SQLite, with
 test: check ## Check the code and run all tests that need no server
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-test-exhaustive: $(INSTALLED) ## Run the tests that take minutes: the backend suite over stdio, kills, concurrency, isolation
+test-exhaustive: $(INSTALLED) ## Run the tests that take minutes: the backend suite over more transports and stores, kills, concurrency, isolation
 	$(BIN)/python -m pytest -n 2 -m "exhaustive and not services" $(ARGS)
 
 test-services: $(INSTALLED) ## Test on a real Postgres and Neo4j, which the tests start themselves (Neo4j needs java and mvn)

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import memweld
 from memweld import Backend
 from memweld.testing import BackendSuite
@@ -13,6 +15,7 @@ class TestSqliteFile(BackendSuite):
         return memweld.connect(f"sqlite:///{place / 'memory.db'}", **options)
 
 
+@pytest.mark.slow
 class TestDefaultEmbedder(BackendSuite):
     def connect(self, place: Path, **options: Any) -> Backend:
         options.pop("embedder")

@@ -35,6 +35,7 @@ class TestQdrant(StoreSuite):
     provider = "qdrant"
 
 
+@pytest.mark.exhaustive
 class TestChroma(StoreSuite):
     provider = "chroma"
 

@@ -60,6 +60,7 @@ class TestHttpWithToken(RemoteSuite):
         return memweld.connect(self.servers.enter_context(served(app)), token="service-token")
 
 
+@pytest.mark.exhaustive
 class TestStatelessHttp(RemoteSuite):
     def connect(self, place: Path, **options: Any) -> Backend:
         app = create_server(self.local(place, options), errors="tool").http_app(stateless_http=True, json_response=True)

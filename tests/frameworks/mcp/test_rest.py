@@ -116,6 +116,7 @@ class TestBotwire:
         assert backend.user("ana").state("crew").list_keys() == []
         memory._client.close()
 
+    @pytest.mark.exhaustive  # A process of its own loads CrewAI and LangChain.
     def test_its_history_and_tools(self, http: httpx.Client, backend: Backend) -> None:
         # Its URL is read when it is imported. crewai-tools has no `tool` any more, which botwire 0.2.1 asks for: the
         # decorator is in crewai.
@@ -371,7 +372,7 @@ class TestLimits:
             assert put().status_code == 200
 
     @pytest.mark.parametrize("limits", [{"max_body": 0}, {"writes_per_day": -1}])
-    def test_that_make_no_sense(self, backend: Backend, limits: dict[str, int]) -> None:
+    def test_that_make_no_sense(self, backend: Backend, limits: dict[str, Any]) -> None:
         with pytest.raises(InvalidInputError, match="positive"):
             rest_routes(backend, trusted(), **limits)
 

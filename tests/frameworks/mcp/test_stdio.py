@@ -283,27 +283,6 @@ print("after")
     assert b"FastMCP" not in errors
 
 
-def test_initialize_is_answered_before_anything_heavy_is_loaded() -> None:
-    code = """
-import sys, anyio, memweld
-from fastmcp import Client
-from memweld.mcp import create_server
-
-heavy = ("mem0", "numpy", "tokenizers", "safetensors", "langchain_core", "crewai", "autogen_core")
-
-async def main():
-    backend = memweld.connect("sqlite://")
-    async with Client(create_server(backend, user_id="ana")) as client:
-        await client.list_tools()
-        print([name for name in heavy if name in sys.modules])
-
-anyio.run(main)
-"""
-    process = start(code=code)
-    output, errors = process.communicate(timeout=60)
-    assert (output, process.returncode) == (b"[]\n", 0), errors
-
-
 def test_a_real_client_over_stdio(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'shared.db'}"
     with connect(url) as backend:
