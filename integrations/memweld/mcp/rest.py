@@ -33,7 +33,8 @@ from ..memory.memory import Memory
 from ..models import JSON
 from ..scope import Scope
 from ..tools.errors import OutageLog
-from ..validation import validate_key
+from ..tools.state import key_page
+from ..validation import MAX_LIMIT, validate_key
 from .access import memory_opener, restricted
 from .audit import AUDITED, AuditLog, caller_of, identity_in, operation_of
 from .errors import client_details
@@ -171,6 +172,19 @@ def _value(body: bytes) -> JSON:
     return cast("dict[str, JSON]", sent)["value"]
 
 
+def _page(request: Request, *, is_list: bool) -> dict[str, Any]:
+    """The part of a list that the query asks for."""
+    query = dict(request.query_params)
+    if query.keys() - ({"cursor", "limit"} if is_list else set()) or (not is_list and request.scope["query_string"]):
+        # A client that does not encode its keys would read and write another key than it says.
+        takes = "A list of keys takes cursor and limit" if is_list else "The path takes no query"
+        raise InvalidInputError(f"{takes}: write a ? within a name as %3F.")
+    limit = query.get("limit")
+    if limit is not None and not (limit.isascii() and limit.isdecimal() and 0 < int(limit[:9]) <= MAX_LIMIT):
+        raise invalid("limit", limit, f"a page has 1 to {MAX_LIMIT:,} keys", "Leave it out for as many as fit.")
+    return {"cursor": query.get("cursor"), "limit": None if limit is None else int(limit)}
+
+
 def _no_key(namespace: str, key: str) -> RefusedError:
     return RefusedError(404, "KeyNotFoundError", f"No key {key!a} in namespace {namespace!a}.")
 
@@ -249,14 +263,13 @@ class _KeyValue:
         fields["user"] = identity_in(user_id)
         memory = self._memory(self._identify(request), user_id)
         fields |= {"user": memory.user_id, "agent": memory.agent_id}
-        if request.scope["query_string"]:
-            # A client that does not encode its keys would read and write another key than it says.
-            raise InvalidInputError("The path takes no query: write a ? within a key as %3F.")
+        page = _page(request, is_list=key is None)
         validate_key("namespace", namespace)
         if key is None:
             keys = await in_thread(memory.state(namespace).list_keys)
-            fields["count"] = len(keys)
-            return _answer({"namespace": namespace, "keys": keys})
+            answer = key_page(keys, **page)
+            fields["count"] = len(answer["keys"])
+            return _answer({"namespace": namespace, **answer})
         validate_key("key", key)
         if request.method != "PUT":
             answer = _delete if request.method == "DELETE" else _get

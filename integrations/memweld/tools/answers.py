@@ -23,9 +23,12 @@ __all__ = [
     "PAGED_CHARACTERS",
     "Excerpt",
     "as_utc",
+    "bad_cursor",
     "continuing",
     "cursor_key",
+    "entry_page",
     "excerpts",
+    "in_pages",
     "item_data",
     "key_cursor",
     "listed_item",
@@ -34,7 +37,9 @@ __all__ = [
     "numbered",
     "shown",
     "small",
+    "text_cursor",
     "text_page",
+    "text_place",
     "to_continue",
 ]
 
@@ -120,10 +125,44 @@ def text_page(text: str, cursor: str | None) -> tuple[str, str | None]:
     start = 0
     if cursor is not None:
         if not (cursor.isascii() and cursor.isdecimal() and 0 < int(cursor[:9]) < len(text)):
-            raise _bad_cursor(cursor)
+            raise bad_cursor(cursor)
         start = int(cursor)
     end = start + ANSWER_CHARACTERS
     return text[start:end], None if end >= len(text) else str(end)
+
+
+def text_cursor(name: str, offset: str | None = None) -> str:
+    """A cursor for the text of an entry of a list, by the entry's key or id: its beginning, or where it goes on."""
+    return key_cursor(f"{name}\0{offset or ''}")
+
+
+def entry_page(tool: str, cursor: str, text: str, offset: str | None) -> tuple[str, str, str | None]:
+    """A page of an entry's text.
+
+    Args:
+        tool: The tool that answers.
+        cursor: The cursor of the call, made by `text_cursor`.
+        text: The whole text.
+        offset: Where it goes on.
+
+    Returns:
+        The page for a model, as stored, and the cursor of the next page; None behind the last.
+    """
+    part, after = text_page(text, offset)
+    name, _, _ = (cursor_key(cursor) or "").partition("\0")
+    following = None if after is None else text_cursor(name, after)
+    return safe_for_model(part, line_break=INDENTED) + to_continue(tool, following), part, following
+
+
+def text_place(cursor: str | None) -> tuple[str, str | None] | None:
+    """The entry whose text a cursor continues, and where; None for a cursor of a list."""
+    name, mark, offset = (cursor_key(cursor) or "").partition("\0")
+    return (name, offset or None) if mark else None
+
+
+def in_pages(tool: str, cursor: str) -> str:
+    """How a model reads a text that a list shows a part of."""
+    return f'{tool} with cursor "{cursor}" shows all, in pages'
 
 
 def to_continue(tool: str, cursor: str | None) -> str:
@@ -144,7 +183,7 @@ def continuing(cursor: str | None) -> Generator[None]:
     except MemoryNotFoundError as error:
         if cursor is None:
             raise
-        raise _bad_cursor(cursor) from error
+        raise bad_cursor(cursor) from error
 
 
 def key_cursor(key: str) -> str:
@@ -163,10 +202,11 @@ def cursor_key(cursor: str | None) -> str | None:
     try:
         return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except ValueError as error:
-        raise _bad_cursor(cursor) from error
+        raise bad_cursor(cursor) from error
 
 
-def _bad_cursor(cursor: str) -> InvalidInputError:
+def bad_cursor(cursor: str) -> InvalidInputError:
+    """The error for a cursor that continues nothing."""
     return invalid("cursor", cursor, "it continues no answer", "Pass that of the answer before, or leave it out.")
 
 

@@ -12,14 +12,19 @@ from .answers import (
     PAGED_CHARACTERS,
     Excerpt,
     as_utc,
+    bad_cursor,
     continuing,
     cursor_key,
+    entry_page,
     excerpts,
+    in_pages,
     key_cursor,
     named,
     next_page,
     numbered,
     small,
+    text_cursor,
+    text_place,
 )
 from .arguments import Arguments, Cursor, Message, read_json
 from .run import Answer, tool
@@ -77,6 +82,7 @@ def _message_data(message: ChatMessage, cut: Excerpt) -> dict[str, JSON]:
         "role": message.role,
         "content": parts if parts is not None and has_room else cut.text,
         "more_characters": cut.more or None,
+        "cursor": text_cursor(message.id or "") if cut.more else None,
         "parts_left_out": None if parts is None or has_room else True,
         "name": message.name,
         "tool_calls": calls or None,
@@ -87,9 +93,13 @@ def _message_data(message: ChatMessage, cut: Excerpt) -> dict[str, JSON]:
 
 
 def _line(message: ChatMessage, cut: Excerpt) -> str:
-    speaker = message.role if message.name is None else f"{message.role} ({message.name})"
-    parts = [cut.line(), *(f"[calls {call.name}]" for call in message.tool_calls)]
-    return f"{speaker}: {' '.join(filter(None, parts))}"
+    remedy = in_pages("get_messages", text_cursor(message.id or ""))
+    parts = [cut.line(remedy), *(f"[calls {call.name}]" for call in message.tool_calls)]
+    return f"{_speaker(message)}: {' '.join(filter(None, parts))}"
+
+
+def _speaker(message: ChatMessage) -> str:
+    return message.role if message.name is None else f"{message.role} ({named(message.name)})"
 
 
 # Without ids of the caller's own, calling again appends again.
@@ -116,6 +126,8 @@ def _add_messages(memory: Memory, arguments: AddMessages) -> Answer:
     read_only=True,
 )
 def _get_messages(memory: Memory, arguments: GetMessages) -> Answer:
+    if arguments.cursor is not None and (place := text_place(arguments.cursor)) is not None:
+        return _whole_message(memory, arguments.session_id, arguments.cursor, place)
     with continuing(arguments.cursor):
         # One more than asked for tells whether there are earlier ones.
         history = memory.history(arguments.session_id)
@@ -130,6 +142,20 @@ def _get_messages(memory: Memory, arguments: GetMessages) -> Answer:
     earlier = "" if cursor is None else f'\nThere are earlier ones: call get_messages with cursor "{cursor}".'
     data: list[JSON] = list(map(_message_data, messages, cuts))
     return Answer(text + earlier, {"session_id": arguments.session_id, "messages": data} | next_page(cursor))
+
+
+def _whole_message(memory: Memory, session_id: str, cursor: str, place: tuple[str, str | None]) -> Answer:
+    message_id, offset = place
+    history, before = memory.history(session_id), None
+    while page := history.messages(limit=MAX_MESSAGES, before=before):
+        message = next((message for message in page if message.id == message_id), None)
+        if message is not None:
+            shown, part, following = entry_page("get_messages", cursor, message.text, offset)
+            text = f"{_speaker(message)} in session {named(session_id)} for {memory.scope}: {shown}"
+            data: dict[str, JSON] = {"id": message.id, "role": message.role, "part": part}
+            return Answer(text, {"session_id": session_id, "message": data} | next_page(following))
+        before = page[0].id
+    raise bad_cursor(cursor)
 
 
 @tool(

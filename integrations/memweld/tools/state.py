@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from pydantic import Field
 
 from ..memory.memory import Memory
 from ..memory.safe_text import safe_for_model
 from ..models import JSON
+from ..validation import dump_json
 from .answers import (
+    ANSWER_CHARACTERS,
     INDENTED,
     cursor_key,
-    excerpts,
     key_cursor,
     named,
     next_page,
@@ -22,7 +26,7 @@ from .answers import (
 from .arguments import AnyValue, Arguments, Cursor
 from .run import Answer, tool
 
-__all__ = ["STATE_TOOLS"]
+__all__ = ["STATE_TOOLS", "key_page"]
 
 _STEP: dict[str, JSON] = {"namespace": "trip", "key": "step"}
 
@@ -109,6 +113,29 @@ def _delete_state(memory: Memory, arguments: StateKey) -> Answer:
     return Answer(text, {"namespace": arguments.namespace, "key": arguments.key, "deleted": deleted})
 
 
+def key_page(keys: Sequence[str], cursor: str | None = None, limit: int | None = None) -> dict[str, Any]:
+    """A page of sorted keys as data: ``keys``, and ``next_cursor`` unless it is the last.
+
+    Args:
+        keys: All keys.
+        cursor: The ``next_cursor`` of the page before.
+        limit: How many keys at most; as many as the budget of an answer takes if None.
+
+    Raises:
+        InvalidInputError: The cursor continues nothing.
+    """
+    after = cursor_key(cursor)
+    # Keys are sorted: a cursor continues also where its key was deleted.
+    rest = keys if after is None else [key for key in keys if key > after]
+    room, count = ANSWER_CHARACTERS, 0
+    for key in rest[:limit]:
+        room -= len(dump_json(key)) + 1
+        if room < 0:
+            break
+        count += 1
+    return {"keys": rest[:count], **next_page(key_cursor(rest[count - 1]) if count < len(rest) else None)}
+
+
 @tool(
     "state",
     "List the keys of a namespace, to see what is kept there before you read or continue something.",
@@ -116,14 +143,11 @@ def _delete_state(memory: Memory, arguments: StateKey) -> Answer:
     read_only=True,
 )
 def _list_state_keys(memory: Memory, arguments: ListStateKeys) -> Answer:
-    after = cursor_key(arguments.cursor)
-    # Keys are sorted: a cursor continues also where its key was deleted.
-    keys = [key for key in memory.state(arguments.namespace).list_keys() if after is None or key > after]
-    listed = keys[: len(excerpts(keys))]
-    cursor = key_cursor(listed[-1]) if len(listed) < len(keys) else None
-    head = f"Found {len(listed)} keys in namespace {named(arguments.namespace)} for {memory.scope}{':' if keys else ''}"
-    text = head + numbered(listed) + to_continue("list_state_keys", cursor)
-    return Answer(text, {"namespace": arguments.namespace, "keys": listed} | next_page(cursor))
+    page = key_page(memory.state(arguments.namespace).list_keys(), arguments.cursor)
+    listed = page["keys"]
+    head = f"Found {len(listed)} keys in namespace {named(arguments.namespace)} for {memory.scope}"
+    text = head + (":" if listed else "") + numbered(listed) + to_continue("list_state_keys", page.get("next_cursor"))
+    return Answer(text, {"namespace": arguments.namespace, **page})
 
 
 STATE_TOOLS = (_set_state, _get_state, _delete_state, _list_state_keys)

@@ -6,14 +6,26 @@ from pydantic import Field
 
 from ..memory.memory import Memory
 from ..models import JSON, TaskOutcome
-from .answers import Excerpt, as_utc, excerpts, named, numbered
-from .arguments import Arguments
+from .answers import (
+    Excerpt,
+    as_utc,
+    bad_cursor,
+    entry_page,
+    excerpts,
+    in_pages,
+    named,
+    next_page,
+    numbered,
+    text_cursor,
+    text_place,
+)
+from .arguments import Arguments, Cursor
 from .memory import MAX_SEARCH_LIMIT
 from .run import Answer, tool
 
 __all__ = ["TASKS_TOOLS"]
 
-_WHOLE = "limit 1 shows more, and search_memories finds its ID for get_memory"
+_CONTEXT = "get_task_context"
 
 
 class GetTaskContext(Arguments):
@@ -21,6 +33,7 @@ class GetTaskContext(Arguments):
 
     task_id: str = Field(description="The task's id, or a description of it.")
     limit: int = Field(default=5, ge=1, le=MAX_SEARCH_LIMIT, description="How many outcomes at most; 5 if left out.")
+    cursor: Cursor = None
 
 
 class RecordTaskOutcome(Arguments):
@@ -39,7 +52,7 @@ def _outcome_data(outcome: TaskOutcome, cut: Excerpt) -> dict[str, JSON]:
         "recorded_at": as_utc(outcome.recorded_at),
         "score": round(outcome.score, 4),
     }
-    return data | {"more_characters": cut.more} if cut.more else data
+    return data | {"more_characters": cut.more, "cursor": text_cursor(outcome.task_id)} if cut.more else data
 
 
 @tool(
@@ -49,15 +62,27 @@ def _outcome_data(outcome: TaskOutcome, cut: Excerpt) -> dict[str, JSON]:
     read_only=True,
 )
 def _get_task_context(memory: Memory, arguments: GetTaskContext) -> Answer:
+    if arguments.cursor is not None:
+        return _whole_outcome(memory, arguments.cursor)
     outcomes = memory.tasks.context(arguments.task_id, limit=arguments.limit)
     verdict = {True: "succeeded", False: "failed", None: "no verdict"}
     cuts = excerpts((outcome.outcome for outcome in outcomes), query=arguments.task_id)
     lines: list[str] = []
     for outcome, cut in zip(outcomes, cuts, strict=True):
         head = f"{outcome.task_id} ({verdict[outcome.success]}, {outcome.recorded_at:%Y-%m-%d})"
-        lines.append(f"{head}: {cut.line(_WHOLE)}")
+        lines.append(f"{head}: {cut.line(in_pages(_CONTEXT, text_cursor(outcome.task_id)))}")
     text = f"Found {len(outcomes)} task outcomes for {memory.scope}{':' if outcomes else ''}{numbered(lines)}"
     return Answer(text, {"outcomes": list(map(_outcome_data, outcomes, cuts))})
+
+
+def _whole_outcome(memory: Memory, cursor: str) -> Answer:
+    place = text_place(cursor)
+    outcome = None if place is None else next(iter(memory.tasks.context(place[0], limit=1)), None)
+    if place is None or outcome is None or outcome.task_id != place[0]:
+        raise bad_cursor(cursor)
+    page, part, following = entry_page(_CONTEXT, cursor, outcome.outcome, place[1])
+    data: dict[str, JSON] = {"task_id": outcome.task_id, "part": part}
+    return Answer(f"Outcome of task {named(outcome.task_id)}: {page}", data | next_page(following))
 
 
 @tool(

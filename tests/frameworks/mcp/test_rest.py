@@ -207,6 +207,31 @@ class TestWire:
         assert (dict(ana.state("a")), dict(ana.state("a/b"))) == ({"b/c": 1}, {"c": 2})
         assert backend.user("x/memory/y").state("n")["k"] == 3
 
+    def test_a_list_has_pages(self, http: httpx.Client, backend: Backend) -> None:
+        state = backend.user("ana").state("many")
+        keys = sorted(f"{'k' * 100}/{number} ü?" for number in range(300))
+        for key in keys:
+            state[key] = 1
+        for limit in ({}, {"limit": 7}):
+            found, query = list[str](), dict[str, Any](limit)
+            while True:
+                answer = http.get("/memory/many", params=query)
+                assert len(answer.content) < 40_000
+                assert len(answer.json()["keys"]) <= limit.get("limit", 300)
+                found += answer.json()["keys"]
+                if "next_cursor" not in answer.json():
+                    break
+                query = {**limit, "cursor": answer.json()["next_cursor"]}
+                state.delete(found[-1])
+            assert found == [key for key in keys if key in found]
+            assert len(found) == len(keys)
+            for key in keys:
+                state[key] = 1
+        for query in ({"limit": "0"}, {"limit": "x"}, {"limit": "99999999999"}, {"cursor": "§"}, {"after": "k"}):
+            assert http.get("/memory/many", params=query).status_code == 400
+        assert http.get("/memory/many/k", params={"limit": 1}).status_code == 400
+        assert http.get("/memory/none", params={"limit": 1}).json() == {"namespace": "none", "keys": []}
+
     def test_under_a_mount_point(self, backend: Backend) -> None:
         api = Starlette(routes=rest_routes(backend, trusted("ana")))
         with serving(Starlette(routes=[Mount("/api/v1", api)])) as url:

@@ -35,7 +35,7 @@ def walk(memory: Memory, tool: str, /, **arguments: Any) -> list[Answer]:
     answers = [run(memory, tool, **arguments)]
     while cursor := answers[-1].data.get("next_cursor"):
         assert f'cursor "{cursor}"' in answers[-1].text
-        answers.append(run(memory, tool, **arguments, cursor=cursor))
+        answers.append(run(memory, tool, **arguments | {"cursor": cursor}))
     assert "cursor" not in answers[-1].text
     return answers
 
@@ -201,15 +201,27 @@ def test_messages_have_pages_the_latest_first(ana: Memory) -> None:
     assert (shown[-3]["content"], shown[-3]["parts_left_out"]) == ("Look", True)
     assert shown[-2]["tool_calls"] == [{"id": "c", "name": "look", "arguments_left_out": True}]
     assert shown[-1]["more_characters"] > 400_000
-    assert "more characters)" in pages[0].text
+    assert f'get_messages with cursor "{shown[-1]["cursor"]}" shows all, in pages' in pages[0].text
+    whole = walk(ana, "get_messages", session_id="s", cursor=shown[-1]["cursor"])
+    assert "".join(page.data["message"]["part"] for page in whole) == "z" * 500_000  # type: ignore[index,call-overload]
+    assert max(len(page.text) for page in whole) < 20_000
+    for cursor in ("nowhere", shown[-1]["cursor"] + "AA"):
+        with pytest.raises(InvalidInputError, match="cursor"):
+            run(ana, "get_messages", session_id="s", cursor=cursor)
     with pytest.raises(InvalidInputError, match="cursor"):
-        run(ana, "get_messages", session_id="s", cursor="nowhere")
+        run(ana, "get_messages", session_id="other", cursor=shown[-1]["cursor"])
 
 
 def test_outcomes_and_echoes_are_cut(ana: Memory) -> None:
     run(ana, "record_task_outcome", task_id="t", outcome="It went on. " * 20_000)
     outcome: Any = run(ana, "get_task_context", task_id="t").data["outcomes"][0]
     assert outcome["more_characters"] > 200_000
+    text = run(ana, "get_task_context", task_id="t").text
+    assert f'get_task_context with cursor "{outcome["cursor"]}" shows all, in pages' in text
+    pages: list[Any] = walk(ana, "get_task_context", task_id="t", cursor=outcome["cursor"])
+    assert "".join(page.data["part"] for page in pages) == "It went on. " * 20_000
+    with pytest.raises(InvalidInputError, match="cursor"):
+        run(ana, "get_task_context", task_id="t", cursor="dA")
     run(ana, "add_memory", messages=["word " * 100_000, "other " * 100_000])
     item = ana.all(kinds="item")[0]
     run(ana, "update_memory", memory_id=item.id, data="new " * 100_000)
