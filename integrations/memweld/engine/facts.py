@@ -29,7 +29,7 @@ from .operations import AddItems, ItemDraft, PutKeyed, Search, UpdateItem
 from .protocol import Progress
 from .search.embedder_check import EmbedderCheck
 from .search.embedders import GuardedEmbedding
-from .search.item_store import ItemStore
+from .search.item_store import ItemStore, Question
 from .search.reindex import Reindexing
 from .search.state_texts import StateTexts
 from .search.vector_store import VectorsElsewhere, VectorStoreSettings
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from .extraction.mem0.memory import Mem0Memory
 
 __all__ = ["Facts"]
-
 
 logger = logging.getLogger("memweld.extraction")
 
@@ -309,12 +308,14 @@ class Facts:
 
     def _find(self, scope: Scope, query: str, operation: Search) -> list[tuple[ItemRow, float]]:
         """The rows that the store ranks best; without entities mem0 would answer the same."""
-        return self._store.best(scope, query, self._embedding.embed(query, "search"), operation.limit, operation)
+        vector = self._embedding.embed(query, "search")
+        return self._store.best(Question(scope, query, vector, operation.limit, operation))
 
     def rank(self, scope: Scope, query: str, among: Sequence[int], count: int) -> list[tuple[ItemRow, float]]:
         """The items at these places that fit best, at most ``count``, best first, each with its score."""
         query = query[-QUERY_CHARACTERS:].lstrip()
-        return self._store.best(scope, query, self._embedding.embed(query, "search"), count, None, among)
+        vector = self._embedding.embed(query, "search")
+        return self._store.best(Question(scope, query, vector, count, among=among))
 
     # changing
 

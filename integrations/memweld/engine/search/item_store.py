@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +29,33 @@ from .ranking import age_factors, as_score, fits, word_weights
 from .snapshot import KINDS, Snapshot
 from .tokenizer import forget_words, pack_terms
 
-__all__ = ["ItemStore"]
+__all__ = ["ItemStore", "Question"]
 
 # A search that later transactions outrun starts again this many times, then reads all rows anew.
 _TRIES = 4
 _RESTORE_BATCH = 256
 _SPARE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a search asks the items table.
+
+    Attributes:
+        scope: The searching scope.
+        text: The text of the query.
+        vector: Its vector, shape (dimensions,).
+        count: The largest number of rows.
+        search: Has the kinds, filters and recency; None: all rows, and age does not count.
+        among: The places of the rows that may be found; None: all.
+    """
+
+    scope: Scope
+    text: str
+    vector: Vector
+    count: int
+    search: Search | None = None
+    among: Sequence[int] | None = None
 
 
 class ItemStore:
@@ -95,58 +117,32 @@ class ItemStore:
                 self._check.record(connection, len(vector))
             self.items.rewrite(row, None if vector is None else as_bytes(vector), pack_terms(row.text))
 
-    def best(  # noqa: PLR0917
-        self,
-        scope: Scope,
-        query: str,
-        vector: Vector,
-        count: int,
-        search: Search | None,
-        among: Sequence[int] | None = None,
-    ) -> list[tuple[ItemRow, float]]:
-        """The rows that fit best, each with its score, best first.
-
-        Args:
-            scope: The searching scope.
-            query: The text of the query.
-            vector: Its vector, shape (dimensions,).
-            count: The largest number of rows.
-            search: Has the kinds, filters and recency; None: all rows, and age does not count.
-            among: The places of the rows that may be found; None: all.
-        """
+    def best(self, question: Question) -> list[tuple[ItemRow, float]]:
+        """The rows that fit best, each with its score, best first."""
         erasures = self._indexes.erasures
         try:
             for _ in range(_TRIES):
                 # A new transaction sees what the index knows, unless another one outruns it again.
                 with contextlib.suppress(StaleTransactionError):
-                    return self._best(scope, query, vector, count, search, among)
-            return self._best(scope, query, vector, count, search, among, anew=True)
+                    return self._best(question)
+            return self._best(question, anew=True)
         finally:
             if self._indexes.erasures != erasures:
                 self._indexes.forget_again(erasures)
 
-    def _best(  # noqa: PLR0917
-        self,
-        scope: Scope,
-        query: str,
-        vector: Vector,
-        count: int,
-        search: Search | None,
-        among: Sequence[int] | None,
-        *,
-        anew: bool = False,
-    ) -> list[tuple[ItemRow, float]]:
+    def _best(self, question: Question, *, anew: bool = False) -> list[tuple[ItemRow, float]]:
+        scope, search, count = question.scope, question.search, question.count
         with self._database.reading(scope) as connection:
             # First of all, so that the search does not even read vectors of another embedder.
-            self._check.verify(connection, len(vector))
+            self._check.verify(connection, len(question.vector))
             owner = owners.find(connection, scope)
             if owner is None:
                 return []
-            selection = self._select(connection, scope, owner, query, vector, count, search, among, anew=anew)
+            selection = self._select(connection, owner, question, anew=anew)
             if selection is None:
                 return []
             snapshot, vector, allowed = selection
-            scores = as_score(fits(snapshot, query, vector))
+            scores = as_score(fits(snapshot, question.text, vector))
             if search is not None and search.recency is not None:
                 scores = scores * age_factors(snapshot.timestamps, search.recency.total_seconds())
             scores = np.where(allowed, scores, -1.0)
@@ -164,20 +160,11 @@ class ItemStore:
                     return hits[:count]
                 look *= 4
 
-    def _select(  # noqa: PLR0917
-        self,
-        connection: Connection,
-        scope: Scope,
-        owner: owners.Owner,
-        query: str,
-        vector: Vector,
-        count: int,
-        search: Search | None,
-        among: Sequence[int] | None,
-        *,
-        anew: bool = False,
+    def _select(
+        self, connection: Connection, owner: owners.Owner, question: Question, *, anew: bool = False
     ) -> tuple[Snapshot, Vector, NDArray[np.bool_]] | None:
         """The rows to search, the query's vector, and which of the rows may match; None if there are none."""
+        scope, search, among, vector = question.scope, question.search, question.among, question.vector
         # mem0 compares new facts with facts.
         kinds = FACT_KINDS if search is None else search.kinds
         metadata: Mapping[str, JSON] = {} if search is None else search.filters
@@ -186,8 +173,8 @@ class ItemStore:
         session_id = None if search is None else search.session_id
         candidates = self._database.candidates(connection, owner.root, scope)
         if candidates is not None:
-            rows = self.items.row_filter(owner, kinds, metadata, session_id, among=among, count=count)
-            return find_candidates(candidates, self._embedding, query, vector, rows)
+            rows = self.items.row_filter(owner, kinds, metadata, session_id, among=among, count=question.count)
+            return find_candidates(candidates, self._embedding, question.text, vector, rows)
         snapshot = self._indexes.read(connection, owner.root, anew=anew)
         if snapshot is None:
             return None
@@ -203,7 +190,7 @@ class ItemStore:
             allowed &= np.isin(snapshot.seqs, places)
         if among is not None:
             allowed &= np.isin(snapshot.seqs, among)
-        return snapshot, self._embedding.for_query(query, vector, word_weights(snapshot)), allowed
+        return snapshot, self._embedding.for_query(question.text, vector, word_weights(snapshot)), allowed
 
     def embed_texts(self, texts: Sequence[str]) -> EmbeddedTexts:
         """Embed texts before the transaction that restores them: hash, vector and terms of each.

@@ -20,7 +20,7 @@ from ....models import JSON
 from ....scope import Scope
 from ....validation import dump_json, utc_now
 from ...search.embedders import Vector, as_bytes
-from ...search.item_store import ItemStore
+from ...search.item_store import ItemStore, Question
 from ...sql import owners
 from ...sql.database import Connection, Database
 from ...sql.dialect import UNLIMITED
@@ -130,7 +130,8 @@ class MemweldVectorStore(_Collection):
         scope, call = self._guard.validate(_decode_scope(filters or {})), self._guard.call
         with self._guard.keeping_errors():
             # mem0 asks for four times as many, or 60, to reorder them by signals of its own.
-            best = self._store.best(scope, query, np.asarray(vectors, dtype=np.float32), top_k, call.search)
+            vector = np.asarray(vectors, dtype=np.float32)
+            best = self._store.best(Question(scope, query, vector, top_k, call.search))
         call.rows.update((row.id, row) for row, _ in best)
         return [self._found(row, score) for row, score in best]
 

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ....scope import Scope
-from ...operations import Search
 from ...search.embedders import Vector
-from ...search.item_store import ItemStore
+from ...search.item_store import ItemStore, Question
 from ...search.snapshot import Snapshot
 from ...sql.database import Connection
 from ...sql.owners import Owner
@@ -26,13 +24,6 @@ __all__ = ["ProjectedItemStore"]
 _LEAST, _MOST = 120, 10_000
 _CHUNK = 900
 _ONE: Vector = np.ones(1, dtype=np.float32)
-
-
-class _Question(NamedTuple):
-    scope: Scope
-    text: str
-    vector: Vector
-    count: int
 
 
 class ProjectedItemStore(ItemStore):
@@ -46,31 +37,22 @@ class ProjectedItemStore(ItemStore):
         super().__init__(*arguments, cache_bytes=cache_bytes, has_vectors=False)
         self._vectors = store
 
-    def _select(  # noqa: PLR0917 - as its base has it
-        self,
-        connection: Connection,
-        scope: Scope,
-        owner: Owner,
-        query: str,
-        vectors: Any,
-        count: int,
-        search: Search | None,
-        among: Sequence[int] | None,
-        *,
-        anew: bool = False,
+    def _select(
+        self, connection: Connection, owner: Owner, question: Question, *, anew: bool = False
     ) -> tuple[Snapshot, Vector, NDArray[np.bool_]] | None:
-        selection = super()._select(connection, scope, owner, query, vectors, count, search, among, anew=anew)
+        selection = super()._select(connection, owner, question, anew=anew)
         if selection is None:
             return None
         snapshot, vector, allowed = selection
-        cosines = self._cosines(connection, owner, _Question(scope, query, vector, count), snapshot, allowed)
+        question = dataclasses.replace(question, vector=vector)
+        cosines = self._cosines(connection, owner, question, snapshot, allowed)
         return dataclasses.replace(snapshot, vectors=cosines[:, np.newaxis], patches=None), _ONE, allowed
 
     def _cosines(
         self,
         connection: Connection,
         owner: Owner,
-        question: _Question,
+        question: Question,
         snapshot: Snapshot,
         allowed: NDArray[np.bool_],
     ) -> NDArray[np.float32]:
