@@ -7,6 +7,8 @@
     crew = Crew(agents=[...], tasks=[...], memory=MemweldMemory(backend))
     agent = Agent(..., tools=memory_tools(backend))
     flow = MyFlow(persistence=MemweldFlowPersistence(backend))
+
+CrewAI sends telemetry to telemetry.crewai.com unless you turn it off: `disable_telemetry`.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ except ImportError as error:
 from ..adapters.saved_config import loading_with
 from .flows import MemweldFlowPersistence
 from .memory import MemweldMemory
+from .telemetry import announce_telemetry, disable_telemetry
 from .tools import memory_tools
 
-__all__ = ["MemweldFlowPersistence", "MemweldMemory", "loading_with", "memory_tools"]
+__all__ = ["MemweldFlowPersistence", "MemweldMemory", "disable_telemetry", "loading_with", "memory_tools"]
+
+announce_telemetry()
