@@ -105,7 +105,7 @@ class Page(list[MemoryItem]):
     """Memories, and the cursor of the page behind them.
 
     Attributes:
-        next: The cursor for ``Memory.all(after=…)``; None where no more memories follow.
+        next: The cursor for ``Memory.all(cursor=…)``; None where no more memories follow.
     """
 
     def __init__(self, items: Iterable[MemoryItem] = (), *, next: str | None = None) -> None:  # noqa: A002

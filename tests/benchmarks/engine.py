@@ -159,7 +159,7 @@ def draw(results: dict[tuple[int, int], dict[str, float]], directory: Path) -> N
 
 
 def page_behind(memory: Any, behind: str | None) -> Any:
-    return memory.all(limit=100, after=behind)
+    return memory.all(limit=100, cursor=behind)
 
 
 def measure_lengths(lengths: Sequence[int]) -> list[tuple[int, float, float, float, float]]:
@@ -181,7 +181,7 @@ def measure_lengths(lengths: Sequence[int]) -> list[tuple[int, float, float, flo
             page = median(lambda _: ana.all(limit=100), 50)
             behind, items = None, ana.all(limit=1000)
             while len(items) == 1000:
-                behind, items = items[-101].id, ana.all(limit=1000, after=items[-1].id)
+                behind, items = items[-101].id, ana.all(limit=1000, cursor=items[-1].id)
             late = statistics.median(timed(page_behind, ana, behind) for _ in range(50))
             rows.append((length, append, last, page, late))
     return rows

@@ -169,7 +169,7 @@ class World:
         return memory.search(self.query(chance), limit=chance.choice([1, 50, 10_000]), filters=filters, kinds=kinds)
 
     def core_list(self, chance: random.Random, scope: Scope, memory: Memory) -> Any:
-        return memory.all(after=chance.choice([None, self.memory_id(chance, scope)]), limit=chance.choice([1, 100]))
+        return memory.all(cursor=chance.choice([None, self.memory_id(chance, scope)]), limit=chance.choice([1, 100]))
 
     def core_read(self, chance: random.Random, scope: Scope, memory: Memory) -> Any:
         memory_id = self.memory_id(chance, scope)

@@ -110,9 +110,9 @@ def test_pages_go_on_in_another_process_and_the_owner_lists_users(place: Place) 
         for item in page:
             first.user("ana").delete(item.id)
     with connect(place.member) as second:
-        assert [item.text for item in second.user("ana").all(limit=9, after=page.next)] == texts[2:]
+        assert [item.text for item in second.user("ana").all(limit=9, cursor=page.next)] == texts[2:]
         with pytest.raises(memweld.MemoryNotFoundError):
-            second.user("bob").all(after=page.next)
+            second.user("bob").all(cursor=page.next)
         with pytest.raises(memweld.ConfigurationError, match="sees one user at a time"):
             second.users()
     with connect(place.owner) as owner:

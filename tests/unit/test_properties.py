@@ -98,7 +98,7 @@ class Isolation(RuleBasedStateMachine):
         mine = self.visible(user, agent)
         calls: list[Callable[[], Any]] = [
             lambda: memory.get(memory_id),
-            lambda: memory.all(after=memory_id),
+            lambda: memory.all(cursor=memory_id),
             lambda: memory.update(memory_id, f"updated words number{self.count}"),
             lambda: memory.delete(memory_id),
         ]

@@ -73,7 +73,7 @@ def search_command(
 def list_command(
     user: User,
     limit: Annotated[int, typer.Option(help="How many memories at most, 1 to 10,000.")] = 100,
-    after: Annotated[str | None, typer.Option(help="The cursor that the page before ended with.")] = None,
+    cursor: Annotated[str | None, typer.Option(help="The cursor that the page before ended with.")] = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -82,7 +82,7 @@ def list_command(
     from ..tools.answers import item_data
 
     with connected(url) as backend:
-        page = backend.user(user).all(limit=limit, after=after)
+        page = backend.user(user).all(limit=limit, cursor=cursor)
     if as_json:
         show_json({"memories": [item_data(item) for item in page], "next": page.next})
         return
@@ -91,7 +91,7 @@ def list_command(
     if not page:
         show(f"Nothing is remembered of user {user}.")
     elif page.next is not None:
-        show(f"More follow: --after {page.next}")
+        show(f"More follow: --cursor {page.next}")
 
 
 def get_command(memory_id: MemoryId, user: User, url: Url = None, as_json: AsJson = False) -> None:

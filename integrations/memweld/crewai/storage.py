@@ -365,12 +365,12 @@ class MemweldStorage:
 
 
 def _all(memory: Memory, kinds: Sequence[Kind] | None) -> Iterator[MemoryItem]:
-    after: str | None = None
+    cursor: str | None = None
     while True:
-        page = memory.all(limit=_PAGE, after=after, kinds=kinds)
+        page = memory.all(limit=_PAGE, cursor=cursor, kinds=kinds)
         yield from page
-        after = page.next
-        if after is None:
+        cursor = page.next
+        if cursor is None:
             return
 
 

@@ -219,7 +219,7 @@ class SqlEngine:
     @_handles(ops.ListItems)
     def _list_items(self, scope: Scope, operation: ops.ListItems) -> ItemPage:
         limit = operation.limit
-        after = 0 if operation.after is None else self._place(scope, operation.after)
+        after = 0 if operation.cursor is None else self._place(scope, operation.cursor)
         # One more than the page takes tells whether another page follows.
         rows = self.items.page(
             scope,
@@ -232,14 +232,14 @@ class SqlEngine:
         following = self.cursors.seal(scope, "items", rows[limit - 1].seq) if len(rows) > limit else None
         return ItemPage(items=[row.item() for row in rows[:limit]], next=following)
 
-    def _place(self, scope: Scope, after: str) -> int:
+    def _place(self, scope: Scope, cursor: str) -> int:
         """The place of a cursor, or of an item that the scope still contains."""
-        opened = self.cursors.open(scope, "items", after)
+        opened = self.cursors.open(scope, "items", cursor)
         if opened is not None:
             return opened[0]
-        row = self.items.get(scope, after)
+        row = self.items.get(scope, cursor)
         if row is None:
-            raise MemoryNotFoundError(after)
+            raise MemoryNotFoundError(cursor)
         return row.seq
 
     # Neither deleting nor clearing loads an embedder or mem0: to forget must always be possible.

@@ -158,7 +158,7 @@ class FactMethods:
         self,
         *,
         limit: int | None = None,
-        after: str | None = None,
+        cursor: str | None = None,
         kinds: Kind | Sequence[Kind] | None = None,
         filters: Mapping[str, JSON] | None = None,
         session_id: str | None = None,
@@ -170,24 +170,26 @@ class FactMethods:
 
         Args:
             limit: The size of the page, 1 to 10,000. If not given it is 100, and a warning says that more follow.
-            after: ``page.next`` of the page before, or the id of a memory of this scope.
+            cursor: ``page.next`` of the page before, or the id of a memory of this scope.
             kinds: Only these kinds; all but sources if not given.
             filters: What metadata must equal.
             session_id: Only what belongs to this conversation.
 
         Raises:
-            MemoryNotFoundError: ``after`` is no cursor and no memory of this scope.
+            MemoryNotFoundError: ``cursor`` is no cursor and no memory of this scope.
         """
         operation = ListItems(
             limit=DEFAULT_PAGE if limit is None else limit,
-            after=after,
+            cursor=cursor,
             kinds=validate_kinds(kinds),
             filters={} if filters is None else filters,
             session_id=session_id,
         )
         answer = self._engine.run(self.scope, operation)
         if limit is None and answer.next is not None:
-            text = f"all() returned the first {DEFAULT_PAGE} memories and more follow: pass after=page.next, or limit=."
+            text = (
+                f"all() returned the first {DEFAULT_PAGE} memories and more follow: pass cursor=page.next, or limit=."
+            )
             warnings.warn(text, stacklevel=2)
         return Page(answer.items, next=answer.next)
 

@@ -60,7 +60,7 @@ class Preferences:
             yield from answer.items
             if answer.next is None:
                 return
-            page = replace(page, after=answer.next)
+            page = replace(page, cursor=answer.next)
 
     def search(self, query: str, *, limit: int = 5) -> list[Hit]:
         """The preferences that fit a question, best first."""

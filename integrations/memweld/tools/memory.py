@@ -168,7 +168,7 @@ def _get_memory(memory: Memory, arguments: GetMemory) -> Answer:
 def _get_all_memories(memory: Memory, arguments: GetAllMemories) -> Answer:
     def page(limit: int) -> Page:
         with continuing(arguments.cursor):
-            return memory.all(limit=limit, after=arguments.cursor, kinds=arguments.kinds, filters=arguments.filters)
+            return memory.all(limit=limit, cursor=arguments.cursor, kinds=arguments.kinds, filters=arguments.filters)
 
     items = page(arguments.limit)
     lines, data = _listed(memory, items, least=PAGED_CHARACTERS)

@@ -89,14 +89,14 @@ class ScopeReader:
 
     def pages(self) -> Iterator[tuple[ExportData, list[bytes]]]:
         """Each page and the hashes of its rows, in order."""
-        after: str | None = None
+        cursor: str | None = None
         while True:
-            page = self._engine.run(self._scope, Export(after=after, limit=self._limit))
+            page = self._engine.run(self._scope, Export(cursor=cursor, limit=self._limit))
             digests = list(self._rows(page.data))
             if digests:
                 yield page.data, digests
-            after = page.next
-            if after is None:
+            cursor = page.next
+            if cursor is None:
                 return
 
     def digests(self) -> Iterator[bytes]:

@@ -460,7 +460,7 @@ class TestWhoseMemory:
         with pytest.raises(MemoryNotFoundError):
             bob.user("bob").get(secret.id)
         with pytest.raises(MemoryNotFoundError):
-            bob.user("bob").all(after=secret.id)
+            bob.user("bob").all(cursor=secret.id)
         anas = bob.user("ana")
         calls: list[Callable[[], Any]] = [
             anas.all,

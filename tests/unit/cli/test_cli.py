@@ -111,8 +111,8 @@ def test_memories_are_listed_shown_and_deleted(url: str) -> None:
     shown = done("list", *who, "--limit", "2")
     assert shown.count("fact ") == 2
     assert "\x1b" not in shown
-    assert shown.endswith(f"More follow: --after {page['next']}\n")
-    assert "fact 2" in done("list", *who, "--after", page["next"])
+    assert shown.endswith(f"More follow: --cursor {page['next']}\n")
+    assert "fact 2" in done("list", *who, "--cursor", page["next"])
     assert f"id: {ids[0]}\n" in done("get", ids[0], *who)
     assert json.loads(done("get", ids[0], *who, "--json"))["memory"]["user_id"] == "ana"
     assert done("delete", ids[0], *who) == f"Deleted memory {ids[0]}\n"

@@ -206,7 +206,7 @@ OPERANDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "delete_keyed": {"kind": st.sampled_from(["preference", "task"]), "key": keys},
     "related_items": {"about": keys, "limit": limits},
     "settle_graph": {"timeout": st.none() | st.floats(0, 60)},
-    "list_items": {"limit": limits, "after": some_keys, "kinds": kinds, "filters": filters},
+    "list_items": {"limit": limits, "cursor": some_keys, "kinds": kinds, "filters": filters},
     "update_item": {"memory_id": keys, "text": said, "metadata": st.none() | own},
     "put_value": {
         "namespace": keys,
@@ -240,7 +240,7 @@ OPERANDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "replace": st.booleans(),
         "known": st.none() | st.lists(keys, max_size=3).map(tuple),
     },
-    "export": {"after": some_keys, "limit": st.none() | limits},
+    "export": {"cursor": some_keys, "limit": st.none() | limits},
     "read_messages": {"session_id": keys, "limit": st.none() | limits, "before": some_keys},
 }
 

@@ -144,7 +144,7 @@ def test_pages_and_export_say_the_same(old: Backend) -> None:
     ids: list[str] = []
     after: str | None = None
     for _ in range(200):
-        page = engine.run(scope, Export(after=after, limit=2))
+        page = engine.run(scope, Export(cursor=after, limit=2))
         kept = page.data
         facts = [item.id for item in kept.items if item.kind != "record"]
         rows = len(facts) + len(kept.values) + sum(len(session.messages) for session in kept.sessions)
@@ -157,20 +157,20 @@ def test_pages_and_export_say_the_same(old: Backend) -> None:
     export: Any = old.user("ana").export()
     facts = [item for item in export["items"] if item["kind"] != "record"]
     assert ids == [row["id"] for row in (*facts, *export["messages"])]
-    assert engine.run(Scope("nobody"), Export(after=None, limit=5)).data == ExportData()
+    assert engine.run(Scope("nobody"), Export(cursor=None, limit=5)).data == ExportData()
     for wrong in ("x", "items:1", "items:1:2:3; DROP TABLE owners", "values:-1:0:0", "notes:1:2:3"):
         with pytest.raises(InvalidInputError, match="of no page"):
-            engine.run(scope, Export(after=wrong, limit=5))
+            engine.run(scope, Export(cursor=wrong, limit=5))
 
 
 def test_a_page_of_somebody_else_shows_nothing_of_theirs(old: Backend) -> None:
     fill_all(old)
     engine = engine_of(old)
-    places = [engine.run(Scope("ana"), Export(after=None, limit=limit)).next for limit in (1, 25, 40, 60)]
+    places = [engine.run(Scope("ana"), Export(cursor=None, limit=limit)).next for limit in (1, 25, 40, 60)]
     assert None not in places
     for place in places:
         with pytest.raises(InvalidInputError, match="of no page"):
-            engine.run(Scope("bob"), Export(after=place, limit=500))
+            engine.run(Scope("bob"), Export(cursor=place, limit=500))
 
 
 def test_large_rows_make_small_pages(old: Backend) -> None:
@@ -181,7 +181,7 @@ def test_large_rows_make_small_pages(old: Backend) -> None:
     sizes: list[int] = []
     after: str | None = None
     for _ in range(20):
-        page = engine_of(old).run(Scope("ana"), Export(after=after, limit=500))
+        page = engine_of(old).run(Scope("ana"), Export(cursor=after, limit=500))
         sizes.append(sum(len(str(value.value)) for value in page.data.values))
         after = page.next
         if after is None:

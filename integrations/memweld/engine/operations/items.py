@@ -130,7 +130,7 @@ class ListItems(Operation[ItemPage]):
 
     Attributes:
         limit: How many at most.
-        after: The `ItemPage.next` of the page before, which stays valid when items are deleted; or the id of an item.
+        cursor: The `ItemPage.next` of the page before, which stays valid when items are deleted; or the id of an item.
         kinds: Only these kinds; None: all but sources.
         filters: See `Search`.
         session_id: Only this session's; None: all.
@@ -139,7 +139,7 @@ class ListItems(Operation[ItemPage]):
     read_only = True
 
     limit: Limit = 100
-    after: Key | None = None
+    cursor: Key | None = None
     kinds: Kinds | None = None
     filters: Filters = field(default_factory=dict[str, JSON])
     session_id: Key | None = None

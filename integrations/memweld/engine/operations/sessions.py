@@ -97,17 +97,17 @@ class Export(Operation[ExportPage]):
     """Part of all that the scope contains, in an order that stays: free and keyed facts, values, messages.
 
     A value's record is on its page. A session that goes over several pages is on each of them, with its times and some
-    of its messages. It raises `InvalidInputError` where ``after`` belongs to no page.
+    of its messages. It raises `InvalidInputError` where ``cursor`` belongs to no page.
 
     Attributes:
-        after: The ``next`` of the page before; None for the first.
+        cursor: The ``next`` of the page before; None for the first.
         limit: How many facts, values and messages at most; fewer where they are large. None: everything, as it is at
             one moment.
     """
 
     read_only = True
 
-    after: Key | None = None
+    cursor: Key | None = None
     limit: ManyLimit | None = None
 
 

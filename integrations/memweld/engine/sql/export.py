@@ -68,7 +68,7 @@ def export_page(database: Database, cursors: Cursors, scope: Scope, operation: E
     with database.reading(scope) as connection:
         # One more of each than a page takes, so that a full page knows whether another follows.
         reader = _Reader(connection, database, scope, most + 2)
-        for position, row, characters in reader.rows(_position(cursors, scope, operation.after)):
+        for position, row, characters in reader.rows(_position(cursors, scope, operation.cursor)):
             if last is not None and (len(rows) == most or room < characters):
                 part, *numbers = last
                 following = cursors.seal(scope, "export", _PARTS.index(part), *numbers)
@@ -96,13 +96,13 @@ def list_scopes(database: Database, *, after: Scope | None, limit: int) -> list[
     return [Scope.stored(user_id or None, agent_id or None) for user_id, agent_id in rows]
 
 
-def _position(cursors: Cursors, scope: Scope, after: str | None) -> _Position:
-    if after is None:
+def _position(cursors: Cursors, scope: Scope, cursor: str | None) -> _Position:
+    if cursor is None:
         return ("items", 0, 0, 0)
-    opened = cursors.open(scope, "export", after)
+    opened = cursors.open(scope, "export", cursor)
     if opened is None:
         rule = "it is of no page of an export of this scope"
-        raise invalid("after", after, rule, "Pass the next of the page before.")
+        raise invalid("cursor", cursor, rule, "Pass the next of the page before.")
     part, owner, session, number = opened
     return _PARTS[part], owner, session, number
 

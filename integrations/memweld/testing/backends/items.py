@@ -208,14 +208,14 @@ class ItemTests(BackendFixtures):
         """Pages follow each other without a gap, in the order of adding, and a page may start behind any item."""
         ids = [ana.add(f"fact {number}")[0].id for number in range(25)]
         first = ana.all(limit=10)
-        second = ana.all(limit=10, after=first.next)
-        third = ana.all(limit=10, after=second[-1].id)
+        second = ana.all(limit=10, cursor=first.next)
+        third = ana.all(limit=10, cursor=second[-1].id)
         assert [item.id for item in first + second + third] == ids
         assert (len(third), third.next) == (5, None)
         assert ana.all(limit=25).next is None
-        assert ana.all(after=ids[-1]) == []
+        assert ana.all(cursor=ids[-1]) == []
         with pytest.raises(MemoryNotFoundError):
-            ana.all(after="nothing")
+            ana.all(cursor="nothing")
 
     def test_a_page_behind_one_that_is_deleted(self, ana: Memory, bob: Memory) -> None:
         """A reader of pages may delete what it has read and skips nothing; another user's id is no cursor."""
@@ -232,18 +232,18 @@ class ItemTests(BackendFixtures):
                 break
             cursor = page.next
             with pytest.raises(MemoryNotFoundError):
-                bob.all(after=cursor)
-            page = ana.all(limit=3, after=cursor)
+                bob.all(cursor=cursor)
+            page = ana.all(limit=3, cursor=cursor)
         assert seen == [f"fact {number}" for number in range(9)]
         ana.erase()
-        assert ana.all(after=cursor) == []
+        assert ana.all(cursor=cursor) == []
 
     def test_a_cut_is_visible(self, ana: Memory) -> None:
         """Without a limit of its own, a caller who does not see everything is warned."""
         ana.add([{"role": "user", "content": f"fact {number}"} for number in range(101)])
         with pytest.warns(UserWarning, match="more follow"):
             page = ana.all()
-        assert (len(page), len(ana.all(after=page.next))) == (100, 1)
+        assert (len(page), len(ana.all(cursor=page.next))) == (100, 1)
 
     def test_a_cursor_tells_nothing_of_other_users(self, ana: Memory, bob: Memory) -> None:
         """Equal positions have unrelated cursors, and a changed one is refused."""
@@ -255,7 +255,7 @@ class ItemTests(BackendFixtures):
             assert cursor is not None
             for forged in (f"{cursor[:-1]}{'A' if cursor[-1] != 'A' else 'B'}", f"B{cursor[1:]}"[::-1], cursor[4:]):
                 with pytest.raises(MemoryNotFoundError):
-                    ana.all(after=forged)
+                    ana.all(cursor=forged)
 
     def test_update(self, ana: Memory) -> None:
         """The text changes, its time is told, the search follows, metadata stays unless given."""

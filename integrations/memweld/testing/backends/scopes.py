@@ -80,7 +80,7 @@ class ScopeTests(BackendFixtures):
                 lambda other=other: other.get(item.id),
                 lambda other=other: other.update(item.id, "I hate tea"),
                 lambda other=other: other.delete(item.id),
-                lambda other=other: other.all(after=item.id),
+                lambda other=other: other.all(cursor=item.id),
             ]
             for call in calls:
                 with pytest.raises(MemoryNotFoundError, match=f"No memory exists with ID {item.id}"):

@@ -67,26 +67,26 @@ class MovingTests(BackendFixtures):
             ana.state("n").set(str(number), number)
         bob.add("bob's fact")
         engine = engine_of(backend)
-        place = engine.run(Scope("ana"), Export(after=None, limit=2)).next
-        kept = engine.run(Scope("bob"), Export(after=None, limit=50)).data
+        place = engine.run(Scope("ana"), Export(cursor=None, limit=2)).next
+        kept = engine.run(Scope("bob"), Export(cursor=None, limit=50)).data
         assert {item.text for item in kept.items} == {"bob's fact"}
         assert kept.values == kept.sessions == ()
         for scope, after in ((Scope("bob"), place), (Scope("ana"), "items:1:2")):
             with pytest.raises(InvalidInputError):
-                engine.run(scope, Export(after=after, limit=50))
+                engine.run(scope, Export(cursor=after, limit=50))
 
     def test_a_session_begun_between_two_pages(self, backend: Backend, ana: Memory) -> None:
         """It is exported whole, also where the one before was cleared when half of it was exported."""
         for number in range(10):
             ana.history("old").append(f"old {number}")
         engine = engine_of(backend)
-        place = engine.run(Scope("ana"), Export(after=None, limit=5)).next
+        place = engine.run(Scope("ana"), Export(cursor=None, limit=5)).next
         ana.history("old").clear()
         for number in range(4):
             ana.history("new").append(f"new {number}")
         said = [
             message.text
-            for session in engine.run(Scope("ana"), Export(after=place, limit=50)).data.sessions
+            for session in engine.run(Scope("ana"), Export(cursor=place, limit=50)).data.sessions
             for message in session.messages
         ]
         assert said == [f"new {number}" for number in range(4)]

@@ -34,11 +34,11 @@ def test_pages_go_on_in_another_process_although_what_was_read_is_deleted(url: s
         for item in page:
             first.user("ana").delete(item.id)
     with connect(url, embedder=HashEmbedder()) as second:
-        following = second.user("ana").all(limit=100, after=page.next)
+        following = second.user("ana").all(limit=100, cursor=page.next)
         assert [item.text for item in following] == [f"ana's fact {number}" for number in range(4, 9)]
-        assert len(run(second, "ana", Export(limit=100, after=exported)).data.items) == 5
+        assert len(run(second, "ana", Export(limit=100, cursor=exported)).data.items) == 5
         with pytest.raises(MemoryNotFoundError):
-            second.user("ana").all(after=page[-1].id)
+            second.user("ana").all(cursor=page[-1].id)
 
 
 def test_a_cursor_is_of_one_store_and_one_scope(url: str) -> None:
@@ -49,10 +49,10 @@ def test_a_cursor_is_of_one_store_and_one_scope(url: str) -> None:
         assert cursor != other.user("ana").all(limit=4).next
         for memory in (other.user("ana"), backend.user("bob"), backend.user("ana", agent_id="chef")):
             with pytest.raises(MemoryNotFoundError):
-                memory.all(after=cursor)
+                memory.all(cursor=cursor)
         exported = run(backend, "ana", Export(limit=4)).next
         with pytest.raises(MemoryNotFoundError):
-            backend.user("ana").all(after=exported)
+            backend.user("ana").all(cursor=exported)
 
 
 def test_epochs_do_not_number_the_users(url: str) -> None:
