@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BackendUnavailableError, ConfigurationError, MemoryNotFoundError, MissingExtraError, invalid
-from ..models import JSON, Hit, MemoryItem
+from ..models import Hit, MemoryItem
 from ..scope import Scope
 from ..validation import QUERY_CHARACTERS, dump_json, utc_now
 from .embedder_factory import load_embedder
+from .extraction.attribution import learnt_from
 from .extraction.compact import CompactExtractor
 from .extraction.failures import ExtractionFailedError
 from .extraction.llm import GuardedLLM, load_llm
@@ -257,16 +258,20 @@ class Facts:
         kept = [draft.text for draft in operation.drafts if draft.is_kept]
         with self._embedding.prepared([*texts, *kept]), self._database.writing(scope):
             self._check_epoch(scope, operation.epoch)
+            origins = {text: learnt_from(text, operation.drafts) for text in texts if template.session_id}
             rows = [
-                replace(template, metadata=_with_category(operation.metadata, fact.category)).row(
-                    scope, fact.text, moment.isoformat()
+                replace(template, metadata=dump_json(fact.metadata(operation.metadata))).row(
+                    scope, fact.text, moment.isoformat(), message_id=origins.get(fact.text)
                 )
                 for fact in facts
             ]
             vectors = [self._embedding.embed(text) for text in texts]
             stored = self._store.store(rows, vectors, is_dated=operation.created_at is not None)
             has_new = any(row.id == each.id for row, each in zip(rows, stored, strict=True))
-            return self._keep_sources(scope, operation, template, texts, has_new=has_new)
+            # What others said leads to no source of the user's.
+            stated = [text for text in texts if origins.get(text) is None]
+            kept = self._keep_sources(scope, operation, template, stated, has_new=has_new)
+            return _once([*kept, *(row.item() for row in stored if row.text not in stated)])
 
     def _keep_sources(
         self, scope: Scope, operation: AddItems, template: RowTemplate, facts: Sequence[str], *, has_new: bool
@@ -375,11 +380,6 @@ class Facts:
             self._mem0.change(row)
             return
         self._store.change(row, self._embedding.embed(row.text))
-
-
-def _with_category(metadata: Mapping[str, JSON], category: str | None) -> str:
-    """The caller's metadata, with the fact's category unless the caller has one."""
-    return dump_json(metadata if category is None else {"category": category, **metadata})
 
 
 def _remedy(row: ItemRow) -> str:

@@ -289,10 +289,12 @@ class SqlEngine:
     # messages
 
     @_handles(ops.AppendMessages)
-    def _append_messages(self, scope: Scope, operation: ops.AppendMessages) -> None:
+    def _append_messages(self, scope: Scope, operation: ops.AppendMessages) -> list[str]:
         with self._database.writing(scope):
-            for message_id in self.sessions.append(scope, operation):
+            edited = self.sessions.append(scope, operation)
+            for message_id in edited:
                 self._forget_message(scope, operation.session_id, message_id)
+        return edited
 
     def _forget_message(self, scope: Scope, session_id: str, message_id: str) -> None:
         """Forget what a message said before it was edited, and what was learnt from it."""

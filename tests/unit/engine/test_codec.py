@@ -147,7 +147,7 @@ ANSWERS: dict[str, st.SearchStrategy[Any]] = {
     "find_values": st.lists(entries, max_size=3),
     "search_values": st.lists(st.builds(ValueHit, entries, st.none() | st.floats(0, 1)), max_size=3),
     "purge_expired": counts,
-    "append_messages": st.none(),
+    "append_messages": st.lists(st.text()),
     "read_messages": st.lists(messages, max_size=3),
     "clear_messages": counts,
     "list_sessions": st.lists(sessions, max_size=3),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from ...errors import InvalidInputError
+from ...models import JSON
 from ...validation import fold_text, validate_text
 from .failures import ExtractionFailedError
 
@@ -27,6 +28,10 @@ class Fact:
 
     text: str
     category: str | None = None
+
+    def metadata(self, given: Mapping[str, JSON]) -> dict[str, JSON]:
+        """The caller's metadata, with the category unless the caller has one."""
+        return {**given} if self.category is None else {"category": self.category, **given}
 
 
 def answer_text(answer: object) -> str:

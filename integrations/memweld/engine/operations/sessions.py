@@ -23,11 +23,12 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AppendMessages(Operation[None]):
+class AppendMessages(Operation[list[str]]):
     """Append messages to a session; one with an id that the session has already replaces that message in place.
 
     If the text of such a message changes, the memories that say the old one are deleted, unless they were added
-    otherwise, too; and the facts that an LLM extracted from it alone. The next capture learns the new text.
+    otherwise, too; and the facts that an LLM extracted from it alone. The next capture learns the new text. The answer
+    holds the ids of these messages.
 
     A message without id or time gets them: read them from ``messages``.
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 from ...models import EraseReceipt, Hit
 from ...scope import Scope
-from ..operations import Erase, Operation, RelatedItems, Search, SettleGraph
+from ..operations import AppendMessages, Erase, Operation, RelatedItems, Search, SettleGraph
 from ..protocol import Engine, EngineAdmin, GraphHealth
 
 __all__ = ["ProjectedEngine", "Projection", "Run"]
@@ -110,6 +110,13 @@ class ProjectedEngine:
             return cast("T", projection.erase(scope, operation, self.inner.run))
         if projection.is_graph and isinstance(operation, (RelatedItems, SettleGraph)):
             return cast("T", projection.answer(scope, operation))
+        if isinstance(operation, AppendMessages):
+            edited = self.inner.run(scope, operation)
+            if edited:
+                # The items of these messages are gone.
+                with projection.changing(operation):
+                    pass
+            return cast("T", edited)
         if not operation.changes_items:
             return self.inner.run(scope, operation)
         with projection.changing(operation):

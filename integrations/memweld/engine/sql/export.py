@@ -30,6 +30,12 @@ PAGE_CHARACTERS = 500_000
 _PARTS = ("items", "values", "messages")
 _FACTS: tuple[Kind, ...] = ("item", "source", "preference", "task")
 _BATCH = 20  # rows that are fetched at once, of any size
+# Of a user, the agents' parts too. An owner without rows waits for an LLM that may find nothing to keep.
+_PARTS_WITH_ROWS = (
+    "SELECT 1 FROM owners AS part WHERE (part.id = owners.id OR part.root = owners.id) AND ("
+    + " OR ".join(f"EXISTS (SELECT 1 FROM {table} WHERE owner = part.id)" for table in ("items", "sessions", "state"))
+    + ")"
+)
 
 
 # Part, owner, session, number: the place of a row in the order of an export.
@@ -89,7 +95,7 @@ def list_scopes(database: Database, *, after: Scope | None, limit: int) -> list[
     last = ("", "") if after is None else (after.user_id or "", after.agent_id or "")
     with database.reading_all() as connection:
         rows = connection.execute(
-            "SELECT user_id, agent_id FROM owners WHERE (user_id, agent_id) > (?, ?) "
+            f"SELECT user_id, agent_id FROM owners WHERE (user_id, agent_id) > (?, ?) AND EXISTS ({_PARTS_WITH_ROWS}) "
             "ORDER BY user_id, agent_id LIMIT ?",
             (*last, limit),
         ).fetchall()

@@ -299,6 +299,24 @@ class TurnTests(BackendFixtures):
         assert [item.text for item in ana.all(kinds=("item", "source"))][-2:] == ["Ana eats no fish", "I eat no fish"]
         assert ana.search("cook", min_score=0.4) == []
 
+    def test_an_edited_answer_replaces_what_was_learnt_from_it(self, make: Callable[..., Backend]) -> None:
+        """What the user said beside it stays, with its facts."""
+        answers = [facts("Ana lives in Lisbon", "Ana parks on level three"), facts("Ana parks on level five")]
+        ana = make(llm=ScriptedExtractor(answers)).user("ana")
+
+        def talk(level: str) -> None:
+            said = {"role": "user", "content": "I live in Lisbon now. Where do I park?", "id": "1"}
+            answer = {"role": "assistant", "content": f"You park on level {level}.", "id": "2"}
+            ana.capture([said, answer], session_id="s")
+
+        talk("three")
+        assert [item.text for item in ana.all()] == ["Ana lives in Lisbon", "Ana parks on level three"]
+        talk("five")
+        assert [item.text for item in ana.all()] == ["Ana lives in Lisbon", "Ana parks on level five"]
+        ana.history("s").append({"role": "assistant", "content": "I do not know.", "id": "2"})
+        assert [item.text for item in ana.all()] == ["Ana lives in Lisbon"]
+        assert [item.text for item in ana.all(kinds="source")] == ["I live in Lisbon now. Where do I park?"]
+
     def test_infer_without_an_llm(self, ana: Memory) -> None:
         """To ask for extraction where there is no LLM is a clear error."""
         with pytest.raises(ConfigurationError, match="llm="):

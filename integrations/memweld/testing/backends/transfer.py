@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import anyio
 import pytest
@@ -14,6 +14,7 @@ from ...scope import Scope
 from ...transfer import Copied, copy
 from ...transfer.copier import engine_of
 from ..embedding import HashEmbedder
+from ..llm import ScriptedExtractor, facts
 from .base import BackendFixtures
 from .restore import fill
 
@@ -104,3 +105,20 @@ class MovingTests(BackendFixtures):
         assert backend.users() == anyio.run(backend.aio.users) == ["ana", "bob"]
         assert listed == [Scope("ana"), Scope("bob"), Scope("bob", "chef")]
         assert backend.admin.list_scopes(after=Scope("ana"), limit=1) == [Scope("bob")]
+
+    def test_a_capture_that_keeps_nothing_makes_no_user(self, make: Callable[..., Backend]) -> None:
+        """Neither without an LLM nor with one that finds nothing, now or in the background."""
+        turn = [{"role": "user", "content": "What is two and two?"}, {"role": "assistant", "content": "Four."}]
+        backend = make(llm=ScriptedExtractor([facts()]))
+        try:
+            before = backend.users()
+        except MemweldError:
+            pytest.skip("this role may not list users")
+        for number, infer in enumerate((None, False)):
+            for background in (False, True):
+                user = backend.user(f"nobody-{number}-{background}")
+                assert user.capture(turn, infer=infer, background=background) == []
+                assert user.flush(20)
+        assert backend.users() == before
+        backend.user("somebody").capture(turn, session_id="s")
+        assert backend.users() == [*before, "somebody"]

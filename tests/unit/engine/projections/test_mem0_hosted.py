@@ -69,6 +69,14 @@ def test_the_service_gets_the_texts_and_is_asked(backend: Backend, service: Mem0
     assert {each["user_id"] for each in service.memories.values()} == {"bob", "agent:ana"}
 
 
+def test_an_edited_message_deletes_the_copy_at_once(backend: Backend, service: Mem0Service) -> None:
+    ana = backend.user("ana")
+    ana.capture({"role": "user", "content": "I live in Porto", "id": "1"}, session_id="s")
+    assert [each["memory"] for each in service.memories.values()] == ["I live in Porto"]
+    ana.history("s").append({"role": "user", "content": "Never mind", "id": "1"})
+    assert (service.memories, waiting(backend)) == ({}, 0)
+
+
 def test_what_the_service_has_not_taken_up_yet(backend: Backend, service: Mem0Service) -> None:
     """It is found by its words; what is changed and deleted meanwhile is changed and deleted there later."""
     service.slow = True
