@@ -38,7 +38,7 @@ METHODS: Mapping[str, type[BaseModel]] = {
 }
 """The methods that mcp knows, with the model of their requests."""
 
-DRAIN_SECONDS = 10.0
+DRAIN_SECONDS = 7.0
 """How long the server goes on with its answers after the client has closed its side."""
 
 NOT_INITIALIZED = "initialize comes first"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from contextlib import nullcontext
@@ -100,18 +101,29 @@ class MemweldServer(FastMCP[Any]):
         log_level: str | None = None,
         stateless: bool = False,
     ) -> None:
-        """Serve this process's stdin and stdout until stdin ends.
+        """Serve this process's stdin and stdout until stdin ends, or SIGTERM or SIGINT comes.
+
+        Calls under way are answered first, for at most `GRACE_SECONDS`.
 
         There is never a banner: FastMCP's looks for a newer version on the network.
         """
         token = set_transport("stdio")
         options = self._mcp_server.create_initialization_options(NotificationOptions(tools_changed=True))
+        received: list[signal.Signals] = []
+
+        def end(number: signal.Signals) -> None:
+            received.append(number)
+            if self._watchdog is not None:
+                self._watchdog.arm()
+
         try:
             with temporary_log_level(log_level):
-                async with self._lifespan_manager(), stdio_streams() as (reader, writer):
+                async with self._lifespan_manager(), stdio_streams(end) as (reader, writer):
                     await self._mcp_server.run(reader, writer, options, stateless=stateless)
         finally:
             reset_transport(token)
+        if signal.SIGINT in received:
+            raise KeyboardInterrupt
 
     def http_app(  # noqa: PLR0917 - the signature is FastMCP's
         self,

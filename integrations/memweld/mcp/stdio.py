@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import threading
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TextIO, cast
+from typing import TextIO, TypeAlias, cast
 
 import anyio
 from anyio.from_thread import BlockingPortal
@@ -17,6 +18,9 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 
 __all__ = ["stdio_streams"]
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_End: TypeAlias = Callable[[signal.Signals], None]
 
 
 @contextmanager
@@ -42,8 +46,8 @@ def _read(stdin: TextIO, portal: BlockingPortal, send: MemoryObjectSendStream[st
 
 
 @asynccontextmanager
-async def _stdin_lines() -> AsyncGenerator[MemoryObjectReceiveStream[str]]:
-    """The lines of stdin, read by a daemon thread.
+async def _stdin_lines() -> AsyncGenerator[tuple[MemoryObjectReceiveStream[str], MemoryObjectSendStream[str]]]:
+    """The lines of stdin, read by a daemon thread, and the stream whose end is theirs.
 
     A blocked read cannot be cancelled, and anyio's worker threads are no daemons. With mcp's reader the process lives
     on after Ctrl-C until its client sends another line.
@@ -53,17 +57,38 @@ async def _stdin_lines() -> AsyncGenerator[MemoryObjectReceiveStream[str]]:
     send, receive = anyio.create_memory_object_stream[str](0)
     async with BlockingPortal() as portal, send, receive:
         threading.Thread(target=_read, args=(stdin, portal, send), daemon=True).start()
-        yield receive
+        yield receive, send
+
+
+async def _end_at_signal(lines: MemoryObjectSendStream[str], numbers: list[signal.Signals], end: _End) -> None:
+    """Close the lines at the first signal: the session answers what it has and ends."""
+    with anyio.open_signal_receiver(*numbers) as received:
+        async for number in received:
+            end(number)
+            lines.close()
 
 
 @asynccontextmanager
-async def stdio_streams() -> AsyncGenerator[
+async def stdio_streams(
+    end: _End,
+) -> AsyncGenerator[
     tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
 ]:
-    """The process's stdin and stdout as streams of messages; an invalid line comes as its exception."""
+    """The process's stdin and stdout as streams of messages; an invalid line comes as its exception.
+
+    Args:
+        end: Called with the signal that ends the streams, SIGTERM or SIGINT.
+    """
+    # A shell makes its background processes ignore SIGINT, and only the main thread gets signals.
+    in_main = threading.current_thread() is threading.main_thread() and os.name != "nt"
+    numbers = [each for each in _SIGNALS if in_main and signal.getsignal(each) is not signal.SIG_IGN]
     with _own_stdout() as stdout:
         async with (
-            _stdin_lines() as lines,
+            anyio.create_task_group() as group,
+            _stdin_lines() as (lines, sender),
             stdio_server(stdin=cast("anyio.AsyncFile[str]", lines), stdout=anyio.wrap_file(stdout)) as streams,
         ):
+            if numbers:
+                group.start_soon(_end_at_signal, sender, numbers, end)
             yield streams
+            group.cancel_scope.cancel()
