@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import stat
 from pathlib import Path
@@ -9,9 +11,17 @@ from typing import NamedTuple
 
 from .errors import BackendUnavailableError, ConfigurationError
 
-__all__ = ["ProtectedFile", "open_private", "read_protected", "read_secret"]
+__all__ = [
+    "ProtectedFile",
+    "hide_from_others",
+    "open_private",
+    "read_protected",
+    "read_secret",
+    "refuse_planted",
+]
 
 _MAX_BYTES = 16 * 1024 * 1024
+_log = logging.getLogger("memweld")
 _POSIX = os.name == "posix"
 
 
@@ -114,3 +124,35 @@ def open_private(path: str | Path, *, append: bool = False) -> int:
     except OSError as error:
         raise BackendUnavailableError(f"Cannot write {path}: {error.strerror or error}.") from error
     return descriptor
+
+
+def refuse_planted(path: str | Path, where: str) -> None:
+    """Refuse a file or link that another user has made in a folder where every user may, such as ``/tmp``.
+
+    Args:
+        path: The file.
+        where: The file in words, for the error.
+
+    Raises:
+        BackendUnavailableError: Another user has made it, and could read what is written.
+        OSError: It cannot be examined.
+    """
+    if not _POSIX:
+        return
+    for each in (Path(path), Path(path).resolve()):
+        in_shared_folder = each.absolute().parent.stat().st_mode & stat.S_IWOTH
+        if in_shared_folder and each.lstat().st_uid not in (os.geteuid(), 0):
+            raise BackendUnavailableError(
+                f"{where} was made by another user of this machine, in a folder where every user may: choose a file "
+                "in a folder of your own."
+            )
+
+
+def hide_from_others(*paths: str) -> None:
+    """Take the rights of all other users away from files of this user. A group keeps its rights."""
+    for path in paths if _POSIX else ():
+        with contextlib.suppress(OSError):
+            status = Path(path).stat()
+            if status.st_mode & 0o007 and status.st_uid == os.geteuid() and stat.S_ISREG(status.st_mode):
+                Path(path).chmod(stat.S_IMODE(status.st_mode) & ~0o007)
+                _log.warning("Every user of this machine could read %s: its mode is tightened.", path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -151,6 +150,7 @@ def export_command(
 ) -> None:
     """Write all data of a user as JSON."""
     from ..errors import BackendUnavailableError
+    from ..files import open_private
 
     with connected(url) as backend:
         exported = backend.user(user).export()
@@ -158,12 +158,8 @@ def export_command(
         show_json(exported)
         return
     try:
-        # Only the owner of the file may read the export, as with the database; also where it is there already. A link
-        # that another user made leads nowhere.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-        with os.fdopen(os.open(output, flags, 0o600), "w", encoding="utf-8") as file:
-            if hasattr(os, "fchmod") and stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                os.fchmod(file.fileno(), 0o600)
+        # Only the owner of the file may read the export, as with the database.
+        with os.fdopen(open_private(output), "w", encoding="utf-8") as file:
             file.write(f"{json.dumps(exported, ensure_ascii=False, indent=2)}\n")
     except OSError as error:
         raise BackendUnavailableError(f"Cannot write {output}: {error.strerror}") from error

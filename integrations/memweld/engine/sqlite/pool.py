@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ...errors import BackendUnavailableError, ConfigurationError
+from ...files import hide_from_others, refuse_planted
 from ..fork import BackgroundThread, RenewedLock, call_in_child
 from . import vacuum
 from .fair_lock import FairLock
@@ -295,6 +296,8 @@ class SqlitePool:
             # connections of this process, and another process then deletes the log under them (POSIX locks).
             with _creating, contextlib.suppress(FileExistsError):
                 os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            refuse_planted(self.path, self.where)
+            hide_from_others(file, f"{file}-wal", f"{file}-shm")
         except OSError as error:
             raise BackendUnavailableError(f"{self.where} cannot be opened: {error.strerror or error}.") from error
 

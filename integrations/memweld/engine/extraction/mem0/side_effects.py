@@ -21,6 +21,7 @@ import functools
 import importlib
 import logging
 import os
+import stat
 import tempfile
 import warnings
 from importlib.util import find_spec
@@ -79,6 +80,12 @@ def prepare_mem0() -> None:
         folder = Path(tempfile.gettempdir()) / f"memweld-mem0-{user}"
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
+            found = folder.lstat()
+            # Another user may have made it before: every user knows this name.
+            if hasattr(os, "getuid") and (
+                not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o077 or found.st_uid != user
+            ):
+                raise PermissionError
         except OSError:
             folder = Path(tempfile.mkdtemp(prefix="memweld-mem0-"))
         os.environ["MEM0_DIR"] = str(folder)
