@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from .phrases import Language, Word, fold, words_of
+from .phrases import Language, Phrases, Word, fold, words_of
 from .scripts import SCRIPTS, script_of
 from .tables import ARABIC, GREEK, LATIN, RUSSIAN
 
@@ -22,10 +22,14 @@ _MAX_CHARACTERS = 4_000
 _MIN_WORDS = 2
 _SPEAKER_WORDS = 4  # the first words of a clause, among which its subject stands
 _NAME_WORDS = 2  # behind a greeting
+_MAX_COMMAND = 80
 
 # Each is one class of characters, or disjoint from what follows it: none can backtrack.
 _END = re.compile(r"([!?\n。؟।]|[.](?=\s|$))")
 _CLAUSE = re.compile(r"[,;:()\[\]{}¿¡،、—–\"“”«»„|]|\s-{1,99}\s|[.]{2,}")
+_QUOTED = re.compile(r"\"[^\"\n]{0,500}\"|“[^“”\n]{0,500}”|«[^«»\n]{0,500}»|„[^„“\n]{0,500}“")
+_ADDRESS = re.compile(r"https?://\S+")
+_FENCE = "```"
 _QUESTION_MARKS = "?؟"
 
 _TABLES = {"arabic": ARABIC, "russian": RUSSIAN, "greek": GREEK}
@@ -43,21 +47,26 @@ def worth_keeping(text: str, *, role: str | None = "user") -> bool:
         return False
     if len(text) > _MAX_CHARACTERS:
         return True
-    folded = fold(text)
+    folded = fold(_ADDRESS.sub(" ", " ".join(text.split(_FENCE)[::2])))
     script = script_of(folded)
     if script == "greek":
         folded = folded.replace(";", "?")
-    sentences = list(_sentences(folded))
     if states := SCRIPTS.get(script):
-        return any(states(clauses, is_question) for clauses, is_question in sentences)
+        return any(states(clauses, is_question) for clauses, is_question in _sentences(folded))
     language = _TABLES.get(script) or _language_of(words_of(folded))
+    sentences = _sentences(folded, language.commands)
     return any(_Sentence(clauses, language).states(is_question=is_question) for clauses, is_question in sentences)
 
 
-def _sentences(text: str) -> Iterator[tuple[list[str], bool]]:
-    """The sentences of a folded text, each as its clauses, and whether a question mark ends it."""
+def _sentences(text: str, commands: Phrases | None = None) -> Iterator[tuple[list[str], bool]]:
+    """The sentences of a folded text, each as its clauses, and whether a question mark ends it.
+
+    What a request quotes is nothing that the user states: "Translate 'I am hungry' into French".
+    """
     parts = _END.split(text)
     for body, end in zip(parts[::2], [*parts[1::2], ""], strict=True):
+        if commands is not None and commands.match(words_of(body[:_MAX_COMMAND])):
+            body = _QUOTED.sub(" ", body)  # noqa: PLW2901
         clauses = [clause for clause in _CLAUSE.split(body) if clause and not clause.isspace()]
         if clauses:
             yield clauses, end in _QUESTION_MARKS and end != ""

@@ -6,7 +6,7 @@ from .phrases import make_language
 
 __all__ = ["ARABIC", "GREEK", "LATIN", "RUSSIAN"]
 
-_EVERYWHERE = """ok okay okey k kk lol lmao rofl haha hahaha hahahaha ahahah ahahaha hehe hihi jaja jajaja jajajaja
+_EVERYWHERE = """ok okay okey k kk lol lmao rofl haha hahaha hahahaha ahah ahahah ahahaha hehe hihi jaja jajaja jajajaja
     jeje kkkk kkk rs mdr ptdr xd hm hmm hmmm mmm mm um uh oh ah aha wow yay ups oops super bravo test thx ty gg pls
     plz please merci danke gracias obrigado obrigada grazie"""
 
@@ -21,14 +21,15 @@ ENGLISH = make_language(
     got_it i_see i_understand i_agree i_think_so i_guess i_guess_so i_hope_so i_know makes_sense sounds_good
     sounds_great looks_good that_works works_for_me that's_great that's_good that's_right that's_fine that's_wrong
     that's_it that's_all that's_not_right that_is_correct it_works it_doesn't_work no_problem no_worries no_thanks
-    no_idea not_really not_sure i'm_not_sure i_don't_know i_don't_understand i_have_no_idea maybe perhaps whatever
+    no_idea not_really not_sure not_sure_what_you_mean
+    i'm_not_sure i_don't_know i_don't_understand i_have_no_idea maybe perhaps whatever
     never_mind nevermind forget_it don't_worry do_not_worry don't_mention_it my_pleasure you're_welcome
     you_are_welcome sorry i'm_sorry so_sorry my_bad excuse_me pardon sorry_to_bother_you thank_you thank_you_so_much
     thank_you_very_much thanks_a_lot thanks_a_million many_thanks much_appreciated cheers thanks_for_your_help
     thank_you_for_your_help bye goodbye bye_bye see_you see_ya see_you_later see_you_tomorrow see_you_soon
     talk_to_you_later good_night take_care have_a_nice_day have_a_good_day go_on go_ahead carry_on continue next
     again also well so then now anyway and but actually basically just quick_question one_question one_more_thing
-    let_me_see let_me_think let's_see let's_go wait hold_on one_moment one_second yes_please no_thank_you by_the_way
+    let_me_see let_me_think let's_see wait hold_on one_moment one_second yes_please no_thank_you by_the_way
     btw oh_well i_mean you_know like look listen look_here what_a_day too everyone all both so_much for_your_help
     for_today for_now for_the_help same_here me_too very_much very_well a_lot indeed""",
     greetings="""hi hello hey hiya howdy yo greetings good_morning good_afternoon good_evening good_day morning
@@ -37,7 +38,8 @@ ENGLISH = make_language(
     what_about how_come why_not any_idea any_ideas any_advice any_tips any_suggestions any_recommendations
     any_chance anyone anybody is are am was were isn't aren't wasn't weren't do does did doesn't didn't don't_you
     don't_i don't_we can't_you couldn't_you won't_you wouldn't_you shouldn't_i shouldn't_we haven't_you haven't_i
-    hasn't ever_heard got_any got_a""",
+    hasn't ever_heard got_any got_a_minute got_a_second got_a_moment got_a_sec got_a_suggestion
+    got_a_tip""",
     asking="what who whom where when why how which",
     inverted="can could will would should shall may might must have has had can't couldn't won't wouldn't",
     subjects="""i you we he she it they my your our his her their the a an this that these those there someone
@@ -68,7 +70,8 @@ ENGLISH = make_language(
     i_need_a_hand i_want_to_ask i'd_like_to_ask i_have_a_question i_have_another_question i_have_some_questions
     i_have_questions i_need_an_answer i'm_looking_for_an_answer i'm_curious i_forgot_what i_forgot_where
     i_forgot_how i_forgot_when i_don't_remember i_can't_remember i_don't_know_what i_don't_know_how
-    i_don't_know_where i_don't_know_if i'm_asking i_am_asking i_meant i_asked let's let_me you_are you're you_were
+    i_don't_know_where i_don't_know_if i'm_asking i_am_asking i_meant_to_ask
+    i_asked not_sure_what not_sure_how not_sure_if not_sure_why not_sure_where let's let_me you_are you're you_were
     you_can you_could you_did you_didn't you_said you_forgot you_don't you_know_what""",
     tags="""ok okay right correct yes no isn't_it isn't_he isn't_she aren't_i don't_i doesn't_he doesn't_she
     you_know eh""",
@@ -159,8 +162,8 @@ SPANISH = make_language(
     conjunctions="""no como porque ya_que puesto_que aunque y pero hoy ayer ahora mañana actualmente normalmente
     desde cuando""",
     conditions="si supongamos imagina",
-    commands="""dime dígame dame deme cuéntame muéstrame enséñame escribe escríbeme escriba haz hazme explica
-    explícame traduce tradúceme resume resúmeme ayúdame ayuda busca búscame encuentra lista enumera recomiéndame
+    commands="""dime dígame dame deme cuéntame muéstrame enséñame escribe escríbeme escriba haz hazme hazlo hazla
+    explica explícame traduce tradúceme resume resúmeme ayúdame ayuda busca búscame encuentra lista enumera recomiéndame
     recomienda calcula compara crea genera recuérdame abre pon ponme reserva resérvame corrige mejora sigue continúa
     para repite sugiere sugiéreme dibuja planea planifica ordena envía lee describe define analiza prueba cambia
     añade agrega borra elimina quita compra pide llama_a llama_al elige revisa comprueba convierte canta piensa
@@ -288,8 +291,9 @@ ITALIAN = make_language(
     molto più ho hai ha abbiamo puoi posso voglio piace chiamo oggi domani ieri ciao grazie sempre mai questo questa
     vivo ero era d dell sull dall rispondi usa fa che mi""",
     small_talk=_EVERYWHERE
-    + """  sì certo certamente va_bene perfetto ottimo bene molto_bene benissimo bello eccellente fantastico
-    d'accordo capito ho_capito capisco esatto esattamente corretto giusto vero è_vero proprio_così ovviamente forse
+    + """  bella_questa buona_questa sì certo certamente va_bene perfetto ottimo bene molto_bene benissimo bello
+    eccellente fantastico d'accordo capito ho_capito capisco esatto esattamente corretto giusto vero è_vero
+    proprio_così ovviamente forse
     può_darsi non_so non_lo_so boh nessuna_idea non_importa fa_niente non_fa_niente non_ti_preoccupare
     non_si_preoccupi nessun_problema mi_sembra_giusto suona_bene ha_senso grazie_mille mille_grazie molte_grazie
     grazie_di_tutto grazie_per_l'aiuto grazie_tante prego di_niente figurati scusa scusi scusami mi_dispiace

@@ -1,4 +1,4 @@
-"""The rule for statements: some 500 labelled utterances, and its time."""
+"""The rule for statements: some 600 labelled utterances, and its time."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from memweld.engine.statements import worth_keeping
 _ROWS = Path(__file__).with_name("utterances.tsv").read_text(encoding="utf-8").splitlines()[1:]
 UTTERANCES = [tuple(row.split("\t")) for row in _ROWS]
 # Before they were looked at, of a held-out third 0 were kept wrongly and 1 of 117 dropped wrongly; of a second set,
-# written after the rules, 5 and 1 of 148.
+# written after the rules, 5 and 1 of 148; of a third set by another hand, 8 and 2 of 113, and
+# after these were mended, of a fourth, 1 and 0 of 37.
 MAX_ERRORS = 0.01
 
 
 def test_the_utterances_are_told_apart() -> None:
-    assert len(UTTERANCES) > 450
+    assert len(UTTERANCES) > 600
     kept = [row for row in UTTERANCES if row[1] == "drop" and worth_keeping(row[2])]
     dropped = [row for row in UTTERANCES if row[1] == "keep" and not worth_keeping(row[2])]
     assert len(kept) <= MAX_ERRORS * len(UTTERANCES), kept
