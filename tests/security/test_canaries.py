@@ -5,6 +5,7 @@ What is not mallory's answers as what does not exist: with the same text, apart 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def questions(memory: Memory, item: str, name: str) -> dict[str, Callable[[], ob
         "delete": lambda: memory.delete(item),
         "delete many": lambda: memory.delete_many([item]),
         "all": lambda: memory.all(limit=100),
-        "all after": lambda: memory.all(after=item),
+        "all after": lambda: memory.all(cursor=item),
         "search": lambda: memory.search(f"{CANARY} Clara {name}"[:200]),
         "search ids": lambda: memory.search("Clara", ids=[item]),
         "search filters": lambda: memory.search("Clara", filters={"note": CANARY, name: CANARY}),
@@ -175,6 +176,14 @@ def test_no_tool_and_no_path_reaches_another_user(backend: Backend, url: str) ->
     assert {**backend.user("bob").export(), "exported_at": None} == before
 
 
+def related(memory: Memory, name: str) -> list[Any]:
+    """What the graph links to a name. A server that has just started plans its first queries for some seconds."""
+    for _ in range(10):
+        with contextlib.suppress(memweld.BackendUnavailableError):
+            return memory.related(name)
+    return memory.related(name)
+
+
 @pytest.mark.services
 def test_no_name_in_a_graph_leads_to_another_user(neo4j_server: Any, tmp_path: Path) -> None:
     """Entities, relations, sessions and agents of the same names, and of names that are Cypher, stay apart."""
@@ -191,11 +200,11 @@ def test_no_name_in_a_graph_leads_to_another_user(neo4j_server: Any, tmp_path: P
             assert mallory.settle_graph(60)
             assert bob.settle_graph(60)
             for name in (*names, *(item.id for item in bob.all())):
-                assert GRAPH_CANARY not in repr(mallory.related(name)), (user, name)
+                assert GRAPH_CANARY not in repr(related(mallory, name)), (user, name)
             assert GRAPH_CANARY not in repr(mallory.search("Clara Acme Corp Porto"))
             mallory.erase()
             assert mallory.settle_graph(60)
-        assert len(bob.related("Clara")) >= len(names) - 1, "what others erased took nothing of bob's"
+        assert len(related(bob, "Clara")) >= len(names) - 1, "what others erased took nothing of bob's"
         secret = bob.all()[0]
         bob.delete(secret.id)
         bob.erase()
