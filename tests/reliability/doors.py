@@ -27,7 +27,7 @@ import memweld.autogen
 import memweld.crewai
 import memweld.langchain
 from memweld import Backend, MemweldError, Scope
-from memweld.mcp import create_app
+from memweld.mcp import Limits, create_app
 from memweld.testing.autogen import ScriptedChatCompletionClient
 from memweld.testing.crewai import ScriptedLLM
 from memweld.testing.langchain import ScriptedChatModel
@@ -129,7 +129,9 @@ class MCP(Door):
     def __init__(self, backend: Backend, scopes: list[Scope]) -> None:
         self.users = list(dict.fromkeys(scope.user_id for scope in scopes))
         tokens = {f"token {number}": {"client_id": "a program", "sub": user} for number, user in enumerate(self.users)}
-        app = create_app(backend, auth=StaticTokenVerifier(cast("Any", tokens)), toolsets=TOOLSETS)
+        # The callers here are quicker than any agent.
+        limits = Limits(calls_per_minute=10_000_000)
+        app = create_app(backend, auth=StaticTokenVerifier(cast("Any", tokens)), toolsets=TOOLSETS, limits=limits)
 
         def http(**options: Any) -> httpx.AsyncClient:
             options.pop("follow_redirects", None)

@@ -90,19 +90,19 @@ class TestCalls:
             assert ana.http.get("/health").status_code == 200
 
     def test_over_mcp_with_an_error_object(self, backend: Backend) -> None:
-        with served(backend, calls_per_minute=3) as (ana, bob, _):
+        with served(backend, calls_per_minute=12) as (ana, bob, _):
             ana.initialize()
             assert "result" in ana.call("get_preferences")
             assert "result" in ana.call("get_preferences")
             refused = ana.call("get_preferences")
             assert (refused["id"], refused["error"]["code"]) == (7, -32029)
             assert refused["error"]["data"]["retry_after"] >= 1
-            assert "3 a minute" in refused["error"]["message"]
+            assert "12 a minute" in refused["error"]["message"]
             bob.initialize()
             assert "result" in bob.call("get_preferences")
 
     def test_a_refused_notification_is_a_429(self, backend: Backend) -> None:
-        with served(backend, calls_per_minute=1) as (ana, _, _base):
+        with served(backend, calls_per_minute=10) as (ana, _, _base):
             ana.initialize()
             answer = ana.http.post("/mcp", json={"jsonrpc": "2.0", "method": "notifications/initialized"})
             assert answer.status_code == 429
@@ -125,7 +125,7 @@ class TestCalls:
     def test_our_client_waits(self, backend: Backend) -> None:
         # One a second, after the first sixty.
         with (
-            served(backend, calls_per_minute=60) as (_, _bob, base),
+            served(backend, calls_per_minute=71) as (_, _bob, base),
             connect(f"{base}/mcp", token="ana") as remote,
         ):
             started = time.monotonic()
@@ -135,7 +135,7 @@ class TestCalls:
         assert len(backend.user("ana").state("n")) == 60
 
     def test_our_client_says_so_if_it_cannot_wait(self, backend: Backend) -> None:
-        with served(backend, calls_per_minute=1) as (ana, _, base):
+        with served(backend, calls_per_minute=10) as (ana, _, base):
             ana.initialize()
             engine = RemoteEngine(f"{base}/mcp", token="ana", timeout=1)
             with pytest.raises(BackendUnavailableError, match="Too many calls"):
@@ -167,7 +167,7 @@ class TestCallsInFlight:
                     assert time.monotonic() < deadline
                     time.sleep(0.01)
                 time.sleep(0.3)
-                assert len(waiting) == 5  # A third of 16.
+                assert len(waiting) == 5
                 assert ana.http.get("/work", timeout=5).text == "done"
             finally:
                 gate.set()

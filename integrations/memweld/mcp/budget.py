@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
@@ -20,7 +20,12 @@ TRUSTED_FACTOR = 10
 """How many users a trusted caller counts for: a service that acts for many, or programs on this machine."""
 
 _MAX_USERS = 100_000
-_WAIT_SECONDS = 10.0
+_WAIT_SECONDS = 30.0
+_MAX_WAITING = 200
+_REFUSAL_SECONDS = 1.0
+_SMALL = 100
+_BYTES_OF_A_CALL = 32_768
+_LARGE_IN_FLIGHT = 2
 
 CURRENT: ContextVar[Budget | None] = ContextVar("memweld_mcp_budget", default=None)
 """The budget of the caller of the HTTP request, and of the MCP session that it has opened."""
@@ -63,39 +68,67 @@ class Budget:
         self._per_minute = limits.calls_per_minute * factor
         self.calls_in_flight = limits.calls_in_flight * factor
         self._max_sessions = limits.sessions * factor
-        self._calls, self._refilled_at = float(self._per_minute), time.monotonic()
+        # What may come at once: ten seconds of calls, and of small limits everything.
+        self._most = max(self._per_minute / 6, min(self._per_minute, _SMALL))
+        self._calls, self._refilled_at = self._most, time.monotonic()
         self._slots = anyio.Semaphore(self.calls_in_flight)
+        self._large_slots = anyio.Semaphore(_LARGE_IN_FLIGHT * factor)
+        self._waiting = 0
         self._sessions: dict[SessionActivity, anyio.CancelScope] = {}
 
-    def count_call(self) -> None:
-        """Take one call.
+    def count_call(self, worth: int = 1) -> None:
+        """Take one call, or what is worth several.
 
         Raises:
             OverBudgetError: The calls of this minute are used up.
         """
         now, per_second = time.monotonic(), self._per_minute / 60
-        self._calls = min(self._per_minute, self._calls + (now - self._refilled_at) * per_second)
+        self._calls = min(self._most, self._calls + (now - self._refilled_at) * per_second)
         self._refilled_at = now
         if self._calls < 1:
             text = f"Too many calls: a user may make {self._per_minute:,} a minute."
             raise OverBudgetError(text, (1 - self._calls) / per_second)
-        self._calls -= 1
+        self._calls -= worth
+
+    def count_bytes(self, received: int) -> None:
+        """Take as many calls as bytes of a body are worth."""
+        self._calls -= received / _BYTES_OF_A_CALL
+
+    async def slow_down(self) -> None:
+        """Wait before a refusal is sent, so that a client which repeats its call at once takes little of the server."""
+        if self._waiting < _MAX_WAITING:
+            with self._wait():
+                await anyio.sleep(_REFUSAL_SECONDS)
 
     @asynccontextmanager
-    async def slot(self) -> AsyncGenerator[None]:
+    async def slot(self, *, large: bool) -> AsyncGenerator[None]:
         """Be one of the calls in flight for the block; wait for a while if there are too many.
+
+        Args:
+            large: Whether the call has a large body. Reading one holds up the event loop, so few are read at a time.
 
         Raises:
             OverBudgetError: Too many, still.
         """
-        with anyio.move_on_after(_WAIT_SECONDS) as waiting:
-            await self._slots.acquire()
-        if waiting.cancelled_caught:
-            raise OverBudgetError(f"Too many calls at the same time: a user may have {self.calls_in_flight:,}.", 5)
+        async with AsyncExitStack() as stack:
+            has_slot = False
+            if self._waiting < _MAX_WAITING:
+                with self._wait(), anyio.move_on_after(_WAIT_SECONDS):
+                    if large:
+                        await stack.enter_async_context(self._large_slots)
+                    await stack.enter_async_context(self._slots)
+                    has_slot = True
+            if not has_slot:
+                raise OverBudgetError(f"Too many calls at the same time: a user may have {self.calls_in_flight:,}.", 5)
+            yield
+
+    @contextmanager
+    def _wait(self) -> Generator[None]:
+        self._waiting += 1
         try:
             yield
         finally:
-            self._slots.release()
+            self._waiting -= 1
 
     @contextmanager
     def session(self, activity: SessionActivity) -> Generator[None]:

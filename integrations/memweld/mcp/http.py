@@ -108,7 +108,7 @@ def build_app(
             Middleware(Gate, auth=auth is not None, open_to_anyone=open_to_anyone),
             # Outside of what rewrites responses, so that headers which it adds to an error stay.
             *middleware,
-            Middleware(BudgetMiddleware, path=path, limits=limits),
+            Middleware(BudgetMiddleware, path=path, stateless=stateless, limits=limits),
             Middleware(MessageMiddleware, path=path, required_scopes=required, stateless=stateless, traffic=traffic),
         ],
         # A page of a foreign origin has no token to send. Without tokens, every request is examined.

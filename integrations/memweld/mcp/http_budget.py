@@ -6,14 +6,15 @@ from contextlib import AsyncExitStack
 from typing import cast
 
 import mcp.types as mt
+from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..memory.asynchronous import LANE_SHARE
 from .access import TRUSTED
-from .budget import CURRENT, Budgets, OverBudgetError
+from .budget import CURRENT, Budget, Budgets, OverBudgetError
 from .errors import over_budget
 from .http_edge import error_body
 from .http_messages import SSE_PATH, read_body
@@ -24,6 +25,10 @@ from .principal import ANY_USER_SCOPE, subject_of, token_of
 __all__ = ["BudgetMiddleware"]
 
 _FREE = ("/health", "/.well-known/")
+_OPENING = 10
+"""How many calls a new session is worth."""
+
+_LARGE_BYTES = 262_144
 _READ_BYTES = 65_536
 """A refused message of up to this length is read for its id, so that the answer finds its caller."""
 
@@ -37,12 +42,14 @@ class BudgetMiddleware:
     Args:
         app: The application behind it.
         path: Where streamable HTTP is.
+        stateless: Whether a request needs no session.
         limits: Of the server.
     """
 
-    def __init__(self, app: ASGIApp, *, path: str, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, *, path: str, stateless: bool, limits: Limits) -> None:
         self._app = app
         self._path = path
+        self._stateless = stateless
         self._budgets = Budgets(limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,14 +61,16 @@ class BudgetMiddleware:
             return
         subject, trusted = caller
         budget = self._budgets.of(subject, trusted=trusted)
+        is_message = scope["method"] == "POST" and path == self._path
         is_stream = scope["method"] == "GET" and path in (self._path, SSE_PATH)
         async with AsyncExitStack() as stack:
             try:
-                budget.count_call()
+                is_opening = is_message and not self._stateless and MCP_SESSION_ID_HEADER not in Headers(scope=scope)
+                budget.count_call(_OPENING if is_opening else 1)
                 if not is_stream:
-                    await stack.enter_async_context(budget.slot())
+                    await stack.enter_async_context(budget.slot(large=_is_large(scope)))
             except OverBudgetError as error:
-                is_message = scope["method"] == "POST" and path == self._path
+                await budget.slow_down()
                 refusal = await _refuse_message(scope, receive, error) if is_message else _refuse(error)
                 await refusal(scope, receive, send)
                 return
@@ -69,7 +78,7 @@ class BudgetMiddleware:
             # One user of many takes a share of the threads. A trusted caller acts for many.
             share = LANE_SHARE.set(None if trusted else subject)
             try:
-                await self._app(scope, receive, send)
+                await self._app(scope, _counting(receive, budget), send)
             finally:
                 LANE_SHARE.reset(share)
                 CURRENT.reset(current)
@@ -84,6 +93,22 @@ def _caller(scope: Scope) -> tuple[str, bool] | None:
         return None
     client = cast("tuple[str, int] | None", scope.get("client"))
     return (client[0] if client else ""), True
+
+
+def _is_large(scope: Scope) -> bool:
+    """Whether the body is long, or of unknown length."""
+    headers = Headers(scope=scope)
+    length = headers.get("content-length", "0")
+    return "transfer-encoding" in headers or not length.isdecimal() or int(length) > _LARGE_BYTES
+
+
+def _counting(receive: Receive, budget: Budget) -> Receive:
+    async def count() -> Message:
+        message = await receive()
+        budget.count_bytes(len(message.get("body", b"")))
+        return message
+
+    return count
 
 
 def _headers(error: OverBudgetError) -> dict[str, str]:

@@ -18,7 +18,8 @@ class Limits:
     on the server's own machine where there are no tokens: these may make ten times as many calls and sessions.
 
     Attributes:
-        calls_per_minute: Calls of a user. A user who was quiet may make that many at once.
+        calls_per_minute: Calls of a user; 32 KiB of a body count as one more, and a new session as ten. A user who was
+            quiet may make those of ten seconds at once.
         calls_in_flight: Calls of a user at the same time. Further ones wait for some seconds, then they are refused.
         sessions: MCP sessions of a user. One more ends the one that was idle longest.
         bytes_kept: Bytes of memories, values and messages of a user. Above, nothing is added until something goes.

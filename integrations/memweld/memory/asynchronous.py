@@ -28,8 +28,8 @@ S = TypeVar("S")
 _THREADS: Mapping[Lane, int] = {"quick": 40, "search": 40, "write": 16, "llm": 16, "queue": 16, "flush": 16}
 
 
-_SHARE = 3
-"""A user of a server who shares its lanes takes at most this part of one: a third of its threads."""
+_SHARES: Mapping[Lane, int] = {"quick": 4, "search": 8, "write": 4, "llm": 5, "queue": 5, "flush": 5}
+"""How many threads a user of a server takes who shares its lanes with others."""
 
 LANE_SHARE: ContextVar[str | None] = ContextVar("memweld_lane_share", default=None)
 """The user of a server for whom work is done; None where the lanes are not shared."""
@@ -76,7 +76,7 @@ def _turns(lane: Lane, user: str) -> Semaphore:
         _shares().set(shares)
     turns = shares.get((lane, user))
     if turns is None:
-        turns = shares[lane, user] = Semaphore(max(1, _THREADS[lane] // _SHARE))
+        turns = shares[lane, user] = Semaphore(_SHARES[lane])
     return turns
 
 
