@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Iterable, Sequence
-from typing import Any, LiteralString, cast
+from typing import Any, cast
 
 import numpy as np
 import psycopg
 from psycopg.adapt import Buffer, Dumper, Loader
 from psycopg.pq import Format
+from typing_extensions import LiteralString
 
 from ..sql.database import Cursor
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import LiteralString, cast
+from typing import cast
 
 from psycopg import sql
+from typing_extensions import LiteralString
 
 from ...errors import ConfigurationError
 from .connection import RawConnection

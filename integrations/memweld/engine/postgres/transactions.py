@@ -14,12 +14,13 @@ import hashlib
 import threading
 import weakref
 from collections.abc import Iterable, Mapping
-from typing import LiteralString, cast
+from typing import cast
 
 import psycopg
 from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg_pool import PoolClosed, PoolTimeout
+from typing_extensions import LiteralString
 
 from ...errors import BackendUnavailableError, ConfigurationError, MemweldError
 from ...scope import Scope

@@ -7,9 +7,10 @@ overload elsewhere in the path that fits an argument better would run with those
 
 from __future__ import annotations
 
-from typing import LiteralString, cast
+from typing import cast
 
 from alembic import op
+from typing_extensions import LiteralString
 
 from memweld.engine.postgres.connection import RawConnection
 from memweld.engine.sql.schema import ColumnTypes, tables
