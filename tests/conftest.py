@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "services"))
 
-from servers import Neo4jServer, PostgresServer, ServerMissingError  # pyright: ignore[reportMissingImports]
+from servers import Neo4jServer, PostgresServer, running  # pyright: ignore[reportMissingImports]
 
 # Read when the frameworks are imported, hence before any test module.
 os.environ.update(
@@ -37,26 +36,13 @@ def _own_data_directory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: p
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
 
 
-def _running(make: Callable[[], Any]) -> Iterator[Any]:
-    """A server; where it cannot be had, its tests are skipped, and on CI they fail."""
-    try:
-        server = make()
-    except ServerMissingError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
-    server.start()
-    yield server
-    server.remove()
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A running Postgres with pgvector."""
-    yield from _running(PostgresServer)
+    yield from running(PostgresServer)
 
 
 @pytest.fixture(scope="session")
 def neo4j_server() -> Iterator[Neo4jServer]:
     """A running Neo4j."""
-    yield from _running(Neo4jServer)
+    yield from running(Neo4jServer)

@@ -15,8 +15,11 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 __all__ = ["Neo4jServer", "PostgresServer", "ServerMissingError"]
 
@@ -26,6 +29,19 @@ _START_SECONDS = 90.0
 
 class ServerMissingError(Exception):
     """A server cannot be had on this machine; the message says what is missing."""
+
+
+def running(make: Callable[[], Any]) -> Iterator[Any]:
+    """Start a server, for a fixture. Where it cannot be had, its tests are skipped, and on CI they fail."""
+    try:
+        server = make()
+    except ServerMissingError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+    server.start()
+    yield server
+    server.remove()
 
 
 def _free_port() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +11,7 @@ import psycopg
 import pytest
 from emptying import empty
 from pooler import PoolerServer
-from servers import PostgresServer, ServerMissingError
+from servers import PostgresServer, running
 
 import memweld
 from memweld import Backend
@@ -23,15 +22,7 @@ pytestmark = pytest.mark.services
 
 @pytest.fixture(scope="module")
 def pooler(postgres: PostgresServer) -> Iterator[PoolerServer]:
-    try:
-        server = PoolerServer(postgres)
-    except ServerMissingError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
-    server.start()
-    yield server
-    server.remove()
+    yield from running(lambda: PoolerServer(postgres))
 
 
 @pytest.fixture(scope="module")
