@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import threading
 import time
@@ -118,4 +119,6 @@ def with_quota(source: Backend | Memory, limit: int) -> Backend | Memory:
     if isinstance(source, Backend):
         zone = source._timezone  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         return Backend(engine, url=source.url, timezone=zone)
-    return Memory(engine, source.scope, url=source.url, timezone=source.timezone)
+    limited = copy.copy(source)  # which may be of a subclass
+    vars(limited).update(vars(Memory(engine, source.scope, url=source.url, timezone=source.timezone)))
+    return limited
