@@ -18,7 +18,7 @@ from ..adapters.binding import MemorySource, validate_source
 from ..engine.read_only import ReadOnlyEngine
 from ..errors import AccessDeniedError, InvalidInputError
 from ..memory.backend import Backend
-from ..memory.memory import Memory
+from ..memory.memory import Memory, over_engine
 from ..scope import Scope
 from .principal import (
     AGENTS_SCOPE,
@@ -82,7 +82,7 @@ def restricted(memory: Memory, principal: Principal) -> Memory:
         return memory
     reason = f"the token only reads ({READ_SCOPE}). Use one that has {WRITE_SCOPE} as well."
     engine = ReadOnlyEngine(memory._engine, reason)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    return Memory(engine, memory.scope, url=memory.url, timezone=memory.timezone)
+    return over_engine(memory, engine)
 
 
 def current_request() -> HTTPConnection | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import threading
 import time
@@ -27,7 +26,7 @@ from ..engine.operations import (
 from ..engine.protocol import Engine
 from ..errors import AccessDeniedError
 from ..memory.backend import Backend
-from ..memory.memory import Memory
+from ..memory.memory import Memory, over_engine
 from ..scope import Scope
 from .budget import CURRENT
 
@@ -119,6 +118,4 @@ def with_quota(source: Backend | Memory, limit: int) -> Backend | Memory:
     if isinstance(source, Backend):
         zone = source._timezone  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         return Backend(engine, url=source.url, timezone=zone)
-    limited = copy.copy(source)  # which may be of a subclass
-    vars(limited).update(vars(Memory(engine, source.scope, url=source.url, timezone=source.timezone)))
-    return limited
+    return over_engine(source, engine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -24,7 +25,7 @@ from .state import AsyncState, State
 from .tasks import AsyncTasks, Tasks
 from .values import AsyncValues, Values
 
-__all__ = ["AsyncMemory", "Memory"]
+__all__ = ["AsyncMemory", "Memory", "over_engine"]
 
 
 class Memory(FactMethods):
@@ -244,6 +245,13 @@ def _lane_of_capture(
     if background:
         return "queue"
     return "quick" if keep == "history" else _lane_of_add(infer=infer)
+
+
+def over_engine(memory: Memory, engine: Engine) -> Memory:
+    """The same memory, of the same class, over an engine that wraps its own."""
+    copied = copy.copy(memory)
+    Memory.__init__(copied, engine, memory.scope, url=memory.url, timezone=memory.timezone)
+    return copied
 
 
 class AsyncMemory(AsyncFacade[Memory]):
