@@ -27,7 +27,7 @@ from memweld.crewai import memory_tools as crew_tools
 from memweld.langchain import MemweldMiddleware, MemweldRetriever, MemweldStore
 from memweld.langchain import memory_tools as langchain_tools
 from memweld.mcp import create_app, create_server
-from memweld.testing import HashEmbedder
+from memweld.testing import HashEmbedder, facts
 from memweld.testing.langchain import ScriptedChatModel
 
 CALLS = 40
@@ -229,6 +229,88 @@ async def test_forty_slow_writes_and_a_quick_look(memory: Backend, stuck: StuckE
             try:
                 for number in range(CALLS):
                     group.start_soon(write_slowly, number)
+                with anyio.fail_after(20):
+                    while not stuck.reached.is_set():
+                        await anyio.sleep(0.01)
+                    await anyio.sleep(0.1)
+                    await look("tea")
+                assert not stuck.released.is_set()
+            finally:
+                stuck.released.set()
+
+
+class StuckModel:
+    """An extracting LLM that answers only when it is released."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+        self.reached = threading.Event()
+
+    def invoke(self, _: Any) -> str:
+        self.reached.set()
+        assert self.released.wait(60)
+        return facts()
+
+
+@asynccontextmanager
+async def aio_extracting(backend: Backend) -> AsyncIterator[tuple[Call, Call]]:
+    ana = backend.user("ana").aio
+
+    async def look(text: str) -> None:
+        assert await ana.search(text)
+        await ana.add("I love coffee", infer=False)
+        await ana.state("n").set("k", 1, text="a value with a text")
+        await ana.capture([{"role": "user", "content": "I sail"}], session_id="s", keep="history")
+
+    yield ana.add, look
+
+
+@asynccontextmanager
+async def adding_tools(backend: Backend) -> AsyncIterator[tuple[Call, Call]]:
+    tools = {tool.name: tool for tool in langchain_tools(backend.user("ana"))}
+
+    async def look(text: str) -> None:
+        assert "Found" in str(await tools["search_memories"].ainvoke({"query": text}))
+        await tools["set_preference"].ainvoke({"key": "theme", "value": "dark"})
+
+    yield (lambda text: tools["add_memory"].ainvoke({"messages": text})), look
+
+
+@asynccontextmanager
+async def chats(backend: Backend) -> AsyncIterator[tuple[Call, Call]]:
+    """Runs wait for their captures; another run, which only recalls and keeps its history, does not."""
+
+    def run(text: str, **options: Any) -> Awaitable[Any]:
+        middleware = MemweldMiddleware(backend.user("ana"), **options)
+        agent = create_agent(ScriptedChatModel(lambda _: "Well"), middleware=[middleware])
+        config: Any = {"configurable": {"thread_id": text}}
+        return agent.ainvoke({"messages": [{"role": "user", "content": f"My garden has a {text}"}]}, config)
+
+    async def look(text: str) -> None:
+        await run(text, capture=True, keep="history")
+        # Its facts wait behind the others; it does not.
+        await run(f"{text} too", capture="background")
+        assert backend.user("ana").history(f"{text} too").messages()
+
+    yield (lambda text: run(text, capture=True)), look
+
+
+async def write_slowly(write: Call, text: str) -> None:
+    await write(text)
+
+
+EXTRACTING: list[Surface] = [aio_extracting, captures, mcp, remote, adding_tools, chats]
+
+
+@pytest.mark.parametrize("surface", EXTRACTING, ids=lambda surface: surface.__name__)
+async def test_forty_extractions_and_a_quick_look(surface: Surface) -> None:
+    stuck = StuckModel()
+    with connect("sqlite://", embedder=HashEmbedder(), llm=stuck) as backend:
+        backend.user("ana").add("I love tea", infer=False)
+        async with surface(backend) as (write, look), anyio.create_task_group() as group:
+            try:
+                for number in range(CALLS):
+                    group.start_soon(write_slowly, write, f"slow fact {number}")
                 with anyio.fail_after(20):
                     while not stuck.reached.is_set():
                         await anyio.sleep(0.01)

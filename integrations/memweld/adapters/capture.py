@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import anyio
 
 from ..errors import InvalidInputError
-from ..memory.asynchronous import in_thread
+from ..memory.asynchronous import Lane, in_thread
 from ..memory.memory import Memory
 from ..memory.messages import new_id
 from ..models import JSON, Captured, ChatMessage, MemoryItem
@@ -140,9 +140,16 @@ class TurnCapture:
         """`end` for async code; it waits for an LLM in threads of its own."""
         if messages and self.options.captures:
             work = functools.partial(self.end, memory, messages, session_id=session_id, keep=keep)
-            waits = "write" if self.options.infer is False else "llm"
-            return await in_thread(work, lane="quick" if keep == "history" else waits)
+            return await in_thread(work, lane=self.lane(memory, keep))
         return []
+
+    def lane(self, memory: Memory, keep: Captured) -> Lane:
+        """What the end of a turn waits for."""
+        if keep == "history":
+            return "quick"
+        if self._in_background(memory, keep, self.options.infer):
+            return "queue"
+        return "write" if self.options.infer is False or not memory.can_extract else "llm"
 
     async def rescue_async(
         self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None, keep: Captured = "turn"

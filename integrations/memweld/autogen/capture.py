@@ -48,7 +48,7 @@ async def capture_once(
     spoken = [message for message in messages if message.text.strip()]
     if spoken and capture.options.captures:
         work = functools.partial(_capture_once, capture, memory, session_id, spoken)
-        await in_thread(work, lane="llm" if capture.options.infer is not False else "write")
+        await in_thread(work, lane=capture.lane(memory, "facts"))
 
 
 def _capture_once(capture: TurnCapture, memory: Memory, session_id: str | None, spoken: Sequence[ChatMessage]) -> None:
