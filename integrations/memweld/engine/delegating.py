@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class DelegatingEngine:
-    """An engine that passes everything on, for subclasses to override. It never closes the inner engine.
+    """An engine that passes everything on, for subclasses to override. It leaves the inner engine open.
 
     Args:
         engine: The inner engine.

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 from ...models import EraseReceipt, Hit
 from ...scope import Scope
+from ..delegating import DelegatingEngine
 from ..operations import AppendMessages, Erase, Operation, RelatedItems, Search, SettleGraph
 from ..protocol import Engine, EngineAdmin, GraphHealth
 
@@ -69,7 +70,7 @@ class Projection(Protocol):
         ...
 
 
-class ProjectedEngine:
+class ProjectedEngine(DelegatingEngine):
     """An engine whose changes also reach a projection.
 
     Args:
@@ -78,23 +79,13 @@ class ProjectedEngine:
     """
 
     def __init__(self, engine: Engine, projection: Projection) -> None:
-        self.inner = engine
+        super().__init__(engine)
         self.projection = projection
 
     @property
     def has_graph(self) -> bool:
         """Whether the projection is a graph, or the inner engine has one."""
         return self.projection.is_graph or self.inner.has_graph
-
-    @property
-    def can_extract(self) -> bool:
-        """Whether an LLM was given."""
-        return self.inner.can_extract
-
-    @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        return self.inner.closed
 
     @property
     def admin(self) -> EngineAdmin:
