@@ -35,7 +35,7 @@ class Limits:
         InvalidInputError: A limit is not positive.
     """
 
-    calls_per_minute: int = 6_000
+    calls_per_minute: int = 3_000
     calls_in_flight: int = 100
     sessions: int = 200
     bytes_kept: int = 1_000_000_000
