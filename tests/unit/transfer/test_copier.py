@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -465,7 +466,7 @@ def _held(file: Path) -> int:
     """How many items the file has, as another process sees it."""
     if not file.exists():
         return 0
-    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as connection:
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
         try:
             return connection.execute("SELECT count(*) FROM items").fetchone()[0]
         except sqlite3.OperationalError:

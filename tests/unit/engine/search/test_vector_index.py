@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def test_what_is_gone_is_found_by_counting(
     matrix = index._arrays["vectors"]
     read: list[int] = []
     monkeypatch.setattr(index_module, "_exists", lambda *given: read.append(len(given[2])) or there(*given))
-    with sqlite3.connect(tmp_path / "memory.db") as other:
+    with closing(sqlite3.connect(tmp_path / "memory.db")) as other, other:
         other.executemany("DELETE FROM items WHERE id = ?", [(ids[at],) for at in gone])
         other.execute("UPDATE owners SET version = version + 1, cleared = version + 1 WHERE user_id = 'ana'")
     ana.add("something new about tea")
