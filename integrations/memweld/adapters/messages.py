@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..engine.message_rules import ROLES
 from ..errors import InvalidInputError
-from ..memory.content import attempt, note_change, noting_changes, storable
+from ..memory.content import attempt, note_change, noting_changes, program_ends, storable, text_part
 from ..memory.messages import to_message
 from ..models import JSON, ChatMessage, ToolCall
 from ..validation import MAX_KEY_CHARACTERS, MAX_TEXT_CHARACTERS, dump_json, validate_json
@@ -44,12 +44,23 @@ _SERVED_CHARACTERS = 100_000
 
 
 def tells_changes(convert: F) -> F:
-    """Decorate a conversion to neutral messages: ``native["shortened"]`` tells what it had to cut or replace."""
+    """Decorate a conversion to neutral messages: ``native["shortened"]`` tells what it had to cut or replace.
+
+    A message that cannot be read becomes one of the assistant that names its class: nobody says it, and the rest stays.
+    """
+    returns_list = str(convert.__annotations__["return"]).startswith("list")
 
     @functools.wraps(convert)
     def converted(*args: Any, **options: Any) -> ChatMessage | list[ChatMessage]:
         with noting_changes() as changes:
-            messages = convert(*args, **options)
+            try:
+                messages = convert(*args, **options)
+            except (InvalidInputError, *program_ends()):
+                raise
+            except BaseException as error:  # noqa: BLE001 - whatever the class of a foreign value raises
+                note_change(f"the message cannot be read ({type(error).__name__})")
+                unread = ChatMessage(role="assistant", content=f"[{type(args[0]).__name__}]")
+                messages = [unread] if returns_list else unread
         if not changes:
             return messages
         note = "; ".join(changes)[:_NOTE_CHARACTERS]
@@ -92,7 +103,7 @@ def neutral_key(value: object) -> str | None:
     """
     if value is None:
         return None
-    text = cast("str", storable(value if isinstance(value, str) else attempt(lambda: str(value), "", what="an id")))
+    text = cast("str", storable(_as_text(value, "an id")))
     if len(text) > MAX_KEY_CHARACTERS:
         note_change(f"an id of {len(text):,} characters is cut")
         digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_CHARACTERS]
@@ -102,6 +113,7 @@ def neutral_key(value: object) -> str | None:
 
 def neutral_call(call_id: object, name: object, arguments: object) -> ToolCall:
     """A tool call of any framework. Arguments that are no JSON object are kept raw, as the model wrote them."""
+    arguments = attempt(lambda: _plain(arguments), {}, what="the arguments of a call")
     parsed: object = arguments
     if isinstance(arguments, str):
         try:
@@ -113,6 +125,17 @@ def neutral_call(call_id: object, name: object, arguments: object) -> ToolCall:
     fields = storable(parsed if isinstance(parsed, Mapping) else {_RAW: arguments})
     named = neutral_key(name) or "unknown"
     return ToolCall(id=neutral_key(call_id) or named, name=named, arguments=cast("dict[str, JSON]", fields))
+
+
+def _plain(arguments: object) -> object:
+    """The arguments of the type that they claim to have, without a subclass's code."""
+    if isinstance(arguments, str):
+        return str.__str__(arguments)
+    return dict(cast("Mapping[str, Any]", arguments)) if isinstance(arguments, Mapping) else arguments
+
+
+def _as_text(value: object, what: str) -> str:
+    return attempt(lambda: str.__str__(value) if isinstance(value, str) else str(value), "", what=what)
 
 
 def arguments_text(call: ToolCall) -> str:
@@ -128,14 +151,19 @@ def fit_message(message: ChatMessage) -> ChatMessage:
     """
     try:
         return to_message(message)
-    except Exception as error:  # noqa: BLE001 - whatever a foreign value raises
-        reason = str(error)[:_NOTE_CHARACTERS]
+    except program_ends():
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a foreign value raises
+        reason = attempt(error.__str__, type(error).__name__, what="the error")[:_NOTE_CHARACTERS]
     content = cast("str | list[dict[str, JSON]]", storable(message.content))
+    if not isinstance(content, str):
+        content = [_part(part) for part in cast("list[Any]", content)]
+        message = dataclasses.replace(message, content=content)
     try:
         validate_json("content", content)
     except InvalidInputError:
         content = _cut(message.text, _HISTORY_CHARACTERS)
-    calls = tuple(_fit_call(call) for call in message.tool_calls)
+    calls = tuple(_fit_call(call) for call in cast("Sequence[Any]", message.tool_calls) if _is_call(call))
     fitted = dataclasses.replace(
         message,
         content=content,
@@ -212,6 +240,14 @@ def fit_fact(message: ChatMessage) -> ChatMessage | None:
         return None
     name, message_id = neutral_key(message.name), neutral_key(message.id)
     return ChatMessage(role=message.role, content=text, name=name, id=message_id, created_at=message.created_at)
+
+
+def _part(part: Any) -> dict[str, JSON]:
+    return cast("dict[str, JSON]", part) if isinstance(part, dict) else text_part(str(part))
+
+
+def _is_call(call: object) -> bool:
+    return isinstance(call, (ToolCall, Mapping))
 
 
 def _fit_call(call: ToolCall | Mapping[str, Any]) -> ToolCall:

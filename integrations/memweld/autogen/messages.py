@@ -26,6 +26,7 @@ from ..memory.content import (
     other_part,
     read_parts,
     split_data_url,
+    storable,
     text_part,
 )
 from ..memory.transcript import INTERRUPTED
@@ -49,10 +50,10 @@ def to_neutral(message: LLMMessage) -> list[ChatMessage]:
         case SystemMessage():
             return [ChatMessage(role="system", content=message.content, native=_native(message))]
         case UserMessage():
-            name = None if message.source == "user" else neutral_key(message.source)
+            name = _speaker(message.source, "user")
             return [ChatMessage(role="user", content=_parts(message.content), name=name, native=_native(message))]
         case AssistantMessage():
-            name = None if message.source == "assistant" else neutral_key(message.source)
+            name = _speaker(message.source, "assistant")
             text = message.content if isinstance(message.content, str) else message.thought or ""
             calls = [] if isinstance(message.content, str) else message.content
             neutral_calls = tuple(neutral_call(call.id, call.name, call.arguments) for call in calls)
@@ -103,9 +104,14 @@ def _dump(message: LLMMessage) -> dict[str, Any]:
     return dump
 
 
+def _speaker(source: str, role: str) -> str | None:
+    name = neutral_key(source)
+    return None if name == role else name
+
+
 def _parts(content: str | list[str | Image]) -> str | list[dict[str, JSON]]:
     if isinstance(content, str):
-        return content
+        return cast("str", storable(content))
     return [text_part(part) if isinstance(part, str) else _image_part(part) for part in content]
 
 

@@ -165,8 +165,8 @@ def _entry(message: object, session_id: str) -> _Entry:
         dump = cast(
             "dict[str, JSON]", attempt(lambda: to_jsonable_python(given), None, what="a part") or storable(given)
         )
-    metadata = dict(cast("Mapping[str, JSON]", dump.pop("metadata", None) or {}))
-    mark = cast("Mapping[str, JSON]", metadata.pop(_MARK, None) or {})
+    metadata = _mapping(dump.pop("metadata", None))
+    mark = _mapping(metadata.pop(_MARK, None))
     # CrewAI reads a message back only with a content, be it null.
     fields = {"content": None} | {name: value for name, value in dump.items() if value is not None}
     if metadata:
@@ -177,6 +177,10 @@ def _entry(message: object, session_id: str) -> _Entry:
         entry.id = cast("str", mark["id"])
         entry.is_changed = mark != _mark(session_id, entry.id, fields)
     return entry
+
+
+def _mapping(value: JSON) -> dict[str, JSON]:
+    return dict(cast("Mapping[str, JSON]", value)) if isinstance(value, Mapping) else {}
 
 
 def _fields_of(message: object) -> dict[str, Any]:
@@ -201,7 +205,8 @@ def _metadata(message: object) -> dict[str, JSON] | None:
         found = cast("Mapping[str, object]", message).get("metadata")
     else:
         found = getattr(message, "metadata", None)
-    return cast("dict[str, JSON]", found) if isinstance(found, dict) else None
+    is_dict = attempt(lambda: isinstance(found, dict), False, what="the metadata")
+    return cast("dict[str, JSON]", found) if is_dict else None
 
 
 def _after(history: History, message_id: str | None) -> list[ChatMessage]:

@@ -42,8 +42,8 @@ def to_neutral(message: BaseMessage) -> ChatMessage:
     return ChatMessage(
         role=role,
         content=_read_content(message),
-        id=message.id,
-        name=message.name or None,
+        id=neutral_key(message.id),
+        name=neutral_key(message.name),
         tool_calls=_neutral_calls(message) if role == "assistant" else (),
         tool_call_id=neutral_key(getattr(message, "tool_call_id", None)),
         native=native_dump(FRAMEWORK, lambda: _dump(message)),

@@ -6,6 +6,7 @@ Works on asyncio and trio, inside any running event loop and in Jupyter. Context
 from __future__ import annotations
 
 import functools
+import logging
 import operator
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextvars import ContextVar
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
 from ..engine.operations import Lane
+from ..errors import MemweldError
 
 if TYPE_CHECKING:
     from anyio import CapacityLimiter, Semaphore
@@ -44,12 +46,23 @@ async def in_thread(work: Callable[[], T], lane: Lane = "quick") -> T:
     """
     import anyio.to_thread
 
+    def contained() -> T:
+        try:
+            return work()
+        except Exception:
+            raise
+        except BaseException as error:
+            # A signal interrupts the main thread alone: a library raised it, and it must not cancel the caller.
+            kind = type(error).__name__
+            logging.getLogger("memweld.memory").warning("memweld: %s in a thread", kind, exc_info=True)
+            raise MemweldError(f"Internal error: {kind}") from error
+
     user = LANE_SHARE.get()
     # A cancelled caller does not stop the thread: a write that has begun is finished, never left half done.
     if user is None:
-        return await anyio.to_thread.run_sync(work, limiter=_limiter(lane))
+        return await anyio.to_thread.run_sync(contained, limiter=_limiter(lane))
     async with _turns(lane, user):
-        return await anyio.to_thread.run_sync(work, limiter=_limiter(lane))
+        return await anyio.to_thread.run_sync(contained, limiter=_limiter(lane))
 
 
 @functools.cache

@@ -6,6 +6,7 @@ import contextlib
 import contextvars
 import functools
 import math
+import threading
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast
@@ -40,13 +41,22 @@ _CUT = "…"
 T = TypeVar("T")
 
 
-@functools.cache
 def program_ends() -> tuple[type[BaseException], ...]:
-    """Exceptions that end the program or a task. No other exception of foreign code ends a run."""
+    """Exceptions that end the program or a task. No other exception of foreign code ends a run.
+
+    Ctrl-C and the handlers of signals raise `KeyboardInterrupt` and `SystemExit` in the main thread alone: in any other
+    one a library raised it, and the program goes on.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    return (*_task_ends(), KeyboardInterrupt, SystemExit) if is_main else _task_ends()
+
+
+@functools.cache
+def _task_ends() -> tuple[type[BaseException], ...]:
     # A program without an event loop does not load asyncio for them.
     from asyncio import CancelledError
 
-    return (KeyboardInterrupt, SystemExit, GeneratorExit, CancelledError)
+    return (GeneratorExit, CancelledError)
 
 
 _changes: contextvars.ContextVar[dict[str, None] | None] = contextvars.ContextVar("memweld_changes", default=None)
