@@ -78,11 +78,9 @@ class AuditLog:
             outcome: ``ok``, the type of the error, or the HTTP status.
             fields: ``subject``, ``address``, ``forwarded``, ``user``, ``agent``, ``count``; None leaves one out.
         """
-        now = utc_now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         known = {name: value for name, value in fields.items() if value is not None}
-        line = {"time": now, "way": way, "operation": operation, **known, "outcome": outcome}
         with self._lock:
-            self._add(line)
+            self._add({"way": way, "operation": operation, **known, "outcome": outcome})
 
     def refused(self, operation: str, status: int, **fields: Any) -> None:
         """Add a line about a refused request. Of equal ones in a minute, thirty have a line, the rest their number."""
@@ -122,7 +120,8 @@ class AuditLog:
                 self._descriptor = None
 
     def _add(self, line: Mapping[str, Any]) -> None:
-        text = json.dumps({"time": utc_now().isoformat(timespec="milliseconds"), **line}).encode() + b"\n"
+        now = utc_now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        text = json.dumps({"time": now, **line}).encode() + b"\n"
         if len(self._pending) + len(text) > _MAX_PENDING:
             self._lost += 1
         else:
