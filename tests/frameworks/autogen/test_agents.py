@@ -459,10 +459,10 @@ class TestMessages:
         for message in CONVERSATION:
             await context.add_message(message)
         assert to_autogen(ana.history("s").messages()) == CONVERSATION
-        # Models refuse a message that says nothing, and a call without a result.
+        # Models refuse a message that says nothing, an answer to none, and a call without a result.
         shown = await context.get_messages()
-        assert shown[:5] == [message for message in CONVERSATION[:6] if message.content]
-        call, results = shown[4:6]
+        assert shown[:6] == [*CONVERSATION[:3], UserMessage(content="…", source="user"), *CONVERSATION[4:6]]
+        call, results = shown[5:7]
         assert isinstance(results, FunctionExecutionResultMessage)
         assert [result.call_id for result in results.content] == [one.id for one in call.content]  # type: ignore[union-attr]
         assert [result.is_error for result in results.content] == [False, True, True, None]
