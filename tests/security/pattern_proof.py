@@ -58,7 +58,7 @@ def why_not_linear(pattern: str, flags: int = 0, *, is_whole: bool = False) -> s
         steps = _steps(list(tree), _END, flags | tree.state.flags)
     except _Unproven as error:
         return str(error)
-    return None if steps <= MOST_STEPS * (10 if is_whole else 1) else f"{steps:,} steps from each start"
+    return None if steps <= MOST_STEPS * (100 if is_whole else 1) else f"{steps:,} steps from each start"
 
 
 def _steps(items: list[Any], rest: _Rest, flags: int) -> int:
