@@ -137,7 +137,7 @@ class TestCalls:
     def test_our_client_says_so_if_it_cannot_wait(self, backend: Backend) -> None:
         with served(backend, calls_per_minute=10) as (ana, _, base):
             ana.initialize()
-            engine = RemoteEngine(f"{base}/mcp", token="ana", timeout=1)
+            engine = RemoteEngine(f"{base}/mcp", token="ana", timeout=4)
             with pytest.raises(BackendUnavailableError, match="Too many calls"):
                 engine.call("info", {})
             engine.close()
