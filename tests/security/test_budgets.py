@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -270,6 +271,48 @@ class TestBytes:
         with served(backend, bytes_kept=1_000):
             backend.user("ana").state("n")["k"] = "x" * 9_000
             assert len(backend.user("ana").state("n")["k"]) == 9_000
+
+
+class TestTheWriteLock:
+    @pytest.mark.exhaustive
+    def test_restores_and_erasures_of_one_user_let_others_write(self, tmp_path: Path) -> None:
+        at = "2026-01-01T00:00:00Z"
+        stop, restored, erased = threading.Event(), list[bool](), list[bool]()
+        with (
+            connect(tmp_path / "m.db", embedder=HashEmbedder()) as backend,
+            served(backend, calls_per_minute=1_000_000) as (ana, _, base),
+        ):
+
+            def write_much(number: int) -> None:
+                client = Client(base, "bob")
+                client.initialize()
+                while not stop.is_set():
+                    items = [
+                        {"id": f"{number}.{row}", "text": f"text {number} {row}", "created_at": at, "updated_at": at}
+                        for row in range(2_000)
+                    ]
+                    # An erasure ends the restores that are under way.
+                    restored.append("result" in client.call("engine_restore", user_id="bob", data={"items": items}))
+                    erased.append("result" in client.call("engine_erase", user_id="bob"))
+                client.http.close()
+
+            threads = [threading.Thread(target=write_much, args=(number,)) for number in range(6)]
+            for thread in threads:
+                thread.start()
+            try:
+                until = time.monotonic() + 15
+                worst = 0.0
+                while time.monotonic() < until:
+                    started = time.monotonic()
+                    assert ana.http.put("/memory/n/k", json={"value": 1}).status_code == 200
+                    worst = max(worst, time.monotonic() - started)
+            finally:
+                stop.set()
+                for thread in threads:
+                    thread.join(60)
+            assert worst < 15
+            assert any(restored)
+            assert all(erased)
 
 
 def test_a_limit_is_positive() -> None:
