@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -48,8 +48,28 @@ Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 """The speaker of a chat message."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryItem:
+class Readable:
+    """The base of data classes that a user prints: fields that say nothing are left out, times are as people write."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        shown: list[str] = []
+        for each in getattr(type(self), "__dataclass_fields__", {}).values():
+            value = getattr(self, each.name)
+            default = each.default if each.default_factory is MISSING else each.default_factory()
+            if value != default and each.name not in _UNSHOWN:
+                written = value.isoformat(" ", "seconds") if isinstance(value, datetime) else repr(value)
+                shown.append(f"{each.name}={written}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+# For the program: where the text stands elsewhere.
+_UNSHOWN = ("message_id", "occurrences", "links", "native")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class MemoryItem(Readable):
     """One remembered fact.
 
     Attributes:
@@ -113,7 +133,7 @@ class Page(list[MemoryItem]):
         self.next = next
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Hit(MemoryItem):
     """A memory item found by a search.
 
@@ -124,7 +144,7 @@ class Hit(MemoryItem):
     score: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Related(MemoryItem):
     """A memory item that the graph connects with an entity or another item.
 
@@ -139,8 +159,8 @@ class Related(MemoryItem):
     path: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskOutcome:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class TaskOutcome(Readable):
     """The outcome of a task.
 
     Attributes:
@@ -169,8 +189,8 @@ class ToolCall:
     arguments: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatMessage:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ChatMessage(Readable):
     """One message of a conversation, independent of frameworks.
 
     Attributes:
@@ -204,8 +224,8 @@ class ChatMessage:
         return "\n".join(text for text in texts if isinstance(text, str))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Session(Readable):
     """A conversation that has a history.
 
     Attributes:
