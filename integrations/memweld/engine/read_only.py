@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from ..errors import AccessDeniedError
 from ..scope import Scope
-from .delegating import DelegatingEngine
+from .delegate import DelegatingEngine
 from .operations import Operation
 from .protocol import Engine, EngineAdmin
 

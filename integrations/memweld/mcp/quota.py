@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 from cachetools import LRUCache
 
-from ..engine.delegating import DelegatingEngine
+from ..engine.delegate import DelegatingEngine
 from ..engine.operations import (
     AddItems,
     AppendMessages,

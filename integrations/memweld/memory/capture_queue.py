@@ -19,7 +19,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from ..engine.cancellation import CancelSignal
-from ..engine.delegating import innermost
+from ..engine.delegate import innermost
 from ..engine.fork import BackgroundThread
 from ..engine.mem0_import import wait_for_mem0_import
 from ..engine.protocol import Engine

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 from ...models import EraseReceipt, Hit
 from ...scope import Scope
-from ..delegating import DelegatingEngine
+from ..delegate import DelegatingEngine
 from ..operations import AppendMessages, Erase, Operation, RelatedItems, Search, SettleGraph
 from ..protocol import Engine, EngineAdmin, GraphHealth
 

@@ -46,6 +46,23 @@ def _words(command: str) -> tuple[str, ...]:
     return tuple(shlex.split(command))
 
 
+def _command_address(text: str, kind: str) -> ServerAddress:
+    try:
+        command = _words(text)
+    except ValueError as error:
+        raise ConfigurationError(f"The command behind stdio: cannot be read: {error}.") from error
+    if not command:
+        raise ConfigurationError("Name the command behind stdio:, for example stdio:memweld serve.")
+    return ServerAddress(f"The {kind} server of the command {command[0]!r}", command=command)
+
+
+def _socket_path(text: str) -> str:
+    path = text.partition("?")[0]
+    if not path.strip("/"):
+        raise ConfigurationError("Name the socket behind unix:, for example unix:/run/memweld/memweld.sock.")
+    return f"/{path.lstrip('/')}" if path.startswith("/") else path
+
+
 def read_address(
     url: str, token: str | None, *, headers: Mapping[str, str] | None = None, kind: str = "memweld"
 ) -> ServerAddress:
@@ -66,18 +83,9 @@ def read_address(
         if token is not None or headers:
             given = "headers=" if token is None else "token="
             raise ConfigurationError(f"{given} goes with a server over HTTP; a process of your own needs none.")
-        try:
-            command = _words(rest)
-        except ValueError as error:
-            raise ConfigurationError(f"The command behind stdio: cannot be read: {error}.") from error
-        if not command:
-            raise ConfigurationError("Name the command behind stdio:, for example stdio:memweld serve.")
-        return ServerAddress(f"The {kind} server of the command {command[0]!r}", command=command)
+        return _command_address(rest, kind)
     if scheme.lower() == "unix":
-        rest = rest.partition("?")[0]
-        path = f"/{rest.lstrip('/')}" if rest.startswith("/") else rest
-        if not path.strip("/"):
-            raise ConfigurationError("Name the socket behind unix:, for example unix:/run/memweld/memweld.sock.")
+        path = _socket_path(rest)
         name = f"The {kind} server at {path}"
         return ServerAddress(name, url="http://localhost/mcp", token=token, headers=dict(headers or {}), socket=path)
     try:
