@@ -72,7 +72,7 @@ def connect(
         llm: Extracts facts: the name of a model as LangChain's ``init_chat_model`` takes it
             (``"openai:gpt-4o-mini"``), a LangChain chat model, or a mem0 LLM configuration
             ``{"provider": …, "config": {…}}``. None: texts are kept verbatim.
-        extraction: ``compact``: memweld's own prompt of some 600 tokens. ``mem0``: mem0's pipeline, whose prompt has
+        extraction: ``compact``: memweld's own prompt of some 700 tokens. ``mem0``: mem0's pipeline, whose prompt has
             8,000. None: mem0's for a mem0 configuration, else memweld's.
         instructions: What the extraction shall keep or leave out, in your words.
         categories: Names of which the LLM gives each fact one; a fact has it as ``category`` in its metadata.

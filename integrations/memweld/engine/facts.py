@@ -1,7 +1,6 @@
 """Memory items of all scopes: add, search and change them, each call in one transaction.
 
-The first call that needs mem0 loads it: one that extracts facts. Where mem0 finds entities, each search and each change
-of a text needs it too.
+The first call that needs mem0 loads it: an extraction, or, where mem0 finds entities, a search or a change of a text.
 """
 
 from __future__ import annotations
@@ -253,7 +252,8 @@ class Facts:
         self, scope: Scope, operation: AddItems, template: RowTemplate, earlier: Sequence[dict[str, str]]
     ) -> list[MemoryItem]:
         moment = operation.created_at or utc_now()
-        facts = self._compact.extract(operation.drafts, earlier, moment)
+        known = self._related(scope, operation.drafts)
+        facts = self._compact.extract(operation.drafts, earlier, moment, known)
         texts = [fact.text for fact in facts]
         kept = [draft.text for draft in operation.drafts if draft.is_kept]
         with self._embedding.prepared([*texts, *kept]), self._database.writing(scope):
@@ -272,6 +272,12 @@ class Facts:
             stated = [text for text in texts if origins.get(text) is None]
             kept = self._keep_sources(scope, operation, template, stated, has_new=has_new)
             return _once([*kept, *(row.item() for row in stored if row.text not in stated)])
+
+    def _related(self, scope: Scope, drafts: Sequence[ItemDraft]) -> list[str]:
+        """The stored facts that fit the drafts best; an LLM that does not see them says them in other words."""
+        query = " ".join(draft.text for draft in drafts if draft.is_kept)[-QUERY_CHARACTERS:]
+        found = self.search(scope, Search(query=query, limit=8, kinds=("item",))) if query.strip() else ()
+        return [hit.text for hit in found]
 
     def _keep_sources(
         self, scope: Scope, operation: AddItems, template: RowTemplate, facts: Sequence[str], *, has_new: bool
@@ -309,7 +315,7 @@ class Facts:
         """The facts that fit best, best first (see `Search`)."""
         query = operation.query[-QUERY_CHARACTERS:].lstrip()
         find = self._mem0.find if finds_entities() else self._find
-        return [_hit(row, score) for row, score in find(scope, query, operation) if scope.contains(row.scope)]
+        return [row.hit(score) for row, score in find(scope, query, operation) if scope.contains(row.scope)]
 
     def _find(self, scope: Scope, query: str, operation: Search) -> list[tuple[ItemRow, float]]:
         """The rows that the store ranks best; without entities mem0 would answer the same."""
@@ -388,12 +394,6 @@ def _remedy(row: ItemRow) -> str:
         return f"Change it by its key: state({value['namespace']!r}).set({value['key']!r}, …, text=…)."
     facet = "preferences.set" if row.kind == "preference" else "tasks.record"
     return f"Change it by its key: {facet}({row.key!r}, …)."
-
-
-def _hit(row: ItemRow, score: float) -> Hit:
-    item = row.item()
-    fields = {name: getattr(item, name) for name in MemoryItem.__dataclass_fields__}
-    return Hit(**fields, score=min(max(score, 0.0), 1.0))
 
 
 def _once(items: Sequence[MemoryItem]) -> list[MemoryItem]:

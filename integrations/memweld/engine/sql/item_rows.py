@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ...models import JSON, Extraction, Kind, MemoryItem
+from ...models import JSON, Extraction, Hit, Kind, MemoryItem
 from ...scope import Scope
 from ...validation import dump_json, fold_text
 from .damage import damaged
@@ -83,6 +83,12 @@ class ItemRow:
             occurrences=occurrences,
             links=links,
         )
+
+    def hit(self, score: float) -> Hit:
+        """The row as a hit of a search, its score between 0 and 1. Raises as `item` does."""
+        item = self.item()
+        fields = {name: getattr(item, name) for name in MemoryItem.__dataclass_fields__}
+        return Hit(**fields, score=min(max(score, 0.0), 1.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,18 @@ def test_the_prompt(connect: Callable[..., memweld.Memory]) -> None:
     assert "Saturday, 2001-02-03" in llm.prompts[1][0][1]
 
 
+def test_the_llm_sees_related_facts_and_no_sources(connect: Callable[..., memweld.Memory]) -> None:
+    llm = ScriptedExtractor([facts("Ana's cat is called Miau"), facts()])
+    ana = connect(llm)
+    ana.add("I call my cat Miau")
+    ana.add("The name of my cat is Miau")
+    assert "Known Facts" not in llm.prompts[0][1][1]
+    known = llm.prompts[1][1][1].partition("## New Messages")[0]
+    assert known.splitlines()[:2] == ["## Known Facts", '"Ana\'s cat is called Miau"']
+    assert "I call my cat" not in known
+    assert [item.text for item in ana.all()] == ["Ana's cat is called Miau", "The name of my cat is Miau"]
+
+
 def test_categories_are_metadata(connect: Callable[..., memweld.Memory]) -> None:
     answer = (
         '{"facts": [{"text": "Ana eats no nuts", "category": "Health"}, {"text": "Ana has a cat", "category": "x"}, '
