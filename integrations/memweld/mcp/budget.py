@@ -14,7 +14,7 @@ from cachetools import LRUCache
 
 from .limits import Limits
 
-__all__ = ["CURRENT", "Budget", "Budgets", "OverBudgetError"]
+__all__ = ["BYTES_OF_A_CALL", "CURRENT", "Budget", "Budgets", "OverBudgetError"]
 
 TRUSTED_FACTOR = 10
 """How many users a trusted caller counts for: a service that acts for many, or programs on this machine."""
@@ -24,7 +24,7 @@ _WAIT_SECONDS = 30.0
 _MAX_WAITING = 200
 _REFUSAL_SECONDS = 1.0
 _SMALL = 100
-_BYTES_OF_A_CALL = 32_768
+BYTES_OF_A_CALL = 32_768
 _LARGE_IN_FLIGHT = 2
 
 CURRENT: ContextVar[Budget | None] = ContextVar("memweld_mcp_budget", default=None)
@@ -92,7 +92,7 @@ class Budget:
 
     def count_bytes(self, received: int) -> None:
         """Take as many calls as bytes of a body are worth."""
-        self._calls -= received / _BYTES_OF_A_CALL
+        self._calls -= received / BYTES_OF_A_CALL
 
     async def slow_down(self) -> None:
         """Wait before a refusal is sent, so that a client which repeats its call at once takes little of the server."""

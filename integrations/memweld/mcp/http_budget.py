@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..memory.asynchronous import LANE_SHARE
 from .access import TRUSTED
-from .budget import CURRENT, Budget, Budgets, OverBudgetError
+from .budget import BYTES_OF_A_CALL, CURRENT, Budget, Budgets, OverBudgetError
 from .errors import over_budget
 from .http_edge import error_body
 from .http_messages import SSE_PATH, read_body
@@ -103,9 +103,15 @@ def _is_large(scope: Scope) -> bool:
 
 
 def _counting(receive: Receive, budget: Budget) -> Receive:
+    # A call pays for the beginning of its body: what a user has left must not depend on a few bytes.
+    free = BYTES_OF_A_CALL
+
     async def count() -> Message:
+        nonlocal free
         message = await receive()
-        budget.count_bytes(len(message.get("body", b"")))
+        size = len(message.get("body", b""))
+        budget.count_bytes(max(0, size - free))
+        free = max(0, free - size)
         return message
 
     return count
