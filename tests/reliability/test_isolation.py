@@ -257,7 +257,10 @@ class World:
             item["user_id"] = chance.choice(hostile.USERS)
             item["updated_at"] = "2100-01-01T00:00:00+00:00"
         counts = memory.restore(exported)
-        return counts, memory.all(limit=1000)
+        restored = memory.all(limit=1000)
+        # An id that its owner gave up is this scope's from now on.
+        self.owners.update({item.id: self.number(Scope(item.user_id, item.agent_id)) for item in restored})
+        return counts, restored
 
     def check_sentinels(self) -> None:
         """Nobody has taken away, changed or seen what was left for its owner."""

@@ -273,7 +273,8 @@ def test_another_process_restores(tmp_path: Path) -> None:
         ana.add("My bees are black")
         bob.add("My bees are blue")
         tools = memory_tools(backend, ["search_memories"])
-        interrupt(make_crew(agent=MemweldMemory(ana), tools=tools), tmp_path / "checkpoints")
+        crew = make_crew(agent=MemweldMemory(ana), tools=tools, text="which colour are my bees?")
+        interrupt(crew, tmp_path / "checkpoints")
         command = [sys.executable, "-c", RESTORING, first_checkpoint(tmp_path / "checkpoints")]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=dict(os.environ), check=False)
         assert done.returncode == 0, done.stderr[-2000:]
