@@ -29,7 +29,7 @@ class MemweldRecall:
 
     It searches once for a message of the user and adds the block, marked as data, to this message in each model call of
     the turn: behind all that stays the same from turn to turn, so that it remains in a provider's cache. Neither the
-    stream nor its history holds the block. Policies that reduce the events come behind it.
+    stream nor its history holds the block. Policies that reduce the events come before it.
 
     Args:
         memory: A memory; or a backend, then each turn names its user.

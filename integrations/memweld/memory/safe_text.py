@@ -62,7 +62,8 @@ def safe_for_terminal(text: str, *, line_break: str | None = " ") -> str:
             them (``"\n  "``), so that none looks like a line of yours. None keeps lines and white space.
     """
     if line_break is None:
-        return "\n".join(map(_visible, text.splitlines()))
+        lines = ("\t".join(map(_visible, line.split("\t"))) for line in text.splitlines())
+        return "\n".join(lines) + ("\n" if text.endswith("\n") else "")
     lines = (" ".join(_visible(line).split()) for line in text.splitlines())
     return line_break.join(filter(None, lines))
 

@@ -78,6 +78,11 @@ def test_lines_are_folded_or_indented() -> None:
     assert safe_for_terminal("a\x1b]0;title\x07\x9b2J") == "a]0;title2J"
 
 
+def test_lines_and_tabs_of_a_document_stay() -> None:
+    text = "def f():\n\treturn 1  # two\n"
+    assert safe_for_model(text, line_break=None) == text
+
+
 def test_no_memory_forges_lines_of_an_answer() -> None:
     with memweld.connect("sqlite://") as backend:
         ana = backend.user("ana")

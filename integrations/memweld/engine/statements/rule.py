@@ -27,7 +27,12 @@ _MAX_COMMAND = 80
 # Each is one class of characters, or disjoint from what follows it: none can backtrack.
 _END = re.compile(r"([!?\n。؟।]|[.](?=\s|$))")
 _CLAUSE = re.compile(r"[,;:()\[\]{}¿¡،、—–\"“”«»„|]|\s-{1,99}\s|[.]{2,}")
-_QUOTED = re.compile(r"\"[^\"\n]{0,500}\"|“[^“”\n]{0,500}”|«[^«»\n]{0,500}»|„[^„“\n]{0,500}“")
+_QUOTED = re.compile(r"(?<![^\s(])\"[^\"\n]{0,500}\"(?!\w)|“[^“”\n]{0,500}”|«[^«»\n]{0,500}»|„[^„“\n]{0,500}“")
+_PROFILE = re.compile(
+    r"\b(?:(?:my|your) (?:profile|notes?|memory)|(?:mein|dein)(?:em?|en?)? (?:profil|notizen|gedächtnis)"
+    r"|(?:mi|tu) (?:perfil|memoria)|mis notas|(?:mon|ton) profil|mes notes|(?:ma|ta) mémoire"
+    r"|meu perfil|minhas notas|(?:mio|tuo) profilo)\b"
+)
 _ADDRESS = re.compile(r"https?://\S+")
 _FENCE = "```"
 _QUESTION_MARKS = "?؟"
@@ -47,7 +52,8 @@ def worth_keeping(text: str, *, role: str | None = "user") -> bool:
         return False
     if len(text) > _MAX_CHARACTERS:
         return True
-    folded = fold(_ADDRESS.sub(" ", " ".join(text.split(_FENCE)[::2])))
+    parts = text.split(_FENCE)
+    folded = fold(_ADDRESS.sub(" ", " ".join(parts[::2] if len(parts) % 2 else parts)))
     script = script_of(folded)
     if script == "greek":
         folded = folded.replace(";", "?")
@@ -61,11 +67,11 @@ def worth_keeping(text: str, *, role: str | None = "user") -> bool:
 def _sentences(text: str, commands: Phrases | None = None) -> Iterator[tuple[list[str], bool]]:
     """The sentences of a folded text, each as its clauses, and whether a question mark ends it.
 
-    What a request quotes is nothing that the user states: "Translate 'I am hungry' into French".
+    A request quotes others' words: "Translate 'I am hungry' into French". It does not if the quote goes into a profile.
     """
     parts = _END.split(text)
     for body, end in zip(parts[::2], [*parts[1::2], ""], strict=True):
-        if commands is not None and commands.match(words_of(body[:_MAX_COMMAND])):
+        if commands is not None and commands.match(words_of(body[:_MAX_COMMAND])) and not _PROFILE.search(body):
             body = _QUOTED.sub(" ", body)  # noqa: PLW2901
         clauses = [clause for clause in _CLAUSE.split(body) if clause and not clause.isspace()]
         if clauses:

@@ -39,6 +39,11 @@ def test_only_the_user_states_facts() -> None:
         assert not worth_keeping("I live in Porto", role=role)
 
 
+def test_an_open_fence_hides_nothing() -> None:
+    assert worth_keeping("```\nlog\nI use Ubuntu and I live in Rome")
+    assert not worth_keeping("What is wrong here? ```\nI live in Rome\n```")
+
+
 def test_a_long_text_is_kept_and_odd_ones_are_read() -> None:
     assert worth_keeping("Lorem ipsum dolor sit amet. " * 1_000)
     for text in ("", "   ", "\ud800", "🙂", "\x00", "?" * 100, "7"):
