@@ -165,7 +165,7 @@ class MemweldStorage:
         """
         memory = self.resolve()
         limit = min(validate_limit(limit), self.options.recall_limit)
-        query = user_text(query)
+        query = without_history(user_text(query))
         text = recall_query(self._said(query) or query)
         if not text or not limit:
             return []
@@ -196,7 +196,7 @@ class MemweldStorage:
 
         Where an LLM is to read the finished turn, `rescue` keeps the words of a turn that does not finish.
         """
-        said = self._said(user_text(text)) if self.options.captures else None
+        said = self._said(without_history(user_text(text))) if self.options.captures else None
         if not said or not said.strip():
             return
         memory = self.resolve()

@@ -156,3 +156,10 @@ def test_a_conversation_that_fails_before_its_first_state_keeps_the_message(ana:
     assert [message.text for message in ana.history("s").messages()] == ["I am Ana"]
     assert make_chat(ScriptedLLM(["Hello Ana"]), ana).handle_turn("Who am I?", session_id="s") == "Hello Ana"
     assert [message.text for message in ana.history("s").messages()] == ["I am Ana", "Who am I?", "Hello Ana"]
+
+
+def test_a_function_for_the_users_words_gets_no_conversation_of_crewai_chat(ana: Memory) -> None:
+    memory = MemweldMemory(ana, said=lambda description: description.partition("The user writes: ")[2])
+    crew = make_crew(ScriptedLLM([DOWN] * 3), "Answer. The user writes: I live in Faro", memory=memory)
+    fail(lambda: crew.kickoff(inputs={"crew_chat_messages": '[{"role": "assistant", "content": "Porto?"}]'}))
+    assert texts(ana) == ["I live in Faro"]
