@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,15 @@ from mcp.shared.exceptions import McpError
 
 import memweld
 from memweld import Backend, BackendUnavailableError
-from memweld.mcp import ENGINE_SCOPE, READ_SCOPE, create_app, create_server, token_file_auth
+from memweld.mcp import (
+    AGENTS_SCOPE,
+    ANY_USER_SCOPE,
+    ENGINE_SCOPE,
+    READ_SCOPE,
+    create_app,
+    create_server,
+    token_file_auth,
+)
 from memweld.mcp.audit import AuditLog
 from memweld.testing.serving import serving
 
@@ -91,6 +100,7 @@ class TestLines:
                     ("get_memory", {"memory_id": "s3cret id"}),
                     ("no_such_tool", {}),
                     ("x" * 500, {}),
+                    ("engine_s3cret", {}),
                     ("s3cret\nname", {}),
                     ("search_memories", {"query": 7, "user_id": "s3cret\nuser"}),
                 ):
@@ -106,9 +116,10 @@ class TestLines:
             {**ana, "operation": "set_preference", "count": 1, "outcome": "ok"},
             {**ana, "operation": "get_preferences", "count": 1, "outcome": "ok"},
             {**ana, "operation": "get_memory", "outcome": "MemoryNotFoundError"},
-            {**ana, "operation": "no_such_tool", "outcome": "ToolNotFoundError"},
-            {**ana, "operation": "…", "outcome": "ToolNotFoundError"},
-            {**ana, "operation": "…", "outcome": "ToolNotFoundError"},
+            {"way": "stdio", "operation": "no_such_tool", "outcome": "ToolNotFoundError"},
+            {"way": "stdio", "operation": "…", "outcome": "ToolNotFoundError"},
+            {"way": "stdio", "operation": "…", "outcome": "ToolNotFoundError"},
+            {"way": "stdio", "operation": "…", "outcome": "ToolNotFoundError"},
             {"way": "stdio", "operation": "search_memories", "user": "(invalid)", "outcome": "InvalidInputError"},
             {"way": "stdio", "operation": "delete_all_memories", "user": "bob", "count": 1, "outcome": "ok"},
         ]
@@ -154,7 +165,7 @@ class TestLines:
             ana.erase()
             with pytest.raises(memweld.AccessDeniedError):
                 remote.user("bob").export()
-        found = {(line["operation"], line["user"], line.get("count"), line["outcome"]) for line in lines(file)}
+        found = {(line["operation"], line.get("user"), line.get("count"), line["outcome"]) for line in lines(file)}
         assert {
             ("engine_export", "ana", 2, "ok"),
             ("engine_restore", "ana", 0, "ok"),
@@ -167,13 +178,65 @@ class TestLines:
     def test_a_flood_of_refusals_is_counted(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         log = AuditLog(file)
         for _ in range(500):
-            log.refused("POST /mcp", 401, address="192.0.2.7")
+            log.refused("http", "POST /mcp", 401, address="192.0.2.7")
         assert len(lines(file)) == 30
         monkeypatch.setattr("memweld.mcp.audit._REPEAT_SECONDS", -1.0)
-        log.refused("POST /mcp", 401, address="192.0.2.8")
+        log.write("stdio", "get_memory", "ok")
         (repeated,) = [line for line in lines(file) if "repeated" in line]
-        assert repeated == {"way": "http", "operation": "POST /mcp", "outcome": "401", "subject": None, "repeated": 470}
+        assert repeated == {"way": "http", "operation": "POST /mcp", "outcome": "401", "repeated": 470}
         log.close()
+
+    def test_the_number_of_refusals_is_written_when_the_server_ends(self, backend: Backend, file: Path) -> None:
+        with serving(application(backend, file)) as url, httpx.Client(base_url=url, trust_env=False) as stranger:
+            assert {stranger.get("/memory/n").status_code for _ in range(40)} == {401}
+        found = lines(file)
+        assert len(found) == 31
+        assert found[-1] == {"way": "rest", "operation": "GET /memory", "outcome": "401", "repeated": 10}
+
+    def test_invented_methods_are_one_kind(self, backend: Backend, file: Path) -> None:
+        statuses = send(
+            application(backend, file), *[(None, f"S3CRET{chr(65 + n % 26)}", "/memory/n") for n in range(40)]
+        )
+        assert set(statuses) == {405}
+        assert lines(file) == [{"way": "rest", "operation": "? /memory", "outcome": "405"}] * 30
+
+    def test_many_kinds_of_refusals_take_little_time(self, file: Path) -> None:
+        log = AuditLog(file)
+        started = time.monotonic()
+        for number in range(12_000):
+            log.refused("http", "GET /", 401, address=str(number))
+        assert time.monotonic() - started < 10
+        assert len(log._repeats) <= 10_000
+        log.close()
+
+    def test_a_line_names_the_scope_that_the_call_used(self, backend: Backend, file: Path) -> None:
+        listing = file.with_name("tokens.json")
+        listing.touch(mode=0o600)
+        tokens = {
+            "service": {"sub": "service", "scopes": [ANY_USER_SCOPE]},
+            "agents": {"sub": "ana", "scopes": [AGENTS_SCOPE, ENGINE_SCOPE]},
+        }
+        listing.write_text(json.dumps(tokens))
+        app = create_app(backend, auth=token_file_auth(listing), audit=file)
+
+        async def calls(url: str) -> None:
+            async with Client(url, auth="service") as client:
+                spoken = {"messages": [{"role": "user", "content": "I like tea"}], "user_id": "bob"}
+                await client.call_tool("add_memory", spoken)
+                found = backend.user("bob").search("tea")
+                await client.call_tool("delete_memory", {"memory_id": found[0].id})
+            async with Client(url, auth="agents") as client:
+                await client.call_tool("set_preference", {"key": "k", "value": "v", "agent_id": "bot"})
+                await client.call_tool("engine_info", {})
+
+        with serving(app) as url:
+            anyio.run(calls, f"{url}/mcp")
+        assert [(line["operation"], line.get("user"), line.get("agent")) for line in lines(file)] == [
+            ("add_memory", "bob", None),
+            ("delete_memory", "bob", None),
+            ("set_preference", None, "bot"),
+            ("engine_info", None, None),
+        ]
 
 
 class TestTheFile:

@@ -240,7 +240,7 @@ class TestSessions:
 class TestBytes:
     def test_nothing_is_added_above_the_limit(self, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("memweld.mcp.quota._COUNT_AGAIN_SECONDS", 0)
-        with served(backend, bytes_kept=20_000) as (ana, bob, base):
+        with served(backend, bytes_kept=24_000) as (ana, bob, base):
             ana.initialize()
             bob.initialize()
             text = "x" * 9_000
@@ -248,7 +248,7 @@ class TestBytes:
                 assert ana.http.put(f"/memory/n/{key}", json={"value": text}).status_code == 200
             refused = ana.http.put("/memory/n/c", json={"value": text})
             assert refused.status_code == 403
-            assert "the limit of this server is 20,000" in refused.json()["error"]["message"]
+            assert "the limit of this server is 24,000" in refused.json()["error"]["message"]
             message = [{"role": "user", "content": text}]
             assert "Delete something first" in ana.call("add_memory", messages=message)["error"]["data"]["details"]
             with connect(f"{base}/mcp", token="ana") as remote:
@@ -266,6 +266,22 @@ class TestBytes:
             assert ana.http.get("/memory/n/a").json()["value"] == text
             assert ana.http.delete("/memory/n/a").status_code == 200
             assert ana.http.put("/memory/n/c", json={"value": "y"}).status_code == 200
+
+    @pytest.mark.parametrize(
+        "value", [list(range(2_000)), [0.5] * 2_000, ["é"] * 2_000, {str(n): None for n in range(2_000)}]
+    )
+    def test_every_kind_of_value_counts(self, backend: Backend, value: Any) -> None:
+        # All within one count of the database.
+        with served(backend, bytes_kept=100_000) as (ana, _, _base):
+            statuses = [ana.http.put(f"/memory/n/{key}", json={"value": value}).status_code for key in range(12)]
+            assert statuses[0] == 200
+            assert statuses[-1] == 403
+
+    def test_rows_count(self, backend: Backend) -> None:
+        with served(backend, bytes_kept=50_000) as (_, _bob, base), connect(f"{base}/mcp", token="ana") as remote:
+            messages = [{"role": "user", "content": "x"}] * 100
+            with pytest.raises(AccessDeniedError, match="keeps"):
+                remote.user("ana").history("s").append(messages)
 
     def test_a_program_on_its_own_has_no_limit(self, backend: Backend) -> None:
         with served(backend, bytes_kept=1_000):

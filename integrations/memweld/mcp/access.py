@@ -31,7 +31,16 @@ from .principal import (
     token_of,
 )
 
-__all__ = ["TRUSTED", "AccessPolicy", "current_request", "memory_opener", "new_session", "restricted"]
+__all__ = [
+    "TRUSTED",
+    "AccessPolicy",
+    "current_request",
+    "memory_opener",
+    "new_session",
+    "note_scope",
+    "record_scope",
+    "restricted",
+]
 
 TRUSTED = "memweld.trusted"
 """The key by which our HTTP application marks a request's ASGI scope that needs no token."""
@@ -44,6 +53,28 @@ MAX_SESSION_SCOPES = 1_000
 
 # Each MCP session has its own map, and one event loop serves a session.
 _SESSION_SCOPES: ContextVar[LRUCache[Scope, Scope] | None] = ContextVar("memweld_mcp_session_scopes", default=None)
+
+
+_USED_SCOPES: ContextVar[list[Scope] | None] = ContextVar("memweld_mcp_used_scopes", default=None)
+
+
+@contextmanager
+def record_scope() -> Generator[list[Scope]]:
+    """The list of the scopes that the call within the block uses; the last one is the one that answers."""
+    used: list[Scope] = []
+    token = _USED_SCOPES.set(used)
+    try:
+        yield used
+    finally:
+        _USED_SCOPES.reset(token)
+
+
+def note_scope(scope: Scope) -> Scope:
+    """Record that the current call uses a scope."""
+    used = _USED_SCOPES.get()
+    if used is not None:
+        used.append(scope)
+    return scope
 
 
 @contextmanager
@@ -193,7 +224,7 @@ class AccessPolicy:
             InvalidInputError: An id breaks a rule, or the call names no one and there is no default user.
         """
         principal = self.principal()
-        scope = principal.scope(user_id, agent_id)
+        scope = note_scope(principal.scope(user_id, agent_id))
         named = _SESSION_SCOPES.get()
         if named is not None and (user_id is not None or agent_id is not None):
             named.pop(scope, None)
@@ -211,7 +242,7 @@ class AccessPolicy:
             AccessDeniedError: The principal may not touch it.
         """
         principal = self.principal()
-        memory = self._open(principal.authorize(scope), principal)
+        memory = self._open(note_scope(principal.authorize(scope)), principal)
         return memory if elsewhere is None else restricted(elsewhere(memory.scope), principal)
 
     def operator(self) -> Principal:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import threading
 import time
@@ -22,26 +23,41 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..errors import BackendUnavailableError, InvalidInputError, MemweldError
+from ..engine.operations import OPERATIONS
+from ..errors import BackendUnavailableError, InvalidInputError
 from ..files import open_private
+from ..scope import Scope as MemoryScope
 from ..scope import validate_identity
 from ..tools import TOOLS
 from ..validation import utc_now
-from .access import AccessPolicy, current_request
+from .access import current_request, record_scope
 from .errors import error_object
 from .principal import subject_of, token_of
 
-__all__ = ["AUDITED", "AuditLog", "AuditMiddleware", "AuditRefusals", "caller_of", "identity_in", "operation_of"]
+__all__ = [
+    "AUDITED",
+    "REFUSED",
+    "AuditLog",
+    "AuditMiddleware",
+    "AuditRefusals",
+    "caller_of",
+    "identity_in",
+    "operation_of",
+]
 
 AUDITED = "memweld.audited"
 """The key by which a route marks a request's ASGI scope that has its line."""
 
-_REFUSED = (401, 403, 429)
+REFUSED = (401, 403, 429)
+"""The statuses of requests that are refused, of which equal ones are counted."""
 _PATHS = ("mcp", "sse", "messages", "memory", "users", "health", "ui", "metrics")
 _MAX_PENDING = 256 * 1024
 _MAX_FORWARDED = 200
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+_TOOLS = frozenset(TOOLS) | {f"engine_{name}" for name in (*OPERATIONS, "info", "list_scopes")}
 _REPEATS = 30
 _REPEAT_SECONDS = 60.0
+_MAX_REPEATED = 10_000
 
 _log = logging.getLogger("memweld.mcp")
 
@@ -80,23 +96,23 @@ class AuditLog:
         """
         known = {name: value for name, value in fields.items() if value is not None}
         with self._lock:
+            self._sum_up(time.monotonic() - _REPEAT_SECONDS)
             self._add({"way": way, "operation": operation, **known, "outcome": outcome})
 
-    def refused(self, operation: str, status: int, **fields: Any) -> None:
-        """Add a line about a refused request. Of equal ones in a minute, thirty have a line, the rest their number."""
-        key = (operation, status, fields.get("address"), fields.get("subject"))
+    def refused(self, way: str, operation: str, status: int, **fields: Any) -> None:
+        """Add a line about a refused request. Of equal ones in a minute, thirty have a line, the rest their number.
+
+        The number follows with the next line after that minute, or when the server ends.
+        """
+        key = (way, operation, str(status), fields.get("address"), fields.get("subject"))
         with self._lock:
             now = time.monotonic()
-            for each in [each for each, (since, _) in self._repeats.items() if now - since > _REPEAT_SECONDS]:
-                _, count = self._repeats.pop(each)
-                if count > _REPEATS:
-                    of = {"operation": each[0], "outcome": str(each[1]), "address": each[2], "subject": each[3]}
-                    self._add({"way": "http", **of, "repeated": int(count - _REPEATS)})
+            self._sum_up(now - _REPEAT_SECONDS)
             entry = self._repeats.setdefault(key, [now, 0])
             entry[1] += 1
             if entry[1] > _REPEATS:
                 return
-        self.write("http", operation, str(status), **fields)
+        self.write(way, operation, str(status), **fields)
 
     def require(self) -> None:
         """Make sure that calls can be recorded.
@@ -113,11 +129,25 @@ class AuditLog:
                 )
 
     def close(self) -> None:
-        """Close the file."""
+        """Write the numbers of repeated refusals, and close the file. A later line opens it again."""
         with self._lock:
+            self._sum_up(math.inf)
             if self._descriptor is not None:
                 os.close(self._descriptor)
                 self._descriptor = None
+
+    def _sum_up(self, until: float) -> None:
+        """Add the numbers of refusals that began to repeat before a time."""
+        while self._repeats:
+            key = next(iter(self._repeats))
+            since, count = self._repeats[key]
+            if since > until and len(self._repeats) < _MAX_REPEATED:
+                return
+            del self._repeats[key]
+            if count > _REPEATS:
+                names = ("way", "operation", "outcome", "address", "subject")
+                known = {name: value for name, value in zip(names, key, strict=True) if value is not None}
+                self._add({**known, "repeated": int(count - _REPEATS)})
 
     def _add(self, line: Mapping[str, Any]) -> None:
         now = utc_now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -184,7 +214,7 @@ def operation_of(scope: Scope) -> str:
     path = cast("str", scope["path"]).removeprefix(cast("str", scope.get("root_path", "")))
     first = path.strip("/").partition("/")[0]
     method = cast("str", scope["method"])
-    return f"{method if method.isalpha() and len(method) < 10 else '?'} /{first if first in _PATHS else '…'}"
+    return f"{method if method in _METHODS else '?'} /{first if first in _PATHS else '…'}"
 
 
 class AuditMiddleware(Middleware):
@@ -192,12 +222,10 @@ class AuditMiddleware(Middleware):
 
     Args:
         log: The log.
-        access: Tells who calls.
     """
 
-    def __init__(self, log: AuditLog, access: AccessPolicy) -> None:
+    def __init__(self, log: AuditLog) -> None:
         self._audit = log
-        self._access = access
 
     async def on_call_tool(
         self,
@@ -211,37 +239,37 @@ class AuditMiddleware(Middleware):
         """
         self._audit.require()
         name, arguments = context.message.name, context.message.arguments or {}
-        known = name in TOOLS or name.startswith("engine_")
+        known = name in _TOOLS
         request = current_request()
-        fields: dict[str, Any] = {**caller_of(request), **self._whose(arguments)}
+        fields: dict[str, Any] = caller_of(request)
         way = "stdio" if request is None else "mcp"
-        operation = name if known or (name.isidentifier() and len(name) <= 64) else "…"
-        try:
-            result = await call_next(context)
-        except BaseException as error:
-            data: Any = error_object(error, tool=name).data if isinstance(error, Exception) else None
-            self._audit.write(way, operation, data["type"] if data else type(error).__name__, **fields)
-            raise
-        self._audit.write(way, operation, "ok", **fields, count=count_of(result.structured_content) if known else None)
+        # A tool of the application's own has a name like a Python function's.
+        is_name = name.isidentifier() and len(name) <= 64 and not name.startswith("engine_")
+        operation = name if known or is_name else "…"
+        with record_scope() as used:
+            try:
+                result = await call_next(context)
+            except BaseException as error:
+                data: Any = error_object(error, tool=name).data if isinstance(error, Exception) else None
+                outcome = data["type"] if data else type(error).__name__
+                self._audit.write(way, operation, outcome, **fields, **_owner(used, arguments))
+                raise
+        count = count_of(result.structured_content) if known else None
+        self._audit.write(way, operation, "ok", **fields, **_owner(used, arguments), count=count)
         return result
 
-    def _whose(self, arguments: Mapping[str, Any]) -> dict[str, str | None]:
-        """The user and the agent whose memory the call names, or leaves to the default."""
-        try:
-            principal = self._access.principal()
-            user, agent = principal.user_id, principal.agent_id
-        except MemweldError:
-            user = agent = None
-        return {
-            "user": identity_in(arguments.get("user_id"), user),
-            "agent": identity_in(arguments.get("agent_id"), agent),
-        }
+
+def _owner(used: Sequence[MemoryScope], arguments: Mapping[str, Any]) -> dict[str, str | None]:
+    """The user and the agent whose memory a call used; of a refused call, those that it names."""
+    if used:
+        return {"user": used[-1].user_id, "agent": used[-1].agent_id}
+    return {"user": identity_in(arguments.get("user_id")), "agent": identity_in(arguments.get("agent_id"))}
 
 
-def identity_in(named: object, default: str | None = None) -> str | None:
-    """An id that a call names, for a line; the default where it names none."""
+def identity_in(named: object) -> str | None:
+    """An id that a call names, for a line."""
     try:
-        return default if named is None else validate_identity("id", named)
+        return None if named is None else validate_identity("id", named)
     except InvalidInputError:
         return "(invalid)"
 
@@ -282,6 +310,8 @@ class AuditRefusals:
         """Serve the request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            if scope["type"] == "lifespan":
+                self._audit.close()
             return
 
         async def watched(message: Message) -> None:
@@ -290,8 +320,8 @@ class AuditRefusals:
                 # A JSON-RPC request above its user's limits has an error object in an answer of status 200.
                 if status == 200 and "retry-after" in Headers(raw=message["headers"]):
                     status = 429
-                if status in _REFUSED:
-                    self._audit.refused(operation_of(scope), status, **caller_of(HTTPConnection(scope)))
+                if status in REFUSED:
+                    self._audit.refused("http", operation_of(scope), status, **caller_of(HTTPConnection(scope)))
             await send(message)
 
         await self._app(scope, receive, watched)

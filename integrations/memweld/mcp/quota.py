@@ -24,6 +24,7 @@ from ..engine.operations import (
     WriteValues,
 )
 from ..engine.protocol import Engine
+from ..engine.sql.counts import ROW_BYTES
 from ..errors import AccessDeniedError
 from ..memory.backend import Backend
 from ..memory.memory import Memory, over_engine
@@ -99,17 +100,17 @@ class _QuotaEngine(DelegatingEngine):
 
 
 def _size(value: object) -> int:
-    """The characters of all texts within an operation."""
+    """About how many bytes an operation adds: its texts, its numbers, and as many for each record as a row takes."""
     if isinstance(value, str):
-        return len(value)
+        return 2 + (len(value) if value.isascii() else len(value.encode(errors="surrogatepass")))
     if isinstance(value, Mapping):
         pairs = cast("Mapping[Any, Any]", value)
-        return sum(_size(key) + _size(each) for key, each in pairs.items())
+        return 2 + sum(2 + _size(key) + _size(each) for key, each in pairs.items())
     if dataclasses.is_dataclass(value):
-        return sum(_size(getattr(value, field.name)) for field in dataclasses.fields(value))
+        return ROW_BYTES + sum(_size(getattr(value, field.name)) for field in dataclasses.fields(value))
     if isinstance(value, (list, tuple)):
-        return sum(_size(each) for each in cast("Iterable[object]", value))
-    return 0
+        return 2 + sum(1 + _size(each) for each in cast("Iterable[object]", value))
+    return 8 + value.bit_length() // 3 if isinstance(value, int) else 24
 
 
 def with_quota(source: Backend | Memory, limit: int) -> Backend | Memory:

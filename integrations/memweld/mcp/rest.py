@@ -35,11 +35,11 @@ from ..scope import Scope
 from ..tools.errors import OutageLog
 from ..tools.state import key_page
 from ..validation import MAX_LIMIT, validate_key
-from .access import memory_opener, restricted
-from .audit import AUDITED, AuditLog, caller_of, identity_in, operation_of
+from .access import TRUSTED, memory_opener, restricted
+from .audit import AUDITED, REFUSED, AuditLog, caller_of, identity_in, operation_of
 from .errors import client_details
 from .http_edge import error_body, error_name
-from .principal import Principal
+from .principal import Principal, token_of
 from .rest_limits import DailyWrites, RefusedError, read_body
 
 __all__ = ["MAX_BODY_BYTES", "rest_routes"]
@@ -242,11 +242,19 @@ class _KeyValue:
             response = _error(error)
         if self._audit is not None:
             scope[AUDITED] = True
-            outcome = "disconnected" if response is None else str(response.status_code)
-            outcome = "ok" if outcome == "200" else outcome
-            self._audit.write("rest", operation_of(scope), outcome, **caller_of(request), **fields)
+            self._record(self._audit, request, response, {**caller_of(request), **fields})
         if response is not None:
             await response(scope, receive, send)
+
+    @staticmethod
+    def _record(audit: AuditLog, request: Request, response: JSONResponse | None, fields: dict[str, Any]) -> None:
+        operation = operation_of(request.scope)
+        status = 0 if response is None else response.status_code
+        is_stranger = token_of(request) is None and not request.scope.get(TRUSTED)
+        if status in REFUSED or (is_stranger and status >= 400):
+            audit.refused("rest", operation, status, **fields)
+        else:
+            audit.write("rest", operation, {0: "disconnected", 200: "ok"}.get(status, str(status)), **fields)
 
     async def _respond(self, request: Request, fields: dict[str, Any]) -> JSONResponse:
         """The answer; it notes in ``fields`` for the audit log whose memory that is about, and how many keys."""

@@ -140,7 +140,7 @@ def create_server(
     access = _access(backend, user_id, lock_user=lock_user, auth=auth, engine_tools=engine_tools)
     chosen = select_tools(toolsets)
     log = None if audit is None else AuditLog(audit)
-    auditing = [] if log is None else [AuditMiddleware(log, access)]
+    auditing = [] if log is None else [AuditMiddleware(log)]
     open_to_all = isinstance(backend, Backend) and not lock_user
     server = MemweldServer(
         name,

@@ -16,7 +16,7 @@ from ..errors import MemoryNotFoundError, MemweldError
 from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
 from ..tools import Answer, MemoryTool
-from .access import AccessPolicy
+from .access import AccessPolicy, note_scope
 
 __all__ = ["IDENTITIES", "ServedTool", "serve_tool"]
 
@@ -70,6 +70,8 @@ class ServedTool(Tool):
         named = own.pop("user_id", None), own.pop("agent_id", None)
         try:
             memories = self._access.memories(*named) if _by_id(self._tool) else [self._access.memory(*named)]
+            if memories:
+                note_scope(memories[0].scope)
             # A call that waits for an LLM has a lane of its own: it must not hold up a search.
             work = functools.partial(_answer, self._tool, memories, own)
             answer = await in_thread(work, lane=self._tool.lane)
@@ -86,7 +88,9 @@ def _answer(tool: MemoryTool, memories: list[Memory], arguments: dict[str, Any])
         return tool.run(memories[0], checked)
     for memory in memories:
         with contextlib.suppress(MemoryNotFoundError):
-            return tool.run(memory, checked)
+            answer = tool.run(memory, checked)
+            note_scope(memory.scope)
+            return answer
     raise MemoryNotFoundError(arguments["memory_id"])
 
 

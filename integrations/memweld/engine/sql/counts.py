@@ -7,7 +7,7 @@ from . import owners
 from .database import Database
 from .ttl import ALIVE, EXPIRED_ITEM, now
 
-__all__ = ["count_stored"]
+__all__ = ["ROW_BYTES", "count_stored"]
 
 _KINDS = {"item": "items", "preference": "preferences", "task": "tasks", "record": "records"}
 _STORES = {
@@ -17,13 +17,13 @@ _STORES = {
 }
 
 
-_ROW_BYTES = 1_000
+ROW_BYTES = 1_000
 """What a row takes beside its text: a vector, terms and indexes."""
 
 _BYTES = (
-    f"SELECT sum(length(text) + length(metadata) + {_ROW_BYTES}) FROM items WHERE owner = ?",
-    f"SELECT sum(length(value) + {_ROW_BYTES}) FROM state WHERE owner = ?",
-    f"SELECT sum(length(content) + coalesce(length(tool_calls), 0) + coalesce(length(native), 0) + {_ROW_BYTES}) "
+    f"SELECT sum(length(text) + length(metadata) + {ROW_BYTES}) FROM items WHERE owner = ?",
+    f"SELECT sum(length(value) + {ROW_BYTES}) FROM state WHERE owner = ?",
+    f"SELECT sum(length(content) + coalesce(length(tool_calls), 0) + coalesce(length(native), 0) + {ROW_BYTES}) "
     "FROM messages WHERE session IN (SELECT id FROM sessions WHERE owner = ?)",
 )
 
@@ -34,7 +34,7 @@ def count_stored(database: Database, scope: Scope, *, with_bytes: bool = False) 
     Args:
         database: The database.
         scope: The scope.
-        with_bytes: Whether ``bytes`` are counted, too: of all rows, with `_ROW_BYTES` for each.
+        with_bytes: Whether ``bytes`` are counted, too: of all rows, with `ROW_BYTES` for each.
     """
     counts = dict.fromkeys((*_KINDS.values(), *_STORES), 0)
     with database.reading(scope) as connection:
