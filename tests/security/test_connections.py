@@ -9,6 +9,7 @@ import io
 import logging
 import socket
 import stat
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ import pytest
 
 from memweld import BackendUnavailableError, ConfigurationError, connect
 from memweld.mcp import create_app, create_server
+from memweld.mcp.http_protocol import Connections
 from memweld.mcp.http_server import listen_unix, make_room
 from memweld.mcp.limits import Limits
 from memweld.mcp.log_limits import RepeatFilter, bounded_log
@@ -114,6 +116,54 @@ def port() -> Iterator[int]:
 POST = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 
 
+SMALL = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
+MUCH = 12_000_000
+
+
+async def _application(scope: Any, receive: Any, send: Any) -> None:
+    """Answers with many bytes at ``/much``, once the body is there."""
+    while (await receive()).get("more_body"):
+        pass
+    body = b"x" * MUCH if scope["path"] == "/much" else b"ok"
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@contextmanager
+def guarding(limits: Limits) -> Iterator[int]:
+    """Serve a small application over connections with the limits; the port."""
+    with serving(_application, http=Connections(limits).protocol, lifespan="off") as url:
+        yield int(url.rpartition(":")[2])
+
+
+def asking_for_much(port: int) -> socket.socket:
+    """A client with a small buffer that has not read its large answer."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    client.settimeout(10)
+    client.connect(("127.0.0.1", port))
+    client.sendall(SMALL.replace(b"/health", b"/much"))
+    return client
+
+
+def received(client: socket.socket, *, step: int = 65_536, pause: float = 0) -> int:
+    """How many bytes come until the server closes, or all; it may take eight seconds."""
+    count, deadline = 0, time.monotonic() + 8
+    while count <= MUCH:
+        assert time.monotonic() < deadline
+        try:
+            data = client.recv(step, socket.MSG_WAITALL if count + step < MUCH else 0)
+        except OSError:
+            break
+        if not data:
+            break
+        count += len(data)
+        time.sleep(pause)
+    client.close()
+    return count
+
+
 class TestDeadlines:
     @pytest.mark.parametrize(
         ("sent", "drip"),
@@ -149,6 +199,17 @@ class TestDeadlines:
         assert time.monotonic() < deadline
         client.close()
 
+    def test_the_rest_of_a_refused_body_does_not_keep_a_connection(self, port: int) -> None:
+        client = opened(port, b"GET /nothing HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 404")
+        client.sendall(b"rest")
+        assert seconds_until_closed(client) < 4
+
+    @pytest.mark.parametrize(("step", "is_complete"), [(524_288, True), (8_192, False)])
+    def test_a_client_that_reads_steadily_gets_its_answer(self, step: int, is_complete: bool) -> None:
+        with guarding(QUICK) as port:
+            assert (received(asking_for_much(port), step=step, pause=0.05) > MUCH) is is_complete
+
     def test_an_honest_client_keeps_its_connection(self, port: int) -> None:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
             for _ in range(8):
@@ -180,6 +241,40 @@ class TestHeaders:
 
 
 class TestFloods:
+    def test_an_unread_answer_is_not_cut_off_for_others(self) -> None:
+        with guarding(replace(QUICK, connections_per_address=2, idle_seconds=9, stall_seconds=9)) as port:
+            reader = asking_for_much(port)
+            with opened(port, SMALL) as idle:
+                assert idle.recv(100)
+                time.sleep(0.2)
+                assert is_served(port)
+                assert received(reader) > MUCH
+
+    def test_the_connection_that_was_idle_longest_goes(self) -> None:
+        limits = replace(QUICK, connections_per_address=2, idle_seconds=9)
+        with guarding(limits) as port, opened(port) as first, opened(port) as second:
+            for client in (first, second, first):
+                client.sendall(SMALL)
+                time.sleep(0.1)
+            assert is_served(port)
+            with contextlib.suppress(ConnectionResetError):
+                while second.recv(4_096):
+                    pass
+            assert first.recv(4_096)
+            first.sendall(SMALL)
+            assert first.recv(4_096).startswith(b"HTTP/1.1 200")
+
+    @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="every address of 127.0.0.0/8 is this machine's")
+    def test_idle_connections_of_another_address_keep_nobody_out(self) -> None:
+        with guarding(replace(QUICK, connections=3, body_seconds=9, idle_seconds=9)) as port:
+            busy = [opened(port, POST + b"content-length: 9\r\n\r\n{") for _ in range(2)]
+            idle = socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.2", 0), timeout=10)
+            idle.sendall(SMALL)
+            assert idle.recv(100)
+            assert is_served(port)
+            for client in (*busy, idle):
+                client.close()
+
     def test_idle_connections_keep_nobody_out(self, port: int) -> None:
         clients = [opened(port, b"GET /heal") for _ in range(60)]
         assert is_served(port, timeout=1)

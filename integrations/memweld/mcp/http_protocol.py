@@ -6,6 +6,7 @@ uvicorn 0.54 has no time-out for headers, bodies and unread answers, and its par
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from typing import Any, Literal, TypeAlias
 
@@ -17,6 +18,12 @@ from .limits import Limits
 __all__ = ["Connections", "GuardedProtocol"]
 
 Phase: TypeAlias = Literal["headers", "body", "answer", "idle"]
+
+_PROGRESS_BYTES = 262_144
+"""What a client must read of an answer in each ``stall_seconds``, unless less is left."""
+
+_UNSENT_BYTES = 131_072
+"""What the kernel may take of an answer in advance. It takes megabytes otherwise, and hides how fast a client reads."""
 
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
@@ -38,15 +45,19 @@ class Connections:
         return GuardedProtocol(self, **arguments)
 
     def admit(self, connection: GuardedProtocol) -> bool:
-        """Take a connection; a full server closes another that waits for its client. False: none does."""
+        """Take a connection. A full server closes one that waits for its client, of the address with most connections.
+
+        Returns:
+            False if there is none to close.
+        """
         own = self._by_address.get(connection.address, {})
-        crowd = None
+        crowds: list[dict[GuardedProtocol, None]] = []
         if len(own) >= self.limits.connections_per_address:
-            crowd = own
+            crowds = [own]
         elif self._count >= self.limits.connections:
-            crowd = max(self._by_address.values(), key=len)
-        if crowd is not None:
-            waiting = next((one for one in crowd if one.is_waiting), None)
+            crowds = sorted(self._by_address.values(), key=len, reverse=True)
+        if crowds:
+            waiting = next((one for crowd in crowds for one in crowd if one.is_waiting), None)
             if waiting is None:
                 return False
             self.release(waiting)
@@ -54,6 +65,13 @@ class Connections:
         self._by_address.setdefault(connection.address, {})[connection] = None
         self._count += 1
         return True
+
+    def renew(self, connection: GuardedProtocol) -> None:
+        """Close the other connections of its address before this one, which has just been answered."""
+        own = self._by_address.get(connection.address, {})
+        if connection in own:
+            del own[connection]
+            own[connection] = None
 
     def release(self, connection: GuardedProtocol) -> None:
         """Forget a connection, if it is known."""
@@ -80,6 +98,7 @@ class GuardedProtocol(H11Protocol):
         self._phase: tuple[Phase, object] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
+        self._unread = 0
         self.address = ""
 
     @property
@@ -87,15 +106,23 @@ class GuardedProtocol(H11Protocol):
         return bool(self.cycle)  # None until the first, whatever the annotation in uvicorn says.
 
     @property
-    def is_waiting(self) -> bool:
-        """Whether no request is being served."""
+    def _is_answered(self) -> bool:
         return not self._has_request or self.cycle.response_complete
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether no request is being served, and the client has every answer."""
+        return self._is_answered and not self.transport.get_write_buffer_size()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or answer 503."""
         super().connection_made(transport)
-        if transport.get_extra_info("socket").family == getattr(socket, "AF_UNIX", None):
+        connected = transport.get_extra_info("socket")
+        if connected.family == getattr(socket, "AF_UNIX", None):
             self.client = ("127.0.0.1", 0)  # uvicorn knows no address, and the client is this machine's.
+        elif hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            with contextlib.suppress(OSError):  # The client has gone.
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         self.address = self.client[0] if self.client else ""
         if self._book.admit(self):
             self._follow()
@@ -115,37 +142,61 @@ class GuardedProtocol(H11Protocol):
         """Read on, unless the connection is about to close."""
         if self.transport.is_closing():
             return
+        if not self.transport.get_write_buffer_size():
+            self._stop_stall()
         super().data_received(data)
         self._follow()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
+        """Wait for the next request, and for a client that has not read the answer."""
+        self._book.renew(self)
         super().on_response_complete()
+        if self._stall is None:
+            self._start_stall()
         self._follow()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the idle connection; one with an unread answer is idle only afterwards."""
+        if self.transport.get_write_buffer_size():
+            self._deadline = self.loop.call_later(self._limits.idle_seconds, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
 
     def pause_writing(self) -> None:
         """Begin to wait for a client that does not read."""
         super().pause_writing()
-        self._stall = self._after(self._limits.stall_seconds, self._stall)
+        self._start_stall()
 
     def resume_writing(self) -> None:
         """Go on with the answer."""
         super().resume_writing()
+        self._stop_stall()
+        if self._is_answered:
+            self._start_stall()
+
+    def _start_stall(self) -> None:
+        self._stop_stall()
+        self._unread = self.transport.get_write_buffer_size()
+        if self._unread:
+            self._stall = self.loop.call_later(self._limits.stall_seconds, self._check_stall)
+
+    def _stop_stall(self) -> None:
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
 
-    def _after(self, seconds: float, timer: asyncio.TimerHandle | None) -> asyncio.TimerHandle:
-        if timer is not None:
-            timer.cancel()
-        return self.loop.call_later(seconds, self.transport.abort)
+    def _check_stall(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        if left and left > self._unread - _PROGRESS_BYTES:
+            self.transport.abort()
+        else:
+            self._start_stall()
 
     def _current_phase(self) -> Phase:
-        if not self.is_waiting:
+        if not self._is_answered:
             return "body" if self.cycle.more_body else "answer"
         if self.conn.their_state is h11.SEND_BODY:  # Answered before the body was there.
             return "body"
-        # uvicorn has a timer for a connection that waits for its next request.
         return "headers" if not self._has_request or self.conn.trailing_data[0] else "idle"
 
     def _follow(self) -> None:
@@ -156,6 +207,11 @@ class GuardedProtocol(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-        if phase in ("headers", "body"):
-            seconds = self._limits.header_seconds if phase == "headers" else self._limits.body_seconds
-            self._deadline = self._after(seconds, None)
+        if phase == "headers":
+            self._deadline = self.loop.call_later(self._limits.header_seconds, self.transport.abort)
+        elif phase == "body":
+            self._deadline = self.loop.call_later(self._limits.body_seconds, self.transport.abort)
+        elif phase == "idle":
+            # Any byte ends uvicorn's own timer, the last one of a refused body too.
+            self._unset_keepalive_if_required()
+            self._deadline = self.loop.call_later(self._limits.idle_seconds, self.timeout_keep_alive_handler)

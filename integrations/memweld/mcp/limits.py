@@ -29,7 +29,7 @@ class Limits:
         header_seconds: How long a connection may take to send the headers of a request.
         body_seconds: How long a request may take to send its body.
         idle_seconds: How long a connection stays open between two requests.
-        stall_seconds: How long a client may leave an answer unread.
+        stall_seconds: How long a client may take to read each 256 KiB of an answer, or the rest of it.
 
     Raises:
         InvalidInputError: A limit is not positive.
