@@ -149,10 +149,13 @@ def refuse_planted(path: str | Path, where: str) -> None:
 
 
 def hide_from_others(*paths: str) -> None:
-    """Take the rights of all other users away from files of this user. A group keeps its rights."""
+    """Take the rights of all other users away from files of this user, with one warning. A group keeps its rights."""
+    tightened = list[str]()
     for path in paths if _POSIX else ():
         with contextlib.suppress(OSError):
             status = Path(path).stat()
             if status.st_mode & 0o007 and status.st_uid == os.geteuid() and stat.S_ISREG(status.st_mode):
                 Path(path).chmod(stat.S_IMODE(status.st_mode) & ~0o007)
-                _log.warning("Every user of this machine could read %s: its mode is tightened.", path)
+                tightened.append(path)
+    if tightened:
+        _log.warning("Every user of this machine could read %s: its mode is tightened.", tightened[0])

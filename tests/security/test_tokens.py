@@ -8,6 +8,7 @@ import hmac
 import json
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -355,3 +356,26 @@ class TestKeySets:
 
     def test_a_key_server_that_is_down(self, keys: RSAKeyPair) -> None:
         assert subject(verifier("http://127.0.0.1:9/jwks.json"), signed(keys, claims(), kid="k1")) is None
+
+
+@pytest.mark.parametrize(
+    ("bearer", "fault"),
+    [
+        ({"sub": "ana", "scopes": ["memory:reed"]}, "the scope 'memory:reed'"),
+        ({"sub": "ana", "scope": ["memory:read"]}, 'entry 2 has "scope" for "scopes"'),
+        ({"scopes": []}, 'entry 2 lacks "sub"'),
+        ({"sub": "ana", "scopes": "memory:read"}, 'entry 2 has a wrong "scopes"'),
+        ({"secret-4711": {"sub": "ana"}, "sub": "ana"}, "entry 2 has an unknown field"),
+        ("ana", "entry 2 is no object"),
+    ],
+)
+def test_a_slip_in_a_token_file_is_named_without_the_token(tmp_path: Path, bearer: Any, fault: str) -> None:
+    file = write(tmp_path / "tokens.json", {"secret-0815": {"sub": "bob"}, "secret-4711": bearer})
+    with pytest.raises(ConfigurationError, match=re.escape(fault)) as caught:
+        token_file_auth(file)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_scope_of_the_operator_may_be_required(tmp_path: Path) -> None:
+    file = write(tmp_path / "tokens.json", {"t": {"sub": "ana", "scopes": ["memory:team", "billing"]}})
+    assert subject(token_file_auth(file, required_scopes=["memory:team"]), "t") == "ana"

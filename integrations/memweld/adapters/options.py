@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -153,7 +154,7 @@ class TurnOptions:
 
 
 def shows_options(keywords: type[RecallKeywords | CaptureKeywords], **defaults: Any) -> Callable[[T], T]:
-    """Let ``help`` and `inspect.signature` show what ``**options`` of an ``__init__`` takes.
+    """Let ``help`` and `inspect.signature` show what ``**options`` of an ``__init__`` takes, and refuse others.
 
     Args:
         keywords: The names.
@@ -174,7 +175,16 @@ def shows_options(keywords: type[RecallKeywords | CaptureKeywords], **defaults: 
     def decorate(initialiser: T) -> T:
         signature = inspect.signature(initialiser)
         own = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
-        vars(initialiser)["__signature__"] = signature.replace(parameters=[*own, *options])
-        return initialiser
+        known = [each.name for each in own[1:]] + names
+
+        @functools.wraps(initialiser)
+        def checked(self: object, *args: Any, **keywords: Any) -> None:
+            for name in keywords:
+                if name not in known and name not in fields:
+                    raise TypeError(f"{type(self).__name__} has no option {name!r}. It has {', '.join(known)}.")
+            initialiser(self, *args, **keywords)
+
+        vars(checked)["__signature__"] = signature.replace(parameters=[*own, *options])
+        return cast("T", checked)
 
     return decorate

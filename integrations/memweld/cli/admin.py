@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import AsJson, Url, connected, show, show_json
+from .options import AsJson, Url, connected, existing, show, show_json
 
 __all__ = ["doctor_command", "migrate_command", "reindex_command", "stats_command", "users_command"]
 
 
 def users_command(url: Url = None, as_json: AsJson = False) -> None:
     """List the users of whom something is stored."""
-    with connected(url) as backend:
+    with existing(url) as backend:
         users = backend.users()
     if as_json:
         show_json({"users": users})
@@ -31,7 +31,7 @@ def stats_command(
     as_json: AsJson = False,
 ) -> None:
     """Count what is stored, of one user or of all."""
-    with connected(url) as backend:
+    with existing(url) as backend:
         users = backend.users() if user is None else [user]
         counts = {"users": len(users)} if user is None else {}
         for each in users:

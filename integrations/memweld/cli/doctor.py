@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..connect import connect
-from ..errors import ConfigurationError, MemweldError
+from ..errors import AccessDeniedError, ConfigurationError, MemweldError
 from ..memory.backend import Backend
 from ..scope import Scope
 from ..settings import Settings, default_file, load_settings
@@ -136,7 +136,17 @@ def _settings(settings: Settings, url: str) -> Iterator[Finding]:
         yield Finding("user", f"{settings.user_id or 'no default (MEMWELD_USER_ID is not set)'}{locked}")
 
 
-def _store(url: str) -> Iterator[Finding]:
+def _read(backend: Backend, user: str | None) -> str:
+    try:
+        backend.user(user or "memweld-doctor").all(limit=1)
+    except AccessDeniedError:
+        if user is not None:
+            raise
+        return "answers, and its token is for one user: set MEMWELD_USER_ID to read this user's memory"
+    return "can be read"
+
+
+def _store(url: str, user: str | None) -> Iterator[Finding]:
     path = _path(url)
     with connect(url) as backend:
         server = [Finding(*found) for found in backend.admin.health()]
@@ -155,11 +165,7 @@ def _store(url: str) -> Iterator[Finding]:
             if place != path:
                 return
 
-        def read() -> str:
-            backend.user("memweld-doctor").all(limit=1)
-            return "can be read"
-
-        yield _tried("store", read)
+        yield _tried("store", lambda: _read(backend, user))
 
 
 def _graph(url: str, settings: Settings, repair: Repair | None) -> Iterator[Finding]:
@@ -167,8 +173,8 @@ def _graph(url: str, settings: Settings, repair: Repair | None) -> Iterator[Find
     if remote or settings.graph is None:
         # A store of mem0's is repaired, too.
         if repair is not None and (settings.mem0 is None or repair.user is not None or repair.whole):
-            where = "the server's: repair it there" if remote else "none to tell: set MEMWELD_GRAPH"
-            yield Finding("graph repaired", f"nothing; the graph is {where}", problem=True)
+            where = "the graph is the server's, repair it there" if remote else "there is no graph (set MEMWELD_GRAPH)"
+            yield Finding("graph repaired", f"nothing: {where}", problem=True)
         if not remote:
             yield _without_graph(url)
         return
@@ -307,7 +313,7 @@ def examine(url: str | None = None, *, repair: Repair | None = None) -> list[Fin
         settings = load_settings()
         place = url or settings.url or f"sqlite:///{default_file()}"
         findings += _settings(settings, place)
-        findings += _store(place)
+        findings += _store(place, settings.user_id)
         findings += _mem0(place, settings, repair)
         findings += _graph(place, settings, repair)
         findings.append(_tried("embedded memory", _round_trip))

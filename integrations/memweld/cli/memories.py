@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from .options import AsJson, Url, User, connected, show, show_json
+from .options import AsJson, Url, User, connected, counted, existing, show, show_json
 
 __all__ = [
     "add_command",
@@ -39,13 +39,13 @@ def add_command(
     with connected(url) as backend:
         memory = backend.user(user)
         before = memory.counts()["items"]
-        content = sys.stdin.read() if text == "-" else text
+        content = sys.stdin.read().removesuffix("\n") if text == "-" else text
         items = memory.add([{"role": "user", "content": content}])
         added = min(max(memory.counts()["items"] - before, 0), len(items))
     if as_json:
         show_json({"added": added, "memories": [item_data(item) for item in items]})
         return
-    parts = [f"Added {added} memories for user {user}"] if added or not items else []
+    parts = [f"Added {counted(added, 'memories')} for user {user}"] if added or not items else []
     if added < len(items):
         parts.append(f"{len(items) - added} known already: nothing was added twice")
     show("; ".join(parts))
@@ -61,7 +61,7 @@ def search_command(
     """Find memories of a user."""
     from ..tools import TOOLS
 
-    with connected(url) as backend:
+    with existing(url) as backend:
         answer = TOOLS["search_memories"](backend.user(user), {"query": query, "limit": limit})
     if as_json:
         show_json(answer.data)
@@ -80,7 +80,7 @@ def list_command(
     from ..memory.safe_text import safe_for_terminal
     from ..tools.answers import item_data
 
-    with connected(url) as backend:
+    with existing(url) as backend:
         page = backend.user(user).all(limit=limit, cursor=cursor)
     if as_json:
         show_json({"memories": [item_data(item) for item in page], "next": page.next})
@@ -98,7 +98,7 @@ def get_command(memory_id: MemoryId, user: User, url: Url = None, as_json: AsJso
     from ..memory.safe_text import safe_for_terminal
     from ..tools.answers import item_data
 
-    with connected(url) as backend:
+    with existing(url) as backend:
         item = backend.user(user).get(memory_id)
     if as_json:
         show_json({"memory": item_data(item)})
@@ -109,7 +109,7 @@ def get_command(memory_id: MemoryId, user: User, url: Url = None, as_json: AsJso
 
 def delete_command(memory_id: MemoryId, user: User, url: Url = None, as_json: AsJson = False) -> None:
     """Delete one memory of a user."""
-    with connected(url) as backend:
+    with existing(url) as backend:
         backend.user(user).delete(memory_id)
     if as_json:
         show_json({"deleted": memory_id})
@@ -122,7 +122,7 @@ def sessions_command(user: User, url: Url = None, as_json: AsJson = False) -> No
     from ..memory.safe_text import safe_for_terminal
     from ..tools.answers import as_utc
 
-    with connected(url) as backend:
+    with existing(url) as backend:
         sessions = backend.user(user).sessions()
     if as_json:
         rows = [
@@ -138,23 +138,28 @@ def sessions_command(user: User, url: Url = None, as_json: AsJson = False) -> No
         return
     for session in sessions:
         name = safe_for_terminal(session.session_id)
-        show(f"{name}  {session.messages} messages, the last at {as_utc(session.updated_at)}")
+        show(f"{name}  {counted(session.messages, 'messages')}, the last at {as_utc(session.updated_at)}")
     if not sessions:
         show(f"User {user} has no sessions.")
 
 
 def export_command(
     user: User,
-    output: Annotated[Path | None, typer.Option(help="The file to write; the screen if not given.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The file to write; stdout if not given, or -.")] = None,
     url: Url = None,
 ) -> None:
     """Write all data of a user as JSON."""
-    from ..errors import BackendUnavailableError
+    from ..errors import BackendUnavailableError, InvalidInputError
     from ..files import open_private
 
-    with connected(url) as backend:
-        exported = backend.user(user).export()
-    if output is None:
+    with existing(url) as backend:
+        memory = backend.user(user)
+        counts = memory.counts()
+        # A mistyped name must not look like a finished export.
+        if not any(counts.values()):
+            raise InvalidInputError(f"Nothing is stored of user {user!r}: `memweld users` lists those who are.")
+        exported = memory.export()
+    if output is None or str(output) == "-":
         show_json(exported)
         return
     try:
@@ -162,8 +167,9 @@ def export_command(
         with os.fdopen(open_private(output), "w", encoding="utf-8") as file:
             file.write(f"{json.dumps(exported, ensure_ascii=False, indent=2)}\n")
     except OSError as error:
-        raise BackendUnavailableError(f"Cannot write {output}: {error.strerror}") from error
-    show(f"Exported user {user} to {output}")
+        raise BackendUnavailableError(f"Cannot write {output}: {error.strerror or error}") from error
+    stored = ", ".join(counted(count, store) for store, count in counts.items() if count)
+    show(f"Exported user {user} to {output}: {stored}")
 
 
 def restore_command(
@@ -177,7 +183,7 @@ def restore_command(
     try:
         exported = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BackendUnavailableError(f"Cannot read {file}: {error.strerror}") from error
+        raise BackendUnavailableError(f"Cannot read {file}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise InvalidInputError(f"{file} is not the JSON that `memweld export` writes: {error}") from error
     with connected(url) as backend:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from ..memory.backend import Backend
 
-__all__ = ["AsJson", "Url", "User", "connected", "show", "show_json", "words"]
+__all__ = ["AsJson", "Url", "User", "connected", "counted", "existing", "show", "show_json", "words"]
 
 Url = Annotated[
     str | None,
@@ -48,6 +49,29 @@ def connected(url: str | None, token: str | None = None) -> Backend:
     from ..connect import connect
 
     return connect(url, token=token)
+
+
+def existing(url: str | None, token: str | None = None) -> Backend:
+    """The backend of a URL, or of the settings; for commands that must not make a file.
+
+    Raises:
+        InvalidInputError: It is a file that does not exist.
+    """
+    from ..engine.sqlite.url import path_of
+    from ..errors import InvalidInputError
+    from ..settings import default_file, load_settings
+
+    place = url or load_settings().url or f"sqlite:///{default_file()}"
+    path = path_of(place) if place.lower().startswith("sqlite://") else None
+    if path is not None and not Path(path).exists():
+        raise InvalidInputError(f"There is no file {path}. Name another with --url, or add a first memory to it.")
+    return connected(url, token)
+
+
+def counted(count: int, things: str) -> str:
+    """A number of things: ``1 memory``, ``2 memories``."""
+    one = f"{things[:-3]}y" if things.endswith("ies") else things[:-1]
+    return f"{count} {one if count == 1 else things}"
 
 
 def words(text: str | None) -> list[str] | None:

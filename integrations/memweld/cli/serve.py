@@ -145,6 +145,7 @@ def _limits(**given: int | None) -> Limits:
 
 
 def serve_command(
+    context: typer.Context,
     *,
     url: Url = None,
     transport: ServedOver = Transport.STDIO,
@@ -175,11 +176,14 @@ def serve_command(
     insecure_open_to_anyone_who_connects: OpenToAnyone = False,
 ) -> None:
     """Serve the memory to MCP clients."""
+    from ..errors import ConfigurationError
     from ..mcp import create_server
     from ..mcp.auth import auth_from
 
-    if auth is not None:
-        _validate_auth(transport, open_to_anyone=insecure_open_to_anyone_who_connects)
+    if transport is Transport.STDIO:
+        _refuse_http_options(context, auth=auth)
+    if auth is not None and insecure_open_to_anyone_who_connects:
+        raise ConfigurationError("--auth and --insecure-open-to-anyone-who-connects exclude each other.")
     provider = auth and auth_from(
         auth,
         issuer=auth_issuer,
@@ -223,11 +227,13 @@ def serve_command(
         )
 
 
-def _validate_auth(transport: Transport, *, open_to_anyone: bool) -> None:
-    """Refuse tokens where none are sent, and where none are needed."""
+def _refuse_http_options(context: typer.Context, *, auth: str | None) -> None:
+    """Refuse tokens on stdio, where none are sent, and HTTP options that the command line gives."""
     from ..errors import ConfigurationError
 
-    if transport is Transport.STDIO:
+    if auth is not None:
         raise ConfigurationError("stdio has no tokens: leave --auth out, or serve with --transport http.")
-    if open_to_anyone:
-        raise ConfigurationError("--auth and --insecure-open-to-anyone-who-connects exclude each other.")
+    for option in context.command.params:
+        given = getattr(context.get_parameter_source(option.name or ""), "name", None) == "COMMANDLINE"
+        if given and (getattr(option, "help", None) or "").startswith("HTTP:"):
+            raise ConfigurationError(f"{option.opts[0]} is for HTTP, and this is stdio: add --transport http.")

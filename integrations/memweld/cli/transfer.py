@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import connected, show
+from .options import connected, counted, existing, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,9 +75,8 @@ def copy_command(
 
     if everybody == (user is not None or agent is not None):
         raise InvalidInputError("Say whom to copy: --user ID, --agent ID (or both), or --all.")
-    _require_source(source)
     with (
-        connected(source, from_token) as old,
+        existing(source, from_token) as old,
         connected(target, to_token) as new,
         _progress("Copying") as notify,
     ):
@@ -110,16 +109,6 @@ def copy_command(
         show(f"{done} scope(s) copied; both sides are equal.")
 
 
-def _require_source(url: str) -> None:
-    """Refuse a missing file, which the copy would make and copy with success."""
-    from ..engine.sqlite.url import path_of
-    from ..errors import InvalidInputError
-
-    path = path_of(url) if url.lower().startswith("sqlite://") else None
-    if path is not None and not Path(path).exists():
-        raise InvalidInputError(f"There is no file {path} to copy from.")
-
-
 def _show_copied(report: Copied, *, dry_run: bool) -> None:
     show(f"{report.scope}: {_counted(report.source.counts)}")
     if report.problem is not None:
@@ -140,7 +129,7 @@ def _show_copied(report: Copied, *, dry_run: bool) -> None:
 def _counted(counts: Mapping[str, int]) -> str:
     from ..transfer.reader import STORES
 
-    return ", ".join(f"{counts[store]} {store}" for store in STORES if counts.get(store)) or "nothing"
+    return ", ".join(counted(counts[store], store) for store in STORES if counts.get(store)) or "nothing"
 
 
 def import_command(

@@ -34,7 +34,7 @@ class ReadOnlyEngine(DelegatingEngine):
             AccessDeniedError: It changes something.
         """
         if not operation.read_only:
-            raise AccessDeniedError(f"{operation.name} changes the memory: {self._reason}")
+            raise AccessDeniedError(self._reason)
         return super().run(scope, operation)
 
     @property

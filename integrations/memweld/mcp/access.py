@@ -111,7 +111,7 @@ def restricted(memory: Memory, principal: Principal) -> Memory:
     """The memory as the principal may use it: one that only reads refuses every change."""
     if not principal.read_only:
         return memory
-    reason = f"the token only reads ({READ_SCOPE}). Use one that has {WRITE_SCOPE} as well."
+    reason = f"This token may only read ({READ_SCOPE}). To write, use one that has {WRITE_SCOPE} as well."
     engine = ReadOnlyEngine(memory._engine, reason)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return over_engine(memory, engine)
 
@@ -172,7 +172,11 @@ class AccessPolicy:
         token = token_of(request)
         if token is None and not request.scope.get(TRUSTED):
             given = ' error="invalid_token"' if "authorization" in request.headers else ""
-            raise HTTPException(401, "A valid bearer token is needed.", headers={"WWW-Authenticate": f"Bearer{given}"})
+            raise HTTPException(
+                401,
+                "A valid token is needed, in the header `Authorization: Bearer <token>`.",
+                headers={"WWW-Authenticate": f"Bearer{given}"},
+            )
         if token is not None and (missing := self._required.difference(token.scopes)):
             scopes = " ".join(sorted(missing))
             challenge = f'Bearer error="insufficient_scope", scope="{scopes}"'

@@ -113,7 +113,7 @@ class Principal:
         other = "none is" if identity is None else f"{identity!r} is another"
         if self.verified and name == "user_id":
             return (
-                f"The token is user {self.user_id!r}'s, and {other}: that needs a token with the scope "
+                f"The token belongs to user {self.user_id!r}, and {other}: that needs a token with the scope "
                 f"{ANY_USER_SCOPE}. Leave user_id out."
             )
         return f"This server acts for one {name} only, and {other}. Leave {name} out."

@@ -6,9 +6,10 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fastmcp.server.auth import AccessToken, AuthProvider, TokenVerifier
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -16,12 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from ..errors import ConfigurationError, InvalidInputError
 from ..files import ProtectedFile, read_protected
 from ..scope import validate_identity
+from .principal import AGENTS_SCOPE, ANY_USER_SCOPE, ENGINE_SCOPE, READ_SCOPE, WRITE_SCOPE
 
 __all__ = ["ScopedVerifier", "token_file_auth"]
 
 _log = logging.getLogger("memweld.mcp")
 
 _KIND = "token file"
+_SCOPES = (READ_SCOPE, WRITE_SCOPE, ENGINE_SCOPE, ANY_USER_SCOPE, AGENTS_SCOPE)
 _HASHED = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -46,7 +49,7 @@ class _TokenFile(ScopedVerifier):
         super().__init__(required_scopes)
         self._file = file
         self._read = read_protected(file, _KIND)
-        self._bearers = _parse(file, self._read)
+        self._bearers = _parse(file, self._read, required_scopes)
         self._problem = ""
 
     async def verify_token(self, token: str) -> AccessToken | None:
@@ -68,7 +71,7 @@ class _TokenFile(ScopedVerifier):
             read = read_protected(self._file, _KIND)
             if read == self._read and not self._problem:
                 return
-            self._bearers, self._read = _parse(self._file, read), read
+            self._bearers, self._read = _parse(self._file, read, self.required_scopes), read
         except ConfigurationError as error:
             # An unusable file does not show which tokens were revoked, so none is accepted.
             self._bearers = {}
@@ -103,19 +106,21 @@ def token_file_auth(path: str | Path, *, required_scopes: Sequence[str] = ()) ->
     return _TokenFile(Path(path), required_scopes)
 
 
-def _parse(file: Path, read: ProtectedFile) -> dict[str, _Bearer]:
+def _parse(file: Path, read: ProtectedFile, required_scopes: Collection[str]) -> dict[str, _Bearer]:
     """The bearers by the hashes of their tokens."""
+    raw: Any = None
     try:
         raw = json.loads(read.content.decode(), object_pairs_hook=_unique_keys)
         listed = TypeAdapter(dict[str, _Bearer]).validate_python(raw)
         for token, bearer in listed.items():
             validate_identity("sub", bearer.sub)
             _validate_token(token)
+            _validate_scopes(bearer, required_scopes)
     except ValidationError as error:
         # Not with the error's own text, which quotes its input: that may be a token.
         raise ConfigurationError(
             f'The token file {file} must be a JSON object of the form {{"<token>": {{"sub": "ana", "scopes": []}}}}; '
-            f"{error.error_count()} thing(s) in it are not."
+            f"{_faults(error, raw)}."
         ) from None
     except (ValueError, RecursionError) as error:
         reason = "it is no JSON in UTF-8" if isinstance(error, (UnicodeError, RecursionError)) else error
@@ -142,6 +147,39 @@ def _validate_token(token: str) -> None:
     # Else a mistyped hash would be a token that everybody with the file could present.
     if token.lower().startswith("sha256:") and _HASHED.fullmatch(token) is None:
         raise InvalidInputError("a hash is sha256: and 64 hexadecimal digits in small letters")
+
+
+def _validate_scopes(bearer: _Bearer, required_scopes: Collection[str]) -> None:
+    # A mistyped memory:read would be a token that writes.
+    for scope in bearer.scopes:
+        if scope.startswith("memory:") and scope not in (*_SCOPES, *required_scopes):
+            raise InvalidInputError(
+                f"the token of {bearer.sub!r} has the scope {scope!r}, and there is none of that name. "
+                f"Choose among {', '.join(_SCOPES)}."
+            )
+
+
+def _faults(error: ValidationError, raw: Any) -> str:
+    """The entries that are wrong, by their number: neither a token nor an unknown name, which may be one, is shown."""
+    numbers = (
+        {token: number for number, token in enumerate(cast("dict[str, Any]", raw), start=1)}
+        if isinstance(raw, dict)
+        else {}
+    )
+    faults = list[str]()
+    for fault in error.errors(include_input=False, include_url=False):
+        location = fault["loc"]
+        if not location or location[0] not in numbers:
+            return "it is no such object"
+        entry, field = f"entry {numbers[location[0]]}", str(location[1]) if len(location) > 1 else ""
+        if fault["type"] == "extra_forbidden":
+            meant = get_close_matches(field, _Bearer.model_fields, n=1)
+            faults.append(f'{entry} has "{field}" for "{meant[0]}"' if meant else f"{entry} has an unknown field")
+        elif fault["type"] == "missing":
+            faults.append(f'{entry} lacks "{field}"')
+        else:
+            faults.append(f'{entry} has a wrong "{field}"' if field else f"{entry} is no object")
+    return ", ".join(faults)
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -106,10 +106,10 @@ def test_again_what_changed_here_stays(botwires: str, opened: ExitStack, tmp_pat
         new.user("ana").state("crew")["name"] = "Ana"
         botwire.Memory("crew").set("new one", 1)
         result = run(*arguments)
-        assert "New or changed: 1 values" in result.stdout
+        assert "New or changed: 1 value\n" in result.stdout
         assert "Left as they are: 1 values that differ" in result.stdout
         assert new.user("ana").state("crew")["name"] == "Ana"
-        assert "New or changed: 1 values" in run(*arguments, "--overwrite").stdout
+        assert "New or changed: 1 value\n" in run(*arguments, "--overwrite").stdout
         assert new.user("ana").state("crew")["name"] == "Pedro"
 
 

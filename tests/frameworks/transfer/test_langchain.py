@@ -127,11 +127,11 @@ def test_a_file_history(url: str, tmp_path: Path) -> None:
     os.utime(file, (1_700_000_000, 1_700_000_000))
     arguments = (str(file), "--from", "langchain", "--user", "ana", "--session", "s", "--url", url)
     dry = run(*arguments, "--dry-run")
-    assert dry.stdout == "user ana: 1 sessions, 2 messages\nDry run: nothing was written.\n"
+    assert dry.stdout == "user ana: 1 session, 2 messages\nDry run: nothing was written.\n"
     assert not (tmp_path / "memory.db").exists()
-    assert run(*arguments).stdout == "user ana: 1 sessions, 2 messages\nNew or changed: 2 messages\n"
+    assert run(*arguments).stdout == "user ana: 1 session, 2 messages\nNew or changed: 2 messages\n"
     history.add_messages([HumanMessage("Tudo bem?")])
-    assert run(*arguments).stdout.endswith("New or changed: 1 messages\n")
+    assert run(*arguments).stdout.endswith("New or changed: 1 message\n")
     assert run(*arguments).stdout.endswith("New or changed: nothing\n")
     with connect(url) as backend:
         assert [message.content for message in there(backend)] == ["Olá", "Olá!", "Tudo bem?"]

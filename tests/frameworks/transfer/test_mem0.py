@@ -119,7 +119,7 @@ def test_others_rows_go_to_nobody_else(everybodys: list[Any], url: str, tmp_path
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == [
         "user ana: 3 items",
-        "user ana and agent chef: 1 items",
+        "user ana and agent chef: 1 item",
         "Skipped: 1 relations of its graph",
         "Skipped: 2 of other users or agents",
         "New or changed: 4 items",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import memweld
 from memweld.adapters.options import TurnOptions
 
 NAMES = ("recall_limit", "recall_budget", "min_score", "recency", "kinds", "capture", "infer", "on_error")
@@ -43,3 +44,10 @@ def test_an_option_has_one_name_and_one_default(
 def test_a_framework_has_every_option(framework: str) -> None:
     offered = {option for each, _, options, _ in CLASSES for option in options if each == framework}
     assert offered == set(DEFAULTS)
+
+
+def test_an_unknown_option_names_the_class_and_its_options() -> None:
+    autogen = pytest.importorskip("memweld.autogen")
+    with memweld.connect("sqlite://") as backend, pytest.raises(TypeError) as caught:
+        autogen.MemweldMemory(backend.user("ana"), recall_limits=3)
+    assert "MemweldMemory has no option 'recall_limits'. It has memory, user_names, recall_limit" in str(caught.value)

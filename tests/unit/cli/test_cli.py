@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
+import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -52,7 +56,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_user_from_the_first_fact_to_the_last(url: str, tmp_path: Path) -> None:
     who = ("--user", "ana@example.com", "--url", url)
-    assert done("add", "I love Python", *who) == "Added 1 memories for user ana@example.com\n"
+    assert done("add", "I love Python", *who) == "Added 1 memory for user ana@example.com\n"
     done("add", "My garden has bées", *who)
     done("add", "Bob's own", "--user", "bob", "--url", url)
     found = done("search", "which programming language?", *who, "--limit", "1")
@@ -64,7 +68,7 @@ def test_a_user_from_the_first_fact_to_the_last(url: str, tmp_path: Path) -> Non
     file = tmp_path / "ana.json"
     file.write_text("old and long " * 10_000)
     file.chmod(0o644)
-    assert done("export", *who, "--output", str(file)) == f"Exported user ana@example.com to {file}\n"
+    assert done("export", *who, "--output", str(file)).startswith(f"Exported user ana@example.com to {file}: 2 items")
     assert file.stat().st_mode & 0o777 == 0o600
     (file.with_name("link.json")).symlink_to(file.with_name("elsewhere.json"))
     assert "Cannot write" in failed("export", *who, "--output", str(file.with_name("link.json")))
@@ -92,9 +96,9 @@ def test_a_user_from_the_first_fact_to_the_last(url: str, tmp_path: Path) -> Non
 
 def test_add_says_what_happened(url: str) -> None:
     who = ("--user", "ana", "--url", url)
-    assert done("add", "I love Python", *who) == "Added 1 memories for user ana\n"
+    assert done("add", "I love Python", *who) == "Added 1 memory for user ana\n"
     assert done("add", "I love Python", *who) == "1 known already: nothing was added twice\n"
-    assert done("add", "-", *who, keys="I have two\ncats") == "Added 1 memories for user ana\n"
+    assert done("add", "-", *who, keys="I have two\ncats") == "Added 1 memory for user ana\n"
     answer = json.loads(done("add", "I love Python", *who, "--json"))
     assert (answer["added"], [item["text"] for item in answer["memories"]]) == (0, ["I love Python"])
     assert [item["text"] for item in json.loads(done("list", *who, "--json"))["memories"]][-1] == "I have two\ncats"
@@ -103,6 +107,8 @@ def test_add_says_what_happened(url: str) -> None:
 
 def test_memories_are_listed_shown_and_deleted(url: str) -> None:
     who = ("--user", "ana", "--url", url)
+    with connect(url) as backend:
+        backend.user("bob").add("Bob's own")
     assert done("list", *who) == "Nothing is remembered of user ana.\n"
     for number in range(3):
         done("add", f"fact {number}\x1b[31m", *who)
@@ -123,6 +129,8 @@ def test_memories_are_listed_shown_and_deleted(url: str) -> None:
 
 
 def test_users_sessions_and_counts(url: str) -> None:
+    with connect(url) as backend:
+        backend.agent("chef").add("no user's")
     assert done("users", "--url", url) == "Nothing is stored of any user.\n"
     assert done("sessions", "--user", "ana", "--url", url) == "User ana has no sessions.\n"
     with connect(url) as backend:
@@ -149,7 +157,7 @@ def test_users_sessions_and_counts(url: str) -> None:
 def test_the_environment_names_url_and_user(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMWELD_URL", url)
     monkeypatch.setenv("MEMWELD_USER_ID", "ana")
-    assert done("add", "I love Python") == "Added 1 memories for user ana\n"
+    assert done("add", "I love Python") == "Added 1 memory for user ana\n"
     assert "items: 1" in done("erase", keys="y\n")
 
 
@@ -162,15 +170,39 @@ def test_without_a_user_nothing_happens(url: str) -> None:
 def test_errors_are_one_line(url: str, tmp_path: Path) -> None:
     who = ("--user", "ana", "--url", url)
     assert "Add what was said" in failed("add", "   ", *who)
+    done("add", "I love Python", *who)
     assert "limit" in failed("search", "x", *who, "--limit", "51")
     assert "wildcard" in failed("erase", "--yes", "--user", "*", "--url", url)
     assert "Cannot connect" in failed("add", "x", "--user", "ana", "--url", "ftp://nowhere")
-    assert "Cannot write" in failed("export", *who, "--output", str(tmp_path / "no" / "such" / "folder.json"))
+    unwritable = failed("export", *who, "--output", str(tmp_path / "no" / "such" / "folder.json"))
+    assert "Cannot write" in unwritable
+    assert "No such file" in unwritable
+    assert "Nothing is stored of user 'nobody'" in failed("export", "--user", "nobody", "--url", url)
+    assert json.loads(done("export", *who, "--output", "-"))["user_id"] == "ana"
     assert "Cannot read" in failed("restore", str(tmp_path / "none.json"), *who)
     (tmp_path / "bad.json").write_text("{", encoding="utf-8")
     assert "not the JSON" in failed("restore", str(tmp_path / "bad.json"), *who)
     assert "no toolset" in failed("serve", "--url", url, "--toolsets", "memory,everything")
     assert "give user_id" in failed("serve", "--url", url, "--lock-user")
+
+
+@pytest.mark.parametrize(
+    "command", ["search x --user ana", "list --user ana", "get ID --user ana", "sessions --user ana", "users", "stats"]
+)
+def test_reading_makes_no_file(url: str, tmp_path: Path, command: str) -> None:
+    assert f"There is no file {tmp_path / 'memory.db'}" in failed(*command.split(), "--url", url)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_newline_at_the_end_of_stdin_is_not_remembered(url: str) -> None:
+    who = ("--user", "ana", "--url", url)
+    done("add", "-", *who, keys="I have two cats\n")
+    assert [item["text"] for item in json.loads(done("list", *who, "--json"))["memories"]] == ["I have two cats"]
+
+
+@pytest.mark.parametrize("option", ["--uds x", "--port 1", "--host ::1", "--stateless", "--calls-per-minute 5"])
+def test_options_of_http_are_refused_on_stdio(url: str, option: str) -> None:
+    assert f"{option.split(maxsplit=1)[0]} is for HTTP" in failed("serve", "--url", url, *option.split())
 
 
 def test_version_and_help() -> None:
@@ -225,6 +257,15 @@ class TestDoctor:
     def test_a_store_that_is_there(self, url: str) -> None:
         done("add", "I love Python", "--user", "ana", "--url", url)
         assert "can be read" in done("doctor", "--url", url)
+
+    @pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
+    def test_the_file_of_another_program_keeps_its_mode(self, tmp_path: Path) -> None:
+        foreign = tmp_path / "foreign.db"
+        with closing(sqlite3.connect(foreign)) as database:
+            database.execute("CREATE TABLE theirs (id)")
+        foreign.chmod(0o644)
+        assert "another program" in run("doctor", "--url", f"sqlite:///{foreign}").stdout
+        assert stat.S_IMODE(foreign.stat().st_mode) == 0o644
 
     def test_what_is_wrong(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         broken = tmp_path / "broken.db"

@@ -239,10 +239,15 @@ class SqlitePool:
         with self._lock:
             self._validate_open()
             if self._writer is None:
-                if self._file is None:
+                is_first = self._file is None
+                if is_first:
                     self._create_file()
                 connection = self._connect()
                 try:
+                    # Not before: the file of another program keeps its mode.
+                    if is_first and self.path is not None:
+                        file = os.path.realpath(self.path)
+                        hide_from_others(file, f"{file}-wal", f"{file}-shm")
                     create_schema(connection, self.where)
                     # After an erasure that a kill interrupted. A later write does what is impossible now.
                     with contextlib.suppress(sqlite3.Error):
@@ -297,7 +302,6 @@ class SqlitePool:
             with _creating, contextlib.suppress(FileExistsError):
                 os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             refuse_planted(self.path, self.where)
-            hide_from_others(file, f"{file}-wal", f"{file}-shm")
         except OSError as error:
             raise BackendUnavailableError(f"{self.where} cannot be opened: {error.strerror or error}.") from error
 

@@ -358,7 +358,7 @@ def test_the_doctor_says_what_waits_and_what_it_cannot_repair(
     text, problem = found()["graph"]
     assert problem
     assert text.startswith("none, but 1 changes wait")
-    assert found(Repair())["graph repaired"] == ("nothing; the graph is none to tell: set MEMWELD_GRAPH", True)
+    assert found(Repair())["graph repaired"] == ("nothing: there is no graph (set MEMWELD_GRAPH)", True)
     monkeypatch.setenv("MEMWELD_GRAPH", nobody)
     text, problem = found()["graph store"]
     assert problem
