@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast
 
-from crewai.events.event_bus import crewai_event_bus
-from crewai.events.types.agent_events import LiteAgentExecutionErrorEvent
 from crewai.hooks.dispatch import HookAborted
 from crewai.llms.base_llm import BaseLLM
 from crewai.memory.types import MemoryMatch, MemoryRecord
@@ -27,6 +25,7 @@ from .binding import MemoryBinding
 from .checkpointing import UNDUMPABLE, preserved_in_dumps, silence_dump_warnings
 from .errors import announced, begins_turn
 from .records import Labels, inside
+from .runs import current_run
 from .storage import MemweldStorage, Said, not_ours
 
 __all__ = ["MemweldMemory"]
@@ -166,19 +165,29 @@ class MemweldMemory(CrewMemory):
 
     def _begin(self, text: str) -> None:
         """Keep what the user says in a task that begins."""
-        labels = self._labels(None, None, None, None)
+        try:
+            write = self._store.begin(text, self._labels(None, None, None, None))
+        except Exception as error:  # noqa: BLE001 - `_keep` reports it as a write that fails
+            self._keep(functools.partial(_fail, error), text)
+            return
+        if write is None:
+            return
+        if not _in_event_loop():
+            self._keep(write, text)
+            return
+        future = self._submit_save(self._logging_errors, self._keep, write, text)
+        if run := current_run():
+            # The run waits for it at its end.
+            run.begin(future, future.exception)
+
+    def _keep(self, write: Callable[[], object], text: str) -> None:
         try:
             with announced("saving", self, self._store.failures, value=text, metadata={}, agent_role=None):
-                self._store.begin(text, labels)
+                write()
         except MemweldError as error:
             # The crew goes on, and `announced` has logged it.
             if isinstance(error, HookAborted):
                 raise
-
-    def drain_writes(self) -> None:
-        """Wait until what was to be remembered is written; a crew calls it at its end, however that came about."""
-        super().drain_writes()
-        self._store.rescue()
 
     def remember(  # noqa: PLR0917 - CrewAI's signature
         self,
@@ -233,7 +242,9 @@ class MemweldMemory(CrewMemory):
             return self._save(contents, labels, metadata, agent_role)
         # Found now: when the write begins, the block that names the user may have ended.
         memory = self._store.resolve()
-        self._submit_save(self._save_in_background, memory, contents, labels, metadata, agent_role)
+        unkept = [content for content in contents if not self._store.finish(memory, content)]
+        if unkept:
+            self._submit_save(self._logging_errors, self._save_for, memory, unkept, labels, metadata, agent_role)
         return []
 
     def extract_memories(self, content: str) -> list[str]:
@@ -291,13 +302,15 @@ class MemweldMemory(CrewMemory):
         with announced("saving", self, self._store.failures, **event):
             return [record for content in contents for record in self._store.remember(content, labels, metadata)]
 
-    def _save_in_background(self, memory: Memory, *arguments: Any) -> None:
+    def _save_for(self, memory: Memory, *arguments: Any) -> None:
+        with self._store.bound(memory):
+            self._save(*arguments)
+
+    def _logging_errors(self, work: Callable[..., object], *arguments: Any) -> None:
         try:
-            with self._store.bound(memory):
-                self._save(*arguments)
+            work(*arguments)
         except Exception as error:  # noqa: BLE001 - no caller waits
-            failures = self._store.failures
-            failures.logger.error("What a crew said could not be kept for %s: %s", memory.scope, error)
+            self._store.failures.logger.error("What a user said to a crew could not be kept: %s", error)
 
     # for async code: CrewAI's own versions of these block the event loop
 
@@ -314,12 +327,8 @@ class MemweldMemory(CrewMemory):
         return await in_thread(functools.partial(self.remember_many, contents, *args, **kwargs), lane="llm")
 
 
-@crewai_event_bus.on(LiteAgentExecutionErrorEvent)
-def _rescue(agent: Any, _event: object) -> None:
-    """Keep what the user said in a kickoff of an agent that failed; crews and flows drain their writes."""
-    memory = getattr(agent, "memory", None)
-    if isinstance(memory, MemweldMemory):
-        memory.drain_writes()
+def _fail(error: Exception) -> None:
+    raise error
 
 
 def _in_event_loop() -> bool:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from cachetools import LRUCache
 from crewai import LLM
 from crewai.hooks.dispatch import HookAborted
 from crewai.llms.base_llm import BaseLLM
@@ -25,16 +24,17 @@ from ..adapters.capture import TurnCapture
 from ..adapters.failures import FailurePolicy
 from ..adapters.options import TurnOptions
 from ..adapters.saved_config import SavedMemory
+from ..engine.operations import GetEpoch
 from ..errors import ConfigurationError, MemoryNotFoundError, MemweldError
 from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
 from ..memory.recall import recall_query
 from ..models import JSON, ChatMessage, Hit, Kind, MemoryItem
-from ..scope import Scope
 from ..validation import MAX_LIMIT, validate_limit
 from .binding import MemoryBinding
 from .errors import stopping
 from .records import Labels, RecalledMatch, as_record, has_category, inside, labels_of, marked_matches, naive_utc
+from .runs import current_run, follow_runs
 from .task_parser import Turn, parse_turn, without_history
 from .user_texts import load_notes, note_texts, saved_notes, user_text
 
@@ -43,11 +43,9 @@ __all__ = ["MemweldStorage", "Said", "not_ours"]
 Said: TypeAlias = Callable[[str], "str | None"]
 """From a task's description (or a kickoff's input) to what the user said in it; None where the user said nothing."""
 
-Unfinished: TypeAlias = "tuple[Memory, ChatMessage]"
-
 _logger = logging.getLogger("memweld.crewai")
 
-_PAGE, _WIDER, _MAX_UNFINISHED = 1_000, 4, 1_024
+_PAGE, _WIDER = 1_000, 4
 # A deletion by criteria leaves state alone, as `Memory.clear` does.
 _FACTS: tuple[Kind, ...] = ("item", "source", "preference", "task")
 
@@ -83,6 +81,7 @@ class MemweldStorage:
         llm: BaseLLM | str | None = None,
     ) -> None:
         note_texts()
+        follow_runs()
         self.options = options
         self.failures = FailurePolicy(options.on_error, _logger, passing=(HookAborted,))
         self._binding = binding
@@ -92,8 +91,6 @@ class MemweldStorage:
         # CrewAI takes the records of what is remembered; it has threads of its own for slow writes.
         capture = "awaited" if options.capture is None else options.capture
         self._capture = TurnCapture(replace(options, capture=capture), FailurePolicy("raise", _logger))
-        self._unfinished: LRUCache[tuple[Scope, str], Unfinished] = LRUCache(_MAX_UNFINISHED)
-        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._binding!r}>"
@@ -191,33 +188,35 @@ class MemweldStorage:
         ids = [item.id for item in _all(memory, self.options.search.get("kinds")) if fits(item)]
         return memory.search(query, limit=limit, ids=ids, **self.options.search)
 
-    def begin(self, text: str, labels: Labels) -> None:
-        """Keep what the user says when an agent begins, as CrewAI hands over finished tasks alone.
+    def begin(self, text: str, labels: Labels) -> Callable[[], object] | None:
+        """What the user says when an agent begins, as CrewAI hands over finished tasks alone.
 
-        Where an LLM is to read the finished turn, `rescue` keeps the words of a turn that does not finish.
+        Returns:
+            The write that keeps it. None where the user says nothing, and where an LLM is to read the finished turn:
+            then the run keeps the words of a turn that does not finish.
         """
         said = self._said(without_history(user_text(text))) if self.options.captures else None
         if not said or not said.strip():
-            return
+            return None
         memory = self.resolve()
         message = ChatMessage(role="user", content=said)
         if self._llm is None and not (memory.can_extract and self.options.infer is not False):
-            self._capture.end(memory, [message], session_id=None, keep="facts", metadata=labels.metadata({}))
-            return
-        with self._lock:
-            self._unfinished[memory.scope, said] = memory, message
+            kept = {"session_id": None, "keep": "facts", "metadata": labels.metadata({})}
+            return functools.partial(self._capture.end, memory, [message], **kept)
+        if run := current_run():
+            run.begin((memory.scope, said), functools.partial(self._rescue, memory, message, _epoch(memory)))
+        return None
 
-    def rescue(self) -> None:
-        """Keep the words of the current user's turns that have begun and not finished; their runs are over."""
-        with self._lock:
-            if not self._unfinished:
-                return
+    def _rescue(self, memory: Memory, message: ChatMessage, epoch: int) -> None:
         with self.failures.rescue("what the user said"):
-            scope = self.resolve().scope
-            with self._lock:
-                turns = [self._unfinished.pop(key) for key in list(self._unfinished) if key[0] == scope]
-            for memory, message in turns:
+            # An erasure takes along what was said before it.
+            if _epoch(memory) == epoch:
                 self._capture.rescue(memory, [message], session_id=None, keep="facts")
+
+    def finish(self, memory: Memory, content: str) -> bool:
+        """Let the run know that a turn is kept; whether the run is over and has kept the user's words itself."""
+        run = current_run()
+        return run is not None and isinstance(content, Turn) and run.finish((memory.scope, str(content)))
 
     def turn_in(self, content: str) -> Turn | None:
         """The turn that CrewAI's text holds; None if it is any other text. An empty turn has nothing to keep."""
@@ -233,8 +232,8 @@ class MemweldStorage:
         if not isinstance(content, Turn):
             # A program or a model has made the statement: there is nothing left to extract from it.
             return [as_record(item) for item in memory.add(content, metadata=labelled, infer=False)]
-        with self._lock:
-            self._unfinished.pop((memory.scope, str(content)), None)
+        if self.finish(memory, content):
+            return []
         if self._llm is not None and (facts := _extract(content, self._llm)) is not None:
             added = (memory.add(fact, metadata=labelled, infer=False) for fact in facts)
             return [as_record(item) for items in added for item in items]
@@ -362,6 +361,10 @@ class MemweldStorage:
     async def adelete(self, *args: Any, **kwargs: Any) -> int:
         """The same as `delete`, in a thread."""
         return await in_thread(lambda: self.delete(*args, **kwargs))
+
+
+def _epoch(memory: Memory) -> int:
+    return memory._engine.run(memory.scope, GetEpoch())  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def _all(memory: Memory, kinds: Sequence[Kind] | None) -> Iterator[MemoryItem]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from crewai import Agent, Crew
 from crewai.utilities.message_utils import message_content_text
 
 from ..memory.content import attempt
+from .runs import wrap_method
 
 __all__ = ["load_notes", "note_texts", "saved_notes", "user_text"]
 
@@ -57,14 +57,8 @@ def note_texts() -> None:
 
     CrewAI 1.15 appends the plan to ``Task.description``, joins the messages of a kickoff, and hands a memory that text.
     """
-    _wrap(Crew, "_handle_crew_planning", _noting_plans)
-    _wrap(Agent, "_prepare_kickoff", _noting_messages)
-
-
-def _wrap(cls: type[Any], name: str, wrapper: Any) -> None:
-    original = getattr(cls, name, None)
-    if original is not None and not hasattr(original, "__wrapped__"):
-        setattr(cls, name, functools.wraps(original)(wrapper(original)))
+    wrap_method(Crew, "_handle_crew_planning", _noting_plans)
+    wrap_method(Agent, "_prepare_kickoff", _noting_messages)
 
 
 def _noting_plans(original: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from crewai import Agent, Crew, Process, Task
 from crewai.events.event_bus import crewai_event_bus
+from crewai.events.types.memory_events import MemorySaveStartedEvent
 from crewai.flow import ConversationConfig, ConversationState, Flow, persist
 from observed import texts
 
@@ -163,3 +164,114 @@ def test_a_function_for_the_users_words_gets_no_conversation_of_crewai_chat(ana:
     crew = make_crew(ScriptedLLM([DOWN] * 3), "Answer. The user writes: I live in Faro", memory=memory)
     fail(lambda: crew.kickoff(inputs={"crew_chat_messages": '[{"role": "assistant", "content": "Porto?"}]'}))
     assert texts(ana) == ["I live in Faro"]
+
+
+def test_runs_of_one_user_at_the_same_time_keep_each_their_own_words(tmp_path: Path) -> None:
+    llm = ScriptedExtractor([facts("Ana keeps bees"), facts("Ana lives in Faro")])
+    with connect(f"sqlite:///{tmp_path / 'm.db'}", embedder=HashEmbedder(), llm=llm) as backend:
+        ana = backend.user("ana")
+        memory = MemweldMemory(ana)
+        seen: list[list[str]] = []
+
+        def run_another(_call: ModelCall) -> str:
+            make_crew(ScriptedLLM(["Nice."]), "I keep bees", memory=memory).kickoff()
+            fail(lambda: make_agent(ScriptedLLM([DOWN]), memory=memory).kickoff("I sail"))
+            seen.append(texts(ana))
+            return "Nice."
+
+        make_crew(ScriptedLLM(run_another), "I moved to Faro", memory=memory).kickoff()
+        assert seen == [["Ana keeps bees", "I sail"]]
+        assert texts(ana) == ["Ana keeps bees", "I sail", "Ana lives in Faro"]
+
+
+def test_a_cancelled_kickoff_of_an_agent_keeps_the_users_words(tmp_path: Path) -> None:
+    llm = ScriptedExtractor([facts()])
+    with connect(f"sqlite:///{tmp_path / 'm.db'}", embedder=HashEmbedder(), llm=llm) as backend:
+        ana = backend.user("ana")
+        asked, over = threading.Event(), threading.Event()
+
+        def wait(_call: ModelCall) -> str:
+            asked.set()
+            over.wait(30)
+            return "Nice."
+
+        async def cancel() -> None:
+            agent = make_agent(ScriptedLLM(wait), memory=MemweldMemory(ana))
+            task = asyncio.create_task(agent.kickoff_async("I moved to Faro"))
+            assert await asyncio.to_thread(asked.wait, 30)
+            task.cancel()
+            over.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert texts(ana) == ["I moved to Faro"]
+
+        asyncio.run(cancel())
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_failed_kickoff_has_kept_the_words_when_it_raises(tmp_path: Path, is_async: bool) -> None:
+    url = f"sqlite:///{tmp_path / 'm.db'}"
+    with connect(url, embedder=HashEmbedder(), llm=ScriptedExtractor([facts()])) as backend:
+        agent = make_agent(ScriptedLLM([DOWN]), memory=MemweldMemory(backend.user("ana")))
+        with pytest.raises(RuntimeError, match="the model is down"):
+            asyncio.run(agent.kickoff_async("I sail")) if is_async else agent.kickoff("I sail")
+    with connect(url, embedder=HashEmbedder()) as backend:
+        assert texts(backend.user("ana")) == ["I sail"]
+
+
+def test_erased_words_of_a_run_do_not_come_back_when_it_fails(tmp_path: Path) -> None:
+    llm = ScriptedExtractor([facts()])
+    with connect(f"sqlite:///{tmp_path / 'm.db'}", embedder=HashEmbedder(), llm=llm) as backend:
+        ana = backend.user("ana")
+        memory = MemweldMemory(ana)
+
+        def erase(_call: ModelCall) -> Any:
+            ana.erase()
+            raise DOWN
+
+        fail(lambda: make_agent(ScriptedLLM(erase), memory=memory).kickoff("I moved to Faro"))
+        fail(make_crew(ScriptedLLM(erase), "I sail", memory=memory).kickoff)
+        memory.drain_writes()
+        assert texts(ana) == []
+
+
+def test_a_write_is_announced_only_where_there_is_one(ana: Memory, tmp_path: Path) -> None:
+    saved: list[str | None] = []
+    with (
+        connect(f"sqlite:///{tmp_path / 'm.db'}", embedder=HashEmbedder(), llm=ScriptedExtractor([facts()])) as backend,
+        crewai_event_bus.scoped_handlers(),
+    ):
+        crewai_event_bus.on(MemorySaveStartedEvent)(lambda _, event: saved.append(event.value))
+        for memory in (
+            MemweldMemory(ana, capture=False),
+            MemweldMemory(ana, said=lambda _: None),
+            MemweldMemory(backend.user("ana")),
+        ):
+            fail(make_crew(ScriptedLLM([DOWN] * 3), "I live in Faro", memory=memory).kickoff)
+        assert saved == []
+        fail(make_crew(ScriptedLLM([DOWN] * 3), "I live in Faro", memory=MemweldMemory(ana)).kickoff)
+        assert set(saved) == {"I live in Faro"}
+
+
+class ThreadsOfWrites(HashEmbedder):
+    """Notes the threads that embed what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[threading.Thread] = []
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        self.threads.append(threading.current_thread())
+        return super().embed_documents(texts)
+
+
+def test_a_kickoff_in_an_event_loop_writes_in_another_thread(tmp_path: Path) -> None:
+    embedder = ThreadsOfWrites()
+    with connect(f"sqlite:///{tmp_path / 'm.db'}", embedder=embedder) as backend:
+        ana = backend.user("ana")
+        agent = make_agent(ScriptedLLM([DOWN]), memory=MemweldMemory(ana))
+        with pytest.raises(RuntimeError, match="the model is down"):
+            asyncio.run(agent.kickoff_async("I sail on Sundays"))
+        assert texts(ana) == ["I sail on Sundays"]
+        assert embedder.threads
+        assert threading.current_thread() not in embedder.threads
