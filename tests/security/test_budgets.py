@@ -11,9 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
+from fastmcp import Client as FastMCPClient
+from fastmcp.client.transports import SSETransport
 from fastmcp.server.auth import StaticTokenVerifier
+from mcp.shared.exceptions import McpError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -102,12 +106,35 @@ class TestCalls:
             bob.initialize()
             assert "result" in bob.call("get_preferences")
 
-    def test_a_refused_notification_is_a_429(self, backend: Backend) -> None:
+    def test_notifications_and_the_end_of_a_session_are_never_refused(self, backend: Backend) -> None:
         with served(backend, calls_per_minute=10) as (ana, _, _base):
             ana.initialize()
-            answer = ana.http.post("/mcp", json={"jsonrpc": "2.0", "method": "notifications/initialized"})
-            assert answer.status_code == 429
-            assert answer.json()["id"] is None
+            headers = {"mcp-session-id": ana.session}
+            initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+            assert ana.http.post("/mcp", json=initialized, headers=headers).status_code == 202
+            large = {"jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": {"name": "x" * 1_000_000}}
+            refused = ana.http.post("/mcp", json=large, headers=headers).json()
+            assert (refused["id"], refused["error"]["code"]) == (9, -32029)
+            assert ana.http.delete("/mcp", headers=headers).status_code == 200
+
+    def test_over_sse_the_error_is_on_the_stream(self, backend: Backend) -> None:
+        async def repeat(client: FastMCPClient[SSETransport]) -> None:
+            for _ in range(10):
+                await client.call_tool("get_preferences", {})
+
+        async def calls(base: str) -> None:
+            async with FastMCPClient(SSETransport(f"{base}/sse", auth="ana")) as client:
+                with pytest.raises(McpError, match="Too many calls"):
+                    await repeat(client)
+
+        with served(backend, calls_per_minute=6) as (_, _bob, base):
+            anyio.run(calls, base)
+
+    def test_streams_of_one_user_leave_connections_to_others(self, backend: Backend) -> None:
+        with served(backend, connections_per_address=8) as (ana, bob, _), contextlib.ExitStack() as streams:
+            statuses = [streams.enter_context(ana.http.stream("GET", "/sse")).status_code for _ in range(6)]
+            assert statuses == [200] * 4 + [429] * 2
+            assert bob.http.get("/memory/n").status_code == 200
 
     def test_a_service_makes_ten_times_as_many(self, backend: Backend) -> None:
         with served(backend, calls_per_minute=1) as (_, _bob, base):
@@ -205,6 +232,30 @@ class TestCallsInFlight:
                 for thread in threads:
                     thread.join(60)
             assert "result" in bob.call("get_preferences")
+
+    def test_large_bodies_that_were_read_hold_up_no_other(self, backend: Backend) -> None:
+        gate, waiting = threading.Event(), list[int]()
+
+        async def work(request: Request) -> Response:
+            waiting.append(len(await request.body()))
+            await in_thread(lambda: gate.wait(30))
+            return Response("done")
+
+        routes = [Route("/work", work, methods=["POST"])]
+        with served(backend, extra_routes=lambda _: routes) as (_, bob, _base):
+            post = functools.partial(bob.http.post, "/work", content=b"x" * 600_000)
+            threads = [threading.Thread(target=post) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            try:
+                deadline = time.monotonic() + 20
+                while len(waiting) < 4:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.01)
+            finally:
+                gate.set()
+                for thread in threads:
+                    thread.join(60)
 
 
 class TestSessions:

@@ -14,7 +14,7 @@ from cachetools import LRUCache
 
 from .limits import Limits
 
-__all__ = ["BYTES_OF_A_CALL", "CURRENT", "Budget", "Budgets", "OverBudgetError"]
+__all__ = ["BYTES_OF_A_CALL", "CURRENT", "OVER_BUDGET", "Budget", "Budgets", "OverBudgetError"]
 
 TRUSTED_FACTOR = 10
 """How many users a trusted caller counts for: a service that acts for many, or programs on this machine."""
@@ -26,6 +26,9 @@ _REFUSAL_SECONDS = 1.0
 _SMALL = 100
 BYTES_OF_A_CALL = 32_768
 _LARGE_IN_FLIGHT = 2
+
+OVER_BUDGET = "memweld.over_budget"
+"""The key by which an SSE message's ASGI scope has the `OverBudgetError` that answers it."""
 
 CURRENT: ContextVar[Budget | None] = ContextVar("memweld_mcp_budget", default=None)
 """The budget of the caller of the HTTP request, and of the MCP session that it has opened."""
@@ -40,7 +43,7 @@ class OverBudgetError(Exception):
 
     def __init__(self, message: str, seconds: float) -> None:
         self.seconds = max(1, math.ceil(seconds))
-        super().__init__(f"{message} Try again in {self.seconds} seconds.")
+        super().__init__(f"{message} Try again in {self.seconds} second{'s' if self.seconds > 1 else ''}.")
 
 
 class SessionActivity(Protocol):
@@ -62,6 +65,7 @@ class Budget:
 
     Attributes:
         calls_in_flight: How many calls there may be at the same time.
+        large_bodies: Slots for reading a large body, which holds up the event loop. Few are read at a time.
     """
 
     def __init__(self, limits: Limits, factor: int = 1) -> None:
@@ -72,8 +76,11 @@ class Budget:
         self._most = max(self._per_minute / 6, min(self._per_minute, _SMALL))
         self._calls, self._refilled_at = self._most, time.monotonic()
         self._slots = anyio.Semaphore(self.calls_in_flight)
-        self._large_slots = anyio.Semaphore(_LARGE_IN_FLIGHT * factor)
+        self.large_bodies = anyio.Semaphore(_LARGE_IN_FLIGHT * factor)
         self._waiting = 0
+        self._open = 0
+        # One user does not take all connections of an address that others share.
+        self._most_open = max(2, limits.connections_per_address // 2) * factor
         self._sessions: dict[SessionActivity, anyio.CancelScope] = {}
 
     def count_call(self, worth: int = 1) -> None:
@@ -94,6 +101,21 @@ class Budget:
         """Take as many calls as bytes of a body are worth."""
         self._calls -= received / BYTES_OF_A_CALL
 
+    @contextmanager
+    def request(self) -> Generator[None]:
+        """Be one of the open requests for the block, streams and refused ones included.
+
+        Raises:
+            OverBudgetError: The user has too many.
+        """
+        if self._open >= self._most_open:
+            raise OverBudgetError(f"Too many open requests: a user may have {self._most_open:,}.", 5)
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
+
     async def slow_down(self) -> None:
         """Wait before a refusal is sent, so that a client which repeats its call at once takes little of the server."""
         if self._waiting < _MAX_WAITING:
@@ -101,11 +123,8 @@ class Budget:
                 await anyio.sleep(_REFUSAL_SECONDS)
 
     @asynccontextmanager
-    async def slot(self, *, large: bool) -> AsyncGenerator[None]:
+    async def slot(self) -> AsyncGenerator[None]:
         """Be one of the calls in flight for the block; wait for a while if there are too many.
-
-        Args:
-            large: Whether the call has a large body. Reading one holds up the event loop, so few are read at a time.
 
         Raises:
             OverBudgetError: Too many, still.
@@ -114,8 +133,6 @@ class Budget:
             has_slot = False
             if self._waiting < _MAX_WAITING:
                 with self._wait(), anyio.move_on_after(_WAIT_SECONDS):
-                    if large:
-                        await stack.enter_async_context(self._large_slots)
                     await stack.enter_async_context(self._slots)
                     has_slot = True
             if not has_slot:

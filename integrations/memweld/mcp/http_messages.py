@@ -18,7 +18,7 @@ from .jsonrpc import NOT_INITIALIZED, UnusableMessageError, error_message, read_
 from .principal import token_of
 from .traffic import Traffic
 
-__all__ = ["MAX_BODY_BYTES", "MESSAGES_PATH", "SSE_PATH", "MessageMiddleware", "read_body"]
+__all__ = ["MAX_BODY_BYTES", "MESSAGES_PATH", "SSE_PATH", "MessageMiddleware", "read_body", "replaying"]
 
 SSE_PATH = "/sse"
 MESSAGES_PATH = "/messages/"
@@ -124,7 +124,7 @@ class MessageMiddleware:
                 sender = as_json(send, request_id, _refuse(503, request_id, error))
             # mcp 1.30 refuses clients that do not name both.
             scope = accepting(scope, f"{JSON_TYPE}, {STREAM_TYPE}")
-        await self._app(scope, _replaying(body, receive), _translating(sender, request_id))
+        await self._app(scope, replaying(body, receive), _translating(sender, request_id))
 
 
 async def read_body(receive: Receive) -> bytes | None:
@@ -139,7 +139,8 @@ async def read_body(receive: Receive) -> bytes | None:
             return bytes(body)
 
 
-def _replaying(body: bytes, receive: Receive) -> Receive:
+def replaying(body: bytes, receive: Receive) -> Receive:
+    """A ``receive`` that gives a body that was read already."""
     first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:

@@ -16,9 +16,10 @@ from typing import Any, TypeGuard, cast, get_args
 import anyio
 import mcp.types as mt
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from mcp.shared.message import SessionMessage
+from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from pydantic import BaseModel, ValidationError
 
+from .budget import OVER_BUDGET
 from .errors import invalid_params, invalid_request, method_not_found, over_budget, parse_error
 
 __all__ = [
@@ -130,6 +131,16 @@ def _unusable_id(message: BaseModel) -> tuple[object, mt.ErrorData] | None:
     return None
 
 
+def _over_budget(message: SessionMessage) -> tuple[object, mt.ErrorData] | None:
+    """The refusal of an SSE message above its user's limits; None for what needs no answer."""
+    root, metadata = message.message.root, message.metadata
+    if not isinstance(root, mt.JSONRPCRequest) or not isinstance(metadata, ServerMessageMetadata):
+        return None
+    request: Any = metadata.request_context
+    error = None if request is None else request.scope.get(OVER_BUDGET)
+    return None if error is None else (root.id, over_budget(str(error), error.seconds))
+
+
 class CountingWriter:
     """The stream to the client; it counts the requests that have no answer yet.
 
@@ -220,7 +231,7 @@ class ValidatingReader:
             if isinstance(message, Exception):
                 answer = _unreadable(message)
             else:
-                answer = self._refusal(message.message.root)
+                answer = _over_budget(message) or self._refusal(message.message.root)
                 if answer is None:
                     yield message
             if answer is not None:

@@ -14,6 +14,9 @@ __all__ = ["Limits"]
 class Limits:
     """What a server over HTTP gives to one user, and to all connections. All are positive numbers.
 
+    The limits of connections and times hold where memweld runs the HTTP server. Another server that serves `create_app`
+    has its own; there only the limits of users and of a request's headers hold.
+
     A user is the subject of a token. A token with the scope ``memory:any-user`` acts for many users, and so do programs
     on the server's own machine where there are no tokens: these may make ten times as many calls and sessions.
 
@@ -24,7 +27,7 @@ class Limits:
         sessions: MCP sessions of a user. One more ends the one that was idle longest.
         bytes_kept: Bytes of memories, values and messages of a user. Above, nothing is added until something goes.
         connections: Open connections.
-        connections_per_address: Open connections of one address.
+        connections_per_address: Open connections of one address. A user may have half as many open requests.
         header_bytes: Length of a request's headers.
         header_seconds: How long a connection may take to send the headers of a request.
         body_seconds: How long a request may take to send its body.
