@@ -7,7 +7,7 @@ import functools
 import threading
 from collections.abc import Callable, Generator, Hashable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 from crewai import Agent, Task
@@ -15,15 +15,24 @@ from crewai.lite_agent import LiteAgent  # pyright: ignore[reportDeprecated]
 
 from ..memory.asynchronous import in_thread
 
-__all__ = ["Run", "current_run", "follow_runs", "wrap_method"]
+__all__ = ["Note", "Run", "current_run", "follow_runs", "wrap_method"]
 
 _MARK = "_memweld_wraps"
 
 
+Note: TypeAlias = tuple[int, int, int]
+"""Of a text of CrewAI's: its length, and where the user's part begins and ends."""
+
+
 class Run:
-    """A task, or a kickoff of an agent. At its end it keeps the words of each turn in it that has not finished."""
+    """A task, or a kickoff of an agent. At its end it keeps the words of each turn in it that has not finished.
+
+    Attributes:
+        notes: The notes of the texts of a kickoff, by the digest of the text.
+    """
 
     def __init__(self) -> None:
+        self.notes: dict[str, Note] = {}
         self._turns: dict[Hashable, Callable[[], object]] = {}
         self._rescued: set[Hashable] = set()
         self._lock = threading.Lock()

@@ -5,31 +5,34 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 from cachetools import LRUCache
 from crewai import Agent, Crew
 from crewai.utilities.message_utils import message_content_text
 
 from ..memory.content import attempt
-from .runs import wrap_method
+from .runs import Note, current_run, wrap_method
 
 __all__ = ["load_notes", "note_texts", "saved_notes", "user_text"]
 
 _MAX_NOTES = 256
 _MAX_SAVED_NOTES = 32
 _BEHIND = "\nAgent: "
-_Note: TypeAlias = tuple[int, int, int]
-# By the digest of a text of CrewAI's: its length, and where the user's part begins and ends. No text stays here.
-_notes: LRUCache[str, _Note] = LRUCache(_MAX_NOTES)
+# CrewAI 1.15 hands a memory these words in place of messages without text.
+_NO_TEXT = "User request"
+# The notes of plans, by the digest of the text; those of a kickoff are its run's. No text stays here.
+_notes: LRUCache[str, Note] = LRUCache(_MAX_NOTES)
 _lock = threading.Lock()
 
 
 def user_text(text: str) -> str:
     """A text of CrewAI's, or a finished task that begins with one, with the user's part alone in place of it."""
+    run = current_run()
     with _lock:
-        # The longest first: a crew that is kicked off again appends a plan to a plan.
-        notes = sorted(_notes.items(), key=lambda note: -note[1][0])
+        known = [*(run.notes.items() if run else ()), *_notes.items()]
+    # The longest first: a crew that is kicked off again appends a plan to a plan.
+    notes = sorted(known, key=lambda note: -note[1][0])
     digests: dict[int, str] = {}
     for digest, (length, start, end) in notes:
         is_whole = length == len(text) or text.startswith(_BEHIND, length)
@@ -41,7 +44,7 @@ def user_text(text: str) -> str:
 def saved_notes() -> list[list[Any]]:
     """The latest notes of plans, for a checkpoint: another process has not seen the planner append them."""
     with _lock:
-        plans = [[digest, *note] for digest, note in _notes.items() if note[1] == 0]
+        plans = [[digest, *note] for digest, note in _notes.items()]
     return plans[-_MAX_SAVED_NOTES:]
 
 
@@ -68,7 +71,9 @@ def _noting_plans(original: Any) -> Any:
         for description, task in zip(before, self.tasks, strict=True):
             if task.description != description and task.description.startswith(description):
                 # A crew that is kicked off again may have a plan in its description already.
-                _note(task.description, 0, len(user_text(description)))
+                note = len(task.description), 0, len(user_text(description))
+                with _lock:
+                    _notes[_digest(task.description)] = note
         return result
 
     return handle_crew_planning
@@ -76,25 +81,22 @@ def _noting_plans(original: Any) -> Any:
 
 def _noting_messages(original: Any) -> Any:
     def prepare_kickoff(self: Agent, messages: Any, *args: Any, **options: Any) -> Any:
-        if isinstance(messages, Sequence) and not isinstance(messages, str):
-            attempt(lambda: _note_request(cast("Sequence[Any]", messages)), None, what="the messages")
+        run = current_run()
+        if run is not None and isinstance(messages, Sequence) and not isinstance(messages, str):
+            run.notes.update(attempt(lambda: _request_in(cast("Sequence[Any]", messages)), {}, what="the messages"))
         return original(self, messages, *args, **options)
 
     return prepare_kickoff
 
 
-def _note_request(messages: Sequence[Mapping[str, Any]]) -> None:
-    """Note where the request stands in the joined messages: the last one of the user, and nothing if there is none."""
+def _request_in(messages: Sequence[Mapping[str, Any]]) -> dict[str, Note]:
+    """Where the request stands in the joined messages: the last one of the user, and nothing if there is none."""
     texts = [message_content_text(cast("Any", message)) for message in messages if message.get("content")]
     roles = [message.get("role") for message in messages if message.get("content")]
     place = max((place for place, role in enumerate(roles) if role == "user"), default=None)
     start = 0 if place is None else sum(len(text) + 1 for text in texts[:place])
-    _note("\n".join(texts), start, start if place is None else start + len(texts[place]))
-
-
-def _note(text: str, start: int, end: int) -> None:
-    with _lock:
-        _notes[_digest(text)] = len(text), start, end
+    text = "\n".join(texts) or _NO_TEXT
+    return {_digest(text): (len(text), start, start if place is None else start + len(texts[place]))}
 
 
 def _digest(text: str) -> str:

@@ -14,7 +14,7 @@ from crewai.events.types.memory_events import MemorySaveStartedEvent
 from crewai.flow import ConversationConfig, ConversationState, Flow, persist
 from observed import texts
 
-from memweld import Memory, connect
+from memweld import Backend, Memory, connect
 from memweld.crewai import MemweldFlowPersistence, MemweldMemory
 from memweld.testing import HashEmbedder
 from memweld.testing.crewai import ModelCall, ScriptedLLM, tool_call
@@ -107,6 +107,22 @@ def test_only_the_request_of_a_kickoff_is_the_users(ana: Memory) -> None:
     agent.kickoff([system, answer])
     fail(lambda: agent.kickoff([answer, {"role": "user", "content": "I keep bees"}, answer]))
     assert texts(ana) == ["I live in Faro", "I keep bees"]
+
+
+def test_a_kickoff_says_nothing_of_the_text_of_another(ana: Memory, backend: Backend) -> None:
+    ben = backend.user("ben")
+    answer: Any = {"role": "assistant", "content": "I live in Faro"}
+    make_agent(ScriptedLLM(["Nice."]), memory=MemweldMemory(ana)).kickoff([answer])
+    make_agent(ScriptedLLM(["Nice."]), memory=MemweldMemory(ben)).kickoff("I live in Faro")
+    assert (texts(ana), texts(ben)) == ([], ["I live in Faro"])
+
+
+def test_a_kickoff_without_text_keeps_nothing(ana: Memory) -> None:
+    message: Any = {"role": "user", "content": "", "files": {}}
+    memory = MemweldMemory(ana, infer=False)
+    make_agent(ScriptedLLM(["Nice."]), memory=memory).kickoff([message])
+    make_agent(ScriptedLLM(["Nice."]), memory=memory).kickoff("User request: I live in Faro")
+    assert texts(ana) == ["User request: I live in Faro"]
 
 
 def test_what_an_agent_delegates_is_not_kept_when_the_other_begins(ana: Memory) -> None:
