@@ -36,6 +36,35 @@ server = create_server(memweld.connect(sys.argv[2], embedder=Waiting()), user_id
 server.run(**({} if sys.argv[1] == "stdio" else {"transport": "http", "port": 0}))
 """
 
+# A tool of the program blocks the event loop.
+BLOCKED = """
+import sys, time, memweld
+from memweld.mcp import create_server, http_server
+
+http_server.GRACE_SECONDS = http_server._LAST_SECONDS = 0.5
+server = create_server(memweld.connect("sqlite://"), user_id="ana")
+
+@server.tool
+async def block() -> None:
+    print("blocking", file=sys.stderr, flush=True)
+    time.sleep(60)
+
+server.run(**({} if sys.argv[1] == "stdio" else {"transport": "http", "port": 0}))
+"""
+
+# A program that goes on after its server, which has left a thread behind.
+LONGER = """
+import threading, time
+from memweld.mcp import http_server
+
+http_server.GRACE_SECONDS = http_server._LAST_SECONDS = 0.2
+with http_server.ShutdownWatchdog() as watchdog:
+    threading.Thread(target=time.sleep, args=(60,), name="AnyIO worker thread").start()
+    watchdog.arm()
+time.sleep(1)
+print("going on", flush=True)
+"""
+
 INITIALIZE = {
     "jsonrpc": "2.0",
     "id": 1,
@@ -46,10 +75,10 @@ HEADERS = {"accept": "application/json, text/event-stream", "content-type": "app
 HALF = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{"
 
 
-def start(transport: str, tmp_path: Path) -> subprocess.Popen[bytes]:
+def start(transport: str, tmp_path: Path, program: str = SERVER) -> subprocess.Popen[bytes]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MEMWELD_")}
     pipe = subprocess.PIPE
-    arguments = [sys.executable, "-c", SERVER, transport, f"sqlite:///{tmp_path / 'm.db'}"]
+    arguments = [sys.executable, "-c", program, transport, f"sqlite:///{tmp_path / 'm.db'}"]
     return subprocess.Popen(arguments, stdin=pipe, stdout=pipe, stderr=pipe, env=environment)
 
 
@@ -63,9 +92,13 @@ def seconds_to_end(process: subprocess.Popen[bytes], number: int = signal.SIGTER
     return time.monotonic() - started
 
 
+def request(tool: str, **arguments: Any) -> dict[str, Any]:
+    params = {"name": tool, "arguments": arguments}
+    return {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}
+
+
 def call(text: str) -> dict[str, Any]:
-    arguments = {"messages": [{"role": "user", "content": text}]}
-    return {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "add_memory", "arguments": arguments}}
+    return request("add_memory", messages=[{"role": "user", "content": text}])
 
 
 class TestHttp:
@@ -103,6 +136,24 @@ class TestHttp:
         thread.join(10)
         for client in opened:
             client.close()
+        process.communicate()
+
+    def test_a_blocked_event_loop(self, tmp_path: Path) -> None:
+        process = start("http", tmp_path, BLOCKED)
+        assert process.stderr is not None
+        url = process.stderr.readline().decode().split()[-1]
+        with httpx.Client(headers=HEADERS, timeout=30, trust_env=False) as client:
+            session = client.post(url, json=INITIALIZE).headers["mcp-session-id"]
+
+            def block() -> None:
+                with contextlib.suppress(httpx.HTTPError):
+                    client.post(url, json=request("block"), headers={"mcp-session-id": session})
+
+            thread = threading.Thread(target=block)
+            thread.start()
+            assert process.stderr.readline() == b"blocking\n"
+            assert seconds_to_end(process) < 5
+            thread.join(10)
         process.communicate()
 
     def test_readiness_says_so(self, tmp_path: Path) -> None:
@@ -169,3 +220,20 @@ class TestStdio:
         time.sleep(0.5)
         assert seconds_to_end(process) < 10.5
         process.communicate()
+
+    def test_a_blocked_event_loop(self, tmp_path: Path) -> None:
+        process = start("stdio", tmp_path, BLOCKED)
+        assert process.stdin is not None
+        assert process.stderr is not None
+        for message in (INITIALIZE, request("block")):
+            process.stdin.write(json.dumps(message).encode() + b"\n")
+        process.stdin.flush()
+        assert process.stderr.readline() == b"blocking\n"
+        assert seconds_to_end(process) < 5
+        process.communicate()
+
+
+def test_a_program_goes_on_after_its_server(tmp_path: Path) -> None:
+    process = start("stdio", tmp_path, LONGER)
+    assert process.communicate(timeout=20)[0] == b"going on\n"
+    assert process.returncode == 1

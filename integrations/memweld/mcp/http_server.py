@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import errno
 import logging
@@ -10,6 +11,7 @@ import signal
 import socket
 import stat
 import threading
+import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -136,30 +138,41 @@ def require_loopback(sockets: Sequence[socket.socket]) -> None:
 class ShutdownWatchdog:
     """Ends the serving process if it does not end by itself after a signal.
 
-    A thread in a library cannot be stopped, and the interpreter would wait for it.
+    A thread in a library cannot be stopped, and the interpreter would wait for it. A program that goes on after its
+    server has ended is left alone.
     """
 
     def __init__(self) -> None:
-        self._timer: threading.Timer | None = None
+        self._is_armed = False
+        self._has_returned = threading.Event()
 
     def arm(self) -> None:
-        """Start the timer: `GRACE_SECONDS` and some more, less than ten seconds."""
-        self._timer = threading.Timer(GRACE_SECONDS + _LAST_SECONDS, os._exit, [1])
-        self._timer.daemon = True
-        self._timer.start()
+        """Allow `GRACE_SECONDS` and some more from the first signal, less than ten seconds. For signal handlers."""
+        if not self._is_armed:
+            self._is_armed = True
+            # `threading.Thread` takes locks, and the interrupted code may have them.
+            _thread.start_new_thread(self._end_process, (time.monotonic() + GRACE_SECONDS + _LAST_SECONDS,))
+
+    def _end_process(self, deadline: float) -> None:
+        if not self._has_returned.wait(deadline - time.monotonic()):
+            os._exit(1)
+        while has_workers := _has_workers():
+            if not threading.main_thread().is_alive() and time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        if has_workers:
+            os._exit(1)
 
     def __enter__(self) -> ShutdownWatchdog:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._timer is None:
-            return
-        # A call can outlive the event loop: anyio's threads are no daemons.
-        workers = [thread for thread in threading.enumerate() if thread.name.startswith("AnyIO worker thread")]
-        for worker in workers:
-            worker.join(timeout=0.5)
-        if not any(worker.is_alive() for worker in workers):
-            self._timer.cancel()
+        self._has_returned.set()
+
+
+def _has_workers() -> bool:
+    # A call can outlive the event loop: anyio's threads are no daemons.
+    return any(thread.name.startswith("AnyIO worker thread") for thread in threading.enumerate())
 
 
 def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -212,7 +225,6 @@ class HttpServer(uvicorn.Server):
         self._has_pending = has_pending
         self._announce = announce
         self._watchdog = watchdog
-        self._signalled = False
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -225,7 +237,9 @@ class HttpServer(uvicorn.Server):
         # all answers under way at the signal.
         def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
             self.force_exit = self.should_exit
-            self.should_exit = self._signalled = True
+            self.should_exit = True
+            if self._watchdog is not None:  # Here, because a blocked event loop does not see the signal.
+                self._watchdog.arm()
 
         handlers = {number: signal.signal(number, end) for number in HANDLED_SIGNALS}
         try:
@@ -244,8 +258,6 @@ class HttpServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let calls under way end, for at most `GRACE_SECONDS`."""
-        if self._signalled and self._watchdog is not None:
-            self._watchdog.arm()
         for server in self.servers:
             server.close()
         self._traffic.closing = True

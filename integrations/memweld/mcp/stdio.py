@@ -9,7 +9,8 @@ import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TextIO, TypeAlias, cast
+from types import FrameType
+from typing import Any, TextIO, TypeAlias, cast
 
 import anyio
 from anyio.from_thread import BlockingPortal
@@ -21,6 +22,7 @@ __all__ = ["stdio_streams"]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _End: TypeAlias = Callable[[signal.Signals], None]
+_Handler: TypeAlias = Callable[[int, FrameType | None], Any]
 
 
 @contextmanager
@@ -63,9 +65,20 @@ async def _stdin_lines() -> AsyncGenerator[tuple[MemoryObjectReceiveStream[str],
 async def _end_at_signal(lines: MemoryObjectSendStream[str], numbers: list[signal.Signals], end: _End) -> None:
     """Close the lines at the first signal: the session answers what it has and ends."""
     with anyio.open_signal_receiver(*numbers) as received:
-        async for number in received:
-            end(number)
+        for number in numbers:
+            # A blocked event loop receives nothing; a handler of the interpreter is called all the same.
+            signal.signal(number, _and_then(end, signal.getsignal(number)))
+        async for _ in received:
             lines.close()
+
+
+def _and_then(end: _End, following: _Handler | int | None) -> _Handler:
+    def handle(number: int, frame: FrameType | None) -> None:
+        end(signal.Signals(number))
+        if callable(following):
+            following(number, frame)
+
+    return handle
 
 
 @asynccontextmanager
@@ -77,7 +90,7 @@ async def stdio_streams(
     """The process's stdin and stdout as streams of messages; an invalid line comes as its exception.
 
     Args:
-        end: Called with the signal that ends the streams, SIGTERM or SIGINT.
+        end: Called in the handler of the signal that ends the streams, SIGTERM or SIGINT.
     """
     # A shell makes its background processes ignore SIGINT, and only the main thread gets signals.
     in_main = threading.current_thread() is threading.main_thread() and os.name != "nt"
