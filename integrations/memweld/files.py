@@ -48,10 +48,8 @@ def read_protected(path: str | Path, kind: str) -> ProtectedFile:
         ConfigurationError: It cannot be read, is no regular file, has more than 16 MiB, or other users can change it.
     """
     try:
-        # A pipe would block the server here.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
+        with open(path, "rb", opener=_without_waiting) as file:
+            status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
                 raise ConfigurationError(f"The {kind} {path} is not usable: it must be a file of at most 16 MiB.")
             _refuse_writable(path, kind, status.st_mode)
@@ -59,6 +57,10 @@ def read_protected(path: str | Path, kind: str) -> ProtectedFile:
     except OSError as error:
         raise ConfigurationError(f"The {kind} {path} is not usable: {error.strerror or error}.") from error
     return ProtectedFile(content, is_public=_POSIX and bool(status.st_mode & stat.S_IROTH))
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # A pipe would block the server.
 
 
 def _refuse_writable(path: str | Path, kind: str, mode: int) -> None:

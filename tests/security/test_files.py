@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 import memweld
-from memweld import BackendUnavailableError
+from memweld import BackendUnavailableError, ConfigurationError
 from memweld.cli import app as cli
 from memweld.engine.extraction.mem0.side_effects import prepare_mem0
-from memweld.files import open_private
+from memweld.files import open_private, read_protected
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
 as_root = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="gives files to another user")
@@ -126,3 +126,14 @@ def test_the_folder_of_mem0_is_not_one_that_another_user_planted(
     chosen = Path(os.environ["MEM0_DIR"])
     assert (chosen == planted) is (kind == "fine")
     assert (mode(chosen), chosen.is_symlink()) == (0o700, False)
+
+
+def test_a_directory_in_place_of_a_file_leaves_no_descriptor(tmp_path: Path) -> None:
+    before = os.dup(0)
+    os.close(before)
+    for _ in range(3):
+        with pytest.raises(ConfigurationError, match="token file"):
+            read_protected(tmp_path, "token file")
+    after = os.dup(0)
+    os.close(after)
+    assert after == before
