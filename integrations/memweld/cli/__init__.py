@@ -50,6 +50,7 @@ app = typer.Typer(
     cls=_Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich cuts the names of options at 80 columns
 )
 
 

@@ -34,12 +34,15 @@ def add_command(
     as_json: AsJson = False,
 ) -> None:
     """Remember something about a user."""
+    from ..errors import InvalidInputError
     from ..tools.answers import item_data
 
+    content = sys.stdin.read().removesuffix("\n") if text == "-" else text
+    if not content.strip():
+        raise InvalidInputError("The text is empty. Add what was said.")
     with connected(url) as backend:
         memory = backend.user(user)
         before = memory.counts()["items"]
-        content = sys.stdin.read().removesuffix("\n") if text == "-" else text
         items = memory.add([{"role": "user", "content": content}])
         added = min(max(memory.counts()["items"] - before, 0), len(items))
     if as_json:
@@ -54,7 +57,7 @@ def add_command(
 def search_command(
     query: Annotated[str, typer.Argument(help="A question or some words.")],
     user: User,
-    limit: Annotated[int, typer.Option(help="How many memories at most, 1 to 50.")] = 10,
+    limit: Annotated[int, typer.Option(help="How many memories at most, 1 to 50.", min=1, max=50)] = 10,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -71,7 +74,7 @@ def search_command(
 
 def list_command(
     user: User,
-    limit: Annotated[int, typer.Option(help="How many memories at most, 1 to 10,000.")] = 100,
+    limit: Annotated[int, typer.Option(help="How many memories at most, 1 to 10,000.", min=1, max=10_000)] = 100,
     cursor: Annotated[str | None, typer.Option(help="The cursor that the page before ended with.")] = None,
     url: Url = None,
     as_json: AsJson = False,

@@ -64,7 +64,9 @@ class Principal:
             if identity is not None:
                 object.__setattr__(self, name, validate_identity(name, identity))
         if self.locked and self.user_id is None and self.agent_id is None:
-            raise ConfigurationError("A server can be locked to a user only if there is one: give user_id as well.")
+            raise ConfigurationError(
+                "A server can be locked to a user only if there is one: give user_id (--user) as well."
+            )
 
     def scope(self, user_id: object, agent_id: object) -> Scope:
         """The scope of a call, from its arguments and the defaults.

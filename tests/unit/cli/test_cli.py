@@ -169,9 +169,11 @@ def test_without_a_user_nothing_happens(url: str) -> None:
 
 def test_errors_are_one_line(url: str, tmp_path: Path) -> None:
     who = ("--user", "ana", "--url", url)
-    assert "Add what was said" in failed("add", "   ", *who)
+    assert failed("add", "   ", *who) == "memweld: The text is empty. Add what was said."
     done("add", "I love Python", *who)
-    assert "limit" in failed("search", "x", *who, "--limit", "51")
+    for command in (("search", "x", "--limit", "51"), ("list", "--limit", "0")):
+        assert (result := run(*command, *who)).exit_code == 2
+        assert "--limit" in result.stderr
     assert "wildcard" in failed("erase", "--yes", "--user", "*", "--url", url)
     assert "Cannot connect" in failed("add", "x", "--user", "ana", "--url", "ftp://nowhere")
     unwritable = failed("export", *who, "--output", str(tmp_path / "no" / "such" / "folder.json"))
@@ -183,7 +185,7 @@ def test_errors_are_one_line(url: str, tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{", encoding="utf-8")
     assert "not the JSON" in failed("restore", str(tmp_path / "bad.json"), *who)
     assert "no toolset" in failed("serve", "--url", url, "--toolsets", "memory,everything")
-    assert "give user_id" in failed("serve", "--url", url, "--lock-user")
+    assert "give user_id (--user)" in failed("serve", "--url", url, "--lock-user")
 
 
 @pytest.mark.parametrize(
@@ -211,6 +213,13 @@ def test_version_and_help() -> None:
     group = typer.main.get_command(app)
     assert set(getattr(group, "commands")) == COMMANDS  # noqa: B009 - click is vendored by typer
     assert all(command in help_text for command in COMMANDS)
+
+
+def test_help_shows_whole_names_in_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    help_text = done("serve", "--help")
+    command = getattr(typer.main.get_command(app), "commands")["serve"]  # noqa: B009 - click is vendored by typer
+    assert [name for option in command.params for name in option.opts if name not in help_text] == []
 
 
 def test_every_command_and_option_is_documented() -> None:

@@ -59,7 +59,9 @@ def read_botwire(
         InvalidInputError: A value breaks a rule (the message names it); or ``namespaces`` is empty.
     """
     if not namespaces:
-        raise invalid("namespaces", namespaces, "a botwire server does not list them", "Name at least one.")
+        raise invalid(
+            "namespaces", namespaces, "a botwire server does not list them", "Name at least one (--namespace)."
+        )
     server = _Server(url, token)
     plan = Plan()
     for namespace in dict.fromkeys(namespaces):

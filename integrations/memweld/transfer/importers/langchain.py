@@ -58,7 +58,7 @@ def read_langchain_file(
         raise BackendUnavailableError(f"Cannot read {path}: {error.strerror}") from error
     if not is_database:
         if session_id is None:
-            raise invalid("session", None, "a dump does not say which session it is", "Name the session.")
+            raise invalid("session", None, "a dump does not say which session it is", "Name the session (--session).")
         return read_langchain(load(path), scope=scope, session_id=session_id, at=at)
     plan = Plan()
     sessions = _database(path, table)
