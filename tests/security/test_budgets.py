@@ -127,7 +127,7 @@ class TestCalls:
                 with pytest.raises(McpError, match="Too many calls"):
                     await repeat(client)
 
-        with served(backend, calls_per_minute=6) as (_, _bob, base):
+        with served(backend, calls_per_minute=15) as (_, _bob, base):
             anyio.run(calls, base)
 
     def test_streams_of_one_user_leave_connections_to_others(self, backend: Backend) -> None:
@@ -272,6 +272,13 @@ class TestSessions:
             alive = ["result" in ana.call("get_preferences", session=each) for each in [*sessions, ana.session]]
             assert alive == [True, False, True, True]
             assert "result" in bob.call("get_preferences")
+
+    def test_one_over_sse_costs_ten_calls_too(self, backend: Backend) -> None:
+        with served(backend, calls_per_minute=15) as (ana, bob, _), contextlib.ExitStack() as streams:
+            for _ in range(2):
+                assert streams.enter_context(ana.http.stream("GET", "/sse")).status_code == 200
+            assert ana.http.get("/memory/n/k").status_code == 429
+            assert bob.http.get("/memory/n/k").status_code == 404
 
     def test_our_client_goes_on_in_a_new_session(self, backend: Backend) -> None:
         with served(backend, sessions=1) as (ana, _, base), connect(f"{base}/mcp", token="ana") as remote:

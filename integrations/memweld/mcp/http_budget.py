@@ -89,7 +89,9 @@ class BudgetMiddleware:
         is_free = method == "DELETE" and path == self._path  # A session that ends leaves room.
         async with AsyncExitStack() as stack:
             try:
-                is_opening = is_message and not self._stateless and MCP_SESSION_ID_HEADER not in Headers(scope=scope)
+                has_session = self._stateless or MCP_SESSION_ID_HEADER in Headers(scope=scope)
+                # Over SSE the stream is the session.
+                is_opening = (is_message and not has_session) or (method == "GET" and path == SSE_PATH)
                 if not is_free:
                     budget.count_call(_OPENING if is_opening else 1)
                 if method != "GET" or path not in (self._path, SSE_PATH):
