@@ -140,7 +140,7 @@ def _read(backend: Backend, user: str | None) -> str:
     try:
         backend.user(user or "memweld-doctor").all(limit=1)
     except AccessDeniedError:
-        if user is not None:
+        if user:
             raise
         return "answers, and its token is for one user: set MEMWELD_USER_ID to read this user's memory"
     return "can be read"

@@ -16,6 +16,7 @@ from fastmcp.server.auth import AccessToken, TokenVerifier
 from mcp import McpError
 
 from memweld import Backend, Memory, connect
+from memweld.cli.doctor import examine
 from memweld.errors import AccessDeniedError, MemweldError
 from memweld.mcp import create_server
 from memweld.models import JSON, ValueWrite
@@ -175,3 +176,15 @@ def test_stdio_to_a_file(opened: ExitStack, tmp_path: Path, monkeypatch: pytest.
     locked = opened.enter_context(connect(f"stdio:{shlex.join([*command, '--lock-user', '--user', 'ana'])}"))
     with pytest.raises(AccessDeniedError, match="not locked"):
         locked.admin.list_scopes(after=None, limit=5)
+
+
+def test_doctor_looks_at_a_server_with_the_token_of_one_user(
+    opened: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = server(opened, opened.enter_context(connect("sqlite://", embedder=HashEmbedder())), "anas").url
+    monkeypatch.setenv("MEMWELD_TOKEN", "anas")
+    for user, text in (("", "set MEMWELD_USER_ID"), ("ana", "can be read")):
+        monkeypatch.setenv("MEMWELD_USER_ID", user)
+        (found,) = (finding for finding in examine(url) if finding.label == "store")
+        assert text in found.text
+        assert not found.problem
