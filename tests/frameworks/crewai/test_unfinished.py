@@ -71,12 +71,11 @@ def test_with_an_llm_a_crew_keeps_the_words_of_the_task_that_failed(tmp_path: Pa
         assert texts(ana) == ["Ana keeps bees", "I sail"]
 
 
-def test_a_cancelled_crew_keeps_the_users_words(tmp_path: Path) -> None:
-    with connect(
-        f"sqlite:///{tmp_path / 'm.db'}", embedder=HashEmbedder(), llm=ScriptedExtractor([facts()])
-    ) as backend:
+@pytest.mark.parametrize("kind", ["crew", "agent"])
+def test_a_cancelled_run_keeps_the_users_words(tmp_path: Path, kind: str) -> None:
+    llm = ScriptedExtractor([facts()])
+    with connect(f"sqlite:///{tmp_path / 'm.db'}", embedder=HashEmbedder(), llm=llm) as backend:
         ana = backend.user("ana")
-
         asked, over = threading.Event(), threading.Event()
 
         def wait(_call: ModelCall) -> str:
@@ -84,17 +83,23 @@ def test_a_cancelled_crew_keeps_the_users_words(tmp_path: Path) -> None:
             over.wait(30)
             return "Nice."
 
+        async def run() -> None:
+            model, text, memory = ScriptedLLM(wait), "I moved to Faro", MemweldMemory(ana)
+            if kind == "crew":
+                await make_crew(model, text, memory=memory).akickoff()
+            else:
+                await make_agent(model, memory=memory).kickoff_async(text)
+
         async def cancel() -> None:
-            crew = make_crew(ScriptedLLM(wait), "I moved to Faro", memory=MemweldMemory(ana))
-            task = asyncio.create_task(crew.akickoff())
+            task = asyncio.create_task(run())
             assert await asyncio.to_thread(asked.wait, 30)
             task.cancel()
             over.set()
             with pytest.raises(asyncio.CancelledError):
                 await task
+            assert texts(ana) == ["I moved to Faro"]
 
         asyncio.run(cancel())
-        assert texts(ana) == ["I moved to Faro"]
 
 
 def test_only_the_request_of_a_kickoff_is_the_users(ana: Memory) -> None:
@@ -198,30 +203,6 @@ def test_runs_of_one_user_at_the_same_time_keep_each_their_own_words(tmp_path: P
         make_crew(ScriptedLLM(run_another), "I moved to Faro", memory=memory).kickoff()
         assert seen == [["Ana keeps bees", "I sail"]]
         assert texts(ana) == ["Ana keeps bees", "I sail", "Ana lives in Faro"]
-
-
-def test_a_cancelled_kickoff_of_an_agent_keeps_the_users_words(tmp_path: Path) -> None:
-    llm = ScriptedExtractor([facts()])
-    with connect(f"sqlite:///{tmp_path / 'm.db'}", embedder=HashEmbedder(), llm=llm) as backend:
-        ana = backend.user("ana")
-        asked, over = threading.Event(), threading.Event()
-
-        def wait(_call: ModelCall) -> str:
-            asked.set()
-            over.wait(30)
-            return "Nice."
-
-        async def cancel() -> None:
-            agent = make_agent(ScriptedLLM(wait), memory=MemweldMemory(ana))
-            task = asyncio.create_task(agent.kickoff_async("I moved to Faro"))
-            assert await asyncio.to_thread(asked.wait, 30)
-            task.cancel()
-            over.set()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            assert texts(ana) == ["I moved to Faro"]
-
-        asyncio.run(cancel())
 
 
 @pytest.mark.parametrize("is_async", [False, True])
