@@ -8,7 +8,7 @@ UV := $(BIN)/python -m uv
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-quick test-exhaustive test-services strangers test-strangers check format requirements clean
+.PHONY: help install demo test test-quick test-exhaustive test-services strangers test-strangers check format docs docs-serve requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,9 +56,15 @@ format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(INSTALLED) ## Build the documentation site into site/; a dead link or a page without a place fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet $(ARGS)
+
+docs-serve: $(INSTALLED) ## Show the documentation site on http://127.0.0.1:8000, and again after each change
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve $(ARGS)
+
 requirements: $(INSTALLED) ## Pin the dependencies anew, without the address of any index
 	$(UV) pip compile --quiet --universal --python-version 3.10 --no-emit-index-url --no-annotate --upgrade \
 		--extra all --group dev pyproject.toml --custom-compile-command 'make requirements' -o requirements/dev.txt
 
 clean: ## Remove .venv, .strangers and the caches of tools
-	rm -rf $(VENV) .strangers .services .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .strangers .services site .pytest_cache .ruff_cache .import_linter_cache

@@ -290,7 +290,7 @@ class EraseReceipt:
         erased_at: When (UTC).
         overwritten: Whether the bytes are overwritten already. False if another process was reading an older state of
             the file, or the disk is full; a later write then overwrites them. Always False on Postgres
-            (docs/postgres.md).
+            (docs/how-to/postgres.md).
         graph: ``none``: there is no graph; ``done``: the graph holds nothing of the scope either; ``pending``: a
             process with ``graph=`` will remove the rest as soon as it reaches the graph.
     """

@@ -11,10 +11,10 @@ memweld's search (the vectors, the whole ranking) and a bare numpy scan of the s
 Then starting, RAM, searches by the number of users in the file, and searches after a change (``starting.py``); writes,
 each against the bare SQLite statement that stores the same bytes (``writes.py``); the length of a history, and pages.
 
-``--draw docs`` writes the curves of the searches to docs/performance.svg, and replaces the tables in
-docs/performance.md. The command for that whole page:
+``--draw docs/explanation`` writes the curves of the searches to performance.svg there, and replaces the tables in
+performance.md. The command for that whole page:
 
-    python tests/benchmarks/engine.py --sizes 1000 10000 100000 --draw docs
+    python tests/benchmarks/engine.py --sizes 1000 10000 100000 --draw docs/explanation
 
 It takes about half an hour on two idle cores, most of it for filling the other stores with 100,000 memories and
 searching them. ``--results`` collects the searches of several runs in one file.

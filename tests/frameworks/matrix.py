@@ -1,7 +1,7 @@
 """The matrix of all framework pairs, and the page that says what each pair shares.
 
-``python tests/frameworks/matrix.py --write docs/matrix.md`` writes the page from what the drivers of the adapter suite
-declare; ``test_matrix.py`` runs every pair and compares the page.
+``python tests/frameworks/matrix.py --write docs/reference/matrix.md`` writes the page from what the drivers of the
+adapter suite declare; ``test_matrix.py`` runs every pair and compares the page.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ __all__ = ["FRAMEWORKS", "driver_of", "page", "pairs"]
 HERE = Path(__file__).parent
 
 FRAMEWORKS = {
-    "LangChain": ("langchain/test_adapter", "LangChainDriver", "langchain.md"),
-    "CrewAI": ("crewai/test_tools", "CrewAIDriver", "crewai.md"),
-    "AutoGen": ("autogen/test_agents", "AutoGenDriver", "autogen.md"),
-    "AG2": ("ag2/test_ag2", "AG2Driver", "ag2.md"),
-    "AG2 Classic": ("ag2/test_classic", "ClassicDriver", "ag2.md"),
-    "Agent Framework": ("agent_framework/test_agent_framework", "AgentFrameworkDriver", "agent-framework.md"),
-    "MCP": ("mcp/test_server", "McpDriver", "mcp.md"),
+    "LangChain": ("langchain/test_adapter", "LangChainDriver", "../guides/langchain.md"),
+    "CrewAI": ("crewai/test_tools", "CrewAIDriver", "../guides/crewai.md"),
+    "AutoGen": ("autogen/test_agents", "AutoGenDriver", "../guides/autogen.md"),
+    "AG2": ("ag2/test_ag2", "AG2Driver", "../guides/ag2.md"),
+    "AG2 Classic": ("ag2/test_classic", "ClassicDriver", "../guides/ag2.md"),
+    "Agent Framework": ("agent_framework/test_agent_framework", "AgentFrameworkDriver", "../guides/agent-framework.md"),
+    "MCP": ("mcp/test_server", "McpDriver", "../guides/mcp.md"),
 }
 """Each framework by name: the module with its driver, the driver, and its page."""
 
@@ -43,9 +43,9 @@ Another user reads nothing of it.
 FOOT = """\
 
 `MPC`: memories, preferences and chats. `MP`: memories and preferences; one of the two keeps no chats by itself. Over
-MCP, and with plain functions, [the history tools](tools.md) do.
+MCP, and with plain functions, [the history tools](../guides/tools.md) do.
 
-`python tests/frameworks/matrix.py --write docs/matrix.md` writes this page.
+`python tests/frameworks/matrix.py --write docs/reference/matrix.md` writes this page.
 """
 
 

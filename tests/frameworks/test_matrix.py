@@ -1,4 +1,4 @@
-"""Every pair of frameworks: what one writes, each other one reads; and docs/matrix.md says what is so."""
+"""Every pair of frameworks: what one writes, each other one reads; and docs/reference/matrix.md says what is so."""
 
 from __future__ import annotations
 
@@ -93,4 +93,4 @@ def test_a_conversation_goes_on(first: str, then: str, tmp_path: Path) -> None:
 
 
 def test_the_page_says_what_is_so() -> None:
-    assert (ROOT / "docs" / "matrix.md").read_text() == matrix.page()
+    assert (ROOT / "docs" / "reference" / "matrix.md").read_text() == matrix.page()

@@ -1,4 +1,4 @@
-"""SECURITY.md and docs/security.md name tests that exist, and settings that exist."""
+"""SECURITY.md and docs/explanation/security.md name tests that exist, and settings that exist."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import memweld
 from memweld.mcp import principal
 
 ROOT = Path(memweld.__file__).parents[2]
-PAGES = [ROOT / "SECURITY.md", ROOT / "docs" / "security.md"]
+PAGES = [ROOT / "SECURITY.md", ROOT / "docs" / "explanation" / "security.md"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -22,7 +22,7 @@ def test_named_tests_exist(page: Path) -> None:
 
 
 def test_every_scope_has_its_row() -> None:
-    page = (ROOT / "docs" / "security.md").read_text()
+    page = (ROOT / "docs" / "explanation" / "security.md").read_text()
     scopes = [getattr(principal, name) for name in principal.__all__ if name.endswith("_SCOPE")]
     assert len(scopes) == 5
     assert [scope for scope in scopes if f"`{scope}`" not in page] == []

@@ -149,11 +149,13 @@ def test_the_address_of_a_key_set_is_not_logged(caplog: pytest.LogCaptureFixture
     assert "refused" in caplog.text
 
 
-PAGES = [*sorted((Path(memweld.__file__).parents[2] / "docs").glob("*.md"))]
+PAGES = [*sorted((Path(memweld.__file__).parents[2] / "docs").rglob("*.md"))]
 ROOT = Path(memweld.__file__).parents[2]
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "SECURITY.md", *PAGES], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", ROOT / "SECURITY.md", *PAGES], ids=lambda page: page.relative_to(ROOT).as_posix()
+)
 def test_the_documentation_puts_no_secret_on_a_command_line(page: Path) -> None:
     commands = re.findall(r"```(?:sh|console|bash)\n(.*?)```", page.read_text(), re.DOTALL)
     lines = re.sub(r"\\\n", "", "\n".join(commands)).splitlines()

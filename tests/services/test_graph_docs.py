@@ -1,4 +1,4 @@
-"""The examples of docs/graph.md run on a real server, and print what the page says."""
+"""The examples of docs/how-to/graph.md run on a real server, and print what the page says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from pytest_examples import CodeExample, EvalExample, find_examples
 from servers import Neo4jServer
 
-PAGE = Path(__file__).parents[2] / "docs" / "graph.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "graph.md"
 CYPHER = re.compile(r"^```cypher\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(300)]

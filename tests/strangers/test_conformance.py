@@ -1,7 +1,8 @@
 """The conformance suite of the protocol's makers, over HTTP: what fails, and that nothing else does.
 
-Why it fails is in docs/mcp-clients.md. The suite asks for tools, resources and prompts by name. `conformance_server`
-has them beside memweld's own, so that the suite reaches what memweld adds: sessions, transports, errors.
+Why it fails is in docs/reference/mcp-clients.md. The suite asks for tools, resources and prompts by name.
+`conformance_server` has them beside memweld's own, so that the suite reaches what memweld adds: sessions, transports,
+errors.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""docs/architecture.md draws the import contract, and names files that exist."""
+"""docs/explanation/architecture.md draws the import contract, and names files that exist."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ else:
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "integrations" / "memweld"
-PAGE = (ROOT / "docs" / "architecture.md").read_text()
+PAGE = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
 PATHS = sorted(set(re.findall(r"`([\w./-]+(?:\.py|/))`", PAGE)))
 
 
@@ -28,19 +28,16 @@ CONTRACTS: list[dict[str, Any]] = [
 
 
 def picture(contract: dict[str, Any]) -> str:
-    """The layers of an import contract as a mermaid flowchart."""
-    rows = [re.findall(r"(?:memweld\.)?(\w+)", layer) for layer in contract["layers"]]
-    lines = ["flowchart TD"]
-    for number, row in enumerate(rows):
-        rooms = "; ".join(f"{room}[{room}]" for room in row)
-        lines.append(f'    subgraph l{number}[" "]\n        direction LR\n        {rooms}\n    end')
-    lines.append("    " + " --> ".join(f"l{number}" for number in range(len(rows))))
-    return "\n".join(lines)
+    """The layers of an import contract, the highest first, as a code block."""
+    rows = [" · ".join(re.findall(r"(?:memweld\.)?(\w+)", layer)) for layer in contract["layers"]]
+    width = max(map(len, rows))
+    lines = "\n".join("\n".join((row.center(width).rstrip(), "↓".center(width).rstrip())) for row in rows)
+    return f"```text\n{lines.rpartition(chr(10))[0]}\n```"
 
 
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract["name"])
 def test_the_picture_is_the_contract(contract: dict[str, Any]) -> None:
-    assert picture(contract) in PAGE, f"Put this into docs/architecture.md:\n{picture(contract)}"
+    assert picture(contract) in PAGE, f"Put this into docs/explanation/architecture.md:\n{picture(contract)}"
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -790,7 +790,7 @@ class TestTeams:
             await team_of(backend, ["writer", "critic"]).run(task="I want to see Rome")
 
     async def test_a_runtime_of_your_own_has_the_user_it_was_started_with(self, backend: Backend) -> None:
-        """The warning of docs/autogen.md: with a runtime of its own, a team's agents need a bound memory."""
+        """The warning of docs/guides/autogen.md: with a runtime of its own, a team's agents need a bound memory."""
         runtime = SingleThreadedAgentRuntime()
         runtime.start()
         try:

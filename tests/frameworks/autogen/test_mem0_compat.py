@@ -60,7 +60,7 @@ def content(text: str, **metadata: Any) -> MemoryContent:
 
 @pytest.mark.exhaustive
 def test_autogens_own_finds_nothing_with_mem0_2(tmp_path: Path) -> None:
-    """The claim of docs/autogen.md about autogen-ext 0.7.5 with mem0 2.2; when this fails, it has been mended."""
+    """The claim of docs/guides/autogen.md about autogen-ext 0.7.5 with mem0 2.2. If this fails, it is mended."""
     script = tmp_path / "theirs.py"
     script.write_text(THEIRS)
     environment = {**os.environ, "MEM0_TELEMETRY": "False", "MEM0_DIR": str(tmp_path / "mem0")}

@@ -223,7 +223,7 @@ def test_help_shows_whole_names_in_80_columns(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_every_command_and_option_is_documented() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "cli.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
     commands = getattr(typer.main.get_command(app), "commands")  # noqa: B009 - click is vendored by typer
     for name, command in commands.items():
         assert f"memweld {name}" in page

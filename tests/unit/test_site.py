@@ -1,0 +1,41 @@
+"""The documentation site builds strictly: no dead link, no page outside of the navigation, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LOADED = re.compile(
+    r'<(?:script|img|iframe)[^>]* src="https?:|<link(?=[^>]*rel="(?:stylesheet|preload|icon))[^>]*https?:'
+)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    built = tmp_path_factory.mktemp("site")
+    subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(built)],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        check=True,
+        timeout=120,
+    )
+    return built
+
+
+def test_a_browser_loads_nothing_from_elsewhere(site: Path) -> None:
+    pages = sorted(site.rglob("*.html"))
+    assert len(pages) > 25
+    assert [page.relative_to(site) for page in pages if LOADED.search(page.read_text(encoding="utf-8"))] == []
+
+
+def test_the_search_knows_every_page(site: Path) -> None:
+    index = (site / "search" / "search_index.json").read_text(encoding="utf-8")
+    pages = [page.parent.relative_to(site).as_posix() for page in site.rglob("index.html") if page.parent != site]
+    assert [page for page in pages if f'"{page}/' not in index] == []
