@@ -8,7 +8,7 @@ UV := $(BIN)/python -m uv
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-quick test-exhaustive test-services strangers test-strangers check format docs docs-serve requirements clean
+.PHONY: help install demo test test-quick test-exhaustive test-services strangers test-strangers check format docs docs-serve docs-reference requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ docs: $(INSTALLED) ## Build the documentation site into site/; a dead link or a 
 
 docs-serve: $(INSTALLED) ## Show the documentation site on http://127.0.0.1:8000, and again after each change
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve $(ARGS)
+
+docs-reference: $(INSTALLED) ## Write the pages that come from the code: command line, settings, MCP tools, HTTP API
+	$(BIN)/python tests/reference/pages.py
 
 requirements: $(INSTALLED) ## Pin the dependencies anew, without the address of any index
 	$(UV) pip compile --quiet --universal --python-version 3.10 --no-emit-index-url --no-annotate --upgrade \

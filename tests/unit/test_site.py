@@ -1,7 +1,11 @@
-"""The documentation site builds strictly: no dead link, no page outside of the navigation, nothing from elsewhere."""
+"""The documentation site builds strictly: no dead link, no page outside of the navigation, nothing from elsewhere.
+
+Its reference has every public name.
+"""
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
@@ -14,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 LOADED = re.compile(
     r'<(?:script|img|iframe)[^>]* src="https?:|<link(?=[^>]*rel="(?:stylesheet|preload|icon))[^>]*https?:'
 )
+
+PACKAGES = ("langchain", "crewai", "autogen", "ag2", "agent_framework", "mcp", "tools", "transfer", "testing")
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +39,19 @@ def test_a_browser_loads_nothing_from_elsewhere(site: Path) -> None:
     pages = sorted(site.rglob("*.html"))
     assert len(pages) > 25
     assert [page.relative_to(site) for page in pages if LOADED.search(page.read_text(encoding="utf-8"))] == []
+
+
+PUBLIC = ("memweld", *(f"memweld.{name}" for name in PACKAGES))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", PUBLIC)
+def test_the_reference_has_every_public_name(site: Path, module: str) -> None:
+    reference = "".join(page.read_text(encoding="utf-8") for page in (site / "reference" / "api").rglob("*.html"))
+    names = importlib.import_module(module).__all__
+    at = {"memweld.connect": "memweld.connect.connect"}  # the function, and not its module
+    places = [at.get(f"{module}.{name}", f"{module}.{name}") for name in names]
+    assert [place for place in places if f'id="{place}"' not in reference] == []
 
 
 def test_the_search_knows_every_page(site: Path) -> None:

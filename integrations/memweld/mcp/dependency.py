@@ -64,8 +64,6 @@ def use_backend(server: FastMCP[Any], backend: MemorySource) -> None:
 def current_memory(backend: MemorySource | None = None, *, agent_id: str | None = None) -> Memory:
     """The memory of the user who calls, as the default of a parameter that clients neither see nor fill in.
 
-    ::
-
         @server.tool
         async def recommend(topic: str, memory: Memory = current_memory()) -> str:
             known = await memory.aio.recall(topic)

@@ -18,13 +18,13 @@ class Settings:
     """The settings in the environment. Complex values are JSON, e.g. ``MEMWELD_LLM='{"provider": "openai", …}'``.
 
     Attributes:
-        url: Where memory is kept; None means the embedded file in the user's data directory.
+        url: Where memory is kept; without it, the embedded file in the user's data directory.
         token: The bearer token for a memweld server.
         graph: The URL of a graph store.
         graph_user: The login for the graph store, if the URL has none.
-        graph_password: Its password.
+        graph_password: The password of that login.
         llm: The name of a model (``openai:gpt-4o-mini``), or a mem0 LLM configuration.
-        extraction: ``compact`` or ``mem0``.
+        extraction: ``compact``, memweld's own prompt, or ``mem0``.
         instructions: What an extraction keeps or leaves out.
         categories: Categories of extracted facts, as a JSON list.
         llm_timeout: Seconds for an extraction; then memweld keeps the text verbatim.
@@ -35,7 +35,7 @@ class Settings:
         mem0: A mem0 configuration as JSON, or ``platform``; a database in RAM has none.
         user_id: The default user of the command line and of a stdio server.
         lock_user: Whether that user is the only one.
-        engine_tools: Whether a server lets every caller use it as a backend; None: as the caller's token says.
+        engine_tools: Whether a server lets every caller use it as a backend; without it, as the caller's token says.
     """
 
     url: str | None = field(default=None, repr=False)
