@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "services"))
 
 from servers import Neo4jServer, PostgresServer, running  # pyright: ignore[reportMissingImports]
+
+from openai_server import OpenAIServer  # pyright: ignore[reportMissingImports]
 
 # Read when the frameworks are imported, hence before any test module.
 os.environ.update(
@@ -34,6 +37,13 @@ def _own_data_directory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: p
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+
+
+@pytest.fixture
+def openai_server() -> Iterator[OpenAIServer]:
+    """A server that speaks OpenAI's protocol and answers from a script."""
+    with OpenAIServer() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import sys
@@ -38,3 +39,22 @@ def test_every_setting_stands_on_the_page_of_settings() -> None:
     files = [*(ROOT / "integrations").rglob("*.py"), *(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
     named = {name for file in files for name in SETTING.findall(file.read_text(encoding="utf-8"))}
     assert sorted(named - page) == []
+
+
+def _texts() -> str:
+    """All constant texts of the package, each in one line; the parts of an f-string stand apart."""
+    nodes = (
+        node
+        for file in (ROOT / "integrations" / "memweld").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    )
+    return "\n".join(node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
+def test_troubleshooting_quotes_errors_that_exist() -> None:
+    page = (ROOT / "docs" / "how-to" / "troubleshooting.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| ([^|]+) \|", page, re.MULTILINE)
+    quoted = [text for cell in cells for text in re.findall(r"`([^`]*[a-z] [^`]*)`", cell)]
+    assert len(quoted) > 25
+    texts = _texts()
+    assert [text for text in quoted if text not in texts] == []
