@@ -22,6 +22,7 @@ from .errors import (
     MemweldError,
     MissingExtraError,
 )
+from .explanation import Explanation
 from .memory.backend import Backend
 from .memory.memory import Memory
 from .models import ChatMessage, EraseReceipt, Hit, MemoryItem, Related, Session, TaskOutcome, ToolCall
@@ -36,6 +37,7 @@ __all__ = [
     "ChatMessage",
     "ConfigurationError",
     "EraseReceipt",
+    "Explanation",
     "Hit",
     "InvalidInputError",
     "Memory",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
+
+from .explanation import Explanation
 
 __all__ = [
     "JSON",
@@ -139,9 +141,15 @@ class Hit(MemoryItem):
 
     Attributes:
         score: The fit with the query, from 0 to 1. It means the same in every search and for every user.
+        explanation: The parts of the score; None without ``search(…, explain=True)``.
     """
 
     score: float
+    explanation: Explanation | None = None
+
+    def with_score(self, score: float) -> Hit:
+        """The hit with another score, which its explanation follows."""
+        return replace(self, score=score, explanation=self.explanation and self.explanation.with_score(score))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -133,6 +133,7 @@ def test_exported_members() -> None:
         "ChatMessage",
         "ConfigurationError",
         "EraseReceipt",
+        "Explanation",
         "Hit",
         "InvalidInputError",
         "Memory",

@@ -27,6 +27,7 @@ from .fork import RenewedLock
 from .mem0_import import MEM0_IMPORT
 from .operations import AddItems, ItemDraft, PutKeyed, Search, UpdateItem
 from .protocol import Progress
+from .search.coverage import Ranked
 from .search.embedder_check import EmbedderCheck
 from .search.embedders import GuardedEmbedding
 from .search.item_store import ItemStore, Question
@@ -315,9 +316,10 @@ class Facts:
         """The facts that fit best, best first (see `Search`)."""
         query = operation.query[-QUERY_CHARACTERS:].lstrip()
         find = self._mem0.find if finds_entities() else self._find
-        return [row.hit(score) for row, score in find(scope, query, operation) if scope.contains(row.scope)]
+        found = find(scope, query, operation)
+        return [each.row.hit(each.score, each.explanation) for each in found if scope.contains(each.row.scope)]
 
-    def _find(self, scope: Scope, query: str, operation: Search) -> list[tuple[ItemRow, float]]:
+    def _find(self, scope: Scope, query: str, operation: Search) -> list[Ranked]:
         """The rows that the store ranks best; without entities mem0 would answer the same."""
         vector = self._embedding.embed(query, "search")
         return self._store.best(Question(scope, query, vector, operation.limit, operation))
@@ -326,7 +328,7 @@ class Facts:
         """The items at these places that fit best, at most ``count``, best first, each with its score."""
         query = query[-QUERY_CHARACTERS:].lstrip()
         vector = self._embedding.embed(query, "search")
-        return self._store.best(Question(scope, query, vector, count, among=among))
+        return [(each.row, each.score) for each in self._store.best(Question(scope, query, vector, count, among=among))]
 
     # changing
 

@@ -115,6 +115,7 @@ class FactMethods:
         recency: timedelta | None = None,
         ids: Collection[str] | None = None,
         session_id: str | None = None,
+        explain: bool = False,
     ) -> list[Hit]:
         """Find memories by meaning and by words, best first.
 
@@ -129,6 +130,7 @@ class FactMethods:
             recency: The age at which a memory counts half; age does not count if not given.
             ids: Only the memories with these ids; all if not given.
             session_id: Only what belongs to this conversation.
+            explain: Give each hit the parts of its score as ``hit.explanation``.
 
         Raises:
             InvalidInputError: An argument breaks a rule.
@@ -142,6 +144,7 @@ class FactMethods:
             recency=recency,
             ids=None if ids is None else tuple(ids),
             session_id=session_id,
+            explain=explain,
         )
         hits = self._engine.run(self.scope, search)
         return hits if least is None else [hit for hit in hits if hit.score >= least]

@@ -222,6 +222,7 @@ def item_data(item: MemoryItem) -> dict[str, JSON]:
     data["metadata"], data["extraction_error"] = dict(item.metadata), None
     if isinstance(item, Hit):
         data["score"] = round(item.score, 4)
+        data["explanation"] = item.explanation and item.explanation.as_json()
     return {key: value for key, value in data.items() if value is not None and value != {}}
 
 

@@ -66,6 +66,7 @@ class SearchMemories(Arguments):
     filters: _Filters = None
     min_score: float | None = Field(default=None, ge=0, le=1, description="The lowest score.")
     recency: Recency | None = Field(default=None, description="The age in days at which a memory counts half.")
+    explain: bool = Field(default=False, description="Also show the parts of each score.")
 
 
 class MemoryIdArguments(Arguments):
@@ -111,7 +112,7 @@ def _listed(
     cuts = excerpts((item.text for item in items), query=query, least=least)
     lines: list[str] = []
     for item, cut in zip(items, cuts, strict=False):
-        score = f" (score: {item.score:.2f})" if isinstance(item, Hit) else ""
+        score = f" (score: {item.explanation or format(item.score, '.2f')})" if isinstance(item, Hit) else ""
         date = local_time(item.updated_at, memory.timezone)
         lines.append(f"ID: {item.id} - {cut.line(_WHOLE)}{score} [{date:%Y-%m-%d %H:%M}]")
     return lines, [listed_item(item, cut) for item, cut in zip(items, cuts, strict=False)]
@@ -144,6 +145,7 @@ def _search_memories(memory: Memory, arguments: SearchMemories) -> Answer:
         filters=arguments.filters,
         min_score=arguments.min_score,
         recency=arguments.recency,
+        explain=arguments.explain,
     )
     lines, data = _listed(memory, hits, query=arguments.query)
     return Answer(_found(len(lines)) + numbered(lines), {"memories": data})

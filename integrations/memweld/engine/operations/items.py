@@ -88,6 +88,7 @@ class Search(Operation[list[Hit]]):
         session_id: Only this session's; None: all.
         recency: The age at which a score counts half; None: age does not count.
         ids: Only the items with these ids; None: all.
+        explain: Whether each hit gets the parts of its score.
     """
 
     read_only = True
@@ -100,6 +101,7 @@ class Search(Operation[list[Hit]]):
     session_id: Key | None = None
     recency: Annotated[timedelta, unnamed(validate_recency)] | None = None
     ids: Annotated[Sequence[str], validate_keys] | None = None
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
+from ...explanation import Explanation
 from ..sql.item_rows import ItemRow
 from .tokenizer import query_words, split, terms
 
-__all__ = ["covers", "without_covered"]
+__all__ = ["Ranked", "covers", "without_covered"]
 
 # The share of a source's telling words that its facts must have. An invented fact, or one with another name, has fewer.
 _LEAST = 3 / 4
@@ -15,7 +17,13 @@ _LEAST = 3 / 4
 _AS_GOOD = 0.6
 _CHARACTERS = 4_000
 
-Ranked = tuple[ItemRow, float]
+
+class Ranked(NamedTuple):
+    """A row that a search found: its score, from 0 to 1, and the parts of it if the search asked for them."""
+
+    row: ItemRow
+    score: float
+    explanation: Explanation | None = None
 
 
 def without_covered(hits: Sequence[Ranked], by_ids: Callable[[Iterable[str]], Mapping[str, ItemRow]]) -> list[Ranked]:
@@ -28,18 +36,19 @@ def without_covered(hits: Sequence[Ranked], by_ids: Callable[[Iterable[str]], Ma
         hits: Best first.
         by_ids: Reads rows.
     """
-    scores = {row.id: score for row, score in hits}
+    scores = {hit.row.id: hit.score for hit in hits}
     shown: list[Ranked] = []
     hashes: set[str] = set()
-    for row, score in hits:
+    for hit in hits:
+        row = hit.row
         if row.kind == "source":
             links = row.linked_ids
             if row.hash in hashes:
                 continue
             best = max((scores.get(link, 0.0) for link in links), default=0.0)
-            if best > _AS_GOOD * score and covers(row.text, [fact.text for fact in by_ids(links).values()]):
+            if best > _AS_GOOD * hit.score and covers(row.text, [fact.text for fact in by_ids(links).values()]):
                 continue
-        shown.append((row, score))
+        shown.append(hit)
         hashes.add(row.hash)
     return shown
 

@@ -21,11 +21,11 @@ from ..sql.item_rows import FACT_KINDS, ItemRow, text_hash
 from ..sql.items import Items
 from ..sql.restore import EmbeddedTexts
 from .cache import IndexCache, StaleTransactionError
-from .coverage import without_covered
+from .coverage import Ranked, without_covered
 from .embedder_check import EmbedderCheck
 from .embedders import GuardedEmbedding, Vector, as_bytes
 from .large_user_search import find_candidates
-from .ranking import age_factors, as_score, fits, word_weights
+from .ranking import age_factors, as_score, explain, fits, word_weights
 from .snapshot import KINDS, Snapshot
 from .tokenizer import forget_words, pack_terms
 
@@ -117,8 +117,8 @@ class ItemStore:
                 self._check.record(connection, len(vector))
             self.items.rewrite(row, None if vector is None else as_bytes(vector), pack_terms(row.text))
 
-    def best(self, question: Question) -> list[tuple[ItemRow, float]]:
-        """The rows that fit best, each with its score, best first."""
+    def best(self, question: Question) -> list[Ranked]:
+        """The rows that fit best, best first."""
         erasures = self._indexes.erasures
         try:
             for _ in range(_TRIES):
@@ -130,7 +130,7 @@ class ItemStore:
             if self._indexes.erasures != erasures:
                 self._indexes.forget_again(erasures)
 
-    def _best(self, question: Question, *, anew: bool = False) -> list[tuple[ItemRow, float]]:
+    def _best(self, question: Question, *, anew: bool = False) -> list[Ranked]:
         scope, search, count = question.scope, question.search, question.count
         with self._database.reading(scope) as connection:
             # First of all, so that the search does not even read vectors of another embedder.
@@ -143,8 +143,10 @@ class ItemStore:
                 return []
             snapshot, vector, allowed = selection
             scores = as_score(fits(snapshot, question.text, vector))
+            age: NDArray[np.float64] | None = None
             if search is not None and search.recency is not None:
-                scores = scores * age_factors(snapshot.timestamps, search.recency.total_seconds())
+                age = age_factors(snapshot.timestamps, search.recency.total_seconds())
+                scores = scores * age
             scores = np.where(allowed, scores, -1.0)
             # So many more places as sources may have to leave.
             sources = int(np.count_nonzero(allowed & (snapshot.kinds == KINDS["source"])))
@@ -153,12 +155,18 @@ class ItemStore:
                 best = _highest(scores, look)
                 found = self.items.by_places(scope, [int(seq) for seq in snapshot.seqs[best]])
                 ranked = ((found.get(int(snapshot.seqs[row])), float(scores[row])) for row in best)
-                hits = [(item, score) for item, score in ranked if item is not None]
+                hits = [Ranked(item, score) for item, score in ranked if item is not None]
                 if sources:
                     hits = without_covered(hits, lambda ids: self.items.by_ids(scope, ids))
                 if len(hits) >= count or len(best) < look:
-                    return hits[:count]
+                    break
                 look *= 4
+            if search is None or not search.explain:
+                return hits[:count]
+            position = {int(snapshot.seqs[row]): int(row) for row in best}
+            rows = [position[hit.row.seq] for hit in hits[:count]]
+            explanations = explain(snapshot, question.text, vector, rows, age)
+            return [hit._replace(explanation=each) for hit, each in zip(hits, explanations, strict=False)]
 
     def _select(
         self, connection: Connection, owner: owners.Owner, question: Question, *, anew: bool = False

@@ -15,15 +15,18 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...explanation import Explanation, WordScore
 from .embedders import Weigh
 from .snapshot import Snapshot
 from .tokenizer import QueryWord, query_words
 
-__all__ = ["age_factors", "as_score", "fits", "term_weight", "word_weights"]
+__all__ = ["age_factors", "as_score", "explain", "fits", "term_weight", "word_weights"]
 
 Scores = NDArray[np.float64]
 
@@ -85,6 +88,47 @@ def fits(snapshot: Snapshot, query: str, vector: NDArray[np.float32]) -> Scores:
     return np.asarray(words + meaning)
 
 
+def explain(
+    snapshot: Snapshot, query: str, vector: NDArray[np.float32], rows: Sequence[int], age: Scores | None = None
+) -> list[Explanation]:
+    """The parts of the scores of some rows; the arguments are those of `fits`.
+
+    Args:
+        snapshot: The rows.
+        query: The text of the query.
+        vector: Its vector.
+        rows: The positions of the rows to explain.
+        age: The factors of `age_factors`, shape (n,); None: age does not count.
+    """
+    known = float(np.linalg.norm(vector))
+    products = snapshot.cosines(vector).astype(np.float64)
+    cosines = np.maximum(products, 0.0)
+    covered = _coverage(snapshot, query)
+    lent_meaning = _with_neighbours(cosines, snapshot.previous, _MEANING_BEFORE, _MEANING_AFTER) - cosines
+    lent_words = _with_neighbours(covered, snapshot.previous, _WORDS_BEFORE, _WORDS_AFTER) - covered
+    weights = _term_weights(snapshot, query)
+    written = {term: _written(query, term) for term in weights}
+    by_term: dict[str, dict[int, float]] = {term: {} for term in weights}
+    for term, found, scores in _term_scores(snapshot, weights):
+        by_term[term] = dict(zip(found.tolist(), scores.tolist(), strict=True))
+    explanations: list[Explanation] = []
+    for row in rows:
+        explanation = Explanation(
+            score=0.0,
+            words=tuple(
+                WordScore(word=written[term], weight=weight, score=by_term[term].get(row, 0.0))
+                for term, weight in weights.items()
+            ),
+            cosine=float(products[row]) / known if known else 0.0,
+            known=known,
+            session_words=float(lent_words[row]),
+            session_meaning=float(lent_meaning[row]),
+            recency=1.0 if age is None else float(age[row]),
+        )
+        explanations.append(replace(explanation, score=explanation.recency * -math.expm1(-explanation.fit)))
+    return explanations
+
+
 def as_score(fit: Scores) -> Scores:
     """A fit as a number from 0 to 1, in the same order: 0.63 for a fit of 1, 0.86 for 2 (the query's own text)."""
     return np.asarray(-np.expm1(-fit))
@@ -109,18 +153,33 @@ def _rarity(rows: int, frequency: float) -> float:
 def _coverage(snapshot: Snapshot, query: str) -> Scores:
     """The share of the query's words that each row covers, shape (n,)."""
     covered = np.zeros(len(snapshot.seqs))
+    for _, rows, scores in _term_scores(snapshot, _term_weights(snapshot, query)):
+        covered[rows] += scores
+    return covered
+
+
+def _term_weights(snapshot: Snapshot, query: str) -> dict[str, float]:
+    """The weight of each telling term of the query, the rarest first. Those of a short query add up to 1."""
     terms = {term for word in query_words(query) if not word.asks for term in word.terms}
     # As if there were some more memories: where there is but one, all of its words would count as common.
     size = snapshot.size + _MORE_MEMORIES
     weights = {term: _rarity(size, snapshot.frequency(term)) for term in terms}
-    if not weights:
-        return covered
+    whole = sum(weights.values()) * min(1.0, _ENOUGH_WORDS / max(len(weights), 1))
+    return {term: weights[term] / whole for term in sorted(weights, key=lambda term: (-weights[term], term))}
+
+
+def _term_scores(snapshot: Snapshot, weights: Mapping[str, float]) -> Iterator[tuple[str, NDArray[np.int64], Scores]]:
+    """For each term that is looked up: the rows that contain it, and what it adds to each."""
     dampening = _SATURATION * (1 - _LENGTH + _LENGTH * snapshot.lengths / max(snapshot.mean_length, 1.0))
-    rarest = sorted(weights, key=lambda term: (-weights[term], term))
-    for term in [each for each in rarest if snapshot.frequency(each)][:_MOST_TERMS]:
+    for term in [each for each in weights if snapshot.frequency(each)][:_MOST_TERMS]:
         rows, counts = snapshot.find(term)
-        covered[rows] += weights[term] * counts * (_SATURATION + 1) / (counts + dampening[rows])
-    return covered / (sum(weights.values()) * min(1.0, _ENOUGH_WORDS / len(weights)))
+        yield term, rows, weights[term] * counts * (_SATURATION + 1) / (counts + dampening[rows])
+
+
+def _written(query: str, term: str) -> str:
+    """The word of the query with a term; the term itself where the word has several."""
+    word = next(each for each in query_words(query) if term in each.terms)
+    return query[word.start : word.end] if len(word.terms) == 1 else term
 
 
 def _with_neighbours(

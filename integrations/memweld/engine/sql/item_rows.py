@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from ...explanation import Explanation
 from ...models import JSON, Extraction, Hit, Kind, MemoryItem
 from ...scope import Scope
 from ...validation import dump_json, fold_text
@@ -84,11 +85,12 @@ class ItemRow:
             links=links,
         )
 
-    def hit(self, score: float) -> Hit:
+    def hit(self, score: float, explanation: Explanation | None = None) -> Hit:
         """The row as a hit of a search, its score between 0 and 1. Raises as `item` does."""
         item = self.item()
         fields = {name: getattr(item, name) for name in MemoryItem.__dataclass_fields__}
-        return Hit(**fields, score=min(max(score, 0.0), 1.0))
+        score = min(max(score, 0.0), 1.0)
+        return Hit(**fields, score=score, explanation=explanation and explanation.with_score(score))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

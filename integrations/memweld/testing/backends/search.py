@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from datetime import datetime, timedelta, timezone
 from typing import Any, cast
 
 import pytest
 
-from ... import Backend, Memory
+from ... import Backend, Explanation, Memory
 from ...errors import InvalidInputError
 from .base import BackendFixtures
 
@@ -56,6 +57,37 @@ class SearchTests(BackendFixtures):
         found = ana.search("ficus", limit=20, ids=ids[3:5])
         assert {hit.id: hit.score for hit in found} == {each: scores[each] for each in ids[3:5]}
         assert ana.search("ficus", ids=[]) == []
+
+    def test_an_explanation_gives_the_parts_of_a_score(self, backend: Backend) -> None:
+        """The parts recompute each score: of words, meaning, neighbours in the session, age, and an agent's part."""
+        ana, helper = backend.user("ana"), backend.user("ana", agent_id="helper")
+        turns = [("user", "Which train do I take to Porto?"), ("assistant", "The one at nine")]
+        ana.add([{"role": role, "content": text} for role, text in turns], session_id="s1", infer=False)
+        ana.add("My sister Clara likes peanuts", created_at=datetime.now(timezone.utc) - timedelta(days=30))
+        helper.add("The train to Porto is late, says Porto's station")
+        ana.settle_graph(20)
+        for memory, recency in itertools.product((ana, helper), (None, timedelta(days=30))):
+            plain = memory.search("Does Clara take the zebra train to Porto?", limit=10, recency=recency)
+            hits = memory.search("Does Clara take the zebra train to Porto?", limit=10, recency=recency, explain=True)
+            assert [hit.id for hit in hits] == [hit.id for hit in plain]
+            assert all(hit.explanation is None for hit in plain)
+            for hit, same in zip(hits, plain, strict=True):
+                parts = cast("Explanation", hit.explanation)
+                fit = sum(word.score for word in parts.words) + max(parts.cosine, 0) * parts.known + parts.session
+                score = (1 - math.exp(-fit) + parts.entities) * parts.recency
+                assert hit.score == parts.score == pytest.approx(same.score, rel=1e-5) == pytest.approx(score, rel=1e-5)
+                assert sum(parts.shares.values()) == pytest.approx(hit.score, rel=1e-5)
+                words = {word.word: word for word in parts.words}
+                assert set(words) == {"Clara", "take", "zebra", "train", "Porto"}
+                assert sum(word.weight for word in parts.words) == pytest.approx(1)
+                assert words["zebra"].score == 0 < words["zebra"].weight
+                assert [name for name in words if words[name].score] == [
+                    name for name in words if name.lower() in hit.text.lower()
+                ]
+                is_old = "Clara" in hit.text and recency is not None
+                assert parts.recency == pytest.approx(0.5 if is_old else 1, rel=1e-3)
+                # The answer says less than its neighbour, the question.
+                assert parts.session > 0 if hit.text == turns[1][1] else hit.session_id or parts.session == 0
 
     def test_recency_halves_a_score_with_each_half_life(self, backend: Backend) -> None:
         """Of a fact, and of what an agent keeps of the user; what is new, or lies in the future, loses nothing."""

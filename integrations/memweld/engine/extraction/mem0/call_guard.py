@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from ....errors import AccessDeniedError
 from ....scope import Scope
 from ...operations import Search
+from ...search.coverage import Ranked
 from ...sql.item_rows import ItemRow, RowTemplate
 
 __all__ = ["Call", "CallGuard", "in_a_call"]
@@ -44,7 +45,7 @@ class Call:
         template: The common columns of extracted facts; None where mem0 extracts nothing.
         search: The search that mem0 does; None where it extracts facts.
         changed: The row as it shall be, where mem0 changes one.
-        rows: The rows that the search has shown to mem0, by id.
+        found: What the search has shown to mem0, by id.
         stored: How many new facts mem0 has stored.
         error: The first error of a store.
     """
@@ -54,7 +55,7 @@ class Call:
     template: RowTemplate | None = None
     search: Search | None = None
     changed: ItemRow | None = None
-    rows: dict[str, ItemRow] = field(default_factory=dict[str, ItemRow])
+    found: dict[str, Ranked] = field(default_factory=dict[str, Ranked])
     stored: int = 0
     error: Exception | None = None
 

@@ -12,6 +12,7 @@ from typing import Any
 from ....errors import BackendUnavailableError, MemweldError
 from ....scope import Scope
 from ...operations import ItemDraft, Search
+from ...search.coverage import Ranked
 from ...search.embedders import GuardedEmbedding
 from ...search.item_store import ItemStore
 from ...sql.database import Database
@@ -114,11 +115,11 @@ class Mem0Memory:
             raise BackendUnavailableError(f"mem0 could not store the facts: {error}") from error
         return self._llm.take_facts(), call.stored
 
-    def find(self, scope: Scope, query: str, search: Search) -> list[tuple[ItemRow, float]]:
+    def find(self, scope: Scope, query: str, search: Search) -> list[Ranked]:
         """The best rows as mem0 orders them, by our scores and by the entities that it has linked to them."""
         with self.guard.entered(Call(scope=scope, search=search)) as call:
             found = self.memory.search(query, top_k=search.limit, threshold=0.0, filters=encode_scope(scope))
-            return [(call.rows[each["id"]], float(each["score"])) for each in found["results"]]
+            return [call.found[each["id"]]._replace(score=float(each["score"])) for each in found["results"]]
 
     def change(self, row: ItemRow) -> None:
         """Write a row with another text or metadata, and link it to the entities of its text."""

@@ -132,8 +132,8 @@ class MemweldVectorStore(_Collection):
             # mem0 asks for four times as many, or 60, to reorder them by signals of its own.
             vector = np.asarray(vectors, dtype=np.float32)
             best = self._store.best(Question(scope, query, vector, top_k, call.search))
-        call.rows.update((row.id, row) for row, _ in best)
-        return [self._found(row, score) for row, score in best]
+        call.found.update((each.row.id, each) for each in best)
+        return [self._found(each.row, each.score) for each in best]
 
     def _found(self, row: ItemRow, score: float) -> StoredVector:
         found, call = _stored(row, score), self._guard.call

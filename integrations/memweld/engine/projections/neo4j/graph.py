@@ -138,10 +138,10 @@ class GraphProjection:
             return self._queries.raise_hits(scope, operation.query, hits)
         half_life = operation.recency.total_seconds()
         left = {hit.id: _left_by_age(hit, half_life) for hit in hits}
-        new = [dataclasses.replace(hit, score=min(hit.score / left[hit.id], 1.0)) for hit in hits]
+        new = [hit.with_score(min(hit.score / left[hit.id], 1.0)) for hit in hits]
         new.sort(key=lambda hit: -hit.score)
         raised = self._queries.raise_hits(scope, operation.query, new)
-        return [dataclasses.replace(hit, score=hit.score * left[hit.id]) for hit in raised]
+        return [hit.with_score(hit.score * left[hit.id]) for hit in raised]
 
     def answer(self, scope: Scope, operation: RelatedItems | SettleGraph) -> Any:
         """The items that the graph links, or whether it has received all changes of the scope."""

@@ -198,4 +198,4 @@ def raise_scores(query: str, hits: Sequence[Hit], rows: Sequence[Row]) -> list[H
     ordered = sorted(
         ((score(hit), -place, hit) for place, hit in enumerate(hits)), key=lambda each: each[:2], reverse=True
     )
-    return [dataclasses.replace(hit, score=value) for value, _, hit in ordered]
+    return [hit.with_score(value) for value, _, hit in ordered]
