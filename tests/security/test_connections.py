@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import io
@@ -10,7 +9,6 @@ import logging
 import socket
 import stat
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,71 +18,16 @@ from typing import Any
 
 import httpx
 import pytest
+from live_server import POST, QUICK, is_served, opened, running
 
 from memweld import BackendUnavailableError, ConfigurationError, connect
 from memweld.mcp import create_app, create_server
-from memweld.mcp.http_protocol import Connections
-from memweld.mcp.http_server import listen_unix, make_room
+from memweld.mcp.http_connections import Connections
+from memweld.mcp.http_protocol import guarded
+from memweld.mcp.http_server import fitting, listen_unix
 from memweld.mcp.limits import Limits
 from memweld.mcp.log_limits import RepeatFilter, bounded_log
-from memweld.mcp.memweld_server import MemweldServer
 from memweld.testing.serving import serving
-
-QUICK = Limits(
-    connections=20,
-    connections_per_address=20,
-    header_bytes=4_000,
-    header_seconds=0.4,
-    body_seconds=0.8,
-    idle_seconds=0.3,
-    stall_seconds=0.4,
-)
-
-
-@contextmanager
-def running(server: MemweldServer, **options: Any) -> Iterator[int]:
-    """Serve over our own HTTP server in a thread; the port."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
-
-    async def serve() -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        started.append((asyncio.get_running_loop(), task))
-        await server.run_http_async(show_banner=False, sockets=[listening], **options)
-
-    def run() -> None:
-        with contextlib.suppress(asyncio.CancelledError):
-            asyncio.run(serve())
-
-    port = listening.getsockname()[1]
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        deadline = time.monotonic() + 30
-        while not is_served(port):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        yield port
-    finally:
-        loop, task = started[0]
-        loop.call_soon_threadsafe(task.cancel)
-        thread.join(20)
-        assert not thread.is_alive()
-
-
-def is_served(port: int, timeout: float = 5) -> bool:
-    """Whether somebody else is served now."""
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/health", timeout=timeout, trust_env=False).status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
-def opened(port: int, data: bytes = b"") -> socket.socket:
-    client = socket.create_connection(("127.0.0.1", port), timeout=10)
-    client.sendall(data)
-    return client
 
 
 def seconds_until_closed(client: socket.socket, *, drip: bytes = b"") -> float:
@@ -113,9 +56,6 @@ def port() -> Iterator[int]:
         yield port
 
 
-POST = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-
-
 SMALL = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
 MUCH = 12_000_000
 
@@ -133,7 +73,7 @@ async def _application(scope: Any, receive: Any, send: Any) -> None:
 @contextmanager
 def guarding(limits: Limits) -> Iterator[int]:
     """Serve a small application over connections with the limits; the port."""
-    with serving(_application, http=Connections(limits).protocol, lifespan="off") as url:
+    with serving(_application, http=guarded(Connections(limits)), lifespan="off") as url:
         yield int(url.rpartition(":")[2])
 
 
@@ -283,30 +223,45 @@ class TestFloods:
 
     def test_a_full_server_answers_503(self) -> None:
         # Every connection waits for an answer: none can be closed for another.
-        limits = replace(QUICK, connections=3, connections_per_address=3, body_seconds=5)
+        limits = replace(QUICK, connections=6, connections_per_address=3, body_seconds=5)
         with connect("sqlite://") as backend, running(create_server(backend, limits=limits)) as port:
             busy = [opened(port, POST + b"content-length: 9\r\n\r\n{") for _ in range(3)]
             time.sleep(0.2)
             answer = httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False)
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+            assert answer.json()["error"]["type"] == "ServerBusyError"
+            assert answer.headers["x-content-type-options"] == "nosniff"
             for client in busy:
                 client.close()
             time.sleep(0.2)
             assert is_served(port)
 
     @pytest.mark.parametrize(
-        ("files", "wanted", "given"),
-        [((1_024, 4_096), 800, 800), ((256, 4_096), 800, 800), ((600, 600), 800, 400), ((100, 100), 800, 50)],
+        ("files", "fitted"),
+        [
+            ((1_024, 4_096), (800, 400)),
+            ((256, 4_096), (800, 400)),
+            ((600, 600), (400, 200)),
+            ((100, 100), (50, 25)),
+        ],
     )
     def test_connections_leave_files_for_others(
-        self, monkeypatch: pytest.MonkeyPatch, files: tuple[int, int], wanted: int, given: int
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        files: tuple[int, int],
+        fitted: tuple[int, int],
     ) -> None:
         resource = pytest.importorskip("resource")
         raised: list[tuple[int, int]] = []
         monkeypatch.setattr(resource, "getrlimit", lambda _: files)
         monkeypatch.setattr(resource, "setrlimit", lambda _, limits: raised.append(limits))
-        assert make_room(wanted) == given
+        limits = fitting(Limits())
+        assert (limits.connections, limits.connections_per_address) == fitted
         assert raised in ([], [(min(1_000, files[1]), files[1])])
+        assert [f"takes {fitted[0]} connections" in record.getMessage() for record in caplog.records] == (
+            [] if limits == Limits() else [True]
+        )
 
 
 class TestTheLog:

@@ -23,9 +23,10 @@ from fastmcp.server.auth import AuthProvider
 from fastmcp.server.auth.providers.jwt import RSAKeyPair
 from joserfc import jwk, jwt
 
-from memweld import ConfigurationError
+from memweld import ConfigurationError, InvalidInputError
 from memweld.mcp import jwt_auth, token_file_auth
 from memweld.mcp.jwt import LEEWAY_SECONDS
+from memweld.mcp.principal import validate_scopes
 
 ISSUER, AUDIENCE = "https://issuer.example", "memweld"
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -379,3 +380,15 @@ def test_a_slip_in_a_token_file_is_named_without_the_token(tmp_path: Path, beare
 def test_a_scope_of_the_operator_may_be_required(tmp_path: Path) -> None:
     file = write(tmp_path / "tokens.json", {"t": {"sub": "ana", "scopes": ["memory:team", "billing"]}})
     assert subject(token_file_auth(file, required_scopes=["memory:team"]), "t") == "ana"
+
+
+@pytest.mark.parametrize(
+    "scope", ["memory:reed", "Memory:Read", "MEMORY:READ", "memory.read", "memory:", "memory:read\n"]
+)
+def test_a_scope_that_only_looks_like_ours_is_refused(scope: str) -> None:
+    with pytest.raises(InvalidInputError, match="Choose among memory:read"):
+        validate_scopes(["billing", scope])
+
+
+def test_scopes_of_other_services_are_none_of_ours() -> None:
+    validate_scopes(["memory:read", "memory", "memories:all", "openid", "memory:team"], required=["memory:team"])

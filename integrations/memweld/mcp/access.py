@@ -20,6 +20,7 @@ from ..errors import AccessDeniedError, InvalidInputError
 from ..memory.backend import Backend
 from ..memory.memory import Memory, over_engine
 from ..scope import Scope
+from .http_errors import ASKS_FOR_BEARER
 from .principal import (
     AGENTS_SCOPE,
     ANY_USER_SCOPE,
@@ -29,6 +30,7 @@ from .principal import (
     Principal,
     subject_of,
     token_of,
+    validate_scopes,
 )
 
 __all__ = [
@@ -174,7 +176,7 @@ class AccessPolicy:
             given = ' error="invalid_token"' if "authorization" in request.headers else ""
             raise HTTPException(
                 401,
-                "A valid token is needed, in the header `Authorization: Bearer <token>`.",
+                ASKS_FOR_BEARER,
                 headers={"WWW-Authenticate": f"Bearer{given}"},
             )
         if token is not None and (missing := self._required.difference(token.scopes)):
@@ -196,6 +198,7 @@ class AccessPolicy:
             )
         try:
             subject = subject_of(token)
+            validate_scopes(token.scopes, self._required)
         except InvalidInputError as error:
             raise AccessDeniedError(str(error)) from error
         if default.locked and default.user_id not in (None, subject):

@@ -79,8 +79,9 @@ class Budget:
         self.large_bodies = anyio.Semaphore(_LARGE_IN_FLIGHT * factor)
         self._waiting = 0
         self._open = 0
-        # One user does not take all connections of an address that others share.
-        self._most_open = max(2, limits.connections_per_address // 2) * factor
+        # Neither one user nor one trusted caller takes all connections.
+        most = min(limits.connections_per_address * factor, limits.connections)
+        self._most_open = max(2, most // 2)
         self._sessions: dict[SessionActivity, anyio.CancelScope] = {}
 
     def count_call(self, worth: int = 1) -> None:

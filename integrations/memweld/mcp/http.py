@@ -19,9 +19,10 @@ from starlette.routing import BaseRoute, Route
 from .. import __version__
 from .audit import AuditLog, AuditRefusals
 from .http_budget import BudgetMiddleware
-from .http_edge import Cors, Slashes, answer_http_exception
+from .http_edge import Cors, Slashes
+from .http_errors import JsonErrors, answer_http_exception
 from .http_gate import Gate
-from .http_headers import SafeHeaders
+from .http_headers import SafeHeaders, answer_unexpected
 from .http_messages import MESSAGES_PATH, SSE_PATH, MessageMiddleware
 from .limits import Limits
 from .traffic import Traffic
@@ -105,7 +106,7 @@ def build_app(
         stateless_http=stateless,
         routes=[Route("/health", _health(server.name, traffic)), *sse_routes],
         middleware=[
-            Middleware(Gate, auth=auth is not None, open_to_anyone=open_to_anyone),
+            Middleware(Gate, required_scopes=required, open_to_anyone=open_to_anyone),
             # Outside of what rewrites responses, so that headers which it adds to an error stay.
             *middleware,
             Middleware(BudgetMiddleware, path=path, stateless=stateless, limits=limits),
@@ -125,6 +126,8 @@ def _finish(app: StarletteWithLifespan, allowed_origins: Sequence[str], limits: 
     """Set what FastMCP's maker of applications takes no arguments for."""
     app.router.redirect_slashes = False
     app.add_exception_handler(HTTPException, answer_http_exception)
+    app.add_exception_handler(Exception, answer_unexpected)
+    app.add_middleware(JsonErrors)
     if audit is not None:
         app.add_middleware(AuditRefusals, log=audit)
     app.add_middleware(Slashes, routes=app.routes)

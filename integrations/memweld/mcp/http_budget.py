@@ -18,7 +18,8 @@ from ..memory.asynchronous import LANE_SHARE
 from .access import TRUSTED
 from .budget import BYTES_OF_A_CALL, CURRENT, OVER_BUDGET, Budget, Budgets, OverBudgetError
 from .errors import over_budget
-from .http_edge import error_body
+from .http_connections import count_for
+from .http_errors import error_body
 from .http_messages import MESSAGES_PATH, SSE_PATH, read_body, replaying
 from .jsonrpc import UnusableMessageError, error_message, read_message
 from .limits import Limits
@@ -66,6 +67,8 @@ class BudgetMiddleware:
             await self._app(scope, receive, send)
             return
         subject, trusted = caller
+        if not scope.get(TRUSTED):
+            count_for(scope, subject)
         budget = self._budgets.of(subject, trusted=trusted)
         with contextlib.ExitStack() as stack:
             try:

@@ -1,4 +1,4 @@
-"""The outer edge of the HTTP application: CORS for allowed web pages, slashes at the end of a path, errors in JSON."""
+"""The outer edge of the HTTP application: CORS for allowed web pages and slashes at the end of a path."""
 
 from __future__ import annotations
 
@@ -7,25 +7,16 @@ from fnmatch import fnmatchcase
 from typing import cast
 from urllib.parse import urlsplit
 
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["Cors", "Slashes", "answer_http_exception", "error_body", "error_name"]
+__all__ = ["Cors", "Slashes"]
 
 _EXPOSED = ("Mcp-Session-Id", "Mcp-Protocol-Version", "WWW-Authenticate", "Retry-After")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 _PORTS = {"http": 80, "https": 443}
-_NAMES = {
-    401: "AuthenticationError",
-    403: "AccessDeniedError",
-    404: "PathNotFoundError",
-    405: "MethodNotAllowedError",
-}
-_NOT_FOUND = "The server has nothing at this path. MCP is at /mcp, unless the operator has moved it."
 
 
 def _normalized(origin: str) -> str:
@@ -91,23 +82,3 @@ class Slashes:
             if path is not None:
                 scope = {**scope, "path": root + path, "raw_path": (root + path).encode()}
         await self._app(scope, receive, send)
-
-
-def error_body(kind: str, message: str) -> dict[str, dict[str, str]]:
-    """The body of an error outside of MCP."""
-    return {"error": {"type": kind, "message": message}}
-
-
-def error_name(status: int) -> str:
-    """The type that an error without one of its own has in its body."""
-    return _NAMES.get(status, "HTTPError")
-
-
-def answer_http_exception(_: Request, error: Exception) -> Response:
-    """The JSON answer to Starlette's own exceptions, such as 404 for an unknown path."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - the handler is registered for nothing else
-    if error.status_code in (204, 304):
-        return Response(status_code=error.status_code, headers=error.headers)
-    plain = error.status_code == 404 and error.detail == "Not Found"
-    body = error_body(error_name(error.status_code), _NOT_FOUND if plain else error.detail)
-    return JSONResponse(body, error.status_code, error.headers)

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from starlette.datastructures import MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .http_edge import error_body
+from .http_errors import error_body, error_name
 
-__all__ = ["SafeHeaders"]
+__all__ = ["SECURITY_HEADERS", "SafeHeaders", "answer_unexpected"]
 
 _MAX_HEADERS = 100
 
 _ALWAYS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
-_DATA = ("application/json", "text/event-stream")
+_DATA = ("application/json", "text/event-stream", "text/plain")
 _DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
+SECURITY_HEADERS = tuple(
+    (name.lower().encode(), value.encode())
+    for name, value in (*_ALWAYS.items(), ("Content-Security-Policy", _DATA_POLICY), ("Cache-Control", "no-store"))
+)
+"""The headers of an answer that our application does not make."""
+
 _TWO_YEARS = "max-age=63072000"
 
 
@@ -25,7 +32,7 @@ class SafeHeaders:
 
     Args:
         app: The application behind it.
-        header_bytes: How long the headers of a request may be together.
+        header_bytes: How long the path and the headers of a request may be together.
     """
 
     def __init__(self, app: ASGIApp, *, header_bytes: int) -> None:
@@ -46,9 +53,12 @@ class SafeHeaders:
 
         headers: list[tuple[bytes, bytes]] = scope["headers"]
         size = sum(len(name) + len(value) for name, value in headers)
+        size += len(scope.get("raw_path") or b"") + len(scope.get("query_string") or b"")
         app = self._app
         if len(headers) > _MAX_HEADERS or size > self._header_bytes:
-            text = f"A request has at most {_MAX_HEADERS} headers and {self._header_bytes:,} bytes of them."
+            text = (
+                f"A request has at most {_MAX_HEADERS} headers, and {self._header_bytes:,} bytes of path and headers."
+            )
             app = JSONResponse(error_body("HeadersTooLargeError", text), 431, {"Connection": "close"})
         await app(scope, receive, guarded)
 
@@ -63,3 +73,10 @@ def _add(headers: MutableHeaders, *, secure: bool) -> None:
             headers["Cache-Control"] = f"{caching}, no-store" if caching else "no-store"
     if secure:
         headers.setdefault("Strict-Transport-Security", _TWO_YEARS)
+
+
+def answer_unexpected(_: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette logs it
+    """The answer where the application has failed."""
+    response = JSONResponse(error_body(error_name(500), "The server failed. Its log says why."), 500)
+    response.raw_headers.extend(SECURITY_HEADERS)
+    return response

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .errors import invalid_request, transport_error
 from .http_accept import JSON_TYPE, STREAM_TYPE, accepting, accepts, as_json, names, replacing
+from .http_connections import streaming
 from .jsonrpc import NOT_INITIALIZED, UnusableMessageError, error_message, read_message
 from .principal import token_of
 from .traffic import Traffic
@@ -92,7 +93,7 @@ class MessageMiddleware:
         if accepts(scope, STREAM_TYPE):
             scope = accepting(scope, STREAM_TYPE)
         sender = watched if _path(scope) != self._path or not self._admitted(scope) else _translating(watched, None)
-        with self._traffic.stream() as stream:
+        with self._traffic.stream() as stream, streaming(scope):
             await self._app(scope, receive, sender)
         if stream.cancelled_caught and unsent == {"http.response.body"}:
             await send({"type": "http.response.body", "body": b"", "more_body": False})

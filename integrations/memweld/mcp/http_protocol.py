@@ -1,4 +1,4 @@
-"""The connections of the HTTP server: how many there may be, and how long each may take for each step.
+"""A connection of the HTTP server: how long its client may take for each step, and answers below the application.
 
 uvicorn 0.54 has no time-out for headers, bodies and unread answers, and its parser in C takes headers of any length.
 """
@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import json
 import socket
+from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from .limits import Limits
+from .http_connections import CONNECTION, Connections, Owner
+from .http_errors import error_body
+from .http_headers import SECURITY_HEADERS
 
-__all__ = ["Connections", "GuardedProtocol"]
+__all__ = ["GuardedProtocol", "guarded"]
 
 Phase: TypeAlias = Literal["headers", "body", "answer", "idle"]
 
@@ -25,62 +30,21 @@ _PROGRESS_BYTES = 262_144
 _UNSENT_BYTES = 131_072
 """What the kernel may take of an answer in advance. It takes megabytes otherwise, and hides how fast a client reads."""
 
-_FULL = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_PHRASES = {400: b"Bad Request", 503: b"Service Unavailable"}
 
 
-class Connections:
-    """The open connections of a server, by the address of the client.
-
-    Args:
-        limits: How many there may be.
-    """
-
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        self._by_address: dict[str, dict[GuardedProtocol, None]] = {}
-        self._count = 0
-
-    def protocol(self, **arguments: Any) -> GuardedProtocol:
-        """Make the protocol of a connection; uvicorn's ``http``."""
-        return GuardedProtocol(self, **arguments)
-
-    def admit(self, connection: GuardedProtocol) -> bool:
-        """Take a connection. A full server closes one that waits for its client, of the address with most connections.
-
-        Returns:
-            False if there is none to close.
-        """
-        own = self._by_address.get(connection.address, {})
-        crowds: list[dict[GuardedProtocol, None]] = []
-        if len(own) >= self.limits.connections_per_address:
-            crowds = [own]
-        elif self._count >= self.limits.connections:
-            crowds = sorted(self._by_address.values(), key=len, reverse=True)
-        if crowds:
-            waiting = next((one for crowd in crowds for one in crowd if one.is_waiting), None)
-            if waiting is None:
-                return False
-            self.release(waiting)
-            waiting.transport.abort()
-        self._by_address.setdefault(connection.address, {})[connection] = None
-        self._count += 1
-        return True
-
-    def renew(self, connection: GuardedProtocol) -> None:
-        """Close the other connections of its address before this one, which has just been answered."""
-        own = self._by_address.get(connection.address, {})
-        if connection in own:
-            del own[connection]
-            own[connection] = None
-
-    def release(self, connection: GuardedProtocol) -> None:
-        """Forget a connection, if it is known."""
-        own = self._by_address.get(connection.address, {})
-        if connection in own:
-            del own[connection]
-            self._count -= 1
-            if not own:
-                del self._by_address[connection.address]
+def _raw_answer(status: int, error: str, message: str) -> bytes:
+    """A whole answer from below the application, in the form of the application's errors."""
+    body = json.dumps(error_body(error, message)).encode()
+    headers = [
+        *SECURITY_HEADERS,
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+        *([(b"retry-after", b"5")] if status == 503 else []),
+    ]
+    lines = b"".join(b"%s: %s\r\n" % pair for pair in headers)
+    return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, _PHRASES[status], lines, body)
 
 
 class GuardedProtocol(H11Protocol):
@@ -93,13 +57,15 @@ class GuardedProtocol(H11Protocol):
 
     def __init__(self, book: Connections, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._book = book
+        self.app_state = {**self.app_state, CONNECTION: self}  # Each request's scope has a copy.
+        self.book = book
+        self.owner: Owner = ("address", "")
+        self.is_stream = False
         self._limits = book.limits
         self._phase: tuple[Phase, object] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
         self._unread = 0
-        self.address = ""
 
     @property
     def _has_request(self) -> bool:
@@ -123,16 +89,17 @@ class GuardedProtocol(H11Protocol):
         elif hasattr(socket, "TCP_NOTSENT_LOWAT"):
             with contextlib.suppress(OSError):  # The client has gone.
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
-        self.address = self.client[0] if self.client else ""
-        if self._book.admit(self):
+        self.owner = ("address", self.client[0] if self.client else "")
+        if self.book.admit(self):
             self._follow()
         else:
-            transport.write(_FULL)
+            text = "The server has as many connections as it takes. Try again in 5 seconds."
+            transport.write(_raw_answer(503, "ServerBusyError", text))
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._book.release(self)
+        self.book.release(self)
         for timer in (self._deadline, self._stall):
             if timer is not None:
                 timer.cancel()
@@ -147,9 +114,22 @@ class GuardedProtocol(H11Protocol):
         super().data_received(data)
         self._follow()
 
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self.transport.abort()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer data that are no HTTP request, and close the connection."""
+        if self._is_answered or not self.cycle.response_started:
+            self.transport.write(_raw_answer(400, "InvalidRequestError", msg))
+        if self._has_request:
+            self.cycle.disconnected = True  # The application's answer would follow this one.
+            self.cycle.message_event.set()
+        self.transport.close()
+
     def on_response_complete(self) -> None:
         """Wait for the next request, and for a client that has not read the answer."""
-        self._book.renew(self)
+        self.book.renew(self)
         super().on_response_complete()
         if self._stall is None:
             self._start_stall()
@@ -215,3 +195,8 @@ class GuardedProtocol(H11Protocol):
             # Any byte ends uvicorn's own timer, the last one of a refused body too.
             self._unset_keepalive_if_required()
             self._deadline = self.loop.call_later(self._limits.idle_seconds, self.timeout_keep_alive_handler)
+
+
+def guarded(book: Connections) -> Callable[..., GuardedProtocol]:
+    """Uvicorn's ``http``: makes the protocols of connections that the book counts."""
+    return functools.partial(GuardedProtocol, book)

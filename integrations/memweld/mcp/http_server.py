@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,6 +25,7 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from ..errors import BackendUnavailableError, ConfigurationError, MemweldError
 from ..urls import is_local
+from .limits import Limits
 from .traffic import Traffic
 
 __all__ = [
@@ -31,9 +33,9 @@ __all__ = [
     "HttpServer",
     "ShutdownWatchdog",
     "close_sockets",
+    "fitting",
     "listen",
     "listen_unix",
-    "make_room",
     "require_loopback",
 ]
 
@@ -185,19 +187,39 @@ def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         loop.default_exception_handler(context)
 
 
-def make_room(connections: int) -> int:
-    """Raise this process's limit of open files, as far as the system allows; the connections that fit."""
+def fitting(limits: Limits) -> Limits:
+    """The limits whose connections fit this process's limit of open files, which is raised as far as the system allows.
+
+    Lower ones are logged.
+    """
     try:
         import resource
     except ImportError:  # Windows has no such limit.
-        return connections
+        return limits
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY
-    needed = connections + _OTHER_FILES
-    if soft != unlimited and soft < needed:
+    needed = limits.connections + _OTHER_FILES
+    if soft == unlimited:
+        return limits
+    if soft < needed:
         soft = needed if hard == unlimited else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return connections if soft == unlimited else min(connections, max(soft - _OTHER_FILES, soft // 2))
+    fit = max(soft - _OTHER_FILES, soft // 2)
+    if fit >= limits.connections:
+        return limits
+    lowered = replace(
+        limits,
+        connections=fit,
+        connections_per_address=max(1, limits.connections_per_address * fit // limits.connections),
+    )
+    _log.warning(
+        "The limit of open files (ulimit -n) is %d, so the server takes %d connections, %d of them from one address. "
+        "Raise it for more.",
+        soft,
+        lowered.connections,
+        lowered.connections_per_address,
+    )
+    return lowered
 
 
 class HttpServer(uvicorn.Server):

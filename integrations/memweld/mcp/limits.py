@@ -27,8 +27,9 @@ class Limits:
         sessions: MCP sessions of a user. One more ends the one that was idle longest.
         bytes_kept: Bytes of memories, values and messages of a user. Above, nothing is added until something goes.
         connections: Open connections.
-        connections_per_address: Open connections of one address. A user may have half as many open requests.
-        header_bytes: Length of a request's headers.
+        connections_per_address: Open connections of one address, or of one user once it has sent a token. A user may
+            have half as many open requests.
+        header_bytes: Length of a request's path and headers.
         header_seconds: How long a connection may take to send the headers of a request.
         body_seconds: How long a request may take to send its body.
         idle_seconds: How long a connection stays open between two requests.

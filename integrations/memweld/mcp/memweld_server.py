@@ -6,7 +6,6 @@ import signal
 import socket
 import sys
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any, Literal, cast
 
 import uvicorn
@@ -24,9 +23,10 @@ from .access import AccessPolicy, new_session
 from .audit import AuditLog
 from .budget import CURRENT
 from .http import build_app
+from .http_connections import Connections
 from .http_messages import SSE_PATH
-from .http_protocol import Connections
-from .http_server import HttpServer, ShutdownWatchdog, close_sockets, listen, listen_unix, make_room, require_loopback
+from .http_protocol import guarded
+from .http_server import HttpServer, ShutdownWatchdog, close_sockets, fitting, listen, listen_unix, require_loopback
 from .jsonrpc import METHODS, CountingWriter, ValidatingReader
 from .limits import Limits
 from .log_limits import bounded_log
@@ -234,12 +234,13 @@ class MemweldServer(FastMCP[Any]):
             ConfigurationError: There is no authentication, and other machines could connect.
             BackendUnavailableError: The port is taken.
         """
+        self.limits = fitting(self.limits)
         app = self.http_app(stateless_http=stateless_http if stateless_http is not None else stateless, **app_options)
         name = uds or host or "127.0.0.1"
         if sockets is None:
             sockets = [listen_unix(uds)] if uds else listen(name, DEFAULT_PORT if port is None else port)
         opened = sockets
-        connections = Connections(replace(self.limits, connections=make_room(self.limits.connections)))
+        connections = Connections(self.limits)
         try:
             if self.auth is None and not self._open_to_anyone:
                 require_loopback(opened)
@@ -258,7 +259,7 @@ class MemweldServer(FastMCP[Any]):
 
 def _uvicorn_settings(log_level: str | None, connections: Connections, given: dict[str, Any] | None) -> dict[str, Any]:
     return {
-        "http": connections.protocol,
+        "http": guarded(connections),
         "h11_max_incomplete_event_size": connections.limits.header_bytes,
         "timeout_keep_alive": connections.limits.idle_seconds,
         # asyncio accepts that many connections in a row, and logs as many failures where it cannot.

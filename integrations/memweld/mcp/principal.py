@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from starlette.requests import HTTPConnection
 
-from ..errors import AccessDeniedError, ConfigurationError
+from ..errors import AccessDeniedError, ConfigurationError, InvalidInputError
 from ..scope import Scope, validate_identity
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Principal",
     "subject_of",
     "token_of",
+    "validate_scopes",
 ]
 
 ANY_USER_SCOPE = "memory:any-user"
@@ -36,6 +38,9 @@ WRITE_SCOPE = "memory:write"
 
 ENGINE_SCOPE = "memory:engine"
 """The scope of a token that ``memweld.connect("https://…", token=…)`` uses: it may call the engine's tools."""
+
+_SCOPES = (READ_SCOPE, WRITE_SCOPE, ENGINE_SCOPE, ANY_USER_SCOPE, AGENTS_SCOPE)
+_BEGINNINGS = tuple(f"memory{mark}" for mark in ":._-/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +140,22 @@ def token_of(request: HTTPConnection) -> AccessToken | None:
     """The verified token of a request; None if there is none."""
     user = request.scope.get("user")
     return user.access_token if isinstance(user, AuthenticatedUser) else None
+
+
+def validate_scopes(scopes: Collection[str], required: Collection[str] = ()) -> None:
+    """Check that a token has no scope which only looks like memweld's: a mistyped ``memory:read`` would let it write.
+
+    Args:
+        scopes: Of the token. Those of other services are none of ours.
+        required: Scopes that every token of this server needs, whatever their names.
+
+    Raises:
+        InvalidInputError: A scope begins with ``memory`` and one of ``:._-/``, in any case, and is none of memweld's.
+    """
+    for scope in scopes:
+        is_ours = scope.strip().lower().startswith(_BEGINNINGS)
+        if is_ours and scope not in _SCOPES and scope not in required:
+            raise InvalidInputError(
+                f"the token has the scope {scope[:100]!r}, and there is none of that name. "
+                f"Choose among {', '.join(_SCOPES)}."
+            )

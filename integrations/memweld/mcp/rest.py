@@ -38,7 +38,7 @@ from ..validation import MAX_LIMIT, validate_key
 from .access import TRUSTED, memory_opener, restricted
 from .audit import AUDITED, REFUSED, AuditLog, caller_of, identity_in, operation_of
 from .errors import client_details
-from .http_edge import error_body, error_name
+from .http_errors import error_body, error_name
 from .principal import Principal, token_of
 from .rest_limits import DailyWrites, RefusedError, read_body
 

@@ -17,14 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from ..errors import ConfigurationError, InvalidInputError
 from ..files import ProtectedFile, read_protected
 from ..scope import validate_identity
-from .principal import AGENTS_SCOPE, ANY_USER_SCOPE, ENGINE_SCOPE, READ_SCOPE, WRITE_SCOPE
+from .principal import validate_scopes
 
 __all__ = ["ScopedVerifier", "token_file_auth"]
 
 _log = logging.getLogger("memweld.mcp")
 
 _KIND = "token file"
-_SCOPES = (READ_SCOPE, WRITE_SCOPE, ENGINE_SCOPE, ANY_USER_SCOPE, AGENTS_SCOPE)
 _HASHED = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -115,7 +114,10 @@ def _parse(file: Path, read: ProtectedFile, required_scopes: Collection[str]) ->
         for token, bearer in listed.items():
             validate_identity("sub", bearer.sub)
             _validate_token(token)
-            _validate_scopes(bearer, required_scopes)
+            try:
+                validate_scopes(bearer.scopes, required_scopes)
+            except InvalidInputError as error:
+                raise InvalidInputError(f"of {bearer.sub!r}, {error}") from None
     except ValidationError as error:
         # Not with the error's own text, which quotes its input: that may be a token.
         raise ConfigurationError(
@@ -147,16 +149,6 @@ def _validate_token(token: str) -> None:
     # Else a mistyped hash would be a token that everybody with the file could present.
     if token.lower().startswith("sha256:") and _HASHED.fullmatch(token) is None:
         raise InvalidInputError("a hash is sha256: and 64 hexadecimal digits in small letters")
-
-
-def _validate_scopes(bearer: _Bearer, required_scopes: Collection[str]) -> None:
-    # A mistyped memory:read would be a token that writes.
-    for scope in bearer.scopes:
-        if scope.startswith("memory:") and scope not in (*_SCOPES, *required_scopes):
-            raise InvalidInputError(
-                f"the token of {bearer.sub!r} has the scope {scope!r}, and there is none of that name. "
-                f"Choose among {', '.join(_SCOPES)}."
-            )
 
 
 def _faults(error: ValidationError, raw: Any) -> str:

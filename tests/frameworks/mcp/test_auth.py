@@ -277,7 +277,7 @@ class TestTokens:
         tokens = issuer(keys, backend)
         for body in (INITIALIZE, "{bad", []):
             (response,) = tokens.post(None, body)
-            assert (response.status_code, response.content) == (401, b"")
+            assert (response.status_code, response.json()["error"]["type"]) == (401, "AuthenticationError")
             assert response.headers["www-authenticate"] == "Bearer"
 
     def test_tokens_that_are_not_valid(self, keys: RSAKeyPair, backend: Backend) -> None:
