@@ -228,6 +228,7 @@ class SqlEngine:
             kinds=operation.kinds or FACT_KINDS,
             filters=operation.filters,
             session_id=operation.session_id,
+            newest_first=operation.newest_first,
         )
         following = self.cursors.seal(scope, "items", rows[limit - 1].seq) if len(rows) > limit else None
         return ItemPage(items=[row.item() for row in rows[:limit]], next=following)

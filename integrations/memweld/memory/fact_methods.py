@@ -165,6 +165,7 @@ class FactMethods:
         kinds: Kind | Sequence[Kind] | None = None,
         filters: Mapping[str, JSON] | None = None,
         session_id: str | None = None,
+        newest_first: bool = False,
     ) -> Page:
         """Memories in the order in which they were stored, a page at a time.
 
@@ -177,6 +178,7 @@ class FactMethods:
             kinds: Only these kinds; all but sources if not given.
             filters: What metadata must equal.
             session_id: Only what belongs to this conversation.
+            newest_first: Begin with what was stored last. Pass it with each cursor of such a list.
 
         Raises:
             MemoryNotFoundError: ``cursor`` is no cursor and no memory of this scope.
@@ -187,6 +189,7 @@ class FactMethods:
             kinds=validate_kinds(kinds),
             filters={} if filters is None else filters,
             session_id=session_id,
+            newest_first=newest_first,
         )
         answer = self._engine.run(self.scope, operation)
         if limit is None and answer.next is not None:

@@ -118,7 +118,7 @@ class ItemPage:
     """Items, and the cursor of the page behind them.
 
     Attributes:
-        items: The items, oldest first.
+        items: The items, in the order of the operation.
         next: The cursor; None where no more follow.
     """
 
@@ -128,7 +128,7 @@ class ItemPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListItems(Operation[ItemPage]):
-    """Items in the order in which they were stored, oldest first.
+    """Items in the order in which they were stored, oldest first unless ``newest_first``.
 
     Attributes:
         limit: How many at most.
@@ -136,6 +136,7 @@ class ListItems(Operation[ItemPage]):
         kinds: Only these kinds; None: all but sources.
         filters: See `Search`.
         session_id: Only this session's; None: all.
+        newest_first: Whether the order is reversed; a cursor continues in the order of its page.
     """
 
     read_only = True
@@ -145,6 +146,7 @@ class ListItems(Operation[ItemPage]):
     kinds: Kinds | None = None
     filters: Filters = field(default_factory=dict[str, JSON])
     session_id: Key | None = None
+    newest_first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -227,10 +227,13 @@ class Items:
         kinds: Sequence[Kind] | None,
         filters: Mapping[str, JSON],
         session_id: str | None = None,
+        newest_first: bool = False,
     ) -> list[ItemRow]:
-        """Rows in the order in which they were stored, from behind the place ``after``."""
+        """Rows in the order in which they were stored, or in reverse, from behind the place ``after``; 0: all."""
         extra, variables = _matching(kinds, filters, session_id)
-        return self._select(scope, f" AND seq > ?{extra} ORDER BY seq LIMIT ?", [after, *variables, limit])
+        end = " ORDER BY seq DESC" if newest_first else " ORDER BY seq"
+        behind = " AND seq < ?" if newest_first and after else " AND seq > ?"
+        return self._select(scope, f"{behind}{extra}{end} LIMIT ?", [after, *variables, limit])
 
     def by_places(self, scope: Scope, places: Iterable[int]) -> dict[int, ItemRow]:
         """The rows at these places that the scope contains, by place."""

@@ -217,6 +217,19 @@ class ItemTests(BackendFixtures):
         with pytest.raises(MemoryNotFoundError):
             ana.all(cursor="nothing")
 
+    def test_pages_of_the_newest(self, ana: Memory, bob: Memory) -> None:
+        """What was stored last comes first, through all pages, also behind a memory that is deleted meanwhile."""
+        ids = [ana.add(f"number {number}")[0].id for number in range(5)]
+        bob.add("number of Bob")
+        first = ana.all(limit=2, newest_first=True)
+        ana.delete(first[-1].id)
+        second = ana.all(limit=2, newest_first=True, cursor=first.next)
+        third = ana.all(limit=2, newest_first=True, cursor=second.next)
+        assert [item.id for item in (*first, *second, *third)] == ids[::-1]
+        assert third.next is None
+        assert [item.id for item in ana.all(newest_first=True, cursor=ids[1])] == [ids[0]]
+        assert ana.all(newest_first=True, cursor=ids[0]) == []
+
     def test_a_page_behind_one_that_is_deleted(self, ana: Memory, bob: Memory) -> None:
         """A reader of pages may delete what it has read and skips nothing; another user's id is no cursor."""
         for number in range(9):
