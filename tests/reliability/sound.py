@@ -30,7 +30,8 @@ def check_tables(rows: Callable[[str], list[Any]]) -> None:
     assert [text for text, terms in texts if pack_terms(text) != terms] == []
     assert rows("SELECT id FROM items WHERE root != (SELECT root FROM owners WHERE owners.id = owner)") == []
     assert rows("SELECT id FROM items WHERE stamp > (SELECT version FROM owners WHERE owners.id = items.root)") == []
-    items, values = "SELECT id FROM items WHERE kind = 'record'", "SELECT record FROM state WHERE record IS NOT NULL"
+    items = "SELECT id, owner FROM items WHERE kind = 'record'"
+    values = "SELECT record, owner FROM state WHERE record IS NOT NULL"
     assert rows(f"{items} EXCEPT {values}") == []
     assert rows(f"{values} EXCEPT {items}") == []
     counted = "SELECT s.id, count(m.seq) FROM sessions s LEFT JOIN messages m ON m.session = s.id GROUP BY s.id"

@@ -310,14 +310,17 @@ def test_what_is_not_secured_is_refused(url: str, secured: str) -> None:
     assert (result.exit_code, "does not exist" in result.output) == (1, True)
 
 
-def test_an_id_of_another_user_is_restored_as_a_new_one(secured: str) -> None:
-    """Also where the role cannot see the other user's row."""
+def test_an_id_of_another_user_is_free(secured: str) -> None:
+    """Also where the role cannot see the other user's row: nothing tells that it exists."""
     with connect(secured, embedder=HashEmbedder()) as backend:
         (item,) = backend.user("ana").add("I love tea")
         export = backend.user("ana").export()
         assert backend.user("bob").restore({**export, "user_id": "bob"})["items"] == 1
         (restored,) = backend.user("bob").all()
-        assert (restored.text, restored.id == item.id) == ("I love tea", False)
+        assert (restored.text, restored.id) == ("I love tea", item.id)
+        backend.user("bob").update(item.id, "I love gin")
+        assert [hit.text for hit in backend.user("bob").search("gin")] == ["I love gin"]
+        backend.user("bob").delete(item.id)
         assert backend.user("ana").get(item.id).text == "I love tea"
 
 

@@ -269,7 +269,7 @@ class SqlEngine:
                 for each in (row, *self.items.linked(row)):
                     if self.items.remove(scope, each.id):
                         unlink(connection, scope, each.id)
-                self.values.delete_record(connection, row.id)
+                self.values.delete_record(connection, row.scope, row.id)
         return len(rows)
 
     @_handles(ops.ClearItems)

@@ -76,10 +76,10 @@ def test_equal_texts_and_changed_rows(backend: Backend) -> None:
     assert [item.text for item in backend.user("ana").all()] == ["fact, corrected"]
 
 
-def test_an_id_of_somebody_else_is_not_theirs(backend: Backend) -> None:
+def test_an_id_of_another_user_is_free(backend: Backend) -> None:
     read_mem0(rows(1), scope=None).store(backend)
     read_mem0(rows(1, user_id="bob", memory="bob's fact"), scope=None).store(backend)
     assert [item.text for item in backend.user("ana").all()] == ["fact 0"]
     (bobs,) = backend.user("bob").all()
-    assert (bobs.text, bobs.id == "id-0") == ("bob's fact", False)
+    assert (bobs.text, bobs.id) == ("bob's fact", "id-0")
     assert not any(read_mem0(rows(1, user_id="bob", memory="bob's fact"), scope=None).store(backend).values())

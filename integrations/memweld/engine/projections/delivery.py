@@ -216,7 +216,7 @@ class Deliverer:
         if claim.unfinished_up_to is not None and not self._target.knows_fences:
             self._repeat_up_to = max(claim.unfinished_up_to, self._repeat_up_to)
 
-    def _finish(self, changes: Sequence[Change], early: set[str]) -> None:
+    def _finish(self, changes: Sequence[Change], early: set[int]) -> None:
         """Take delivered changes out of the outbox, and put off those that are to be delivered (again) later."""
         done = [change for change in changes if change.item not in early]
         for change in changes:
@@ -231,19 +231,19 @@ class Deliverer:
             self.outbox.put([change.item for change in done])
 
     def _deliver_one_by_one(
-        self, fence: int, changes: Sequence[Change], entries: dict[str, Entry], deleted: Sequence[str]
-    ) -> set[str]:
+        self, fence: int, changes: Sequence[Change], entries: dict[int, Entry], deleted: Sequence[int]
+    ) -> set[int]:
         """Deliver a refused batch entry by entry, so that one that the target refuses does not keep others waiting.
 
         Returns:
-            The ids for which it is too early.
+            The items for which it is too early.
 
         Raises:
             RefusedError: The target refuses some. They wait behind all others.
         """
-        early: set[str] = set()
-        delivered: set[str] = set()
-        refused: dict[str, RefusedError] = {}
+        early: set[int] = set()
+        delivered: set[int] = set()
+        refused: dict[int, RefusedError] = {}
         for item in [*deleted, *entries]:
             if len(refused) == _MOST_REFUSED:
                 break

@@ -39,16 +39,16 @@ class Target(Protocol):
         """
         ...
 
-    def deliver(self, fence: int, entries: Sequence[Entry], deleted: Sequence[str]) -> Collection[str]:
+    def deliver(self, fence: int, entries: Sequence[Entry], deleted: Sequence[int]) -> Collection[int]:
         """Store these entries in the place of what the store has of them, and remove the deleted items.
 
         Args:
             fence: The number of the lease under which they are delivered.
             entries: Items as they are now.
-            deleted: Ids of items that do not exist any more.
+            deleted: Items (``seq``) that do not exist any more.
 
         Returns:
-            The ids for which it is too early: the store cannot find yet what it received of them before.
+            The items (``seq``) for which it is too early: the store cannot find yet what it received of them before.
 
         Raises:
             RefusedError: The store does not take some of them.

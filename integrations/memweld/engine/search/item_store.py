@@ -177,7 +177,7 @@ class ItemStore:
         kinds = FACT_KINDS if search is None else search.kinds
         metadata: Mapping[str, JSON] = {} if search is None else search.filters
         if search is not None and search.ids is not None:
-            among = self.items.places(connection, search.ids)
+            among = self.items.places(connection, owner.root, search.ids)
         session_id = None if search is None else search.session_id
         candidates = self._database.candidates(connection, owner.root, scope)
         if candidates is not None:

@@ -30,20 +30,18 @@ _INSERT = (
     f"INSERT INTO items (owner, root, stamp, vector, terms, {_COLUMNS}) "
     f"VALUES ({', '.join('?' * (5 + _WRITTEN))}) ON CONFLICT DO NOTHING"
 )
+# The row of an owner with an id. The root takes part, because its index has no owner.
+_OWN = "id = ? AND root = ? AND owner = ?"
 _REWRITE = (
     "UPDATE items SET stamp = ?, vector = coalesce(?, vector), terms = ?, "
-    f"{', '.join(f'{name} = ?' for name in _NAMES[1:])} WHERE id = ? AND owner = ?"
+    f"{', '.join(f'{name} = ?' for name in _NAMES[1:])} WHERE {_OWN}"
 )
-_REWRITE_RECORD = (
-    "UPDATE items SET stamp = ?, vector = ?, terms = ?, text = ?, hash = ?, updated_at = ? WHERE id = ? AND owner = ?"
-)
+_REWRITE_RECORD = f"UPDATE items SET stamp = ?, vector = ?, terms = ?, text = ?, hash = ?, updated_at = ? WHERE {_OWN}"
 _DETAILS = (
     "session_id", "message_id", "occurrences", "links", "metadata", "extraction", "extraction_error", "created_at",
     "updated_at",
 )  # fmt: skip
-_REWRITE_DETAILS = (
-    f"UPDATE items SET stamp = ?, {', '.join(f'{name} = ?' for name in _DETAILS)} WHERE id = ? AND owner = ?"
-)
+_REWRITE_DETAILS = f"UPDATE items SET stamp = ?, {', '.join(f'{name} = ?' for name in _DETAILS)} WHERE {_OWN}"
 _values = attrgetter(*_NAMES)
 # SQLite's default limit of variables in a statement was 999 before 3.32.
 _CHUNK = 900
@@ -127,7 +125,7 @@ class Items:
             connection.executemany(
                 _REWRITE_RECORD,
                 [
-                    (stamp, vector, _packed(terms), row.text, row.hash, row.updated_at, row.id, owner.id)
+                    (stamp, vector, _packed(terms), row.text, row.hash, row.updated_at, row.id, owner.root, owner.id)
                     for row, vector, terms in rows
                 ],
             )
@@ -136,7 +134,9 @@ class Items:
         """Replace what the row with this id says; its owner, its id and its place in the order stay."""
         with self.database.writing(row.scope) as connection:
             owner, stamp = owners.bump_version(connection, row.scope)
-            connection.execute(_REWRITE, (stamp, vector, _packed(terms), *_values(row)[1:], row.id, owner.id))
+            connection.execute(
+                _REWRITE, (stamp, vector, _packed(terms), *_values(row)[1:], row.id, owner.root, owner.id)
+            )
 
     def merge(self, row: ItemRow, *, is_dated: bool = False) -> ItemRow | None:
         """Add session, message, metadata, links and times of a row to the stored one with an equal text (see `merged`).
@@ -160,7 +160,7 @@ class Items:
         with self.database.writing(row.scope) as connection:
             owner, stamp = owners.bump_version(connection, row.scope)
             values = [getattr(row, name) for name in _DETAILS]
-            connection.execute(_REWRITE_DETAILS, (stamp, *values, row.id, owner.id))
+            connection.execute(_REWRITE_DETAILS, (stamp, *values, row.id, owner.root, owner.id))
 
     def linked(self, row: ItemRow) -> list[ItemRow]:
         """The rows that go with this one: of a fact its sources, of a source the facts that come from it alone."""
@@ -177,7 +177,7 @@ class Items:
                 return False
             visible, variable = owners.visible_to(owner)
             deleted = connection.execute(
-                f"DELETE FROM items WHERE id = ? AND {visible}", (memory_id, variable)
+                f"DELETE FROM items WHERE id = ? AND root = ? AND {visible}", (memory_id, owner.root, variable)
             ).rowcount
             if deleted:
                 owners.note_removal(connection, owner.root)
@@ -200,7 +200,7 @@ class Items:
 
     def get(self, scope: Scope, memory_id: str) -> ItemRow | None:
         """The row with this id, if the scope contains it."""
-        return self._first(scope, " AND items.id = ?", [memory_id])
+        return self.by_ids(scope, [memory_id]).get(memory_id)
 
     def by_hash(self, scope: Scope, text_hash: str, kind: Kind = "item") -> ItemRow | None:
         """The free fact (or the source) of exactly this scope whose text has this hash."""
@@ -246,14 +246,15 @@ class Items:
     def _chunks(self, scope: Scope, column: str, values: Sequence[Any]) -> Iterator[ItemRow]:
         for start in range(0, len(values), _CHUNK):
             chunk = values[start : start + _CHUNK]
-            yield from self._select(scope, f" AND {column} IN ({', '.join('?' * len(chunk))})", chunk)
+            yield from self._select(scope, f" AND {column} IN ({', '.join('?' * len(chunk))})", chunk, few=True)
 
-    def places(self, connection: Connection, ids: Sequence[str]) -> list[int]:
-        """The places of the rows with these ids, whosever they are."""
+    def places(self, connection: Connection, root: int, ids: Sequence[str]) -> list[int]:
+        """The places of the root's rows with these ids."""
         places: list[int] = []
         for start in range(0, len(ids), _CHUNK):
             chunk = ids[start : start + _CHUNK]
-            rows = connection.execute(f"SELECT seq FROM items WHERE id IN ({', '.join('?' * len(chunk))})", chunk)
+            marks = ", ".join("?" * len(chunk))
+            rows = connection.execute(f"SELECT seq FROM items WHERE root = ? AND id IN ({marks})", [root, *chunk])
             places += [row[0] for row in rows]
         return places
 
@@ -261,7 +262,7 @@ class Items:
         """The places of the root's items whose values have expired."""
         rows = connection.execute(
             "SELECT items.seq FROM state CROSS JOIN items "
-            "WHERE items.id = state.record AND state.expires_at <= ? AND items.root = ?",
+            "WHERE items.id = state.record AND items.owner = state.owner AND state.expires_at <= ? AND items.root = ?",
             (now(), root),
         )
         return [row[0] for row in rows]
@@ -316,8 +317,18 @@ class Items:
         rows = self._select(scope, f"{condition} LIMIT 1", variables, exact=exact)
         return rows[0] if rows else None
 
-    def _select(self, scope: Scope, conditions: str, variables: Sequence[Any], *, exact: bool = False) -> list[ItemRow]:
-        """Rows that the scope contains (or, exactly, owns), with the agent that keeps each."""
+    def _select(
+        self, scope: Scope, conditions: str, variables: Sequence[Any], *, exact: bool = False, few: bool = False
+    ) -> list[ItemRow]:
+        """Rows that the scope contains (or, exactly, owns), with the agent that keeps each.
+
+        Args:
+            scope: The scope.
+            conditions: More SQL, beginning with AND.
+            variables: Of the conditions.
+            exact: Whether rows of the user's agents are left out.
+            few: Whether the conditions name single rows. A plus keeps SQLite from going through all of the owner's.
+        """
         with self.database.reading(scope) as connection:
             owner = owners.find(connection, scope)
             if owner is None:
@@ -325,7 +336,7 @@ class Items:
             visible, variable = ("owner = ?", owner.id) if exact else owners.visible_to(owner)
             rows = connection.execute(
                 f"SELECT {_SELECTED}, seq, agent_id FROM items JOIN owners ON owners.id = items.owner "
-                f"WHERE items.{visible} AND NOT {EXPIRED_ITEM}{conditions}",
+                f"WHERE {'+' if few else ''}items.{visible} AND NOT {EXPIRED_ITEM}{conditions}",
                 [variable, now(), *variables],
             ).fetchall()
         return [_row(row, Scope.stored(scope.user_id, row[-1] or None)) for row in rows]

@@ -1,8 +1,8 @@
 """The outbox: changes of items that a projection has not received yet.
 
 Triggers write a row for each projection, or *target*, in the transaction of each change of an item, whichever process
-makes it. A row names an item and says nothing of it: the deliverer reads the item when it delivers, so that rows of
-erased users tell nothing.
+makes it. A row names an item by its ``seq``, which no other item ever has, and says nothing of it: the deliverer reads
+the item when it delivers, so that rows of erased users tell nothing.
 
 ========  ==========================================  ==============================================
 target    triggers write its rows                     what it is
@@ -32,25 +32,26 @@ TargetName: TypeAlias = Literal["graph", "mem0"]
 
 _CHUNK = 500
 _ENTRY_COLUMNS = (
-    "items.id, items.kind, items.key, items.session_id, items.text, items.hash, items.created_at, items.updated_at, "
-    "owners.user_id, owners.agent_id, items.owner"
+    "items.seq, items.id, items.kind, items.key, items.session_id, items.text, items.hash, items.created_at, "
+    "items.updated_at, owners.user_id, owners.agent_id, items.owner"
 )
 _ENTRY_FIELDS = [column.partition(".")[2] for column in _ENTRY_COLUMNS.split(", ")]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An item that was changed or deleted, at ``made_at`` (seconds since 1970)."""
+    """An item that was changed or deleted, named by its ``seq``, at ``made_at`` (seconds since 1970)."""
 
     version: int
-    item: str
+    item: int
     made_at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An item as targets receive it."""
+    """An item as targets receive it. ``seq`` tells it from the items of all users, ``id`` from those of its own."""
 
+    seq: int
     id: str
     kind: str
     key: str | None
@@ -108,6 +109,16 @@ class Outbox:
             row = connection.execute("SELECT value FROM meta WHERE key = 'graph'").fetchone()
         return None if row is None else str(row[0])
 
+    def name(self) -> str:
+        """The name of this database in a store of mem0's, where other databases may have records, too."""
+        with self.writing() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = 'mem0'").fetchone()
+            if row is not None:
+                return str(row[0])
+            name = uuid.uuid4().hex[:12]
+            connection.execute("INSERT INTO meta (key, value) VALUES ('mem0', ?)", (name,))
+            return name
+
     def is_in_use(self) -> bool:
         """Whether triggers write rows for the target, as its line in the table above says."""
         condition = "key = 'graph'" if self.target == "graph" else "key = 'embedder' AND value LIKE '% in mem0 %'"
@@ -160,7 +171,7 @@ class Outbox:
             only = None if scope is None else list(owners.contained(connection, scope))
             return self._fill(connection, only, missing=missing)
 
-    def put(self, items: Sequence[str]) -> None:
+    def put(self, items: Sequence[int]) -> None:
         """Have the target receive these items again, or that they do not exist."""
         with self.writing() as connection:
             connection.executemany(
@@ -174,11 +185,12 @@ class Outbox:
         if only is not None:
             condition += f" AND owner IN ({', '.join('?' * len(only)) or 'NULL'})"
         if missing:
-            condition += " AND id NOT IN (SELECT item FROM outbox WHERE target = ?)"
+            condition += " AND seq NOT IN (SELECT item FROM outbox WHERE target = ?)"
             variables.append(self.target)
         cursor = connection.execute(
             "INSERT INTO outbox (target, item, owner, made_at) "
-            f"SELECT CAST(? AS text), id, owner, CAST(? AS double precision) FROM items WHERE {condition} ORDER BY seq",
+            "SELECT CAST(? AS text), seq, owner, CAST(? AS double precision) FROM items "
+            f"WHERE {condition} ORDER BY seq",
             (self.target, now(), *variables),
         )
         return int(cursor.rowcount)
@@ -243,7 +255,7 @@ class Outbox:
             conditions.append("not_before <= ?")
             variables.append(now())
         if deleted:
-            conditions.append("item NOT IN (SELECT id FROM items)")
+            conditions.append("item NOT IN (SELECT seq FROM items)")
         with self.reading() as connection:
             count, oldest, last = connection.execute(
                 f"SELECT count(*), min(made_at), max(version) FROM outbox WHERE {' AND '.join(conditions)}", variables
@@ -286,15 +298,15 @@ class Outbox:
             ).fetchone()
         return int(row[0])
 
-    def entries(self, items: Sequence[str]) -> dict[str, Entry]:
-        """These items as they are now, by id. Items that are gone, or have expired, are left out."""
-        found: dict[str, Entry] = {}
+    def entries(self, items: Sequence[int]) -> dict[int, Entry]:
+        """These items as they are now, by ``seq``. Items that are gone, or have expired, are left out."""
+        found: dict[int, Entry] = {}
         with self.reading() as connection:
             for start in range(0, len(items), _CHUNK):
                 chunk = items[start : start + _CHUNK]
                 rows = connection.execute(
                     f"SELECT {_ENTRY_COLUMNS} FROM items JOIN owners ON owners.id = items.owner "
-                    f"WHERE NOT {EXPIRED_ITEM} AND items.id IN ({', '.join('?' * len(chunk))})",
+                    f"WHERE NOT {EXPIRED_ITEM} AND items.seq IN ({', '.join('?' * len(chunk))})",
                     (now(), *chunk),
                 )
                 for row in rows:
@@ -303,21 +315,22 @@ class Outbox:
                     found[row[0]] = Entry(**fields)
         return found
 
-    def page(self, *, after: str, limit: int) -> list[str]:
-        """Ids of items in their own order, from behind an id."""
+    def page(self, *, after: int, limit: int) -> list[int]:
+        """Items in their order, from behind one."""
         with self.reading() as connection:
             rows = connection.execute(
-                f"SELECT id FROM items WHERE {self._projected} AND NOT {EXPIRED_ITEM} AND id > ? ORDER BY id LIMIT ?",
+                f"SELECT seq FROM items WHERE {self._projected} AND NOT {EXPIRED_ITEM} AND seq > ? "
+                "ORDER BY seq LIMIT ?",
                 (now(), after, limit),
             ).fetchall()
         return [row[0] for row in rows]
 
-    def exists(self, items: Sequence[str]) -> set[str]:
-        """Which of these ids are items, of any owner."""
-        found: set[str] = set()
+    def exists(self, items: Sequence[int]) -> set[int]:
+        """Which of these are items."""
+        found: set[int] = set()
         with self.reading() as connection:
             for start in range(0, len(items), _CHUNK):
                 chunk = items[start : start + _CHUNK]
-                rows = connection.execute(f"SELECT id FROM items WHERE id IN ({', '.join('?' * len(chunk))})", chunk)
+                rows = connection.execute(f"SELECT seq FROM items WHERE seq IN ({', '.join('?' * len(chunk))})", chunk)
                 found |= {row[0] for row in rows}
         return found

@@ -219,11 +219,10 @@ class _Restoration:
             self._restored.merged += 1
 
     def _insert_item(self, item: MemoryItem) -> str:
-        """Store a new row; its id, which is another one where a row of any scope has the item's own."""
+        """Store a new row; its id, which is another one where another row of the user has the item's own."""
         row = self._row(item)
         self._record_embedder()
         columns = self._embedded.texts[item.text][1:]
-        # Under row-level security this transaction does not see another user's row with this id.
         if not self._items.insert(row, *columns):
             row = replace(row, id=self._other_id(row.id))
             if row.links is not None:
@@ -233,7 +232,7 @@ class _Restoration:
         return row.id
 
     def _other_id(self, memory_id: str) -> str:
-        """The id in the place of one that another scope has; always the same, so that links lead to it."""
+        """The id in the place of one that another row has; always the same, so that links lead to it."""
         return str(uuid.uuid5(uuid.NAMESPACE_OID, f"memweld:{self._scope}:{memory_id}"))
 
     def _record_embedder(self) -> None:

@@ -8,12 +8,13 @@ owners
     counts changes of items, ``cleared`` is the version of the last removal: indexes in RAM compare both. Ids are never
     used twice, so that an index of an erased user cannot serve the next one.
 items
-    ``stamp``: the root's version when the row was written. ``terms``: the numbers of the text's terms
-    (``search/tokenizer.py``); NULL: readers make them. A full-text index in their place would weigh words by how common
-    they are among all users, and keep deleted ones. ``next_vector``: the new embedder's, until it takes its place
-    (``search/reindex.py``); a trigger drops it when the text changes. ``occurrences``: a JSON list; NULL for
-    a text that was added once (``occurrences.py``). ``links``: a JSON list of ids, of a source its facts and of a fact
-    its sources.
+    ``id``: unique among the items of a user (or of an agent's own memory); another user may have an item with the same
+    id. ``seq`` is never used twice. ``stamp``: the root's version when the row was written. ``terms``: the numbers of
+    the text's terms (``search/tokenizer.py``); NULL: readers make them. A full-text index in their place would weigh
+    words by how common they are among all users, and keep deleted ones. ``next_vector``: the new embedder's, until it
+    takes its place (``search/reindex.py``); a trigger drops it when the text changes. ``occurrences``: a JSON list;
+    NULL for a text that was added once (``occurrences.py``). ``links``: a JSON list of ids, of a source its facts and
+    of a fact its sources.
 state
     ``version``: for conditional writes; begins at a random number, so that a key that was deleted and set again never
     looks unchanged. ``seq``: the order in which keys were first set. ``ttl``: seconds; ``expires_at``: seconds since
@@ -22,7 +23,8 @@ sessions
     Ids are never used twice, because a paged export continues behind the id where it stopped.
 outbox
     Changes that a projection, the ``target``, has not received yet (``outbox.py``): neither texts nor names, because
-    nothing of an erased user may wait here. Triggers fill it. ``made_at``, ``not_before``: seconds since 1970.
+    nothing of an erased user may wait here. Triggers fill it. ``item``: the ``seq`` of an item. ``made_at``,
+    ``not_before``: seconds since 1970.
 outbox_lease
     The process that delivers, in one row for each target.
 """
@@ -53,7 +55,7 @@ CREATE INDEX owners_by_root ON owners (root);
 
 CREATE TABLE items (
     seq {identity},
-    id {text} NOT NULL UNIQUE,
+    id {text} NOT NULL,
     owner {integer} NOT NULL REFERENCES owners (id),
     root {integer} NOT NULL,
     stamp {integer} NOT NULL,
@@ -74,7 +76,8 @@ CREATE TABLE items (
     updated_at {text} NOT NULL,
     vector {vector} NOT NULL,
     terms {blob},
-    next_vector {vector}
+    next_vector {vector},
+    UNIQUE (id, root)
 );
 CREATE UNIQUE INDEX items_once ON items (owner, kind, hash) WHERE key IS NULL;
 CREATE INDEX items_by_stamp ON items (root, stamp);
@@ -106,7 +109,7 @@ CREATE TABLE state (
 );
 CREATE INDEX state_in_order ON state (owner, namespace, seq, expires_at);
 CREATE INDEX state_by_end ON state (expires_at) WHERE expires_at IS NOT NULL;
-CREATE UNIQUE INDEX state_by_record ON state (record) WHERE record IS NOT NULL;
+CREATE UNIQUE INDEX state_by_record ON state (record, owner) WHERE record IS NOT NULL;
 
 CREATE TABLE sessions (
     id {identity},
@@ -136,7 +139,7 @@ CREATE INDEX messages_in_order ON messages (session, seq);
 CREATE TABLE outbox (
     version {identity},
     target {text} NOT NULL,
-    item {text} NOT NULL,
+    item {integer} NOT NULL,
     owner {integer} NOT NULL,
     made_at {real} NOT NULL,
     not_before {real} NOT NULL DEFAULT 0

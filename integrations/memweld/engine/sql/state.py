@@ -178,9 +178,11 @@ class StateStore:
             place = (operation.namespace, operation.key)
             return owner is not None and self._delete(connection, owner.id, *place, operation.if_version)
 
-    def delete_record(self, connection: Connection, record: str) -> None:
-        """Delete the value whose text this item was."""
-        connection.execute("DELETE FROM state WHERE record = ?", (record,))
+    def delete_record(self, connection: Connection, scope: Scope, record: str) -> None:
+        """Delete the value of exactly this scope whose text this item was."""
+        connection.execute(
+            f"DELETE FROM state WHERE record = ? AND owner = {owners.OWNER}", (record, *owners.columns(scope))
+        )
 
     def _replace(self, connection: Connection, scope: Scope, write: PutValue) -> int | None:
         """Replace a value by one statement, where neither has a text or an end; None elsewhere."""

@@ -40,7 +40,7 @@ class StateSearch:
             if owner is None:
                 return []
             choose = self._fitting_texts if operation.where else self._texts
-            chosen, are_all = choose(connection, owner.id, operation)
+            chosen, are_all = choose(connection, owner, operation)
         count = operation.offset + operation.limit
         ranked = rank(scope, operation.query, chosen, count)[operation.offset :] if chosen else []
         found = [row.item().metadata for row, _ in ranked]
@@ -60,36 +60,38 @@ class StateSearch:
         )
         return hits + [ValueHit(entry, None) for entry in self._queries.find(scope, others, without_text=True)]
 
-    def _texts(self, connection: Connection, owner: int, operation: SearchValues) -> tuple[list[int], bool]:
+    def _texts(self, connection: Connection, owner: owners.Owner, operation: SearchValues) -> tuple[list[int], bool]:
         """The places of all texts under the namespace. Whether there are values without one is not known."""
         # The key of a record begins with its namespace, and has an index.
         start = dump_json([operation.under])[:-2]
         begins = [start + '",', start + "/"] if operation.under else [start]
         expired = connection.execute(
-            "SELECT items.seq FROM state CROSS JOIN items WHERE items.id = state.record AND state.owner = ? "
-            "AND state.expires_at <= ?",
-            (owner, now()),
+            "SELECT items.seq FROM state CROSS JOIN items WHERE items.id = state.record AND items.root = ? "
+            "AND state.owner = ? AND state.expires_at <= ?",
+            (owner.root, owner.id, now()),
         )
         gone = {row[0] for row in expired}
         places: list[int] = []
         for begin in begins:
             rows = connection.execute(
                 f"SELECT seq FROM items WHERE owner = ? AND kind = 'record' AND {self._between}",
-                (owner, begin, begin[:-1] + chr(ord(begin[-1]) + 1)),
+                (owner.id, begin, begin[:-1] + chr(ord(begin[-1]) + 1)),
             )
             places += [row[0] for row in rows if row[0] not in gone]
         return places, False
 
-    def _fitting_texts(self, connection: Connection, owner: int, operation: SearchValues) -> tuple[list[int], bool]:
+    def _fitting_texts(
+        self, connection: Connection, owner: owners.Owner, operation: SearchValues
+    ) -> tuple[list[int], bool]:
         """The places of the texts of those values that meet the conditions, and whether these are all such values."""
         records: list[str | None] = []
         for first, end in namespace_ranges(operation.under):
             rows = connection.execute(
                 "SELECT record, value, namespace, key FROM state "
                 f"WHERE owner = ? AND namespace >= ? AND namespace < ? AND {ALIVE}",
-                (owner, first, end, now()),
+                (owner.id, first, end, now()),
             )
             where = operation.where or {}
             records += [row[0] for row in rows if fits_conditions(read_value(*row[1:]), where)]
         ids = [record for record in records if record is not None]
-        return self._items.places(connection, ids), len(ids) == len(records)
+        return self._items.places(connection, owner.root, ids), len(ids) == len(records)

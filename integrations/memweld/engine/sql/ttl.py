@@ -19,7 +19,10 @@ __all__ = ["ALIVE", "EXPIRED_ITEM", "PurgeSchedule", "delete_items", "now", "pur
 ALIVE = "(expires_at IS NULL OR expires_at > ?)"
 """The live rows of ``state``; its variable is `now`."""
 
-EXPIRED_ITEM = "(items.kind = 'record' AND EXISTS (SELECT 1 FROM state WHERE record = items.id AND expires_at <= ?))"
+EXPIRED_ITEM = (
+    "(items.kind = 'record' AND EXISTS (SELECT 1 FROM state WHERE record = items.id AND state.owner = items.owner "
+    "AND expires_at <= ?))"
+)
 """The rows of ``items`` whose values have expired; its variable is `now`."""
 
 _logger = logging.getLogger(__name__)
@@ -42,7 +45,8 @@ def delete_items(connection: Connection, records: Sequence[tuple[int, str]]) -> 
     """Delete the items of deleted values: pairs of owner and item id."""
     if not records:
         return
-    connection.executemany("DELETE FROM items WHERE id = ?", [(record,) for _, record in records])
+    # The plus keeps SQLite from an index with more rows of the owner.
+    connection.executemany("DELETE FROM items WHERE +owner = ? AND id = ?", records)
     for owner in {owner for owner, _ in records}:
         owners.note_removal(connection, owner)
 

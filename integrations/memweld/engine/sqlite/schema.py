@@ -29,7 +29,7 @@ def _outbox_trigger(name: str, event: str, row: str) -> str:
     return f"""
 CREATE TRIGGER {name} AFTER {event} ON items BEGIN
     INSERT INTO outbox (target, item, owner, made_at)
-        SELECT CASE key WHEN 'graph' THEN 'graph' ELSE 'mem0' END, {row}.id, {row}.owner,
+        SELECT CASE key WHEN 'graph' THEN 'graph' ELSE 'mem0' END, {row}.seq, {row}.owner,
             CAST(strftime('%s', 'now') AS REAL)
         FROM meta WHERE (key = 'graph' AND {row}.kind <> 'source')
             OR (key = 'embedder' AND value LIKE '% in mem0 %');

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -10,8 +12,8 @@ from typing import Any
 import pytest
 
 from ... import Backend, Memory
-from ...engine.operations import Export, Restore
-from ...errors import InvalidInputError
+from ...engine.operations import Export, Restore, Search
+from ...errors import InvalidInputError, MemoryNotFoundError
 from ...models import ValueWrite
 from ...validation import utc_now
 from .base import BackendFixtures
@@ -140,21 +142,80 @@ class RestoringTests(BackendFixtures):
         assert ana.search("new text", kinds="record", limit=1)[0].text == "A new text"
 
     def test_another_users_export_and_ids(self, backend: Backend, ana: Memory, bob: Memory) -> None:
-        """An export is its user's own. Under a new name its items get new ids, and the old user keeps theirs."""
+        """An export is its user's own. Under a new name all of it is the other user's, ids included."""
         fill(backend, "ana")
         exported = ana.export()
         with pytest.raises(InvalidInputError, match="another user"):
             bob.restore(exported)
         assert bob.export()["items"] == []
-        renamed = {**exported, "user_id": "bob"}
+        renamed = {**exported, "user_id": "bob", "items": [{**item, "user_id": "bob"} for item in exported["items"]]}
         for _ in range(2):
             bob.restore(renamed)
-            assert [item.text for item in bob.all()] == [item.text for item in ana.all()]
-        assert {item.id for item in bob.all()}.isdisjoint(item.id for item in ana.all())
+            assert same_export(bob.export(), renamed)
         assert {item.user_id for item in bob.all()} == {"bob"}
         assert same_export(ana.export(), exported)
         bob.erase()
         assert same_export(ana.export(), exported)
+
+    def test_ids_of_two_users_never_meet(self, backend: Backend, ana: Memory, bob: Memory) -> None:
+        """With the ids of Ana's memories Bob reads, changes, searches and deletes his own alone."""
+        fill(backend, "ana")
+        exported = ana.export()
+        renamed = [{**item, "text": f"Bob: {item['text']}"} for item in exported["items"]]
+        bob.restore({**exported, "user_id": "bob", "items": renamed})
+        before, ids = ana.export(), [item.id for item in ana.all()]
+        assert [item.id for item in bob.all()] == ids
+        for memory_id in ids:
+            assert bob.get(memory_id).text == f"Bob: {ana.get(memory_id).text}"
+        assert {hit.user_id for hit in bob.search("Faro", limit=50)} == {"bob"}
+        run = bob._engine.run  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        found = run(bob.scope, Search(query="Faro", limit=50, ids=ids))
+        assert {(hit.user_id, hit.id in ids) for hit in found} == {("bob", True)}
+        for item in bob.all():
+            if item.kind == "item" and item.agent_id is None:
+                assert bob.update(item.id, f"{item.text}!").text.endswith("!")
+        bob.state("a/b").set("text", 1, text="Bob's ficus")
+        bob.state("a/b").delete("both")
+        assert same_export(ana.export(), before)
+        for number, memory_id in enumerate(ids):
+            if number % 2:
+                with contextlib.suppress(MemoryNotFoundError):  # the text of the value that was deleted
+                    bob.delete(memory_id)
+                with pytest.raises(MemoryNotFoundError):
+                    bob.get(memory_id)
+        bob.history("s 1").clear()
+        assert same_export(ana.export(), before)
+        bob.erase()
+        assert same_export(ana.export(), before)
+        assert [hit.id for hit in ana.search("mat", kinds="record")][:1] != []
+
+    def test_an_expired_value_hides_no_other_users_text(self, ana: Memory, bob: Memory) -> None:
+        """Also where both texts have the same id."""
+        ana.state("n").set("k", 1, text="The key is under the mat")
+        exported = ana.export()
+        soon = {"ttl": 0.05, "expires_at": (utc_now() + timedelta(seconds=0.3)).isoformat()}
+        bob.restore({**exported, "user_id": "bob", "state": [{**exported["state"][0], **soon}]})
+        time.sleep(0.35)
+        assert bob.search("key", kinds="record") == []
+        assert [hit.text for hit in ana.search("key", kinds="record")] == ["The key is under the mat"]
+        assert ana.state("n")["k"] == 1
+        bob.add("a write that may sweep")
+        assert same_export(ana.export(), exported)
+
+    def test_an_id_of_another_agent_of_the_user(self, backend: Backend) -> None:
+        """Ids are unique in all that is kept of one user. The second agent's item gets another one, always the same."""
+        cook, nurse = (backend.user("ana", agent_id=name) for name in ("cook", "nurse"))
+        (item,) = cook.add("I eat no nuts")
+        exported = cook.export()
+        for part in exported["items"]:
+            part["agent_id"] = "nurse"
+        for _ in range(2):
+            nurse.restore({**exported, "agent_id": "nurse"})
+            (other,) = nurse.all()
+            assert (other.text, other.id != item.id) == ("I eat no nuts", True)
+        (_, other) = backend.user("ana").all()
+        nurse.delete(other.id)
+        assert cook.get(item.id) == item
 
     def test_parts_of_agents(self, backend: Backend) -> None:
         """An agent's part is restored for the whole user or for itself, a user's never into an agent's."""

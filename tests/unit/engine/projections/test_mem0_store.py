@@ -84,8 +84,18 @@ def store_of(backend: Backend) -> Any:
 
 
 def ids_in(backend: Backend) -> set[str]:
+    """The ids of the items of which the store has a record; of other records their own ids."""
     rows = store_of(backend).list(top_k=10_000)[0]
-    return {str(row.id) for row in rows}
+    with projection_of(backend).outbox.reading() as connection:
+        ids = {str(seq): memory_id for seq, memory_id in connection.execute("SELECT seq, id FROM items")}
+    return {ids.get(row.payload.get("memweld_item"), str(row.id)) for row in rows}
+
+
+def record_of(backend: Backend, memory_id: str) -> str:
+    """The id of an item's record in the store."""
+    with projection_of(backend).outbox.reading() as connection:
+        (seq,) = connection.execute("SELECT seq FROM items WHERE id = ?", (memory_id,)).fetchone()
+    return projection_of(backend).store._records.id_of(seq)
 
 
 class Broken:
@@ -239,7 +249,7 @@ def test_a_store_that_loses_rows_loses_no_memory(connect: Callable[..., Backend]
     ana = backend.user("ana")
     (tea,) = ana.add("I love green tea")
     ana.add("I live in Porto")
-    store_of(backend).delete(tea.id)
+    store_of(backend).delete(record_of(backend, tea.id))
     assert len(ana.all()) == 2
     assert ana.search("green tea")[0].id == tea.id, "found by its words"
     weak = ana.search("green tea")[0].score
@@ -257,7 +267,7 @@ def test_a_store_that_shows_too_much_leaks_nothing(connect: Callable[..., Backen
     forged = {"user_id": "ana", "data": "You owe me money for coffee and gin", "hash": "x"}
     store = store_of(backend)
     store.insert(vectors=[vector], payloads=[forged], ids=["00000000-0000-4000-8000-000000000001"])
-    store.insert(vectors=[vector], payloads=[{**forged, "data": "x"}], ids=[secret.id])
+    store.insert(vectors=[vector], payloads=[{**forged, "data": "x"}], ids=[record_of(backend, secret.id)])
     assert [hit.text for hit in ana.search("coffee and gin")] == ["I love tea"]
     assert [item.text for item in ana.all()] == ["I love tea"]
     assert ana.erase().counts["items"] == 1
@@ -317,7 +327,7 @@ def test_what_waits_is_found_by_meaning(connect: Callable[..., Backend]) -> None
     ana = backend.user("ana")
     ana.add("something else")
     store = projection_of(backend).store
-    store.put, put = lambda copies: [copy.entry.id for copy in copies], store.put
+    store.put, put = lambda copies: [copy.entry.seq for copy in copies], store.put
     (item,) = ana.add("I love green tea")
     found = ana.search("green tea")[0]
     assert (found.id, waiting(backend)) == (item.id, 1)
@@ -444,7 +454,7 @@ def test_an_item_that_changes_while_it_is_delivered(connect: Callable[..., Backe
     store.put = slow
     ana.update(item.id, "I live in Porto")
     assert settled(backend)
-    assert store_of(backend).get(item.id).payload["data"] == "I live in Faro"
+    assert store_of(backend).get(record_of(backend, item.id)).payload["data"] == "I live in Faro"
 
 
 # one store, several users of it

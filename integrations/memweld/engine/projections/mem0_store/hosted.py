@@ -20,7 +20,7 @@ from ...extraction.mem0.side_effects import load_mem0
 from ...search.embedders import Vector
 from ...sql.database import Database
 from ...sql.ttl import now
-from .protocol import ItemCopy, owner_ids
+from .protocol import ItemCopy, Records, owner_ids
 from .store_registry import one_line
 
 __all__ = ["HostedStore"]
@@ -31,9 +31,7 @@ _SETTLED_SECONDS = 600.0
 _PAGE, _MOST = 100, 100
 _ID = "memweld_id"
 
-_TABLE = (
-    "CREATE TABLE IF NOT EXISTS mem0_sent (item TEXT PRIMARY KEY, place TEXT NOT NULL, at REAL NOT NULL) WITHOUT ROWID"
-)
+_TABLE = "CREATE TABLE IF NOT EXISTS mem0_sent (item INTEGER PRIMARY KEY, place TEXT NOT NULL, at REAL NOT NULL)"
 
 
 class HostedStore:
@@ -42,6 +40,7 @@ class HostedStore:
     Args:
         details: ``api_key``, and ``host`` if it is not mem0's own.
         database: Where is noted what was sent.
+        records: Names the items of this database in the service.
 
     Raises:
         ConfigurationError: The service refuses the key.
@@ -51,14 +50,14 @@ class HostedStore:
     keeps_copies = True
     is_exclusive = False
 
-    def __init__(self, details: Mapping[str, Any], database: Database) -> None:
+    def __init__(self, details: Mapping[str, Any], database: Database, records: Records) -> None:
         load_mem0()
         import httpx
         from mem0 import MemoryClient
 
         host = str(details.get("host") or _HOST)
         self.where = f"mem0's service at {host}"
-        self._database = database
+        self._database, self._records = database, records
         with database.writing_all() as connection:
             connection.execute(_TABLE)
         self._http = httpx.Client(timeout=_TIMEOUT_SECONDS)
@@ -71,24 +70,28 @@ class HostedStore:
                 raise ConfigurationError(f"{self.where} refuses the API key: {one_line(error)}") from error
             raise BackendUnavailableError(f"{self.where} does not answer: {one_line(error)}") from error
 
-    def put(self, copies: Sequence[ItemCopy]) -> set[str]:
+    def put(self, copies: Sequence[ItemCopy]) -> set[int]:
         """Send texts. Those that were sent before, and that the service cannot find yet, must wait."""
-        early: set[str] = set()
+        early: set[int] = set()
         for copy in copies:
             entry, owner = copy.entry, owner_ids(copy.entry.scope)["user_id"]
-            metadata = {_ID: entry.id, "memweld_kind": entry.kind}
-            sent = self._sent(entry.id)
+            metadata = {
+                _ID: self._records.id_of(entry.seq),
+                **self._records.fields(entry.seq),
+                "memweld_kind": entry.kind,
+            }
+            sent = self._sent(entry.seq)
             if sent is not None:
-                found = self._found(entry.id, sent[0])
+                found = self._found(entry.seq, sent[0])
                 for remote in found:
                     with self._asking():
                         self._client.update(remote, text=entry.text, metadata=metadata)
                 if found:
                     continue
                 if sent[1] > now() - _SETTLED_SECONDS:
-                    early.add(entry.id)
+                    early.add(entry.seq)
                     continue
-            self._note(entry.id, owner)
+            self._note(entry.seq, owner)
             try:
                 with self._asking():
                     messages = [{"role": "user", "content": entry.text}]
@@ -96,14 +99,14 @@ class HostedStore:
             except BackendUnavailableError as error:
                 if getattr(error.__cause__, "error_code", None) != "NET_TIMEOUT":
                     # It was not taken. After a time-out it may have been.
-                    self._forget(entry.id)
+                    self._forget(entry.seq)
                 raise
         return early
 
-    def drop(self, ids: Sequence[str]) -> set[str]:
+    def drop(self, items: Sequence[int]) -> set[int]:
         """Delete memories that were sent. Those that the service cannot find yet must wait."""
-        early: set[str] = set()
-        for item in ids:
+        early: set[int] = set()
+        for item in items:
             sent = self._sent(item)
             if sent is None:
                 continue
@@ -116,26 +119,26 @@ class HostedStore:
                 early.add(item)
         return early
 
-    def near(self, scope: Scope, query: str, vector: Vector, count: int) -> tuple[dict[str, float], bool]:
+    def near(self, scope: Scope, query: str, vector: Vector, count: int) -> tuple[dict[int, float], bool]:
         """Search by the text of the query: the service has an embedder of its own."""
         place = owner_ids(scope)["user_id"]
         limit = min(count, _MOST)
         with self._asking():
             answer = self._client.search(query, filters={"user_id": place}, top_k=limit, threshold=0.0)
-        near: dict[str, float] = {}
+        near: dict[int, float] = {}
         results = _results(answer)
         for result in results:
-            item = _our_id(result)
+            item = self._item_of(result)
             if item is not None and result.get("user_id", place) == place:
                 near.setdefault(item, min(max(float(result.get("score") or 0.0), 0.0), 1.0))
         return near, len(results) >= limit and limit < _MOST
 
-    def missing(self, ids: Sequence[str]) -> list[str]:
+    def missing(self, items: Sequence[int]) -> list[int]:
         """Which of these were not sent, or not taken up in ten minutes."""
-        sent = {item: self._sent(item) for item in ids}
-        there: set[str] = set()
+        sent = {item: self._sent(item) for item in items}
+        there: set[int] = set()
         for place in {note[0] for note in sent.values() if note is not None}:
-            there |= {item for result in self._all({"user_id": place}) if (item := _our_id(result)) is not None}
+            there |= {item for result in self._all({"user_id": place}) if (item := self._item_of(result)) is not None}
         settled = now() - _SETTLED_SECONDS
         lost = [item for item, note in sent.items() if note is None or (item not in there and note[1] <= settled)]
         for item in lost:
@@ -146,10 +149,10 @@ class HostedStore:
         """Close the connections."""
         self._http.close()
 
-    def _found(self, item: str, place: str) -> list[str]:
+    def _found(self, item: int, place: str) -> list[str]:
         """The service's ids of a memory."""
-        filters = {"AND": [{"user_id": place}, {"metadata": {_ID: item}}]}
-        return [str(result["id"]) for result in self._all(filters) if _our_id(result) == item]
+        filters = {"AND": [{"user_id": place}, {"metadata": {_ID: self._records.id_of(item)}}]}
+        return [str(result["id"]) for result in self._all(filters) if self._item_of(result) == item]
 
     def _all(self, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
@@ -173,20 +176,26 @@ class HostedStore:
 
     # what was sent
 
-    def _sent(self, item: str) -> tuple[str, float] | None:
+    def _sent(self, item: int) -> tuple[str, float] | None:
         with self._database.reading_all() as connection:
             row = connection.execute("SELECT place, at FROM mem0_sent WHERE item = ?", (item,)).fetchone()
         return None if row is None else (str(row[0]), float(row[1]))
 
-    def _note(self, item: str, place: str) -> None:
+    def _note(self, item: int, place: str) -> None:
         with self._database.writing_all() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO mem0_sent (item, place, at) VALUES (?, ?, ?)", (item, place, now())
             )
 
-    def _forget(self, item: str) -> None:
+    def _forget(self, item: int) -> None:
         with self._database.writing_all() as connection:
             connection.execute("DELETE FROM mem0_sent WHERE item = ?", (item,))
+
+    def _item_of(self, result: Mapping[str, Any]) -> int | None:
+        """The item that a memory of the service is a copy of; None for memories of others."""
+        metadata = result.get("metadata")
+        fields: Mapping[str, Any] = cast("Mapping[str, Any]", metadata) if isinstance(metadata, Mapping) else {}
+        return self._records.item_of(str(fields.get(_ID)), fields)
 
     @contextlib.contextmanager
     def _asking(self) -> Generator[None]:
@@ -204,9 +213,3 @@ def _results(answer: Any) -> list[dict[str, Any]]:
     if not isinstance(listed, list):
         raise BackendUnavailableError("mem0's service gave an answer without results.")
     return [cast("dict[str, Any]", each) for each in cast("list[object]", listed) if isinstance(each, dict)]
-
-
-def _our_id(result: Mapping[str, Any]) -> str | None:
-    metadata = result.get("metadata")
-    item = cast("Mapping[str, Any]", metadata).get(_ID) if isinstance(metadata, Mapping) else None
-    return item if isinstance(item, str) else None

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,6 @@ from .protocol import Mem0Store
 __all__ = ["ProjectedItemStore"]
 
 _LEAST, _MOST = 120, 10_000
-_CHUNK = 900
 _ONE: Vector = np.ones(1, dtype=np.float32)
 
 
@@ -65,7 +64,7 @@ class ProjectedItemStore(ItemStore):
         count = max(_LEAST, needed)
         while True:
             near, more = self._vectors.near(question.scope, question.text, question.vector, count)
-            at, found = self._places(connection, owner, snapshot, near)
+            at, found = _known(snapshot, list(near.items()))
             if not more or count >= _MOST or int(allowed[at].sum()) >= needed:
                 break
             # What is filtered out here, and what others keep in the same collection, took the places.
@@ -85,28 +84,13 @@ class ProjectedItemStore(ItemStore):
         cosines[at] = found
         return cosines
 
-    def _places(
-        self, connection: Connection, owner: Owner, snapshot: Snapshot, near: Mapping[str, float]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The rows of the snapshot with these ids; it skips ids that the snapshot lacks."""
-        rows: list[tuple[int, float]] = []
-        ids = list(near)
-        for start in range(0, len(ids), _CHUNK):
-            chunk = ids[start : start + _CHUNK]
-            marks = ", ".join("?" * len(chunk))
-            found = connection.execute(
-                f"SELECT seq, id FROM items WHERE root = ? AND id IN ({marks})", (owner.root, *chunk)
-            )
-            rows += [(row[0], near[row[1]]) for row in found]
-        return _known(snapshot, rows)
-
     def _waiting(
         self, connection: Connection, owner: Owner, snapshot: Snapshot, vector: Vector
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The cosines of rows that the store has not received yet."""
         found = connection.execute(
             "SELECT items.seq, items.vector FROM outbox CROSS JOIN items "
-            "WHERE outbox.target = 'mem0' AND items.id = outbox.item AND items.root = ? AND length(items.vector) = ?",
+            "WHERE outbox.target = 'mem0' AND items.seq = outbox.item AND items.root = ? AND length(items.vector) = ?",
             (owner.root, vector.nbytes),
         )
         return _known(snapshot, [(row[0], float(np.frombuffer(row[1], dtype="<f4") @ vector)) for row in found])

@@ -21,7 +21,7 @@ from ..delivery import Deliverer
 from ..protocol import RefusedError
 from .configuration import Mem0Configuration
 from .item_store import ProjectedItemStore
-from .protocol import ItemCopy, Mem0Store
+from .protocol import ItemCopy, Mem0Store, Records
 
 __all__ = ["Mem0Projection", "Mem0Target"]
 
@@ -54,14 +54,14 @@ class Mem0Target:
         """Whether no process can deliver after another one has taken over."""
         return self.store.is_exclusive
 
-    def deliver(self, fence: int, entries: Sequence[Entry], deleted: Sequence[str]) -> Collection[str]:
+    def deliver(self, fence: int, entries: Sequence[Entry], deleted: Sequence[int]) -> Collection[int]:
         """Put entries with their vectors, and drop deleted items (see ``Target.deliver``)."""
-        early: set[str] = set()
+        early: set[int] = set()
         try:
             if deleted:
                 early |= set(self.store.drop(deleted))
             if entries:
-                waiting = self._waiting_vectors([entry.id for entry in entries])
+                waiting = self._waiting_vectors([entry.seq for entry in entries])
                 early |= set(self.store.put(self._with_vectors(entries, waiting)))
                 self._take_out(waiting, early)
         except BackendUnavailableError as error:
@@ -69,30 +69,30 @@ class Mem0Target:
             raise RefusedError(str(error)) from error
         return early
 
-    def _waiting_vectors(self, items: Sequence[str]) -> dict[str, tuple[int, bytes]]:
+    def _waiting_vectors(self, items: Sequence[int]) -> dict[int, tuple[int, bytes]]:
         """The stamps and vectors of those items whose vectors the table still has."""
         with self._database.reading_all() as connection:
             rows = connection.execute(
-                "SELECT id, stamp, vector FROM items WHERE length(vector) > 0 "
-                f"AND id IN ({', '.join('?' * len(items))})",
+                "SELECT seq, stamp, vector FROM items WHERE length(vector) > 0 "
+                f"AND seq IN ({', '.join('?' * len(items))})",
                 list(items),
             )
             return {row[0]: (row[1], row[2]) for row in rows}
 
-    def _with_vectors(self, entries: Sequence[Entry], waiting: dict[str, tuple[int, bytes]]) -> list[ItemCopy]:
-        vectors: dict[str, Any] = {item: np.frombuffer(packed, dtype="<f4") for item, (_, packed) in waiting.items()}
-        without = [entry for entry in entries if entry.id not in vectors]
+    def _with_vectors(self, entries: Sequence[Entry], waiting: dict[int, tuple[int, bytes]]) -> list[ItemCopy]:
+        vectors: dict[int, Any] = {item: np.frombuffer(packed, dtype="<f4") for item, (_, packed) in waiting.items()}
+        without = [entry for entry in entries if entry.seq not in vectors]
         if without:
             made = self._embedding.embed_batch([entry.text for entry in without])
-            vectors |= {entry.id: vector for entry, vector in zip(without, made, strict=True)}
-        return [ItemCopy(entry, vectors[entry.id]) for entry in entries]
+            vectors |= {entry.seq: vector for entry, vector in zip(without, made, strict=True)}
+        return [ItemCopy(entry, vectors[entry.seq]) for entry in entries]
 
-    def _take_out(self, waiting: dict[str, tuple[int, bytes]], early: Collection[str]) -> None:
+    def _take_out(self, waiting: dict[int, tuple[int, bytes]], early: Collection[int]) -> None:
         """Take vectors out of the table that the store has now, unless the item has changed since."""
         stamps = [(item, stamp) for item, (stamp, _) in waiting.items() if item not in early]
         if stamps:
             with self._database.writing_all() as connection:
-                connection.executemany("UPDATE items SET vector = x'' WHERE id = ? AND stamp = ?", stamps)
+                connection.executemany("UPDATE items SET vector = x'' WHERE seq = ? AND stamp = ?", stamps)
 
 
 class Mem0Projection:
@@ -122,8 +122,8 @@ class Mem0Projection:
         self._check = check
         self.outbox = Outbox(database, "mem0")
         # A database that is closed must open no store.
-        self.outbox.pending()
-        self.store = _open(configuration, database, len(embedding.embed("memory")))
+        records = Records(self.outbox.name())
+        self.store = _open(configuration, database, len(embedding.embed("memory")), records)
         self.deliverer = Deliverer(self.outbox, Mem0Target(database, self.store, embedding))
         if self.store.is_exclusive:
             # The process that held the lease has closed the store, or is dead.
@@ -196,18 +196,18 @@ class Mem0Projection:
         return before - self.outbox.pending().count
 
     def _put_lost(self) -> None:
-        place = 0
+        last = 0
         while True:
             with self._database.reading_all() as connection:
                 rows = connection.execute(
-                    "SELECT seq, id FROM items WHERE seq > ? AND id NOT IN (SELECT item FROM outbox WHERE target = ?) "
+                    "SELECT seq FROM items WHERE seq > ? AND seq NOT IN (SELECT item FROM outbox WHERE target = ?) "
                     "ORDER BY seq LIMIT ?",
-                    (place, self.outbox.target, _CHUNK),
+                    (last, self.outbox.target, _CHUNK),
                 ).fetchall()
             if not rows:
                 return
-            place = rows[-1][0]
-            self.outbox.put(self.store.missing([row[1] for row in rows]))
+            last = rows[-1][0]
+            self.outbox.put(self.store.missing([row[0] for row in rows]))
 
     def close(self) -> None:
         """End the delivery, and give the store back."""
@@ -215,11 +215,11 @@ class Mem0Projection:
         self.store.close()
 
 
-def _open(configuration: Mem0Configuration, database: Database, dimensions: int) -> Mem0Store:
+def _open(configuration: Mem0Configuration, database: Database, dimensions: int, records: Records) -> Mem0Store:
     if configuration.provider == "platform":
         from .hosted import HostedStore
 
-        return HostedStore(configuration.details, database)
+        return HostedStore(configuration.details, database, records)
     from .vectors import VectorStore
 
-    return VectorStore(configuration.provider, configuration.details, dimensions)
+    return VectorStore(configuration.provider, configuration.details, dimensions, records)

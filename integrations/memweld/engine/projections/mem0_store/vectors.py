@@ -15,7 +15,7 @@ from ....errors import BackendUnavailableError, MemweldError
 from ....scope import Scope
 from ...search.embedders import Vector
 from ...sql.outbox import Entry
-from .protocol import ItemCopy, owner_ids
+from .protocol import ItemCopy, Records, owner_ids
 from .store_registry import OpenStore, close_store, one_line, open_store
 
 __all__ = ["VectorStore"]
@@ -33,6 +33,7 @@ class VectorStore:
         provider: The store's name in mem0.
         details: Its configuration.
         dimensions: The length of the vectors.
+        records: Names the items of this database in the store.
 
     Raises:
         ConfigurationError: The configuration is wrong, or for vectors of another length.
@@ -40,9 +41,10 @@ class VectorStore:
         BackendUnavailableError: The store does not answer.
     """
 
-    def __init__(self, provider: str, details: Mapping[str, Any], dimensions: int) -> None:
+    def __init__(self, provider: str, details: Mapping[str, Any], dimensions: int, records: Records) -> None:
         if provider == "faiss" and "distance_strategy" not in details:
             details = {**details, "distance_strategy": "cosine"}
+        self._records = records
         self._opened: OpenStore | None = open_store(provider, details, dimensions)
         self.where = self._opened.where
         self.is_exclusive = self._opened.is_exclusive
@@ -51,11 +53,11 @@ class VectorStore:
         self._by_distance = provider in _BY_DISTANCE and strategy not in ("cosine", "inner_product")
         self._filters_first = provider in _FILTER_FIRST
 
-    def put(self, copies: Sequence[ItemCopy]) -> tuple[str, ...]:
+    def put(self, copies: Sequence[ItemCopy]) -> tuple[int, ...]:
         """Store items with their vectors."""
-        ids = [copy.entry.id for copy in copies]
+        ids = [self._records.id_of(copy.entry.seq) for copy in copies]
         vectors = [copy.vector.tolist() for copy in copies]
-        payloads = [_payload(copy.entry) for copy in copies]
+        payloads = [_payload(copy.entry) | self._records.fields(copy.entry.seq) for copy in copies]
         with self._asking() as opened:
             store = opened.store
             if opened.provider == "chroma":
@@ -69,37 +71,40 @@ class VectorStore:
             store.insert(vectors=vectors, payloads=payloads, ids=ids)
         return ()
 
-    def drop(self, ids: Sequence[str]) -> tuple[str, ...]:
+    def drop(self, items: Sequence[int]) -> tuple[int, ...]:
         """Delete items."""
+        ids = [self._records.id_of(item) for item in items]
         with self._asking() as opened:
             if opened.provider == "chroma":
-                opened.store.collection.delete(ids=list(ids))
+                opened.store.collection.delete(ids=ids)
                 return ()
             for each in ids:
                 if opened.provider == "qdrant" or opened.store.get(each) is not None:
                     opened.store.delete(each)
         return ()
 
-    def near(self, scope: Scope, query: str, vector: Vector, count: int) -> tuple[dict[str, float], bool]:
+    def near(self, scope: Scope, query: str, vector: Vector, count: int) -> tuple[dict[int, float], bool]:
         """The store's nearest rows of the scope, their cosines times the vector's length."""
         owner, known = owner_ids(scope), float(np.linalg.norm(vector))
         with self._asking() as opened:
             unit = (vector / known).tolist() if known else vector.tolist()
             found = opened.store.search(query=query, vectors=unit, top_k=count, filters=dict(owner))
-        cosines: dict[str, float] = {}
+        cosines: dict[int, float] = {}
         for each in found:
             payload: Mapping[str, Any] = each.payload or {}
-            if all(payload.get(name) == wanted for name, wanted in owner.items()):
-                cosines.setdefault(str(each.id), known * self._cosine(float(each.score or 0.0)))
+            item = self._records.item_of(str(each.id), payload)
+            if item is not None and all(payload.get(name) == wanted for name, wanted in owner.items()):
+                cosines.setdefault(item, known * self._cosine(float(each.score or 0.0)))
         return cosines, len(found) >= count or not self._filters_first
 
-    def missing(self, ids: Sequence[str]) -> list[str]:
+    def missing(self, items: Sequence[int]) -> list[int]:
         """Which of these the store does not have."""
+        ids = {self._records.id_of(item): item for item in items}
         with self._asking() as opened:
             if opened.provider == "chroma":
                 present = set(opened.store.collection.get(ids=list(ids), include=[])["ids"])
-                return [each for each in ids if each not in present]
-            return [each for each in ids if opened.store.get(each) is None]
+                return [item for each, item in ids.items() if each not in present]
+            return [item for each, item in ids.items() if opened.store.get(each) is None]
 
     def close(self) -> None:
         """Close the store, unless others in this process use it."""

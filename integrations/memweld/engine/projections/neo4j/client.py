@@ -39,6 +39,7 @@ _SCHEMA = (
         f"CREATE INDEX memweld_space_of_{label.lower()} IF NOT EXISTS FOR (n:{label}) ON (n.space)"
         for label in ("Memory", "Entity", "Agent", "Session", "User")
     ),
+    "CREATE INDEX memweld_id_in_space IF NOT EXISTS FOR (n:Memory) ON (n.space, n.id)",
     "CREATE INDEX memweld_relation IF NOT EXISTS FOR ()-[r:RELATED_TO]-() ON (r.memory)",
 )
 

@@ -69,14 +69,14 @@ class Consistency:
         self._outbox.put([*missing, *outdated, *orphans])
         return len(missing) + len(outdated) + len(orphans)
 
-    def _compare(self) -> tuple[int, list[str], list[str], list[str]]:
-        """How many items there are; the ids of missing items, of outdated ones, and of orphans.
+    def _compare(self) -> tuple[int, list[int], list[int], list[int]]:
+        """How many items there are; the missing items, the outdated ones, and the orphans, each by its ``seq``.
 
         Changes that are made meanwhile may be counted. The outbox delivers them anyway.
         """
         store = self._store()
-        count, missing, outdated = 0, list[str](), list[str]()
-        after = ""
+        count, missing, outdated = 0, list[int](), list[int]()
+        after = 0
         while page := self._outbox.page(after=after, limit=_PAGE):
             after = page[-1]
             entries = self._outbox.entries(page)
@@ -88,12 +88,15 @@ class Consistency:
                     missing.append(item)
                 elif not is_as_projected(properties_of(store, entry), *node):
                     outdated.append(item)
-        orphans = list[str]()
-        place, prefix = "", memory_id(store, "")
+        orphans = list[int]()
+        place, prefix = "", f"{store}/memory:"
         while rows := self._client.read(cypher.NODES, seconds=_SECONDS, after=place, prefix=prefix, limit=_PAGE):
             place = rows[-1]["node"]
-            stored = self._outbox.exists([row["item"] for row in rows])
-            orphans += [row["item"] for row in rows if row["item"] not in stored]
+            # A node of another program's making may have any end.
+            ends = (str(row["node"]).removeprefix(prefix) for row in rows)
+            items = [int(end) for end in ends if end.isascii() and end.isdecimal()]
+            stored = self._outbox.exists(items)
+            orphans += [item for item in items if item not in stored]
         return count, missing, outdated, orphans
 
     def _nodes(self, ids: Sequence[str]) -> dict[str, tuple[Mapping[str, JSON], list[list[str]]]]:

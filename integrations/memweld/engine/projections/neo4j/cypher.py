@@ -88,8 +88,8 @@ CALL {
 # Entities of memories that the caller may see, with how many memories mention each.
 MENTIONED = """
 UNWIND $ids AS id
-MATCH (m:Memory {memweld_id: id})-[:MENTIONS]->(e:Entity)
-WHERE m.space = $space AND ($agent IS NULL OR m.agent = $agent)
+MATCH (m:Memory {space: $space, id: id})-[:MENTIONS]->(e:Entity)
+WHERE ($agent IS NULL OR m.agent = $agent)
 RETURN m.id AS item, m.hash AS hash, e.memweld_id AS entity, e.name AS name, e.key AS key,
        COUNT { (e)<-[:MENTIONS]-() } AS mentions
 """
@@ -151,7 +151,7 @@ RETURN sum(nodes) AS nodes
 
 NODES = """
 MATCH (m:Memory) WHERE m.memweld_id > $after AND m.memweld_id STARTS WITH $prefix
-RETURN m.memweld_id AS node, m.id AS item ORDER BY m.memweld_id LIMIT $limit
+RETURN m.memweld_id AS node ORDER BY m.memweld_id LIMIT $limit
 """
 
 NODES_OF = """

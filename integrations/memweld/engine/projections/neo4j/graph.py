@@ -102,8 +102,7 @@ class GraphProjection:
             return self._name
 
     def _rows(self, scope: Scope, ids: Sequence[str]) -> Mapping[str, ItemRow]:
-        rows = (self._items.get(scope, each) for each in ids)
-        return {row.id: row for row in rows if row is not None}
+        return self._items.by_ids(scope, ids)
 
     # operations
 

@@ -81,8 +81,8 @@ def space_of(store: str, scope: Scope) -> str:
     return f"{store}/{owner}"
 
 
-def memory_id(store: str, item: str) -> str:
-    """The node of a memory item."""
+def memory_id(store: str, item: int) -> str:
+    """The node of a memory item (its ``seq``)."""
     return f"{store}/memory:{item}"
 
 
@@ -99,7 +99,7 @@ def project(
     store: str,
     fence: int,
     entries: Sequence[tuple[Entry, Mentions]],
-    deleted: Sequence[str],
+    deleted: Sequence[int],
     *,
     when_new: Callable[[], object] | None = None,
 ) -> None:
@@ -110,7 +110,7 @@ def project(
         store: The name of the database of the memories.
         fence: The number of the lease of the process that delivers.
         entries: Items, and what each mentions.
-        deleted: Ids of items that do not exist any more.
+        deleted: Items that do not exist any more.
         when_new: Called where the graph does not know the store yet, before it does.
 
     Raises:
@@ -126,7 +126,7 @@ def project(
     if row["before"] < 0 and when_new is not None:
         when_new()
     leaving = [memory_id(store, item) for item in deleted]
-    changed = [memory_id(store, entry.id) for entry, _ in entries]
+    changed = [memory_id(store, entry.seq) for entry, _ in entries]
     untied = run(cypher.UNTIE, ids=[*leaving, *changed])
     if leaving:
         run(cypher.FORGET, ids=leaving)
@@ -143,7 +143,7 @@ def project(
 def properties_of(store: str, entry: Entry) -> dict[str, JSON]:
     """The properties of a node that follow from its item alone. The graph leaves out those that are None."""
     return {
-        "memweld_id": memory_id(store, entry.id),
+        "memweld_id": memory_id(store, entry.seq),
         "id": entry.id,
         "name": entry.text if len(entry.text) <= _CAPTION else f"{entry.text[: _CAPTION - 1]}…",
         "text": entry.text,
@@ -207,7 +207,7 @@ def _relations(store: str, entry: Entry, mentions: Mentions) -> list[dict[str, s
             "one": entity_id(space, one),
             "other": entity_id(space, other),
             "name": name,
-            "memory": memory_id(store, entry.id),
+            "memory": memory_id(store, entry.seq),
         }
         for one, other, name in named
     ]

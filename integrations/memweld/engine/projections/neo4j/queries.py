@@ -12,7 +12,7 @@ from ...sql.item_rows import ItemRow
 from . import cypher
 from .client import GraphClient, Row
 from .entity_names import is_in, key_of, words_of
-from .projection import memory_id, space_of
+from .projection import space_of
 
 __all__ = ["GraphQueries", "raise_scores"]
 
@@ -92,9 +92,7 @@ class GraphQueries:
 
     def _mentioned_by(self, scope: Scope, items: Sequence[str]) -> dict[str, JSON]:
         """The parameters of `cypher.MENTIONED` for items of a scope."""
-        store = self._store()
-        ids = [memory_id(store, item) for item in items]
-        return {"ids": ids, "space": space_of(store, scope), "agent": _agent(scope)}
+        return {"ids": list(items), "space": space_of(self._store(), scope), "agent": _agent(scope)}
 
     def raise_hits(self, scope: Scope, query: str, hits: Sequence[Hit]) -> list[Hit]:
         """The hits with their scores raised, best first (see `raise_scores`).

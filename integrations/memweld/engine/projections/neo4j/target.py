@@ -35,16 +35,16 @@ class GraphTarget:
         self._store = store
         self._client = client
         self._finder = finder
-        self._found: dict[tuple[str, str], Mentions] = {}
+        self._found: dict[tuple[int, str], Mentions] = {}
 
     @property
     def batch(self) -> int:
         """How many changes one delivery has at most."""
         return _SLOW_BATCH if self._finder.is_slow else _BATCH
 
-    def deliver(self, fence: int, entries: Sequence[Entry], deleted: Sequence[str]) -> Collection[str]:
+    def deliver(self, fence: int, entries: Sequence[Entry], deleted: Sequence[int]) -> Collection[int]:
         """Write entries with what they mention, and remove deleted items (see ``Target.deliver``)."""
-        before = {entry.id: (entry, self._find(entry)) for entry in entries}
+        before = {entry.seq: (entry, self._find(entry)) for entry in entries}
         removed = list(deleted)
         if self._finder.is_slow and entries:
             # An LLM takes its time, and the graph must not receive an item that was deleted meanwhile.
@@ -60,7 +60,7 @@ class GraphTarget:
 
     def _find(self, entry: Entry) -> Mentions:
         """The entities of an item, cached: after an outage of the graph the LLM is not asked again."""
-        key = entry.id, entry.hash
+        key = entry.seq, entry.hash
         if key not in self._found:
             self._found[key] = self._finder(entry)
         return self._found[key]

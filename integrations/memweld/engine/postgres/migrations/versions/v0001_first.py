@@ -148,7 +148,8 @@ CREATE FUNCTION item_to_outbox() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF coalesce(NEW.kind, OLD.kind) <> 'source' AND EXISTS (SELECT 1 FROM meta WHERE key = 'graph') THEN
         INSERT INTO outbox (target, item, owner, made_at)
-            SELECT 'graph', coalesce(NEW.id, OLD.id), coalesce(NEW.owner, OLD.owner), floor(extract(epoch FROM now()));
+            SELECT 'graph', coalesce(NEW.seq, OLD.seq), coalesce(NEW.owner, OLD.owner),
+                floor(extract(epoch FROM now()));
     END IF;
     RETURN NULL;
 END
