@@ -6,11 +6,14 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .display import Displayed, html_bar, html_text
+
 __all__ = ["Explanation", "WordScore"]
 
 _NOTHING = 1e-6
 _AS_NEW = 0.995
 _MOST_SHOWN = 6
+_COLORS = {"words": "#5b8def", "meaning": "#e6a23c", "session": "#67b279", "entities": "#b07cc6"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +31,8 @@ class WordScore:
     score: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Explanation(Displayed):
     """The parts of a score.
 
     ``fit`` is the sum of words, meaning and session. The score is ``(1 - exp(-fit) + entities) * recency``.
@@ -122,3 +125,14 @@ class Explanation:
         parts = [f"{name} {share:.2f}{notes.get(name, '')}" for name, share in shares.items() if share]
         age = f"; age left {self.recency:.0%} of it" if self.recency < _AS_NEW else ""
         return f"{self.score:.2f} = {' + '.join(parts) or '0'}{age}"
+
+    def __repr__(self) -> str:
+        return f"<Explanation {self}>"
+
+    def _html(self) -> str:
+        shares = ((part, share) for part, share in self.shares.items() if share > 0)
+        bars = "".join(html_bar(share, _COLORS[part], f"{part} {share:.2f}") for part, share in shares)
+        missing = [each.word for each in self.words if not each.score][:_MOST_SHOWN]
+        return f"{bars}<br>{html_text(str(self))}" + (
+            f"<br><i>without {html_text(', '.join(missing))}</i>" if missing else ""
+        )

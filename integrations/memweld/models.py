@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
+from .display import Readable, ResultList
 from .explanation import Explanation
 
 __all__ = [
@@ -48,26 +49,6 @@ GraphState: TypeAlias = Literal["none", "done", "pending"]
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 """The speaker of a chat message."""
-
-
-class Readable:
-    """The base of data classes that a user prints: fields that say nothing are left out, times are as people write."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        shown: list[str] = []
-        for each in getattr(type(self), "__dataclass_fields__", {}).values():
-            value = getattr(self, each.name)
-            default = each.default if each.default_factory is MISSING else each.default_factory()
-            if value != default and each.name not in _UNSHOWN:
-                written = value.isoformat(" ", "seconds") if isinstance(value, datetime) else repr(value)
-                shown.append(f"{each.name}={written}")
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-
-# For the program: where the text stands elsewhere.
-_UNSHOWN = ("message_id", "occurrences", "links", "native")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -123,7 +104,7 @@ class MemoryItem(Readable):
         return tuple(dict.fromkeys(each for each in (self.session_id, *occurred) if each is not None))
 
 
-class Page(list[MemoryItem]):
+class Page(ResultList[MemoryItem]):
     """Memories, and the cursor of the page behind them.
 
     Attributes:
@@ -249,8 +230,8 @@ class Session(Readable):
     updated_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValueEntry:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ValueEntry(Readable):
     """A state value with its namespace, key and times (UTC). ``expires_at`` is None if it never expires."""
 
     namespace: str
@@ -262,8 +243,8 @@ class ValueEntry:
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ValueHit:
+@dataclass(frozen=True, slots=True, repr=False)
+class ValueHit(Readable):
     """A state value that a search found.
 
     Attributes:
@@ -275,8 +256,8 @@ class ValueHit:
     score: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValueWrite:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ValueWrite(Readable):
     """One of several writes in one transaction: a value as `State.set` stores it, or a deletion."""
 
     namespace: str
@@ -287,8 +268,8 @@ class ValueWrite:
     ttl: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EraseReceipt:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class EraseReceipt(Readable):
     """The result of an erasure.
 
     Attributes:

@@ -80,7 +80,7 @@ def list_command(
     as_json: AsJson = False,
 ) -> None:
     """List the memories of a user, oldest first."""
-    from ..memory.safe_text import safe_for_terminal
+    from ..safe_text import safe_for_terminal
     from ..tools.answers import item_data
 
     with existing(url) as backend:
@@ -98,7 +98,7 @@ def list_command(
 
 def get_command(memory_id: MemoryId, user: User, url: Url = None, as_json: AsJson = False) -> None:
     """Show one memory of a user."""
-    from ..memory.safe_text import safe_for_terminal
+    from ..safe_text import safe_for_terminal
     from ..tools.answers import item_data
 
     with existing(url) as backend:
@@ -122,7 +122,7 @@ def delete_command(memory_id: MemoryId, user: User, url: Url = None, as_json: As
 
 def sessions_command(user: User, url: Url = None, as_json: AsJson = False) -> None:
     """List the sessions of a user, the latest used first."""
-    from ..memory.safe_text import safe_for_terminal
+    from ..safe_text import safe_for_terminal
     from ..tools.answers import as_utc
 
     with existing(url) as backend:

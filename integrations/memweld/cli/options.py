@@ -31,7 +31,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON, for progra
 
 def show(text: str, *, fg: str | None = None, err: bool = False) -> None:
     """Write lines to the terminal, without what a stored text could do to it."""
-    from ..memory.safe_text import safe_for_terminal
+    from ..safe_text import safe_for_terminal
 
     typer.secho(safe_for_terminal(text, line_break=None), fg=fg, err=err)
 

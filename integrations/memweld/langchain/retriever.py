@@ -19,8 +19,8 @@ from ..memory.asynchronous import in_thread
 from ..memory.backend import Backend
 from ..memory.memory import Memory
 from ..memory.recall import recall_query
-from ..memory.safe_text import safe_for_model
 from ..models import JSON, Hit, Kind
+from ..safe_text import safe_for_model
 from ..tools import as_utc
 from ..validation import validate_filters, validate_kinds, validate_limit, validate_recency, validate_score
 from .binding import memory_of_run

@@ -23,7 +23,7 @@ from ..errors import (
     MissingExtraError,
 )
 from ..memory.content import program_ends
-from ..memory.safe_text import safe_for_model
+from ..safe_text import safe_for_model
 from ..tools import arguments_error
 from ..tools.answers import INDENTED
 from ..tools.errors import OutageLog, readable_details

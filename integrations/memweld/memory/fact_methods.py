@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from ..display import ResultList
 from ..engine.operations import (
     AddItems,
     ClearItems,
@@ -90,7 +91,7 @@ class FactMethods:
         )
         if add.infer:
             add = replace(add, epoch=self._engine.run(self.scope, GetEpoch()))
-        return self._engine.run(self.scope, add)
+        return ResultList(self._engine.run(self.scope, add))
 
     @property
     def can_extract(self) -> bool:
@@ -147,7 +148,7 @@ class FactMethods:
             explain=explain,
         )
         hits = self._engine.run(self.scope, search)
-        return hits if least is None else [hit for hit in hits if hit.score >= least]
+        return ResultList(hits if least is None else [hit for hit in hits if hit.score >= least])
 
     def get(self, memory_id: str) -> MemoryItem:
         """The memory with this id.
@@ -251,7 +252,7 @@ class FactMethods:
             BackendUnavailableError: The graph cannot be asked. Everything else works without it.
             InvalidInputError: An argument breaks a rule.
         """
-        return self._engine.run(self.scope, RelatedItems(about=about, limit=limit))
+        return ResultList(self._engine.run(self.scope, RelatedItems(about=about, limit=limit)))
 
     def settle_graph(self, timeout: float | None = None) -> bool:
         """Wait until the graph has all earlier changes of this scope.

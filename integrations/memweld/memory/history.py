@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from ..display import MOST_ROWS, Displayed, ResultList, html_table, shown_fields
 from ..engine.operations import AppendMessages, ClearMessages, ReadMessages
 from ..engine.protocol import Engine
 from ..models import ChatMessage
@@ -15,7 +16,7 @@ from .messages import MessagesLike, read_messages
 __all__ = ["AsyncHistory", "History"]
 
 
-class History:
+class History(Displayed):
     """The messages of one session, in order, readable from every framework."""
 
     def __init__(self, engine: Engine, scope: Scope, session_id: str) -> None:
@@ -81,11 +82,15 @@ class History:
         Raises:
             MemoryNotFoundError: The session has no message with the id ``before``.
         """
-        return self._engine.run(self._scope, ReadMessages(session_id=self.session_id, limit=limit, before=before))
+        read = ReadMessages(session_id=self.session_id, limit=limit, before=before)
+        return ResultList(self._engine.run(self._scope, read))
 
     def clear(self) -> int:
         """Delete the session; return how many messages it had."""
         return self._engine.run(self._scope, ClearMessages(session_id=self.session_id))
+
+    def _html(self) -> str:
+        return html_table([shown_fields(each) for each in self.messages(MOST_ROWS)], title=repr(self))
 
     def __repr__(self) -> str:
         return f"<History {self.session_id!r} of {self._scope}>"

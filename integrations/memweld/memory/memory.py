@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from ..display import ResultList, show
 from ..engine.operations import CountStored, Erase, Export, ListSessions, Restore
 from ..engine.protocol import Engine
 from ..models import JSON, Captured, EraseReceipt, Kind, MemoryItem, Session
@@ -19,6 +20,7 @@ from .export_format import read_export, write_export
 from .fact_methods import FactMethods
 from .history import AsyncHistory, History
 from .messages import MessagesLike
+from .overview import read_overview
 from .preferences import AsyncPreferences, Preferences
 from .recall import DEFAULT_BUDGET, recall_block, recall_query
 from .state import AsyncState, State
@@ -102,7 +104,7 @@ class Memory(FactMethods):
 
     def sessions(self) -> list[Session]:
         """The sessions that have a history, the latest used first."""
-        return self._engine.run(self.scope, ListSessions())
+        return ResultList(self._engine.run(self.scope, ListSessions()))
 
     # around a model call
 
@@ -202,6 +204,13 @@ class Memory(FactMethods):
         """How much the scope contains: ``items``, ``preferences``, ``tasks``, ``values``, ``messages`` and so on."""
         return self._engine.run(self.scope, CountStored())
 
+    def show(self) -> None:
+        """Show an overview: how much there is, what was learnt last, preferences, sessions.
+
+        A notebook shows tables, a console or a script prints text.
+        """
+        show(read_overview(self._engine, self.scope, self.timezone))
+
     def export(self) -> dict[str, JSON]:
         """All that the scope contains, as one JSON object: memories, state and histories, with times."""
         return write_export(self.scope, self._engine.run(self.scope, Export()).data)
@@ -294,6 +303,7 @@ class AsyncMemory(AsyncFacade[Memory]):
     capture = async_method(Memory.capture, lane=_lane_of_capture)
     flush = async_method(Memory.flush, lane="flush")
     counts = async_method(Memory.counts)
+    show = async_method(Memory.show)
     export = async_method(Memory.export)
     restore = async_method(Memory.restore, lane="write")
     erase = async_method(Memory.erase, lane="write")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ..display import MOST_ROWS, Displayed, ResultList, html_table
 from ..engine.operations import DeleteKeyed, GetKeyed, ListItems, PutKeyed, Search
 from ..engine.protocol import Engine
 from ..models import JSON, Hit, MemoryItem
@@ -17,7 +18,7 @@ __all__ = ["AsyncPreferences", "Preferences"]
 _MAX_CHARACTERS = 65_536
 
 
-class Preferences:
+class Preferences(Displayed):
     """The user's preferences: exact by key, and found by meaning. A key belongs to exactly this scope."""
 
     def __init__(self, engine: Engine, scope: Scope) -> None:
@@ -26,6 +27,12 @@ class Preferences:
 
     def __repr__(self) -> str:
         return f"<Preferences of {self._scope}>"
+
+    def _html(self) -> str:
+        items = self._engine.run(self._scope, ListItems(limit=MOST_ROWS, kinds=["preference"], newest_first=True)).items
+        own = (item for item in items if item.agent_id == self._scope.agent_id)
+        rows = [{"key": item.key, "value": item.metadata.get("value"), "updated_at": item.updated_at} for item in own]
+        return html_table(rows, title=repr(self))
 
     def set(self, key: str, value: JSON) -> MemoryItem:
         """Store a preference, replacing what the key held.
@@ -64,7 +71,7 @@ class Preferences:
 
     def search(self, query: str, *, limit: int = 5) -> list[Hit]:
         """The preferences that fit a question, best first."""
-        return self._engine.run(self._scope, Search(query=query, limit=limit, kinds=["preference"]))
+        return ResultList(self._engine.run(self._scope, Search(query=query, limit=limit, kinds=["preference"])))
 
     def delete(self, key: str) -> bool:
         """Forget the preference; whether there was one."""

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from ..errors import invalid
 from ..models import Hit
+from ..safe_text import safe_for_model
 from ..validation import QUERY_CHARACTERS, fold_text, local_time
 from .passages import LOOKED_AT, fair_share, passage, query_pattern
-from .safe_text import safe_for_model
 
 __all__ = [
     "CLOSING",

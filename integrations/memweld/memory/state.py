@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, ItemsView, Iterator, MutableMapping, ValuesView
 from typing import Any
 
+from ..display import Displayed, html_table
 from ..engine.operations import DeleteValue, GetValue, Lane, ListKeys, PutValue, ScanValues, StoredValue, WriteValues
 from ..engine.protocol import Engine
 from ..errors import BackendUnavailableError, InvalidInputError
@@ -19,6 +20,7 @@ __all__ = ["AsyncState", "State"]
 
 _MAX_ATTEMPTS = 10_000
 _PAGE = 500
+_SHOWN = 20
 
 
 class _Items(ItemsView[str, JSON]):
@@ -43,7 +45,7 @@ class _Values(ValuesView[JSON]):
         return (entry.value for entry in self._state.entries())
 
 
-class State(MutableMapping[str, JSON]):
+class State(MutableMapping[str, JSON], Displayed):
     """Key-value pairs of one namespace: any JSON value, exact, shared by all processes on the backend.
 
     A `MutableMapping`; `set`, `get`, `delete` and `list_keys` are the same by the names of key-value stores.
@@ -219,6 +221,11 @@ class State(MutableMapping[str, JSON]):
 
     def __repr__(self) -> str:
         return f"<State {self.namespace!r} of {self._scope}>"
+
+    def _html(self) -> str:
+        entries = self._engine.run(self._scope, ScanValues(namespace=self.namespace, limit=_SHOWN))
+        rows = [{"key": each.key, "value": each.value, "updated_at": each.updated_at} for each in entries]
+        return html_table(rows, title=repr(self))
 
     def _stored(self, key: str) -> StoredValue | None:
         return self._engine.run(self._scope, GetValue(namespace=self.namespace, key=key))

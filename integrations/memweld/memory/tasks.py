@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..engine.operations import GetKeyed, PutKeyed, Search
+from ..display import MOST_ROWS, Displayed, ResultList, html_table, shown_fields
+from ..engine.operations import GetKeyed, ListItems, PutKeyed, Search
 from ..engine.protocol import Engine
 from ..errors import invalid
 from ..models import JSON, MemoryItem, TaskOutcome
@@ -17,7 +18,7 @@ __all__ = ["AsyncTasks", "Tasks"]
 _VERDICTS = {True: " (succeeded)", False: " (failed)", None: ""}
 
 
-class Tasks:
+class Tasks(Displayed):
     """The outcomes of the user's tasks: exact by id, and similar ones found by meaning."""
 
     def __init__(self, engine: Engine, scope: Scope) -> None:
@@ -26,6 +27,10 @@ class Tasks:
 
     def __repr__(self) -> str:
         return f"<Tasks of {self._scope}>"
+
+    def _html(self) -> str:
+        items = self._engine.run(self._scope, ListItems(limit=MOST_ROWS, kinds=["task"], newest_first=True)).items
+        return html_table([shown_fields(_outcome(item, score=1.0)) for item in items], title=repr(self))
 
     def record(
         self,
@@ -76,7 +81,7 @@ class Tasks:
         search = Search(query=query, limit=min(limit + 1, MAX_LIMIT), kinds=["task"])
         hits = self._engine.run(self._scope, search)
         outcomes += [_outcome(hit, score=hit.score) for hit in hits if own is None or hit.id != own.id]
-        return outcomes[:limit]
+        return ResultList(outcomes[:limit])
 
 
 class AsyncTasks(AsyncFacade[Tasks]):

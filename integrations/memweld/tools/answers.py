@@ -12,8 +12,8 @@ from datetime import datetime, timezone
 
 from ..errors import InvalidInputError, MemoryNotFoundError, invalid
 from ..memory.passages import LOOKED_AT, fair_share, passage, query_pattern
-from ..memory.safe_text import safe_for_model
 from ..models import JSON, Hit, MemoryItem
+from ..safe_text import safe_for_model
 from ..validation import dump_json
 
 __all__ = [

@@ -11,8 +11,8 @@ from ..errors import MemweldError
 from ..memory.asynchronous import in_thread
 from ..memory.content import program_ends
 from ..memory.memory import Memory
-from ..memory.safe_text import safe_for_model
 from ..models import JSON
+from ..safe_text import safe_for_model
 from .answers import INDENTED
 from .errors import OutageLog, readable_error
 from .run import MemoryTool

@@ -8,8 +8,8 @@ from typing import Annotated, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from ..memory.memory import Memory
-from ..memory.safe_text import safe_for_model
 from ..models import JSON, Hit, MemoryItem, Page
+from ..safe_text import safe_for_model
 from ..validation import local_time
 from .answers import (
     INDENTED,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from ..memory.memory import Memory
-from ..memory.safe_text import safe_for_model
 from ..models import JSON
+from ..safe_text import safe_for_model
 from .answers import (
     PAGED_CHARACTERS,
     cursor_key,

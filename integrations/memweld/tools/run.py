@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from ..engine.operations import Lane
 from ..errors import InvalidInputError
 from ..memory.memory import Memory
-from ..memory.safe_text import safe_for_model
 from ..models import JSON
+from ..safe_text import safe_for_model
 from ..validation import dump_json
 from .arguments import Arguments, arguments_error
 

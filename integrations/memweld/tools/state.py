@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import Field
 
 from ..memory.memory import Memory
-from ..memory.safe_text import safe_for_model
 from ..models import JSON
+from ..safe_text import safe_for_model
 from ..validation import dump_json
 from .answers import (
     ANSWER_CHARACTERS,

@@ -15,8 +15,8 @@ from rich.table import Table
 from ... import Memory
 from ...errors import InvalidInputError, invalid
 from ...memory.messages import to_messages
-from ...memory.safe_text import safe_for_terminal
 from ...models import ChatMessage
+from ...safe_text import safe_for_terminal
 
 __all__ = ["answer", "load_conversation", "remember", "talk"]
 

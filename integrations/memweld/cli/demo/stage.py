@@ -14,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from ...errors import MemweldError
-from ...memory.safe_text import safe_for_terminal
+from ...safe_text import safe_for_terminal
 from .models import is_real
 from .story import Scene
 

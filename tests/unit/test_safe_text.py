@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import memweld
-from memweld.memory.safe_text import safe_for_html, safe_for_model, safe_for_terminal
+from memweld.safe_text import safe_for_html, safe_for_model, safe_for_terminal
 from memweld.tools import TOOLS
 
 # Any Unicode, with the parts of forgeries more often than chance would have them.
