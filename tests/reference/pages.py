@@ -120,27 +120,27 @@ def _options_of(variable: str) -> tuple[list[str], Any]:
 
 
 def settings() -> str:
-    """Each variable with its default, the argument of `connect`, the options, and the meaning."""
+    """Each variable with its default, the argument of `connect` and the options that say the same, and its meaning."""
     arguments = inspect.signature(memweld.connect).parameters
     meanings = _docs_of_settings()
-    rows: list[tuple[str, str, str, str, str]] = []
+    rows: list[tuple[str, str, str, str]] = []
     for field in dataclasses.fields(Settings):
         variable = f"{PREFIX}{field.name.upper()}"
         default = "" if field.default is None or isinstance(field.default, bool) else f"{field.default:g}"
         options, _ = _options_of(variable)
         argument = f"`{field.name}=`" if field.name in arguments else ""
-        rows.append((f"`{variable}`", default, argument, ", ".join(options), meanings[field.name]))
+        also = ", ".join(filter(None, (argument, *options)))
+        rows.append((f"`{variable}`", default, also, meanings[field.name]))
     known = {row[0].strip("`") for row in rows}
-    served: dict[str, tuple[str, str, str, str, str]] = {}
+    served: dict[str, tuple[str, str, str, str]] = {}
     for _, command in commands():
         for each in command.params:
             if each.envvar and each.envvar not in known and each.envvar not in served:
                 options, _ = _options_of(each.envvar)
-                served[each.envvar] = (f"`{each.envvar}`", default_of(each), "", ", ".join(options), each.help)
-    header = ["variable", "default", "argument of `connect`", "option", "meaning"]
-    short = ["variable", "default", "option", "meaning"]
+                served[each.envvar] = (f"`{each.envvar}`", default_of(each), ", ".join(options), each.help)
+    header = ["variable", "default", "also", "meaning"]
     text = "## Memory, command line and server\n\n" + table(header, rows)
-    text += "\n## Commands\n\n" + table(short, [(row[0], row[1], row[3], row[4]) for row in served.values()])
+    text += "\n## Commands\n\n" + table(header, served.values())
     return text.replace("``", "`")
 
 
