@@ -108,11 +108,16 @@ class ResultList(list[T], Displayed):
 
 def show(value: Displayed) -> None:
     """Show a value in the notebook or console that the program runs in: a table there, text here."""
-    ipython = sys.modules.get("IPython")
-    if ipython is None or ipython.get_ipython() is None:
-        print(value)  # noqa: T201 - the caller asked for it
-    else:
+    if is_notebook():
         importlib.import_module("IPython.display").display(value)
+    else:
+        print(value)  # noqa: T201 - the caller asked for it
+
+
+def is_notebook() -> bool:
+    """Whether the program is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 def html_table(rows: Sequence[Mapping[str, Any]], *, total: int = 0, title: str = "") -> str:

@@ -146,7 +146,7 @@ async def test_show_in_async_code(ana: Memory, capsys: pytest.CaptureFixture[str
 
 def test_show_gives_a_notebook_its_table(ana: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     displayed: list[Any] = []
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=object))
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=True)))
     monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=displayed.append))
     fill(ana, "<b>peanuts</b>")
     ana.show()

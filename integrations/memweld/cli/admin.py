@@ -56,17 +56,10 @@ def reindex_command(
     ] = None,
 ) -> None:
     """Embed all memories again after a change of the embedder. Interrupted, it continues where it was."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from ..connect import connect
 
-    chosen = _embedder(embedder)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with connect(url, embedder=chosen) as backend, Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("Embedding", total=None)
-        done = backend.admin.reindex(lambda made, total: bar.update(task, completed=made, total=total))
-        bar.update(task, completed=done, total=done)
+    with connect(url, embedder=_embedder(embedder)) as backend:
+        done = backend.admin.reindex()
     show(f"Embedded {done} memories again." if done else "Nothing to do: all memories are of this embedder.")
 
 

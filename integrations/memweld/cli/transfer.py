@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +11,7 @@ import typer
 from .options import connected, counted, existing, show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from ..scope import Scope
     from ..transfer.copier import Copied
@@ -75,21 +73,9 @@ def copy_command(
 
     if everybody == (user is not None or agent is not None):
         raise InvalidInputError("Say whom to copy: --user ID, --agent ID (or both), or --all.")
-    with (
-        existing(source, from_token) as old,
-        connected(target, to_token) as new,
-        _progress("Copying") as notify,
-    ):
+    with existing(source, from_token) as old, connected(target, to_token) as new:
         done = different = nonempty = 0
-        for report in copy(
-            old,
-            new,
-            user_id=user,
-            agent_id=agent,
-            everybody=everybody,
-            dry_run=dry_run,
-            progress=lambda report: notify(f"{report.scope}", sum(report.source.counts.values())),
-        ):
+        for report in copy(old, new, user_id=user, agent_id=agent, everybody=everybody, dry_run=dry_run):
             done += 1
             nonempty += not report.source.is_empty
             different += not (dry_run or report.equal)
@@ -163,27 +149,25 @@ def import_command(
     from ..transfer.importers.mem0 import read_mem0
 
     scope = _requested_scope(origin, user, agent, all_users=all_users)
-    with _progress("Reading") as notify:
-        if origin is Origin.MEM0:
-            file = Path(source)
-            plan = read_mem0(load(file), scope=scope, session_id=session, at=changed_at(file))
-        elif origin is Origin.LANGCHAIN:
-            plan = read_langchain_file(Path(source), scope=_required(scope), session_id=session, table=table)
-        else:
-            plan = read_botwire(
-                source,
-                namespace or [],
-                scope=_required(scope),
-                token=source_token,
-                sessions=not as_state,
-                progress=lambda name, done, total: notify(f"{name}, of {total:,} keys", done),
-            )
+    if origin is Origin.MEM0:
+        file = Path(source)
+        plan = read_mem0(load(file), scope=scope, session_id=session, at=changed_at(file))
+    elif origin is Origin.LANGCHAIN:
+        plan = read_langchain_file(Path(source), scope=_required(scope), session_id=session, table=table)
+    else:
+        plan = read_botwire(
+            source,
+            namespace or [],
+            scope=_required(scope),
+            token=source_token,
+            sessions=not as_state,
+        )
     _show_plan(plan)
     if dry_run:
         show("Dry run: nothing was written.")
         return
-    with connected(url) as backend, _progress("Storing") as notify:
-        plan.store(backend, overwrite=overwrite, progress=lambda done, total: notify(f"for {total:,} scope(s)", done))
+    with connected(url) as backend:
+        plan.store(backend, overwrite=overwrite)
     _show_stored(plan)
 
 
@@ -222,16 +206,3 @@ def _show_stored(plan: Plan) -> None:
     show(f"New or changed: {_counted(plan.stored)}")
     if plan.left:
         show(f"Left as they are: {plan.left} values that differ; --overwrite replaces them.")
-
-
-@contextmanager
-def _progress(what: str) -> Generator[Callable[[str, int], object]]:
-    """A line of progress on stderr, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda where, count: bar.update(task, description=f"{what} {where}: {count:,}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BackendUnavailableError, ConfigurationError, MemoryNotFoundError, MissingExtraError, invalid
 from ..models import Hit, MemoryItem
+from ..progress import progress_bar
 from ..scope import Scope
 from ..validation import QUERY_CHARACTERS, dump_json, utc_now
 from .embedder_factory import load_embedder
@@ -138,6 +139,10 @@ class Facts:
 
     def reindex(self, progress: Progress | None = None) -> int:
         """Give all vectors to this embedder, in the way of the database (see ``Reindexing.run``)."""
+        with progress_bar("Embedding again") as bar:
+            return self._reindex(progress or bar)
+
+    def _reindex(self, progress: Progress) -> int:
         if self.projection is not None:
             return self.projection.rebuild(progress)
         self._database.validate_sees_all("a change of the embedder")

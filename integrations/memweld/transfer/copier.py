@@ -14,6 +14,7 @@ from ..engine.operations import Restore
 from ..engine.protocol import Engine
 from ..errors import ConfigurationError, InvalidInputError, invalid
 from ..memory.backend import Backend
+from ..progress import Report, progress_bar
 from ..scope import Scope
 from .reader import ScopeReader, Summary
 
@@ -74,7 +75,8 @@ def copy(
         agent_id: Copy this agent's own memory; with ``user_id``, the agent's part of the user's.
         everybody: Copy all users and agents, one after the other, instead.
         dry_run: Count the rows of the source, and leave the target alone.
-        progress: Called after each page with the scope's report so far.
+        progress: Called after each page with the scope's report so far. If not given, a terminal or a notebook shows a
+            bar.
         page: How many rows to read and write at once.
 
     Yields:
@@ -125,13 +127,17 @@ def _copies(
     for scope in scopes:
         reader = ScopeReader(source, scope, limit=page)
         report = Copied(scope=scope, source=reader.summary)
-        notify = (lambda report=report: progress(report)) if progress is not None else (lambda: None)
-        if dry_run:
-            for _ in reader.pages():
-                notify()
-        else:
-            _copy(reader, ScopeReader(target, scope, limit=page), target, report, notify)
-            _compare(source, target, report, page)
+        with progress_bar(f"Copying {scope}") as bar:
+
+            def notify(report: Copied = report, bar: Report = bar) -> None:
+                bar(sum(report.source.counts.values())) if progress is None else progress(report)
+
+            if dry_run:
+                for _ in reader.pages():
+                    notify()
+            else:
+                _copy(reader, ScopeReader(target, scope, limit=page), target, report, notify)
+                _compare(source, target, report, page)
         yield report
 
 

@@ -13,6 +13,7 @@ from ..engine.protocol import Engine
 from ..errors import BackendUnavailableError, InvalidInputError, MemoryNotFoundError
 from ..memory.backend import Backend
 from ..models import MemoryItem
+from ..progress import progress_bar
 from ..scope import Scope
 from .copier import engine_of
 
@@ -91,7 +92,8 @@ class Plan:
         Args:
             backend: The backend to write.
             overwrite: Whether a planned value replaces an existing one that differs.
-            progress: Called with the number of finished scopes, and of all.
+            progress: Called with the number of finished rows, and of all. If not given, a terminal or a notebook shows
+                a bar.
 
         Returns:
             How many items, values and messages are new or changed.
@@ -101,33 +103,37 @@ class Plan:
         """
         engine = engine_of(backend)
         self.stored, self.merged, self.left = Counter(), 0, 0
-        for done, (scope, parts) in enumerate(self.parts.items()):
-            if progress is not None:
-                progress(done, len(self.parts))
-            try:
-                self._store(engine, scope, parts, overwrite)
-            except (BackendUnavailableError, InvalidInputError) as error:
-                counts = ", ".join(f"{count} {store}" for store, count in self.stored.items() if count) or "nothing"
-                raise type(error)(
-                    f"For {scope}: {error} Stored until then: {counts}. Run it again: it stores nothing twice."
-                ) from error
-        if progress is not None:
-            progress(len(self.parts), len(self.parts))
         planned = self.counts
+        total, done = planned["items"] + planned["values"] + planned["messages"], 0
+        with progress_bar("Storing") as bar:
+            for scope, parts in self.parts.items():
+                try:
+                    for count in self._store(engine, scope, parts, overwrite):
+                        done += count
+                        (progress or bar)(done, total)
+                except (BackendUnavailableError, InvalidInputError) as error:
+                    counts = ", ".join(f"{count} {store}" for store, count in self.stored.items() if count) or "nothing"
+                    raise type(error)(
+                        f"For {scope}: {error} Stored until then: {counts}. Run it again: it stores nothing twice."
+                    ) from error
         rest = sum(planned[store] - self.stored[store] for store in ("items", "values", "messages"))
         self.unchanged = rest - self.merged - self.left
         return self.stored
 
-    def _store(self, engine: Engine, scope: Scope, parts: Sequence[Part], overwrite: bool) -> None:
+    def _store(self, engine: Engine, scope: Scope, parts: Sequence[Part], overwrite: bool) -> Iterator[int]:
+        """Store the rows of a scope; after each batch the number of its rows."""
         facts = [part for part in parts if isinstance(part, MemoryItem)]
         for items in _batches([item for item in facts if item.id not in self.undated or not _has(engine, scope, item)]):
             self._restore(engine, scope, ExportData(items=items))
+            yield len(items)
         for values in _batches([part for part in parts if isinstance(part, ExportedValue)]):
             self._restore(engine, scope, ExportData(values=self._missing(engine, scope, values, overwrite)))
+            yield len(values)
         for session in (part for part in parts if isinstance(part, ExportedSession)):
             existing = _message_ids(engine, scope, session.session_id)
             for messages in _batches([message for message in session.messages if message.id not in existing]):
                 self._restore(engine, scope, ExportData(sessions=(replace(session, messages=messages),)))
+                yield len(messages)
 
     def _restore(self, engine: Engine, scope: Scope, data: ExportData) -> None:
         counts = engine.run(scope, Restore(data=data))

@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import BackendUnavailableError, MemweldError
+from ...progress import progress_bar
 from ...validation import fold_text
 from .tokenizer import QueryWord
 
 __all__ = ["Embedder", "GuardedEmbedding", "Vector", "Weigh", "WeighingEmbedder", "as_bytes"]
 
 T = TypeVar("T")
+
+_BATCH = 512
 
 Vector: TypeAlias = NDArray[np.float32]
 
@@ -101,13 +104,22 @@ class GuardedEmbedding:
         return self.embed_batch([text])[0]
 
     def embed_batch(self, texts: Sequence[str], memory_action: str = "add") -> list[Vector]:
-        """Each text as by `embed`, in one call of the model if it takes several."""
+        """Each text as by `embed`, in as few calls of the model as it takes."""
         if memory_action == "search":
             return [self.embed(text, memory_action) for text in texts]
         if not texts:
             return []
         folded = [fold_text(text) for text in texts]
-        vectors = self._call(lambda: self._embedder.embed_texts(folded))
+        vectors: list[Vector] = []
+        with progress_bar("Embedding texts") as report:
+            for start in range(0, len(folded), _BATCH):
+                vectors += self._embed_folded(folded[start : start + _BATCH])
+                if len(folded) > _BATCH:
+                    report(len(vectors), len(folded))
+        return vectors
+
+    def _embed_folded(self, texts: Sequence[str]) -> list[Vector]:
+        vectors = self._call(lambda: self._embedder.embed_texts(texts))
         if len(vectors) != len(texts):
             raise BackendUnavailableError(
                 f"The embedder {self.fingerprint!r} answered {len(vectors)} vectors for {len(texts)} texts."

@@ -6,7 +6,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http.client import HTTPException
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 from ...engine.export_data import ExportedValue
 from ...errors import AccessDeniedError, BackendUnavailableError, InvalidInputError, invalid
 from ...models import JSON
+from ...progress import progress_bar
 from ...scope import Scope
 from ...urls import is_local, public_url
 from ...validation import utc_now, validate_key
@@ -37,7 +38,6 @@ def read_botwire(
     scope: Scope,
     token: str | None = None,
     sessions: bool = True,
-    progress: Callable[[str, int, int], object] | None = None,
 ) -> Plan:
     """Plan to store the values of namespaces as state, and the chat histories among them as sessions.
 
@@ -51,7 +51,6 @@ def read_botwire(
         token: The bearer token, if the server needs one.
         sessions: Whether a chat history of LangChain becomes a session. Its id is the key, after the namespace and a
             slash where that is not botwire's own. Otherwise the history stays a value.
-        progress: Called with the namespace, the number of keys read, and of all.
 
     Raises:
         AccessDeniedError: The server refuses the token, or needs one.
@@ -68,10 +67,10 @@ def read_botwire(
         if "/" in validate_key("namespace", namespace):
             raise invalid("namespace", namespace, "botwire's have no slashes", "Name it as its client does.")
         keys = server.keys(namespace)
-        for number, key in enumerate(keys):
-            if progress is not None:
-                progress(namespace, number, len(keys))
-            _read(server, plan, namespace, key, scope, sessions=sessions)
+        with progress_bar(f"Reading {namespace}") as report:
+            for number, key in enumerate(keys, 1):
+                _read(server, plan, namespace, key, scope, sessions=sessions)
+                report(number, len(keys))
     return plan
 
 
