@@ -27,7 +27,10 @@ __all__ = [
     "MemweldError",
     "MissingExtraError",
     "for_clients",
+    "for_log",
     "invalid",
+    "log_line",
+    "log_text",
     "missing_extra",
     "shown_name",
 ]
@@ -48,7 +51,13 @@ class MemweldError(Exception):
 
 
 class InvalidInputError(MemweldError, ValueError):
-    """An argument breaks a rule. The message names the value, the rule and the remedy."""
+    """An argument breaks a rule. The message names the value, the rule and the remedy.
+
+    Attributes:
+        for_log: The message without the value, which may be what a user said; None if it was not built by `invalid`.
+    """
+
+    for_log: str | None = None
 
 
 class MemoryNotFoundError(MemweldError, LookupError):
@@ -90,13 +99,45 @@ def invalid(name: str, value: Any, rule: str, remedy: str) -> InvalidInputError:
         shown = f"of type {type(value).__name__}"
     if len(shown) > _SHOWN_CHARACTERS:
         shown = f"{shown[:_SHOWN_CHARACTERS]}… ({len(shown)} characters)"
-    return InvalidInputError(f"Invalid {name} {shown}: {rule}. {remedy}")
+    error = InvalidInputError(f"Invalid {name} {shown}: {rule}. {remedy}")
+    error.for_log = f"Invalid {name}: {rule}. {remedy}"
+    return error
 
 
 def for_clients(error: ErrorT) -> ErrorT:
     """The error, with a text that clients and models may read, since it names nothing of the store or the server."""
     error.for_clients = True
     return error
+
+
+def log_text(error: BaseException) -> str:
+    """The text of an error that a log may have; empty where it could quote what users said or who they are."""
+    if isinstance(error, InvalidInputError):
+        return error.for_log or ""
+    is_for_operators = isinstance(error, (BackendUnavailableError, ConfigurationError, MissingExtraError))
+    # The system's own words. Libraries derive errors of theirs, which may quote a request.
+    is_system = isinstance(error, OSError) and type(error).__module__ == "builtins"
+    return str(error) if is_for_operators or is_system else ""
+
+
+def for_log(error: BaseException) -> BaseException:
+    """A stand-in for an error in a log record: its type, its traceback and its causes, each with its `log_text`."""
+    return _stand_in(error, 10)
+
+
+def _stand_in(error: BaseException, causes: int) -> BaseException:
+    kind = type(error)
+    shown = type(kind.__name__, (Exception,), {"__module__": kind.__module__, "__qualname__": kind.__qualname__})
+    found = shown(*filter(None, [log_text(error)])).with_traceback(error.__traceback__)
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    found.__cause__ = None if cause is None or not causes else _stand_in(cause, causes - 1)
+    return found
+
+
+def log_line(error: BaseException) -> str:
+    """An error in one line of a log: its type, and its `log_text`."""
+    text = log_text(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def shown_name(value: object) -> str:

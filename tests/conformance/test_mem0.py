@@ -131,7 +131,7 @@ from memweld.testing import HashEmbedder
 
 memory = memweld.connect(sys.argv[1], mem0=json.loads(sys.argv[2]), embedder=HashEmbedder()).user("ana")
 memory.search("anything")
-store = memory._engine.projection.opened.store
+store = memory._engine.inner.projection.opened.store
 put = store.put
 
 def late(copies):

@@ -11,9 +11,11 @@ from typing import Literal, TypeAlias
 from ..errors import (
     AccessDeniedError,
     ConfigurationError,
+    for_log,
     invalid,
+    log_line,
 )
-from ..memory.content import attempt, program_ends
+from ..memory.content import program_ends
 
 __all__ = ["FailurePolicy", "OnError", "validate_on_error"]
 
@@ -67,8 +69,8 @@ class FailurePolicy:
         except BaseException as error:
             if not self.tolerates(error):
                 raise
-            text = attempt(error.__str__, type(error).__name__, what="the error")
-            self.logger.warning("memweld: %s failed; the run goes on without it: %s", what, text, exc_info=error)
+            line, shown = log_line(error), for_log(error)
+            self.logger.warning("memweld: %s failed; the run goes on without it: %s", what, line, exc_info=shown)
 
     @contextlib.contextmanager
     def rescue(self, what: str) -> Generator[None]:
@@ -77,5 +79,5 @@ class FailurePolicy:
             yield
         except program_ends():
             raise
-        except BaseException:
-            self.logger.warning("memweld: %s could not be kept in a failing run", what, exc_info=True)
+        except BaseException as error:
+            self.logger.warning("memweld: %s could not be kept in a failing run", what, exc_info=for_log(error))

@@ -85,7 +85,7 @@ class SavedMemory(BaseModel):
         scope = source.scope if isinstance(source, Memory) else None
         return cls(
             url=source.url or None,
-            store=_name(source._engine) if in_process else None,  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
+            store=_name(_engine(source)) if in_process else None,
             user_id=None if scope is None else scope.user_id,
             agent_id=None if scope is None else scope.agent_id,
             timezone=source.timezone if isinstance(source, Memory) else None,
@@ -106,6 +106,11 @@ class SavedMemory(BaseModel):
     def _open_store(self) -> Backend | None:
         engine = None if self.store is None else _STORES.get(self.store)
         return None if engine is None or engine.closed else Backend(engine, url=self.url or "")
+
+
+def _engine(source: MemorySource) -> Engine:
+    """The engine that the memories of the source share."""
+    return source._traced if isinstance(source, Backend) else source._engine  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
 
 
 def _name(engine: Engine) -> str:

@@ -21,7 +21,7 @@ from crewai.events.types.memory_events import (
 from crewai.hooks.dispatch import HookAborted
 
 from ..adapters.failures import FailurePolicy
-from ..errors import MemweldError
+from ..errors import MemweldError, for_log
 from ..memory.content import attempt, program_ends
 
 __all__ = ["announced", "begins_turn", "stopping"]
@@ -78,7 +78,7 @@ def announced(work: _Work, memory: object, failures: FailurePolicy, **fields: An
         known = error if isinstance(error, MemweldError) else MemweldError(f"Internal error in {work}: {kind}")
         if not failures.tolerates(error):
             raise stopping(known) from error
-        failures.logger.warning("memweld: %s failed; the crew goes on without it", work, exc_info=error)
+        failures.logger.warning("memweld: %s failed; the crew goes on without it", work, exc_info=for_log(error))
         if known is error:
             raise
         raise known from error

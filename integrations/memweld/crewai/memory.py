@@ -15,7 +15,7 @@ from crewai.memory.utils import join_scope_paths
 from typing_extensions import Unpack
 
 from ..adapters.options import MemoryKeywords, TurnOptions, shows_options
-from ..errors import MemoryNotFoundError, MemweldError
+from ..errors import MemoryNotFoundError, MemweldError, log_line
 from ..memory.asynchronous import in_thread
 from ..memory.backend import Backend
 from ..memory.memory import Memory
@@ -310,7 +310,7 @@ class MemweldMemory(CrewMemory):
         try:
             work(*arguments)
         except Exception as error:  # noqa: BLE001 - no caller waits
-            self._store.failures.logger.error("What a user said to a crew could not be kept: %s", error)
+            self._store.failures.logger.error("What a user said to a crew could not be kept: %s", log_line(error))
 
     # for async code: CrewAI's own versions of these block the event loop
 

@@ -25,7 +25,7 @@ from ..adapters.failures import FailurePolicy
 from ..adapters.options import TurnOptions
 from ..adapters.saved_config import SavedMemory
 from ..engine.operations import GetEpoch
-from ..errors import ConfigurationError, MemoryNotFoundError, MemweldError
+from ..errors import ConfigurationError, MemoryNotFoundError, MemweldError, log_line
 from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
 from ..memory.recall import recall_query
@@ -386,7 +386,7 @@ def _extract(turn: Turn, llm: BaseLLM | str) -> list[str] | None:
     except HookAborted:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a model's client raises, nothing that was said is lost
-        _logger.warning("CrewAI's model cannot extract, what the user said is kept as it is: %s", error)
+        _logger.warning("CrewAI's model cannot extract, what the user said is kept as it is: %s", log_line(error))
         return None
     # CrewAI 1.15 answers with the text itself where the model failed.
     return None if found == [content] else [fact.strip() for fact in found if fact.strip()]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from ..engine.fork import BackgroundThread
+from ..errors import for_log
 
 __all__ = ["Sweeper"]
 
@@ -65,9 +66,9 @@ class Sweeper:
             try:
                 if swept := self._sweep():
                     _log.info("Swept %d expired items", swept)
-            except Exception:  # noqa: BLE001 - a database that cannot be reached now may be there next time
+            except Exception as error:  # noqa: BLE001 - a database that cannot be reached now may be there next time
                 if not self._is_closed():
-                    _log.exception("Sweeping expired items failed; it is tried again")
+                    _log.error("Sweeping expired items failed; it is tried again", exc_info=for_log(error))
         with self._lock:
             stop.set()  # the next start begins a thread of its own
             futures = list(ended)

@@ -21,6 +21,7 @@ from ..errors import (
     MemoryNotFoundError,
     MemweldError,
     MissingExtraError,
+    for_log,
 )
 from ..memory.content import program_ends
 from ..safe_text import safe_for_model
@@ -175,9 +176,9 @@ class ErrorsMiddleware(Middleware):
         except (UrlElicitationRequiredError, *program_ends()):
             raise
         except BaseException as error:
-            if not isinstance(error, Exception):
-                # A panic of a library, which FastMCP does not log.
-                _log.error("The tool %s failed", context.message.name, exc_info=error)
+            if not isinstance(error, (MemweldError, FastMCPError, ValidationError, McpError)):
+                # FastMCP logs none of them: the tools of the memory have their errors reported here, without texts.
+                _log.error("The tool %s failed", context.message.name, exc_info=for_log(error))
             found = error_object(error, tool=context.message.name)
             self._outages.note(error.__cause__ if isinstance(error, ToolError) else error)
             if self.mode == "jsonrpc":

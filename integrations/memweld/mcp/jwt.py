@@ -16,7 +16,7 @@ from joserfc.errors import JoseError
 
 from ..engine.remote.mcp_client.endpoint import EndpointTransport, proxy_of
 from ..engine.remote.mcp_client.url import read_address
-from .token_file import ScopedVerifier
+from .token_file import NO_CLIENT, ScopedVerifier
 
 __all__ = ["LEEWAY_SECONDS", "JwtVerifier", "import_key"]
 
@@ -130,13 +130,15 @@ class JwtVerifier(ScopedVerifier):
         if "crit" in decoded.header:
             raise _RefusedTokenError("it has critical headers, and none is known here")
         claims = decoded.claims
+        subject = claims.get("sub")
         try:
             self._claims.validate(claims)
         except JoseError as error:
             raise _RefusedTokenError(f"{type(error).__name__} ({getattr(error, 'claim', None) or 'claims'})") from error
         return AccessToken(
             token=token,
-            client_id=str(claims.get("client_id") or claims.get("azp") or claims.get("sub") or "unknown"),
+            client_id=str(claims.get("client_id") or claims.get("azp") or NO_CLIENT),
+            subject=subject if isinstance(subject, str) else None,
             scopes=_scopes(claims),
             # FastMCP compares it with the clock once more.
             expires_at=int(claims["exp"]) + LEEWAY_SECONDS,

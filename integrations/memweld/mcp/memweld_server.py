@@ -14,6 +14,7 @@ from fastmcp.server.context import reset_transport, set_transport
 from fastmcp.server.http import HostOriginProtection, StarletteWithLifespan
 from fastmcp.server.server import Transport
 from fastmcp.utilities.logging import temporary_log_level
+from fastmcp.utilities.versions import VersionSpec
 from mcp.server.lowlevel.server import NotificationOptions
 from mcp.server.streamable_http import EventStore
 from starlette.middleware import Middleware as ASGIMiddleware
@@ -22,6 +23,7 @@ from ..errors import ConfigurationError
 from .access import AccessPolicy, new_session
 from .audit import AuditLog
 from .budget import CURRENT
+from .engine_tools import EngineTool
 from .http import build_app
 from .http_connections import Connections
 from .http_messages import SSE_PATH
@@ -30,7 +32,9 @@ from .http_server import HttpServer, ShutdownWatchdog, close_sockets, fitting, l
 from .jsonrpc import METHODS, CountingWriter, ValidatingReader
 from .limits import Limits
 from .log_limits import bounded_log
+from .spans import tool_span
 from .stdio import stdio_streams
+from .tools import ServedTool
 
 __all__ = ["MemweldServer"]
 
@@ -89,6 +93,25 @@ class MemweldServer(FastMCP[Any]):
                 )
         finally:
             self._writers.discard(writer)
+
+    async def call_tool(
+        self,
+        name: str,
+        arguments: dict[str, Any] | None = None,
+        *,
+        version: VersionSpec | None = None,
+        run_middleware: bool = True,
+        task_meta: Any = None,
+    ) -> Any:
+        """Call a tool, as FastMCP does; a tool of the memory has a span and log lines without texts."""
+        if not run_middleware and task_meta is None:
+            tool = await self.get_tool(name, version)
+            if isinstance(tool, (ServedTool, EngineTool)):
+                with tool_span(name):
+                    return await tool.run(arguments or {})
+        return await super().call_tool(
+            name, arguments, version=version, run_middleware=run_middleware, task_meta=task_meta
+        )
 
     def run(self, transport: Transport | None = None, show_banner: bool | None = None, **transport_kwargs: Any) -> None:
         """Serve until stdin ends, or over HTTP until a signal; see `run_stdio_async` and `run_http_async`."""

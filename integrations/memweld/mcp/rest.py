@@ -26,6 +26,7 @@ from ..errors import (
     InvalidInputError,
     MemoryNotFoundError,
     MemweldError,
+    for_log,
     invalid,
 )
 from ..memory.asynchronous import in_thread
@@ -41,6 +42,7 @@ from .errors import client_details
 from .http_errors import error_body, error_name
 from .principal import Principal, token_of
 from .rest_limits import DailyWrites, RefusedError, read_body
+from .spans import request_span
 
 __all__ = ["MAX_BODY_BYTES", "rest_routes"]
 
@@ -130,7 +132,7 @@ def _error(error: Exception) -> JSONResponse:
         kind, message, headers = type(error).__name__, client_details(error), None
     else:
         # The text of a foreign exception may hold secrets.
-        _log.error("A request for a key failed", exc_info=error)
+        _log.error("A request for a key failed", exc_info=for_log(error))
         status, kind, headers = 500, type(error).__name__, None
         message = client_details(error)
     return _answer(error_body(kind, message), status, headers)
@@ -231,20 +233,27 @@ class _KeyValue:
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         fields: dict[str, Any] = {}
         request = Request(scope, receive)
-        try:
-            if self._audit is not None:
-                self._audit.require()
-            response = await self._respond(request, fields)
-            fields.setdefault("count", 1)
-        except ClientDisconnect:
-            response = None
-        except Exception as error:  # noqa: BLE001 - the client gets JSON for every error
-            response = _error(error)
+        with request_span(request, operation_of(scope)) as answer:
+            response = await self._answered(request, fields)
+            answer(499 if response is None else response.status_code)
         if self._audit is not None:
             scope[AUDITED] = True
             self._record(self._audit, request, response, {**caller_of(request), **fields})
         if response is not None:
             await response(scope, receive, send)
+
+    async def _answered(self, request: Request, fields: dict[str, Any]) -> JSONResponse | None:
+        """The answer, in JSON for every error; None for a client that has gone."""
+        try:
+            if self._audit is not None:
+                self._audit.require()
+            response = await self._respond(request, fields)
+        except ClientDisconnect:
+            return None
+        except Exception as error:  # noqa: BLE001 - the client gets JSON for every error
+            return _error(error)
+        fields.setdefault("count", 1)
+        return response
 
     @staticmethod
     def _record(audit: AuditLog, request: Request, response: JSONResponse | None, fields: dict[str, Any]) -> None:

@@ -19,7 +19,10 @@ from ..files import ProtectedFile, read_protected
 from ..scope import validate_identity
 from .principal import validate_scopes
 
-__all__ = ["ScopedVerifier", "token_file_auth"]
+__all__ = ["NO_CLIENT", "ScopedVerifier", "token_file_auth"]
+
+NO_CLIENT = "unknown"
+"""The client of a token that names none. The user would do for sessions, but FastMCP's spans have it."""
 
 _log = logging.getLogger("memweld.mcp")
 
@@ -58,7 +61,7 @@ class _TokenFile(ScopedVerifier):
             return None
         return AccessToken(
             token=token,
-            client_id=bearer.sub,
+            client_id=NO_CLIENT,
             scopes=list(bearer.scopes),
             subject=bearer.sub,
             claims={"sub": bearer.sub},

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
 from ..engine.operations import Lane
-from ..errors import MemweldError
+from ..errors import MemweldError, for_log
 
 if TYPE_CHECKING:
     from anyio import CapacityLimiter, Semaphore
@@ -54,7 +54,7 @@ async def in_thread(work: Callable[[], T], lane: Lane = "quick") -> T:
         except BaseException as error:
             # A signal interrupts the main thread alone: a library raised it, and it must not cancel the caller.
             kind = type(error).__name__
-            logging.getLogger("memweld.memory").warning("memweld: %s in a thread", kind, exc_info=True)
+            logging.getLogger("memweld.memory").warning("memweld: %s in a thread", kind, exc_info=for_log(error))
             raise MemweldError(f"Internal error: {kind}") from error
 
     user = LANE_SHARE.get()

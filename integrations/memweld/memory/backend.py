@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from ..engine.protocol import Engine, EngineAdmin
+from ..engine.traced import traced
 from ..scope import Scope
 from ..urls import public_url
 from .asynchronous import AsyncFacade, async_method
@@ -26,6 +27,8 @@ class Backend:
     def __init__(self, engine: Engine, *, url: str, timezone: str | None = None) -> None:
         self._engine = engine
         self.url = public_url(url)
+        # Here, so that each operation of a memory is one span, whatever stands between the engine and its store.
+        self._traced = traced(engine, self.url)
         # Two stores are told apart without the password of either.
         self._url_hash = hash(url)
         self._timezone = timezone
@@ -58,7 +61,7 @@ class Backend:
 
     def scoped(self, scope: Scope) -> Memory:
         """The memory of a scope that is validated already."""
-        return Memory(self._engine, scope, url=self.url, timezone=scope.timezone or self._timezone)
+        return Memory(self._traced, scope, url=self.url, timezone=scope.timezone or self._timezone)
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what was captured in the background before is kept; at most ``timeout`` seconds if given.

@@ -10,7 +10,7 @@ from typing import cast
 
 from ..engine.operations import AddItems, AppendMessages, GetEpoch, ItemDraft
 from ..engine.protocol import Engine
-from ..errors import InvalidInputError, invalid
+from ..errors import InvalidInputError, invalid, log_line
 from ..models import JSON, Captured, ChatMessage, MemoryItem
 from ..scope import Scope
 from ..validation import validate_text
@@ -69,7 +69,7 @@ def capture_turn(
     if error is not None:
         if append is None or not background:
             raise error
-        logger.warning("memweld: a turn is in its session, and no facts of it are: %s", error)
+        logger.warning("memweld: a turn is in its session, and no facts of it are: %s", log_line(error))
     if not drafts:
         return []
     add = replace(add, drafts=drafts)

@@ -10,19 +10,26 @@ from __future__ import annotations
 import atexit
 import collections
 import concurrent.futures.thread  # noqa: F401  # pyright: ignore[reportUnusedImport]
+import functools
 import logging
 import os
 import threading
 import time
 import weakref
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..engine.cancellation import CancelSignal
 from ..engine.delegate import innermost
 from ..engine.fork import BackgroundThread
 from ..engine.mem0_import import wait_for_mem0_import
 from ..engine.protocol import Engine
+from ..engine.tracing import span, span_origin
+from ..errors import for_log
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import SpanContext
 
 __all__ = ["GRACE_SECONDS", "CaptureQueue", "capture_queue_of"]
 
@@ -43,6 +50,12 @@ _STUCK_SECONDS = 15.0
 class _Task:
     work: Work
     instead: Work | None
+    origin: SpanContext | None = field(default_factory=span_origin)
+
+    def run(self, *, quickly: bool) -> None:
+        """Do the work, or what takes its place; in a trace of its own, linked to the run that asked for it."""
+        with span("memweld.capture", "internal", {}, origin=self.origin, is_root=True):
+            (self.instead if quickly and self.instead is not None else self.work)()
 
 
 class CaptureQueue:
@@ -179,7 +192,7 @@ class CaptureQueue:
                 number = waiting.popleft()
                 task = self._pending[number]
             with self._cancel.covering_thread():
-                _done(task.instead if self._cancel.is_given and task.instead is not None else task.work)
+                _done(functools.partial(task.run, quickly=self._cancel.is_given))
             # The task holds the engine: let it go before the next work comes.
             del task
             with self._changed:
@@ -197,8 +210,8 @@ class CaptureQueue:
 def _done(work: Work) -> bool:
     try:
         work()
-    except BaseException:  # SystemExit too: the thread goes on with the work of other callers
-        logger.warning("memweld: work in the background failed", exc_info=True)
+    except BaseException as error:  # SystemExit too: the thread goes on with the work of other callers
+        logger.warning("memweld: work in the background failed", exc_info=for_log(error))
         return False
     return True
 
@@ -206,7 +219,7 @@ def _done(work: Work) -> bool:
 def _do_quickly(tasks: Sequence[_Task]) -> None:
     for place, task in enumerate(tasks):
         begun = time.monotonic()
-        if not _done(task.instead or task.work) and time.monotonic() - begun > _STUCK_SECONDS:
+        if not _done(functools.partial(task.run, quickly=True)) and time.monotonic() - begun > _STUCK_SECONDS:
             logger.error("memweld: %d captures are lost, because the backend does not answer", len(tasks) - place)
             return
 

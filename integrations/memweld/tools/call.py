@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..errors import MemweldError
+from ..errors import MemweldError, for_log
 from ..memory.asynchronous import in_thread
 from ..memory.content import program_ends
 from ..memory.memory import Memory
@@ -81,6 +81,6 @@ def _failure(tool: MemoryTool, error: BaseException) -> ToolOutcome:
     if isinstance(error, MemweldError):
         _outages.note(error)
     else:
-        _logger.warning("memweld: the tool %s failed", tool.name, exc_info=error)
+        _logger.warning("memweld: the tool %s failed", tool.name, exc_info=for_log(error))
     readable = readable_error(error, tool=tool.name)
     return ToolOutcome(safe_for_model(str(readable), line_break=INDENTED), error=readable)

@@ -17,7 +17,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Generator, Sequence
 
-from ...errors import BackendUnavailableError, ConfigurationError, MemweldError
+from ...errors import BackendUnavailableError, ConfigurationError, MemweldError, for_log, log_line
 from ..fork import BackgroundThread
 from ..sql.delivery_lease import Claim, DeliveryLease
 from ..sql.outbox import Change, Entry, Outbox
@@ -179,7 +179,7 @@ class Deliverer:
             wait = min(first * 2**self._failures_in_a_row, longest)
             wait *= random.uniform(0.8, 1.2)  # noqa: S311 - no secret
             if not self._failures_in_a_row:
-                self._logger.warning("memweld: the %s is behind: %s", _NAMES[self.outbox.target], error)
+                self._logger.warning("memweld: the %s is behind: %s", _NAMES[self.outbox.target], log_line(error))
             self._failures_in_a_row = min(self._failures_in_a_row + 1, 10)
             self.failures += 1
             self.lease.failed(self._holder, str(error), retry_in=wait)
@@ -300,7 +300,7 @@ def _run(
         except MemweldError:
             # The tables cannot be read: the callers hear of it themselves.
             wait = _POLL_SECONDS
-        except Exception:
-            logging.getLogger("memweld").exception("memweld: a delivery failed")
+        except Exception as error:
+            logging.getLogger("memweld").error("memweld: a delivery failed", exc_info=for_log(error))
             wait = _POLL_SECONDS
         del deliverer

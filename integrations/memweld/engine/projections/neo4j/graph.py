@@ -15,7 +15,7 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
-from ....errors import ConfigurationError, MemweldError
+from ....errors import ConfigurationError, MemweldError, log_line
 from ....models import EraseReceipt, Hit
 from ....scope import Scope
 from ...fork import call_in_child
@@ -127,7 +127,7 @@ class GraphProjection:
         try:
             near = self._raise(scope, operation, hits[:_MOST_RAISED])
         except MemweldError as error:
-            logger.debug("memweld: searched without the graph: %s", error)
+            logger.debug("memweld: searched without the graph: %s", log_line(error))
             return hits[:limit]
         return sorted([*near, *hits[_MOST_RAISED:]], key=lambda hit: -hit.score)[:limit]
 
@@ -210,8 +210,8 @@ class GraphProjection:
         try:
             if self._deliverer.is_started and not self.client.is_closed:
                 self._deliverer.settle(timeout=_SETTLE_SECONDS)
-        except MemweldError:
-            logger.debug("memweld: the rest is delivered later", exc_info=True)
+        except MemweldError as error:
+            logger.debug("memweld: the rest is delivered later: %s", log_line(error))
         finally:
             self._deliverer.stop(_SETTLE_SECONDS)
             self.client.close()

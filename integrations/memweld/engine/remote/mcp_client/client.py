@@ -18,11 +18,13 @@ from mcp.types import (
     ListToolsRequest,
     ListToolsResult,
     PaginatedRequestParams,
+    RequestParams,
     Tool,
 )
 from typing_extensions import Self
 
 from ....errors import BackendUnavailableError, ConfigurationError
+from ...tracing import trace_headers
 from .connection import CallResult, Connection
 from .url import ServerAddress
 
@@ -33,7 +35,11 @@ MAX_PAGES = 1_000
 
 def _call_request(tool: str, arguments: Mapping[str, Any]) -> ClientRequest:
     # Not the session's `call_tool`: mcp 1.30 lists the server's tools again at each call of one that is not listed.
-    return ClientRequest(CallToolRequest(params=CallToolRequestParams(name=tool, arguments=dict(arguments))))
+    params = CallToolRequestParams(name=tool, arguments=dict(arguments))
+    # The server joins the caller's trace, on every transport.
+    if trace := trace_headers():
+        params.meta = RequestParams.Meta.model_validate(trace)
+    return ClientRequest(CallToolRequest(params=params))
 
 
 def _close_released(connection: Connection) -> None:
