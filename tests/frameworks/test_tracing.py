@@ -261,7 +261,7 @@ def test_a_request_joins_the_trace_of_its_headers(backend: Backend, spans: Spans
 @pytest.mark.parametrize("sent", ["", "00-zz-yy-01", f"00-{'0' * 32}-{'0' * 16}-01", "x" * 20_000, "00-" + "é" * 8])
 def test_a_broken_trace_context_is_passed_over(backend: Backend, spans: Spans, sent: str) -> None:
     with serving(create_app(backend)) as url:
-        header = {"traceparent": sent.encode()}
+        header = [(b"traceparent", sent.encode())]
         answer = httpx.put(f"{url}/users/ana/memory/trip/step", json={"value": 1}, headers=header)
         assert answer.status_code == 200
     assert named(spans(), "PUT /users").parent is None
