@@ -57,7 +57,7 @@ format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff format .
 
 docs: $(INSTALLED) ## Build the documentation site into site/; a dead link or a page without a place fails
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet $(ARGS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build $(ARGS)
 
 docs-serve: $(INSTALLED) ## Show the documentation site on http://127.0.0.1:8000, and again after each change
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve $(ARGS)

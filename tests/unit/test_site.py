@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,17 +23,43 @@ LOADED = re.compile(
 PACKAGES = ("langchain", "crewai", "autogen", "ag2", "agent_framework", "mcp", "tools", "transfer", "testing")
 
 
+def build(folder: Path, *, config: Path = ROOT / "mkdocs.yml") -> subprocess.CompletedProcess[str]:
+    # Not --quiet: it silences the warnings that a strict build counts.
+    return subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--config-file", str(config), "--site-dir", str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = tmp_path_factory.mktemp("site")
-    subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(built)],
-        cwd=ROOT,
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
-        check=True,
-        timeout=120,
-    )
+    done = build(built)
+    assert done.returncode == 0, done.stderr
     return built
+
+
+def test_a_dead_link_and_an_orphan_fail(tmp_path: Path) -> None:
+    pages = tmp_path / "docs"
+    pages.mkdir()
+    shutil.copy(ROOT / "docs" / "_site.py", pages)
+    (pages / "index.md").write_text("# Start\n\n[a](missing.md) [b](#missing) [c](../examples/missing.py)\n")
+    (pages / "orphan.md").write_text("# Orphan\n")
+    for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
+        (tmp_path / name).write_text(f"# {name}\n")
+    whole = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    (tmp_path / "mkdocs.yml").write_text(
+        whole.partition("nav:\n")[0] + "nav: [index.md, CHANGELOG.md, CONTRIBUTING.md, SECURITY.md]\n"
+    )
+    done = build(tmp_path / "site", config=tmp_path / "mkdocs.yml")
+    assert done.returncode == 1
+    for text in ("missing.md", "#missing", "examples/missing.py", "orphan.md"):
+        assert text in done.stderr
 
 
 def test_a_browser_loads_nothing_from_elsewhere(site: Path) -> None:
