@@ -1,4 +1,4 @@
-"""The rule that finds entities where no model does; docs/how-to/graph.md states it in words."""
+"""The rule that finds entities where no model does; docs/explanation/projections.md states it in words."""
 
 from __future__ import annotations
 
