@@ -23,6 +23,7 @@ import memweld
 from memweld import InvalidInputError, Memory, Scope
 from memweld.mcp import create_app
 from memweld.memory.recall import CLOSING, NOTICE, OPENING
+from memweld.testing.backends.restore import same_export
 from memweld.tools import TOOLS, TOOLSETS
 
 MARKS = [
@@ -200,6 +201,37 @@ def test_huge_texts_and_values(ana: Memory) -> None:
     ana.erase()
     ana.restore(exported)
     assert ana.state("n")["big"] == BIG
+
+
+def test_huge_keys_and_ids(ana: Memory) -> None:
+    """A key of a megabyte is refused, or names nothing; no message shows it whole."""
+    huge, export = "k" * 1_000_000, ana.export()
+    at = {"created_at": export["exported_at"], "updated_at": export["exported_at"]}
+    state = ana.state("n")
+    calls: list[Callable[[], Any]] = [
+        lambda: state.set(huge, 1),
+        lambda: state.get(huge),
+        lambda: ana.state(huge).set("k", 1),
+        lambda: state.delete(huge),
+        lambda: ana.preferences.set(huge, 1),
+        lambda: ana.tasks.record(huge, outcome="x"),
+        lambda: ana.history(huge).append("x"),
+        lambda: ana.history("s").append({"id": huge, "role": "user", "content": "x"}),
+        lambda: ana.add("x", session_id=huge),
+        lambda: ana.add("x", metadata={huge: 1}),
+        lambda: ana.search("x", filters={huge: 1}),
+        lambda: ana.all(cursor=huge),
+        lambda: ana.get(huge),
+        lambda: ana.update(huge, "x"),
+        lambda: ana.delete(huge),
+        lambda: ana.restore({**export, "items": [{"id": huge, "text": "x", **at}]}),
+        lambda: ana.restore({**export, "state": [{"namespace": "n", "key": huge, "value": 1, **at}]}),
+    ]
+    for number, call in enumerate(calls):
+        with pytest.raises(memweld.MemweldError) as caught:
+            pytest.fail(f"call {number} took it: {str(call())[:100]}")
+        assert len(str(caught.value)) < 2_000, number
+    assert same_export(ana.export(), export)
 
 
 # arguments of tools

@@ -14,9 +14,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..errors import InvalidInputError
 from ..models import JSON
+from ..validation import dump_json
 from .operations import Operation
 
-__all__ = ["decode_answer", "decode_operation", "encode_answer", "encode_operation"]
+__all__ = ["decode_answer", "decode_operation", "encode_answer", "encode_operation", "encoded_size"]
 
 T = TypeVar("T")
 
@@ -46,6 +47,11 @@ def _decode(name: str, part: str, decode: Callable[[], T]) -> T:
 def encode_operation(operation: Operation[Any]) -> dict[str, JSON]:
     """The operands, without the scope, as a JSON object."""
     return cast("dict[str, JSON]", _encode(type(operation), operation))
+
+
+def encoded_size(row: object) -> int:
+    """How many bytes of a message a dataclass within an operation takes."""
+    return len(dump_json(_encode(type(row), row)).encode())
 
 
 def decode_operation(kind: type[Operation[T]], data: object) -> Operation[T]:

@@ -9,8 +9,10 @@ from datetime import datetime
 
 from ..errors import InvalidInputError, invalid
 from ..models import JSON, ChatMessage, MemoryItem
+from ..scope import Scope
 from ..validation import (
     MAX_VALUE_CHARACTERS,
+    dump_json,
     validate_json,
     validate_key,
     validate_metadata,
@@ -20,7 +22,16 @@ from ..validation import (
 )
 from .message_rules import validate_message
 
-__all__ = ["ExportData", "ExportPage", "ExportedSession", "ExportedValue", "naming_place", "validate_export_data"]
+__all__ = [
+    "ExportData",
+    "ExportPage",
+    "ExportedSession",
+    "ExportedValue",
+    "naming_place",
+    "owner_scope",
+    "record_place",
+    "validate_export_data",
+]
 
 _OCCURRENCE = frozenset({"session_id", "message_id", "metadata", "created_at"})
 _REMEDY = "Pass what Memory.export() returned, or the file that `memweld export` wrote."
@@ -66,6 +77,25 @@ class ExportPage:
 
     data: ExportData
     next: str | None = None
+
+
+def owner_scope(scope: Scope, agent_id: str | None) -> Scope:
+    """The scope that owns a part of an export for ``scope``.
+
+    Raises:
+        InvalidInputError: The scope does not contain it.
+    """
+    user_id = scope.user_id
+    owner = None if user_id is None and agent_id is None else Scope(user_id=user_id, agent_id=agent_id)
+    if owner is None or not scope.contains(owner):
+        rule = f"the memory of {scope} does not contain what is kept by this agent"
+        raise invalid("agent_id", agent_id, rule, "Restore it for the whole user.")
+    return owner
+
+
+def record_place(value: ExportedValue) -> tuple[str | None, str]:
+    """The agent and the key of the item that holds the value's text."""
+    return value.agent_id, dump_json([value.namespace, value.key])
 
 
 def validate_export_data(_name: str, data: ExportData) -> ExportData:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.util import find_spec
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from ...errors import BackendUnavailableError, ConfigurationError, InvalidInputError, MemoryNotFoundError, missing_extra
 from ...models import JSON
 from ...scope import Scope
-from ..operations import DeleteItem, Operation, RelatedItems, SettleGraph
+from ..export_batches import batches
+from ..export_data import owner_scope
+from ..operations import DeleteItem, Operation, RelatedItems, Restore, SettleGraph
 from ..protocol import EngineAdmin
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ __all__ = ["RemoteEngine"]
 
 T = TypeVar("T")
 
+# A server takes messages of 4 MiB.
+_RESTORED_ROWS, _RESTORED_BYTES = 2_000, 2 * 2**20
 _DOUBT = "Whether the value was written is not known: read it before you write it again."
 
 
@@ -76,14 +81,37 @@ class RemoteEngine:
 
     def run(self, scope: Scope, operation: Operation[T]) -> T:
         """Have the server do one operation for the scope."""
-        from ..codec import decode_answer, encode_operation
-
-        kind: type[Operation[T]] = type(operation)
         # Without a graph there is nothing to ask the server for.
         if operation.name in (SettleGraph.name, RelatedItems.name) and not self.has_graph:
             if operation.name == SettleGraph.name:
                 return cast("T", True)
             raise ConfigurationError(f"There is no graph that links memories: {self._address.name} has none.")
+        if isinstance(operation, Restore):
+            return cast("T", self._restore(scope, operation))
+        return self._send(scope, operation)
+
+    def _restore(self, scope: Scope, operation: Restore) -> dict[str, int]:
+        """Restore in as many messages as the server takes; nothing is sent if a part is not the scope's."""
+        from ..codec import encoded_size
+
+        data = operation.data
+        for part in (*data.items, *data.values, *data.sessions):
+            owner_scope(scope, part.agent_id)
+        counts, long_sessions = Counter[str](), set[tuple[str | None, str]]()
+        for part in batches(data, rows=_RESTORED_ROWS, size=_RESTORED_BYTES, size_of=encoded_size):
+            restored = self._send(scope, Restore(data=part))
+            if len(part.sessions) == 1 and restored["sessions"]:
+                # A piece of a long session stands alone, and the session counts once.
+                place = part.sessions[0].agent_id, part.sessions[0].session_id
+                restored = {**restored, "sessions": int(place not in long_sessions)}
+                long_sessions.add(place)
+            counts.update(restored)
+        return dict(counts)
+
+    def _send(self, scope: Scope, operation: Operation[T]) -> T:
+        from ..codec import decode_answer, encode_operation
+
+        kind: type[Operation[T]] = type(operation)
         arguments = encode_operation(operation)
         owner = {"user_id": scope.user_id, "agent_id": scope.agent_id}
         arguments |= {name: identity for name, identity in owner.items() if identity is not None}

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
-from ...errors import BackendUnavailableError, invalid
+from ...errors import BackendUnavailableError
 from ...models import MemoryItem
 from ...scope import Scope
 from ...validation import dump_json
-from ..export_data import ExportData, ExportedSession, ExportedValue
+from ..export_batches import batches
+from ..export_data import ExportData, ExportedSession, ExportedValue, owner_scope, record_place
 from . import owners
 from .database import Connection, Database
 from .item_rows import ItemRow
@@ -44,10 +45,10 @@ def restore(database: Database, scope: Scope, data: ExportData, embedded: Embedd
     Other writers take their turns between two batches.
     """
     for part in (*data.items, *data.values, *data.sessions):
-        _owner_scope(scope, part.agent_id)
+        owner_scope(scope, part.agent_id)
     restored = _Restored()
     epoch: int | None = None
-    for batch in _batches(data):
+    for batch in batches(data, rows=_ROWS):
         with database.writing(scope) as connection:
             owner = owners.find(connection, scope)
             if epoch is not None and (owner is None or owner.id != epoch):
@@ -65,47 +66,6 @@ def restore(database: Database, scope: Scope, data: ExportData, embedded: Embedd
         "messages": restored.messages,
         **({"merged": restored.merged} if restored.merged else {}),
     }
-
-
-def _batches(data: ExportData) -> Iterator[ExportData]:
-    """The data in parts of so many rows that a transaction of each keeps other writers waiting for a moment only.
-
-    A value stays with the item of its text.
-    """
-    messages = sum(len(session.messages) for session in data.sessions)
-    if len(data.items) + len(data.values) + messages <= _ROWS:
-        yield data
-        return
-    records = {(item.agent_id, item.key or ""): item for item in data.items if item.kind == "record"}
-    free = [item for item in data.items if item.kind != "record"]
-    for start in range(0, len(free), _ROWS):
-        yield ExportData(items=tuple(free[start : start + _ROWS]))
-    for start in range(0, len(data.values), _ROWS):
-        values = data.values[start : start + _ROWS]
-        texts = (records.get(_record_place(value)) for value in values)
-        yield ExportData(items=tuple(item for item in texts if item is not None), values=values)
-    sessions: list[ExportedSession] = []
-    count = 0
-    for session in data.sessions:
-        for start in range(0, max(len(session.messages), 1), _ROWS):
-            part = replace(session, messages=session.messages[start : start + _ROWS])
-            sessions.append(part)
-            count += len(part.messages) + 1
-            if count >= _ROWS:
-                yield ExportData(sessions=tuple(sessions))
-                sessions, count = [], 0
-    if sessions:
-        yield ExportData(sessions=tuple(sessions))
-
-
-def _owner_scope(scope: Scope, agent_id: str | None) -> Scope:
-    """The scope that owns a part."""
-    user_id = scope.user_id
-    owner = None if user_id is None and agent_id is None else Scope(user_id=user_id, agent_id=agent_id)
-    if owner is None or not scope.contains(owner):
-        rule = f"the memory of {scope} does not contain what is kept by this agent"
-        raise invalid("agent_id", agent_id, rule, "Restore it for the whole user.")
-    return owner
 
 
 @dataclass(slots=True)
@@ -140,7 +100,7 @@ class _Restoration:
 
     def store_items(self, data: ExportData) -> None:
         """Items in their order, and values with those items that hold their texts."""
-        values = {_record_place(value): value for value in data.values if self._make_room(value)}
+        values = {record_place(value): value for value in data.values if self._make_room(value)}
         records: dict[tuple[str | None, str], str] = {}
         for item in data.items:
             place = (item.agent_id, item.key or "")
@@ -155,7 +115,7 @@ class _Restoration:
         """Delete an older value at the same place; False if the stored one stays, or the exported one has expired."""
         if value.expires_at is not None and value.expires_at.timestamp() <= now():
             return False
-        owner = owners.find(self._connection, _owner_scope(self._scope, value.agent_id))
+        owner = owners.find(self._connection, owner_scope(self._scope, value.agent_id))
         if owner is None:
             return True
         place = (owner.id, value.namespace, value.key)
@@ -177,7 +137,7 @@ class _Restoration:
         insert_value(
             self._connection,
             (
-                owners.get_or_create(self._connection, _owner_scope(self._scope, value.agent_id)).id,
+                owners.get_or_create(self._connection, owner_scope(self._scope, value.agent_id)).id,
                 value.namespace,
                 value.key,
                 new_version(),
@@ -193,7 +153,7 @@ class _Restoration:
 
     def _store_item(self, item: MemoryItem) -> None:
         """A free fact, preference or task outcome, unless a later one is stored."""
-        owner = _owner_scope(self._scope, item.agent_id)
+        owner = owner_scope(self._scope, item.agent_id)
         stored = self._items.get(self._scope, item.id)
         if stored is not None and (stored.scope, stored.kind, stored.key) != (owner, item.kind, item.key):
             stored = None
@@ -243,7 +203,7 @@ class _Restoration:
 
     def _row(self, item: MemoryItem) -> ItemRow:
         return ItemRow(
-            scope=_owner_scope(self._scope, item.agent_id),
+            scope=owner_scope(self._scope, item.agent_id),
             id=item.id,
             kind=item.kind,
             key=item.key,
@@ -264,7 +224,7 @@ class _Restoration:
 
     def store_session(self, session: ExportedSession) -> None:
         """The session's messages behind those that it has."""
-        owner = owners.get_or_create(self._connection, _owner_scope(self._scope, session.agent_id)).id
+        owner = owners.get_or_create(self._connection, owner_scope(self._scope, session.agent_id)).id
         times = (session.started_at, session.updated_at)
         started_at, updated_at = (moment.astimezone(timezone.utc).isoformat() for moment in times)
         created = self._connection.execute(
@@ -285,8 +245,3 @@ class _Restoration:
         if created or added:
             self._restored.sessions.add(number)
         self._restored.messages += added
-
-
-def _record_place(value: ExportedValue) -> tuple[str | None, str]:
-    """The agent and the key of the item that holds the value's text."""
-    return value.agent_id, dump_json([value.namespace, value.key])

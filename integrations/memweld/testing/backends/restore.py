@@ -110,6 +110,20 @@ class RestoringTests(BackendFixtures):
         assert ana.search("value 249", kinds="record", limit=1)[0].metadata["key"] == "k249"
         assert len(backend.user("ana").history("long").messages()) == 450
 
+    def test_more_than_one_message_to_a_server_is_restored(self, ana: Memory) -> None:
+        """A server takes requests of 4 MiB: bytes count, not rows, and a session counts once."""
+        ana.history("long").append([{"role": "user", "content": f"{number} {'ü' * 300_000}"} for number in range(6)])
+        ana.history("short").append("hello")
+        ana.values.write([ValueWrite(namespace="n", key=f"k{number}", value="ü" * 300_000) for number in range(4)])
+        ana.add("I live in Porto")
+        exported = ana.export()
+        assert len(json.dumps(exported, ensure_ascii=False).encode()) > 5_500_000
+        ana.erase()
+        counts = {"items": 1, "values": 4, "sessions": 2, "messages": 7}
+        assert ana.restore(exported) == counts
+        assert same_export(ana.export(), exported)
+        assert ana.restore(exported) == dict.fromkeys(counts, 0)
+
     def test_values_and_their_records_stay_together(self, backend: Backend, ana: Memory) -> None:
         """A restored value and its text are one thing again: deleted, changed and expired together."""
         fill(backend, "ana")

@@ -27,15 +27,15 @@ def backend() -> Any:
 
 
 def between_batches(monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
-    plain = restore._batches  # pyright: ignore[reportPrivateUsage]
+    plain = restore.batches  # pyright: ignore[reportPrivateImportUsage]
 
-    def batches(data: Any) -> Any:
-        for number, batch in enumerate(plain(data)):
+    def batches(data: Any, *, rows: int) -> Any:
+        for number, batch in enumerate(plain(data, rows=rows)):
             if number:
                 act()
             yield batch
 
-    monkeypatch.setattr(restore, "_batches", batches)
+    monkeypatch.setattr(restore, "batches", batches)
 
 
 def test_others_write_between_batches(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:

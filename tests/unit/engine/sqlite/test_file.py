@@ -371,6 +371,35 @@ def test_processes_share_a_file(file: Path, backend: memweld.Backend) -> None:
         assert own == [f"{number}-{each}" for each in range(20)], "a process's own messages keep their order"
 
 
+def test_a_restore_in_another_process_lets_writers_in(file: Path, backend: memweld.Backend) -> None:
+    """The lock of a file's writers is no queue between processes: batches leave room, and nobody times out."""
+    code = """
+        import json, sys, memweld
+        from memweld.testing import HashEmbedder
+        at = {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
+        with memweld.connect("sqlite:///" + sys.argv[1], embedder=HashEmbedder()) as backend:
+            bob = backend.user("bob")
+            print("ready", flush=True)
+            for turn in range(4):
+                items = [{"id": f"{turn} {row}", "text": f"text {turn} {row}", **at} for row in range(1000)]
+                bob.restore({"format": "memweld-export", "version": 1, "user_id": "bob", "items": items})
+    """
+    ana = backend.user("ana")
+    ana.add("before")
+    process = spawn(code, str(file))
+    assert process.stdout is not None
+    process.stdout.readline()
+    worst, writes = 0.0, 0
+    while process.poll() is None:
+        started_at = time.monotonic()
+        ana.add(f"fact {writes}")
+        worst, writes = max(worst, time.monotonic() - started_at), writes + 1
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert worst < 10
+    assert (len(backend.user("bob").all(limit=10_000)), len(ana.all(limit=10_000))) == (4000, writes + 1)
+
+
 def test_what_was_acknowledged_survives_a_kill(file: Path) -> None:
     code = """
         import sys, memweld
