@@ -58,3 +58,23 @@ def test_troubleshooting_quotes_errors_that_exist() -> None:
     assert len(quoted) > 25
     texts = _texts()
     assert [text for text in quoted if text not in texts] == []
+
+
+def test_commands_in_the_pages_exist() -> None:
+    known = {
+        name.partition(" ")[2]: {"--help", *(option for each in command.params for option in each.opts)}
+        | {option for each in command.params for option in each.secondary_opts}
+        for name, command in pages.commands()
+    }
+    wrong: list[str] = []
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        text = page.read_text(encoding="utf-8")
+        blocks = re.findall(r"^```(?:sh|console)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+        lines = re.sub(r"\\\n", " ", "\n".join(blocks)).splitlines()
+        spoken = [line for line in lines if re.match(r"(?:\$ )?(?:[A-Z_]+=\S+ )*memweld [a-z]", line)]
+        for line in [*spoken, *re.findall(r"`(memweld (?:" + "|".join(known) + r") [^`]*)`", text)]:
+            name, _, rest = line.partition("memweld ")[2].partition(" ")
+            options = set(re.findall(r"(?:^|\s)(--[a-z-]+)", rest.partition("#")[0]))
+            if not options <= known.get(name, set()) or name not in known:
+                wrong.append(f"{page.relative_to(ROOT)}: {line}")
+    assert wrong == []
