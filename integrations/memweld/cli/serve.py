@@ -134,6 +134,14 @@ AuditFile = Annotated[
         help="A file for a JSON line about each call and each refused attempt; never texts.",
     ),
 ]
+Metrics = Annotated[
+    bool,
+    typer.Option(
+        "--metrics",
+        envvar="MEMWELD_METRICS",
+        help="HTTP: serve Prometheus' metrics at /metrics; with --auth, to tokens with the scope memory:metrics.",
+    ),
+]
 
 
 def _limits(**given: int | None) -> Limits:
@@ -173,6 +181,7 @@ def serve_command(
     public_url: PublicUrl = None,
     engine_tools: EngineTools = None,
     audit: AuditFile = None,
+    metrics: Metrics = False,
     insecure_open_to_anyone_who_connects: OpenToAnyone = False,
 ) -> None:
     """Serve the memory to MCP clients."""
@@ -211,6 +220,7 @@ def serve_command(
             ),
             engine_tools=engine_tools,
             audit=audit,
+            metrics=metrics,
             insecure_open_to_anyone_who_connects=insecure_open_to_anyone_who_connects,
         )
         if transport is Transport.STDIO:

@@ -101,6 +101,11 @@ class Facts:
         return self.projection.make_item_store(cache_bytes=cache_bytes)
 
     @property
+    def index_bytes(self) -> int:
+        """About how much RAM the indexes take."""
+        return self._store.index_bytes
+
+    @property
     def _mem0(self) -> Mem0Memory:
         """mem0, loaded when it is first needed.
 

@@ -6,7 +6,7 @@ valid already (see ``operations``). The engine itself makes sure that every row 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -14,7 +14,7 @@ from ..errors import ConfigurationError
 from ..scope import Scope
 from .operations import Operation
 
-__all__ = ["Engine", "EngineAdmin", "GraphHealth", "HealthCheck", "Migration", "Progress"]
+__all__ = ["Engine", "EngineAdmin", "GraphHealth", "HealthCheck", "Migration", "Progress", "StoreUsage"]
 
 T = TypeVar("T")
 
@@ -115,6 +115,19 @@ class Migration:
     binding_key: str | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreUsage:
+    """Numbers of a store for its operator.
+
+    Attributes:
+        index_bytes: About how much RAM of this process the indexes of users take.
+        waiting: How many changes wait for each projection (``graph``, ``mem0``); empty where this role may not see it.
+    """
+
+    index_bytes: int = 0
+    waiting: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
 class EngineAdmin:
     """Operations for the operator of a store. The defaults suit a store without the feature in question."""
 
@@ -128,6 +141,17 @@ class EngineAdmin:
             ConfigurationError: The role of the URL sees one user at a time.
         """
         raise NotImplementedError
+
+    def ping(self) -> None:
+        """Ask the store for an answer.
+
+        Raises:
+            MemweldError: It cannot be reached, or cannot be used.
+        """
+
+    def usage(self) -> StoreUsage:
+        """Numbers for metrics. Reads no memory."""
+        return StoreUsage()
 
     def purge_expired(self) -> int:
         """Delete the expired state values of all users; how many. A server does it by itself: 0."""

@@ -112,7 +112,7 @@ class SqlEngine:
     @property
     def admin(self) -> EngineAdmin:
         """The operator's view of the store."""
-        return SqlAdmin(self._database, self._reindex)
+        return SqlAdmin(self._database, self._reindex, self._index_bytes)
 
     @property
     def in_ram(self) -> bool:
@@ -168,6 +168,9 @@ class SqlEngine:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+    def _index_bytes(self) -> int:
+        return 0 if self._loaded is None else self._loaded.index_bytes
 
     def _reindex(self, progress: Progress | None) -> int:
         return self.facts.reindex(progress)

@@ -157,6 +157,9 @@ class _JsonRpcError(UrlElicitationRequiredError, FastMCPError):
 
 _log = logging.getLogger("memweld.mcp")
 
+_EXPECTED = (MemweldError, FastMCPError, NotFoundError, DisabledError, ValidationError, McpError)
+"""The errors of calls that are answered and not logged, or that FastMCP has logged."""
+
 
 class ErrorsMiddleware(Middleware):
     """Answers a failed call of any tool as ``mode`` says."""
@@ -176,7 +179,7 @@ class ErrorsMiddleware(Middleware):
         except (UrlElicitationRequiredError, *program_ends()):
             raise
         except BaseException as error:
-            if not isinstance(error, (MemweldError, FastMCPError, ValidationError, McpError)):
+            if not isinstance(error, _EXPECTED):
                 # FastMCP logs none of them: the tools of the memory have their errors reported here, without texts.
                 _log.error("The tool %s failed", context.message.name, exc_info=for_log(error))
             found = error_object(error, tool=context.message.name)

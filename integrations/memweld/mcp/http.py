@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from fastmcp import FastMCP
@@ -12,12 +12,10 @@ from fastmcp.server.http import StarletteWithLifespan, create_sse_app, create_st
 from mcp.server.streamable_http import EventStore
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
-from .. import __version__
-from .audit import AuditLog, AuditRefusals
+from .call_records import CallRecord, RecordRefusals
+from .health import Readiness, health_routes
 from .http_budget import BudgetMiddleware
 from .http_edge import Cors, Slashes
 from .http_errors import JsonErrors, answer_http_exception
@@ -40,15 +38,6 @@ class _Quiet(logging.Filter):
 _QUIET = _Quiet()
 
 
-def _health(name: str, traffic: Traffic) -> Callable[[Request], Awaitable[JSONResponse]]:
-    # On the event loop: a thread for it could be one that slow requests have taken.
-    async def health(_: Request) -> JSONResponse:
-        status = "stopping" if traffic.closing else "ok"
-        return JSONResponse({"status": status, "name": name, "version": __version__}, 503 if traffic.closing else 200)
-
-    return health
-
-
 def _sse_routes(server: FastMCP[Any], auth: AuthProvider | None) -> list[BaseRoute]:
     own = (SSE_PATH, MESSAGES_PATH.rstrip("/"), f"/.well-known/oauth-protected-resource{SSE_PATH}")
     app = create_sse_app(server, MESSAGES_PATH, SSE_PATH, auth)
@@ -69,7 +58,9 @@ def build_app(
     allowed_origins: Sequence[str] = (),
     middleware: Sequence[Middleware] = (),
     limits: Limits,
-    audit: AuditLog | None = None,
+    readiness: Readiness,
+    routes: Sequence[BaseRoute] = (),
+    record: CallRecord | None = None,
 ) -> StarletteWithLifespan:
     """Make the application of a server: ``path``, ``/sse``, ``/health`` and the server's own routes.
 
@@ -88,7 +79,9 @@ def build_app(
         allowed_hosts: Names that the Host header may have besides this machine's.
         allowed_origins: Origins of web pages that may call; they get the CORS headers that browsers ask for.
         limits: What one user may take.
-        audit: Gets a line for each refused request.
+        readiness: Says whether the store answers.
+        routes: Further ones.
+        record: Of refused requests.
     """
     for name in ("mcp.server.sse", "mcp.server.streamable_http"):
         logging.getLogger(name).addFilter(_QUIET)
@@ -104,7 +97,7 @@ def build_app(
         auth=auth,
         json_response=json_response,
         stateless_http=stateless,
-        routes=[Route("/health", _health(server.name, traffic)), *sse_routes],
+        routes=[*health_routes(server.name, traffic, readiness), *routes, *sse_routes],
         middleware=[
             Middleware(Gate, required_scopes=required, open_to_anyone=open_to_anyone),
             # Outside of what rewrites responses, so that headers which it adds to an error stay.
@@ -118,18 +111,20 @@ def build_app(
         allowed_origins=list(allowed_origins) or None,
     )
     app.state.traffic = traffic
-    _finish(app, allowed_origins, limits, audit)
+    _finish(app, allowed_origins, limits, record)
     return app
 
 
-def _finish(app: StarletteWithLifespan, allowed_origins: Sequence[str], limits: Limits, audit: AuditLog | None) -> None:
+def _finish(
+    app: StarletteWithLifespan, allowed_origins: Sequence[str], limits: Limits, record: CallRecord | None
+) -> None:
     """Set what FastMCP's maker of applications takes no arguments for."""
     app.router.redirect_slashes = False
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.add_exception_handler(Exception, answer_unexpected)
     app.add_middleware(JsonErrors)
-    if audit is not None:
-        app.add_middleware(AuditRefusals, log=audit)
+    if record is not None:
+        app.add_middleware(RecordRefusals, record=record)
     app.add_middleware(Slashes, routes=app.routes)
     if allowed_origins:
         app.add_middleware(Cors, origins=allowed_origins)

@@ -60,6 +60,10 @@ class Connections:
         self._by_owner: dict[Owner, dict[Connection, None]] = {}
         self._count = 0
 
+    def __len__(self) -> int:
+        """The number of open connections."""
+        return self._count
+
     def admit(self, connection: Connection) -> bool:
         """Take a connection. A full server closes another of the owner with most connections.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import uvicorn
 from fastmcp import FastMCP
@@ -19,11 +20,13 @@ from mcp.server.lowlevel.server import NotificationOptions
 from mcp.server.streamable_http import EventStore
 from starlette.middleware import Middleware as ASGIMiddleware
 
+from ..engine.protocol import EngineAdmin
 from ..errors import ConfigurationError
 from .access import AccessPolicy, new_session
-from .audit import AuditLog
 from .budget import CURRENT
+from .call_records import CallRecord
 from .engine_tools import EngineTool
+from .health import Readiness
 from .http import build_app
 from .http_connections import Connections
 from .http_messages import SSE_PATH
@@ -35,6 +38,9 @@ from .log_limits import bounded_log
 from .spans import tool_span
 from .stdio import stdio_streams
 from .tools import ServedTool
+
+if TYPE_CHECKING:
+    from .metrics import Metrics
 
 __all__ = ["MemweldServer"]
 
@@ -57,13 +63,17 @@ class MemweldServer(FastMCP[Any]):
         access: AccessPolicy,
         open_to_anyone: bool,
         limits: Limits | None = None,
-        audit: AuditLog | None = None,
+        admin: Callable[[], EngineAdmin] = EngineAdmin,
+        record: CallRecord | None = None,
+        metrics: Metrics | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)  # pyright: ignore[reportUnknownMemberType]
         self.access = access
         self.limits = limits or Limits()
-        self._audit = audit
+        self._admin = admin
+        self._record = record
+        self._metrics = metrics
         self._open_to_anyone = open_to_anyone
         self._writers: set[CountingWriter] = set()
         self._watchdog: ShutdownWatchdog | None = None
@@ -203,8 +213,14 @@ class MemweldServer(FastMCP[Any]):
             allowed_origins=allowed_origins or (),
             middleware=middleware or (),
             limits=self.limits,
-            audit=self._audit,
+            readiness=Readiness(self._admin),
+            routes=[] if self._metrics is None else [self._metrics.route(self.access.identify)],
+            record=self._record,
         )
+        if self._metrics is not None:
+            traffic = app.state.traffic
+            self._metrics.watch("memweld_sessions", "Open MCP sessions.", lambda: len(self._writers))
+            self._metrics.watch("memweld_calls_in_flight", "Calls that are read or answered.", lambda: traffic.calls)
         if transport == "sse":
             app.state.path = SSE_PATH
         return app
@@ -264,6 +280,8 @@ class MemweldServer(FastMCP[Any]):
             sockets = [listen_unix(uds)] if uds else listen(name, DEFAULT_PORT if port is None else port)
         opened = sockets
         connections = Connections(self.limits)
+        if self._metrics is not None:
+            self._metrics.watch("memweld_connections", "Open connections.", lambda: len(connections))
         try:
             if self.auth is None and not self._open_to_anyone:
                 require_loopback(opened)

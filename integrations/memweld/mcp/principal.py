@@ -16,6 +16,7 @@ __all__ = [
     "AGENTS_SCOPE",
     "ANY_USER_SCOPE",
     "ENGINE_SCOPE",
+    "METRICS_SCOPE",
     "READ_SCOPE",
     "WRITE_SCOPE",
     "Principal",
@@ -39,7 +40,10 @@ WRITE_SCOPE = "memory:write"
 ENGINE_SCOPE = "memory:engine"
 """The scope of a token that ``memweld.connect("https://…", token=…)`` uses: it may call the engine's tools."""
 
-_SCOPES = (READ_SCOPE, WRITE_SCOPE, ENGINE_SCOPE, ANY_USER_SCOPE, AGENTS_SCOPE)
+METRICS_SCOPE = "memory:metrics"
+"""The scope of a token that reads the metrics of the server."""
+
+_SCOPES = (READ_SCOPE, WRITE_SCOPE, ENGINE_SCOPE, ANY_USER_SCOPE, AGENTS_SCOPE, METRICS_SCOPE)
 _BEGINNINGS = tuple(f"memory{mark}" for mark in ":._-/")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, cast
 from urllib.parse import quote, unquote_to_bytes
@@ -37,7 +38,7 @@ from ..tools.errors import OutageLog
 from ..tools.state import key_page
 from ..validation import MAX_LIMIT, validate_key
 from .access import TRUSTED, memory_opener, restricted
-from .audit import AUDITED, REFUSED, AuditLog, caller_of, identity_in, operation_of
+from .call_records import RECORDED, REFUSED, CallRecord, caller_of, identity_in, operation_of
 from .errors import client_details
 from .http_errors import error_body, error_name
 from .principal import Principal, token_of
@@ -76,7 +77,7 @@ def rest_routes(
     max_body: int = MAX_BODY_BYTES,
     writes_per_day: int | None = None,
     tools: Collection[str] | None = None,
-    audit: AuditLog | None = None,
+    record: CallRecord | None = None,
 ) -> list[BaseRoute]:
     """Make the routes ``/memory/…`` and ``/users/{user_id}/memory/…`` for a Starlette application.
 
@@ -93,7 +94,7 @@ def rest_routes(
             above, None for no limit. Counted by this process, from its start.
         tools: The tools whose methods are served: ``get_state``, ``set_state``, ``delete_state``, ``list_state_keys``.
             None: all.
-        audit: Gets a line for each request.
+        record: Of each request.
 
     Raises:
         InvalidInputError: A limit is not positive, or ``backend`` is neither a backend nor a memory.
@@ -109,7 +110,7 @@ def rest_routes(
         max_body=max_body,
         writes=DailyWrites(writes_per_day),
         tools=tools,
-        audit=audit,
+        record=record,
     )
     # Whole paths, because Starlette decodes before it matches: %2F would separate a namespace from its key.
     return [Route("/memory/{path:path}", endpoint), Route("/users/{path:path}", endpoint)]
@@ -221,32 +222,34 @@ class _KeyValue:
         max_body: int,
         writes: DailyWrites,
         tools: Collection[str] | None,
-        audit: AuditLog | None,
+        record: CallRecord | None,
     ) -> None:
         self._open = open_memory
         self._identify = identify
         self._max_body = max_body
         self._writes = writes
         self._tools = tools
-        self._audit = audit
+        self._record = record
 
     async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
         fields: dict[str, Any] = {}
         request = Request(scope, receive)
+        started_at = time.perf_counter()
         with request_span(request, operation_of(scope)) as answer:
             response = await self._answered(request, fields)
             answer(499 if response is None else response.status_code)
-        if self._audit is not None:
-            scope[AUDITED] = True
-            self._record(self._audit, request, response, {**caller_of(request), **fields})
+        if self._record is not None:
+            scope[RECORDED] = True
+            seconds = time.perf_counter() - started_at
+            self._write(self._record, request, response, {**caller_of(request), **fields, "seconds": seconds})
         if response is not None:
             await response(scope, receive, send)
 
     async def _answered(self, request: Request, fields: dict[str, Any]) -> JSONResponse | None:
         """The answer, in JSON for every error; None for a client that has gone."""
         try:
-            if self._audit is not None:
-                self._audit.require()
+            if self._record is not None:
+                self._record.require()
             response = await self._respond(request, fields)
         except ClientDisconnect:
             return None
@@ -256,14 +259,14 @@ class _KeyValue:
         return response
 
     @staticmethod
-    def _record(audit: AuditLog, request: Request, response: JSONResponse | None, fields: dict[str, Any]) -> None:
+    def _write(record: CallRecord, request: Request, response: JSONResponse | None, fields: dict[str, Any]) -> None:
         operation = operation_of(request.scope)
         status = 0 if response is None else response.status_code
         is_stranger = token_of(request) is None and not request.scope.get(TRUSTED)
         if status in REFUSED or (is_stranger and status >= 400):
-            audit.refused("rest", operation, status, **fields)
+            record.refused("rest", operation, status, **fields)
         else:
-            audit.write("rest", operation, {0: "disconnected", 200: "ok"}.get(status, str(status)), **fields)
+            record.write("rest", operation, {0: "disconnected", 200: "ok"}.get(status, str(status)), **fields)
 
     async def _respond(self, request: Request, fields: dict[str, Any]) -> JSONResponse:
         """The answer; it notes in ``fields`` for the audit log whose memory that is about, and how many keys."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, cast
 
 import mcp.types as mt
 from fastmcp.server.auth import AuthProvider
@@ -17,13 +17,16 @@ from starlette.routing import BaseRoute
 from typing_extensions import Unpack
 
 from .. import __version__
+from ..engine.protocol import Engine
 from ..errors import AccessDeniedError, invalid
 from ..memory.backend import Backend
+from ..memory.capture_queue import capture_queue_of
 from ..memory.memory import Memory
 from ..settings import load_settings
 from ..tools import select_tools
 from .access import AccessPolicy, memory_opener
-from .audit import AuditLog, AuditMiddleware
+from .audit import AuditLog
+from .call_records import CallRecord, CallRecords, RecordMiddleware
 from .dependency import MemoryMiddleware
 from .engine_tools import add_engine_tools
 from .errors import ErrorMode, ErrorsMiddleware
@@ -33,6 +36,9 @@ from .principal import Principal
 from .quota import with_quota
 from .rest import rest_routes
 from .tools import ServedTool, serve_tool
+
+if TYPE_CHECKING:
+    from .metrics import Metrics
 
 __all__ = ["ExtraRoutes", "ServerOptions", "create_app", "create_server"]
 
@@ -93,6 +99,7 @@ def create_server(
     limits: Limits | None = None,
     engine_tools: bool | None = None,
     audit: str | os.PathLike[str] | None = None,
+    metrics: bool = False,
     insecure_open_to_anyone_who_connects: bool = False,
 ) -> MemweldServer:
     """Make a FastMCP server with the memory tools; ``.run()`` serves stdio, ``.run(transport="http")`` HTTP.
@@ -118,6 +125,7 @@ def create_server(
             says, else a token needs the scope ``memory:engine``; without tokens, a program of this machine asks.
         audit: A file that gets a JSON line for each call and each refused attempt: who, what, whose memory, how many,
             from where, with which outcome; never texts. While it cannot be written, calls are refused.
+        metrics: Serve Prometheus' metrics at ``/metrics``. With ``auth`` a token needs the scope ``memory:metrics``.
         insecure_open_to_anyone_who_connects: Serve other machines although there is no ``auth``. Every program that
             reaches the port reads and changes the memory of every user.
 
@@ -139,8 +147,12 @@ def create_server(
         engine_tools = False
     access = _access(backend, user_id, lock_user=lock_user, auth=auth, engine_tools=engine_tools)
     chosen = select_tools(toolsets)
-    log = None if audit is None else AuditLog(audit)
-    auditing = [] if log is None else [AuditMiddleware(log)]
+    engine = backend._engine  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    counting = _metrics(engine) if metrics else None
+    records: list[CallRecord] = [] if audit is None else [AuditLog(audit)]
+    records += [] if counting is None else [counting]
+    record = CallRecords(records) if records else None
+    recording = [] if record is None else [RecordMiddleware(record)]
     open_to_all = isinstance(backend, Backend) and not lock_user
     server = MemweldServer(
         name,
@@ -148,18 +160,29 @@ def create_server(
         version=__version__,
         auth=auth,
         tools=[serve_tool(tool, access, show_identities=open_to_all) for tool in chosen],
-        middleware=[ErrorsMiddleware(errors), *auditing, MemoryMiddleware(access), _ListForPrincipal(access)],
+        middleware=[ErrorsMiddleware(errors), *recording, MemoryMiddleware(access), _ListForPrincipal(access)],
         access=access,
         open_to_anyone=insecure_open_to_anyone_who_connects,
         limits=limits,
-        audit=log,
+        admin=lambda: engine.admin,
+        record=record,
+        metrics=counting,
     )
     add_engine_tools(server, access, backend)
     routes = [] if extra_routes is None else list(extra_routes(access.identify))
     served = None if toolsets is None else {tool.name for tool in chosen}
-    routes += rest_routes(backend, access.identify, writes_per_day=writes_per_day, tools=served, audit=log)
+    routes += rest_routes(backend, access.identify, writes_per_day=writes_per_day, tools=served, record=record)
     server._additional_http_routes.extend(routes)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return server
+
+
+def _metrics(engine: Engine) -> Metrics:
+    from .metrics import Metrics
+
+    metrics = Metrics(lambda: engine.admin)
+    captures = capture_queue_of(engine)
+    metrics.watch("memweld_captures_waiting", "Captures in the background that are not done.", captures.count)
+    return metrics
 
 
 def _access(
@@ -194,6 +217,7 @@ class ServerOptions(TypedDict, total=False):
     limits: Limits | None
     engine_tools: bool | None
     audit: str | os.PathLike[str] | None
+    metrics: bool
     insecure_open_to_anyone_who_connects: bool
 
 

@@ -151,6 +151,10 @@ class CaptureQueue:
                     del self._queues[key]
             self._changed.notify_all()
 
+    def count(self) -> int:
+        """How much work is not done."""
+        return len(self._pending)
+
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all work that was submitted before is done.
 

@@ -134,6 +134,8 @@ def _forwarded(method: Method) -> Method:
 class ProjectedAdmin(EngineAdmin):
     """The operator's view of a store with a projection."""
 
+    ping = _forwarded(EngineAdmin.ping)
+    usage = _forwarded(EngineAdmin.usage)
     list_scopes = _forwarded(EngineAdmin.list_scopes)
     reindex = _forwarded(EngineAdmin.reindex)
     graph_backlog = _forwarded(EngineAdmin.graph_backlog)

@@ -182,6 +182,10 @@ class RemoteAdmin(EngineAdmin):
     def __init__(self, engine: RemoteEngine) -> None:
         self._engine = engine
 
+    def ping(self) -> None:
+        """Ask the server what it can do."""
+        self._engine.call("info", {})
+
     def list_scopes(self, *, after: Scope | None, limit: int) -> list[Scope]:
         """The scopes for which the server has stored something and which this caller may use."""
         place = None if after is None else [after.user_id, after.agent_id]

@@ -84,6 +84,11 @@ class ItemStore:
         self._embedding = embedding
         self._indexes = IndexCache(maximum_bytes=cache_bytes, has_vectors=has_vectors)
 
+    @property
+    def index_bytes(self) -> int:
+        """About how much RAM the indexes take."""
+        return self._indexes.bytes
+
     def store(self, rows: Sequence[ItemRow], vectors: Sequence[Vector], *, is_dated: bool = False) -> list[ItemRow]:
         """Store rows, or merge them into the rows of their owner with equal texts.
 

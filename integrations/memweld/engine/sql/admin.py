@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 from ...errors import ConfigurationError
 from ...scope import Scope
-from ..protocol import EngineAdmin, HealthCheck, Migration, Progress
+from ..protocol import EngineAdmin, HealthCheck, Migration, Progress, StoreUsage
 from .database import Database
 from .export import list_scopes
-from .outbox import Outbox
+from .outbox import Outbox, TargetName
 from .ttl import purge_all
 
 __all__ = ["SqlAdmin"]
@@ -21,11 +22,27 @@ class SqlAdmin(EngineAdmin):
     Args:
         database: The tables.
         reindex: Embeds all memories again (see `EngineAdmin.reindex`).
+        index_bytes: Says how much RAM the indexes take.
     """
 
-    def __init__(self, database: Database, reindex: Callable[[Progress | None], int]) -> None:
+    def __init__(
+        self, database: Database, reindex: Callable[[Progress | None], int], index_bytes: Callable[[], int]
+    ) -> None:
         self._database = database
         self._reindex = reindex
+        self._index_bytes = index_bytes
+
+    def ping(self) -> None:
+        """Read from the tables."""
+        with self._database.reading_all() as connection:
+            connection.execute("SELECT 1 FROM meta LIMIT 1").fetchone()
+
+    def usage(self) -> StoreUsage:
+        """The RAM of the indexes, and the changes that wait."""
+        waiting: dict[str, int] = {}
+        if not self._database.is_secured:
+            waiting = {target: Outbox(self._database, target).pending().count for target in get_args(TargetName)}
+        return StoreUsage(index_bytes=self._index_bytes(), waiting=waiting)
 
     def list_scopes(self, *, after: Scope | None, limit: int) -> list[Scope]:
         """The scopes for which something was stored.
