@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 
 import anyio
+from cachetools import LRUCache
 
 from ..errors import InvalidInputError
 from ..memory.asynchronous import Lane, in_thread
 from ..memory.memory import Memory
 from ..memory.messages import new_id
 from ..models import JSON, Captured, ChatMessage, MemoryItem
+from ..scope import Scope
 from .failures import FailurePolicy
 from .messages import fit_fact, write_fitting
 from .options import TurnOptions
@@ -49,6 +52,9 @@ class TurnCapture:
     replaces itself, so `begin`, `end` and `rescue` double nothing. Where the options turn capture off, none does
     anything.
 
+    A model call can fail, be retried by the framework and succeed: `rescue` comes first then, and `end` after it. The
+    LLM does not read such a turn: its words are memories already.
+
     Args:
         options: The options of the adapter.
         failures: What a failing write does to the run.
@@ -57,6 +63,9 @@ class TurnCapture:
     def __init__(self, options: TurnOptions, failures: FailurePolicy) -> None:
         self.options = options
         self._failures = failures
+        # The latest rescued messages, by scope and id. A retry follows its failure closely.
+        self._rescued: LRUCache[tuple[Scope, str], None] = LRUCache(1024)
+        self._lock = threading.Lock()
 
     def begin(
         self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None, keep: Captured = "turn"
@@ -112,19 +121,34 @@ class TurnCapture:
         """
         if messages and self.options.captures:
             with self._failures.guard("capture"):
-                return self._write(memory, messages, session_id, keep, infer=self.options.infer, metadata=metadata)
+                infer = False if self._is_rescued(memory, messages) else self.options.infer
+                return self._write(memory, messages, session_id, keep, infer=infer, metadata=metadata)
             return None
         return []
 
     def rescue(
-        self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None, keep: Captured = "turn"
+        self,
+        memory: Memory,
+        messages: Sequence[ChatMessage],
+        *,
+        session_id: str | None,
+        keep: Captured = "turn",
+        metadata: Mapping[str, JSON] | None = None,
     ) -> None:
         """Keep what the user said in a run that fails or is cancelled. The run's own error goes on."""
         spoken = [message for message in messages if message.role == "user"]
         if spoken and self.options.captures:
             with self._failures.rescue("what the user said"):
                 # Verbatim: the LLM that extracts is likely to fail as the run's did. Equal texts are stored once.
-                self._write(memory, spoken, session_id, keep, infer=False)
+                self._write(memory, spoken, session_id, keep, infer=False, metadata=metadata)
+                if keep != "history":
+                    with self._lock:
+                        self._rescued.update({(memory.scope, message.id): None for message in spoken if message.id})
+
+    def _is_rescued(self, memory: Memory, messages: Sequence[ChatMessage]) -> bool:
+        """Whether `rescue` has kept what the user says in this turn."""
+        with self._lock:
+            return any((memory.scope, message.id) in self._rescued for message in messages if message.id)
 
     async def begin_async(
         self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None, keep: Captured = "turn"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, cast
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Any, TypeAlias, cast
 
 from agent_framework import (
     AgentSession,
     ChatContext,
+    ChatResponse,
+    ChatResponseUpdate,
     ContextProvider,
     Message,
+    MiddlewareTermination,
+    ResponseStream,
     SessionContext,
     SupportsAgentRun,
     chat_middleware,
@@ -31,6 +36,10 @@ from .tools import memory_tools
 
 __all__ = ["MemweldContextProvider"]
 
+_Stream: TypeAlias = "ResponseStream[ChatResponseUpdate, ChatResponse[Any]]"
+
+_ChatMiddleware: TypeAlias = Callable[[ChatContext, Callable[[], Awaitable[None]]], Awaitable[None]]
+
 _logger = logging.getLogger("memweld.agent_framework")
 
 
@@ -39,9 +48,9 @@ class MemweldContextProvider(ContextProvider):
 
     Once per run it puts the memories that fit what the user said before the run's input, marked as data; no session of
     memweld's holds them. What the user says becomes memories, with an LLM when the agent has answered. If the model
-    fails, the user's words do; of a stream that breaks off, with an LLM, the history alone has them. One provider
-    serves many agents, users and runs at once. Put it behind history providers: then it does not repeat what they show,
-    and what it recalls stands behind the session.
+    fails, or a caller leaves its stream, the user's words do. One provider serves many agents, users and runs at once.
+    Put it behind history providers: then it does not repeat what they show, and what it recalls stands behind the
+    session.
 
     Args:
         memory: A memory; or a backend, then the session's state or `memweld.user_scope` names the user of each run.
@@ -108,15 +117,8 @@ class MemweldContextProvider(ContextProvider):
         finally:
             await self._capture.begin_async(memory, spoken, session_id=session_id, keep=keep)
 
-        async def rescue(_context: ChatContext, call_next: Callable[[], Awaitable[None]]) -> None:
-            try:
-                await call_next()
-            except BaseException:
-                # After a run that fails Agent Framework calls no provider.
-                await self._capture.rescue_async(memory, spoken, session_id=session_id, keep="facts")
-                raise
-
-        context.extend_middleware(self.source_id, chat_middleware(rescue))
+        rescue = functools.partial(self._capture.rescue_async, memory, spoken, session_id=session_id, keep="facts")
+        context.extend_middleware(self.source_id, _rescue_with(rescue))
         if recalled.block:
             # Behind the session, so that what stays the same from run to run remains in a provider's cache.
             block = Message("user", [recalled.block], additional_properties={RECALLED: True})
@@ -158,3 +160,37 @@ class MemweldContextProvider(ContextProvider):
         if history is not None:
             return history.session_of(context.session_id), "facts"
         return self._session_id or context.session_id, "facts" if self._session_id is None else "turn"
+
+
+def _rescue_with(
+    rescue: Callable[[], Awaitable[None]],
+) -> Callable[[ChatContext, Callable[[], Awaitable[None]]], Awaitable[None]]:
+    """Middleware that rescues the user's words if the model call fails: no provider is called after such a run."""
+
+    async def watch(stream: _Stream) -> AsyncGenerator[ChatResponseUpdate]:
+        try:
+            async for update in stream:
+                yield update
+        except BaseException:
+            # A caller that leaves the stream closes this generator, at the latest when the loop collects it.
+            await rescue()
+            raise
+
+    @chat_middleware
+    async def rescuing(context: ChatContext, call_next: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await call_next()
+        except MiddlewareTermination:
+            raise  # another middleware ends the run in order
+        except BaseException:
+            await rescue()
+            raise
+        if isinstance(context.result, ResponseStream):
+            stream = cast("_Stream", context.result)
+
+            async def finalize(_: Sequence[ChatResponseUpdate]) -> ChatResponse[Any]:
+                return await stream.get_final_response()
+
+            context.result = ResponseStream(watch(stream), finalizer=finalize)
+
+    return rescuing

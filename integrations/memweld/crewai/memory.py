@@ -12,7 +12,7 @@ from crewai.llms.base_llm import BaseLLM
 from crewai.memory.types import MemoryMatch, MemoryRecord
 from crewai.memory.unified_memory import Memory as CrewMemory
 from crewai.memory.utils import join_scope_paths
-from typing_extensions import Unpack
+from typing_extensions import Unpack, override
 
 from ..adapters.options import MemoryKeywords, TurnOptions, shows_options
 from ..errors import MemoryNotFoundError, MemweldError, log_line
@@ -26,6 +26,7 @@ from .checkpointing import UNDUMPABLE, preserved_in_dumps, silence_dump_warnings
 from .errors import announced, begins_turn
 from .records import Labels, inside
 from .runs import current_run
+from .scoped import MemweldScope
 from .storage import MemweldStorage, Said, not_ours
 
 __all__ = ["MemweldMemory"]
@@ -158,15 +159,27 @@ class MemweldMemory(CrewMemory):
                 results["results"] = matches = cast("list[MemoryMatch]", found)
             return matches
         finally:
-            if in_turn and scope is None and not self.read_only:
-                self._begin(query)
+            if in_turn and scope is None:
+                self.begin_turn(query)
+
+    @override
+    def scope(self, path: str) -> MemweldScope:
+        """The part of this memory below a path."""
+        return MemweldScope(root_path=path).bind(self)
 
     # writing
 
-    def _begin(self, text: str) -> None:
-        """Keep what the user says in a task that begins."""
+    def begin_turn(self, text: str, scope: str | None = None) -> None:
+        """Keep what the user says in a task that begins.
+
+        Args:
+            text: The task's text.
+            scope: Where it lies; None for the root scope.
+        """
+        if self.read_only:
+            return
         try:
-            write = self._store.begin(text, self._labels(None, None, None, None))
+            write = self._store.begin(text, self._labels(scope, None, None, None))
         except Exception as error:  # noqa: BLE001 - `_keep` reports it as a write that fails
             self._keep(functools.partial(_fail, error), text)
             return

@@ -204,14 +204,15 @@ class MemweldStorage:
             kept = {"session_id": None, "keep": "facts", "metadata": labels.metadata({})}
             return functools.partial(self._capture.end, memory, [message], **kept)
         if run := current_run():
-            run.begin((memory.scope, said), functools.partial(self._rescue, memory, message, _epoch(memory)))
+            rescue = functools.partial(self._rescue, memory, message, _epoch(memory), labels)
+            run.begin((memory.scope, said), rescue)
         return None
 
-    def _rescue(self, memory: Memory, message: ChatMessage, epoch: int) -> None:
+    def _rescue(self, memory: Memory, message: ChatMessage, epoch: int, labels: Labels) -> None:
         with self.failures.rescue("what the user said"):
             # An erasure takes along what was said before it.
             if _epoch(memory) == epoch:
-                self._capture.rescue(memory, [message], session_id=None, keep="facts")
+                self._capture.rescue(memory, [message], session_id=None, keep="facts", metadata=labels.metadata({}))
 
     def finish(self, memory: Memory, content: str) -> bool:
         """Let the run know that a turn is kept; whether the run is over and has kept the user's words itself."""

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_framework import Agent, AgentResponse, AgentSession, Content, InMemoryHistoryProvider, Message, tool
+from agent_framework import (
+    Agent,
+    AgentResponse,
+    AgentSession,
+    ChatContext,
+    Content,
+    InMemoryHistoryProvider,
+    Message,
+    MiddlewareTermination,
+    chat_middleware,
+    tool,
+)
 from blockbuster import blockbuster_ctx
 from observed import DATA, messages_of, texts
 
@@ -25,9 +38,10 @@ from memweld import (
 from memweld.adapters.options import TurnKeywords
 from memweld.agent_framework import MemweldContextProvider, MemweldHistoryProvider, memory_tools
 from memweld.agent_framework.messages import to_agent_framework, to_neutral
-from memweld.testing import AdapterSuite, Mode, ToolReply, Turn
+from memweld.testing import AdapterSuite, Mode, ScriptedExtractor, ToolReply, Turn
 from memweld.testing.adapters import INTERRUPTIONS, Talk
 from memweld.testing.agent_framework import ScriptedChatClient, tool_call
+from memweld.testing.llm import facts
 
 IMAGE = "data:image/png;base64,iVBORw0KGgo="
 
@@ -260,6 +274,62 @@ class TestFirstTurn:
             break
         assert messages_of(ana, "s") == [("user", "I keep bees")]
         assert texts(ana) == ["I keep bees"]
+
+    @pytest.mark.parametrize("session", ["s", None])
+    @pytest.mark.parametrize("leave", ["close", "break", "cancel"])
+    async def test_it_survives_a_stream_that_its_caller_leaves(
+        self, make: Callable[..., Backend], leave: str, session: str | None
+    ) -> None:
+        """Also where an LLM was to read the finished turn."""
+        ana = make(llm=ScriptedExtractor([facts("Ana keeps bees")])).user("ana")
+        history = [] if session is None else [MemweldHistoryProvider(ana)]
+        helper = agent(ScriptedChatClient(["Bees it is"]), *history, MemweldContextProvider(ana))
+        stream = helper.run("I keep bees", stream=True, session=session_of(session_id=session))
+
+        async def read(updates: AsyncIterable[object]) -> None:
+            async for _ in updates:
+                if leave == "cancel":
+                    raise asyncio.CancelledError
+                break
+
+        with contextlib.suppress(asyncio.CancelledError):
+            await read(stream)
+        if leave == "close":
+            await stream.close()
+        del stream
+        gc.collect()
+        await asyncio.sleep(0.05)
+        assert texts(ana) == ["I keep bees"]
+
+    async def test_a_retry_in_front_keeps_it_once(self, make: Callable[..., Backend]) -> None:
+        @chat_middleware
+        async def retrying(_: ChatContext, call_next: Callable[[], Awaitable[None]]) -> None:
+            with contextlib.suppress(TimeoutError):
+                await call_next()
+                return
+            await call_next()
+
+        ana = make(llm=ScriptedExtractor([facts("Ana keeps bees"), facts("Ana keeps hens")])).user("ana")
+        client = ScriptedChatClient([TimeoutError("The model is away"), "Nice", "Nice"])
+        helper = agent(client, MemweldContextProvider(ana), middleware=[retrying])
+        await helper.run("I keep bees")
+        assert ana.flush(20)
+        assert texts(ana) == ["I keep bees"]
+        await helper.run("I keep hens")
+        assert ana.flush(20)
+        assert texts(ana) == ["I keep bees", "Ana keeps bees"]  # the LLM reads the turns that did not fail
+
+    async def test_a_run_that_middleware_ends_is_no_failure(self, make: Callable[..., Backend]) -> None:
+        @chat_middleware
+        async def ending(context: ChatContext, call_next: Callable[[], Awaitable[None]]) -> None:
+            await call_next()
+            raise MiddlewareTermination(result=context.result)
+
+        ana = make(llm=ScriptedExtractor([facts("Ana keeps bees")])).user("ana")
+        helper = agent(ScriptedChatClient(["Nice"]), MemweldContextProvider(ana), middleware=[ending])
+        assert (await helper.run("I keep bees")).text == "Nice"
+        assert ana.flush(20)
+        assert texts(ana) == ["Ana keeps bees"]
 
     async def test_a_pending_approval_and_other_words(self, ana: Memory) -> None:
         """A call that waits for approval stays open for it; where the user says something else, it is interrupted."""

@@ -71,6 +71,17 @@ def test_with_an_llm_a_crew_keeps_the_words_of_the_task_that_failed(tmp_path: Pa
         assert texts(ana) == ["Ana keeps bees", "I sail"]
 
 
+@pytest.mark.parametrize("with_llm", [False, True])
+def test_a_part_of_a_memory_keeps_the_words_of_a_run_that_fails(tmp_path: Path, with_llm: bool) -> None:
+    llm = ScriptedExtractor([facts("Ana keeps bees")]) if with_llm else None
+    with connect(f"sqlite:///{tmp_path / 'm.db'}", embedder=HashEmbedder(), llm=llm) as backend:
+        ana = backend.user("ana")
+        part = MemweldMemory(ana).scope("/team").subscope("garden")
+        fail(make_crew(ScriptedLLM([DOWN] * 3), "I keep bees", memory=part).kickoff)
+        assert texts(ana) == ["I keep bees"]
+        assert [match.record.scope for match in part.recall("bees")] == ["/team/garden"]
+
+
 @pytest.mark.parametrize("kind", ["crew", "agent"])
 def test_a_cancelled_run_keeps_the_users_words(tmp_path: Path, kind: str) -> None:
     llm = ScriptedExtractor([facts()])

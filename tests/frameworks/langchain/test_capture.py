@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.middleware import SummarizationMiddleware
+from langchain.agents.middleware import ModelRetryMiddleware, SummarizationMiddleware
 from langchain_core.messages import (
     AIMessage,
     BaseMessage,
@@ -530,3 +530,26 @@ def test_an_artifact_does_not_take_the_turn(ana: Memory, artifact: Any, has_filt
     assert [message.text for message in stored] == ["I keep bees", "", "seen", "Done."]
     assert "shortened" in (stored[2].native or {})
     assert texts(ana) == ["I keep bees"]
+
+
+@both
+def test_a_retry_in_front_keeps_the_words_once(tmp_path: Path, mode: Mode) -> None:
+    """The LLM reads the turns that did not fail."""
+    extractor = ScriptedExtractor([facts("Ana keeps hens")])
+    with connect(f"sqlite:///{tmp_path / 'l.db'}", llm=extractor, embedder=HashEmbedder()) as backend:
+        ana = backend.user("ana")
+        model = ScriptedChatModel([TimeoutError("The model is away"), "Nice", "Nice"])
+        retrying = ModelRetryMiddleware(max_retries=1, initial_delay=0, jitter=False)
+        agent = create_agent(model, middleware=[retrying, MemweldMiddleware(ana)])
+        invoke(agent, "I keep bees", mode)
+        assert ana.flush(20)
+        assert texts(ana) == ["I keep bees"]
+        invoke(agent, "I keep hens", mode)
+        assert ana.flush(20)
+        assert texts(ana) == ["I keep bees", "Ana keeps hens"]
+        assert messages_of(ana, "t")[-4:] == [
+            ("user", "I keep bees"),
+            ("assistant", "Nice"),
+            ("user", "I keep hens"),
+            ("assistant", "Nice"),
+        ]
