@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from memweld.engine.remote.mcp_client.connection import THREAD
+from memweld.library_logs import CLIENT_THREAD
 from memweld.testing.serving import serving
 
 INITIALIZE = {
@@ -47,7 +47,7 @@ def environment(**extra: str) -> dict[str, str]:
 
 def threads() -> list[threading.Thread]:
     """The running threads of MCP clients."""
-    return [thread for thread in threading.enumerate() if thread.name == THREAD]
+    return [thread for thread in threading.enumerate() if thread.name == CLIENT_THREAD]
 
 
 def children() -> list[int]:

@@ -110,6 +110,14 @@ EngineTools = Annotated[
         help="Let other programs use this server as their backend. Else a token needs the scope memory:engine.",
     ),
 ]
+GenerateToken = Annotated[
+    bool,
+    typer.Option(
+        "--generate-token",
+        help="HTTP: accept one token, which is made now and printed once on stderr. "
+        "Other accounts of this machine cannot connect without it.",
+    ),
+]
 OpenToAnyone = Annotated[
     bool,
     typer.Option(
@@ -179,6 +187,7 @@ def serve_command(
     auth_scopes: TokenScopes = None,
     auth_algorithm: Algorithm = "RS256",
     public_url: PublicUrl = None,
+    generate_token: GenerateToken = False,
     engine_tools: EngineTools = None,
     audit: AuditFile = None,
     metrics: Metrics = False,
@@ -186,25 +195,35 @@ def serve_command(
 ) -> None:
     """Serve the memory to MCP clients."""
     from ..errors import ConfigurationError
-    from ..mcp import create_server
+    from ..mcp import ENGINE_SCOPE, GeneratedToken, create_server
     from ..mcp.auth import auth_from
 
     if transport is Transport.STDIO:
         _refuse_http_options(context, auth=auth)
-    if auth is not None and insecure_open_to_anyone_who_connects:
-        raise ConfigurationError("--auth and --insecure-open-to-anyone-who-connects exclude each other.")
-    provider = auth and auth_from(
-        auth,
-        issuer=auth_issuer,
-        audience=auth_audience,
-        required_scopes=words(auth_scopes) or (),
-        algorithm=auth_algorithm,
-        public_url=public_url,
-    )
+    ways = {
+        "--auth": auth is not None,
+        "--generate-token": generate_token,
+        "--insecure-open-to-anyone-who-connects": insecure_open_to_anyone_who_connects,
+    }
+    chosen = [option for option, is_chosen in ways.items() if is_chosen]
+    if len(chosen) > 1:
+        raise ConfigurationError(f"{' and '.join(chosen)} exclude each other.")
+    provider: Any = None
+    if generate_token:
+        provider = GeneratedToken(user or "local", **({"scopes": [ENGINE_SCOPE]} if lock_user else {}))
+    elif auth:
+        provider = auth_from(
+            auth,
+            issuer=auth_issuer,
+            audience=auth_audience,
+            required_scopes=words(auth_scopes) or (),
+            algorithm=auth_algorithm,
+            public_url=public_url,
+        )
     with connected(url) as backend:
         server = create_server(
             backend,
-            auth=provider or None,
+            auth=provider,
             errors=errors.value,
             toolsets=words(toolsets),
             user_id=user,

@@ -21,6 +21,7 @@ except ImportError as error:
 
 from .auth import jwt_auth
 from .dependency import current_memory, use_backend
+from .generated_token import GeneratedToken
 from .limits import Limits
 from .principal import AGENTS_SCOPE, ANY_USER_SCOPE, ENGINE_SCOPE, READ_SCOPE, WRITE_SCOPE
 from .server import create_app, create_server
@@ -33,6 +34,7 @@ __all__ = [
     "ENGINE_SCOPE",
     "READ_SCOPE",
     "WRITE_SCOPE",
+    "GeneratedToken",
     "Limits",
     "create_app",
     "create_server",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,16 +25,6 @@ from .limits import Limits
 from .traffic import Traffic
 
 __all__ = ["build_app"]
-
-
-class _Quiet(logging.Filter):
-    """Drops two records of mcp 1.30: the full text of every invalid message, and every session's end."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return record.msg not in ("Failed to parse message", "Error in standalone SSE writer")
-
-
-_QUIET = _Quiet()
 
 
 def _sse_routes(server: FastMCP[Any], auth: AuthProvider | None) -> list[BaseRoute]:
@@ -83,8 +72,6 @@ def build_app(
         routes: Further ones.
         record: Of refused requests.
     """
-    for name in ("mcp.server.sse", "mcp.server.streamable_http"):
-        logging.getLogger(name).addFilter(_QUIET)
     traffic = Traffic()
     # Before the main endpoint: a provider protects the path that it is given last.
     sse_routes = [] if stateless else _sse_routes(server, auth)

@@ -22,10 +22,12 @@ from starlette.middleware import Middleware as ASGIMiddleware
 
 from ..engine.protocol import EngineAdmin
 from ..errors import ConfigurationError
+from ..library_logs import hide_server_texts
 from .access import AccessPolicy, new_session
 from .budget import CURRENT
 from .call_records import CallRecord
 from .engine_tools import EngineTool
+from .generated_token import GeneratedToken
 from .health import Readiness
 from .http import build_app
 from .http_connections import Connections
@@ -69,6 +71,7 @@ class MemweldServer(FastMCP[Any]):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)  # pyright: ignore[reportUnknownMemberType]
+        hide_server_texts()
         self.access = access
         self.limits = limits or Limits()
         self._admin = admin
@@ -239,6 +242,8 @@ class MemweldServer(FastMCP[Any]):
         shown = f"[{host}]" if ":" in host else host
         where = f"http://{shown}:{port}{path}" if port else f"unix:{host}"
         sys.stderr.write(f"memweld: {self._audience()}, serving {where}\n")
+        if isinstance(self.auth, GeneratedToken):
+            sys.stderr.write(f"memweld: the token of this run, for MEMWELD_TOKEN: {self.auth.token}\n")
         sys.stderr.flush()
 
     async def run_http_async(

@@ -19,7 +19,7 @@ from ..files import ProtectedFile, read_protected
 from ..scope import validate_identity
 from .principal import validate_scopes
 
-__all__ = ["NO_CLIENT", "ScopedVerifier", "token_file_auth"]
+__all__ = ["NO_CLIENT", "ScopedVerifier", "access_token", "token_file_auth"]
 
 NO_CLIENT = "unknown"
 """The client of a token that names none. The user would do for sessions, but FastMCP's spans have it."""
@@ -35,6 +35,11 @@ class ScopedVerifier(TokenVerifier):
 
     def __init__(self, required_scopes: Sequence[str]) -> None:
         super().__init__(required_scopes=list(required_scopes))
+
+
+def access_token(token: str, subject: str, scopes: Sequence[str]) -> AccessToken:
+    """A verified token of a subject, for the endpoints."""
+    return AccessToken(token=token, client_id=NO_CLIENT, scopes=list(scopes), subject=subject, claims={"sub": subject})
 
 
 class _Bearer(BaseModel):
@@ -59,13 +64,7 @@ class _TokenFile(ScopedVerifier):
         bearer = self._bearers.get(_sha256(token))
         if bearer is None:
             return None
-        return AccessToken(
-            token=token,
-            client_id=NO_CLIENT,
-            scopes=list(bearer.scopes),
-            subject=bearer.sub,
-            claims={"sub": bearer.sub},
-        )
+        return access_token(token, bearer.sub, bearer.scopes)
 
     def _reload(self) -> None:
         # With every request: the time and size of a file do not show all changes, and its mode may have changed.

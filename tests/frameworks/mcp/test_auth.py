@@ -536,6 +536,10 @@ class TestSettings:
         assert "exclude each other" in failed(
             "--transport", "http", "--auth", tokens, "--insecure-open-to-anyone-who-connects"
         )
+        assert "--auth and --generate-token exclude each other" in failed(
+            "--transport", "http", "--auth", tokens, "--generate-token"
+        )
+        assert "--generate-token is for HTTP" in failed("--generate-token")
         assert "--insecure-open-to-anyone-who-connects" in failed(
             "--transport", "http", "--host", "0.0.0.0", "--port", "0"
         )

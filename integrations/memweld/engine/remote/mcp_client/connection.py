@@ -18,6 +18,7 @@ from mcp.types import ClientRequest
 from pydantic import BaseModel
 
 from ....errors import BackendUnavailableError
+from ....library_logs import CLIENT_THREAD, hide_client_texts
 from .delivery import UnansweredError
 from .session import Session
 from .url import ServerAddress
@@ -30,8 +31,6 @@ PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 3.2)
 """Seconds before each repetition of an unanswered call: about as long as a server takes to restart."""
 
 CLOSE_SECONDS = 10.0
-
-THREAD = "memweld-mcp-client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +123,9 @@ class Connection:
             raise self._closed_error()
         # A forked process has none of its parent's threads.
         if self._running is None or self._running.process != os.getpid():
+            hide_client_texts()
             started: Future[asyncio.AbstractEventLoop] = Future()
-            thread = threading.Thread(target=anyio.run, args=(self._serve, started), name=THREAD, daemon=True)
+            thread = threading.Thread(target=anyio.run, args=(self._serve, started), name=CLIENT_THREAD, daemon=True)
             thread.start()
             self._running = _Running(os.getpid(), thread, started.result())
         return self._running.loop
