@@ -8,7 +8,7 @@ UV := $(BIN)/python -m uv
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-quick test-exhaustive test-services strangers test-strangers check format docs docs-serve docs-reference requirements clean
+.PHONY: help install demo test test-quick test-exhaustive test-services strangers test-strangers check format notebooks docs docs-serve docs-reference requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ check: $(INSTALLED) ## Check style, formatting, types and the import contract
 format: $(INSTALLED) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+notebooks: $(INSTALLED) ## Start JupyterLab with the notebooks
+	$(BIN)/jupyter lab --notebook-dir notebooks $(ARGS)
 
 docs: $(INSTALLED) ## Build the documentation site into site/; a dead link or a page without a place fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build $(ARGS)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .display import Displayed, html_bar, html_text
+from .display import Displayed, Readable, html_bar, html_text
 
 __all__ = ["Explanation", "WordScore"]
 
@@ -16,8 +16,8 @@ _MOST_SHOWN = 6
 _COLORS = {"words": "#5b8def", "meaning": "#e6a23c", "session": "#67b279", "entities": "#b07cc6"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WordScore:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class WordScore(Readable):
     """A word of the query, and its part in the fit of one memory.
 
     Attributes:

@@ -133,10 +133,10 @@ def test_show_prints_an_overview(ana: Memory, capsys: pytest.CaptureFixture[str]
     ana.add("I love\nPython")
     ana.show()
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "Memory of user ana: 2 items, 1 preferences, 1 tasks, 1 values, 1 sessions, 1 messages"
+    assert lines[0] == "Memory of user ana: 2 items, 1 preference, 1 task, 1 value, 1 session, 1 message"
     assert [line[20:] for line in lines[3:5]] == ["I love Python", "peanuts"]
     assert lines[7] == "  peanuts  peanuts"
-    assert lines[10].endswith("  s1 (1 messages)")
+    assert lines[10].endswith("  s1 (messages: 1)")
 
 
 async def test_show_in_async_code(ana: Memory, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,12 +43,13 @@ class Overview(Displayed):
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        counts = ", ".join(f"{count:,} {name}" for name, count in self.counts.items())
+        counts = ", ".join(f"{count:,} {_one(name) if count == 1 else name}" for name, count in self.counts.items())
         yield f"Memory of {_short(str(self.scope))}: {counts or 'empty'}"
         yield from _section("latest", ((_date(self, item), item.text) for item in self.latest))
         yield from _section("preferences", ((key, written(value)) for key, value in self.preferences.items()))
         yield from _section(
-            "sessions", ((_date(self, each), f"{each.session_id} ({each.messages} messages)") for each in self.sessions)
+            "sessions",
+            ((_date(self, each), f"{each.session_id} (messages: {each.messages:,})") for each in self.sessions),
         )
 
     def _html(self) -> str:
@@ -82,6 +83,11 @@ def read_overview(engine: Engine, scope: Scope, timezone: str | None) -> Overvie
         sessions=engine.run(scope, ListSessions())[:_SESSIONS],
         timezone=timezone,
     )
+
+
+def _one(name: str) -> str:
+    """The singular of the name of a count."""
+    return "entity" if name == "entities" else name.removesuffix("s")
 
 
 def _section(title: str, entries: Iterable[tuple[str, str]]) -> Iterator[str]:
