@@ -87,7 +87,7 @@ def test_its_first_cell_says_what_it_is_for_and_how_to_install(path: Path) -> No
     first = read(path)["cells"][0]
     text = "".join(first["source"])
     assert (first["cell_type"], text[:2]) == ("markdown", "# ")
-    assert "pip install 'memweld[examples]'" in text
+    assert "pip install '.[examples]'" in text
     if path.stem in NAMES[:4]:
         assert "MEMWELD_EXAMPLE_MODEL" in text
 
