@@ -104,6 +104,19 @@ def test_candidates_are_as_good_as_everything(url: str) -> None:
     assert drift < 0.05
 
 
+def test_candidates_explain_their_scores(url: str) -> None:
+    with connect(f"{url}?exact_below=100", embedder=embedder()) as backend:
+        for query in QUERIES[:5]:
+            hits = backend.user("ana").search(query, explain=True)
+            assert [round(hit.score, 5) for hit in hits] == [
+                round(hit.score, 5) for hit in backend.user("ana").search(query)
+            ]
+            for hit in hits:
+                assert hit.explanation is not None
+                assert sum(hit.explanation.shares.values()) == pytest.approx(hit.score, rel=1e-5)
+                assert {word.word for word in hit.explanation.matches} == set(query.split()) & set(hit.text.split())
+
+
 @pytest.mark.parametrize("few", [5_000, 0])
 def test_values_are_chosen_before_candidates(url: str, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether they are few or many, and however many other memories fit the query better."""

@@ -112,8 +112,11 @@ def test_copy_and_reindex_show_bars_or_call_back(terminal: Terminal, tmp_path: P
         list(copy(old, new, user_id="ana", progress=lambda report: seen.append(sum(report.source.counts.values()))))
         assert terminal.getvalue() == ""
         assert seen == [30]
-        list(copy(old, new, user_id="ana"))
+        (report,) = copy(old, new, user_id="ana")
         assert "Copying user ana" in terminal.getvalue()
+    assert repr(report).startswith("Copied(scope='user ana', source={'items': 30, ")
+    assert repr(report).endswith("equal=True)")
+    assert "<b>equal</b>" in (report._repr_html_() or "")
     changed = memweld.connect(tmp_path / "new.db", embedder=HashEmbedder(dimensions=16))
     with redirect_stderr(terminal), changed:
         assert changed.admin.reindex() == 30

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from ..display import Displayed, html_fields
 from ..engine.operations import Restore
 from ..engine.protocol import Engine
 from ..errors import ConfigurationError, InvalidInputError, invalid
@@ -26,8 +27,8 @@ PAGE = 500
 _COUNTED = ("items", "values", "messages")
 
 
-@dataclass(slots=True, kw_only=True)
-class Copied:
+@dataclass(slots=True, kw_only=True, repr=False)
+class Copied(Displayed):
     """The report on the copy of one scope.
 
     Attributes:
@@ -48,6 +49,21 @@ class Copied:
     def equal(self) -> bool:
         """Whether both sides hold the same: as many of each, with the same content."""
         return self.problem is None and self.source == self.target
+
+    def _shown(self) -> dict[str, object]:
+        shown: dict[str, object] = {
+            "scope": str(self.scope),
+            "source": self.source.counts,
+            "stored": self.stored,
+            "equal": self.equal,
+        }
+        return shown if self.problem is None else shown | {"problem": self.problem}
+
+    def __repr__(self) -> str:
+        return f"Copied({', '.join(f'{name}={value!r}' for name, value in self._shown().items())})"
+
+    def _html(self) -> str:
+        return html_fields(self._shown())
 
 
 def copy(

@@ -167,7 +167,8 @@ def test_changes_and_searches_through_mem0_are_those_without_it(
         assert changed.updated_at > changed.created_at == item.created_at
         rows = [(each.text, each.kind, each.key, each.role, each.name, each.session_id) for each in ana.all()]
         data = [(each.metadata, each.extraction, each.updated_at >= each.created_at) for each in ana.all()]
-        hits = [(hit.text, round(hit.score, 6)) for hit in ana.search("cocoa or a door")]
+        found = ana.search("cocoa or a door", explain=True)
+        hits = [(hit.text, round(hit.score, 6), str(hit.explanation)) for hit in found]
         return [rows, data, hits, ana.preferences.get("theme")]
 
     bare = use("ana")
