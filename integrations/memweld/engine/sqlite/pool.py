@@ -115,6 +115,7 @@ class SqlitePool:
         self._readers: list[sqlite3.Connection] = []
         self._writer: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
+        self._log: tuple[str, tuple[int, int]] | None = None
         # As files do: what is open is closed when its owner goes or the program ends.
         self._finalizer = weakref.finalize(self, _close_all, self._open)
 
@@ -256,6 +257,10 @@ class SqlitePool:
                     self._discard(connection)
                     raise
                 self._writer = connection
+                if self.path is not None:
+                    log = f"{os.path.realpath(self.path)}-wal"
+                    found = _identity(log)
+                    self._log = None if found is None else (log, found)
             return self._writer
 
     def _validate_open(self) -> None:
@@ -263,10 +268,10 @@ class SqlitePool:
             raise BackendUnavailableError(f"{self.where} is closed; connect again.")
 
     def validate_file(self) -> None:
-        """Make sure that the name still leads to the file that is open.
+        """Make sure that the names of the file and its log still lead to what is open.
 
         Raises:
-            BackendUnavailableError: It was deleted, or another file has its place. What is written now would be lost.
+            BackendUnavailableError: One was deleted, or another file has its place. What is written now would be lost.
         """
         if self._file is None or self.path is None:
             return
@@ -276,6 +281,11 @@ class SqlitePool:
             raise BackendUnavailableError(
                 f"{self.where} {what} while this process had it open, and takes no more writes here. While no process "
                 "uses it, put the file back with its -wal, or restore a backup and delete the old -wal and -shm."
+            )
+        if self._writer is not None and self._log is not None and _identity(self._log[0]) != self._log[1]:
+            raise BackendUnavailableError(
+                f"The log of {self.where} ({self._log[0]}) was deleted or replaced while this process had it open, so "
+                "that it takes no more writes here. Put it back, or end this process in order, which saves the log."
             )
 
     def _discard(self, connection: sqlite3.Connection) -> None:

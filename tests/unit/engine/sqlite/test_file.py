@@ -151,6 +151,22 @@ def test_a_file_that_is_gone_takes_no_writes(file: Path, backend: memweld.Backen
     assert set(before) - {path.name for path in file.parent.iterdir()} <= {"memory.db-wal", "memory.db-shm"}
 
 
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+def test_a_log_that_is_gone_takes_no_writes(file: Path, backend: memweld.Backend, how: str) -> None:
+    ana, log = backend.user("ana"), file.with_name(f"{file.name}-wal")
+    ana.state("n")["k"] = 1
+    log.unlink()
+    if how == "replaced":
+        log.touch()
+    with pytest.raises(memweld.BackendUnavailableError, match=r"The log of .* was deleted or replaced"):
+        ana.state("n")["k"] = 2
+    if how == "replaced":
+        log.unlink()
+    backend.close()
+    with memweld.connect(f"sqlite:///{file}", embedder=HashEmbedder()) as again:
+        assert again.user("ana").state("n")["k"] == 1
+
+
 @pytest.mark.parametrize(
     ("damage", "reading", "repair"),
     [
