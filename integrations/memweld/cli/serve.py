@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .logs import LogFormat, LogLevel, configure_logs
 from .options import Url, connected, words
 
 if TYPE_CHECKING:
@@ -150,6 +151,13 @@ Metrics = Annotated[
         help="HTTP: serve Prometheus' metrics at /metrics; with --auth, to tokens with the scope memory:metrics.",
     ),
 ]
+Format = Annotated[
+    LogFormat,
+    typer.Option("--log-format", envvar="MEMWELD_LOG_FORMAT", help="How the log on stderr is written."),
+]
+Level = Annotated[
+    LogLevel, typer.Option("--log-level", envvar="MEMWELD_LOG_LEVEL", help="The least severe records of the log.")
+]
 
 
 def _limits(**given: int | None) -> Limits:
@@ -191,6 +199,8 @@ def serve_command(
     engine_tools: EngineTools = None,
     audit: AuditFile = None,
     metrics: Metrics = False,
+    log_format: Format = LogFormat.TEXT,
+    log_level: Level = LogLevel.WARNING,
     insecure_open_to_anyone_who_connects: OpenToAnyone = False,
 ) -> None:
     """Serve the memory to MCP clients."""
@@ -242,6 +252,7 @@ def serve_command(
             metrics=metrics,
             insecure_open_to_anyone_who_connects=insecure_open_to_anyone_who_connects,
         )
+        configure_logs(log_format, log_level)
         if transport is Transport.STDIO:
             server.run()
             return

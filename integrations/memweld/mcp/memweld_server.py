@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import socket
 import sys
@@ -310,7 +311,9 @@ def _uvicorn_settings(log_level: str | None, connections: Connections, given: di
         "timeout_keep_alive": connections.limits.idle_seconds,
         # asyncio accepts that many connections in a row, and logs as many failures where it cannot.
         "backlog": 128,
-        "log_level": (log_level or "warning").lower(),
+        "log_level": None if logging.root.handlers else (log_level or "warning").lower(),
+        # uvicorn's own handlers are for programs that have none.
+        **({"log_config": None} if logging.root.handlers else {}),
         "access_log": False,
         # The address that a proxy reports is not the one that has connected.
         "proxy_headers": False,

@@ -45,7 +45,7 @@ def serving(app: Any, *, port: int = 0, seconds: float = 15, **settings: Any) ->
     Raises:
         TimeoutError: The application did not start or end in time.
     """
-    settings = {"log_config": None, "ws": "none", "timeout_graceful_shutdown": 1, **settings}
+    settings = {"log_config": None, "ws": "none", "access_log": False, "timeout_graceful_shutdown": 1, **settings}
     with socket.create_server(("127.0.0.1", port)) as listening:
         server = _Server(uvicorn.Config(app, **settings))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
