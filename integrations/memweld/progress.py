@@ -33,7 +33,8 @@ class Report(Protocol):
 def progress_bar(title: str) -> Generator[Report]:
     """A bar on stderr, from one second on, which goes when the work ends.
 
-    Only the main thread shows one: servers and async code work in other threads. In a notebook it needs ipywidgets.
+    Only the main thread shows one, and outside of notebooks only without an event loop, so that servers and async code
+    show none. In a notebook it needs ipywidgets.
 
     Args:
         title: What is done, e.g. ``"Embedding"``.
@@ -59,6 +60,8 @@ def _is_watched() -> bool:
         return False
     if is_notebook():
         return importlib.util.find_spec("ipywidgets") is not None
+    if (loaded := sys.modules.get("asyncio")) is not None and loaded._get_running_loop() is not None:  # noqa: SLF001
+        return False
     try:
         return sys.stderr.isatty()
     except (AttributeError, ValueError):

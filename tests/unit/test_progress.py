@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr
@@ -63,6 +64,19 @@ def test_other_threads_show_none(terminal: Terminal) -> None:
     with redirect_stderr(terminal), ThreadPoolExecutor(1) as pool:
         pool.submit(work).result()
     assert terminal.getvalue() == ""
+
+
+def test_a_running_loop_shows_none(terminal: Terminal) -> None:
+    """An async server calls from its main thread."""
+
+    async def serve() -> None:
+        work()
+
+    with redirect_stderr(terminal):
+        asyncio.run(serve())
+        assert terminal.getvalue() == ""
+        work()
+    assert "Working" in terminal.getvalue()
 
 
 def test_an_error_ends_the_bar(terminal: Terminal) -> None:

@@ -108,15 +108,17 @@ def explain(
     lent_words = _with_neighbours(covered, snapshot.previous, _WORDS_BEFORE, _WORDS_AFTER) - covered
     weights = _term_weights(snapshot, query)
     written = {term: _written(query, term) for term in weights}
-    by_term: dict[str, dict[int, float]] = {term: {} for term in weights}
+    by_term = {term: np.zeros(len(rows)) for term in weights}
     for term, found, scores in _term_scores(snapshot, weights):
-        by_term[term] = dict(zip(found.tolist(), scores.tolist(), strict=True))
+        of_all = np.zeros(len(snapshot.seqs))
+        of_all[found] = scores
+        by_term[term] = of_all[np.asarray(rows, dtype=np.int64)]
     explanations: list[Explanation] = []
-    for row in rows:
+    for place, row in enumerate(rows):
         explanation = Explanation(
             score=0.0,
             words=tuple(
-                WordScore(word=written[term], weight=weight, score=by_term[term].get(row, 0.0))
+                WordScore(word=written[term], weight=weight, score=float(by_term[term][place]))
                 for term, weight in weights.items()
             ),
             cosine=float(products[row]) / known if known else 0.0,
