@@ -23,7 +23,7 @@ OPERATIONS = [
     if method in methods
 ]
 NAMES = {"{user_id}": "ana", "{namespace}": "crew", "{key}": "plan"}
-OF_THE_PROTOCOL = {"mcp", "sse", "messages"}
+OF_THE_PROTOCOL = {"ui", "mcp", "sse", "messages"}
 
 
 @pytest.fixture

@@ -159,6 +159,8 @@ Level = Annotated[
     LogLevel, typer.Option("--log-level", envvar="MEMWELD_LOG_LEVEL", help="The least severe records of the log.")
 ]
 
+NoUi = Annotated[bool, typer.Option("--no-ui", help="HTTP: without the inspector, the web pages at /ui.")]
+
 
 def _limits(**given: int | None) -> Limits:
     """The limits that are given, and the defaults of the others."""
@@ -199,6 +201,7 @@ def serve_command(
     engine_tools: EngineTools = None,
     audit: AuditFile = None,
     metrics: Metrics = False,
+    no_ui: NoUi = False,
     log_format: Format = LogFormat.TEXT,
     log_level: Level = LogLevel.WARNING,
     insecure_open_to_anyone_who_connects: OpenToAnyone = False,
@@ -250,6 +253,7 @@ def serve_command(
             engine_tools=engine_tools,
             audit=audit,
             metrics=metrics,
+            ui=not no_ui,
             insecure_open_to_anyone_who_connects=insecure_open_to_anyone_who_connects,
         )
         configure_logs(log_format, log_level)

@@ -21,6 +21,7 @@ from .http_errors import JsonErrors, answer_http_exception
 from .http_gate import Gate
 from .http_headers import SafeHeaders, answer_unexpected
 from .http_messages import MESSAGES_PATH, SSE_PATH, MessageMiddleware
+from .inspector import InspectorEdge
 from .limits import Limits
 from .traffic import Traffic
 
@@ -49,6 +50,7 @@ def build_app(
     limits: Limits,
     readiness: Readiness,
     routes: Sequence[BaseRoute] = (),
+    inspector: Sequence[BaseRoute] = (),
     record: CallRecord | None = None,
 ) -> StarletteWithLifespan:
     """Make the application of a server: ``path``, ``/sse``, ``/health`` and the server's own routes.
@@ -70,6 +72,7 @@ def build_app(
         limits: What one user may take.
         readiness: Says whether the store answers.
         routes: Further ones.
+        inspector: The routes of the inspector (`inspector_routes`); none for a server without.
         record: Of refused requests.
     """
     traffic = Traffic()
@@ -84,7 +87,7 @@ def build_app(
         auth=auth,
         json_response=json_response,
         stateless_http=stateless,
-        routes=[*health_routes(server.name, traffic, readiness), *routes, *sse_routes],
+        routes=[*health_routes(server.name, traffic, readiness), *routes, *sse_routes, *inspector],
         middleware=[
             Middleware(Gate, required_scopes=required, open_to_anyone=open_to_anyone),
             # Outside of what rewrites responses, so that headers which it adds to an error stay.
@@ -98,18 +101,20 @@ def build_app(
         allowed_origins=list(allowed_origins) or None,
     )
     app.state.traffic = traffic
-    _finish(app, allowed_origins, limits, record)
+    _finish(app, allowed_origins, limits, record, ui=bool(inspector))
     return app
 
 
 def _finish(
-    app: StarletteWithLifespan, allowed_origins: Sequence[str], limits: Limits, record: CallRecord | None
+    app: StarletteWithLifespan, allowed_origins: Sequence[str], limits: Limits, record: CallRecord | None, *, ui: bool
 ) -> None:
     """Set what FastMCP's maker of applications takes no arguments for."""
     app.router.redirect_slashes = False
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.add_exception_handler(Exception, answer_unexpected)
     app.add_middleware(JsonErrors)
+    if ui:
+        app.add_middleware(InspectorEdge)
     if record is not None:
         app.add_middleware(RecordRefusals, record=record)
     app.add_middleware(Slashes, routes=app.routes)

@@ -6,7 +6,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -20,6 +20,7 @@ from fastmcp.utilities.versions import VersionSpec
 from mcp.server.lowlevel.server import NotificationOptions
 from mcp.server.streamable_http import EventStore
 from starlette.middleware import Middleware as ASGIMiddleware
+from starlette.routing import BaseRoute
 
 from ..engine.protocol import EngineAdmin
 from ..errors import ConfigurationError
@@ -69,6 +70,7 @@ class MemweldServer(FastMCP[Any]):
         admin: Callable[[], EngineAdmin] = EngineAdmin,
         record: CallRecord | None = None,
         metrics: Metrics | None = None,
+        inspector: Callable[[], Sequence[BaseRoute]] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)  # pyright: ignore[reportUnknownMemberType]
@@ -78,6 +80,7 @@ class MemweldServer(FastMCP[Any]):
         self._admin = admin
         self._record = record
         self._metrics = metrics
+        self._inspector = inspector
         self._open_to_anyone = open_to_anyone
         self._writers: set[CountingWriter] = set()
         self._watchdog: ShutdownWatchdog | None = None
@@ -219,6 +222,7 @@ class MemweldServer(FastMCP[Any]):
             limits=self.limits,
             readiness=Readiness(self._admin),
             routes=[] if self._metrics is None else [self._metrics.route(self.access.identify)],
+            inspector=() if self._inspector is None else self._inspector(),
             record=self._record,
         )
         if self._metrics is not None:

@@ -45,7 +45,7 @@ from .principal import Principal, token_of
 from .rest_limits import DailyWrites, RefusedError, read_body
 from .spans import request_span
 
-__all__ = ["MAX_BODY_BYTES", "rest_routes"]
+__all__ = ["MAX_BODY_BYTES", "read_error", "rest_routes"]
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """The default limit for the body of a request."""
@@ -121,21 +121,27 @@ def _answer(content: dict[str, Any], status: int = 200, headers: dict[str, str] 
     return JSONResponse(content, status, {"Cache-Control": "no-store", **(headers or {})})
 
 
-def _error(error: Exception) -> JSONResponse:
+def read_error(error: Exception) -> tuple[int, str, dict[str, str]]:
+    """The status, the text for the client and the headers of an error. It is logged where the operator should know."""
     if isinstance(error, RefusedError):
-        status, kind, message, headers = error.status, error.kind, str(error), error.headers
-    elif isinstance(error, HTTPException):
-        status, kind, message = error.status_code, error_name(error.status_code), error.detail
-        headers = dict(error.headers or {})
-    elif isinstance(error, MemweldError):
-        status = next(status for known, status in _STATUS if isinstance(error, known))
+        return error.status, str(error), error.headers or {}
+    if isinstance(error, HTTPException):
+        return error.status_code, error.detail, dict(error.headers or {})
+    if isinstance(error, MemweldError):
         _outages.note(error)
-        kind, message, headers = type(error).__name__, client_details(error), None
-    else:
-        # The text of a foreign exception may hold secrets.
-        _log.error("A request for a key failed", exc_info=for_log(error))
-        status, kind, headers = 500, type(error).__name__, None
-        message = client_details(error)
+        return next(status for known, status in _STATUS if isinstance(error, known)), client_details(error), {}
+    # The text of a foreign exception may hold secrets.
+    _log.error("A request failed", exc_info=for_log(error))
+    return 500, client_details(error), {}
+
+
+def _error(error: Exception) -> JSONResponse:
+    status, message, headers = read_error(error)
+    kind = type(error).__name__
+    if isinstance(error, RefusedError):
+        kind = error.kind
+    elif isinstance(error, HTTPException):
+        kind = error_name(status)
     return _answer(error_body(kind, message), status, headers)
 
 

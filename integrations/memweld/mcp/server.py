@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, cast
@@ -30,6 +31,7 @@ from .call_records import CallRecord, CallRecords, RecordMiddleware
 from .dependency import MemoryMiddleware
 from .engine_tools import add_engine_tools
 from .errors import ErrorMode, ErrorsMiddleware
+from .inspector import inspector_routes
 from .limits import Limits
 from .memweld_server import MemweldServer
 from .principal import Principal
@@ -100,6 +102,7 @@ def create_server(
     engine_tools: bool | None = None,
     audit: str | os.PathLike[str] | None = None,
     metrics: bool = False,
+    ui: bool = True,
     insecure_open_to_anyone_who_connects: bool = False,
 ) -> MemweldServer:
     """Make a FastMCP server with the memory tools; ``.run()`` serves stdio, ``.run(transport="http")`` HTTP.
@@ -126,6 +129,7 @@ def create_server(
         audit: A file that gets a JSON line for each call and each refused attempt: who, what, whose memory, how many,
             from where, with which outcome; never texts. While it cannot be written, calls are refused.
         metrics: Serve Prometheus' metrics at ``/metrics``. With ``auth`` a token needs the scope ``memory:metrics``.
+        ui: Whether the server has the inspector, web pages at ``/ui`` over HTTP.
         insecure_open_to_anyone_who_connects: Serve other machines although there is no ``auth``. Every program that
             reaches the port reads and changes the memory of every user.
 
@@ -153,6 +157,8 @@ def create_server(
     records += [] if counting is None else [counting]
     record = CallRecords(records) if records else None
     recording = [] if record is None else [RecordMiddleware(record)]
+    served = None if toolsets is None else {tool.name for tool in chosen}
+    pages = functools.partial(inspector_routes, backend, access, auth=auth, tools=served, record=record)
     open_to_all = isinstance(backend, Backend) and not lock_user
     server = MemweldServer(
         name,
@@ -167,10 +173,10 @@ def create_server(
         admin=lambda: engine.admin,
         record=record,
         metrics=counting,
+        inspector=pages if ui else None,
     )
     add_engine_tools(server, access, backend)
     routes = [] if extra_routes is None else list(extra_routes(access.identify))
-    served = None if toolsets is None else {tool.name for tool in chosen}
     routes += rest_routes(backend, access.identify, writes_per_day=writes_per_day, tools=served, record=record)
     server._additional_http_routes.extend(routes)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return server
@@ -218,6 +224,7 @@ class ServerOptions(TypedDict, total=False):
     engine_tools: bool | None
     audit: str | os.PathLike[str] | None
     metrics: bool
+    ui: bool
     insecure_open_to_anyone_who_connects: bool
 
 

@@ -1,0 +1,101 @@
+"""What each form changes: functions from a visit to the page that follows. Routes have checked the form's origin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...errors import invalid
+from ...memory.memory import Memory
+from .visit import Done, Visit, number_in, value_in
+
+__all__ = [
+    "delete_memory",
+    "delete_session",
+    "delete_value",
+    "erase",
+    "name_of",
+    "record_task",
+    "set_preference",
+    "set_value",
+    "update_memory",
+]
+
+_LISTS = {"preference": "preferences", "task": "tasks", "record": "state"}
+
+
+def update_memory(visit: Visit) -> Done:
+    """Replace the text of a memory, and its metadata."""
+    memory_id = visit.required("id")
+    metadata = value_in(visit.text("metadata") or "{}", as_json=True, name="metadata")
+    visit.memory.update(memory_id, visit.text("text"), metadata=metadata)
+    return Done("memory", "updated", {"id": memory_id})
+
+
+def delete_memory(visit: Visit) -> Done:
+    """Delete a memory of any kind."""
+    item = visit.memory.get(visit.required("id"))
+    visit.memory.delete(item.id)
+    return Done(_LISTS.get(item.kind, "memories"), "deleted")
+
+
+def set_preference(visit: Visit) -> Done:
+    """Store a preference."""
+    value = value_in(visit.text("value"), as_json=visit.form.get("as") == "json")
+    visit.memory.preferences.set(visit.form.get("key", ""), value)
+    return Done("preferences", "stored")
+
+
+def record_task(visit: Visit) -> Done:
+    """Record what came of a task."""
+    verdicts = {"yes": True, "no": False}
+    visit.memory.tasks.record(
+        visit.form.get("key", ""),
+        outcome=visit.text("outcome"),
+        success=verdicts.get(visit.form.get("success", "")),
+    )
+    return Done("tasks", "stored")
+
+
+def set_value(visit: Visit) -> Done:
+    """Store a state value: a new one perhaps with an end, a known one with the end and the text that it has."""
+    state = visit.memory.state(visit.query.get("namespace") or visit.form.get("namespace", ""))
+    key = visit.query.get("key") or visit.form.get("key", "")
+    value = value_in(visit.text("value"), as_json=visit.form.get("as") == "json")
+    seconds = number_in(visit.form, "ttl", 0, 10**9)
+    if seconds:
+        state.set(key, value, ttl=seconds)
+    else:
+        state.modify(key, lambda _: value)
+    return Done("state", "stored", {"namespace": state.namespace})
+
+
+def delete_value(visit: Visit) -> Done:
+    """Delete a state value."""
+    namespace = visit.required("namespace")
+    deleted = visit.memory.state(namespace).delete(visit.required("key"))
+    return Done("state", "deleted" if deleted else "gone", {"namespace": namespace})
+
+
+def delete_session(visit: Visit) -> Done:
+    """Delete the messages of a session."""
+    visit.count = visit.memory.history(visit.required("id")).clear()
+    return Done("sessions", "deleted" if visit.count else "gone")
+
+
+def name_of(memory: Memory) -> str:
+    """The name that a person types to erase the memory: the user's, and of an agent's part the agent's."""
+    return str(memory.agent_id or memory.user_id)
+
+
+def erase(visit: Visit) -> dict[str, Any]:
+    """Erase everything of the scope; the answer is the receipt.
+
+    Raises:
+        InvalidInputError: The typed name is another.
+    """
+    typed = visit.form.get("confirm", "").strip()
+    if typed != name_of(visit.memory):
+        raise invalid("name", typed, "it is not the name of this memory, so nothing was erased", "Type it exactly.")
+    receipt = visit.memory.erase()
+    visit.count = receipt.total
+    return {"receipt": receipt}

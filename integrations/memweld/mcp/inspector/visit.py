@@ -1,0 +1,185 @@
+"""A visit: one request of a page, with the memory that it is about and the fields that it sends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, get_args
+
+from ...errors import invalid
+from ...memory.memory import Memory
+from ...models import JSON, Kind, MemoryItem
+from ...validation import local_time
+from ..principal import Principal
+
+__all__ = ["Done", "Filters", "Visit", "number_in", "value_in"]
+
+KINDS: tuple[str, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A change that is made: the browser goes on to a page, which says so.
+
+    Attributes:
+        page: The page.
+        note: The key of what it says, in ``routes.NOTES``.
+        query: Its further query.
+    """
+
+    page: str
+    note: str
+    query: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
+
+
+@dataclass(slots=True)
+class Visit:
+    """A request of a page.
+
+    Attributes:
+        memory: The memory that it is about.
+        principal: Who makes it.
+        query: The query of the address.
+        form: The fields of a POST.
+        has: Whether this server serves a tool.
+        list_scopes: As `EngineAdmin.list_scopes`; None where the principal may not list users.
+        count: How many things the answer is about, for the audit log.
+    """
+
+    memory: Memory
+    principal: Principal
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+    has: Callable[[str], bool]
+    count: int = 1
+
+    def given(self, name: str) -> str | None:
+        """A field of the query; None where it is missing or blank."""
+        return self.query.get(name, "").strip() or None
+
+    def required(self, name: str) -> str:
+        """A field of the query.
+
+        Raises:
+            InvalidInputError: It is missing.
+        """
+        if name not in self.query:
+            raise invalid(name, None, "the address must name it", "Follow a link of the page before.")
+        return self.query[name]
+
+    def text(self, name: str) -> str:
+        """A field of the form, with the line breaks that were stored, not those that browsers send."""
+        return self.form.get(name, "").replace("\r\n", "\n")
+
+    def has_any(self, tools: Collection[str]) -> bool:
+        """Whether this server serves one of these tools."""
+        return not tools or any(map(self.has, tools))
+
+
+def number_in(fields: Mapping[str, str], name: str, default: int, maximum: int) -> int:
+    """A whole number from 0 to ``maximum``.
+
+    Raises:
+        InvalidInputError: The text is none.
+    """
+    text = fields.get(name, "").strip()
+    if not text:
+        return default
+    if not (text.isascii() and text.isdecimal() and int(text[:9]) <= maximum):
+        raise invalid(name, text, f"it is a whole number up to {maximum:,}", "Leave it blank for the default.")
+    return int(text)
+
+
+def value_in(text: str, *, as_json: bool, name: str = "value") -> JSON:
+    """The value that a form holds: JSON, or the text itself.
+
+    Raises:
+        InvalidInputError: It is no JSON.
+    """
+    if not as_json:
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise invalid(name, text, "it is no JSON", "Put a text in double quotes, or store it as text.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list of memories is narrowed to.
+
+    Attributes:
+        query: Words or a question; None lists all.
+        kind: Only this kind.
+        session: Only this session.
+        since: The first day, ``2026-01-31``.
+        until: The last day.
+        metadata: ``key=value``, with commas between several.
+    """
+
+    query: str | None = None
+    kind: str | None = None
+    session: str | None = None
+    since: str | None = None
+    until: str | None = None
+    metadata: str | None = None
+
+    @classmethod
+    def of(cls, visit: Visit) -> Filters:
+        """Those of the query.
+
+        Raises:
+            InvalidInputError: One breaks a rule.
+        """
+        names = {"query": "q", "metadata": "meta"}
+        filters = cls(**{name: visit.given(names.get(name, name)) for name in cls.__slots__})
+        if filters.kind is not None and filters.kind not in KINDS:
+            raise invalid("kind", filters.kind, f"it is one of {', '.join(KINDS)}", "Choose one.")
+        for name, day in (("since", filters.since), ("until", filters.until)):
+            try:
+                _ = None if day is None else date.fromisoformat(day)
+            except ValueError:
+                raise invalid(name, day, "it is a day, such as 2026-01-31", "Leave it blank for any.") from None
+        return filters
+
+    @property
+    def as_query(self) -> dict[str, str | None]:
+        """The same as the query of an address."""
+        return {
+            "q": self.query,
+            "kind": self.kind,
+            "session": self.session,
+            "since": self.since,
+            "until": self.until,
+            "meta": self.metadata,
+        }
+
+    @property
+    def are_set(self) -> bool:
+        """Whether one other than the query is set."""
+        return any((self.kind, self.session, self.since, self.until, self.metadata))
+
+    @property
+    def search(self) -> dict[str, Any]:
+        """The keywords of `Memory.search` and `Memory.all`."""
+        pairs = [pair.partition("=") for pair in (self.metadata or "").split(",") if pair.strip()]
+        if any(not equals for _, equals, _ in pairs):
+            raise invalid("metadata", self.metadata, "it is key=value, with commas between", "Write city=Porto.")
+        values = {key.strip(): _plain(value.strip()) for key, _, value in pairs}
+        return {"kinds": self.kind, "filters": values, "session_id": self.session}
+
+    def fits(self, item: MemoryItem, timezone: str | None) -> bool:
+        """Whether the item is of the days."""
+        if self.since is None and self.until is None:
+            return True
+        day = local_time(item.created_at, timezone or "UTC").date().isoformat()
+        return (self.since or "") <= day <= (self.until or "9999")
+
+
+def _plain(text: str) -> JSON:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
