@@ -143,5 +143,5 @@ def _ids(messages: list[ChatMessage]) -> frozenset[str]:
 
 def _shown(messages: list[ChatMessage]) -> list[ChatMessage]:
     """The messages that AG2 is given; it keeps prompts with the agent and has none of other frameworks'."""
-    window = model_window(messages, open_end=True)
+    window = model_window(messages, open_end=True, joins=False)
     return [each for each in window if each.role != "system" or (each.native or {}).get("framework") == FRAMEWORK]

@@ -168,7 +168,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
             for message in messages:
                 await inner.add_message(message)
             chosen = [part for message in await inner.get_messages() for part in to_neutral(message)]
-            messages = to_autogen(model_window(chosen))
+            messages = to_autogen(model_window(chosen, joins=False))
         return messages, window
 
     async def _recalled(self, memory: Memory, messages: Sequence[LLMMessage], window: Window) -> RecallResult:

@@ -85,7 +85,9 @@ class AgentSession:
     def read(self, memory: Memory, limit: int | None, characters: int | None = None) -> Window:
         """The latest messages that the agent's model is to see, within the limits (see `model_window`)."""
         stored = read_tail(memory.history(self.session_id), None if limit is None else max(limit, _TAIL))
-        window = model_window(self.view(self._since_clear(memory, stored)), limit=limit, characters=characters)
+        view = self.view(self._since_clear(memory, stored))
+        # As AutoGen's own contexts show them: an assistant's text and its calls are messages of their own.
+        window = model_window(view, limit=limit, characters=characters, joins=False)
         spoken = [message for message in window if message.role == "user"]
         if not spoken:
             return Window(window)

@@ -1,7 +1,8 @@
 """The part of a session that may stand before a model: what the strictest provider takes, and no more than fits.
 
 The rules of OpenAI, Anthropic and Gemini together: prompts come first; the conversation begins with the user; each tool
-call is followed at once by its result; there is no result without a call, no id for two calls, and no empty message.
+call is followed at once by its result; a call comes right behind the user or a result, so that words of the model in
+front of it stand in the same message; there is no result without a call, no id for two calls, and no empty message.
 """
 
 from __future__ import annotations
@@ -44,20 +45,25 @@ def model_window(
     characters: int | None = None,
     prompts: bool = True,
     open_end: bool = False,
+    joins: bool = True,
 ) -> list[ChatMessage]:
     """The latest messages of a session, as a request that every provider takes.
 
     Whole exchanges (a message of the user, and all that followed it) are taken from the end as far as they fit. Of a
-    last exchange that is too long alone, the user's message stays with the latest steps that fit; if not even the last
-    one does, its results are cut.
+    last exchange that is too long alone, the user's message stays with the latest steps that fit, without a gap between
+    them. If the last step alone is too long in characters, its results are cut. If it has more messages than the
+    limit leaves, it stays whole behind the user's message: a model that does not see a result calls again.
 
     Args:
         messages: The session, oldest first.
-        limit: How many messages at most, without prompts; all if None.
+        limit: How many messages at most, without prompts; all if None. Only a last step with calls may exceed it.
         characters: How many characters of text and arguments at most, an image for 4,000; any number if None.
         prompts: Whether messages of the role ``system`` stay; they come first, the latest ones in half of the
             characters.
         open_end: Whether tool calls at the very end stay without a result, since the run is to give it.
+        joins: Whether words of the model and calls right behind them become one message, with the id of the calls.
+            Gemini refuses them in two. AutoGen's messages are text or calls, and its contexts show both apart: there
+            they stay so.
 
     Returns:
         The messages; calls that have no result are followed by one that says `INTERRUPTED`. A call whose id an
@@ -66,7 +72,7 @@ def model_window(
     kept = _prompts(messages, characters) if prompts else []
     window: list[list[Step]] = []
     count, size = limit, None if characters is None else characters - _size_of(kept)
-    for exchange in reversed(_exchanges(_steps(messages, open_end=open_end))):
+    for exchange in reversed(_exchanges(_steps(messages, open_end=open_end, joins=joins))):
         taken = exchange if _fits(exchange, count, size) else [] if window else _latest_steps(exchange, count, size)
         if not taken:
             break
@@ -131,7 +137,7 @@ def _prompts(messages: Sequence[ChatMessage], characters: int | None) -> list[Ch
     return kept[::-1]
 
 
-def _steps(messages: Sequence[ChatMessage], *, open_end: bool) -> list[Step]:
+def _steps(messages: Sequence[ChatMessage], *, open_end: bool, joins: bool) -> list[Step]:
     """The messages other than prompts, each call with its results behind it."""
     steps: list[tuple[ChatMessage, dict[str, ChatMessage]]] = []
     # Ids come back: some clients number the calls from nought, each for itself. The latest call of an id counts.
@@ -142,6 +148,8 @@ def _steps(messages: Sequence[ChatMessage], *, open_end: bool) -> list[Step]:
             if results is not None:
                 results[message.tool_call_id or ""] = message
         elif message.role != "system" and _says_something(message):
+            while joins and message.tool_calls and steps and _is_answer(steps[-1][0]):
+                message = _joined(steps.pop()[0], message)  # noqa: PLW2901
             steps.append((message, {}))
             waiting |= {call.id: steps[-1][1] for call in message.tool_calls}
     last = steps[-1][0] if steps and open_end else None
@@ -150,6 +158,22 @@ def _steps(messages: Sequence[ChatMessage], *, open_end: bool) -> list[Step]:
         for message, results in steps
     ]
     return list(_with_unique_ids(whole, last))
+
+
+def _is_answer(message: ChatMessage) -> bool:
+    return message.role == "assistant" and not message.tool_calls
+
+
+def _joined(answer: ChatMessage, calls: ChatMessage) -> ChatMessage:
+    """The calls with the words before them; the words of another agent of a team begin with its name."""
+    parts = _parts(answer)
+    if answer.name not in (None, calls.name):
+        parts = [{"type": "text", "text": f"{answer.name}:"}, *parts]
+    parts += _parts(calls) if _has_words(calls) else []
+    texts = [part.get("text") for part in parts if part.get("type") == "text"]
+    if len(texts) == len(parts):
+        return dataclasses.replace(calls, content="\n\n".join(map(str, texts)), native=None)
+    return dataclasses.replace(calls, content=parts, native=None)
 
 
 def _calls(message: ChatMessage, results: dict[str, ChatMessage], last: ChatMessage | None) -> Iterable[ToolCall]:
@@ -190,9 +214,11 @@ def _interrupted(message: ChatMessage, call: ToolCall) -> ChatMessage:
 
 
 def _says_something(message: ChatMessage) -> bool:
-    if message.tool_calls or message.text.strip():
-        return True
-    return any(part.get("type") != "text" for part in _parts(message))
+    return bool(message.tool_calls) or _has_words(message)
+
+
+def _has_words(message: ChatMessage) -> bool:
+    return bool(message.text.strip()) or any(part.get("type") != "text" for part in _parts(message))
 
 
 def _not_blank(message: ChatMessage) -> ChatMessage:
@@ -228,9 +254,10 @@ def _latest_steps(exchange: Sequence[Step], count: int | None, size: int | None)
     for step in reversed(exchange[1:]):
         if not taken and size is not None and _size_of(step) > size:
             step = _cut(step, size)  # noqa: PLW2901
-        if _fits([step], count, size):
-            taken.append(step)
-            count, size = _rest([step], count, size)
+        if not _fits([step], None if not taken and step[0].tool_calls else count, size):
+            break
+        taken.append(step)
+        count, size = _rest([step], count, size)
     return [[question], *reversed(taken)]
 
 
@@ -239,7 +266,9 @@ def _cut(step: Step, size: int) -> Step:
     message, *results = step
     share = max(size - _size(message), 0) // max(len(results), 1) - len(_CUT)
     if share <= 0:
-        return step
+        if not (message.tool_calls and message.content):
+            return step
+        return _cut([dataclasses.replace(message, content="", native=None), *results], size)
     texts = [result.text if _size(result) <= share else f"{result.text[:share]}{_CUT}" for result in results]
     return [
         message,

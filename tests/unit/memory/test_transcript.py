@@ -57,7 +57,7 @@ def check_gemini(window: Sequence[ChatMessage]) -> None:
     for message in [message for message in window if message.role != "system"]:
         assert message.content or message.tool_calls
         if message.tool_calls:
-            assert previous, "a conversation does not begin with a call"
+            assert previous in ("user", "tool"), "a call does not follow the model's own words"
         if message.role != "tool":
             assert results == 0
             results = len(message.tool_calls)
@@ -93,7 +93,9 @@ def test_every_window_is_a_valid_request(
     window = model_window(messages, limit=limit, characters=characters, prompts=prompts)
     assert_valid(window)
     talk = [message for message in window if message.role != "system"]
-    assert limit is None or len(talk) <= limit
+    calls = [place for place, message in enumerate(talk) if message.tool_calls]
+    last = len(talk) - calls[-1] if calls and all(message.role == "tool" for message in talk[calls[-1] + 1 :]) else 0
+    assert limit is None or len(talk) <= max(limit, 1 + last), "only a last step with calls may exceed it"
     assert characters is None or sum(len(message.text) for message in window) <= characters
     assert prompts or len(talk) == len(window)
     if any(message.role == "user" for message in messages):
@@ -149,6 +151,37 @@ def test_a_long_last_exchange_keeps_the_question_and_the_latest_steps() -> None:
     assert shown(model_window(messages, limit=2)) == ["user:Find it", "assistant:Here it is"]
     assert shown(model_window(messages, characters=100)) == ["user:Find it", "assistant:Here it is"]
     assert shown(model_window([said("user", "abcdef")], characters=3)) == ["user:def"]
+
+
+def test_no_window_has_a_gap() -> None:
+    steps = [[said("assistant", f"{n}", f"c{n}"), said("tool", "x" * n, answers=f"c{n}")] for n in (1, 90, 2)]
+    messages = [said("user", "Go"), *(message for step in steps for message in step)]
+    assert shown(model_window(messages, characters=60)) == ["user:Go", "assistant:2", "tool:xx"]
+    assert shown(model_window(messages, limit=4)) == ["user:Go", "assistant:2", "tool:xx"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_a_last_step_longer_than_the_limit_stays_whole(limit: int) -> None:
+    results = [said("tool", call, answers=call) for call in "bcd"]
+    messages = [said("user", "Go"), said("assistant", "", "a"), said("tool", "a", answers="a")]
+    window = model_window([*messages, said("assistant", "", "b", "c", "d"), *results], limit=limit)
+    assert shown(window) == ["user:Go", "assistant:b,c,d", "tool:b", "tool:c", "tool:d"]
+
+
+def test_words_before_a_call_stand_in_its_message() -> None:
+    """Gemini refuses a call right behind the model's own words."""
+    image = ChatMessage(role="assistant", content=[{"type": "image_url", "image_url": {"url": "https://x/y.png"}}])
+    result = said("tool", "ok", answers="a")
+    texts = [said("user", "Go"), said("assistant", "Well"), said("assistant", "I look"), said("assistant", "", "a")]
+    assert shown(model_window([*texts, result])) == ["user:Go", "assistant:Well\n\nI look", "tool:ok"]
+    assert len(model_window([*texts, result], joins=False)) == 5
+    window = model_window([texts[0], image, said("assistant", "Here", "a"), result])
+    assert [part["type"] for part in window[1].content if isinstance(part, dict)] == ["image_url", "text"]
+    named = ChatMessage(role="assistant", content="I look", name="writer")
+    assert model_window([texts[0], named, texts[3], result])[1].text == "writer:\n\nI look"
+    # Too long a preamble costs no result.
+    long = model_window([texts[0], said("assistant", "w" * 500), texts[3], result], characters=100)
+    assert shown(long) == ["user:Go", "assistant:a", "tool:ok"]
 
 
 def test_of_results_that_are_too_long_the_beginnings_are_shown() -> None:
