@@ -257,7 +257,9 @@ class Facts:
             texts, new = mem0.extract(scope, operation.drafts, extracted, operation.created_at, earlier)
             # An erasure by another process now follows this transaction, and takes along what it wrote.
             self._check_epoch(scope, operation.epoch)
-            return self._keep_sources(scope, operation, extracted, texts, has_new=new > 0)
+            stated = [text for text in texts if not extracted.session_id or learnt_from(text, operation.drafts) is None]
+            kept = self._keep_sources(scope, operation, extracted, stated, has_new=new > 0)
+            return _once([*kept, *(self._stored(scope, text).item() for text in texts if text not in stated)])
 
     def _add_compact(
         self, scope: Scope, operation: AddItems, template: RowTemplate, earlier: Sequence[dict[str, str]]

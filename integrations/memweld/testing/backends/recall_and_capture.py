@@ -299,10 +299,13 @@ class TurnTests(BackendFixtures):
         assert [item.text for item in ana.all(kinds=("item", "source"))][-2:] == ["Ana eats no fish", "I eat no fish"]
         assert ana.search("cook", min_score=0.4) == []
 
-    def test_an_edited_answer_replaces_what_was_learnt_from_it(self, make: Callable[..., Backend]) -> None:
+    @pytest.mark.parametrize("extraction", ["compact", "mem0"])
+    def test_an_edited_answer_replaces_what_was_learnt_from_it(
+        self, make: Callable[..., Backend], extraction: str
+    ) -> None:
         """What the user said beside it stays, with its facts."""
         answers = [facts("Ana lives in Lisbon", "Ana parks on level three"), facts("Ana parks on level five")]
-        ana = make(llm=ScriptedExtractor(answers)).user("ana")
+        ana = make(llm=ScriptedExtractor(answers), extraction=extraction).user("ana")
 
         def talk(level: str) -> None:
             said = {"role": "user", "content": "I live in Lisbon now. Where do I park?", "id": "1"}

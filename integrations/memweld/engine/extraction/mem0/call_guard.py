@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ....errors import AccessDeniedError
 from ....scope import Scope
-from ...operations import Search
+from ...operations import ItemDraft, Search
 from ...search.coverage import Ranked
 from ...sql.item_rows import ItemRow, RowTemplate
 
@@ -41,6 +41,7 @@ class Call:
 
     Attributes:
         scope: The scope that mem0 may touch.
+        drafts: The texts of an extraction.
         earlier: Messages of the session before this turn, the context of an extraction.
         template: The common columns of extracted facts; None where mem0 extracts nothing.
         search: The search that mem0 does; None where it extracts facts.
@@ -51,6 +52,7 @@ class Call:
     """
 
     scope: Scope
+    drafts: Sequence[ItemDraft] = ()
     earlier: Sequence[dict[str, str]] = ()
     template: RowTemplate | None = None
     search: Search | None = None

@@ -105,7 +105,7 @@ class Mem0Memory:
         messages = [{"role": draft.role, "content": draft.text, "name": draft.name} for draft in drafts]
         metadata = {} if created_at is None else {"created_at": created_at.isoformat()}
         try:
-            with self.guard.entered(Call(scope=scope, earlier=earlier, template=template)) as call:
+            with self.guard.entered(Call(scope=scope, drafts=drafts, earlier=earlier, template=template)) as call:
                 self.memory.add(messages, **encode_scope(scope), metadata=metadata, infer=True)
         except MemweldError:
             raise

@@ -25,6 +25,7 @@ from ...sql import owners
 from ...sql.database import Connection, Database
 from ...sql.dialect import UNLIMITED
 from ...sql.item_rows import ItemRow
+from ..attribution import learnt_from
 from .call_guard import CallGuard
 from .side_effects import load_mem0
 
@@ -119,7 +120,9 @@ class MemweldVectorStore(_Collection):
             for memory_id, payload in zip(ids, payloads, strict=True):
                 scope = self._guard.validate(_decode_scope(payload))
                 created_at = str(payload.get("created_at") or utc_now().isoformat())
-                rows.append(template.row(scope, payload["data"], created_at, memory_id=memory_id))
+                text = str(payload["data"])
+                origin = learnt_from(text, self._guard.call.drafts) if template.session_id else None
+                rows.append(template.row(scope, text, created_at, memory_id=memory_id, message_id=origin))
             stored = self._store.store(rows, [np.asarray(vector, dtype=np.float32) for vector in vectors])
             self._guard.call.stored += sum(row.id == each.id for row, each in zip(rows, stored, strict=True))
 
