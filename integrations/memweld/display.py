@@ -25,7 +25,10 @@ __all__ = [
     "html_fields",
     "html_table",
     "html_text",
+    "is_notebook",
+    "show",
     "shown_fields",
+    "written",
 ]
 
 T = TypeVar("T")
@@ -121,7 +124,7 @@ def is_notebook() -> bool:
 
 
 def html_table(rows: Sequence[Mapping[str, Any]], *, total: int = 0, title: str = "") -> str:
-    """A table of HTML, without colours, so that it fits light and dark themes.
+    """A table of HTML. Its text has no colours, so that it fits light and dark themes.
 
     Args:
         rows: The cells of each row by column. Columns come in the order of their first appearance, ids last. A user who
@@ -168,8 +171,8 @@ def html_bar(share: float, color: str = "#5b8def", title: str = "") -> str:
 
 
 def _row(tag: str, cells: Iterable[str]) -> str:
-    written = (f"<{tag} {_LEFT}>{cell}</{tag}>" for cell in cells)
-    return f"<tr>{''.join(written)}</tr>"
+    parts = (f"<{tag} {_LEFT}>{cell}</{tag}>" for cell in cells)
+    return f"<tr>{''.join(parts)}</tr>"
 
 
 def _cell(name: str, value: Any) -> str:
