@@ -5,6 +5,7 @@ Only typer is imported here. Each command imports its own needs, so that ``--hel
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from typer.core import TyperGroup
 
 from .admin import doctor_command, migrate_command, reindex_command, stats_command, users_command
 from .demo import demo_command
+from .help import Command, examples, write_sections
 from .memories import (
     add_command,
     delete_command,
@@ -23,10 +25,20 @@ from .memories import (
     search_command,
     sessions_command,
 )
+from .overview import show_overview
 from .serve import serve_command
 from .transfer import copy_command, import_command
 
 __all__ = ["app"]
+
+
+class _Notices(logging.Handler):
+    """Writes what memweld logs to stderr, as it writes its errors."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from .options import show
+
+        show(f"memweld: {record.getMessage()}", err=True)
 
 
 class _Group(TyperGroup):
@@ -37,20 +49,37 @@ class _Group(TyperGroup):
         from ..errors import MemweldError
         from .options import show
 
+        notices, log = _Notices(logging.WARNING), logging.getLogger("memweld")
+        log.addHandler(notices)
         try:
             return super().invoke(ctx)
         except MemweldError as error:
             show(f"memweld: {' '.join(str(error).split())}", err=True, fg="red")
             raise typer.Exit(1) from error
+        finally:
+            log.removeHandler(notices)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands by what they are for."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name in self.list_commands(ctx):
+            command: Any = self.get_command(ctx, name)
+            rows = sections.setdefault(command.rich_help_panel or "Commands", [])
+            rows.append((name, command.get_short_help_str(200)))
+        write_sections(formatter, sections)
 
 
 app = typer.Typer(
     name="memweld",
-    help="One user-scoped memory that spans LangChain, CrewAI, AutoGen and MCP.",
     cls=_Group,
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich cuts the names of options at 80 columns
+    epilog="\b\nExamples:\n"
+    '  memweld add "I love Python" --user ana\n'
+    '  memweld search "which language?" --user ana\n'
+    "  memweld serve --transport http --generate-token\n"
+    "Each command has examples too: memweld search --help",
 )
 
 
@@ -64,31 +93,42 @@ def _show_version(requested: bool) -> None:
 
 @app.callback()
 def main(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback uses it
         bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
     """One user-scoped memory that spans LangChain, CrewAI, AutoGen and MCP."""
+    if context.invoked_subcommand is None:
+        show_overview()
 
 
-for name, command in {
-    "serve": serve_command,
-    "add": add_command,
-    "search": search_command,
-    "list": list_command,
-    "get": get_command,
-    "delete": delete_command,
-    "sessions": sessions_command,
-    "users": users_command,
-    "stats": stats_command,
-    "export": export_command,
-    "restore": restore_command,
-    "erase": erase_command,
-    "copy": copy_command,
-    "import": import_command,
-    "reindex": reindex_command,
-    "migrate": migrate_command,
-    "doctor": doctor_command,
-    "demo": demo_command,
-}.items():
-    app.command(name)(command)
+_COMMANDS = {
+    "A user's memory": {
+        "add": add_command,
+        "search": search_command,
+        "list": list_command,
+        "get": get_command,
+        "delete": delete_command,
+        "sessions": sessions_command,
+        "export": export_command,
+        "restore": restore_command,
+        "erase": erase_command,
+    },
+    "All of it": {
+        "users": users_command,
+        "stats": stats_command,
+        "copy": copy_command,
+        "import": import_command,
+        "reindex": reindex_command,
+        "migrate": migrate_command,
+    },
+    "Serving and looking": {
+        "serve": serve_command,
+        "doctor": doctor_command,
+        "demo": demo_command,
+    },
+}
+for section, commands in _COMMANDS.items():
+    for name, command in commands.items():
+        app.command(name, cls=Command, rich_help_panel=section, epilog=examples(name))(command)

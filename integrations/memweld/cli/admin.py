@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Annotated, Any
 
@@ -54,12 +55,16 @@ def reindex_command(
             help="The new embedder: static, fastembed, fastembed:MODEL, or a mem0 configuration as JSON.",
         ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Embed all memories again after a change of the embedder. Interrupted, it continues where it was."""
     from ..connect import connect
 
     with connect(url, embedder=_embedder(embedder)) as backend:
         done = backend.admin.reindex()
+    if as_json:
+        show_json({"embedded": done})
+        return
     show(f"Embedded {done} memories again." if done else "Nothing to do: all memories are of this embedder.")
 
 
@@ -85,11 +90,14 @@ def migrate_command(
     signed: Annotated[
         bool, typer.Option("--signed", help="Postgres: make a new key, without which SQL cannot choose another user.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Bring the tables of a database server to what this version works with."""
     with connected(url) as backend:
         migration = backend.admin.migrate(role=role, signed=signed)
-    if migration is None:
+    if as_json:
+        show_json(None if migration is None else {"revision": migration.revision, "binding_key": migration.binding_key})
+    elif migration is None:
         show("Nothing to do: this memory needs no migration by hand.")
     else:
         secured = f", with row-level security for the role {role}" if role else ""
@@ -111,19 +119,23 @@ def doctor_command(
     forget_graph: Annotated[
         bool, typer.Option("--forget-graph", help="There is no graph any more: keep no changes for it.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show versions, settings and extras, and what is wrong with them."""
     from .doctor import Repair, examine
     from .doctor import forget_graph as forget
 
     if forget_graph:
-        show(f"{forget(url)} changes wait for a graph no more.")
+        show(f"memweld: {forget(url)} changes wait for a graph no more.", err=True)
     request = Repair(repair_user, repair_all) if repair or repair_all or repair_user is not None else None
     findings = examine(url, repair=request)
+    problems = sum(finding.problem for finding in findings)
+    if as_json:
+        show_json({"problems": problems, "findings": [dataclasses.asdict(finding) for finding in findings]})
+        raise typer.Exit(1 if problems else 0)
     width = max(len(finding.label) for finding in findings)
     for finding in findings:
         show(f"{finding.label:<{width}}  {finding.text}", fg="red" if finding.problem else None)
-    problems = sum(finding.problem for finding in findings)
     show(f"\n{problems} problem(s) found." if problems else "\nAll is well.")
     if problems:
         raise typer.Exit(1)

@@ -6,11 +6,15 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from .options import AsJson, Url, User, connected, counted, existing, show, show_json
+from .options import AsJson, Kinds, Session, Url, User, connected, counted, existing, show, show_json, words
+from .tables import show_hits
+
+if TYPE_CHECKING:
+    from ..models import Kind
 
 __all__ = [
     "add_command",
@@ -57,25 +61,46 @@ def add_command(
 def search_command(
     query: Annotated[str, typer.Argument(help="A question or some words.")],
     user: User,
-    limit: Annotated[int, typer.Option(help="How many memories at most, 1 to 50.", min=1, max=50)] = 10,
+    *,
+    limit: Annotated[int, typer.Option(help="How many memories at most, 1 to 10,000.", min=1, max=10_000)] = 10,
+    min_score: Annotated[
+        float | None, typer.Option(help="Only memories with at least this score.", min=0, max=1)
+    ] = None,
+    kinds: Kinds = None,
+    session: Session = None,
+    explain: Annotated[bool, typer.Option("--explain", help="With --json: also the parts of each score.")] = False,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find memories of a user."""
-    from ..tools import TOOLS
+    """Find memories of a user, best first."""
+    from ..tools.answers import item_data
 
     with existing(url) as backend:
-        answer = TOOLS["search_memories"](backend.user(user), {"query": query, "limit": limit})
+        hits = backend.user(user).search(
+            query,
+            limit=limit,
+            min_score=min_score,
+            kinds=cast("list[Kind] | None", words(kinds)),
+            session_id=session,
+            explain=explain,
+        )
     if as_json:
-        show_json(answer.data)
+        show_json({"memories": [item_data(hit) for hit in hits]})
+    elif hits:
+        show_hits(hits)
     else:
-        show(answer.text)
+        show(f"Nothing fits in what is remembered of user {user}.")
 
 
 def list_command(
     user: User,
+    *,
     limit: Annotated[int, typer.Option(help="How many memories at most, 1 to 10,000.", min=1, max=10_000)] = 100,
-    cursor: Annotated[str | None, typer.Option(help="The cursor that the page before ended with.")] = None,
+    cursor: Annotated[
+        str | None, typer.Option("--cursor", "--after-cursor", help="The cursor that the page before ended with.")
+    ] = None,
+    kinds: Kinds = None,
+    session: Session = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -83,8 +108,9 @@ def list_command(
     from ..safe_text import safe_for_terminal
     from ..tools.answers import item_data
 
+    chosen = cast("list[Kind] | None", words(kinds))
     with existing(url) as backend:
-        page = backend.user(user).all(limit=limit, cursor=cursor)
+        page = backend.user(user).all(limit=limit, cursor=cursor, kinds=chosen, session_id=session)
     if as_json:
         show_json({"memories": [item_data(item) for item in page], "next": page.next})
         return
@@ -150,6 +176,7 @@ def export_command(
     user: User,
     output: Annotated[Path | None, typer.Option(help="The file to write; stdout if not given, or -.")] = None,
     url: Url = None,
+    as_json: Annotated[bool, typer.Option("--json", help="With a file: say in JSON how much is in it.")] = False,
 ) -> None:
     """Write all data of a user as JSON."""
     from ..errors import BackendUnavailableError, InvalidInputError
@@ -171,6 +198,9 @@ def export_command(
             file.write(f"{json.dumps(exported, ensure_ascii=False, indent=2)}\n")
     except OSError as error:
         raise BackendUnavailableError(f"Cannot write {output}: {error.strerror or error}") from error
+    if as_json:
+        show_json({"user_id": user, "file": str(output), "counts": counts})
+        return
     stored = ", ".join(counted(count, store) for store, count in counts.items() if count)
     show(f"Exported user {user} to {output}: {stored}")
 
@@ -179,6 +209,7 @@ def restore_command(
     file: Annotated[Path, typer.Argument(help="A file that `memweld export` wrote.")],
     user: User,
     url: Url = None,
+    as_json: AsJson = False,
 ) -> None:
     """Put an exported user back, here or in another backend. A second time changes nothing."""
     from ..errors import BackendUnavailableError, InvalidInputError
@@ -191,6 +222,9 @@ def restore_command(
         raise InvalidInputError(f"{file} is not the JSON that `memweld export` writes: {error}") from error
     with connected(url) as backend:
         counts = backend.user(user).restore(exported)
+    if as_json:
+        show_json({"user_id": user, "counts": counts})
+        return
     show(f"Restored user {user} from {file}")
     for store, count in counts.items():
         show(f"  {store}: {count}")
@@ -200,13 +234,29 @@ def erase_command(
     user: User,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     url: Url = None,
+    as_json: AsJson = False,
 ) -> None:
     """Remove all data of a user. It cannot be undone."""
+    from ..tools.answers import as_utc
+
     with connected(url) as backend:
         memory = backend.user(user)
         if not yes:
-            typer.confirm(f"Erase everything of user {user} in {backend.url}? It cannot be undone.", abort=True)
+            typer.confirm(
+                f"Erase everything of user {user} in {backend.url}? It cannot be undone.", abort=True, err=as_json
+            )
         receipt = memory.erase()
+    if as_json:
+        show_json(
+            {
+                "user_id": receipt.user_id,
+                "counts": dict(receipt.counts),
+                "erased_at": as_utc(receipt.erased_at),
+                "overwritten": receipt.overwritten,
+                "graph": receipt.graph,
+            }
+        )
+        return
     show(f"Erased {receipt.total} rows of user {receipt.user_id} at {receipt.erased_at:%Y-%m-%dT%H:%M:%SZ}")
     for store, count in receipt.counts.items():
         show(f"  {store}: {count}")

@@ -8,10 +8,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .completion import complete_session, complete_user
+
 if TYPE_CHECKING:
     from ..memory.backend import Backend
 
-__all__ = ["AsJson", "Url", "User", "connected", "counted", "existing", "show", "show_json", "words"]
+__all__ = [
+    "AsJson",
+    "Kinds",
+    "Session",
+    "Url",
+    "User",
+    "connected",
+    "counted",
+    "existing",
+    "show",
+    "show_json",
+    "words",
+]
 
 Url = Annotated[
     str | None,
@@ -23,9 +37,23 @@ Url = Annotated[
 ]
 User = Annotated[
     str,
-    typer.Option("--user", envvar="MEMWELD_USER_ID", help="Whose memory it is.", show_default=False),
+    typer.Option(
+        "--user",
+        envvar="MEMWELD_USER_ID",
+        help="Whose memory it is.",
+        show_default=False,
+        autocompletion=complete_user,
+    ),
 ]
 
+Session = Annotated[
+    str | None,
+    typer.Option("--session", help="Only what belongs to this session.", autocompletion=complete_session),
+]
+Kinds = Annotated[
+    str | None,
+    typer.Option(help="Only these kinds, with commas: item, source, preference, task, record."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import connected, counted, existing, show
+from .options import AsJson, connected, counted, existing, show, show_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +66,7 @@ def copy_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be copied, and write nothing.")] = False,
     from_token: FromToken = None,
     to_token: ToToken = None,
+    as_json: AsJson = False,
 ) -> None:
     """Copy memories from one backend to another and compare both. Interrupted, it continues where it was."""
     from ..errors import InvalidInputError
@@ -75,17 +76,24 @@ def copy_command(
         raise InvalidInputError("Say whom to copy: --user ID, --agent ID (or both), or --all.")
     with existing(source, from_token) as old, connected(target, to_token) as new:
         done = different = nonempty = 0
+        rows: list[dict[str, object]] = []
         for report in copy(old, new, user_id=user, agent_id=agent, everybody=everybody, dry_run=dry_run):
             done += 1
             nonempty += not report.source.is_empty
             different += not (dry_run or report.equal)
+            rows.append(_copied_row(report))
             # An empty scope deserves no line, unless the operator named it.
+            if as_json:
+                continue
             if not everybody or not report.source.is_empty or not (dry_run or report.equal):
                 _show_copied(report, dry_run=dry_run)
     if not nonempty and not different:
         # A mistyped name must not look like a finished copy.
-        show("Nothing was copied: FROM has nothing of the named user or agent.", err=True, fg="red")
+        show("memweld: nothing was copied: FROM has nothing of the named user or agent.", err=True, fg="red")
         raise typer.Exit(1)
+    if as_json:
+        show_json({"copied": rows, "different": different, "dry_run": dry_run})
+        raise typer.Exit(1 if different else 0)
     if dry_run:
         show(f"Dry run: nothing was written. {done} scope(s) would be copied.")
     elif different:
@@ -93,6 +101,17 @@ def copy_command(
         raise typer.Exit(1)
     else:
         show(f"{done} scope(s) copied; both sides are equal.")
+
+
+def _copied_row(report: Copied) -> dict[str, object]:
+    return {
+        "user_id": report.scope.user_id,
+        "agent_id": report.scope.agent_id,
+        "source": dict(report.source.counts),
+        "stored": report.stored,
+        "equal": report.equal,
+        "problem": report.problem,
+    }
 
 
 def _show_copied(report: Copied, *, dry_run: bool) -> None:
@@ -141,6 +160,7 @@ def import_command(
     url: Annotated[
         str | None, typer.Option("--url", envvar="MEMWELD_URL", help="Where memory is kept.", show_default=False)
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Import data of mem0, a botwire server or LangChain. A second run stores nothing twice."""
     from ..transfer.importers.botwire import read_botwire
@@ -162,13 +182,33 @@ def import_command(
             token=source_token,
             sessions=not as_state,
         )
-    _show_plan(plan)
-    if dry_run:
+    if not as_json:
+        _show_plan(plan)
+    if not dry_run:
+        with connected(url) as backend:
+            plan.store(backend, overwrite=overwrite)
+    if as_json:
+        show_json(_import_row(plan, dry_run=dry_run))
+    elif dry_run:
         show("Dry run: nothing was written.")
-        return
-    with connected(url) as backend:
-        plan.store(backend, overwrite=overwrite)
-    _show_stored(plan)
+    else:
+        _show_stored(plan)
+
+
+def _import_row(plan: Plan, *, dry_run: bool) -> dict[str, object]:
+    scopes = [
+        {"user_id": scope.user_id, "agent_id": scope.agent_id, "counts": dict(plan.counts_of(parts))}
+        for scope, parts in sorted(plan.parts.items(), key=lambda pair: str(pair[0]))
+    ]
+    return {
+        "scopes": scopes,
+        "skipped": dict(plan.skipped),
+        "stored": dict(plan.stored),
+        "merged": plan.merged,
+        "unchanged": plan.unchanged,
+        "left": plan.left,
+        "dry_run": dry_run,
+    }
 
 
 def _requested_scope(origin: Origin, user: str | None, agent: str | None, *, all_users: bool) -> Scope | None:
