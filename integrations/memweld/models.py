@@ -77,6 +77,10 @@ class MemoryItem(Readable):
         occurrences: Empty for a text that was added once. Else each time with other data, the first included:
             ``session_id``, ``message_id``, ``metadata`` and ``created_at`` (ISO 8601), without those that are empty.
         links: Ids: of a source its facts, of an extracted fact its sources.
+        valid_from: When it becomes true (UTC), if the caller said so; else None.
+        valid_until: When it stops being true (UTC), because the caller said so or another memory supersedes it; None:
+            it has no end.
+        superseded_by: The id of the memory in its place, or None.
     """
 
     id: str
@@ -96,6 +100,9 @@ class MemoryItem(Readable):
     message_id: str | None = None
     occurrences: tuple[Mapping[str, JSON], ...] = ()
     links: tuple[str, ...] = ()
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+    superseded_by: str | None = None
 
     @property
     def sessions(self) -> tuple[str, ...]:

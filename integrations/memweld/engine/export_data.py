@@ -142,7 +142,8 @@ def _validate_item(item: MemoryItem) -> None:
     if (item.key is None) != (item.kind in ("item", "source")):
         raise invalid("key", item.key, "every kind but item and source has a key, and these have none", _REMEDY)
     _validate_occurrences(item)
-    for name in ("key", "session_id", "name", "message_id"):
+    _validate_validity(item)
+    for name in ("key", "session_id", "name", "message_id", "superseded_by"):
         value = getattr(item, name)
         if value is not None:
             # The key of a record holds a namespace and a key.
@@ -157,6 +158,13 @@ def _validate_item(item: MemoryItem) -> None:
         validate_metadata(item.metadata)
     else:
         validate_json("metadata", item.metadata, maximum=MAX_VALUE_CHARACTERS)
+
+
+def _validate_validity(item: MemoryItem) -> None:
+    for name in ("valid_from", "valid_until"):
+        validate_time(name, getattr(item, name))
+    if item.key is not None and (item.valid_from or item.valid_until or item.superseded_by):
+        raise invalid("key", item.key, "what has a key has no validity", _REMEDY)
 
 
 def _validate_occurrences(item: MemoryItem) -> None:

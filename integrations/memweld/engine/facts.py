@@ -5,7 +5,6 @@ The first call that needs mem0 loads it: an extraction, or, where mem0 finds ent
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,12 +37,13 @@ from .search.vector_store import VectorsElsewhere, VectorStoreSettings
 from .sql import owners
 from .sql.cursors import Cursors
 from .sql.database import Database
-from .sql.item_rows import ItemRow, RowTemplate, text_hash
+from .sql.item_rows import ItemRow, RowTemplate, remedy_of_keyed, text_hash
 from .sql.items import Items
 from .sql.mem0_entities import unlink
 from .sql.occurrences import with_metadata, without_messages
 from .sql.outbox import Outbox
 from .sql.restore import EmbeddedTexts
+from .sql.superseding import rows_to_supersede, supersede
 
 if TYPE_CHECKING:
     from .extraction.mem0.memory import Mem0Memory
@@ -170,7 +170,14 @@ class Facts:
             earlier: The messages of the session before it, for the LLM.
         """
         metadata = dump_json(operation.metadata) if operation.metadata else "{}"
-        template = RowTemplate(session_id=operation.session_id, metadata=metadata)
+        template = RowTemplate(
+            session_id=operation.session_id,
+            metadata=metadata,
+            valid_from=None if operation.valid_from is None else operation.valid_from.timestamp(),
+            valid_until=None if operation.valid_until is None else operation.valid_until.timestamp(),
+        )
+        # Before the LLM is asked.
+        rows_to_supersede(self._items, scope, operation)
         try:
             if not operation.infer:
                 return self._add_verbatim(scope, operation, template)
@@ -218,7 +225,7 @@ class Facts:
         with self._embedding.prepared([draft.text for draft in drafts]), self._database.writing(scope):
             self._check_epoch(scope, operation.epoch)
             rows = self._store_drafts(scope, drafts, template, operation.created_at)
-        return _once([row.item() for row in rows])
+            return supersede(self._items, scope, operation, _once([row.item() for row in rows]))
 
     def _store_drafts(
         self, scope: Scope, drafts: Sequence[ItemDraft], template: RowTemplate, created_at: datetime | None
@@ -259,7 +266,8 @@ class Facts:
             self._check_epoch(scope, operation.epoch)
             stated = [text for text in texts if not extracted.session_id or learnt_from(text, operation.drafts) is None]
             kept = self._keep_sources(scope, operation, extracted, stated, has_new=new > 0)
-            return _once([*kept, *(self._stored(scope, text).item() for text in texts if text not in stated)])
+            items = _once([*kept, *(self._stored(scope, text).item() for text in texts if text not in stated)])
+            return supersede(self._items, scope, operation, items)
 
     def _add_compact(
         self, scope: Scope, operation: AddItems, template: RowTemplate, earlier: Sequence[dict[str, str]]
@@ -284,7 +292,8 @@ class Facts:
             # What others said leads to no source of the user's.
             stated = [text for text in texts if origins.get(text) is None]
             kept = self._keep_sources(scope, operation, template, stated, has_new=has_new)
-            return _once([*kept, *(row.item() for row in stored if row.text not in stated)])
+            items = _once([*kept, *(row.item() for row in stored if row.text not in stated)])
+            return supersede(self._items, scope, operation, items)
 
     def _related(self, scope: Scope, drafts: Sequence[ItemDraft]) -> list[str]:
         """The stored facts that fit the drafts best; an LLM that does not see them says them in other words."""
@@ -353,7 +362,7 @@ class Facts:
             if row is None:
                 raise MemoryNotFoundError(memory_id)
             if row.key is not None:
-                raise invalid("memory_id", memory_id, f"it is a {row.kind}", _remedy(row))
+                raise invalid("memory_id", memory_id, f"it is a {row.kind}", remedy_of_keyed(row))
             same = self._items.by_hash(row.scope, text_hash(text))
             if same is not None and same.id != memory_id:
                 remedy = f"Delete this memory and keep {same.id}."
@@ -400,14 +409,6 @@ class Facts:
             self._mem0.change(row)
             return
         self._store.change(row, self._embedding.embed(row.text))
-
-
-def _remedy(row: ItemRow) -> str:
-    if row.kind == "record":
-        value = json.loads(row.metadata)
-        return f"Change it by its key: state({value['namespace']!r}).set({value['key']!r}, …, text=…)."
-    facet = "preferences.set" if row.kind == "preference" else "tasks.record"
-    return f"Change it by its key: {facet}({row.key!r}, …)."
 
 
 def _once(items: Sequence[MemoryItem]) -> list[MemoryItem]:

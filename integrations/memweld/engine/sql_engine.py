@@ -34,6 +34,7 @@ from .sql.state import StateStore, TextWriter
 from .sql.state_queries import StateQueries
 from .sql.state_search import StateSearch
 from .sql.ttl import purge
+from .sql.validity import Validity
 
 if TYPE_CHECKING:
     from .facts import Facts
@@ -232,9 +233,26 @@ class SqlEngine:
             filters=operation.filters,
             session_id=operation.session_id,
             newest_first=operation.newest_first,
+            validity=Validity.of(operation.as_of, include_inactive=operation.include_inactive),
         )
         following = self.cursors.seal(scope, "items", rows[limit - 1].seq) if len(rows) > limit else None
         return ItemPage(items=[row.item() for row in rows[:limit]], next=following)
+
+    @_handles(ops.ItemVersions)
+    def _item_versions(self, scope: Scope, operation: ops.ItemVersions) -> list[MemoryItem]:
+        with self._database.reading(scope):
+            last = self.items.get(scope, operation.memory_id)
+            if last is None:
+                raise MemoryNotFoundError(operation.memory_id)
+            seen = {last.id}
+            while last.superseded_by is not None and last.superseded_by not in seen:
+                seen.add(last.superseded_by)
+                following = self.items.get(scope, last.superseded_by)
+                if following is None:
+                    break
+                last = following
+            rows = [*self.items.superseded_by(scope, [last.id]), last]
+        return [row.item() for row in rows if row.kind == "item"]
 
     def _place(self, scope: Scope, cursor: str) -> int:
         """The place of a cursor, or of an item that the scope still contains."""
@@ -268,7 +286,7 @@ class SqlEngine:
         with self._database.writing(scope) as connection:
             purge(self._database, scope)
             rows = list(self.items.by_ids(scope, memory_ids).values())
-            for row in rows:
+            for row in (*rows, *self.items.superseded_by(scope, [row.id for row in rows])):
                 for each in (row, *self.items.linked(row)):
                     if self.items.remove(scope, each.id):
                         unlink(connection, scope, each.id)

@@ -15,6 +15,7 @@ from ..engine.operations import (
     DeleteItems,
     GetEpoch,
     GetItem,
+    ItemVersions,
     ListItems,
     RelatedItems,
     Search,
@@ -53,6 +54,9 @@ class FactMethods:
         infer: bool | None = None,
         session_id: str | None = None,
         created_at: datetime | str | None = None,
+        valid_from: datetime | str | None = None,
+        valid_until: datetime | str | None = None,
+        supersedes: str | Sequence[str] | None = None,
     ) -> list[MemoryItem]:
         """Remember messages, or a text of the user.
 
@@ -68,6 +72,10 @@ class FactMethods:
             infer: Whether the LLM extracts; None means if there is one.
             session_id: The conversation it belongs to; neighbours in it help search.
             created_at: The time of the messages, for imports; now, if not given.
+            valid_from: When it becomes true; before, no search finds it.
+            valid_until: When it stops being true; then no search finds it, but it is not lost (see `all`).
+            supersedes: The id of a memory, or several, in whose place the first new one stands from ``valid_from`` on,
+                else from ``created_at`` on. They are left out from then on, and `versions` shows them.
 
         Returns:
             The items that hold it, in order, also those that were there already. Empty only if the scope was erased
@@ -75,6 +83,7 @@ class FactMethods:
 
         Raises:
             InvalidInputError: An argument breaks a rule; nothing was written.
+            MemoryNotFoundError: ``supersedes`` names a memory that this scope does not have.
             ConfigurationError: ``infer=True`` without an LLM.
         """
         drafts = drafts_of(to_messages(messages, named=False), ("user", "assistant"))
@@ -86,6 +95,9 @@ class FactMethods:
             metadata={} if metadata is None else metadata,
             session_id=session_id,
             created_at=validate_time("created_at", created_at),
+            valid_from=validate_time("valid_from", valid_from),
+            valid_until=validate_time("valid_until", valid_until),
+            supersedes=(supersedes,) if isinstance(supersedes, str) else tuple(supersedes or ()),
             # An LLM that finds nothing worth keeping does not overrule a caller who said: remember this.
             is_explicit=True,
         )
@@ -117,6 +129,8 @@ class FactMethods:
         ids: Collection[str] | None = None,
         session_id: str | None = None,
         explain: bool = False,
+        include_inactive: bool = False,
+        as_of: datetime | str | None = None,
     ) -> list[Hit]:
         """Find memories by meaning and by words, best first.
 
@@ -132,6 +146,8 @@ class FactMethods:
             ids: Only the memories with these ids; all if not given.
             session_id: Only what belongs to this conversation.
             explain: Give each hit the parts of its score as ``hit.explanation``.
+            include_inactive: Also find memories that are superseded, or not valid now.
+            as_of: Find what was held true at this time, not what is now.
 
         Raises:
             InvalidInputError: An argument breaks a rule.
@@ -146,6 +162,8 @@ class FactMethods:
             ids=None if ids is None else tuple(ids),
             session_id=session_id,
             explain=explain,
+            include_inactive=include_inactive,
+            as_of=validate_time("as_of", as_of),
         )
         hits = self._engine.run(self.scope, search)
         return ResultList(hits if least is None else [hit for hit in hits if hit.score >= least])
@@ -167,6 +185,8 @@ class FactMethods:
         filters: Mapping[str, JSON] | None = None,
         session_id: str | None = None,
         newest_first: bool = False,
+        include_inactive: bool = False,
+        as_of: datetime | str | None = None,
     ) -> Page:
         """Memories in the order in which they were stored, a page at a time.
 
@@ -180,6 +200,8 @@ class FactMethods:
             filters: What metadata must equal.
             session_id: Only what belongs to this conversation.
             newest_first: Begin with what was stored last. Pass it with each cursor of such a list.
+            include_inactive: Also list memories that are superseded, or not valid now.
+            as_of: List what was held true at this time, not what is now.
 
         Raises:
             MemoryNotFoundError: ``cursor`` is no cursor and no memory of this scope.
@@ -191,6 +213,8 @@ class FactMethods:
             filters={} if filters is None else filters,
             session_id=session_id,
             newest_first=newest_first,
+            include_inactive=include_inactive,
+            as_of=validate_time("as_of", as_of),
         )
         answer = self._engine.run(self.scope, operation)
         if limit is None and answer.next is not None:
@@ -199,6 +223,16 @@ class FactMethods:
             )
             warnings.warn(text, stacklevel=2)
         return Page(answer.items, next=answer.next)
+
+    def versions(self, memory_id: str) -> list[MemoryItem]:
+        """The memories that stood in each other's place, oldest first: those before this one, it, and those after it.
+
+        `update` and `preferences.set` overwrite, and leave no version.
+
+        Raises:
+            MemoryNotFoundError: There is no such memory in this scope.
+        """
+        return ResultList(self._engine.run(self.scope, ItemVersions(memory_id=memory_id)))
 
     def update(self, memory_id: str, text: str, *, metadata: Mapping[str, JSON] | None = None) -> MemoryItem:
         """Replace the text of a memory, and its metadata if given.
@@ -211,7 +245,7 @@ class FactMethods:
         return self._engine.run(self.scope, UpdateItem(memory_id=memory_id, text=text, metadata=metadata))
 
     def delete(self, memory_id: str) -> None:
-        """Delete a memory; of a record the state value, too.
+        """Delete a memory, and those that it supersedes; of a record the state value, too.
 
         Raises:
             MemoryNotFoundError: There is none in this scope.

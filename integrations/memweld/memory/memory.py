@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from ..display import ResultList, show
@@ -117,6 +117,8 @@ class Memory(FactMethods):
         kinds: Kind | Sequence[Kind] | None = None,
         min_score: float | None = None,
         recency: timedelta | None = None,
+        include_inactive: bool = False,
+        as_of: datetime | str | None = None,
     ) -> str:
         """The block for the prompt of a model: the memories that fit, marked as data, not instructions.
 
@@ -127,6 +129,8 @@ class Memory(FactMethods):
             kinds: Only these kinds; all if not given.
             min_score: Only memories with at least this score.
             recency: The age at which a memory counts half; age does not count if not given.
+            include_inactive: See `search`.
+            as_of: See `search`.
 
         Returns:
             A block of text, or an empty string where nothing is remembered or the query is blank.
@@ -136,7 +140,15 @@ class Memory(FactMethods):
         text = recall_query(query)
         if not text:
             return ""
-        hits = self.search(text, limit=limit, kinds=kinds, min_score=min_score, recency=recency)
+        hits = self.search(
+            text,
+            limit=limit,
+            kinds=kinds,
+            min_score=min_score,
+            recency=recency,
+            include_inactive=include_inactive,
+            as_of=as_of,
+        )
         return recall_block(hits, budget=budget, query=query, timezone=self.timezone)
 
     def capture(
@@ -291,6 +303,7 @@ class AsyncMemory(AsyncFacade[Memory]):
     add = async_method(Memory.add, lane=_lane_of_add)
     search = async_method(Memory.search, lane="search")
     get = async_method(Memory.get)
+    versions = async_method(Memory.versions)
     all = async_method(Memory.all)
     update = async_method(Memory.update, lane="write")
     delete = async_method(Memory.delete)

@@ -28,6 +28,7 @@ __all__ = [
     "AnyValue",
     "Arguments",
     "Cursor",
+    "IdList",
     "JsonObject",
     "KindList",
     "Message",
@@ -111,14 +112,17 @@ JsonObject: TypeAlias = Annotated[dict[str, JsonValue], BeforeValidator(read_jso
 """An object with keys of the caller's own, or its JSON text."""
 
 
-def _kind_list(value: object) -> object:
-    """Kinds as models pass them: a list, its JSON text, or words between commas."""
+def _words(value: object) -> object:
+    """Words as models pass them: a list, its JSON text, or a text with commas."""
     value = read_json(value)
     return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
 
 
-KindList: TypeAlias = Annotated[list[Kind], BeforeValidator(_kind_list)]
+KindList: TypeAlias = Annotated[list[Kind], BeforeValidator(_words)]
 """Kinds of memories."""
+
+IdList: TypeAlias = Annotated[list[str], BeforeValidator(_words)]
+"""IDs of memories."""
 
 
 def _days(value: object) -> object:

@@ -26,7 +26,7 @@ from .answers import (
     text_page,
     to_continue,
 )
-from .arguments import Arguments, Cursor, JsonObject, KindList, MessageField, Recency, message_list
+from .arguments import Arguments, Cursor, IdList, JsonObject, KindList, MessageField, Recency, message_list
 from .run import Answer, tool
 
 __all__ = ["MAX_SEARCH_LIMIT", "MEMORY_TOOLS"]
@@ -47,6 +47,9 @@ class AddMemory(Arguments):
     )
     metadata: JsonObject | None = Field(
         default=None, description='Data to keep: a JSON object, such as {"source": "chat"}.'
+    )
+    supersedes: IdList | None = Field(
+        default=None, description="IDs of memories that are no longer true because of this one."
     )
 
 
@@ -126,7 +129,7 @@ def _listed(
 )
 def _add_memory(memory: Memory, arguments: AddMemory) -> Answer:
     messages = [message.model_dump(exclude_none=True) for message in arguments.messages]
-    items = memory.add(messages, metadata=arguments.metadata)
+    items = memory.add(messages, metadata=arguments.metadata, supersedes=arguments.supersedes)
     return Answer(f"Added {len(items)} memories for {memory.scope}", {"memories": _listed(memory, items)[1]})
 
 

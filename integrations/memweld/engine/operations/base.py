@@ -125,6 +125,14 @@ class Operation(Generic[T]):
             valid = rule(name, value)
             if valid is not value:
                 object.__setattr__(self, name, valid)
+        self.validate_together()
+
+    def validate_together(self) -> None:
+        """Apply rules that concern several operands.
+
+        Raises:
+            InvalidInputError: They break one.
+        """
 
     @property
     def lane(self) -> Lane:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
+from ...errors import invalid
 from ...models import JSON, Hit, Kind, MemoryItem, Related
 from ...validation import validate_recency, validate_time
 from .base import Filters, Key, Kinds, Lane, Limit, Metadata, Operation, Query, Text, Version, between, unnamed
@@ -20,6 +21,7 @@ __all__ = [
     "GetItem",
     "GetKeyed",
     "ItemPage",
+    "ItemVersions",
     "ListItems",
     "PutKeyed",
     "RelatedItems",
@@ -48,6 +50,10 @@ class AddItems(Operation[list[MemoryItem]]):
         metadata: The caller's data for all of them.
         session_id: Their conversation.
         created_at: Their time; None: now.
+        valid_from: When they become true; None: without a beginning.
+        valid_until: When they stop being true; None: without an end.
+        supersedes: The ids of items of the scope that the first stored item takes the place of, from ``valid_from`` on
+            (or ``created_at``, or now). What they say stays, and is left out of lists and searches.
         epoch: See above.
         is_explicit: Whether the caller asks to remember these very texts: if the LLM finds no new fact in them, they
             become items themselves, else only sources.
@@ -60,6 +66,9 @@ class AddItems(Operation[list[MemoryItem]]):
     metadata: Metadata = field(default_factory=dict[str, JSON])
     session_id: Key | None = None
     created_at: Annotated[datetime, validate_time] | None = None
+    valid_from: Annotated[datetime, validate_time] | None = None
+    valid_until: Annotated[datetime, validate_time] | None = None
+    supersedes: Annotated[Sequence[str], validate_keys] = ()
     epoch: Version | None = None
     is_explicit: bool = False
 
@@ -67,6 +76,11 @@ class AddItems(Operation[list[MemoryItem]]):
     def lane(self) -> Lane:
         """The reason why it may wait: the LLM if that extracts the facts, else the embedder."""
         return "llm" if self.infer else "write"
+
+    def validate_together(self) -> None:
+        """A validity ends after it begins."""
+        if self.valid_from is not None and self.valid_until is not None and self.valid_until <= self.valid_from:
+            raise invalid("valid_until", self.valid_until, "it is not after valid_from", "Pass a later time.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +103,8 @@ class Search(Operation[list[Hit]]):
         recency: The age at which a score counts half; None: age does not count.
         ids: Only the items with these ids; None: all.
         explain: Whether each hit gets the parts of its score.
+        include_inactive: Whether superseded items and those that are not valid now are found, too.
+        as_of: Find what was held true at this time instead of now.
     """
 
     read_only = True
@@ -102,6 +118,8 @@ class Search(Operation[list[Hit]]):
     recency: Annotated[timedelta, unnamed(validate_recency)] | None = None
     ids: Annotated[Sequence[str], validate_keys] | None = None
     explain: bool = False
+    include_inactive: bool = False
+    as_of: Annotated[datetime, validate_time] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +155,8 @@ class ListItems(Operation[ItemPage]):
         filters: See `Search`.
         session_id: Only this session's; None: all.
         newest_first: Whether the order is reversed; a cursor continues in the order of its page.
+        include_inactive: See `Search`.
+        as_of: See `Search`.
     """
 
     read_only = True
@@ -147,6 +167,17 @@ class ListItems(Operation[ItemPage]):
     filters: Filters = field(default_factory=dict[str, JSON])
     session_id: Key | None = None
     newest_first: bool = False
+    include_inactive: bool = False
+    as_of: Annotated[datetime, validate_time] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemVersions(Operation[list[MemoryItem]]):
+    """All items of the chain in which items of the scope supersede each other and this one stands, oldest first."""
+
+    read_only = True
+
+    memory_id: Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +198,7 @@ class DeleteItem(Operation[None]):
     """Delete the item, its vector and its keywords; of a record its value, too.
 
     An extracted fact takes its sources along, which say the same. A source takes along the facts that come from it
-    alone.
+    alone. An item takes along those that it supersedes.
     """
 
     changes_items = True

@@ -20,6 +20,7 @@ from ..sql.database import Connection, Database
 from ..sql.item_rows import FACT_KINDS, ItemRow, text_hash
 from ..sql.items import Items
 from ..sql.restore import EmbeddedTexts
+from ..sql.validity import Validity
 from .cache import IndexCache, StaleTransactionError
 from .coverage import Ranked, without_covered
 from .embedder_check import EmbedderCheck
@@ -184,9 +185,12 @@ class ItemStore:
         if search is not None and search.ids is not None:
             among = self.items.places(connection, owner.root, search.ids)
         session_id = None if search is None else search.session_id
+        validity = Validity.of(search.as_of, include_inactive=search.include_inactive) if search else Validity.of(None)
         candidates = self._database.candidates(connection, owner.root, scope)
         if candidates is not None:
-            rows = self.items.row_filter(owner, kinds, metadata, session_id, among=among, count=question.count)
+            rows = self.items.row_filter(
+                owner, kinds, metadata, session_id, validity=validity, among=among, count=question.count
+            )
             return find_candidates(candidates, self._embedding, question.text, vector, rows)
         snapshot = self._indexes.read(connection, owner.root, anew=anew)
         if snapshot is None:
@@ -198,6 +202,12 @@ class ItemStore:
             allowed &= snapshot.of_kinds(tuple(kinds))
         if expired := self.items.expired(connection, owner.root):
             allowed &= ~np.isin(snapshot.seqs, expired)
+        if validity is not None:
+            inactive, dated = validity.inactive(connection, owner.root)
+            if validity.is_past:
+                allowed &= (snapshot.timestamps <= validity.moment) | np.isin(snapshot.seqs, dated)
+            if inactive:
+                allowed &= ~np.isin(snapshot.seqs, inactive)
         if metadata or session_id is not None:
             places = self.items.matching(scope, metadata, kinds=kinds, session_id=session_id)
             allowed &= np.isin(snapshot.seqs, places)

@@ -14,8 +14,9 @@ from ...models import JSON, Extraction, Hit, Kind, MemoryItem
 from ...scope import Scope
 from ...validation import dump_json, fold_text
 from .damage import damaged
+from .ttl import to_datetime
 
-__all__ = ["FACT_KINDS", "ItemRow", "RowTemplate", "text_hash"]
+__all__ = ["FACT_KINDS", "ItemRow", "RowTemplate", "remedy_of_keyed", "text_hash"]
 
 FACT_KINDS: tuple[Kind, ...] = ("item", "preference", "task", "record")
 """All kinds but sources: the kinds that a list shows by default."""
@@ -42,6 +43,9 @@ class ItemRow:
     message_id: str | None = None
     occurrences: str | None = None
     links: str | None = None
+    valid_from: float | None = None
+    valid_until: float | None = None
+    superseded_by: str | None = None
     seq: int = 0
 
     @property
@@ -51,6 +55,10 @@ class ItemRow:
             return [] if self.links is None else json.loads(self.links)
         except ValueError:
             return []
+
+    def is_valid(self, moment: float) -> bool:
+        """Whether it is held true at a moment (seconds since 1970)."""
+        return (self.valid_from or 0) <= moment and (self.valid_until is None or self.valid_until > moment)
 
     def item(self) -> MemoryItem:
         """The row as users see it.
@@ -83,6 +91,9 @@ class ItemRow:
             message_id=self.message_id,
             occurrences=occurrences,
             links=links,
+            valid_from=to_datetime(self.valid_from),
+            valid_until=to_datetime(self.valid_until),
+            superseded_by=self.superseded_by,
         )
 
     def hit(self, score: float, explanation: Explanation | None = None) -> Hit:
@@ -104,6 +115,8 @@ class RowTemplate:
     extraction: Extraction = "verbatim"
     extraction_error: str | None = None
     links: Sequence[str] = ()
+    valid_from: float | None = None
+    valid_until: float | None = None
 
     def row(
         self,
@@ -134,9 +147,20 @@ class RowTemplate:
             updated_at=created_at,
             message_id=message_id,
             links=dump_json(list(self.links)) if self.links else None,
+            valid_from=self.valid_from,
+            valid_until=self.valid_until,
         )
 
 
 def text_hash(text: str) -> str:
     """A fingerprint of texts that are equal when folded, not a secret; of folded texts the same that mem0 2.2 makes."""
     return hashlib.md5(fold_text(text).encode(), usedforsecurity=False).hexdigest()
+
+
+def remedy_of_keyed(row: ItemRow) -> str:
+    """How to change an item that has a key, for errors."""
+    if row.kind == "record":
+        value = json.loads(row.metadata)
+        return f"Change it by its key: state({value['namespace']!r}).set({value['key']!r}, …, text=…)."
+    facet = "preferences.set" if row.kind == "preference" else "tasks.record"
+    return f"Change it by its key: {facet}({row.key!r}, …)."

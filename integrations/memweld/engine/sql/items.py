@@ -15,13 +15,14 @@ from .database import Connection, Database
 from .item_rows import ItemRow
 from .occurrences import merged
 from .ttl import EXPIRED_ITEM, now
+from .validity import Validity
 
 __all__ = ["Items"]
 
 
 _NAMES = (
     "id", "kind", "key", "session_id", "role", "name", "message_id", "occurrences", "links", "text", "hash", "metadata",
-    "extraction", "extraction_error", "created_at", "updated_at",
+    "extraction", "extraction_error", "valid_from", "valid_until", "superseded_by", "created_at", "updated_at",
 )  # fmt: skip
 _COLUMNS = ", ".join(_NAMES)
 _WRITTEN = len(_NAMES)
@@ -38,8 +39,8 @@ _REWRITE = (
 )
 _REWRITE_RECORD = f"UPDATE items SET stamp = ?, vector = ?, terms = ?, text = ?, hash = ?, updated_at = ? WHERE {_OWN}"
 _DETAILS = (
-    "session_id", "message_id", "occurrences", "links", "metadata", "extraction", "extraction_error", "created_at",
-    "updated_at",
+    "session_id", "message_id", "occurrences", "links", "metadata", "extraction", "extraction_error", "valid_from",
+    "valid_until", "superseded_by", "created_at", "updated_at",
 )  # fmt: skip
 _REWRITE_DETAILS = f"UPDATE items SET stamp = ?, {', '.join(f'{name} = ?' for name in _DETAILS)} WHERE {_OWN}"
 _values = attrgetter(*_NAMES)
@@ -57,10 +58,16 @@ def _row(values: Sequence[Any], scope: Scope) -> ItemRow:
 
 
 def _matching(
-    kinds: Sequence[Kind] | None, filters: Mapping[str, JSON], session_id: str | None = None
+    kinds: Sequence[Kind] | None,
+    filters: Mapping[str, JSON],
+    session_id: str | None = None,
+    validity: Validity | None = None,
 ) -> tuple[str, list[Any]]:
-    """The SQL for kinds, and for equality on metadata and session of any occurrence, with its variables."""
+    """The SQL for kinds, validity, and equality on metadata and session of any occurrence, with its variables."""
     sql, variables = "", list[Any]()
+    if validity is not None:
+        sql, moments = validity.condition()
+        variables += moments
     if kinds is not None:
         sql += f" AND kind IN ({', '.join('?' * len(kinds))})"
         variables += kinds
@@ -203,8 +210,18 @@ class Items:
         return self.by_ids(scope, [memory_id]).get(memory_id)
 
     def by_hash(self, scope: Scope, text_hash: str, kind: Kind = "item") -> ItemRow | None:
-        """The free fact (or the source) of exactly this scope whose text has this hash."""
-        return self._first(scope, " AND kind = ? AND key IS NULL AND hash = ?", [kind, text_hash], exact=True)
+        """The free fact (or the source) of exactly this scope whose text has this hash; none that is superseded."""
+        condition = " AND kind = ? AND key IS NULL AND superseded_by IS NULL AND hash = ?"
+        return self._first(scope, condition, [kind, text_hash], exact=True)
+
+    def superseded_by(self, scope: Scope, ids: Sequence[str]) -> list[ItemRow]:
+        """The rows of the scope that these items supersede, directly or over others, oldest first."""
+        found: dict[str, ItemRow] = {}
+        while ids:
+            new = {row.id: row for row in self._chunks(scope, "superseded_by", ids) if row.id not in found}
+            found |= new
+            ids = list(new)
+        return sorted(found.values(), key=attrgetter("seq"))
 
     def of_message(self, scope: Scope, session_id: str, message_id: str) -> list[ItemRow]:
         """The free rows of exactly this scope that this message of the session says, perhaps among others."""
@@ -228,9 +245,10 @@ class Items:
         filters: Mapping[str, JSON],
         session_id: str | None = None,
         newest_first: bool = False,
+        validity: Validity | None = None,
     ) -> list[ItemRow]:
         """Rows in the order in which they were stored, or in reverse, from behind the place ``after``; 0: all."""
-        extra, variables = _matching(kinds, filters, session_id)
+        extra, variables = _matching(kinds, filters, session_id, validity)
         end = " ORDER BY seq DESC" if newest_first else " ORDER BY seq"
         behind = " AND seq < ?" if newest_first and after else " AND seq > ?"
         return self._select(scope, f"{behind}{extra}{end} LIMIT ?", [after, *variables, limit])
@@ -274,11 +292,12 @@ class Items:
         filters: Mapping[str, JSON],
         session_id: str | None = None,
         *,
+        validity: Validity | None = None,
         among: Sequence[int] | None = None,
         count: int = 0,
     ) -> RowFilter:
         """The conditions of a search by the database."""
-        extra, variables = _matching(kinds, filters, session_id)
+        extra, variables = _matching(kinds, filters, session_id, validity)
         return RowFilter(
             owner=None if owner.id == owner.root else owner.id,
             condition=f"{extra} AND NOT {EXPIRED_ITEM}",

@@ -160,7 +160,7 @@ class _Restoration:
         if item.key is not None:
             stored = self._items.by_key(owner, item.kind, item.key)
         same = None
-        if item.key is None:
+        if item.key is None and item.superseded_by is None:
             same = self._items.by_hash(owner, self._embedded.texts[item.text][0], item.kind)
         if stored is None:
             if same is None:
@@ -220,6 +220,9 @@ class _Restoration:
             message_id=item.message_id,
             occurrences=dump_json([dict(each) for each in item.occurrences]) if item.occurrences else None,
             links=dump_json(list(item.links)) if item.links else None,
+            valid_from=None if item.valid_from is None else item.valid_from.timestamp(),
+            valid_until=None if item.valid_until is None else item.valid_until.timestamp(),
+            superseded_by=item.superseded_by,
         )
 
     def store_session(self, session: ExportedSession) -> None:

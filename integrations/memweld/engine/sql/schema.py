@@ -14,7 +14,8 @@ items
     words by how common they are among all users, and keep deleted ones. ``next_vector``: the new embedder's, until it
     takes its place (``search/reindex.py``); a trigger drops it when the text changes. ``occurrences``: a JSON list;
     NULL for a text that was added once (``occurrences.py``). ``links``: a JSON list of ids, of a source its facts and
-    of a fact its sources.
+    of a fact its sources. ``valid_from``, ``valid_until``: seconds since 1970 (``validity.py``). ``superseded_by``: the
+    id of the item in its place.
 state
     ``version``: for conditional writes; begins at a random number, so that a key that was deleted and set again never
     looks unchanged. ``seq``: the order in which keys were first set. ``ttl``: seconds; ``expires_at``: seconds since
@@ -72,6 +73,9 @@ CREATE TABLE items (
     metadata {text} NOT NULL,
     extraction {text} NOT NULL,
     extraction_error {text},
+    valid_from {real},
+    valid_until {real},
+    superseded_by {text},
     created_at {text} NOT NULL,
     updated_at {text} NOT NULL,
     vector {vector} NOT NULL,
@@ -79,8 +83,10 @@ CREATE TABLE items (
     next_vector {vector},
     UNIQUE (id, root)
 );
-CREATE UNIQUE INDEX items_once ON items (owner, kind, hash) WHERE key IS NULL;
+CREATE UNIQUE INDEX items_once ON items (owner, kind, hash) WHERE key IS NULL AND superseded_by IS NULL;
 CREATE INDEX items_by_stamp ON items (root, stamp);
+CREATE INDEX items_by_validity ON items (root) WHERE (valid_from IS NOT NULL OR valid_until IS NOT NULL);
+CREATE INDEX items_superseded ON items (superseded_by) WHERE superseded_by IS NOT NULL;
 CREATE INDEX items_in_order ON items (root, seq);
 CREATE INDEX items_of_owner ON items (owner, seq);
 

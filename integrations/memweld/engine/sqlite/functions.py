@@ -8,11 +8,12 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from ...models import JSON
 
-__all__ = ["forget_filters", "metadata_fits", "occurrence_fits"]
+__all__ = ["forget_filters", "metadata_fits", "occurrence_fits", "seconds_of"]
 
 
 @functools.lru_cache(maxsize=64)
@@ -36,6 +37,14 @@ def occurrence_fits(occurrences: str, filters: str, session_id: str | None) -> b
         session_id in (None, each.get("session_id")) and _fits(each.get("metadata", {}), filters)
         for each in _loaded(occurrences) or ()
     )
+
+
+def seconds_of(moment: str) -> float | None:
+    """A stored time (ISO 8601) as seconds since 1970; None for a damaged one."""
+    try:
+        return datetime.fromisoformat(moment).timestamp()
+    except ValueError:
+        return None
 
 
 def _loaded(text: str) -> Any:

@@ -24,7 +24,7 @@ from ...files import hide_from_others, refuse_planted
 from ..fork import BackgroundThread, RenewedLock, call_in_child
 from . import vacuum
 from .fair_lock import FairLock
-from .functions import metadata_fits, occurrence_fits
+from .functions import metadata_fits, occurrence_fits, seconds_of
 from .schema import APPLICATION_ID, create_schema
 
 __all__ = ["BUSY_SECONDS", "Durability", "SqlitePool"]
@@ -339,6 +339,7 @@ class SqlitePool:
             for pragma in (*_DURABLE[self.durability], "foreign_keys=ON", "secure_delete=ON"):
                 connection.execute(f"PRAGMA {pragma}")
             connection.create_function("metadata_fits", 2, metadata_fits, deterministic=True)
+            connection.create_function("seconds_of", 1, seconds_of, deterministic=True)
             connection.create_function("occurrence_fits", 3, occurrence_fits, deterministic=True)
         except BaseException:
             self._discard(connection)

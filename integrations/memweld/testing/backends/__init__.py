@@ -7,6 +7,7 @@ A new backend subclasses it as ``Test…`` and says how to connect; nothing else
             return memweld.connect(f"sqlite:///{place / 'memory.db'}", **options)
 """
 
+from .change import ChangeTests
 from .history import HistoryTests
 from .items import ItemTests
 from .keyed import KeyedTests
@@ -33,6 +34,7 @@ class BackendSuite(
     TurnTests,
     WholeTests,
     RestoringTests,
+    ChangeTests,
     MovingTests,
 ):
     """Subclass it as ``Test…`` and write ``connect``."""

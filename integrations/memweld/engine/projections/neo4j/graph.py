@@ -25,6 +25,7 @@ from ...sql.database import Database
 from ...sql.item_rows import ItemRow
 from ...sql.items import Items
 from ...sql.outbox import Outbox
+from ...sql.ttl import now
 from ..delivery import Deliverer
 from ..engine import Run
 from .client import GraphClient, require_neo4j
@@ -102,7 +103,9 @@ class GraphProjection:
             return self._name
 
     def _rows(self, scope: Scope, ids: Sequence[str]) -> Mapping[str, ItemRow]:
-        return self._items.by_ids(scope, ids)
+        rows = self._items.by_ids(scope, ids)
+        moment = now()
+        return {row.id: row for row in rows.values() if row.is_valid(moment)}
 
     # operations
 

@@ -99,6 +99,9 @@ CREATE FUNCTION key_within(beginning text, held text, first text, behind text) R
 # SQLite's functions, by its names. jsonb compares numbers by value and tells true from 1; it refuses NUL, which a rare
 # character replaces on both sides.
 _FUNCTIONS = r"""
+CREATE FUNCTION seconds_of(held text) RETURNS double precision LANGUAGE sql STABLE STRICT PARALLEL SAFE
+    AS $$ SELECT extract(epoch FROM held::timestamptz)::double precision $$;
+
 CREATE FUNCTION instr(held text, wanted text) RETURNS boolean
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$ SELECT strpos(held, wanted) > 0 $$;
