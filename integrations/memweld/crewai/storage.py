@@ -104,7 +104,7 @@ class MemweldStorage:
             "options": self.options.dump(),
             "llm": self._llm if isinstance(self._llm, str) else None,
             "lost": [name for name, is_lost in self._undumpable() if is_lost],
-            "notes": saved_notes(),
+            "notes": saved_notes(self),
         }
 
     def _undumpable(self) -> list[tuple[str, bool]]:
@@ -127,9 +127,10 @@ class MemweldStorage:
         if "said" in lost:
             # Without it, the text of a prompt would count as the user's.
             options["capture"] = False
-        load_notes(dump.get("notes", []))
         binding = MemoryBinding(SavedMemory.model_validate(dump["source"]))
-        return cls(binding, TurnOptions.load(options), llm=dump["llm"])
+        storage = cls(binding, TurnOptions.load(options), llm=dump["llm"])
+        load_notes(storage, dump.get("notes", []))
+        return storage
 
     # recall and capture
 

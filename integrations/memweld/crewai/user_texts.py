@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from cachetools import LRUCache
@@ -23,6 +24,8 @@ _BEHIND = "\nAgent: "
 _NO_TEXT = "User request"
 # The notes of plans, by the digest of the text; those of a kickoff are its run's. No text stays here.
 _notes: LRUCache[str, Note] = LRUCache(_MAX_NOTES)
+# The same by the storage of a crew that has these plans: its checkpoints hold no other crew's.
+_plans: weakref.WeakKeyDictionary[object, LRUCache[str, Note]] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -41,18 +44,34 @@ def user_text(text: str) -> str:
     return text
 
 
-def saved_notes() -> list[list[Any]]:
-    """The latest notes of plans, for a checkpoint: another process has not seen the planner append them."""
+def saved_notes(storage: object) -> list[list[Any]]:
+    """The latest notes of the plans of the crews on a storage, for a checkpoint.
+
+    Another process has not seen the planner append them. They hold digests and lengths, and no text.
+    """
     with _lock:
-        plans = [[digest, *note] for digest, note in _notes.items()]
-    return plans[-_MAX_SAVED_NOTES:]
+        plans = _plans.get(storage)
+        return [] if plans is None else [[digest, *note] for digest, note in plans.items()]
 
 
-def load_notes(saved: Sequence[Sequence[Any]]) -> None:
-    """Take the notes of a checkpoint."""
+def load_notes(storage: object, saved: Sequence[Sequence[Any]]) -> None:
+    """Take the notes of a checkpoint of this storage."""
+    for digest, length, start, end in saved:
+        _note([storage], digest, (length, start, end))
+
+
+def _note(storages: Iterable[object], digest: str, note: Note) -> None:
     with _lock:
-        for digest, length, start, end in saved:
-            _notes[digest] = length, start, end
+        _notes[digest] = note
+        for storage in storages:
+            _plans.setdefault(storage, LRUCache(_MAX_SAVED_NOTES))[digest] = note
+
+
+def _storages_of(crew: Crew) -> list[object]:
+    """The storages of the memories of a crew and its agents; of a scope or slice that of the whole memory."""
+    memories = [getattr(each, name, None) for each in (crew, *crew.agents) for name in ("memory", "_memory")]
+    storages = [getattr(getattr(each, "_memory", None) or each, "storage", None) for each in memories]
+    return [each for each in storages if each is not None and not isinstance(each, str)]
 
 
 def note_texts() -> None:
@@ -72,8 +91,7 @@ def _noting_plans(original: Any) -> Any:
             if task.description != description and task.description.startswith(description):
                 # A crew that is kicked off again may have a plan in its description already.
                 note = len(task.description), 0, len(user_text(description))
-                with _lock:
-                    _notes[_digest(task.description)] = note
+                _note(_storages_of(self), _digest(task.description), note)
         return result
 
     return handle_crew_planning

@@ -143,6 +143,11 @@ def test_a_restored_memory_knows_the_words_of_the_planner(backend: Backend, tmp_
     crew = make_crew(crew=MemweldMemory(ana), text="lives in Faro")
     crew.planning, crew.planning_llm = True, ScriptedLLM([json.dumps({"list_of_plans_per_task": steps})])
     interrupt(crew, tmp_path)
+    assert isinstance(crew.memory, MemweldMemory)
+    notes = crew.memory.model_dump(mode="json")["storage"]["memweld"]["notes"]
+    assert len(notes) == 2
+    stranger = MemweldMemory(backend.user("bob")).model_dump(mode="json")
+    assert stranger["storage"]["memweld"]["notes"] == [], "another crew's checkpoint holds none of them"
     user_texts._notes.clear()
     crew = restore(tmp_path)
     assert "yacht" in crew.tasks[1].description
