@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 import memweld
@@ -208,6 +210,20 @@ class TestChanges:
         assert backend.user("ana").get(item.id)
         assert ana.http.post(path, data=data).status_code == 303
 
+    def test_a_link_of_another_site_leaves_open_forms_alone(
+        self, browser: Callable[[str], Browser], backend: Backend
+    ) -> None:
+        """Browsers send no strict cookie with such a link: a new one would take the place of that of the forms."""
+        page = Browser(create_app(backend, user_id="ana")).get("preferences", user="ana")
+        cookies = page.headers.get_list("set-cookie")
+        assert [cookie for cookie in cookies if cookie.startswith("memweld_ui_form=") and "SameSite=lax" in cookie]
+
+    def test_who_is_not_signed_in_sends_no_large_form(self, browser: Callable[[str], Browser]) -> None:
+        ana = browser("ana")
+        answer = ana.post("sign-in", token="x" * 100_000)
+        assert answer.status_code == 413
+        assert ana.post("preferences/set", key="long", value="x" * 50_000).status_code == 303
+
     def test_the_audit_log_names_no_text(self, backend: Backend, tokens: Path, tmp_path: Path) -> None:
         log = tmp_path / "audit.jsonl"
         app = create_app(backend, auth=token_file_auth(tokens), audit=log)
@@ -300,3 +316,46 @@ class TestPages:
         assert set(re.findall(r"Fact number \d+", page)) == {"Fact number 4", "Fact number 32"}
         assert ana.get("memories", since="yesterday").status_code == 400
         assert "2026-01-28" in ana.get("timeline").text
+
+    def test_pages_have_every_memory_once(self, browser: Callable[[str], Browser], backend: Backend) -> None:
+        texts = [{"role": "user", "content": f"Fact number {number}."} for number in range(123)]
+        backend.user("ana").add(texts, infer=False)
+        ana = browser("ana")
+        for start in ("memories", "timeline", "memories?since=2020-01-01"):
+            seen: list[str] = []
+            path: str | None = f"/ui/{start}"
+            while path is not None:
+                page = ana.http.get(path).text
+                seen += re.findall(r"Fact number (\d+)\.", page)
+                following = re.search(r'href="(/ui/[^"]+cursor[^"]+)"', page)
+                path = None if following is None else following[1].replace("&amp;", "&")
+            assert seen == [str(number) for number in reversed(range(123))], start
+
+    def test_users_come_in_pages(self, browser: Callable[[str], Browser], backend: Backend) -> None:
+        names = [f"user-{number:03}" for number in range(210)]
+        for name in names:
+            backend.user(name).state("n")["k"] = 1
+        ops = browser("ops")
+        seen: list[str] = []
+        path: str | None = "/ui"
+        while path is not None:
+            page = ops.http.get(path).text
+            seen += re.findall(r"<bdi>(user-\d+)</bdi>", page)
+            following = re.search(r'href="(/ui[^"]*after=[^"]+)"', page)
+            path = None if following is None else following[1].replace("&amp;", "&")
+        assert seen == names
+
+    def test_below_another_application(self, backend: Backend) -> None:
+        backend.user("ana").add("Ana plays the cello.")
+        app = create_app(backend, user_id="ana")
+        outer = Starlette(routes=[Mount("/under", app)], lifespan=app.lifespan)
+        http = TestClient(outer, base_url=f"http://{HOST}", client=("127.0.0.1", 50_000), follow_redirects=False)
+        page = http.get("/under/ui/erase").text
+        links = re.findall(r'(?:href|action)="([^"#]+)"', page)
+        assert links
+        assert all(link.startswith("/under/ui") for link in links)
+        token = re.search(r'name="csrf" value="([0-9a-f]{64})"', page)
+        assert token is not None
+        answer = http.post("/under/ui/erase?user=ana", data={"csrf": token[1], "confirm": "ana"})
+        assert answer.status_code == 200
+        assert backend.user("ana").all() == []

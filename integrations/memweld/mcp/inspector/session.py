@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from typing import Any, cast
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -42,7 +42,7 @@ _OPEN = ("sign-in", "sign-out", "static")
 
 def base_of(scope: Scope) -> str:
     """The path of the inspector, behind the application's mount point."""
-    return cast("str", scope.get("app_root_path", scope.get("root_path", ""))).rstrip("/") + PATH
+    return cast("str", scope.get("root_path", "")).rstrip("/") + PATH
 
 
 def page_of(scope: Scope) -> str | None:
@@ -58,9 +58,11 @@ def _is_https(request: HTTPConnection) -> bool:
     return request.url.scheme == "https" or request.headers.get("x-forwarded-proto", "").lower() == "https"
 
 
-def _set(request: Request, response: Response, name: str, value: str) -> None:
+def _set(
+    request: Request, response: Response, name: str, value: str, samesite: Literal["lax", "strict"] = "strict"
+) -> None:
     response.set_cookie(
-        name, value, path=base_of(request.scope), secure=_is_https(request), httponly=True, samesite="strict"
+        name, value, path=base_of(request.scope), secure=_is_https(request), httponly=True, samesite=samesite
     )
 
 
@@ -84,7 +86,8 @@ def with_seed(request: Request, response: Response) -> Response:
     """The response, which gives a browser without one the random cookie behind its forms."""
     seed = request.scope.get(_SEED)
     if seed is not None:
-        _set(request, response, _SEED, seed)
+        # Sent with a link of another site too, which would else replace it and leave open forms out of date.
+        _set(request, response, _SEED, seed, "lax")
     return response
 
 

@@ -17,6 +17,9 @@ from .session import base_of, clear_session, forgery_in, set_session
 
 __all__ = ["SignIn", "read_form"]
 
+_MAX_SIGN_IN_BYTES = 16_384
+"""Nothing is known yet of who sends it."""
+
 
 class SignIn:
     """The endpoints of sign-in and sign-out.
@@ -36,7 +39,7 @@ class SignIn:
         if request.method != "POST":
             return sign_in_page(request)
         try:
-            form = await read_form(request)
+            form = await read_form(request, _MAX_SIGN_IN_BYTES)
         except (RefusedError, InvalidInputError) as error:
             return sign_in_page(request, read_error(error)[0], str(error), target=target)
         token = form.get("token", "").strip()
@@ -53,7 +56,7 @@ class SignIn:
     async def sign_out(self, request: Request) -> Response:
         """Forget the token."""
         try:
-            await read_form(request)
+            await read_form(request, _MAX_SIGN_IN_BYTES)
         except (RefusedError, InvalidInputError) as error:
             return refusal_page(request, read_error(error)[0], str(error))
         response = RedirectResponse(base_of(request.scope), 303)
@@ -61,14 +64,18 @@ class SignIn:
         return response
 
 
-async def read_form(request: Request) -> dict[str, str]:
+async def read_form(request: Request, max_bytes: int = MAX_BODY_BYTES) -> dict[str, str]:
     """The fields of a form of ours.
+
+    Args:
+        request: A POST.
+        max_bytes: How long the form may be.
 
     Raises:
         RefusedError: 403, it may come from another site; 413, it is too long.
         InvalidInputError: It is not in UTF-8, or has too many fields.
     """
-    body = await read_body(request, MAX_BODY_BYTES)
+    body = await read_body(request, max_bytes)
     try:
         form = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=30, errors="strict"))
     except ValueError as error:
