@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from memweld import ConfigurationError, connect
+from memweld.settings import load_settings
 from memweld.testing import HashEmbedder
 
 
@@ -24,6 +25,11 @@ def test_a_number_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMWELD_CACHE_MB", "-7")
     with pytest.raises(ConfigurationError, match="MEMWELD_CACHE_MB is '-7'"):
         connect("sqlite://")
+
+
+def test_an_empty_user_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMWELD_USER_ID", "")
+    assert load_settings().user_id is None
 
 
 def test_a_path_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

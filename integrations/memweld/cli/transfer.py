@@ -245,4 +245,5 @@ def _show_stored(plan: Plan) -> None:
         show(f"There already: {plan.unchanged}")
     show(f"New or changed: {_counted(plan.stored)}")
     if plan.left:
-        show(f"Left as they are: {plan.left} values that differ; --overwrite replaces them.")
+        differ = "value that differs" if plan.left == 1 else "values that differ"
+        show(f"Left as it is: {plan.left} {differ}; --overwrite replaces what differs.")

@@ -41,6 +41,8 @@ def read_environment() -> Settings:
     """
     try:
         settings = Settings(**_variables()().model_dump())
+        # Compose files set a variable without a value; an empty name is no user.
+        settings = dataclasses.replace(settings, user_id=settings.user_id or None)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_context=False)[0]
         field = "".join(map(str, problem["loc"][:1]))

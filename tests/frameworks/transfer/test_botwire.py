@@ -107,7 +107,7 @@ def test_again_what_changed_here_stays(botwires: str, opened: ExitStack, tmp_pat
         botwire.Memory("crew").set("new one", 1)
         result = run(*arguments)
         assert "New or changed: 1 value\n" in result.stdout
-        assert "Left as they are: 1 values that differ" in result.stdout
+        assert "Left as it is: 1 value that differs;" in result.stdout
         assert new.user("ana").state("crew")["name"] == "Ana"
         assert "New or changed: 1 value\n" in run(*arguments, "--overwrite").stdout
         assert new.user("ana").state("crew")["name"] == "Pedro"
