@@ -8,7 +8,7 @@ UV := $(BIN)/python -m uv
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-quick test-exhaustive test-services strangers test-strangers check format notebooks docs docs-serve docs-reference requirements clean
+.PHONY: help install demo test test-quick browser test-exhaustive test-services strangers test-strangers check format notebooks docs docs-serve docs-reference requirements clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,12 @@ test-quick: $(INSTALLED) ## Run unit tests and the backend suite on SQLite, with
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not exhaustive and not services" \
 		tests/unit tests/conformance/test_embedded.py $(ARGS)
 
-test: check ## Check the code and run all tests that need no server
+browser: ## Install Chromium for the tests of the inspector, where apt-get and root are at hand
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium; } \
+		|| echo "There is no Chromium: the tests of the inspector are skipped."
+
+test: check browser ## Check the code and run all tests that need no server
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-exhaustive: $(INSTALLED) ## Run the tests that take minutes: the backend suite over more transports and stores, kills, concurrency, isolation

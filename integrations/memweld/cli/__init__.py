@@ -28,6 +28,7 @@ from .memories import (
 from .overview import show_overview
 from .serve import serve_command
 from .transfer import copy_command, import_command
+from .ui import ui_command
 
 __all__ = ["app"]
 
@@ -125,6 +126,7 @@ _COMMANDS = {
     },
     "Serving and looking": {
         "serve": serve_command,
+        "ui": ui_command,
         "doctor": doctor_command,
         "demo": demo_command,
     },

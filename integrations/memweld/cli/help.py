@@ -34,6 +34,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "memweld serve --transport http --generate-token",
         "memweld serve --transport http --auth tokens:tokens.json --audit audit.jsonl",
     ),
+    "ui": ("memweld ui", "memweld ui --url sqlite:///team.db --no-browser"),
     "demo": ("memweld demo",),
 }
 """What people type, by command. A test parses each."""

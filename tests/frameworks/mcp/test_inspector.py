@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -359,3 +363,30 @@ class TestPages:
         answer = http.post("/under/ui/erase?user=ana", data={"csrf": token[1], "confirm": "ana"})
         assert answer.status_code == 200
         assert backend.user("ana").all() == []
+
+
+def test_the_command_lets_nobody_in_without_its_token(backend: Backend, tmp_path: Path) -> None:
+    backend.user("ana").add("I live in Porto")
+    command = [sys.executable, "-m", "memweld", "ui", "--no-browser", "--url", f"sqlite:///{tmp_path}/memory.db"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        address, _, token = process.stderr.readline().strip().partition("/ui/sign-in#token=")
+        assert len(token) == 43
+        with httpx.Client(base_url=address, timeout=30) as http:
+            assert http.get("/ui").status_code == 401
+            page = http.get("/ui", headers={"authorization": f"Bearer {token}"}).text
+            assert "/ui/overview?user=ana" in page
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) in (0, 1, 130, -2)
+
+
+def test_the_wheel_has_pages_and_style() -> None:
+    """Hatch takes what lies in the package, unless the project ignores it."""
+    package = Path(memweld.__file__).parent / "mcp" / "inspector"
+    found = {path.name for path in package.rglob("*") if path.suffix in (".html", ".css", ".js", ".svg")}
+    assert {"base.html", "memories.html", "inspector.css", "sign-in.js", "mark.svg"} <= found
+    ignored = subprocess.run(
+        ["git", "check-ignore", *map(str, package.rglob("*.*ml"))], cwd=package, capture_output=True, check=False
+    )
+    assert ignored.stdout == b""

@@ -21,7 +21,7 @@ from memweld.cli import app
 
 COMMANDS = set(
     "add copy delete demo doctor erase export get import list migrate reindex restore search serve sessions stats "
-    "users".split()
+    "ui users".split()
 )
 
 

@@ -46,6 +46,9 @@ NOTES = {
 }
 """What a page says after a change."""
 
+_SECTIONS = {"memory": "memories", "session": "sessions"}
+"""The section that the navigation marks on pages that it does not have."""
+
 _ALL_READ = ("get_all_memories", "get_preferences", "get_state", "get_messages")
 _ALL_DELETED = ("delete_all_memories", "delete_state", "clear_messages")
 
@@ -274,7 +277,14 @@ class _Inspector:
             return RedirectResponse(base_of(request.scope), 303)
         context = await in_thread(functools.partial(page.view, visit), page.lane)
         fields["count"] = visit.count
-        return render(request, f"{name}.html", page=name, title=page.title, **self._context(request, visit), **context)
+        return render(
+            request,
+            f"{name}.html",
+            page=_SECTIONS.get(name, name),
+            title=page.title,
+            **self._context(request, visit),
+            **context,
+        )
 
     async def change(self, name: str, request: Request, principal: Principal, fields: dict[str, Any]) -> Response:
         """A form: its change, then the page that says so."""
