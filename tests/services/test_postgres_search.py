@@ -136,6 +136,22 @@ def test_values_are_chosen_before_candidates(url: str, few: int, monkeypatch: py
         backend.user("ana").state("shelf").clear()
 
 
+def test_candidates_are_valid(url: str) -> None:
+    """The database leaves out what is superseded, or was learnt after the moment of the question."""
+    with connect(f"{url}?exact_below=10", embedder=embedder()) as backend:
+        clara = backend.user("clara")
+        clara.add([{"role": "user", "content": f"a violin {number}"} for number in range(40)])
+        (old,) = clara.add("tea in the harbour", created_at="2024-01-01T00:00:00Z")
+        (new,) = clara.add("tea in the garden", created_at="2025-01-01T00:00:00Z", supersedes=old.id)
+        clara.search("tea")
+        wait_until(url, "SELECT bool_and(wide) FROM memweld.owners WHERE user_id = 'clara'")
+        assert [hit.id for hit in clara.search("tea in the", limit=2) if "tea" in hit.text] == [new.id]
+        assert [hit.id for hit in clara.search("tea in the", as_of="2024-06-01")] == [old.id]
+        found = clara.search("tea in the", include_inactive=True, limit=2)
+        assert {hit.id for hit in found} == {old.id, new.id}
+        clara.erase()
+
+
 def test_the_index_is_used(url: str) -> None:
     """Only vectors of users with very many memories are in it."""
     used = "SELECT coalesce(sum(idx_scan), 0) FROM pg_stat_user_indexes WHERE indexrelname = 'items_by_vector'"
