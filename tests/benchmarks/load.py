@@ -1,6 +1,6 @@
 """Many clients of one server for a minute, alone and beside a hostile one: calls a second, p50, p99, RSS.
 
-    python tests/benchmarks/load.py [--clients 48] [--seconds 60]
+    python tests/benchmarks/load.py [--clients 48 64] [--seconds 60]
 
 Each client has a token and a session of its own and calls one tool after another: half of them searches, the rest
 additions, preferences and values. The hostile client, a process of its own, has one token too. Over 60 connections it
@@ -176,7 +176,7 @@ def server(clients: int) -> Iterator[tuple[int, int]]:
 
 def run(clients: int, seconds: float) -> None:
     """Let the hostile client pause and go on, so that what else the machine does meets both alike."""
-    parts: dict[str, list[float]] = {"alone": [], "with a hostile one": []}
+    parts: dict[str, list[float]] = {"nobody": [], "a hostile one": []}
     failed = dict.fromkeys(parts, 0)
     with server(clients) as (port, process):
         before = rss(process)
@@ -184,7 +184,7 @@ def run(clients: int, seconds: float) -> None:
         try:
             for _ in range(ROUNDS):
                 for name, times in parts.items():
-                    attacker.send_signal(signal.SIGSTOP if name == "alone" else signal.SIGCONT)
+                    attacker.send_signal(signal.SIGSTOP if name == "nobody" else signal.SIGCONT)
                     found, failures = asyncio.run(measured(port, clients, seconds / ROUNDS))
                     times.extend(found)
                     failed[name] += failures
@@ -196,17 +196,17 @@ def run(clients: int, seconds: float) -> None:
     for name, times in parts.items():
         times.sort()
         p50, p99 = statistics.median(times), times[int(len(times) * 0.99)]
-        print(
-            f"{clients} clients {name}: {len(times) / seconds:.0f} calls/s, p50 {1000 * p50:.0f} ms, "
-            f"p99 {1000 * p99:.0f} ms, {failed[name]} failed",
-            flush=True,
-        )
-    print(f"RSS {grown:+.0f} MB", flush=True)
+        row = (clients, name, f"{len(times) / seconds:.0f}", f"{1000 * p50:.0f} ms", f"{1000 * p99:.0f} ms")
+        print_row(*row, failed[name], f"{grown:+.0f} MB")
+
+
+def print_row(*cells: object) -> None:
+    print("| " + " | ".join(f"{cell!s:>16}" for cell in cells) + " |", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--clients", type=int, default=48)
+    parser.add_argument("--clients", type=int, nargs="+", default=[48, 64])
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--attack", type=int, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
@@ -214,7 +214,10 @@ def main() -> None:
         asyncio.run(hostile(chosen.attack))
         return
     print(f"Python {platform.python_version()}, {os.cpu_count()} CPUs, uvicorn {version('uvicorn')}", flush=True)
-    run(chosen.clients, chosen.seconds)
+    print_row("clients", "beside", "calls a second", "p50", "p99", "failed", "RSS grown")
+    print_row(*["---"] * 7)
+    for clients in chosen.clients:
+        run(clients, chosen.seconds)
 
 
 if __name__ == "__main__":
