@@ -52,8 +52,8 @@ class TurnCapture:
     replaces itself, so `begin`, `end` and `rescue` double nothing. Where the options turn capture off, none does
     anything.
 
-    A model call can fail, be retried by the framework and succeed: `rescue` comes first then, and `end` after it. The
-    LLM does not read such a turn: its words are memories already.
+    A model call can fail and then succeed, when the framework retries it or the user writes the same again: `rescue`
+    comes first then, and `end` after it. The LLM does not read such a turn: its words are memories already.
 
     Args:
         options: The options of the adapter.
@@ -63,8 +63,9 @@ class TurnCapture:
     def __init__(self, options: TurnOptions, failures: FailurePolicy) -> None:
         self.options = options
         self._failures = failures
-        # The latest rescued messages, by scope and id. A retry follows its failure closely.
-        self._rescued: LRUCache[tuple[Scope, str], None] = LRUCache(1024)
+        # The latest rescued statements, by scope and hash. A retry follows its failure closely, but a user who writes
+        # the same again sends another message id.
+        self._rescued: LRUCache[tuple[Scope, int], None] = LRUCache(1024)
         self._lock = threading.Lock()
 
     def begin(
@@ -143,12 +144,12 @@ class TurnCapture:
                 self._write(memory, spoken, session_id, keep, infer=False, metadata=metadata)
                 if keep != "history":
                     with self._lock:
-                        self._rescued.update({(memory.scope, message.id): None for message in spoken if message.id})
+                        self._rescued.update(dict.fromkeys(_statements(memory, spoken)))
 
     def _is_rescued(self, memory: Memory, messages: Sequence[ChatMessage]) -> bool:
-        """Whether `rescue` has kept what the user says in this turn."""
+        """Whether `rescue` has kept what the user states in this turn."""
         with self._lock:
-            return any((memory.scope, message.id) in self._rescued for message in messages if message.id)
+            return bool(self._rescued) and any(each in self._rescued for each in _statements(memory, messages))
 
     async def begin_async(
         self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None, keep: Captured = "turn"
@@ -214,3 +215,10 @@ class TurnCapture:
         if self.options.capture is None:
             return infer is not False and keep != "history" and memory.can_extract
         return self.options.capture == "background"
+
+
+def _statements(memory: Memory, messages: Sequence[ChatMessage]) -> list[tuple[Scope, int]]:
+    from ..engine.statements import worth_keeping
+
+    spoken = [message.text for message in messages if message.role == "user"]
+    return [(memory.scope, hash(text)) for text in spoken if worth_keeping(text, role="user")]

@@ -532,6 +532,21 @@ def test_an_artifact_does_not_take_the_turn(ana: Memory, artifact: Any, has_filt
     assert texts(ana) == ["I keep bees"]
 
 
+def test_words_that_the_user_sends_again_are_kept_once(tmp_path: Path) -> None:
+    """A bare "yes" is no statement: the LLM reads its turn."""
+    extractor = ScriptedExtractor([facts("Ana likes hens")])
+    with connect(f"sqlite:///{tmp_path / 'l.db'}", llm=extractor, embedder=HashEmbedder()) as backend:
+        ana = backend.user("ana")
+        down = TimeoutError("The model is away")
+        agent = create_agent(ScriptedChatModel([down, "Nice", down, "Nice"]), middleware=[MemweldMiddleware(ana)])
+        for text in ("I keep bees", "yes"):
+            with pytest.raises(TimeoutError):
+                invoke(agent, text)
+            invoke(agent, text)
+            assert ana.flush(20)
+        assert texts(ana) == ["I keep bees", "Ana likes hens"]
+
+
 @both
 def test_a_retry_in_front_keeps_the_words_once(tmp_path: Path, mode: Mode) -> None:
     """The LLM reads the turns that did not fail."""
