@@ -97,7 +97,7 @@ def open_private(path: str | Path, *, append: bool = False) -> int:
 
     Args:
         path: The file.
-        append: Whether its content stays.
+        append: Whether its content stays. Then a pipe is never waited for.
 
     Returns:
         The descriptor.
@@ -108,7 +108,9 @@ def open_private(path: str | Path, *, append: bool = False) -> int:
     # The content goes only after the owner is known.
     flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
-        descriptor = os.open(path, flags | (os.O_APPEND if append else 0), 0o600)
+        # A pipe without a reader, or a full one, is an error: a server would wait for it with every call.
+        appending = os.O_APPEND | getattr(os, "O_NONBLOCK", 0)
+        descriptor = os.open(path, flags | (appending if append else 0), 0o600)
         try:
             status = os.fstat(descriptor)
             if stat.S_ISREG(status.st_mode):

@@ -303,3 +303,22 @@ class TestTheFile:
     def test_a_folder_that_is_not_there(self, tmp_path: Path, backend: Backend) -> None:
         with pytest.raises(BackendUnavailableError, match="Cannot write"):
             create_server(backend, audit=tmp_path / "none" / "audit.jsonl")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes")
+def test_a_pipe_holds_nothing_up(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    with pytest.raises(BackendUnavailableError, match="Cannot write"):
+        AuditLog(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        log = AuditLog(pipe)
+        for _ in range(2_000):  # More than a pipe takes.
+            log.write("mcp", "search_memories", "ok")
+        with pytest.raises(BackendUnavailableError, match="No call is served"):
+            log.require()
+        assert os.read(reader, 100).startswith(b'{"time"')
+        log.close()
+    finally:
+        os.close(reader)
