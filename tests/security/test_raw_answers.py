@@ -117,3 +117,18 @@ def test_the_answers_of_other_routes_stay() -> None:
         assert httpx.get(f"{url}/plain", trust_env=False).text == "Not you."
         found = httpx.get(f"{url}/own", trust_env=False)
         assert (found.json(), found.headers["x-own"]) == ({"error": "mine"}, "1")
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+@pytest.mark.parametrize("arguments", ['{{"namespace":"n","key":"k","value":{}}}', '{{"x":[{{"y":[1,{}]}}]}}'])
+def test_a_number_that_json_has_not_is_refused_over_mcp(port: int, number: str, arguments: str) -> None:
+    headers = {"authorization": "Bearer ana", "content-type": "application/json"}
+    client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False) as http:
+        begun = http.post("/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": client})
+        http.headers["mcp-session-id"] = begun.headers["mcp-session-id"]
+        params = f'{{"name":"set_state","arguments":{arguments.format(number)}}}'
+        message = f'{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{params}}}'
+        error = http.post("/mcp", content=message).json()["error"]
+    assert (error["code"], error["data"]["type"]) == (-32602, "InvalidInputError")
+    assert "no NaN" in error["message"]

@@ -9,6 +9,7 @@ every transport and its session and answers those itself. Over HTTP, where one r
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, TypeGuard, cast, get_args
@@ -19,8 +20,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
 from pydantic import BaseModel, ValidationError
 
+from ..errors import InvalidInputError
 from .budget import OVER_BUDGET
-from .errors import invalid_params, invalid_request, method_not_found, over_budget, parse_error
+from .errors import error_object, invalid_params, invalid_request, method_not_found, over_budget, parse_error
 
 __all__ = [
     "METHODS",
@@ -129,6 +131,30 @@ def _unusable_id(message: BaseModel) -> tuple[object, mt.ErrorData] | None:
     if isinstance(message, mt.JSONRPCNotification) and "id" in (message.model_extra or {}):
         return (message.model_extra or {})["id"], invalid_request(_BAD_ID)
     return None
+
+
+def _unusable_params(message: mt.JSONRPCRequest) -> mt.ErrorData | None:
+    if not _is_finite(message.params):
+        # mcp 1.30 makes null of them when it hands the request on, and the tool would store that.
+        return error_object(InvalidInputError("JSON has no NaN or infinite number: use null or a text."))
+    try:
+        METHODS[message.method].model_validate(message.model_dump(by_alias=True, mode="json", exclude_none=True))
+    except ValidationError as error:
+        return invalid_params(message.method, error)
+    return None
+
+
+def _is_finite(value: object) -> bool:
+    """Whether all numbers in a JSON value are finite: Python's parsers take NaN, Infinity and 1e999."""
+    pending: list[Any] = [value]
+    while pending:
+        found = pending.pop()
+        if isinstance(found, float) and not math.isfinite(found):
+            return False
+        if isinstance(found, (dict, list)):
+            inner = cast("dict[str, Any] | list[Any]", found)
+            pending.extend(inner.values() if isinstance(inner, dict) else inner)
+    return True
 
 
 def _over_budget(message: SessionMessage) -> tuple[object, mt.ErrorData] | None:
@@ -247,10 +273,9 @@ class ValidatingReader:
             return message.id, method_not_found(message.method)
         if not self._initialized and message.method not in ("initialize", "ping"):
             return message.id, invalid_request(NOT_INITIALIZED)
-        try:
-            METHODS[message.method].model_validate(message.model_dump(by_alias=True, mode="json", exclude_none=True))
-        except ValidationError as error:
-            return message.id, invalid_params(message.method, error)
+        unusable = _unusable_params(message)
+        if unusable is not None:
+            return message.id, unusable
         # Over SSE a request ends long before its answer: the limit of requests under way does not hold there.
         if self._most_pending is not None and self._writer.count >= self._most_pending:
             text = f"Too many calls at the same time: a session may have {self._most_pending:,}. Try again in a second."
