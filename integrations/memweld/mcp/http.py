@@ -98,7 +98,8 @@ def build_app(
         # A page of a foreign origin has no token to send. Without tokens, every request is examined.
         host_origin_protection="auto" if auth is not None else True,
         allowed_hosts=list(allowed_hosts) or None,
-        allowed_origins=list(allowed_origins) or None,
+        # Where a proxy ends TLS, pages of the server's own name come from an origin that the server does not see.
+        allowed_origins=[*allowed_origins, *(f"https://{host}" for host in allowed_hosts)] or None,
     )
     app.state.traffic = traffic
     _finish(app, allowed_origins, limits, record, ui=bool(inspector))

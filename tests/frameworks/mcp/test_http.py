@@ -509,6 +509,11 @@ class TestTheGuards:
         with serving(app) as base:
             headers = {"host": "memory.lan", "origin": "https://app.example"}
             assert httpx.get(f"{base}/health", headers=headers).status_code == 200
+            # A page of the allowed host itself, behind a proxy that ends TLS.
+            headers["origin"] = "https://memory.lan"
+            assert httpx.get(f"{base}/health", headers=headers).status_code == 200
+            headers["origin"] = "https://other.lan"
+            assert httpx.get(f"{base}/health", headers=headers).status_code == 403
             assert httpx.get(f"{base}/health", headers={"host": "other.lan"}).status_code == 421
 
     def test_the_guard_stays_on(self, backend: Backend) -> None:

@@ -305,6 +305,25 @@ class TestPages:
         assert earlier is not None
         assert "message 5<" in browser("ana").http.get(earlier[1].replace("&amp;", "&")).text
 
+    def test_a_memory_that_is_no_longer_true(self, browser: Callable[[str], Browser], backend: Backend) -> None:
+        ana, memory = browser("ana"), backend.user("ana")
+        (porto,) = memory.add("I live in Porto")
+        assert "Versions" not in ana.get("memory", id=porto.id).text
+        ana.post("memory/supersede", {"id": porto.id}, text="I live in Lisbon")
+        (lisbon,) = memory.all()
+        assert [each.text for each in memory.versions(lisbon.id)] == ["I live in Porto", "I live in Lisbon"]
+        page = ana.get("memory", id=lisbon.id).text
+        assert re.findall("I live in (?:Porto|Lisbon)", page[page.index("Versions") :]) == [
+            "I live in Porto",
+            "I live in Lisbon",
+        ]
+        assert "in Porto" not in ana.get("memories").text
+        assert "superseded" in ana.get("memories", past="on").text
+        assert "superseded" in ana.get("memories", past="on", q="Porto").text
+        refused = ana.post("memory/supersede", {"id": porto.id}, text="I live in Faro")
+        assert refused.status_code == 400
+        assert "No longer true" not in ana.get("memory", id=porto.id).text
+
     def test_pages_and_filters(self, browser: Callable[[str], Browser], backend: Backend) -> None:
         memory = backend.user("ana")
         for number in range(60):

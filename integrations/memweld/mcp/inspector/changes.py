@@ -17,6 +17,7 @@ __all__ = [
     "record_task",
     "set_preference",
     "set_value",
+    "supersede_memory",
     "update_memory",
 ]
 
@@ -29,6 +30,12 @@ def update_memory(visit: Visit) -> Done:
     metadata = value_in(visit.text("metadata") or "{}", as_json=True, name="metadata")
     visit.memory.update(memory_id, visit.text("text"), metadata=metadata)
     return Done("memory", "updated", {"id": memory_id})
+
+
+def supersede_memory(visit: Visit) -> Done:
+    """Put a new memory in the place of one that is no longer true."""
+    (item,) = visit.memory.add(visit.text("text"), supersedes=visit.required("id"), infer=False)
+    return Done("memory", "superseded", {"id": item.id})
 
 
 def delete_memory(visit: Visit) -> Done:

@@ -43,6 +43,7 @@ NOTES = {
     "deleted": "It is deleted.",
     "gone": "It was gone already.",
     "stored": "It is stored.",
+    "superseded": "This memory stands in the place of the earlier one.",
 }
 """What a page says after a change."""
 
@@ -105,6 +106,7 @@ class Change:
 
 CHANGES: Mapping[str, Change] = {
     "memory/update": Change(changes.update_memory, ("update_memory",), "write"),
+    "memory/supersede": Change(changes.supersede_memory, ("add_memory",), "write"),
     "memory/delete": Change(changes.delete_memory, ("delete_memory",)),
     "preferences/set": Change(changes.set_preference, ("set_preference",), "write"),
     "tasks/record": Change(changes.record_task, ("record_task_outcome",), "write"),

@@ -117,6 +117,7 @@ class Filters:
         since: The first day, ``2026-01-31``.
         until: The last day.
         metadata: ``key=value``, with commas between several.
+        past: ``on`` for those that are superseded or not valid now, too.
     """
 
     query: str | None = None
@@ -125,6 +126,7 @@ class Filters:
     since: str | None = None
     until: str | None = None
     metadata: str | None = None
+    past: str | None = None
 
     @classmethod
     def of(cls, visit: Visit) -> Filters:
@@ -154,12 +156,13 @@ class Filters:
             "since": self.since,
             "until": self.until,
             "meta": self.metadata,
+            "past": self.past,
         }
 
     @property
     def are_set(self) -> bool:
         """Whether one other than the query is set."""
-        return any((self.kind, self.session, self.since, self.until, self.metadata))
+        return any((self.kind, self.session, self.since, self.until, self.metadata, self.past))
 
     @property
     def search(self) -> dict[str, Any]:
@@ -168,7 +171,12 @@ class Filters:
         if any(not equals for _, equals, _ in pairs):
             raise invalid("metadata", self.metadata, "it is key=value, with commas between", "Write city=Porto.")
         values = {key.strip(): _plain(value.strip()) for key, _, value in pairs}
-        return {"kinds": self.kind, "filters": values, "session_id": self.session}
+        return {
+            "kinds": self.kind,
+            "filters": values,
+            "session_id": self.session,
+            "include_inactive": self.past is not None,
+        }
 
     def fits(self, item: MemoryItem, timezone: str | None) -> bool:
         """Whether the item is of the days."""
@@ -181,5 +189,5 @@ class Filters:
 def _plain(text: str) -> JSON:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
