@@ -177,7 +177,19 @@ class TestReading:
         assert backend.user("ana").counts()["items"] == 1
 
     def test_every_operation_says_whether_it_reads(self) -> None:
-        reads = ("get", "search", "list", "read", "scan", "find", "count", "export", "related", "settle")
+        reads = (
+            "get",
+            "search",
+            "list",
+            "read",
+            "scan",
+            "find",
+            "count",
+            "export",
+            "related",
+            "settle",
+            "item_versions",
+        )
         for name, operation in OPERATIONS.items():
             assert operation.read_only is name.startswith(reads), name
             assert not (operation.read_only and (operation.changes_items or operation.overwrites))
