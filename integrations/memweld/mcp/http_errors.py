@@ -32,7 +32,9 @@ _TEXTS = {
 _PLAIN = (b"", b"Misdirected Request", b"Forbidden Origin")
 """What mcp 1.30 and FastMCP 3.4 refuse with: nothing, or these texts."""
 
-_NOT_FOUND = "The server has nothing at this path. MCP is at /mcp, unless the operator has moved it."
+_NOT_FOUND = (
+    "The server has nothing at this path. MCP is at /mcp and the inspector at /ui, unless the operator has moved them."
+)
 
 
 class JsonErrors:

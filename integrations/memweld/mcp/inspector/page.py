@@ -150,8 +150,18 @@ def sign_in_page(request: Request, status: int = 200, message: str = "", *, targ
     )
 
 
-def refusal_page(request: Request, status: int, message: str, headers: Headers | None = None) -> Response:
-    """The page for a refusal: the sign-in where a token is missing, else a page that says why."""
+def refusal_page(
+    request: Request, status: int, message: str, headers: Headers | None = None, *, back: tuple[str, str] | None = None
+) -> Response:
+    """The page for a refusal: the sign-in where a token is missing, else a page that says why.
+
+    Args:
+        request: What is refused.
+        status: The HTTP status.
+        message: The reason.
+        headers: Headers of the refusal.
+        back: The page to which the reader may go back: its title and address.
+    """
     if status == 401:
         is_old = "authorization" in request.headers
         text = "Your sign-in has ended, or the token is not valid." if is_old else ""
@@ -160,7 +170,7 @@ def refusal_page(request: Request, status: int, message: str, headers: Headers |
         response = sign_in_page(request, 401, text, target=target)
     else:
         title = _TITLES.get(status, "The server cannot show this page")
-        response = render(request, "error.html", status, title=title, message=message)
+        response = render(request, "error.html", status, title=title, message=message, back=back)
     for name in ("www-authenticate", "retry-after", "allow"):
         if headers is not None and name in headers:
             response.headers[name] = headers[name]

@@ -194,7 +194,7 @@ class _Inspector:
             status, message, headers = read_error(error)
             if isinstance(error, MemoryNotFoundError):
                 message = "There is nothing of this id in this memory."
-            response = refusal_page(request, status, message)
+            response = refusal_page(request, status, message, back=_back(request, name))
             response.headers.update(headers)
             outcome = str(status)
         if self._record is not None:
@@ -373,3 +373,14 @@ def _subject(request: Request) -> str | None:
 def _scope_query(visit: Visit) -> dict[str, str | None]:
     # A user that is named and blank is none: the own memory of an agent.
     return {"user": visit.memory.user_id or "", "agent": visit.memory.agent_id}
+
+
+def _back(request: Request, name: str) -> tuple[str, str] | None:
+    """The section to which the reader of an error may go back; None for a request that names no memory."""
+    query = {key: request.query_params[key] for key in ("user", "agent") if key in request.query_params}
+    section = name.partition("/")[0]
+    section = _SECTIONS.get(section, section)
+    page = PAGES.get(section)
+    if not query or page is None or not page.section:
+        return None
+    return page.title, link_to(request, section, query)
