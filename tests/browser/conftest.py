@@ -58,8 +58,9 @@ def chromium() -> Generator[Browser]:
             browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One browser for a file: Playwright runs an event loop in this thread, beside which no other test can run one."""
     with chromium() as browser:
         yield browser
 

@@ -249,7 +249,8 @@ class MemweldServer(FastMCP[Any]):
         sys.stderr.write(f"memweld: {self._audience()}, serving {where}\n")
         if isinstance(self.auth, GeneratedToken):
             sys.stderr.write(f"memweld: the token of this run, for MEMWELD_TOKEN: {self.auth.token}\n")
-        if self._inspector is not None and port:
+        # For a person alone: programs read the lines before this one.
+        if self._inspector is not None and port and sys.stderr.isatty():
             sys.stderr.write(f"memweld: see and correct memories at http://{shown}:{port}/ui\n")
         sys.stderr.flush()
 

@@ -507,7 +507,7 @@ class TestCommand:
         for options in (["--user", "anna"], ["--user", "anna", "--dry-run"]):
             result = run("copy", old.url, target, *options)
             assert result.exit_code == 1
-            assert "Nothing was copied" in result.stderr
+            assert "nothing was copied" in result.stderr
 
     def test_nobody_is_no_default(self, old: Backend, new: Backend) -> None:
         result = run("copy", old.url, new.url)
