@@ -898,7 +898,7 @@ class TestPostgres:
 
         def doctor(*options: str) -> tuple[int, str]:
             result = CliRunner().invoke(app, ["doctor", "--url", url, *options], catch_exceptions=False)
-            return result.exit_code, result.stdout
+            return result.exit_code, result.stdout + result.stderr
 
         with memweld.connect(url, embedder=HashEmbedder()) as without:
             without.user("ana").add("Bob lives in Faro")

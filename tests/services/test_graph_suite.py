@@ -62,10 +62,11 @@ class TestMem0StoreWithGraph(ItemTests, ScopeTests, StateTests, WholeTests):
             assert {hit.id for hit in ana.search("rockets")} == {clara.id, porto.id}
             opened = backend._engine.inner.projection.opened  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
             rows = opened.store._opened.store.list(top_k=100)[0]
-            assert {str(row.id): row.payload["data"] for row in rows} == {
-                clara.id: "My sister Clara works at Acme",
-                porto.id: "Acme builds rockets in Faro",
-            }
+            # A record of the store has an id of its own, as items of two users may have the same.
+            assert sorted(row.payload["data"] for row in rows) == [
+                "Acme builds rockets in Faro",
+                "My sister Clara works at Acme",
+            ]
             standing = backend.admin.graph_health()
             assert standing is not None
             assert (standing.agrees, standing.items) == (True, 2)
