@@ -79,7 +79,20 @@ def start(transport: str, tmp_path: Path, program: str = SERVER) -> subprocess.P
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MEMWELD_")}
     pipe = subprocess.PIPE
     arguments = [sys.executable, "-c", program, transport, f"sqlite:///{tmp_path / 'm.db'}"]
-    return subprocess.Popen(arguments, stdin=pipe, stdout=pipe, stderr=pipe, env=environment)
+    # What this process ignores, because its shell or a test before did so, a child would ignore, too.
+    return subprocess.Popen(
+        arguments,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        env=environment,
+        preexec_fn=_default_signals,  # noqa: PLW1509 - the tests start no thread before
+    )
+
+
+def _default_signals() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def seconds_to_end(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> float:
