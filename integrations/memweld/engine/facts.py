@@ -43,7 +43,7 @@ from .sql.mem0_entities import unlink
 from .sql.occurrences import with_metadata, without_messages
 from .sql.outbox import Outbox
 from .sql.restore import EmbeddedTexts
-from .sql.superseding import rows_to_supersede, supersede
+from .sql.supersession import rows_to_supersede, supersede
 
 if TYPE_CHECKING:
     from .extraction.mem0.memory import Mem0Memory
