@@ -24,6 +24,7 @@ __all__ = [
     "Related",
     "Role",
     "Session",
+    "Source",
     "TaskOutcome",
     "ToolCall",
     "ValueEntry",
@@ -46,6 +47,10 @@ Captured: TypeAlias = Literal["turn", "history", "facts"]
 
 GraphState: TypeAlias = Literal["none", "done", "pending"]
 """Whether a change has reached the graph: there is no graph; yes; not yet."""
+
+Source: TypeAlias = Literal["user", "assistant", "tool", "document", "import", "agent"]
+"""The origin of a memory: the words of the user or the assistant, a tool, a document, an import, or an agent's tool
+call."""
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 """The speaker of a chat message."""
@@ -81,6 +86,9 @@ class MemoryItem(Readable):
         valid_until: When it stops being true (UTC), because the caller said so or another memory supersedes it; None:
             it has no end.
         superseded_by: The id of the memory in its place, or None.
+        source: Where it comes from.
+        expires_at: When it is deleted (UTC), or None.
+        pinned_at: When it was pinned (UTC), or None.
     """
 
     id: str
@@ -103,6 +111,9 @@ class MemoryItem(Readable):
     valid_from: datetime | None = None
     valid_until: datetime | None = None
     superseded_by: str | None = None
+    source: Source = "user"
+    expires_at: datetime | None = None
+    pinned_at: datetime | None = None
 
     @property
     def sessions(self) -> tuple[str, ...]:

@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import get_args
 
 from ..errors import InvalidInputError, invalid
-from ..models import JSON, ChatMessage, MemoryItem
+from ..models import JSON, ChatMessage, MemoryItem, Source
 from ..scope import Scope
 from ..validation import (
     MAX_VALUE_CHARACTERS,
@@ -152,6 +153,8 @@ def _validate_item(item: MemoryItem) -> None:
         validate_text("extraction_error", item.extraction_error)
     if not isinstance(item.metadata, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise invalid("metadata", item.metadata, "it must be a JSON object", _REMEDY)
+    if item.source not in get_args(Source):
+        raise invalid("source", item.source, f"it is one of {', '.join(get_args(Source))}", _REMEDY)
     if item.role not in (None, "user", "assistant"):
         raise invalid("role", item.role, "facts come from the user or the assistant", _REMEDY)
     if item.kind in ("item", "source"):
@@ -161,7 +164,7 @@ def _validate_item(item: MemoryItem) -> None:
 
 
 def _validate_validity(item: MemoryItem) -> None:
-    for name in ("valid_from", "valid_until"):
+    for name in ("valid_from", "valid_until", "expires_at", "pinned_at"):
         validate_time(name, getattr(item, name))
     if item.key is not None and (item.valid_from or item.valid_until or item.superseded_by):
         raise invalid("key", item.key, "what has a key has no validity", _REMEDY)

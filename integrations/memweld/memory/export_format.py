@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 _FORMAT, _VERSION = "memweld-export", 1
 _REMEDY = "Pass what Memory.export() returned, or the file that `memweld export` wrote."
-_TIMES = ("created_at", "updated_at", "started_at", "expires_at", "valid_from", "valid_until")
+_TIMES = ("created_at", "updated_at", "started_at", "expires_at", "valid_from", "valid_until", "pinned_at")
 
 
 def write_export(scope: Scope, data: ExportData) -> dict[str, JSON]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ...explanation import Explanation
-from ...models import JSON, Extraction, Hit, Kind, MemoryItem
+from ...models import JSON, Extraction, Hit, Kind, MemoryItem, Source
 from ...scope import Scope
 from ...validation import dump_json, fold_text
 from .damage import damaged
@@ -46,6 +46,10 @@ class ItemRow:
     valid_from: float | None = None
     valid_until: float | None = None
     superseded_by: str | None = None
+    source: Source = "user"
+    expires_at: float | None = None
+    pinned_at: float | None = None
+    relation: str | None = None
     seq: int = 0
 
     @property
@@ -94,6 +98,9 @@ class ItemRow:
             valid_from=to_datetime(self.valid_from),
             valid_until=to_datetime(self.valid_until),
             superseded_by=self.superseded_by,
+            source=self.source,
+            expires_at=to_datetime(self.expires_at),
+            pinned_at=to_datetime(self.pinned_at),
         )
 
     def hit(self, score: float, explanation: Explanation | None = None) -> Hit:
@@ -117,6 +124,8 @@ class RowTemplate:
     links: Sequence[str] = ()
     valid_from: float | None = None
     valid_until: float | None = None
+    source: Source = "user"
+    expires_at: float | None = None
 
     def row(
         self,
@@ -149,6 +158,8 @@ class RowTemplate:
             links=dump_json(list(self.links)) if self.links else None,
             valid_from=self.valid_from,
             valid_until=self.valid_until,
+            source=self.source,
+            expires_at=self.expires_at,
         )
 
 

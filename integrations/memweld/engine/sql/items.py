@@ -22,7 +22,8 @@ __all__ = ["Items"]
 
 _NAMES = (
     "id", "kind", "key", "session_id", "role", "name", "message_id", "occurrences", "links", "text", "hash", "metadata",
-    "extraction", "extraction_error", "valid_from", "valid_until", "superseded_by", "created_at", "updated_at",
+    "extraction", "extraction_error", "valid_from", "valid_until", "superseded_by", "source", "expires_at", "pinned_at",
+    "relation", "created_at", "updated_at",
 )  # fmt: skip
 _COLUMNS = ", ".join(_NAMES)
 _WRITTEN = len(_NAMES)
@@ -40,7 +41,7 @@ _REWRITE = (
 _REWRITE_RECORD = f"UPDATE items SET stamp = ?, vector = ?, terms = ?, text = ?, hash = ?, updated_at = ? WHERE {_OWN}"
 _DETAILS = (
     "session_id", "message_id", "occurrences", "links", "metadata", "extraction", "extraction_error", "valid_from",
-    "valid_until", "superseded_by", "created_at", "updated_at",
+    "valid_until", "superseded_by", "source", "expires_at", "pinned_at", "relation", "created_at", "updated_at",
 )  # fmt: skip
 _REWRITE_DETAILS = f"UPDATE items SET stamp = ?, {', '.join(f'{name} = ?' for name in _DETAILS)} WHERE {_OWN}"
 _values = attrgetter(*_NAMES)

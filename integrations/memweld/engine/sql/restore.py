@@ -220,9 +220,12 @@ class _Restoration:
             message_id=item.message_id,
             occurrences=dump_json([dict(each) for each in item.occurrences]) if item.occurrences else None,
             links=dump_json(list(item.links)) if item.links else None,
-            valid_from=None if item.valid_from is None else item.valid_from.timestamp(),
-            valid_until=None if item.valid_until is None else item.valid_until.timestamp(),
+            valid_from=_seconds(item.valid_from),
+            valid_until=_seconds(item.valid_until),
             superseded_by=item.superseded_by,
+            source=item.source,
+            expires_at=_seconds(item.expires_at),
+            pinned_at=_seconds(item.pinned_at),
         )
 
     def store_session(self, session: ExportedSession) -> None:
@@ -248,3 +251,7 @@ class _Restoration:
         if created or added:
             self._restored.sessions.add(number)
         self._restored.messages += added
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()

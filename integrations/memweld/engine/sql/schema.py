@@ -15,7 +15,8 @@ items
     takes its place (``search/reindex.py``); a trigger drops it when the text changes. ``occurrences``: a JSON list;
     NULL for a text that was added once (``occurrences.py``). ``links``: a JSON list of ids, of a source its facts and
     of a fact its sources. ``valid_from``, ``valid_until``: seconds since 1970 (``validity.py``). ``superseded_by``: the
-    id of the item in its place.
+    id of the item in its place. ``source``: see `MemoryItem.source`. ``expires_at``, ``pinned_at``: seconds since 1970.
+    ``relation``: the relation that the text states; NULL: none that memweld knows.
 state
     ``version``: for conditional writes; begins at a random number, so that a key that was deleted and set again never
     looks unchanged. ``seq``: the order in which keys were first set. ``ttl``: seconds; ``expires_at``: seconds since
@@ -76,6 +77,10 @@ CREATE TABLE items (
     valid_from {real},
     valid_until {real},
     superseded_by {text},
+    source {text} NOT NULL DEFAULT 'user',
+    expires_at {real},
+    pinned_at {real},
+    relation {text},
     created_at {text} NOT NULL,
     updated_at {text} NOT NULL,
     vector {vector} NOT NULL,
