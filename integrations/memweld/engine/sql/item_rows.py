@@ -16,7 +16,7 @@ from ...validation import dump_json, fold_text
 from .damage import damaged
 from .ttl import to_datetime
 
-__all__ = ["FACT_KINDS", "ItemRow", "RowTemplate", "remedy_of_keyed", "text_hash"]
+__all__ = ["FACT_KINDS", "ItemRow", "RowTemplate", "remedy_of_keyed", "row_of", "text_hash"]
 
 FACT_KINDS: tuple[Kind, ...] = ("item", "preference", "task", "record")
 """All kinds but sources: the kinds that a list shows by default."""
@@ -161,6 +161,45 @@ class RowTemplate:
             source=self.source,
             expires_at=self.expires_at,
         )
+
+
+def row_of(item: MemoryItem, scope: Scope, fingerprint: str) -> ItemRow:
+    """The row of an item that an export or a receipt holds.
+
+    Args:
+        item: The item.
+        scope: The scope that owns it.
+        fingerprint: The `text_hash` of its text.
+    """
+    return ItemRow(
+        scope=scope,
+        id=item.id,
+        kind=item.kind,
+        key=item.key,
+        session_id=item.session_id,
+        role=item.role,
+        name=item.name,
+        text=item.text,
+        hash=fingerprint,
+        metadata=dump_json(item.metadata),
+        extraction=item.extraction,
+        extraction_error=item.extraction_error,
+        created_at=item.created_at.isoformat(),
+        updated_at=item.updated_at.isoformat(),
+        message_id=item.message_id,
+        occurrences=dump_json([dict(each) for each in item.occurrences]) if item.occurrences else None,
+        links=dump_json(list(item.links)) if item.links else None,
+        valid_from=_seconds(item.valid_from),
+        valid_until=_seconds(item.valid_until),
+        superseded_by=item.superseded_by,
+        source=item.source,
+        expires_at=_seconds(item.expires_at),
+        pinned_at=_seconds(item.pinned_at),
+    )
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
 
 
 def text_hash(text: str) -> str:

@@ -15,7 +15,7 @@ from ..export_batches import batches
 from ..export_data import ExportData, ExportedSession, ExportedValue, owner_scope, record_place
 from . import owners
 from .database import Connection, Database
-from .item_rows import ItemRow
+from .item_rows import ItemRow, row_of
 from .items import Items
 from .sessions import insert_messages
 from .state import insert_value, new_version, value_at
@@ -202,31 +202,7 @@ class _Restoration:
             self._is_recorded = True
 
     def _row(self, item: MemoryItem) -> ItemRow:
-        return ItemRow(
-            scope=owner_scope(self._scope, item.agent_id),
-            id=item.id,
-            kind=item.kind,
-            key=item.key,
-            session_id=item.session_id,
-            role=item.role,
-            name=item.name,
-            text=item.text,
-            hash=self._embedded.texts[item.text][0],
-            metadata=dump_json(item.metadata),
-            extraction=item.extraction,
-            extraction_error=item.extraction_error,
-            created_at=item.created_at.isoformat(),
-            updated_at=item.updated_at.isoformat(),
-            message_id=item.message_id,
-            occurrences=dump_json([dict(each) for each in item.occurrences]) if item.occurrences else None,
-            links=dump_json(list(item.links)) if item.links else None,
-            valid_from=_seconds(item.valid_from),
-            valid_until=_seconds(item.valid_until),
-            superseded_by=item.superseded_by,
-            source=item.source,
-            expires_at=_seconds(item.expires_at),
-            pinned_at=_seconds(item.pinned_at),
-        )
+        return row_of(item, owner_scope(self._scope, item.agent_id), self._embedded.texts[item.text][0])
 
     def store_session(self, session: ExportedSession) -> None:
         """The session's messages behind those that it has."""
@@ -251,7 +227,3 @@ class _Restoration:
         if created or added:
             self._restored.sessions.add(number)
         self._restored.messages += added
-
-
-def _seconds(moment: datetime | None) -> float | None:
-    return None if moment is None else moment.timestamp()
