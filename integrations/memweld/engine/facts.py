@@ -8,23 +8,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import BackendUnavailableError, ConfigurationError, MemoryNotFoundError, MissingExtraError, invalid
 from ..models import Hit, MemoryItem
 from ..progress import progress_bar
 from ..scope import Scope
 from ..validation import QUERY_CHARACTERS, dump_json, utc_now
+from .draft_writer import DraftWriter, ErasedError, unique_items
 from .embedder_factory import load_embedder
-from .extraction.attribution import learnt_from
-from .extraction.compact import CompactExtractor
 from .extraction.failures import ExtractionFailedError
-from .extraction.llm import GuardedLLM, load_llm
 from .extraction.mem0.side_effects import finds_entities
 from .extraction.options import ExtractionOptions
-from .fork import RenewedLock
-from .mem0_import import MEM0_IMPORT
+from .fact_extraction import FactExtraction
 from .operations import AddItems, ItemDraft, PutKeyed, Search, UpdateItem
 from .protocol import Progress
 from .search.coverage import Ranked
@@ -34,7 +30,6 @@ from .search.item_store import ItemStore, Question
 from .search.reindex import Reindexing
 from .search.state_texts import StateTexts
 from .search.vector_store import VectorsElsewhere, VectorStoreSettings
-from .sql import owners
 from .sql.cursors import Cursors
 from .sql.database import Database
 from .sql.item_rows import ItemRow, RowTemplate, remedy_of_keyed, text_hash
@@ -45,16 +40,9 @@ from .sql.outbox import Outbox
 from .sql.restore import EmbeddedTexts
 from .sql.supersession import rows_to_supersede, supersede
 
-if TYPE_CHECKING:
-    from .extraction.mem0.memory import Mem0Memory
-
 __all__ = ["Facts"]
 
 logger = logging.getLogger("memweld.extraction")
-
-
-class _ErasedError(Exception):
-    """The scope was erased after the call began."""
 
 
 class Facts:
@@ -89,10 +77,9 @@ class Facts:
         self._items = Items(database)
         self._cursors = Cursors(database)
         self._store = self._make_store(mem0_store, 1_000_000 * cache_mb)
-        self._extraction = extraction
-        self._made: Mem0Memory | None = None
-        self._extractor: CompactExtractor | None = None
-        self._loading = RenewedLock()
+        self._writer = DraftWriter(database, self._store, self._embedding)
+        parts = (self._store, self._embedding, self._writer)
+        self._extraction = FactExtraction(*parts, extraction, self.search)
 
     def _make_store(self, mem0_store: VectorStoreSettings | None, cache_bytes: int) -> ItemStore:
         if mem0_store is None:
@@ -104,38 +91,6 @@ class Facts:
     def index_bytes(self) -> int:
         """About how much RAM the indexes take."""
         return self._store.index_bytes
-
-    @property
-    def _mem0(self) -> Mem0Memory:
-        """mem0, loaded when it is first needed.
-
-        Raises:
-            ConfigurationError: The LLM cannot be made.
-            MissingExtraError: mem0 is not installed.
-        """
-        with self._loading:
-            if self._made is None:
-                with MEM0_IMPORT:
-                    from .extraction.mem0.memory import Mem0Memory
-
-                    options = self._extraction
-                    llm = GuardedLLM(load_llm(options.llm), timeout=options.timeout)
-                    parts = (self._database, self._store, self._embedding, llm)
-                    self._made = Mem0Memory(*parts, instructions=options.instructions)
-            return self._made
-
-    @property
-    def _compact(self) -> CompactExtractor:
-        """Memweld's own extraction, made when it is first needed.
-
-        Raises:
-            ConfigurationError: The LLM cannot be made.
-            MissingExtraError: A package for it is not installed.
-        """
-        with self._loading:
-            if self._extractor is None:
-                self._extractor = CompactExtractor(self._extraction)
-            return self._extractor
 
     def forget(self, root: int | None) -> None:
         """Drop the vectors in RAM of the user with this root owner, and the words of all users."""
@@ -182,7 +137,7 @@ class Facts:
             if not operation.infer:
                 return self._add_verbatim(scope, operation, template)
             try:
-                return self._add_extracted(scope, operation, template, earlier)
+                return self._extraction.add(scope, operation, template, earlier)
             except (ExtractionFailedError, ConfigurationError, MissingExtraError) as error:
                 # Who asks to remember learns of a wrong LLM; at the end of a turn it must not cost what was said.
                 if operation.is_explicit and not isinstance(error, ExtractionFailedError):
@@ -190,17 +145,8 @@ class Facts:
                 logger.warning("memweld: no facts are extracted, the text is kept as it is: %s", error)
                 failed = replace(template, extraction="failed", extraction_error=" ".join(str(error).split()))
                 return self._add_verbatim(scope, operation, failed)
-        except _ErasedError:
+        except ErasedError:
             return []
-
-    def _check_epoch(self, scope: Scope, epoch: int | None) -> None:
-        """Make sure, in the writing transaction, that the scope was not erased since `GetEpoch` gave this number."""
-        if epoch is None:
-            return
-        with self._database.reading(scope) as connection:
-            owner = owners.find(connection, scope)
-        if owner is None or self._cursors.epoch(scope, owner.id) != epoch:
-            raise _ErasedError
 
     def put_keyed(self, scope: Scope, operation: PutKeyed) -> MemoryItem:
         """Store a fact under its key, replacing what the key held in exactly this scope."""
@@ -210,7 +156,7 @@ class Facts:
         with self._embedding.prepared([text]), self._database.writing(scope):
             before = self._items.by_key(scope, kind, key)
             if before is None:
-                self._store_drafts(scope, [ItemDraft(text=text)], template, utc_now())
+                self._writer.store(scope, [ItemDraft(text=text)], template, utc_now())
             else:
                 self._change(before, replace(before, text=text, metadata=template.metadata))
             stored = self._items.by_key(scope, kind, key)
@@ -223,120 +169,16 @@ class Facts:
         if not drafts:
             return []
         with self._embedding.prepared([draft.text for draft in drafts]), self._database.writing(scope):
-            self._check_epoch(scope, operation.epoch)
-            rows = self._store_drafts(scope, drafts, template, operation.created_at)
-            return supersede(self._items, scope, operation, _once([row.item() for row in rows]))
-
-    def _store_drafts(
-        self, scope: Scope, drafts: Sequence[ItemDraft], template: RowTemplate, created_at: datetime | None
-    ) -> list[ItemRow]:
-        """Store texts verbatim; the row of each, which may have been there already.
-
-        It bypasses mem0, which without an LLM would write the same: text, hash and vector.
-        """
-        at = (created_at or utc_now()).isoformat()
-        rows = [
-            template.row(
-                scope,
-                draft.text,
-                at,
-                role=draft.role,
-                name=draft.name,
-                message_id=None if template.session_id is None else draft.message_id,
-            )
-            for draft in drafts
-        ]
-        vectors = [self._embedding.embed(draft.text) for draft in drafts]
-        return self._store.store(rows, vectors, is_dated=created_at is not None)
-
-    def _add_extracted(
-        self, scope: Scope, operation: AddItems, template: RowTemplate, earlier: Sequence[dict[str, str]]
-    ) -> list[MemoryItem]:
-        # The LLM reads nothing of a scope that was erased meanwhile.
-        self._check_epoch(scope, operation.epoch)
-        extracted = replace(template, extraction="extracted")
-        if not self._extraction.uses_mem0:
-            return self._add_compact(scope, operation, extracted, earlier)
-        mem0 = self._mem0
-        kept = [draft.text for draft in operation.drafts if draft.is_kept]
-        # The unit's transaction begins with mem0's first write, which comes after the LLM's answer.
-        with self._embedding.prepared(kept), self._database.unit():
-            texts, new = mem0.extract(scope, operation.drafts, extracted, operation.created_at, earlier)
-            # An erasure by another process now follows this transaction, and takes along what it wrote.
-            self._check_epoch(scope, operation.epoch)
-            stated = [text for text in texts if not extracted.session_id or learnt_from(text, operation.drafts) is None]
-            kept = self._keep_sources(scope, operation, extracted, stated, has_new=new > 0)
-            items = _once([*kept, *(self._stored(scope, text).item() for text in texts if text not in stated)])
-            return supersede(self._items, scope, operation, items)
-
-    def _add_compact(
-        self, scope: Scope, operation: AddItems, template: RowTemplate, earlier: Sequence[dict[str, str]]
-    ) -> list[MemoryItem]:
-        moment = operation.created_at or utc_now()
-        known = self._related(scope, operation.drafts)
-        facts = self._compact.extract(operation.drafts, earlier, moment, known)
-        texts = [fact.text for fact in facts]
-        kept = [draft.text for draft in operation.drafts if draft.is_kept]
-        with self._embedding.prepared([*texts, *kept]), self._database.writing(scope):
-            self._check_epoch(scope, operation.epoch)
-            origins = {text: learnt_from(text, operation.drafts) for text in texts if template.session_id}
-            rows = [
-                replace(template, metadata=dump_json(fact.metadata(operation.metadata))).row(
-                    scope, fact.text, moment.isoformat(), message_id=origins.get(fact.text)
-                )
-                for fact in facts
-            ]
-            vectors = [self._embedding.embed(text) for text in texts]
-            stored = self._store.store(rows, vectors, is_dated=operation.created_at is not None)
-            has_new = any(row.id == each.id for row, each in zip(rows, stored, strict=True))
-            # What others said leads to no source of the user's.
-            stated = [text for text in texts if origins.get(text) is None]
-            kept = self._keep_sources(scope, operation, template, stated, has_new=has_new)
-            items = _once([*kept, *(row.item() for row in stored if row.text not in stated)])
-            return supersede(self._items, scope, operation, items)
-
-    def _related(self, scope: Scope, drafts: Sequence[ItemDraft]) -> list[str]:
-        """The stored facts that fit the drafts best; an LLM that does not see them says them in other words."""
-        query = " ".join(draft.text for draft in drafts if draft.is_kept)[-QUERY_CHARACTERS:]
-        found = self.search(scope, Search(query=query, limit=8, kinds=("item",))) if query.strip() else ()
-        return [hit.text for hit in found]
-
-    def _keep_sources(
-        self, scope: Scope, operation: AddItems, template: RowTemplate, facts: Sequence[str], *, has_new: bool
-    ) -> list[MemoryItem]:
-        """Keep the texts behind stored facts, in the transaction that stored these; the answer of the operation.
-
-        An LLM may list facts that are known, or invent some. So each text stays, linked to its facts: as a source, and
-        as an item if the caller asked to remember it and no fact is new. A text that is an item already is no source.
-        """
-        moment, is_dated = operation.created_at or utc_now(), operation.created_at is not None
-        drafts = [draft for draft in operation.drafts if draft.is_kept]
-        items = [self._stored(scope, text) for text in facts]
-        if operation.is_explicit and not has_new:
-            verbatim = replace(template, extraction="verbatim")
-            items += self._store_drafts(scope, drafts, verbatim, operation.created_at)
-            return _once([row.item() for row in items])
-        links = [row.id for row in items]
-        known = {draft.text for draft in drafts if self._items.by_hash(scope, text_hash(draft.text)) is not None}
-        sources = [draft for draft in drafts if draft.text not in known]
-        source = replace(template, kind="source", extraction="verbatim", links=links)
-        stored = self._store_drafts(scope, sources, source, operation.created_at)
-        fact = replace(template, links=[row.id for row in stored])
-        merged = [self._items.merge(fact.row(scope, text, moment.isoformat()), is_dated=is_dated) for text in facts]
-        return _once([row.item() for row in merged if row is not None])
-
-    def _stored(self, scope: Scope, text: str) -> ItemRow:
-        row = self._items.by_hash(scope, text_hash(text))
-        if row is None:
-            raise BackendUnavailableError("A memory that mem0 reported as stored cannot be read back.")
-        return row
+            self._writer.check_epoch(scope, operation.epoch)
+            rows = self._writer.store(scope, drafts, template, operation.created_at)
+            return supersede(self._items, scope, operation, unique_items([row.item() for row in rows]))
 
     # reading
 
     def search(self, scope: Scope, operation: Search) -> list[Hit]:
         """The facts that fit best, best first (see `Search`)."""
         query = operation.query[-QUERY_CHARACTERS:].lstrip()
-        find = self._mem0.find if finds_entities() else self._find
+        find = self._extraction.mem0.find if finds_entities() else self._find
         found = find(scope, query, operation)
         return [each.row.hit(each.score, each.explanation) for each in found if scope.contains(each.row.scope)]
 
@@ -387,7 +229,7 @@ class Facts:
     def _ready_to_change(self) -> None:
         # Not while a transaction keeps other writers waiting.
         if finds_entities():
-            _ = self._mem0
+            _ = self._extraction.mem0
 
     def _change(self, before: ItemRow, row: ItemRow) -> None:
         """Write a row with another text or metadata.
@@ -406,10 +248,6 @@ class Facts:
             with self._database.writing(row.scope) as connection:
                 unlink(connection, row.scope, row.id)
         if finds_entities():
-            self._mem0.change(row)
+            self._extraction.mem0.change(row)
             return
         self._store.change(row, self._embedding.embed(row.text))
-
-
-def _once(items: Sequence[MemoryItem]) -> list[MemoryItem]:
-    return list({item.id: item for item in items}.values())

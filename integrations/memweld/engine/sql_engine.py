@@ -7,14 +7,14 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from ..errors import ConfigurationError, MemoryNotFoundError
+from ..errors import ConfigurationError
 from ..models import EraseReceipt, MemoryItem, ValueWrite
 from ..scope import Scope
 from ..validation import utc_now
 from . import operations as ops
 from .extraction.options import ExtractionOptions
 from .fork import RenewedLock
-from .operations import ItemDraft, ItemPage, Operation, PutValue
+from .operations import ItemDraft, Operation, PutValue
 from .protocol import EngineAdmin, Progress
 from .sql import owners
 from .sql.admin import SqlAdmin
@@ -23,10 +23,8 @@ from .sql.cursors import Cursors
 from .sql.database import Database
 from .sql.erase import erase
 from .sql.export import export_page
-from .sql.item_rows import FACT_KINDS
+from .sql.item_operations import ItemOperations
 from .sql.items import Items
-from .sql.mem0_entities import unlink, unlink_all
-from .sql.occurrences import without_message
 from .sql.outbox import Outbox
 from .sql.restore import EmbeddedTexts, restore
 from .sql.sessions import SessionStore
@@ -34,7 +32,6 @@ from .sql.state import StateStore, TextWriter
 from .sql.state_queries import StateQueries
 from .sql.state_search import StateSearch
 from .sql.ttl import purge
-from .sql.validity import Validity
 
 if TYPE_CHECKING:
     from .facts import Facts
@@ -76,6 +73,7 @@ class SqlEngine:
         state_queries: State, for readers.
         sessions: The messages of all sessions.
         cursors: Makes and reads page cursors.
+        item_operations: Items, read and deleted without an embedder.
     """
 
     def __init__(
@@ -101,6 +99,7 @@ class SqlEngine:
         }
         self._loaded: Facts | None = None
         self.cursors = Cursors(database)
+        self.item_operations = ItemOperations(database, self.items, self.values, self.cursors)
         self._loading = RenewedLock()
 
     def run(self, scope: Scope, operation: Operation[T]) -> T:
@@ -208,97 +207,6 @@ class SqlEngine:
         end = next((start for start in starts if spoken[start : start + len(turn)] == turn), len(spoken))
         return [{"role": role, "content": text} for role, text in spoken[:end][-_EARLIER:]]
 
-    @_handles(ops.GetItem)
-    def _get_item(self, scope: Scope, operation: ops.GetItem) -> MemoryItem:
-        row = self.items.get(scope, operation.memory_id)
-        if row is None:
-            raise MemoryNotFoundError(operation.memory_id)
-        return row.item()
-
-    @_handles(ops.GetKeyed)
-    def _get_keyed(self, scope: Scope, operation: ops.GetKeyed) -> MemoryItem | None:
-        row = self.items.by_key(scope, operation.kind, operation.key)
-        return None if row is None else row.item()
-
-    @_handles(ops.ListItems)
-    def _list_items(self, scope: Scope, operation: ops.ListItems) -> ItemPage:
-        limit = operation.limit
-        after = 0 if operation.cursor is None else self._place(scope, operation.cursor)
-        # One more than the page takes tells whether another page follows.
-        rows = self.items.page(
-            scope,
-            limit=limit + 1,
-            after=after,
-            kinds=operation.kinds or FACT_KINDS,
-            filters=operation.filters,
-            session_id=operation.session_id,
-            newest_first=operation.newest_first,
-            validity=Validity.of(operation.as_of, include_inactive=operation.include_inactive),
-        )
-        following = self.cursors.seal(scope, "items", rows[limit - 1].seq) if len(rows) > limit else None
-        return ItemPage(items=[row.item() for row in rows[:limit]], next=following)
-
-    @_handles(ops.ItemVersions)
-    def _item_versions(self, scope: Scope, operation: ops.ItemVersions) -> list[MemoryItem]:
-        with self._database.reading(scope):
-            last = self.items.get(scope, operation.memory_id)
-            if last is None:
-                raise MemoryNotFoundError(operation.memory_id)
-            seen = {last.id}
-            while last.superseded_by is not None and last.superseded_by not in seen:
-                seen.add(last.superseded_by)
-                following = self.items.get(scope, last.superseded_by)
-                if following is None:
-                    break
-                last = following
-            rows = [*self.items.superseded_by(scope, [last.id]), last]
-        return [row.item() for row in rows if row.kind == "item"]
-
-    def _place(self, scope: Scope, cursor: str) -> int:
-        """The place of a cursor, or of an item that the scope still contains."""
-        opened = self.cursors.open(scope, "items", cursor)
-        if opened is not None:
-            return opened[0]
-        row = self.items.get(scope, cursor)
-        if row is None:
-            raise MemoryNotFoundError(cursor)
-        return row.seq
-
-    # Neither deleting nor clearing loads an embedder or mem0: to forget must always be possible.
-
-    @_handles(ops.DeleteItem)
-    def _delete_item(self, scope: Scope, operation: ops.DeleteItem) -> None:
-        if not self._delete(scope, [operation.memory_id]):
-            raise MemoryNotFoundError(operation.memory_id)
-
-    @_handles(ops.DeleteItems)
-    def _delete_items(self, scope: Scope, operation: ops.DeleteItems) -> int:
-        return self._delete(scope, operation.memory_ids)
-
-    @_handles(ops.DeleteKeyed)
-    def _delete_keyed(self, scope: Scope, operation: ops.DeleteKeyed) -> bool:
-        with self._database.writing(scope):
-            row = self.items.by_key(scope, operation.kind, operation.key)
-            return row is not None and self._delete(scope, [row.id]) > 0
-
-    def _delete(self, scope: Scope, memory_ids: Sequence[str]) -> int:
-        """Delete items with their values and links, in one transaction; how many of them the scope had."""
-        with self._database.writing(scope) as connection:
-            purge(self._database, scope)
-            rows = list(self.items.by_ids(scope, memory_ids).values())
-            for row in (*rows, *self.items.superseded_by(scope, [row.id for row in rows])):
-                for each in (row, *self.items.linked(row)):
-                    if self.items.remove(scope, each.id):
-                        unlink(connection, scope, each.id)
-                self.values.delete_record(connection, row.scope, row.id)
-        return len(rows)
-
-    @_handles(ops.ClearItems)
-    def _clear_items(self, scope: Scope, _operation: ops.ClearItems) -> int:
-        with self._database.writing(scope) as connection:
-            unlink_all(connection, scope)
-            return self.items.clear(scope)
-
     # the graph
 
     @_handles(ops.RelatedItems)
@@ -315,18 +223,8 @@ class SqlEngine:
         with self._database.writing(scope):
             edited = self.sessions.append(scope, operation)
             for message_id in edited:
-                self._forget_message(scope, operation.session_id, message_id)
+                self.item_operations.forget_message(scope, operation.session_id, message_id)
         return edited
-
-    def _forget_message(self, scope: Scope, session_id: str, message_id: str) -> None:
-        """Forget what a message said before it was edited, and what was learnt from it."""
-        with self._database.writing(scope):
-            for row in self.items.of_message(scope, session_id, message_id):
-                left = without_message(row, session_id, message_id)
-                if left is None:
-                    self._delete(scope, [row.id])
-                else:
-                    self.items.rewrite_details(left)
 
     # values
 
@@ -383,6 +281,14 @@ def _keep_nothing(_texts: object) -> list[str]:
 _handles(ops.GetEpoch)(lambda engine, scope, _: engine._epoch(scope))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 _handles(ops.PutKeyed)(lambda engine, scope, op: engine.facts.put_keyed(scope, op))
 _handles(ops.Search)(lambda engine, scope, op: engine.facts.search(scope, op))
+_handles(ops.GetItem)(lambda engine, scope, op: engine.item_operations.get(scope, op))
+_handles(ops.GetKeyed)(lambda engine, scope, op: engine.item_operations.get_keyed(scope, op))
+_handles(ops.ListItems)(lambda engine, scope, op: engine.item_operations.page(scope, op))
+_handles(ops.ItemVersions)(lambda engine, scope, op: engine.item_operations.versions(scope, op))
+_handles(ops.DeleteItem)(lambda engine, scope, op: engine.item_operations.delete(scope, op))
+_handles(ops.DeleteItems)(lambda engine, scope, op: engine.item_operations.delete_many(scope, op))
+_handles(ops.DeleteKeyed)(lambda engine, scope, op: engine.item_operations.delete_keyed(scope, op))
+_handles(ops.ClearItems)(lambda engine, scope, op: engine.item_operations.clear(scope, op))
 _handles(ops.UpdateItem)(lambda engine, scope, op: engine.facts.update(scope, op))
 _handles(ops.SettleGraph)(lambda _engine, _scope, _op: True)
 _handles(ops.GetValue)(lambda engine, scope, op: engine.values.get(scope, op))

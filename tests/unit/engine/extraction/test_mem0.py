@@ -81,7 +81,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             def work(number):
                 start.wait()
                 answers.append(backend.user(f"user {number}").add("tea")[0].extraction)
-                made.add(id(backend._engine.facts._mem0))
+                made.add(id(backend._engine.facts._extraction.mem0))
             threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
             [thread.start() for thread in threads], [thread.join() for thread in threads]
             found = len(backend.user("user 1").search("tea"))
@@ -207,21 +207,21 @@ def test_logging_of_the_program_is_left_alone() -> None:
 def test_what_was_extracted_does_not_stay_in_ram(connect: Callable[..., memweld.Backend]) -> None:
     backend = connect(llm=ScriptedExtractor([facts("Ana prays to Quetzalcoatl")]))
     assert backend.user("ana").add("I pray")[0].extraction == "extracted"
-    assert backend._engine.facts._mem0._llm.take_facts() == []  # type: ignore[attr-defined]
+    assert backend._engine.facts._extraction.mem0._llm.take_facts() == []  # type: ignore[attr-defined]
 
 
 def test_bare_mem0_has_the_holes_that_the_guard_closes(connect: Callable[..., memweld.Backend]) -> None:
     """mem0's own Memory on our store: by id it would serve anybody; without the guard it serves nobody."""
     backend = connect()
     (item,) = backend.user("ana").add("I love tea")
-    mem0 = backend._engine.facts._mem0.memory  # type: ignore[attr-defined]
+    mem0 = backend._engine.facts._extraction.mem0.memory  # type: ignore[attr-defined]
     with pytest.raises(memweld.AccessDeniedError):
         mem0.get(item.id)
     with pytest.raises(memweld.AccessDeniedError):
         mem0.delete(item.id)
     with pytest.raises(PermissionError):
         mem0.reset()
-    guard = backend._engine.facts._mem0.guard  # type: ignore[attr-defined]
+    guard = backend._engine.facts._extraction.mem0.guard  # type: ignore[attr-defined]
     with guard.entered(Call(scope=memweld.Scope(user_id="bob"))):
         assert mem0.get(item.id) is None
         for filters in ({"user_id": "*"}, {"user_id": "bob", "AND": [{"user_id": "ana"}]}, {"user_id": "ana"}):

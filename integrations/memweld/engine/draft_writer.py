@@ -1,0 +1,75 @@
+"""Drafts as rows: each text stored verbatim, or merged into the item that says it already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from ..models import MemoryItem
+from ..scope import Scope
+from ..validation import utc_now
+from .operations import ItemDraft
+from .search.embedders import GuardedEmbedding
+from .search.item_store import ItemStore
+from .sql import owners
+from .sql.cursors import Cursors
+from .sql.database import Database
+from .sql.item_rows import ItemRow, RowTemplate
+
+__all__ = ["DraftWriter", "ErasedError", "unique_items"]
+
+
+class ErasedError(Exception):
+    """The scope was erased after the call began."""
+
+
+class DraftWriter:
+    """Stores drafts within the transaction of its caller.
+
+    Args:
+        database: The tables.
+        store: The items with their vectors.
+        embedding: Makes vectors; the caller has prepared those of the texts.
+    """
+
+    def __init__(self, database: Database, store: ItemStore, embedding: GuardedEmbedding) -> None:
+        self._database = database
+        self._store = store
+        self._embedding = embedding
+        self._cursors = Cursors(database)
+
+    def check_epoch(self, scope: Scope, epoch: int | None) -> None:
+        """Make sure, in the writing transaction, that the scope was not erased since `GetEpoch` gave this number."""
+        if epoch is None:
+            return
+        with self._database.reading(scope) as connection:
+            owner = owners.find(connection, scope)
+        if owner is None or self._cursors.epoch(scope, owner.id) != epoch:
+            raise ErasedError
+
+    def store(
+        self, scope: Scope, drafts: Sequence[ItemDraft], template: RowTemplate, created_at: datetime | None
+    ) -> list[ItemRow]:
+        """Store texts verbatim; the row of each, which may have been there already.
+
+        It bypasses mem0, which without an LLM would write the same: text, hash and vector.
+        """
+        at = (created_at or utc_now()).isoformat()
+        rows = [
+            template.row(
+                scope,
+                draft.text,
+                at,
+                role=draft.role,
+                name=draft.name,
+                message_id=None if template.session_id is None else draft.message_id,
+            )
+            for draft in drafts
+        ]
+        vectors = [self._embedding.embed(draft.text) for draft in drafts]
+        return self._store.store(rows, vectors, is_dated=created_at is not None)
+
+
+def unique_items(items: Sequence[MemoryItem]) -> list[MemoryItem]:
+    """The items, each id once, in order."""
+    return list({item.id: item for item in items}.values())

@@ -1,0 +1,150 @@
+"""Operations on items that need no embedder: read, list, delete, clear.
+
+To forget must always be possible, so nothing here loads an embedder or mem0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...errors import MemoryNotFoundError
+from ...models import MemoryItem
+from ...scope import Scope
+from ..operations import (
+    ClearItems,
+    DeleteItem,
+    DeleteItems,
+    DeleteKeyed,
+    GetItem,
+    GetKeyed,
+    ItemPage,
+    ItemVersions,
+    ListItems,
+)
+from .cursors import Cursors
+from .database import Database
+from .item_rows import FACT_KINDS
+from .items import Items
+from .mem0_entities import unlink, unlink_all
+from .occurrences import without_message
+from .state import StateStore
+from .ttl import purge
+from .validity import Validity
+
+__all__ = ["ItemOperations"]
+
+
+class ItemOperations:
+    """Items of all scopes, without their vectors. The operations' docstrings say what each method does.
+
+    Args:
+        database: The tables.
+        items: Their rows.
+        values: State: the value of a record leaves with it.
+        cursors: Makes and reads page cursors.
+    """
+
+    def __init__(self, database: Database, items: Items, values: StateStore, cursors: Cursors) -> None:
+        self._database = database
+        self._items = items
+        self._values = values
+        self._cursors = cursors
+
+    def get(self, scope: Scope, operation: GetItem) -> MemoryItem:
+        """The item with an id (see `GetItem`)."""
+        row = self._items.get(scope, operation.memory_id)
+        if row is None:
+            raise MemoryNotFoundError(operation.memory_id)
+        return row.item()
+
+    def get_keyed(self, scope: Scope, operation: GetKeyed) -> MemoryItem | None:
+        """The item under a key, or None (see `GetKeyed`)."""
+        row = self._items.by_key(scope, operation.kind, operation.key)
+        return None if row is None else row.item()
+
+    def page(self, scope: Scope, operation: ListItems) -> ItemPage:
+        """A page of items (see `ListItems`)."""
+        limit = operation.limit
+        after = 0 if operation.cursor is None else self._place(scope, operation.cursor)
+        # One more than the page takes tells whether another page follows.
+        rows = self._items.page(
+            scope,
+            limit=limit + 1,
+            after=after,
+            kinds=operation.kinds or FACT_KINDS,
+            filters=operation.filters,
+            session_id=operation.session_id,
+            newest_first=operation.newest_first,
+            validity=Validity.of(operation.as_of, include_inactive=operation.include_inactive),
+        )
+        following = self._cursors.seal(scope, "items", rows[limit - 1].seq) if len(rows) > limit else None
+        return ItemPage(items=[row.item() for row in rows[:limit]], next=following)
+
+    def versions(self, scope: Scope, operation: ItemVersions) -> list[MemoryItem]:
+        """The chain of an item, oldest first (see `ItemVersions`)."""
+        with self._database.reading(scope):
+            last = self._items.get(scope, operation.memory_id)
+            if last is None:
+                raise MemoryNotFoundError(operation.memory_id)
+            seen = {last.id}
+            while last.superseded_by is not None and last.superseded_by not in seen:
+                seen.add(last.superseded_by)
+                following = self._items.get(scope, last.superseded_by)
+                if following is None:
+                    break
+                last = following
+            rows = [*self._items.superseded_by(scope, [last.id]), last]
+        return [row.item() for row in rows if row.kind == "item"]
+
+    def _place(self, scope: Scope, cursor: str) -> int:
+        """The place of a cursor, or of an item that the scope still contains."""
+        opened = self._cursors.open(scope, "items", cursor)
+        if opened is not None:
+            return opened[0]
+        row = self._items.get(scope, cursor)
+        if row is None:
+            raise MemoryNotFoundError(cursor)
+        return row.seq
+
+    def delete(self, scope: Scope, operation: DeleteItem) -> None:
+        """Delete an item (see `DeleteItem`)."""
+        if not self._delete(scope, [operation.memory_id]):
+            raise MemoryNotFoundError(operation.memory_id)
+
+    def delete_many(self, scope: Scope, operation: DeleteItems) -> int:
+        """Delete items, all or none; how many (see `DeleteItems`)."""
+        return self._delete(scope, operation.memory_ids)
+
+    def delete_keyed(self, scope: Scope, operation: DeleteKeyed) -> bool:
+        """Delete the item under a key; whether there was one (see `DeleteKeyed`)."""
+        with self._database.writing(scope):
+            row = self._items.by_key(scope, operation.kind, operation.key)
+            return row is not None and self._delete(scope, [row.id]) > 0
+
+    def _delete(self, scope: Scope, memory_ids: Sequence[str]) -> int:
+        """Delete items with their values and links, in one transaction; how many of them the scope had."""
+        with self._database.writing(scope) as connection:
+            purge(self._database, scope)
+            rows = list(self._items.by_ids(scope, memory_ids).values())
+            for row in (*rows, *self._items.superseded_by(scope, [row.id for row in rows])):
+                for each in (row, *self._items.linked(row)):
+                    if self._items.remove(scope, each.id):
+                        unlink(connection, scope, each.id)
+                self._values.delete_record(connection, row.scope, row.id)
+        return len(rows)
+
+    def clear(self, scope: Scope, _operation: ClearItems) -> int:
+        """Delete all items but records; how many (see `ClearItems`)."""
+        with self._database.writing(scope) as connection:
+            unlink_all(connection, scope)
+            return self._items.clear(scope)
+
+    def forget_message(self, scope: Scope, session_id: str, message_id: str) -> None:
+        """Forget what a message said before it was edited, and what was learnt from it."""
+        with self._database.writing(scope):
+            for row in self._items.of_message(scope, session_id, message_id):
+                left = without_message(row, session_id, message_id)
+                if left is None:
+                    self._delete(scope, [row.id])
+                else:
+                    self._items.rewrite_details(left)
