@@ -1,0 +1,319 @@
+"""The grammar of times in questions: which words of a query name a time. It takes linear time.
+
+A pattern is a sequence of classes of words (`tables`), which are the same for all languages. At each word the longest
+pattern wins, and of several languages the one with which most words name times.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, Literal, NamedTuple
+
+from ...validation import normalize
+from .calendar import Time
+from .patterns import BARE, FREE, SILENT, SINCE, Node, Values
+from .tables import TABLES
+
+__all__ = ["Named", "asking_words", "find_times"]
+
+# Each alternative is one class of characters, or of bounded length: none backtracks far.
+_WORD = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|[\w\u0300-\u036f]+")
+_DIGIT = re.compile(r"[0-9]")
+_ORDINAL = re.compile(r"(\d{1,2})(?:st|nd|rd|th|er|o|a)")
+_DECADE = re.compile(r"(?:19|20)\d0s")
+_ENDS = frozenset('.?!;:()[]{}"\n…¿¡|<>')
+_MARKS = re.compile(r"[\u0300-\u036f]")
+_YEARS = range(1900, 2100)
+
+
+class _Word(NamedTuple):
+    text: str
+    start: int
+    end: int
+    folded: str
+    is_apart: bool
+
+
+class Named(NamedTuple):
+    """A time that a query names.
+
+    Attributes:
+        form: ``in``, ``since``, ``before``, ``after``, ``until`` or ``between``.
+        times: The time; of ``between`` both.
+        start: Where its words begin in the query.
+        end: Where they end.
+    """
+
+    form: str
+    times: tuple[Time, ...]
+    start: int
+    end: int
+
+
+class _Language(NamedTuple):
+    """The words of a language, by their first: each with its class and value; and the words without which none is."""
+
+    name: str
+    phrases: Mapping[str, Sequence[tuple[tuple[str, ...], str, Any]]]
+    telling: frozenset[str]
+    asks: frozenset[str]
+
+
+_TELLING = ("day", "part", "evening", "unit", "weekday", "short_weekday", "month", "season")
+# Words that mean another thing behind these.
+_NOT_BEHIND = {
+    "morgen": frozenset("guten am jeden jedem der dem den".split()),
+    "manana": frozenset("la de por".split()),
+    "a": frozenset(["half"]),
+    "an": frozenset(["half"]),
+}
+# The French word is also "been", and a fall needs no season.
+_NEEDS = {"ete": frozenset("l en cet d de".split())}
+_NOT_BEFORE = {"fall": frozenset("from off down".split())}
+# English words of other meanings: "may 3 people come", "we march 3 miles".
+_AMBIGUOUS = frozenset(["may", "march"])
+
+
+@cache
+def _languages() -> list[_Language]:
+    return [_language(name, table) for name, table in TABLES.items()]
+
+
+def _language(name: str, table: str) -> _Language:
+    phrases: dict[str, list[tuple[tuple[str, ...], str, Any]]] = {}
+    telling, asks = set[str](), set[str]()
+    for line in table.replace("\n ", " ").strip().splitlines():
+        head, _, entries = line.partition(":")
+        kind, _, written = head.partition(" ")
+        value = int(written) if written.lstrip("-").isdigit() else written
+        for offset, group in enumerate(entries.split(";")):
+            for entry in group.split(","):
+                words = tuple(entry.split())
+                if kind == "asks":
+                    asks.update(words)
+                    continue
+                phrases.setdefault(words[0], []).append(
+                    (words, kind, value + offset if isinstance(value, int) else value)
+                )
+                if kind in _TELLING:
+                    telling.add(words[-1])
+    return _Language(name, phrases, frozenset(telling), frozenset(asks))
+
+
+@cache
+def _all(name: Literal["telling", "asks"]) -> frozenset[str]:
+    return frozenset[str]().union(*(getattr(language, name) for language in _languages()))
+
+
+def find_times(query: str) -> list[Named]:
+    """The times that a query names, in order; none where it names none."""
+    folded = _fold(query)
+    if _all("telling").isdisjoint(_WORD.findall(folded)) and not _DIGIT.search(folded):
+        return []
+    words = list(_words(query))
+    readings = [_Reader(language, words).read() for language in _languages() if _may_read(language, words)]
+    return max(readings, key=lambda named: sum(each.end - each.start for each in named), default=list[Named]())
+
+
+def asking_words() -> frozenset[str]:
+    """The words, without accents, that only ask what there was: "happened", "said", of all languages."""
+    return _all("asks")
+
+
+def _may_read(language: _Language, words: Sequence[_Word]) -> bool:
+    return any(word.folded in language.telling or _DIGIT.search(word.folded) for word in words)
+
+
+def _fold(text: str) -> str:
+    lower = text.lower()
+    return lower if lower.isascii() else _MARKS.sub("", normalize("NFD", lower))
+
+
+def _words(query: str) -> Iterator[_Word]:
+    before = 0
+    last = ""
+    for found in _WORD.finditer(query):
+        gap = query[before : found.start()]
+        # A dot behind a number makes it an ordinal, as in "3. Mai".
+        is_apart = not _ENDS.isdisjoint(gap[1:] if gap.startswith(".") and last.isdigit() else gap)
+        last, before = found[0], found.end()
+        yield _Word(last, found.start(), before, _fold(last) or last, is_apart)
+
+
+class _Match(NamedTuple):
+    """A time, and the place of the first word behind it."""
+
+    time: Time
+    end: int
+
+
+class _Reader:
+    """Reads the words of a query in one language."""
+
+    def __init__(self, language: _Language, words: Sequence[_Word]) -> None:
+        self._language = language
+        self._words = words
+        self._classes: dict[int, list[tuple[str, Any, int]]] = {}
+
+    def read(self) -> list[Named]:
+        named: list[Named] = []
+        place = 0
+        while place < len(self._words):
+            found = self._relation(place) or self._plain(place)
+            if found is None:
+                place += 1
+                continue
+            form, times, end = found
+            named.append(Named(form, times, self._words[place].start, self._words[end - 1].end))
+            place = end
+        return named
+
+    def _plain(self, place: int) -> tuple[str, tuple[Time, ...], int] | None:
+        found = self._longest(place, (FREE,))
+        if found is None or self._is_other(place, found):
+            return None
+        return "in", (found.time,), found.end
+
+    def _relation(self, place: int) -> tuple[str, tuple[Time, ...], int] | None:
+        best: tuple[str, tuple[Time, ...], int] | None = None
+        for kind, _, behind in self._at(place):
+            found: tuple[str, tuple[Time, ...], int] | None = None
+            if kind in ("since", "before", "after", "until"):
+                inner = self._inner(behind, kind)
+                found = None if inner is None else (kind, (inner.time,), inner.end)
+            elif kind in ("between", "from"):
+                found = self._between(behind, "and" if kind == "between" else "to")
+            if found is not None and (best is None or found[2] > best[2]):
+                best = found
+        plain = self._plain(place) if best is not None else None
+        return plain if plain is not None and best is not None and plain[2] >= best[2] else best
+
+    def _between(self, place: int, link: str) -> tuple[str, tuple[Time, ...], int] | None:
+        first = self._inner(place, link)
+        if first is None:
+            return None
+        for kind, _, behind in self._at(first.end):
+            second = self._inner(behind, link) if kind == link else None
+            if second is not None:
+                return "between", (first.time, second.time), second.end
+        return None
+
+    def _inner(self, place: int, relation: str) -> _Match | None:
+        rules = (FREE, BARE, SINCE) if relation == "since" else (FREE, BARE)
+        starts = [place, *(end for kind, _, end in self._at(place) if kind == "the")]
+        found = [match for start in starts if (match := self._longest(start, rules, is_bound=True)) is not None]
+        return max(found, key=lambda match: match.end, default=None)
+
+    def _longest(self, place: int, roots: Sequence[Node], *, is_bound: bool = False) -> _Match | None:
+        """The longest time that begins at a place; bound: behind a preposition."""
+        matches = [match for root in roots for match in self._matches(root, place, place, (), is_bound)]
+        return max(matches, key=lambda match: match.end, default=None)
+
+    def _matches(self, node: Node, start: int, place: int, values: Values, is_bound: bool) -> Iterator[_Match]:
+        if node.make is not None and not self._is_ambiguous(start, place, is_day=node.is_day and not is_bound):
+            time = node.make(values)
+            if time is not None:
+                yield _Match(time, place)
+        for kind, value, end in self._at(place):
+            following = node.following.get(kind)
+            if following is not None and (place == start or not self._words[place].is_apart):
+                own = values if kind in SILENT else (*values, value)
+                yield from self._matches(following, start, end, own, is_bound)
+
+    def _at(self, place: int) -> list[tuple[str, Any, int]]:
+        """The classes of the words from a place on: class, value, and the place behind."""
+        known = self._classes.get(place)
+        if known is None:
+            known = self._classes[place] = list(self._read(place))
+        return known
+
+    def _read(self, place: int) -> Iterator[tuple[str, Any, int]]:
+        if place >= len(self._words):
+            return
+        word = self._words[place]
+        for phrase, kind, value in self._language.phrases.get(word.folded, ()):
+            end = place + len(phrase)
+            following = self._words[place:end]
+            if len(following) == len(phrase) and all(
+                each.folded == part and (at == 0 or not each.is_apart)
+                for at, (each, part) in enumerate(zip(following, phrase, strict=True))
+            ):
+                yield kind, value, end
+        if word.folded[0].isdigit() or word.folded[0] == "q":
+            yield from ((kind, value, place + 1) for kind, value in _number_classes(word.folded))
+
+    def _is_ambiguous(self, start: int, end: int, *, is_day: bool) -> bool:
+        """Whether the words may well mean something else."""
+        words = self._words[start:end]
+        before = self._words[start - 1].folded if start and not words[0].is_apart else ""
+        if before in _NOT_BEHIND.get(words[0].folded, ()):
+            return True
+        for previous, word in zip([before, *(each.folded for each in words)], words, strict=False):
+            if word.folded in _NEEDS and previous not in _NEEDS[word.folded]:
+                return True
+        # A day of "may" or "march" needs a year, an ordinal, a preposition or a capital letter.
+        month = next((word for word in words if word.folded in _AMBIGUOUS), None)
+        if not is_day or self._language.name != "en" or month is None:
+            return False
+        is_name = month.text[0].isupper() and month.start > 0
+        return not (is_name or any(_ORDINAL.fullmatch(word.folded) for word in words))
+
+    def _is_other(self, place: int, found: _Match) -> bool:
+        """Whether the words around make something else of it: "my last week at Acme", "in the fall from his bike"."""
+        time = found.time
+        before = self._at_kinds(place - 1) if place and not self._words[place].is_apart else set[str]()
+        if "own" in before and time.kind in ("unit", "span") and time.direction is not None:
+            return True
+        if found.end >= len(self._words) or self._words[found.end].is_apart:
+            return False
+        behind, last = self._words[found.end].folded, self._words[found.end - 1].folded
+        if behind in _NOT_BEFORE.get(last, ()) or (time.is_open and time.kind == "month" and behind == "s"):
+            return True
+        is_part = time.kind == "unit" or (time.is_open and time.kind in ("month", "season"))
+        return is_part and self._language.name in ("en", "de") and self._is_of(found.end)
+
+    def _is_of(self, place: int) -> bool:
+        """Whether "of" follows and no time: "the last week of school"."""
+        return any(kind == "of" and self._inner(end, "of") is None for kind, _, end in self._at(place))
+
+    def _at_kinds(self, place: int) -> set[str]:
+        return {kind for kind, _, _ in self._at(place)}
+
+
+def _number_classes(word: str) -> Iterator[tuple[str, Any]]:
+    if word.isdecimal() and word.isascii():
+        number = int(word) if len(word) <= 4 else -1
+        if len(word) <= 3 and number > 0:
+            yield "n", number
+        if len(word) <= 2 and 1 <= number <= 31:
+            yield "day_number", number
+        if number in _YEARS:
+            yield "year", number
+    elif ordinal := _ORDINAL.fullmatch(word):
+        if 1 <= int(ordinal[1]) <= 31:
+            yield "day_number", int(ordinal[1])
+    elif len(word) == 2 and word[0] == "q" and word[1] in "1234":
+        yield "quarter", int(word[1])
+    elif _DECADE.fullmatch(word):
+        yield "decade", int(word[:4])
+    elif (date := _date(word)) is not None:
+        yield "date", date
+
+
+def _date(word: str) -> tuple[int, int, int] | None:
+    """Year, month and day of a date in digits; None where it may be another one."""
+    mark = next((each for each in "-./" if each in word), "")
+    parts = word.split(mark) if mark else []
+    if len(parts) != 3 or not all(part.isdecimal() and part.isascii() for part in parts):
+        return None
+    if len(parts[0]) == 4 and int(parts[0]) in _YEARS:
+        year, month, day = map(int, parts)
+        return year, month, day
+    if len(parts[2]) != 4 or int(parts[2]) not in _YEARS:
+        return None
+    first, second, year = map(int, parts)
+    if mark != "." and first != second and first <= 12 and second <= 12:
+        return None
+    return (year, second, first) if mark == "." or first > 12 or first == second else (year, first, second)

@@ -1,0 +1,277 @@
+"""The words for times in each language: each line a class of words, its value where it has one, and the words.
+
+A semicolon leads to the next value. An entry may have several words. All are lower case and without accents, and an
+apostrophe parts words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["TABLES"]
+
+_ENGLISH = """
+day 0: today
+day -1: yesterday
+day -2: day before yesterday
+day 1: tomorrow
+day 2: day after tomorrow
+evening -1: last night
+evening 0: tonight
+part morning: morning
+part afternoon: afternoon
+part evening: evening, night
+dir -1: last, previous
+dir 0: this, current
+dir 1: next, coming, upcoming
+past: past
+dir_after -2: before last
+dir_after 1: after next
+unit minute: minute, minutes
+unit hour: hour, hours
+unit day: day, days
+unit week: week, weeks
+unit weekend: weekend, weekends
+unit month: month, months
+unit quarter: quarter, quarters
+unit year: year, years
+n 0: a few, few, several
+n 1: a, an, one; two, a couple of, couple of; three; four; five; six; seven; eight; nine; ten; eleven; twelve
+ago_after: ago
+weekday 0: monday; tuesday; wednesday; thursday; friday; saturday; sunday
+month 1: january, jan; february, feb; march; april, apr; may; june, jun; july, jul; august, aug; september, sept, sep;
+ october, oct; november, nov; december, dec
+season spring: spring
+season summer: summer
+season autumn: autumn, fall
+season winter: winter
+season christmas: christmas, xmas
+in: in, during, in the year, in the month of, back in
+at: at, over
+on: on
+since: since, ever since
+before: before, prior to
+after: after
+until: until, till, up to
+between: between
+from: from
+and: and
+to: to, until, till
+of: of
+the: the
+own: my, your, his, her, our, their, its
+asks: do, did, done, doing, happen, happened, happens, say, said, tell, told, talk, talked, discuss, discussed, mention,
+ mentioned, go, went, been, plan, planned, plans, anything, something, everything, remember, up, happening, ask, asked
+"""
+
+_GERMAN = """
+day 0: heute
+day -1: gestern
+day -2: vorgestern
+day 1: morgen
+day 2: ubermorgen
+evening -1: letzte nacht
+part morning: morgen, fruh, vormittag
+part afternoon: nachmittag
+part evening: abend, nacht
+dir -2: vorletzte, vorletzten, vorletztes, vorletzter, vorletztem
+dir -1: letzte, letzten, letztes, letzter, letztem, vorige, vorigen, voriges, voriger, vorigem, vergangene, vergangenen,
+ vergangenes, vergangener, vergangenem
+dir 0: diese, diesen, dieses, dieser, diesem
+dir 1: nachste, nachsten, nachstes, nachster, nachstem, kommende, kommenden, kommendes, kommender, kommendem
+unit minute: minute, minuten
+unit hour: stunde, stunden
+unit day: tag, tage, tagen
+unit week: woche, wochen
+unit weekend: wochenende, wochenenden
+unit month: monat, monate, monaten, monats
+unit quarter: quartal, quartals
+unit year: jahr, jahre, jahren, jahres
+n 0: ein paar, einigen, einige, mehreren, wenigen
+n 1: einem, einer, eine, ein; zwei; drei; vier; funf; sechs; sieben; acht; neun; zehn; elf; zwolf
+ago_before: vor
+weekday 0: montag; dienstag; mittwoch; donnerstag; freitag; samstag, sonnabend; sonntag
+month 1: januar, janner; februar, feber; marz; april; mai; juni; juli; august; september; oktober; november; dezember
+season spring: fruhling, fruhjahr
+season summer: sommer
+season autumn: herbst
+season winter: winter
+season christmas: weihnachten
+in: in, im, wahrend, im jahr, im jahre, im monat
+at: an, zu, uber
+on: am
+since: seit
+before: vor
+after: nach
+until: bis, bis zum
+between: zwischen
+from: von, vom
+and: und
+to: bis, bis zum
+of: des
+the: dem, der, den, die, das
+own: mein, meine, meiner, meinem, meinen, meines, deine, deiner, deinem, deinen, seine, seiner, seinem, seinen, ihre,
+ ihrer, ihrem, ihren, unsere, unserer, unserem, unseren
+asks: gemacht, getan, passiert, gesagt, erzahlt, gesprochen, besprochen, geredet, los, gab, unternommen, gewesen,
+ erwahnt, geplant, vor, alles
+"""
+
+_SPANISH = """
+day 0: hoy
+day -1: ayer
+day -2: anteayer, antier, antes de ayer
+day 1: manana
+day 2: pasado manana
+evening -1: anoche
+part morning: por la manana, manana
+part afternoon: por la tarde, tarde
+part evening: por la noche, noche
+dir -1: pasado, pasada, ultimo, ultima
+dir 0: este, esta, estos, estas
+dir 1: proximo, proxima, proximos, proximas
+past: ultimos, ultimas, pasados, pasadas
+dir_after -1: pasado, pasada
+dir_after 1: proximo, proxima, que viene, que vienen
+unit minute: minuto, minutos
+unit hour: hora, horas
+unit day: dia, dias
+unit week: semana, semanas
+unit weekend: fin de semana, fines de semana
+unit month: mes, meses
+unit quarter: trimestre, trimestres
+unit year: ano, anos
+n 0: unos, unas, algunos, algunas, varios, varias, unos cuantos, unas cuantas
+n 1: un, una; dos, un par de; tres; cuatro; cinco; seis; siete; ocho; nueve; diez; once; doce
+ago_before: hace
+weekday 0: lunes; martes; miercoles; jueves; viernes; sabado; domingo
+month 1: enero; febrero; marzo; abril; mayo; junio; julio; agosto; septiembre, setiembre; octubre; noviembre;
+ diciembre
+season spring: primavera
+season summer: verano
+season autumn: otono
+season winter: invierno
+season christmas: navidad, navidades
+in: en, durante, en el ano, en el mes de
+on: el, el dia
+since: desde
+before: antes de, antes del
+after: despues de, despues del
+until: hasta
+between: entre
+from: de, desde
+and: y, e
+to: a, hasta
+of: de, del
+the: el, la, los, las
+own: mi, mis, tu, tus, su, sus, nuestra, nuestro
+asks: hice, hizo, hicimos, hecho, paso, pasado, dije, dijo, dijimos, hablamos, hable, conte, mencione, hacer, todo
+"""
+
+_FRENCH = """
+day 0: aujourd hui
+day -1: hier
+day -2: avant hier
+day 1: demain
+day 2: apres demain
+evening -1: la nuit derniere
+part morning: matin
+part afternoon: apres midi
+part evening: soir, nuit
+dir 0: ce, cet, cette, ces
+dir 1: prochain, prochaine, prochains, prochaines
+past: derniers, dernieres
+dir_after -1: dernier, derniere, passe, passee
+dir_after 1: prochain, prochaine
+unit minute: minute, minutes
+unit hour: heure, heures
+unit day: jour, jours
+unit week: semaine, semaines
+unit weekend: week end, weekend
+unit month: mois
+unit quarter: trimestre, trimestres
+unit year: an, ans, annee, annees
+n 0: quelques, plusieurs
+n 1: un, une; deux; trois; quatre; cinq; six; sept; huit; neuf; dix; onze; douze
+ago_before: il y a, y a
+weekday 0: lundi; mardi; mercredi; jeudi; vendredi; samedi; dimanche
+month 1: janvier; fevrier; mars; avril; mai; juin; juillet; aout; septembre; octobre; novembre; decembre
+season spring: printemps
+season summer: ete
+season autumn: automne
+season winter: hiver
+season christmas: noel
+in: en, au, pendant, durant, au mois de, au mois d, en l an, dans
+at: a
+date_on: le
+since: depuis
+before: avant, avant le
+after: apres
+until: jusqu a, jusqu en, jusqu au
+between: entre
+from: de, du
+and: et
+to: a, au
+of: de, d, du
+the: le, la, l, les
+own: mon, ma, mes, ton, ta, tes, son, sa, ses, notre, votre, leur
+asks: fait, faire, passe, dit, parle, raconte, discute, mentionne, alle, allee, tout
+"""
+
+_PORTUGUESE = """
+day 0: hoje
+day -1: ontem
+day -2: anteontem
+day 1: amanha
+day 2: depois de amanha
+part morning: de manha, manha
+part afternoon: a tarde, de tarde, tarde
+part evening: a noite, de noite, noite
+dir -1: passado, passada, ultimo, ultima
+dir 0: este, esta, neste, nesta, esse, essa, nesse, nessa, deste, desta
+dir 1: proximo, proxima, proximos, proximas
+past: ultimos, ultimas
+dir_after -1: passado, passada
+dir_after 1: que vem, proximo, proxima
+unit minute: minuto, minutos
+unit hour: hora, horas
+unit day: dia, dias
+unit week: semana, semanas
+unit weekend: fim de semana, fins de semana
+unit month: mes, meses
+unit quarter: trimestre, trimestres
+unit year: ano, anos
+n 0: alguns, algumas, uns, umas, varios, varias
+n 1: um, uma; dois, duas; tres; quatro; cinco; seis; sete; oito; nove; dez; onze; doze
+ago_before: ha, faz
+ago_after: atras
+weekday 0: segunda feira; terca feira; quarta feira; quinta feira; sexta feira; sabado; domingo
+short_weekday 0: segunda; terca; quarta; quinta; sexta
+month 1: janeiro; fevereiro; marco; abril; maio; junho; julho; agosto; setembro; outubro; novembro; dezembro
+season spring: primavera
+season summer: verao
+season autumn: outono
+season winter: inverno
+in: em, no, na, durante, durante o, durante a, no ano de, no mes de
+on: no, na, no dia, em, dia
+since: desde
+before: antes de, antes do, antes da
+after: depois de, depois do, depois da, apos
+until: ate
+between: entre
+from: de, desde
+and: e
+to: a, ate
+of: de, do, da
+the: o, a, os, as
+own: meu, minha, meus, minhas, seu, sua, nosso, nossa
+asks: fiz, fez, fizemos, feito, aconteceu, disse, falamos, falei, contei, mencionei, fazer, houve, tudo
+"""
+
+TABLES: Mapping[str, str] = {
+    "en": _ENGLISH,
+    "de": _GERMAN,
+    "es": _SPANISH,
+    "fr": _FRENCH,
+    "pt": _PORTUGUESE,
+}
+"""By language."""

@@ -1,0 +1,352 @@
+"""The windows of time that queries name: each form in five languages, look-alikes, calendars and zones."""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import datetime, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memweld.engine.question_time import Window, window_of
+
+# A Saturday.
+NOW = datetime(2026, 11, 28, 18, 30, tzinfo=timezone.utc)
+
+
+def shown(window: Window | None, zone: str = "UTC") -> str:
+    """The window as ``2026-03-01..2026-04-01``, with times where it does not begin or end at midnight."""
+    if window is None:
+        return "none"
+
+    def moment(seconds: float) -> str:
+        if math.isinf(seconds):
+            return ""
+        text = datetime.fromtimestamp(seconds, ZoneInfo(zone)).isoformat()[:16]
+        return text.removesuffix("T00:00")
+
+    return f"{moment(window.start)}..{moment(window.end)}"
+
+
+def cases(table: str) -> list[tuple[str, str]]:
+    """Pairs of a query and its window; the window of a line holds for all queries of it, which commas part."""
+    rows = [line.split("=") for line in table.strip().splitlines()]
+    return [(query.strip(), window.strip()) for window, queries in rows for query in queries.split("|")]
+
+
+ENGLISH = """
+2026-11-27..2026-11-28       = What did I do yesterday? | yesterday | Yesterday I ate fish
+2026-11-26..2026-11-27       = the day before yesterday | two days ago | 2 days ago
+2026-11-28..2026-11-29       = What happened today?
+2026-11-29..2026-11-30       = What do I have tomorrow?
+2026-11-30..2026-12-01       = the day after tomorrow | next Monday
+2026-11-28T04:00..2026-11-28T12:00 = What did I eat this morning?
+2026-11-27T17:00..2026-11-28 = Where was I yesterday evening? | yesterday night
+2026-11-27T18:00..2026-11-28T06:00 = Who called last night?
+2026-11-28T18:00..2026-11-29T06:00 = the plan for tonight
+2026-11-16..2026-11-23       = What did I do last week? | the previous week | Last Week | a week ago | one week ago
+2026-11-23..2026-11-30       = this week | the current week
+2026-11-30..2026-12-07       = What is on next week? | the coming week
+2026-11-09..2026-11-16       = the week before last | two weeks ago | a couple of weeks ago
+2026-11-21..2026-11-23       = last weekend
+2026-11-28..2026-11-30       = this weekend
+2026-10-01..2026-11-01       = last month | a month ago | in October | last October
+2026-09-01..2026-10-01       = two months ago | September 2026 | in September | since we met in Sept
+2026-07-01..2026-10-01       = last quarter | Q3 2026 | in Q3
+2025-01-01..2026-01-01       = last year | a year ago | in 2025 | in the year 2025 | during 2025
+2027-01-01..2028-01-01       = next year | in 2027
+2024-01-01..2025-01-01       = two years ago | What did I buy in 2024?
+1990-01-01..2000-01-01       = in the 1990s
+2026-11-23..2026-11-24       = on Monday | last Monday | What did I say on monday?
+2026-11-27..2026-11-28       = on Friday | this Friday
+2026-11-21..2026-11-22       = on Saturday | last saturday
+2026-03-01..2026-04-01       = Where did I live in March? | in march | last March | March 2026
+2026-11-01..2026-12-01       = in November | this November | this month
+2025-12-01..2026-01-01       = in December | December 2025 | in December of last year
+2024-05-01..2024-06-01       = in May 2024 | in may 2024 | What was in May of 2024?
+2026-05-03..2026-05-04       = on 3 May | on May 3 | on May 3rd | on the 3rd of May | on may 3
+2026-05-03..2026-05-04       = 3 May 2026 | May 3, 2026 | 2026-05-03 | 03.05.2026 | What is 3rd may? | see May 3
+2026-12-03..2026-12-04       = December 3, 2026
+2025-12-03..2025-12-04       = on 3 December | December 3
+2026-05-13..2026-05-14       = 13/5/2026 | 5/13/2026 | 2026/05/13
+2026-06-01..2026-09-01       = last summer | in summer | in the summer | this summer | summer 2026 | the summer of 2026
+2026-03-01..2026-06-01       = last spring | in spring | spring 2026
+2026-09-01..2026-12-01       = in the fall | this autumn | fall 2026
+2025-12-01..2026-03-01       = last winter | in winter | winter 2025
+2025-12-24..2025-12-27       = at Christmas | last Christmas | over christmas
+2026-11-25..2026-11-28T18:30 = in the last 3 days | in the past three days | the last three days
+2026-11-21..2026-11-28T18:30 = the past week
+2026-08-28..2026-11-28T18:30 = the last three months | in the past 3 months
+2026-11-28T18:30..2026-12-02 = the next 3 days
+2026-11-28T17:30..2026-11-28T18:30 = in the last hour
+2026-11-28T15:30..2026-11-28T17:30 = two hours ago
+2026-11-28T18:15..2026-11-28T18:25 = What did I say 10 minutes ago?
+2026-11-22..2026-11-27       = a few days ago | several days ago
+2026-03-01..2026-11-28T18:30 = Where have I lived since March? | since march
+2024-01-01..2026-11-28T18:30 = since 2024
+2026-11-23..2026-11-28T18:30 = since Monday
+2025-01-01..2026-11-28T18:30 = since last year
+..2023-01-01                 = Where did I live before 2023? | prior to 2023
+..2026-03-01                 = before March
+..2026-04-01                 = until March
+2021-01-01..2026-11-28T18:30 = after 2020
+2031-01-01..                 = after 2030
+2026-05-01..2026-08-01       = between May and July | from May to July | from may until july
+2025-11-01..2026-03-01       = between November and February
+2024-05-01..2024-08-01       = between May and July 2024
+2020-01-01..2023-01-01       = between 2020 and 2022 | from 2020 to 2022
+2025-03-01..2025-04-01       = in March last year | last year in March
+2026-11-17..2026-11-18       = on Tuesday last week
+2025-06-01..2025-09-01       = in the summer last year
+2026-01-01..2026-04-01       = in January or in March?
+"""
+GERMAN = """
+2026-11-27..2026-11-28       = Was habe ich gestern gemacht? | gestern
+2026-11-26..2026-11-27       = vorgestern | vor zwei Tagen
+2026-11-25..2026-11-26       = vor drei Tagen | vor 3 Tagen
+2026-11-29..2026-11-30       = Was habe ich morgen vor?
+2026-11-28T04:00..2026-11-28T12:00 = heute Morgen | heute früh
+2026-11-27T17:00..2026-11-28 = gestern Abend
+2026-11-27T18:00..2026-11-28T06:00 = letzte Nacht
+2026-11-16..2026-11-23       = Was war letzte Woche? | in der letzten Woche | vorige Woche | vor einer Woche
+2026-11-09..2026-11-16       = vorletzte Woche | vor zwei Wochen
+2026-11-30..2026-12-07       = nächste Woche | kommende Woche
+2026-10-01..2026-11-01       = letzten Monat | im letzten Monat | vor einem Monat | im Oktober
+2025-01-01..2026-01-01       = letztes Jahr | im vergangenen Jahr | vor einem Jahr | im Jahr 2025 | im Jahre 2025
+2026-11-23..2026-11-24       = am Montag | letzten Montag
+2026-11-21..2026-11-23       = letztes Wochenende
+2026-03-01..2026-04-01       = Wo wohnte ich im März? | letzten März | März 2026
+2024-03-01..2024-04-01       = im März 2024
+2026-05-03..2026-05-04       = am 3. Mai | 3. Mai 2026 | 3.5.2026 | am 03.05.2026
+2026-06-01..2026-09-01       = letzten Sommer | im Sommer | im letzten Sommer | im Sommer 2026
+2025-12-24..2025-12-27       = letztes Weihnachten | an Weihnachten
+2026-11-25..2026-11-28T18:30 = in den letzten drei Tagen
+2026-03-01..2026-11-28T18:30 = seit März
+2023-11-28..2026-11-28T18:30 = seit drei Jahren
+..2023-01-01                 = vor 2023
+2021-01-01..2026-11-28T18:30 = nach 2020
+2026-05-01..2026-08-01       = zwischen Mai und Juli | von Mai bis Juli
+2025-03-01..2025-04-01       = im März letzten Jahres
+"""
+SPANISH = """
+2026-11-27..2026-11-28       = ¿Qué hice ayer? | ayer
+2026-11-26..2026-11-27       = anteayer | antes de ayer | hace dos días
+2026-11-25..2026-11-26       = hace tres días | Hace 3 dias
+2026-11-29..2026-11-30       = ¿Qué tengo mañana?
+2026-11-30..2026-12-01       = pasado mañana | el próximo lunes
+2026-11-28T04:00..2026-11-28T12:00 = esta mañana
+2026-11-27T18:00..2026-11-28T06:00 = anoche
+2026-11-16..2026-11-23       = la semana pasada | hace una semana
+2026-11-30..2026-12-07       = la semana que viene | la próxima semana
+2026-10-01..2026-11-01       = el mes pasado | en octubre | el pasado octubre
+2025-01-01..2026-01-01       = el año pasado | hace un año | en 2025 | en el año 2025
+2026-11-23..2026-11-24       = el lunes pasado | el pasado lunes | el lunes
+2026-03-01..2026-04-01       = ¿Dónde vivía en marzo? | marzo de 2026
+2024-03-01..2024-04-01       = en marzo de 2024
+2026-05-03..2026-05-04       = el 3 de mayo | el 3 de mayo de 2026
+2026-06-01..2026-09-01       = el verano pasado | en el verano de 2026
+2026-11-25..2026-11-28T18:30 = los últimos tres días | en los últimos 3 días
+2026-03-01..2026-11-28T18:30 = desde marzo
+2023-01-01..2026-11-28T18:30 = desde hace tres años
+..2023-01-01                 = antes de 2023
+2021-01-01..2026-11-28T18:30 = después de 2020
+2026-05-01..2026-08-01       = entre mayo y julio | de mayo a julio
+2025-12-24..2025-12-27       = la navidad pasada
+"""
+FRENCH = """
+2026-11-27..2026-11-28       = Qu'ai-je fait hier ? | hier
+2026-11-26..2026-11-27       = avant-hier | il y a deux jours
+2026-11-28..2026-11-29       = aujourd'hui | aujourd’hui
+2026-11-29..2026-11-30       = demain
+2026-11-28T04:00..2026-11-28T12:00 = ce matin
+2026-11-28T12:00..2026-11-28T18:00 = cet après-midi
+2026-11-27T17:00..2026-11-28 = hier soir
+2026-11-16..2026-11-23       = la semaine dernière | la semaine passée | il y a une semaine
+2026-11-30..2026-12-07       = la semaine prochaine
+2026-10-01..2026-11-01       = le mois dernier | en octobre | au mois d'octobre
+2025-01-01..2026-01-01       = l'année dernière | l'an dernier | il y a un an | en 2025
+2026-11-23..2026-11-24       = lundi dernier
+2026-03-01..2026-04-01       = Où habitais-je en mars ? | mars 2026
+2024-03-01..2024-04-01       = en mars 2024
+2026-05-03..2026-05-04       = le 3 mai | le 3 mai 2026
+2026-05-01..2026-05-02       = le 1er mai
+2026-06-01..2026-09-01       = l'été dernier | cet été | en été | l'été 2026
+2026-11-25..2026-11-28T18:30 = ces trois derniers jours | les 3 derniers jours
+2026-03-01..2026-11-28T18:30 = depuis mars
+2023-11-28..2026-11-28T18:30 = depuis trois ans
+..2023-01-01                 = avant 2023
+2021-01-01..2026-11-28T18:30 = après 2020
+2026-05-01..2026-08-01       = entre mai et juillet | de mai à juillet
+2025-12-24..2025-12-27       = à Noël
+"""
+PORTUGUESE = """
+2026-11-27..2026-11-28       = O que fiz ontem? | ontem
+2026-11-26..2026-11-27       = anteontem | há dois dias | dois dias atrás
+2026-11-29..2026-11-30       = amanhã
+2026-11-30..2026-12-01       = depois de amanhã
+2026-11-28T04:00..2026-11-28T12:00 = esta manhã | hoje de manhã
+2026-11-27T17:00..2026-11-28 = ontem à noite
+2026-11-16..2026-11-23       = na semana passada | há uma semana
+2026-11-30..2026-12-07       = na próxima semana | a semana que vem
+2026-10-01..2026-11-01       = no mês passado | em outubro
+2025-01-01..2026-01-01       = no ano passado | há um ano | em 2025
+2026-11-23..2026-11-24       = na segunda-feira | segunda-feira passada | na segunda passada
+2026-03-01..2026-04-01       = Onde eu morava em março? | março de 2026
+2024-03-01..2024-04-01       = em março de 2024
+2026-05-03..2026-05-04       = no dia 3 de maio | 3 de maio de 2026
+2026-06-01..2026-09-01       = no verão passado | no verão de 2026
+2026-11-25..2026-11-28T18:30 = nos últimos três dias
+2026-03-01..2026-11-28T18:30 = desde março
+..2023-01-01                 = antes de 2023
+2026-05-01..2026-08-01       = entre maio e julho | de maio a julho
+"""
+LOOK_ALIKES = """
+May I ask you something? | may be | I may go | It may rain | Does May like tea? | Since when do I know May?
+We march every week | march 3 miles | We march 3 miles in 5 minutes | the march of time | on the march
+one second please | wait a second | the second one | Was it the second? | na segunda vez | a segunda opção
+in 5 minutes | Can I cook it in two days? | I can do it in a week | in zwei Tagen | en dos días | em dois dias
+What is my last name? | the last time | my last week at Acme | Who was last? | last but not least | my last day
+the last week of school | the next door | next to me | this time | these days | the other day | one day | lately
+every Monday | on Mondays | weekends | montags | los lunes | le lundi | a day in the life | day by day | daily
+hurt in the fall from his bike | I fall asleep | Do I have a spring in my step? | the fall of Rome
+April's birthday is when? | Does April work in April's office?
+j'ai été malade | où ai-je été ? | Guten Morgen | am Morgen | jeden Morgen | por la mañana | de la mañana
+half a year ago | years ago | long ago | a while ago | ago
+room 2019 | order 2024 | 2024 | 1999 people | call 555 2020 | in 2500 | the number 12 | 3/5/2026 | 1.2.3 | v2.0.24
+on 31 February | 30 February 2024 | 2023-02-29 | 2026-13-01 | on 45 May
+no natal | em Natal | Mars is a planet | eine Tag | tag this | son | set | the sun | mar
+at 3 pm | from here to there | between you and me | before I go | since you asked | after all | until then
+What is my dog's name? | Where do I live? | Wo wohne ich? | ¿Dónde vivo? | Où est-ce que j'habite ? | Onde moro?
+last. Week one begins | Who won last? Monday is free | in. March on! | the year | week | months | Tage | días
+She said in 1999 that in 2003 the war, which began in 2011, would end | ?! | 3 | ️ |
+"""
+
+
+@pytest.mark.parametrize(
+    ("query", "window"), [pair for table in (ENGLISH, GERMAN, SPANISH, FRENCH, PORTUGUESE) for pair in cases(table)]
+)
+def test_a_query_names_a_window(query: str, window: str) -> None:
+    """Seen on Saturday, 28 November 2026, at 18:30 UTC."""
+    assert shown(window_of(query, NOW, "UTC")) == window
+
+
+@pytest.mark.parametrize("query", [each.strip() for line in LOOK_ALIKES.splitlines() for each in line.split("|")])
+def test_a_look_alike_names_none(query: str) -> None:
+    """Words that look like times, times that are not sure, and days that do not exist."""
+    assert window_of(query, NOW, "UTC") is None
+
+
+@pytest.mark.parametrize(
+    ("now", "zone", "query", "window"),
+    [
+        # At the same moment it is another day elsewhere.
+        ("2026-11-28T23:30+00:00", "Asia/Tokyo", "yesterday", "2026-11-28..2026-11-29"),
+        ("2026-11-28T03:30+00:00", "America/New_York", "yesterday", "2026-11-26..2026-11-27"),
+        ("2026-11-28T23:30+00:00", "Pacific/Kiritimati", "today", "2026-11-29..2026-11-30"),
+        # The clocks change: a day of 23 hours, a day of 25, a week around one.
+        ("2026-03-30T12:00+02:00", "Europe/Berlin", "yesterday", "2026-03-29..2026-03-30"),
+        ("2026-10-26T12:00+01:00", "Europe/Berlin", "yesterday", "2026-10-25..2026-10-26"),
+        ("2026-03-30T12:00+02:00", "Europe/Berlin", "last week", "2026-03-23..2026-03-30"),
+        # Year ends, and weeks over them.
+        ("2027-01-01T12:00+00:00", "UTC", "yesterday", "2026-12-31..2027-01-01"),
+        ("2027-01-01T12:00+00:00", "UTC", "last week", "2026-12-21..2026-12-28"),
+        ("2027-01-01T12:00+00:00", "UTC", "this week", "2026-12-28..2027-01-04"),
+        ("2027-01-01T12:00+00:00", "UTC", "last month", "2026-12-01..2027-01-01"),
+        ("2027-01-01T12:00+00:00", "UTC", "last quarter", "2026-10-01..2027-01-01"),
+        ("2027-01-01T00:00+00:00", "UTC", "in January", "2027-01-01..2027-02-01"),
+        ("2027-01-15T12:00+00:00", "UTC", "last winter", "2025-12-01..2026-03-01"),
+        ("2027-01-15T12:00+00:00", "UTC", "this winter", "2026-12-01..2027-03-01"),
+        # A Monday, a Sunday.
+        ("2026-11-23T00:00+00:00", "UTC", "last week", "2026-11-16..2026-11-23"),
+        ("2026-11-22T23:59+00:00", "UTC", "last week", "2026-11-09..2026-11-16"),
+        ("2026-11-22T12:00+00:00", "UTC", "last weekend", "2026-11-14..2026-11-16"),
+        ("2026-11-24T12:00+00:00", "UTC", "last weekend", "2026-11-21..2026-11-23"),
+        ("2026-11-23T12:00+00:00", "UTC", "on Monday", "2026-11-16..2026-11-17"),
+        # Leap days, and months of other lengths.
+        ("2024-03-01T12:00+00:00", "UTC", "yesterday", "2024-02-29..2024-03-01"),
+        ("2026-11-28T12:00+00:00", "UTC", "on 29 February", "2024-02-29..2024-03-01"),
+        ("2026-03-31T12:00+00:00", "UTC", "the last month", "2026-02-01..2026-03-01"),
+        ("2026-03-31T12:00+00:00", "UTC", "in the last two months", "2026-01-31..2026-03-31T12:00"),
+        # South of the equator summer begins in December.
+        ("2026-11-28T12:00-03:00", "America/Sao_Paulo", "no verão passado", "2025-12-01..2026-03-01"),
+        ("2026-11-28T12:00+11:00", "Australia/Sydney", "last winter", "2026-06-01..2026-09-01"),
+        # The ends of the calendar.
+        ("0001-01-02T12:00+00:00", "UTC", "last month", "none"),
+        ("9999-12-31T12:00+00:00", "UTC", "next year", "none"),
+    ],
+)
+def test_a_calendar_and_a_zone(now: str, zone: str, query: str, window: str) -> None:
+    """The day, week and season are those of the user's zone."""
+    assert shown(window_of(query, datetime.fromisoformat(now), zone), zone) == window
+
+
+def test_a_window_has_the_length_of_its_day() -> None:
+    """In seconds, when the clocks change."""
+    for now, hours in (("2026-03-30T12:00+02:00", 23), ("2026-10-26T12:00+01:00", 25)):
+        window = window_of("yesterday", datetime.fromisoformat(now), "Europe/Berlin")
+        assert window is not None
+        assert window.end - window.start == hours * 3600
+
+
+def test_without_a_zone_that_of_now_counts() -> None:
+    """The offset of the caller's moment says which day it is."""
+    window = window_of("today", datetime.fromisoformat("2026-11-28T23:30-05:00"))
+    assert shown(window, "Etc/GMT+5") == "2026-11-28..2026-11-29"
+
+
+@pytest.mark.parametrize(
+    ("query", "rest"),
+    [
+        ("Where did I live in March?", "Where did I live ?"),
+        ("Last week, what did I eat?", ", what did I eat?"),
+        ("in May 2024", ""),
+        ("What did I do on Tuesday last week?", "What did I do ?"),
+        ("Wo war ich vor drei Tagen mit Ana?", "Wo war ich mit Ana?"),
+    ],
+)
+def test_the_rest_is_without_the_words_of_the_window(query: str, rest: str) -> None:
+    """They say when, and nothing about the memories."""
+    window = window_of(query, NOW, "UTC")
+    assert window is not None
+    assert window.rest == rest
+
+
+@pytest.mark.parametrize(
+    ("query", "is_present"),
+    [("today", True), ("this week", True), ("heute Morgen", True), ("in November", False), ("since May", False)],
+)
+def test_the_present_is_told_apart(query: str, is_present: bool) -> None:
+    """What was true earlier today is over; what was true since May is asked for."""
+    window = window_of(query, NOW, "UTC")
+    assert window is not None
+    assert window.is_present is is_present
+
+
+WORDS = (
+    "in on last the march may 3 2024 week ago since before between and de la el il y a hace vor jahr . ? 1er 03.05.2024"
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.sampled_from(WORDS.split()), max_size=12).map(" ".join))
+def test_any_words_give_a_window_or_none(query: str) -> None:
+    """No query raises, and a window begins before it ends."""
+    window = window_of(query, NOW, "Europe/Berlin")
+    assert window is None or window.start < window.end
+
+
+@pytest.mark.parametrize("pump", ["in ", "last ", "since ", "3 ", "03.05.2024 ", "from may to ", "vor drei ", "de a "])
+def test_a_long_query_takes_linear_time(pump: str) -> None:
+    """Whatever it is full of."""
+
+    def seconds(count: int) -> float:
+        query = pump * (count // len(pump))
+        started_at = time.process_time()
+        window_of(query, NOW, "UTC")
+        return time.process_time() - started_at
+
+    seconds(100)
+    assert seconds(16_000) < 16 * seconds(4_000) + 0.05
