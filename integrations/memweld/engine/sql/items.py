@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
@@ -20,11 +21,7 @@ from .validity import Validity
 __all__ = ["Items"]
 
 
-_NAMES = (
-    "id", "kind", "key", "session_id", "role", "name", "message_id", "occurrences", "links", "text", "hash", "metadata",
-    "extraction", "extraction_error", "valid_from", "valid_until", "superseded_by", "source", "expires_at", "pinned_at",
-    "relation", "created_at", "updated_at",
-)  # fmt: skip
+_NAMES = tuple(field.name for field in fields(ItemRow))[1:-1]
 _COLUMNS = ", ".join(_NAMES)
 _WRITTEN = len(_NAMES)
 _SELECTED = ", ".join(f"items.{column}" for column in _NAMES)
@@ -55,7 +52,7 @@ def _packed(terms: bytes | None) -> bytearray | None:
 
 
 def _row(values: Sequence[Any], scope: Scope) -> ItemRow:
-    return ItemRow(**dict(zip(_NAMES, values[:_WRITTEN], strict=True)), scope=scope, seq=values[_WRITTEN])
+    return ItemRow(scope, *values[: _WRITTEN + 1])
 
 
 def _matching(
