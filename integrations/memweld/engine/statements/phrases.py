@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-__all__ = ["Language", "Phrases", "Word", "fold", "make_language", "words_of"]
+__all__ = ["WORD", "Language", "Phrases", "Word", "fold", "make_language", "words_of"]
 
 Word: TypeAlias = "tuple[str, ...]"
 """A word as written, without accents, and without what an apostrophe joins to it: ``what's``, ``j'ai``."""
 
 _MAX_WORD = 40
-_WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
+WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*")
 
 
 def fold(text: str) -> str:
@@ -63,7 +63,7 @@ def _is_form(entry: str, word: Word) -> bool:
 
 def words_of(text: str) -> list[Word]:
     """The words of a folded text, each in the forms in which a table may have it."""
-    return [_forms(word[:_MAX_WORD]) for word in _WORD.findall(text)]
+    return [_forms(word[:_MAX_WORD]) for word in WORD.findall(text)]
 
 
 def _phrases(table: str = "") -> Phrases:

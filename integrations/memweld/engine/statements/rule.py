@@ -25,8 +25,8 @@ _NAME_WORDS = 2  # behind a greeting
 _MAX_COMMAND = 80
 
 # Each is one class of characters, or disjoint from what follows it: none can backtrack.
-_END = re.compile(r"([!?\n。؟।]|[.](?=\s|$))")
-_CLAUSE = re.compile(r"[,;:()\[\]{}¿¡،、—–\"“”«»„|]|\s-{1,99}\s|[.]{2,}")
+SENTENCE_END = re.compile(r"([!?\n。؟।]|[.](?=\s|$))")
+CLAUSE = re.compile(r"[,;:()\[\]{}¿¡،、—–\"“”«»„|]|\s-{1,99}\s|[.]{2,}")
 _QUOTED = re.compile(r"(?<![^\s(])\"[^\"\n]{0,500}\"(?!\w)|“[^“”\n]{0,500}”|«[^«»\n]{0,500}»|„[^„“\n]{0,500}“")
 _PROFILE = re.compile(
     r"\b(?:(?:my|your) (?:profile|notes?|memory)|(?:mein|dein)(?:em?|en?)? (?:profil|notizen|gedächtnis)"
@@ -69,11 +69,11 @@ def _sentences(text: str, commands: Phrases | None = None) -> Iterator[tuple[lis
 
     A request quotes others' words: "Translate 'I am hungry' into French". It does not if the quote goes into a profile.
     """
-    parts = _END.split(text)
+    parts = SENTENCE_END.split(text)
     for body, end in zip(parts[::2], [*parts[1::2], ""], strict=True):
         if commands is not None and commands.match(words_of(body[:_MAX_COMMAND])) and not _PROFILE.search(body):
             body = _QUOTED.sub(" ", body)  # noqa: PLW2901
-        clauses = [clause for clause in _CLAUSE.split(body) if clause and not clause.isspace()]
+        clauses = [clause for clause in CLAUSE.split(body) if clause and not clause.isspace()]
         if clauses:
             yield clauses, end in _QUESTION_MARKS and end != ""
 

@@ -1,0 +1,151 @@
+"""Values of relations: which words may be one, and whether two of them say the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from . import relation_words as tables
+from .phrases import Word, fold
+
+__all__ = ["PARTICLES", "Rest", "Value", "read_value"]
+
+_PROPER_WORDS = 8
+_JOB_WORDS = 3
+_OLDEST = 125
+_PHONE_DIGITS = 5
+_ADDRESS = re.compile(r"[^\s@,;<>()]{1,64}@[^\s@,;<>()]{1,255}")
+_DIGITS = re.compile(r"\d+")
+_ZONE = re.compile(r"[a-z][\w+:/-]{0,60}")
+_ORDINALS = ("st", "nd", "rd", "th", "er", "º", "°")
+
+
+def _set(table: str) -> frozenset[str]:
+    return frozenset(fold(table).split())
+
+
+_TIMES, _MONTHS, PARTICLES = _set(tables.TIMES), _set(tables.MONTHS), _set(tables.PARTICLES)
+_FUNCTION_WORDS = _set(tables.FUNCTION_WORDS)
+_LISTS = _set("and or und oder et y ed en")
+_NOT = {"home": _set(tables.NO_PLACES), "employer": _set(tables.NO_EMPLOYERS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value as words without accents and articles.
+
+    Attributes:
+        words: The words.
+        is_clear: Whether they are nothing but a value.
+    """
+
+    words: tuple[str, ...]
+    is_clear: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What stands behind a form, or in it.
+
+    Attributes:
+        relation: The name of the relation.
+        raw: The words as written.
+        words: The same, folded.
+        text: The rest of the clause.
+        is_event: Whether a time may follow the value.
+    """
+
+    relation: str
+    raw: Sequence[str]
+    words: Sequence[Word]
+    text: str
+    is_event: bool
+
+
+def read_value(rest: Rest) -> Value | None:
+    """The value that stands there; None where no value of this relation does."""
+    return _READERS.get(rest.relation, _proper)(rest)
+
+
+def _address(rest: Rest) -> Value | None:
+    found = _ADDRESS.search(fold(rest.text))
+    # Quotes and a point may stand around it.
+    return None if found is None else Value((found[0].strip(".'"),), len(found[0]) + 2 > len(rest.text.strip()))
+
+
+def _number(rest: Rest) -> Value | None:
+    digits = "".join(_DIGITS.findall(rest.text))
+    return None if len(digits) < _PHONE_DIGITS else Value((digits,), not any(word[0].isalpha() for word in rest.words))
+
+
+def _age(rest: Rest) -> Value | None:
+    number = rest.words[0][0] if len(rest.words) == 1 else ""
+    return Value((number,), is_clear=True) if number.isdecimal() and int(number[:4]) <= _OLDEST else None
+
+
+def _zone(rest: Rest) -> Value | None:
+    zone = fold(rest.text).strip(" .!")
+    return Value((zone,), _ZONE.fullmatch(zone) is not None) if zone else None
+
+
+def _date(rest: Rest) -> Value | None:
+    parts: list[str] = []
+    is_clear = True
+    for word in rest.words:
+        number = next((word[0][: -len(each)] for each in _ORDINALS if word[0].endswith(each)), word[0])
+        if number.isdecimal() or not _MONTHS.isdisjoint(word):
+            parts.append(number if number.isdecimal() else word[-1])
+        elif word[0] not in PARTICLES and word[0] not in ("on", "am"):
+            is_clear = False
+    # A month or a year alone is no day.
+    return Value(tuple(parts), is_clear) if len(parts) > 1 and any(map(str.isdecimal, parts)) else None
+
+
+def _job(rest: Rest) -> Value | None:
+    words = rest.words
+    if not words:
+        return None
+    is_clear = len(words) <= _JOB_WORDS and not any(word[0] in _FUNCTION_WORDS for word in words)
+    return Value(tuple(word[-1] for word in words), is_clear)
+
+
+def _proper(rest: Rest) -> Value | None:
+    """A proper name: words with a capital, numbers, and the small words between them."""
+    raw, words = rest.raw, rest.words
+    start, end = 0, len(words)
+    while rest.is_event and end > 1 and _is_time(words[end - 1]):
+        end -= 1
+    while start < end and words[start][0] in PARTICLES:
+        start += 1
+    names = [raw[place][0].isupper() for place in range(start, end)]
+    if not names:
+        return None
+    is_clear = (
+        (names[0] or raw[start][0].isdigit())
+        and any(names)
+        and len(names) <= _PROPER_WORDS
+        and all(
+            name or word[0].isdecimal() or (word[0] in PARTICLES and place < len(names) - 1)
+            for place, (name, word) in enumerate(zip(names, words[start:end], strict=True))
+        )
+        and not any(
+            word[0] in _LISTS or not _NOT.get(rest.relation, _LISTS).isdisjoint(word) for word in words[start:end]
+        )
+    )
+    return Value(tuple(word[-1] for word in words[start:end] if word[0] not in PARTICLES), is_clear)
+
+
+def _is_time(word: Word) -> bool:
+    return not _TIMES.isdisjoint(word) or not _MONTHS.isdisjoint(word) or (word[0].isdecimal() and len(word[0]) <= 2)
+
+
+_READERS: dict[str, Callable[[Rest], Value | None]] = {
+    "e-mail": _address,
+    "phone": _number,
+    "mobile phone": _number,
+    "age": _age,
+    "birthday": _date,
+    "time zone": _zone,
+    "job": _job,
+}

@@ -1,0 +1,92 @@
+"""Words of all languages around the values of relations: what is left out, and what may be no value."""
+
+from __future__ import annotations
+
+__all__ = [
+    "ADVERBS",
+    "FUNCTION_WORDS",
+    "LEADS",
+    "MONTHS",
+    "NO_EMPLOYERS",
+    "NO_PLACES",
+    "PARTICLES",
+    "TIMES",
+]
+
+LEADS = """
+    hi hello hey well so ok okay yes no oh please remember remember_that note_that fyi btw by_the_way just_so_you_know
+    actually anyway sorry and but thanks because since
+    hallo ja nein also bitte übrigens merk_dir merk_dir_dass und aber eigentlich nämlich
+    hola sí bueno pues por_favor recuerda recuerda_que y pero en_realidad por_cierto
+    bonjour salut oui non bon alors merci retiens_que souviens-toi_que et mais en_fait au_fait d'ailleurs
+    olá oi sim não bem então obrigado obrigada lembra-te_que lembre-se_que e mas na_verdade a_propósito
+    ciao sì allora grazie ricorda ricorda_che ricordati_che ma in_realtà a_proposito
+    hoi nee nou dus bedankt onthoud onthoud_dat en maar eigenlijk trouwens
+"""
+"""Words before a statement that change nothing about it."""
+
+ADVERBS = """
+    now currently presently nowadays these_days at_the_moment at_present right_now recently finally officially just
+    still again last_week last_month last_year yesterday today
+    jetzt nun inzwischen mittlerweile derzeit zurzeit zur_zeit momentan im_moment aktuell gerade heute seit_kurzem
+    neuerdings endlich immer_noch wieder kürzlich neulich vor_kurzem letzte_woche letzten_monat letztes_jahr gestern
+    ahora actualmente hoy_en_día hoy últimamente de_momento por_fin todavía recientemente hace_poco la_semana_pasada
+    el_mes_pasado el_año_pasado ayer
+    maintenant actuellement désormais aujourd'hui en_ce_moment enfin toujours récemment la_semaine_dernière
+    le_mois_dernier l'année_dernière hier à_présent
+    agora atualmente hoje_em_dia hoje neste_momento finalmente ainda recentemente na_semana_passada no_mês_passado
+    no_ano_passado ontem há_pouco
+    ora adesso attualmente ormai oggi al_momento ancora di_recente la_settimana_scorsa il_mese_scorso l'anno_scorso ieri
+    nu tegenwoordig momenteel inmiddels op_dit_moment vandaag eindelijk nog_steeds weer onlangs vorige_week vorige_maand
+    vorig_jaar gisteren
+"""
+"""Words that change nothing about a statement wherever they stand: *now*, *last week*."""
+
+TIMES = """
+    in on at ago since a an one two three four five six seven eight nine ten few couple of days day weeks week months
+    month the
+    im am vor seit einem einer einen ein eine zwei drei vier fünf sechs tagen tag wochen woche monaten monat
+    en el hace desde un una dos tres cuatro cinco seis días día semanas semana meses mes de
+    le il y a depuis deux trois quatre cinq six jours jour semaines semaine mois
+    em há faz dois duas três seis dias dia mês
+    nel da fa due tre quattro cinque sei giorni giorno settimane settimana mesi mese
+    geleden sinds twee drie vier vijf zes dagen dag weken week maanden maand een
+"""
+"""Words of a time behind an event: *two weeks ago*. Years are none: who tells of them tells a story."""
+
+MONTHS = """
+    january february march april may june july august september october november december
+    januar februar märz mai juni juli oktober dezember
+    enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre
+    janvier février mars avril juin juillet août septembre octobre novembre décembre
+    janeiro fevereiro março maio junho julho setembro outubro novembro dezembro
+    gennaio febbraio aprile maggio giugno luglio settembre ottobre dicembre
+    januari februari maart mei augustus
+"""
+"""The months of all languages."""
+
+PARTICLES = """
+    the of upon der die das den dem des van von zu zur el la los las del de le les du des d l sur o a os as do da dos
+    das lo gli i il della dello het s
+"""
+"""Words without a capital that a proper name may have."""
+
+FUNCTION_WORDS = """
+    and or but at in on for with from to as while when if than hard und oder aber bei im für mit von wenn als y o u pero
+    en con para por si cuando que un una et ou mais dans pour avec chez si quand une e ou mas em no na com per di da se
+    quando uno bij met voor of en maar een ein eine the a an my mein meine mi mon ma meu minha mio mia mijn not nicht no
+    non não pas niet también auch aussi também anche ook too also sometimes
+"""
+"""Words that make more of a description than the name of a profession."""
+
+NO_PLACES = """
+    linux windows mac macos ubuntu debian fedora android ios iphone python rust go golang java kotlin typescript
+    javascript swift ruby php vim neovim emacs vscode vs visual postgres postgresql mysql sqlite mongodb aws azure gcp
+    google kubernetes docker slack teams discord notion obsidian gmail outlook github gitlab chrome firefox safari
+    chatgpt claude gemini openai anthropic premium pro plus team enterprise netflix spotify whatsapp telegram signal
+    plan tier version department miete untermiete angst frieden ruhe armut
+"""
+"""Capitalised words that are no place: "I moved to Linux", "Ich wohne in Untermiete"."""
+
+NO_EMPLOYERS = "nacht tag regen bedarf gelegenheit wind schnee hitze geld freunden spaß homeoffice home"
+"""Capitalised words that are no employer: "Ich arbeite bei Nacht"."""

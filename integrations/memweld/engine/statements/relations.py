@@ -1,0 +1,264 @@
+"""Relations: which statement of a text can take the place of another, because a person has one value of it at a time.
+
+"I live in Lisbon" states that the speaker's home is Lisbon. The known forms are narrow and stand in
+``relation_tables.py``; any other text states no relation. All of it takes linear time.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from . import relation_words as tables
+from .phrases import WORD, Phrases, Word, fold, words_of
+from .relation_forms import JOINING, SELVES, TELLING, USERS, find_attribute, find_form, has_beginning
+from .relation_values import PARTICLES, Rest, read_value
+from .rule import CLAUSE, SENTENCE_END, worth_keeping
+
+__all__ = ["MAX_CHARACTERS", "Relation", "contradict", "relation_of", "relations_of", "same_value"]
+
+MAX_CHARACTERS = 500
+"""A longer text states no relation."""
+
+_MAX_LEADS = 4
+_QUALIFIER_WORDS = 5
+_SELF = "i"
+# "Call me tomorrow" and "I'm 3 years into my degree" are not even doubtful.
+_STRICT = ("form of address", "age")
+_LEADS, _ADVERBS = Phrases(tables.LEADS), Phrases(tables.ADVERBS)
+_MONTH = "|".join(sorted({fold(month) for month in tables.MONTHS.split()}))
+# "(351) 912": brackets around digits, and the point of a German ordinal, end no clause.
+_BRACKETS = re.compile(r"\((\+?\d{1,5})\)")
+_ORDINAL = re.compile(rf"(\d{{1,2}})\.(?= (?:{_MONTH})\b)", re.IGNORECASE)
+_QUOTES = re.compile('["“”«»„]')
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A relation that a text states.
+
+    Attributes:
+        key: Whose, and which: ``i|home``, ``i|favourite player``.
+        value: The words of the value, folded.
+        is_single: Whether a person has one value of it at a time, and the text leaves no doubt about it.
+        is_whole: Whether the text states nothing else.
+        is_end: Whether the text says that the value is no longer true.
+    """
+
+    key: str
+    value: tuple[str, ...]
+    is_single: bool = True
+    is_whole: bool = True
+    is_end: bool = False
+
+
+class _Clause(NamedTuple):
+    raw: list[str]
+    words: list[Word]
+    text: str
+
+
+def relation_of(text: str, *, role: str | None = "user", name: str | None = None) -> str | None:
+    """The key of the relation that a text states first; None if it states none."""
+    return next((each.key for each in relations_of(text, role=role, name=name) if not each.is_end), None)
+
+
+def relations_of(text: str, *, role: str | None = "user", name: str | None = None) -> tuple[Relation, ...]:
+    """The relations that a text states, each once.
+
+    Args:
+        text: The text, in any language; English, German, Spanish, French, Portuguese, Italian and Dutch are known.
+        role: The speaker: an assistant's words state none.
+        name: The speaker's name, if the memory has several speakers; relations of one speaker are none of another's.
+    """
+    if role not in ("user", None) or len(text) > MAX_CHARACTERS:
+        return ()
+    folded = fold(text)
+    tells = (
+        not TELLING.isdisjoint(WORD.findall(folded))
+        or has_beginning(folded)
+        or (not folded.isascii() and not TELLING.isdisjoint(form for word in words_of(folded) for form in word))
+    )
+    return _Text(text, name).relations() if tells else ()
+
+
+class _Text:
+    """A text that may state a relation."""
+
+    def __init__(self, text: str, name: str | None) -> None:
+        self._name = None if name is None else fold(name)
+        self._names = Phrases("_".join(word[0] for word in words_of(self._name or "")))
+        cased = unicodedata.normalize("NFKC", text).replace("’", "'").replace("‘", "'")
+        self._text = _ORDINAL.sub(r"\1", _BRACKETS.sub(r" \1 ", cased))
+        self._found: list[Relation] = []
+        self._others: list[str] = []
+
+    def relations(self) -> tuple[Relation, ...]:
+        """What it states."""
+        parts = SENTENCE_END.split(self._text)
+        for body, end in zip(parts[::2], [*parts[1::2], ""], strict=True):
+            if _QUOTES.search(body):
+                self._others.append(body)
+            else:
+                self._read_sentence(body, end)
+        return tuple(self._judged())
+
+    def _judged(self) -> Iterator[Relation]:
+        keys = {each.key for each in self._found}
+        is_whole = len(keys) == 1 and not (self._others and worth_keeping(" ".join(self._others)))
+        for each in dict.fromkeys(self._found):
+            rivals = [other for other in self._found if (other.key, other.is_end) == (each.key, each.is_end)]
+            is_alone = all(same_value(each, other) for other in rivals)
+            yield replace(each, is_whole=is_whole, is_single=each.is_single and is_alone)
+
+    def _read_sentence(self, body: str, end: str) -> None:
+        clauses = [clause for part in CLAUSE.split(body) if part and (clause := _clause(part)) is not None]
+        clauses = [part for clause in clauses for part in _joined(clause)]
+        is_question = end in ("?", "؟")
+        opens = True
+        before: Relation | None = None
+        for place, clause in enumerate(clauses):
+            is_asked = is_question and place == len(clauses) - 1
+            relation = self._relation(clause) if opens and not is_asked else None
+            if relation is not None:
+                self._found.append(relation)
+            elif before is None or is_asked or not _qualifies(clause):
+                self._others.append(clause.text + (end if place == len(clauses) - 1 else ","))
+            opens = _opens(clause)
+            before = relation or (before if _qualifies(clause) else None)
+
+    def _relation(self, clause: _Clause) -> Relation | None:
+        for _ in range(_MAX_LEADS):
+            found = self._read(clause)
+            lead = _LEADS.match(clause.words)
+            if found is not None or not lead:
+                return found
+            clause = _cut(clause, lead)
+        return None
+
+    def _read(self, clause: _Clause) -> Relation | None:
+        clause, subject = self._with_user(_without_adverbs(clause))
+        raw, words, text = clause
+        if (match := find_form(words)) is not None:
+            form = match.form
+            key = f"{subject}|{form.relation}"
+            if form.status is not None:
+                return Relation(key, (form.status,)) if match.start == len(words) else None
+            span = slice(match.start, match.end)
+            rest = Rest(
+                form.relation, raw[span], words[span], _text_behind(text, raw, match.start), form.kind == "event"
+            )
+            value = read_value(rest)
+            if value is None:
+                return None
+            is_clear = value.is_clear and form.is_clear and match.is_whole and not text.isupper()
+            if form.relation in _STRICT and not is_clear:
+                return None
+            return Relation(key, value.words, is_single=is_clear, is_end=form.kind == "end")
+        return _read_attribute(clause, subject)
+
+    def _with_user(self, clause: _Clause) -> tuple[_Clause, str]:
+        """The clause with ``@`` in the place of the user's name, and ``@'s`` of its genitive; and its subject."""
+        raw, words, text = clause
+        bare = [tuple(form.removesuffix("'s") for form in word) for word in words]
+        subject = self._name or _SELF
+        length = self._names.match(bare)
+        if not length and (length := USERS.match(bare)):
+            subject = _SELF
+        if not length:
+            return clause, subject
+        mark = "@" if bare[length - 1] == words[length - 1] else "@'s"
+        return _Clause([mark, *raw[length:]], [(mark,), *words[length:]], text), subject
+
+
+def _read_attribute(clause: _Clause, subject: str) -> Relation | None:
+    found = find_attribute(clause.words)
+    if found is None:
+        return None
+    name, start, end = found
+    value = tuple(word[-1] for word in clause.words[start:end] if word[0] not in PARTICLES)
+    return Relation(f"{subject}|my {name}", value, is_single=False) if value else None
+
+
+def _clause(text: str) -> _Clause | None:
+    raw = WORD.findall(text)
+    # "I'd" is not "I": the whole word alone counts.
+    words = [word[:1] if word[0].isascii() else word[:2] for word in words_of(fold(text))]
+    # Where folding joins or parts words, nothing can be said about capitals.
+    return _Clause(raw, words, text) if raw and len(raw) == len(words) else None
+
+
+def _cut(clause: _Clause, count: int) -> _Clause:
+    return _Clause(clause.raw[count:], clause.words[count:], clause.text)
+
+
+def _text_behind(text: str, raw: Sequence[str], count: int) -> str:
+    """The clause behind so many of its words, as written."""
+    if count >= len(raw):
+        return ""
+    words = list(WORD.finditer(text))
+    left = len(raw) - count
+    start = words[-left].start()
+    return text[start - 1 if start and text[start - 1] == "+" else start :]
+
+
+def _joined(clause: _Clause) -> Iterator[_Clause]:
+    """The clauses that *and* or *but* joins, if a word about the speaker follows."""
+    start = 0
+    spans = [match.span() for match in WORD.finditer(clause.text)]
+    for place in range(1, len(clause.words) - 1):
+        word = clause.words[place : place + 1]
+        if any(
+            joining.match([word[0][:1]]) and selves.match(clause.words, place + 1)
+            for joining, selves in zip(JOINING, SELVES, strict=True)
+        ):
+            yield _part(clause, spans, start, place)
+            start = place + 1
+    yield _part(clause, spans, start, len(clause.words))
+
+
+def _part(clause: _Clause, spans: Sequence[tuple[int, int]], start: int, end: int) -> _Clause:
+    first = 0 if start == 0 else spans[start][0]
+    last = len(clause.text) if end == len(spans) else spans[end][0]
+    return _Clause(clause.raw[start:end], clause.words[start:end], clause.text[first:last])
+
+
+def _without_adverbs(clause: _Clause) -> _Clause:
+    raw, words = list[str](), list[Word]()
+    place = 0
+    while place < len(clause.words):
+        if length := _ADVERBS.match(clause.words, place):
+            place += length
+            continue
+        raw.append(clause.raw[place])
+        words.append(clause.words[place])
+        place += 1
+    return _Clause(raw, words, clause.text)
+
+
+def _opens(clause: _Clause) -> bool:
+    """Whether a statement of the speaker's may follow behind a comma: "Yes, I live in Porto", "I'm Ana, I live …"."""
+    words = clause.words
+    place = 0
+    while place < len(words) and (length := _LEADS.match(words, place) or _ADVERBS.match(words, place)):
+        place += length
+    return place >= len(words) or any(selves.match(words, place) for selves in SELVES)
+
+
+def _qualifies(clause: _Clause) -> bool:
+    """Whether a clause is a part of the address before it: "…, 1100 Lisbon", "…, Portugal"."""
+    return len(clause.raw) <= _QUALIFIER_WORDS and all(word[0].isupper() or word[0].isdigit() for word in clause.raw)
+
+
+def same_value(one: Relation, other: Relation) -> bool:
+    """Whether two values have the same words."""
+    return frozenset(one.value) == frozenset(other.value)
+
+
+def contradict(old: Relation, new: Relation) -> bool:
+    """Whether a new value takes the place of an old one: both are clear, and neither has all words of the other."""
+    values = frozenset(old.value), frozenset(new.value)
+    return old.is_single and new.is_single and old.is_whole and not (values[0] <= values[1] or values[1] <= values[0])
