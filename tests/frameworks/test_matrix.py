@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import matrix
 import pytest
 
 import memweld
@@ -17,13 +15,6 @@ from memweld.testing import HashEmbedder
 from memweld.tools import memory_functions
 
 ROOT = Path(__file__).parents[2]
-
-_spec = importlib.util.spec_from_file_location("memweld_matrix", Path(__file__).with_name("matrix.py"))
-assert _spec is not None
-assert _spec.loader is not None
-matrix: Any = importlib.util.module_from_spec(_spec)
-sys.modules[_spec.name] = matrix
-_spec.loader.exec_module(matrix)
 
 # Named here and not asked of the drivers: they load their frameworks, which collecting tests should not.
 CHATS = ["LangChain", "CrewAI", "AutoGen", "AG2", "Agent Framework"]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 
+import features
 import pytest
 
 from memweld.testing import AdapterSuite, BackendSuite
@@ -16,17 +14,6 @@ from memweld.testing import AdapterSuite, BackendSuite
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "features.md"
 
 
-def _features() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("memweld_features", Path(__file__).with_name("features.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-features = _features()
 SUITES = [(BackendSuite, features.ENGINE_FEATURES), (AdapterSuite, features.ADAPTER_FEATURES)]
 
 

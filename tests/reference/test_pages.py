@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
 
+import pages
 import pytest
 
 ROOT = Path(__file__).parents[2]
 SETTING = re.compile(r"MEMWELD_[A-Z0-9_]*[A-Z0-9]")
-
-
-def _pages() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("memweld_reference_pages", Path(__file__).with_name("pages.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-pages = _pages()
 
 
 @pytest.mark.parametrize("page", pages.PAGES)
