@@ -12,7 +12,7 @@
 The import is light: no framework, no mem0 and no numpy is loaded before it is used.
 """
 
-from .connect import connect
+from .connect import connect, redact_secrets
 from .errors import (
     AccessDeniedError,
     BackendUnavailableError,
@@ -51,5 +51,6 @@ __all__ = [
     "TaskOutcome",
     "ToolCall",
     "connect",
+    "redact_secrets",
     "user_scope",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,13 +11,14 @@ from .engine.protocol import Engine
 from .errors import ConfigurationError, missing_extra
 from .memory.backend import Backend
 from .scope import validate_timezone
+from .urls import public_url
 
 if TYPE_CHECKING:
     from .engine.extraction.options import ExtractionOptions
     from .engine.sql_engine import SqlEngine
     from .settings import Settings
 
-__all__ = ["connect"]
+__all__ = ["connect", "redact_secrets"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ def connect(
     token: str | None = None,
     durability: Literal["normal", "full"] | None = None,
     timezone: str | None = None,
+    redact: Callable[[str], str] | Literal["secrets"] | None = None,
 ) -> Backend:
     """Find the backend for a URL. Nothing is opened or loaded before the first use.
 
@@ -87,6 +89,9 @@ def connect(
         durability: What an acknowledged write to the embedded file survives: ``normal`` (if None), the end of the
             process, kill -9 included; ``full``, also a power loss, at the price of a sync for each write.
         timezone: The time zone of users for whom `Backend.user` names none, such as ``Europe/Lisbon``.
+        redact: Takes out of each text what must not be stored, before anything is stored or an LLM reads it:
+            ``"secrets"`` (keys, tokens, passwords, card numbers), or a function that gets a text and returns it,
+            changed or not, the same each time. If it raises, nothing is stored. None: nothing is taken out.
 
     Raises:
         InvalidInputError: The time zone is not known.
@@ -110,7 +115,22 @@ def connect(
         token=token,
         durability=durability,
     )
-    return Backend(_make_engine(url, settings, options), url=url, timezone=zone)
+    redaction = redact if redact is not None else settings.redact
+    if redaction is None:
+        return Backend(_make_engine(url, settings, options), url=url, timezone=zone)
+    from .engine.redaction.engine import redacting
+    from .engine.redaction.texts import redaction_of
+
+    known = redaction_of(redaction)
+    engine = redacting(_make_engine(url, settings, options), known, public_url(url))
+    return Backend(engine, url=url, timezone=zone)
+
+
+def redact_secrets(text: str) -> str:
+    """The text as ``connect(redact="secrets")`` keeps it; for functions that take out more than that."""
+    from .engine.redaction.secrets import redact_secrets as redact
+
+    return redact(text)
 
 
 def _make_engine(url: str, settings: Settings, options: _Options) -> Engine:

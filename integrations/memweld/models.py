@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 from .display import Readable, ResultList
 from .explanation import Explanation
+from .placeholders import redacted_in
 
 __all__ = [
     "JSON",
@@ -120,6 +121,21 @@ class MemoryItem(Readable):
         """The ids of all conversations it belongs to, in the order of adding."""
         occurred = (each.get("session_id") for each in self.occurrences)
         return tuple(dict.fromkeys(each for each in (self.session_id, *occurred) if each is not None))
+
+    @property
+    def redacted(self) -> tuple[str, ...]:
+        """The kinds of what a redaction took out, such as ``card number``: the names in ``[redacted: card number]``."""
+        return redacted_in(_texts_of([self.text, self.metadata]))
+
+
+def _texts_of(value: JSON) -> Iterator[str]:
+    """All texts in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (Mapping, list, tuple)):
+        parts = cast("Mapping[str, JSON] | Sequence[JSON]", value)
+        for each in parts.values() if isinstance(parts, Mapping) else parts:
+            yield from _texts_of(each)
 
 
 class Page(ResultList[MemoryItem]):

@@ -79,8 +79,10 @@ create_server(backend).run(show_banner=False)
 class TestStdio(BackendSuite):
     def connect(self, place: Path, **options: Any) -> Backend:
         url = f"sqlite:///{place / 'memory.db'}"
+        # A remote engine's client redacts, too.
+        redact = options.get("redact")
         command = [sys.executable, "-m", "memweld", "serve", "--url", url]
         if "llm" in options:
             # A command line has no scripted LLM; it travels to a server of the same kind.
             command = [sys.executable, "-c", WITH_LLM, url, base64.b64encode(pickle.dumps(options["llm"])).decode()]
-        return memweld.connect(f"stdio:{shlex.join(command)}")
+        return memweld.connect(f"stdio:{shlex.join(command)}", redact=redact)

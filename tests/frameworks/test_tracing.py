@@ -80,6 +80,17 @@ def id_of(one: ReadableSpan) -> int:
     return one.context.span_id
 
 
+def test_redacted_texts_are_redacted_on_spans(monkeypatch: pytest.MonkeyPatch, spans: Spans) -> None:
+    monkeypatch.setenv(CONTENT, "true")
+    with memweld.connect("sqlite://", redact="secrets") as backend:
+        backend.user("ana").add("my card is 4111 1111 1111 1111")
+        backend.user("ana").search("who has 4111 1111 1111 1111?")
+    found = [attributes(one) for one in spans() if not one.name.startswith("memweld.")]
+    assert "my card is [redacted: card number]" in found[0]["gen_ai.memory.records"]
+    assert found[1]["gen_ai.memory.query.text"] == "who has [redacted: card number]?"
+    assert "4111" not in str(found)
+
+
 def test_operations_have_the_names_of_the_conventions(backend: Backend, spans: Spans) -> None:
     ana = backend.user("ana")
     messages = [{"role": "user", "content": text} for text in ("I live in Porto", "I drink tea")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -72,11 +72,11 @@ def show_json(value: object) -> None:
     typer.echo(text.replace("\x7f", "\\u007f"))
 
 
-def connected(url: str | None, token: str | None = None) -> Backend:
+def connected(url: str | None, token: str | None = None, *, redact: Literal["secrets"] | None = None) -> Backend:
     """The backend of a URL, or of the settings."""
     from ..connect import connect
 
-    return connect(url, token=token)
+    return connect(url, token=token, redact=redact)
 
 
 def existing(url: str | None, token: str | None = None) -> Backend:

@@ -32,6 +32,12 @@ class Errors(str, Enum):
     TOOL = "tool"
 
 
+class Redact(str, Enum):
+    """The redaction of a server."""
+
+    SECRETS = "secrets"
+
+
 ErrorForm = Annotated[
     Errors, typer.Option(help="How a failed call is answered: a JSON-RPC error, or a result marked isError.")
 ]
@@ -159,6 +165,14 @@ Level = Annotated[
     LogLevel, typer.Option("--log-level", envvar="MEMWELD_LOG_LEVEL", help="The least severe records of the log.")
 ]
 
+Redaction = Annotated[
+    Redact | None,
+    typer.Option(
+        "--redact",
+        envvar="MEMWELD_REDACT",
+        help="Take keys, tokens, passwords and card numbers out of every text before it is stored.",
+    ),
+]
 NoUi = Annotated[bool, typer.Option("--no-ui", help="HTTP: without the inspector, the web pages at /ui.")]
 
 
@@ -174,6 +188,7 @@ def serve_command(
     context: typer.Context,
     *,
     url: Url = None,
+    redact: Redaction = None,
     transport: ServedOver = Transport.STDIO,
     host: Host = "127.0.0.1",
     port: Port = 8710,
@@ -233,7 +248,7 @@ def serve_command(
             algorithm=auth_algorithm,
             public_url=public_url,
         )
-    with connected(url) as backend:
+    with connected(url, redact=None if redact is None else "secrets") as backend:
         server = create_server(
             backend,
             auth=provider,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import TypeVar
 
 from ..scope import Scope
 from .operations import Operation
 from .protocol import Engine, EngineAdmin
 
-__all__ = ["DelegatingEngine", "innermost"]
+__all__ = ["DelegatingEngine", "deferred", "innermost"]
 
 T = TypeVar("T")
 
@@ -26,6 +28,10 @@ class DelegatingEngine:
     def run(self, scope: Scope, operation: Operation[T]) -> T:
         """Do one operation for the scope."""
         return self.inner.run(scope, operation)
+
+    def deferred(self, scope: Scope, operation: Operation[T]) -> Callable[[], T]:
+        """The operation to be done later; see `deferred`."""
+        return functools.partial(self.run, scope, operation)
 
     @property
     def has_graph(self) -> bool:
@@ -49,6 +55,13 @@ class DelegatingEngine:
 
     def close(self) -> None:
         """Leave the inner engine open: it is others'."""
+
+
+def deferred(engine: Engine, scope: Scope, operation: Operation[T]) -> Callable[[], T]:
+    """The operation to be done later: what may wait in memory holds no text that must not be stored."""
+    if isinstance(engine, DelegatingEngine):
+        return engine.deferred(scope, operation)
+    return functools.partial(engine.run, scope, operation)
 
 
 def innermost(engine: Engine) -> Engine:

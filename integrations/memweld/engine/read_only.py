@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from ..errors import AccessDeniedError
 from ..scope import Scope
-from .delegate import DelegatingEngine
+from .delegate import DelegatingEngine, deferred
 from .operations import Operation
 from .protocol import Engine, EngineAdmin
 
@@ -33,9 +34,21 @@ class ReadOnlyEngine(DelegatingEngine):
         Raises:
             AccessDeniedError: It changes something.
         """
+        self._check(operation)
+        return self.inner.run(scope, operation)
+
+    def deferred(self, scope: Scope, operation: Operation[T]) -> Callable[[], T]:
+        """The operation to be done later.
+
+        Raises:
+            AccessDeniedError: It changes something.
+        """
+        self._check(operation)
+        return deferred(self.inner, scope, operation)
+
+    def _check(self, operation: Operation[Any]) -> None:
         if not operation.read_only:
             raise AccessDeniedError(self._reason)
-        return super().run(scope, operation)
 
     @property
     def admin(self) -> EngineAdmin:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from cachetools import LRUCache
 
-from ..engine.delegate import DelegatingEngine
+from ..engine.delegate import DelegatingEngine, deferred
 from ..engine.operations import (
     AddItems,
     AppendMessages,
@@ -73,9 +73,21 @@ class _QuotaEngine(DelegatingEngine):
         Raises:
             AccessDeniedError: It adds something, and the user keeps too much already.
         """
+        self._check(scope, operation)
+        return self.inner.run(scope, operation)
+
+    def deferred(self, scope: Scope, operation: Operation[T]) -> Callable[[], T]:
+        """The operation to be done later, when no request waits for it; it counts now.
+
+        Raises:
+            AccessDeniedError: It adds something, and the user keeps too much already.
+        """
+        self._check(scope, operation)
+        return deferred(self.inner, scope, operation)
+
+    def _check(self, scope: Scope, operation: Operation[Any]) -> None:
         if type(operation) in _ADDING and CURRENT.get() is not None:
             self._admit(Scope(user_id=scope.user_id) if scope.user_id is not None else scope, _size(operation))
-        return self.inner.run(scope, operation)
 
     def _admit(self, owner: Scope, size: int) -> None:
         with self._lock:

@@ -32,6 +32,7 @@ class Settings:
         durability: ``normal``, or ``full``: writes to the embedded file survive a power loss.
         cache_mb: The RAM for the vectors and words of the users that searched last, in millions of bytes.
         timezone: The time zone of the dates that a model is shown.
+        redact: ``secrets``: take keys, tokens, passwords and card numbers out of every text before it is stored.
         mem0: A mem0 configuration as JSON, or ``platform``; a database in RAM has none.
         user_id: The default user of the command line and of a stdio server.
         lock_user: Whether that user is the only one.
@@ -52,6 +53,7 @@ class Settings:
     durability: Literal["normal", "full"] | None = None
     cache_mb: int = 512
     timezone: str | None = None
+    redact: Literal["secrets"] | None = None
     mem0: dict[str, Any] | str | None = field(default=None, repr=False)
     user_id: str | None = None
     lock_user: bool = False

@@ -16,7 +16,7 @@ __all__ = ["read_environment"]
 
 _BOUNDS: dict[str, dict[str, Any]] = {"llm_timeout": {"gt": 0}, "cache_mb": {"ge": 0}}
 
-_SHOWN = frozenset({"llm_timeout", "durability", "cache_mb", "lock_user", "engine_tools"})
+_SHOWN = frozenset({"llm_timeout", "durability", "cache_mb", "lock_user", "engine_tools", "redact"})
 """The variables whose values an error repeats. Any other may hold a key or password."""
 
 

@@ -12,6 +12,7 @@ from .history import HistoryTests
 from .items import ItemTests
 from .keyed import KeyedTests
 from .recall_and_capture import TurnTests
+from .redaction import RedactionTests
 from .restore import RestoringTests
 from .scopes import ScopeTests
 from .search import SearchTests
@@ -35,6 +36,7 @@ class BackendSuite(
     WholeTests,
     RestoringTests,
     ChangeTests,
+    RedactionTests,
     MovingTests,
 ):
     """Subclass it as ``Test…`` and write ``connect``."""

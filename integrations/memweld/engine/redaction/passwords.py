@@ -1,0 +1,193 @@
+"""Passwords: what follows ``password is``, ``password:``, ``PASSWORD=`` and the like, in seven languages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from ..search.stopwords import STOP_WORDS
+
+__all__ = ["assigned_secrets", "field_secret", "passwords", "pins", "url_passwords"]
+
+_NOUN = re.compile(
+    r"pass(?:word|phrase|code|wd)(?![a-z\]])|(?<![a-z])pwd(?![a-z])|(?:passwort|kennwort)(?![a-zäöü])|contraseña(?!\w)"
+    r"|mot de passe(?!\w)|(?<!\w)senha(?!\w)|palavra-passe|parola d['’]ordine|wachtwoord(?!\w)",
+    re.IGNORECASE,
+)
+_NOW = r"(?:\s(?:now|jetzt|ahora|maintenant|agora|adesso|nu))?"
+# A sign, a verb that says what the password is, and a verb that may say something else of it.
+_SAYS = re.compile(
+    r"(?P<sign>[\"'`*]{0,2}\s{0,3}(?::|=>?|->)\*{0,2}\s{0,3})"
+    rf"|\s(?P<verb>is|equals|ist|lautet|es|est|é|è)(?!\w){_NOW}\s{{0,2}}:?\s{{1,3}}"
+    r"|\s(?P<weak>was|to|war|auf|in|era|a|était|à|por|para|con|avec|naar|van)\s{0,2}:?\s{1,3}",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[.!?;]\s|\n")
+_NEXT_FIELD = re.compile(r"[;&,](?=\w{1,40}=)")
+# A password manager is no password.
+_THINGS = frozenset(
+    "manager managers policy policies reset field prompt generator length hash hashes rule rules vault app".split()
+)
+_WINDOW = 120
+_NEAR = len('**"« [redacted:')
+_MOST_WORDS_BETWEEN = 7
+_QUOTED = re.compile(r"[*]{0,2}[\"'`“”„«‹‘’]{1,2}[ \u202f]?([^\"'`“”„«»‹›‘’\r\n]{1,128}?)[ \u202f]?[\"'`“”»›’]")
+_TOKEN = re.compile(r"\S{1,256}")
+_CLAUSE = re.compile(r"[^.,;:!?()\r\n]{1,120}")
+_TRAILING = ".,;:)]}>\"'`*”»’"
+# What programs and manuals have in a password's place.
+_NO_VALUE = re.compile(
+    r"[<({\[$%*•.…#_-]|xxx|\w{1,40}(?:\.\w{1,40}){0,4}[(\[]|(?:none|null|nil|undefined|true|false|str|string|text"
+    r"|int|bool|any|optional)(?:\W|\Z)|https?:",
+    re.IGNORECASE,
+)
+_LENGTH = re.compile(r"[0-9]{1,3}[+-]?[0-9]{0,3}\s(?:\w{1,20}\s)?(?:char|zeich|caract|carat|letter|digit|day|tag|tek)")
+_UNLIKE_A_SECRET = frozenset(
+    """
+    required needed wrong incorrect invalid valid expired expiring weak strong secure insecure safe unsafe unique long
+    short simple complex easy hard difficult known unknown lost gone missing old new outdated saved stored hashed salted
+    encrypted empty blank optional mandatory due changed reset forgotten not never always sensitive shared public
+    private secret confidential same different similar important good bad better fine ok okay broken locked set unset
+    default temporary permanent correct right hidden visible masked redacted protected case case-sensitive below above
+    attached enclosed coming still already only too very really required-field required_field input field there here
+    falsch richtig ungültig gültig abgelaufen sicher unsicher stark schwach lang kurz einfach schwer bekannt unbekannt
+    weg neu alt gespeichert geändert vergessen geheim privat gleich leer nötig erforderlich verschlüsselt nie immer
+    incorrecta correcta inválida válida segura insegura débil fuerte larga corta fácil difícil nueva vieja secreta
+    obligatoria necesaria privada caducada perdida única siempre nunca demasiado muy
+    incorrect invalide valide expiré sûr faible fort court facile difficile nouveau vieux secret privé obligatoire
+    requis perdu oublié toujours jamais trop très
+    incorreta inválida válida segura fraca forte longa nova velha antiga secreta obrigatória necessária expirada
+    sempre muito demais
+    sbagliata errata corretta valida scaduta sicura debole forte lunga corta facile nuova vecchia segreta obbligatoria
+    richiesta sempre mai troppo molto
+    onjuist juist ongeldig geldig verlopen veilig zwak sterk kort makkelijk moeilijk nieuw oud geheim verplicht nodig
+    altijd nooit
+    """.split()
+)
+_CODE_NOUN = re.compile(
+    r"(?<!\w)(?:pin(?:[- ]?(?:code|number|nummer))?|geheimzahl|cv[vc]2?|security code|(?:karten)?prüfnummer)(?!\w)",
+    re.IGNORECASE,
+)
+_CODE = re.compile(
+    r"(?:(?P<direct>\A\s)|[:=]\s{0,2}|\s(?:is|ist|lautet|es|est|é|è)\s{1,2}:?\s{0,2})(?P<code>[0-9]{3,8})"
+    r"(?![\w.,:/-]\w|\w)",
+    re.IGNORECASE,
+)
+_ASSIGNED = re.compile(
+    r"(?:api[ _-]?key|secret[ _-]?(?:access[ _-]?)?key|client[ _-]?secret|(?:access|refresh|auth|api)[ _-]?token"
+    r"|(?:session|bearer)[ _-]?token|api[ _-]?secret|(?:access|account|private)[ _-]?key"
+    r"|(?<![a-z0-9_-])(?:secret|token|authorization)|[?&;](?:sig|key|x-amz-signature))"
+    r"[\"'`*]{0,2}\s{0,3}(?:=|:|is\s)\s{0,3}[\"'`*]{0,2}(?P<value>[^\s\"'`,;&<>]{8,})",
+    re.IGNORECASE,
+)
+_IN_URL = re.compile(
+    r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,20}://[^\s:/@?#\"'<>]{0,128}:([^\s/\"'<>]{1,128})@", re.IGNORECASE
+)
+_PASSWORD_FIELDS = (
+    "password", "passwd", "passphrase", "passcode", "passwort", "kennwort", "contraseña", "motdepasse", "senha",
+    "wachtwoord",
+)  # fmt: skip
+_KEY_FIELDS = (
+    "apikey", "apisecret", "clientsecret", "secretkey", "accesskey", "privatekey", "accountkey", "accesstoken",
+    "refreshtoken", "authtoken", "apitoken", "bearertoken", "sessiontoken", "authorization",
+)  # fmt: skip
+
+
+def passwords(text: str) -> Iterator[tuple[int, int]]:
+    """Where passwords stand that the text calls so."""
+    behind = 0
+    for noun in _NOUN.finditer(text):
+        if noun.start() < behind:
+            continue
+        span = _said_behind(text, noun.end())
+        if span is not None:
+            behind = span[1]
+            yield span
+
+
+def _said_behind(text: str, start: int) -> tuple[int, int] | None:
+    """The password in the sentence that goes on at ``start``, where one follows a sign or a verb."""
+    window = text[start : start + _WINDOW]
+    for says in _SAYS.finditer(window):
+        between = window[: says.start()]
+        words = between.split()
+        if len(words) > _MOST_WORDS_BETWEEN or _SENTENCE_END.search(between) or (words and words[0] in _THINGS):
+            return None
+        if "[redacted:" in text[start + says.end() : start + says.end() + _NEAR]:
+            return None
+        span = _value(text, start + says.end(), is_weak=says["weak"] is not None)
+        if span is not None:
+            return span
+    return None
+
+
+def _value(text: str, start: int, *, is_weak: bool) -> tuple[int, int] | None:
+    quoted = _QUOTED.match(text, start)
+    if quoted is not None:
+        return None if _is_no_value(quoted[1]) else quoted.span(1)
+    found = _TOKEN.match(text, start)
+    token = _NEXT_FIELD.split(found[0])[0].rstrip(_TRAILING) if found else ""
+    if not token or _NO_VALUE.match(token) or _LENGTH.match(text, start):
+        return None
+    is_odd = any(each.isdigit() or not (each.isalnum() or each in "-'’") for each in token)
+    if is_odd or (not is_weak and token[1:] != token[1:].lower() and not token.isupper()):
+        return start, start + len(token)
+    clause = None if is_weak else _CLAUSE.match(text, start)
+    return (start, start + len(clause[0].rstrip())) if clause and _is_phrase(clause[0]) else None
+
+
+def _is_no_value(text: str) -> bool:
+    return not text.strip() or bool(_NO_VALUE.match(text)) or text.strip().lower() in _UNLIKE_A_SECRET
+
+
+def _is_phrase(clause: str) -> bool:
+    """Whether words are a password themselves, and not what is said of one."""
+    words = clause.lower().split()
+    if not 1 <= len(words) <= 6 or not _common_words().isdisjoint(words):
+        return False
+    return not _UNLIKE_A_SECRET.intersection(words if len(words) < 3 else words[1:])
+
+
+@cache
+def _common_words() -> frozenset[str]:
+    return frozenset[str]().union(*STOP_WORDS.values())
+
+
+def pins(text: str) -> Iterator[tuple[int, int]]:
+    """Where PINs and the security codes of cards stand."""
+    behind = 0
+    for noun in _CODE_NOUN.finditer(text):
+        found = _CODE.search(text[noun.end() : noun.end() + _WINDOW // 2])
+        if found is not None and noun.end() >= behind and not _SENTENCE_END.search(found.string[: found.start()]):
+            start, end = found.span("code")
+            behind = noun.end() + end
+            yield noun.end() + start, behind
+
+
+def assigned_secrets(text: str) -> Iterator[tuple[int, int]]:
+    """Where something stands behind ``api_key=``, ``client_secret:`` and the like that looks like a key."""
+    for found in _ASSIGNED.finditer(text):
+        value = found["value"].rstrip(_TRAILING)
+        if _is_key(value):
+            yield found.start("value"), found.start("value") + len(value)
+
+
+def url_passwords(text: str) -> Iterator[tuple[int, int]]:
+    """Where URLs have a password before their host."""
+    return (found.span(1) for found in _IN_URL.finditer(text))
+
+
+def field_secret(name: str, value: str) -> str | None:
+    """The kind of secret that a field of this name holds: ``password`` or ``secret``; None for others."""
+    folded = "".join(filter(str.isalnum, name)).lower()
+    if folded == "pwd" or folded.endswith(_PASSWORD_FIELDS):
+        return None if _is_no_value(value) else "password"
+    if folded in ("secret", "token") or folded.endswith(_KEY_FIELDS):
+        return "secret" if _is_key(value) else None
+    return None
+
+
+def _is_key(value: str) -> bool:
+    is_long = len(value) >= 8 and not any(map(str.isspace, value))
+    return is_long and any(map(str.isdigit, value)) and not _NO_VALUE.match(value)
