@@ -44,6 +44,7 @@ ENGINE_FEATURES: Mapping[str, Sequence[str]] = {
     "`valid_from=`, `valid_until=`": ("test_memories_begin_and_end", "test_a_change_in_the_future"),
     "`versions`": ("test_versions_leave_with_their_memory",),
     "export, restore and erase of all that": ("test_export_restore_and_erase",),
+    "`redact=`": ("test_no_secret_is_stored", "test_no_llm_reads_a_secret", "test_a_restore_takes_secrets_out"),
 }
 """Each feature, and the tests of the backend suite that show it."""
 

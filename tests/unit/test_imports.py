@@ -147,6 +147,7 @@ def test_exported_members() -> None:
         "TaskOutcome",
         "ToolCall",
         "connect",
+        "redact_secrets",
         "user_scope",
     ]
     assert all(hasattr(memweld, name) for name in memweld.__all__)
