@@ -14,6 +14,7 @@ from .placeholders import redacted_in
 __all__ = [
     "JSON",
     "Captured",
+    "Change",
     "ChatMessage",
     "EraseReceipt",
     "Extraction",
@@ -53,6 +54,10 @@ Source: TypeAlias = Literal["user", "assistant", "tool", "document", "import", "
 """The origin of a memory: the words of the user or the assistant, a tool, a document, an import, or an agent's tool
 call."""
 
+Change: TypeAlias = Literal["update", "set", "supersedes", "rule", "llm"]
+"""Why another text stands in a memory's place: `Memory.update`; its key was set again; the caller named it in
+``supersedes``; a rule of memweld; the LLM."""
+
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 """The speaker of a chat message."""
 
@@ -83,10 +88,12 @@ class MemoryItem(Readable):
         occurrences: Empty for a text that was added once. Else each time with other data, the first included:
             ``session_id``, ``message_id``, ``metadata`` and ``created_at`` (ISO 8601), without those that are empty.
         links: Ids: of a source its facts, of an extracted fact its sources.
-        valid_from: When it becomes true (UTC), if the caller said so; else None.
+        valid_from: When it becomes true (UTC), if the caller said so, or since when it has this text; else None.
         valid_until: When it stops being true (UTC), because the caller said so or another memory supersedes it; None:
             it has no end.
-        superseded_by: The id of the memory in its place, or None.
+        superseded_by: The id of the memory in its place, or None. An earlier text of a memory has that memory's id.
+        changed_by: Why that memory stands in its place: ``update``, ``set`` (its key was set again), ``supersedes``,
+            ``rule`` or ``llm``; None: nothing does.
         source: Where it comes from.
         expires_at: When it is deleted (UTC), or None.
         pinned_at: When it was pinned (UTC), or None.
@@ -112,6 +119,7 @@ class MemoryItem(Readable):
     valid_from: datetime | None = None
     valid_until: datetime | None = None
     superseded_by: str | None = None
+    changed_by: Change | None = None
     source: Source = "user"
     expires_at: datetime | None = None
     pinned_at: datetime | None = None

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import get_args
 
 from ..errors import InvalidInputError, invalid
-from ..models import JSON, ChatMessage, MemoryItem, Source
+from ..models import JSON, Change, ChatMessage, MemoryItem, Source
 from ..scope import Scope
 from ..validation import (
     MAX_VALUE_CHARACTERS,
@@ -166,8 +166,10 @@ def _validate_item(item: MemoryItem) -> None:
 def _validate_validity(item: MemoryItem) -> None:
     for name in ("valid_from", "valid_until", "expires_at", "pinned_at"):
         validate_time(name, getattr(item, name))
-    if item.key is not None and (item.valid_from or item.valid_until or item.superseded_by):
-        raise invalid("key", item.key, "what has a key has no validity", _REMEDY)
+    if item.changed_by not in (None, *get_args(Change)):
+        raise invalid("changed_by", item.changed_by, f"it is one of {', '.join(get_args(Change))}", _REMEDY)
+    if item.kind == "record" and (item.valid_from or item.valid_until or item.superseded_by):
+        raise invalid("kind", item.kind, "a record has no validity", _REMEDY)
 
 
 def _validate_occurrences(item: MemoryItem) -> None:

@@ -5,6 +5,7 @@ The first call that needs mem0 loads it: an extraction, or, where mem0 finds ent
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -39,6 +40,8 @@ from .sql.occurrences import with_metadata, without_messages
 from .sql.outbox import Outbox
 from .sql.restore import EmbeddedTexts
 from .sql.supersession import rows_to_supersede, supersede
+from .sql.ttl import now
+from .sql.versions import keep_earlier
 
 __all__ = ["Facts"]
 
@@ -158,7 +161,7 @@ class Facts:
             if before is None:
                 self._writer.store(scope, [ItemDraft(text=text)], template, utc_now())
             else:
-                self._change(before, replace(before, text=text, metadata=template.metadata))
+                self._set_again(before, replace(before, text=text, metadata=template.metadata))
             stored = self._items.by_key(scope, kind, key)
         if stored is None:
             raise BackendUnavailableError(f"The {kind} {key!r} cannot be read back.")
@@ -205,11 +208,16 @@ class Facts:
                 raise MemoryNotFoundError(memory_id)
             if row.key is not None:
                 raise invalid("memory_id", memory_id, f"it is a {row.kind}", remedy_of_keyed(row))
+            if row.changed_by == "update":
+                remedy = "Change that memory, or delete this text."
+                raise invalid("memory_id", memory_id, f"it is an earlier text of {row.superseded_by}", remedy)
             same = self._items.by_hash(row.scope, text_hash(text))
             if same is not None and same.id != memory_id:
                 remedy = f"Delete this memory and keep {same.id}."
                 raise invalid("text", text, "another memory of the same scope says exactly this", remedy)
-            changed = row if text == row.text else self._detached(row, text)
+            changed = row
+            if text != row.text:
+                changed = self._detached(keep_earlier(self._items, row, "update", now()), text)
             if operation.metadata is not None:
                 changed = with_metadata(changed, operation.metadata)
             self._change(row, changed)
@@ -217,6 +225,14 @@ class Facts:
         if changed is None:
             raise MemoryNotFoundError(memory_id)
         return changed.item()
+
+    def _set_again(self, before: ItemRow, row: ItemRow) -> None:
+        """Write a keyed row: another value leaves the one before as an earlier value, an equal one leaves its time."""
+        if _sorted(row.metadata) == _sorted(before.metadata):
+            self._items.rewrite_details(replace(row, valid_from=before.since, updated_at=utc_now().isoformat()))
+        else:
+            kept = keep_earlier(self._items, before, "set", now())
+            self._change(before, replace(row, valid_from=kept.valid_from))
 
     def _detached(self, row: ItemRow, text: str) -> ItemRow:
         """The row with a text of its own: its sources, which say the old one, go, as the facts of a source do."""
@@ -251,3 +267,7 @@ class Facts:
             self._extraction.mem0.change(row)
             return
         self._store.change(row, self._embedding.embed(row.text))
+
+
+def _sorted(metadata: str) -> str:
+    return json.dumps(json.loads(metadata), sort_keys=True)

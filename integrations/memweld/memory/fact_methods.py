@@ -227,7 +227,9 @@ class FactMethods:
     def versions(self, memory_id: str) -> list[MemoryItem]:
         """The memories that stood in each other's place, oldest first: those before this one, it, and those after it.
 
-        `update` and `preferences.set` overwrite, and leave no version.
+        What `update`, `preferences.set` and `tasks.record` replace is there too, up to 100 earlier texts of a memory.
+        ``valid_from``, ``valid_until`` and ``changed_by`` say when each held, and what ended it. An earlier text has an
+        id of its own, by which `delete` forgets it.
 
         Raises:
             MemoryNotFoundError: There is no such memory in this scope.
@@ -235,7 +237,7 @@ class FactMethods:
         return ResultList(self._engine.run(self.scope, ItemVersions(memory_id=memory_id)))
 
     def update(self, memory_id: str, text: str, *, metadata: Mapping[str, JSON] | None = None) -> MemoryItem:
-        """Replace the text of a memory, and its metadata if given.
+        """Replace the text of a memory, and its metadata if given; the text before becomes an earlier version.
 
         Raises:
             MemoryNotFoundError: There is no such memory in this scope.

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ..display import MOST_ROWS, Displayed, ResultList, html_table
-from ..engine.operations import DeleteKeyed, GetKeyed, ListItems, PutKeyed, Search
+from ..engine.operations import DeleteKeyed, GetKeyed, ItemVersions, ListItems, PutKeyed, Search
 from ..engine.protocol import Engine
+from ..errors import MemoryNotFoundError
 from ..models import JSON, Hit, MemoryItem
 from ..scope import Scope
 from ..validation import MAX_LIMIT, validate_json
 from .asynchronous import AsyncFacade, async_method
 
-__all__ = ["AsyncPreferences", "Preferences"]
+__all__ = ["AsyncPreferences", "Preferences", "keyed_versions"]
 
 _MAX_CHARACTERS = 65_536
 
@@ -35,7 +36,7 @@ class Preferences(Displayed):
         return html_table(rows, title=repr(self))
 
     def set(self, key: str, value: JSON) -> MemoryItem:
-        """Store a preference, replacing what the key held.
+        """Store a preference in the place of what the key held, which becomes an earlier version.
 
         Args:
             key: 1 to 512 characters, e.g. ``"theme"``.
@@ -73,9 +74,27 @@ class Preferences(Displayed):
         """The preferences that fit a question, best first."""
         return ResultList(self._engine.run(self._scope, Search(query=query, limit=limit, kinds=["preference"])))
 
+    def versions(self, key: str) -> list[MemoryItem]:
+        """The values that the key held and holds, oldest first, each as ``item.metadata["value"]``; empty: none is set.
+
+        Setting an equal value again makes no version. Up to 100 earlier values stay.
+        """
+        return keyed_versions(self._engine, self._scope, GetKeyed(kind="preference", key=key))
+
     def delete(self, key: str) -> bool:
-        """Forget the preference; whether there was one."""
+        """Forget the preference and its earlier values; whether there was one."""
         return self._engine.run(self._scope, DeleteKeyed(kind="preference", key=key))
+
+
+def keyed_versions(engine: Engine, scope: Scope, keyed: GetKeyed) -> ResultList[MemoryItem]:
+    """What a key held and holds, oldest first."""
+    item = engine.run(scope, keyed)
+    if item is None:
+        return ResultList()
+    try:
+        return ResultList(engine.run(scope, ItemVersions(memory_id=item.id)))
+    except MemoryNotFoundError:
+        return ResultList()  # deleted meanwhile
 
 
 class AsyncPreferences(AsyncFacade[Preferences]):
@@ -85,4 +104,5 @@ class AsyncPreferences(AsyncFacade[Preferences]):
     get = async_method(Preferences.get)
     all = async_method(Preferences.all)
     search = async_method(Preferences.search, lane="search")
+    versions = async_method(Preferences.versions)
     delete = async_method(Preferences.delete)

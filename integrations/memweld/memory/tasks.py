@@ -12,6 +12,7 @@ from ..models import JSON, MemoryItem, TaskOutcome
 from ..scope import Scope
 from ..validation import MAX_LIMIT, validate_key, validate_limit, validate_metadata, validate_text
 from .asynchronous import AsyncFacade, async_method
+from .preferences import keyed_versions
 
 __all__ = ["AsyncTasks", "Tasks"]
 
@@ -40,7 +41,7 @@ class Tasks(Displayed):
         success: bool | None = None,
         metadata: Mapping[str, JSON] | None = None,
     ) -> TaskOutcome:
-        """Record what came of a task, replacing an earlier outcome of it.
+        """Record what came of a task, in the place of an earlier outcome, which becomes an earlier version.
 
         Args:
             task_id: 1 to 512 characters; a name that says something (``"ship-42"``) helps to find similar tasks.
@@ -66,6 +67,11 @@ class Tasks(Displayed):
         )
         return _outcome(self._engine.run(self._scope, operation), score=1.0)
 
+    def versions(self, task_id: str) -> list[TaskOutcome]:
+        """The outcomes of a task, oldest first; empty where none is recorded. Up to 100 earlier outcomes stay."""
+        items = keyed_versions(self._engine, self._scope, GetKeyed(kind="task", key=task_id))
+        return ResultList(_outcome(item, score=1.0) for item in items)
+
     def context(self, task_id: str, *, limit: int = 5) -> list[TaskOutcome]:
         """The known outcomes for a task: its own first (score 1.0), then those of similar tasks.
 
@@ -88,6 +94,7 @@ class AsyncTasks(AsyncFacade[Tasks]):
     """`Tasks` for async code."""
 
     record = async_method(Tasks.record, lane="write")
+    versions = async_method(Tasks.versions)
     context = async_method(Tasks.context, lane="search")
 
 

@@ -81,6 +81,7 @@ class MemoryIdArguments(Arguments):
 class GetMemory(MemoryIdArguments):
     """Arguments of ``get_memory``."""
 
+    versions: bool = Field(default=False, description="Also show what it said before.")
     cursor: Cursor = None
 
 
@@ -161,7 +162,24 @@ def _get_memory(memory: Memory, arguments: GetMemory) -> Answer:
     owner = f"User: {item.user_id}" if item.user_id is not None else f"Agent: {item.agent_id}"
     text = f"Memory: {safe_for_model(part, line_break=INDENTED)}\nCreated: {as_utc(item.created_at)}\n{owner}"
     data: dict[str, JSON] = {"memory": item_data(item) | {"text": part}} | next_page(cursor)
+    if arguments.versions:
+        lines, data["versions"] = _earlier(memory, item)
+        text += f"\nBefore:{numbered(lines)}" if lines else "\nBefore: nothing else"
     return Answer(text + to_continue("get_memory", cursor), data)
+
+
+def _earlier(memory: Memory, item: MemoryItem) -> tuple[list[str], list[JSON]]:
+    """Lines and data of the versions before an item, the latest first."""
+    versions = memory.versions(item.id)
+    place = next((number for number, each in enumerate(versions) if each.id == item.id), 0)
+    before = versions[:place][::-1]
+    cuts = excerpts(each.text for each in before)
+    lines = [
+        f"ID: {each.id} - {cut.line(_WHOLE)} [until {local_time(each.valid_until, memory.timezone):%Y-%m-%d %H:%M}]"
+        for each, cut in zip(before, cuts, strict=False)
+        if each.valid_until is not None
+    ]
+    return lines, [listed_item(each, cut) for each, cut in zip(before, cuts, strict=False)]
 
 
 @tool(

@@ -125,8 +125,8 @@ def test_everything_of_everybody(old: Backend, new: Backend, page: int) -> None:
     assert [report.scope for report in reports] == EVERYBODY
     assert all(report.equal for report in reports)
     (ana,) = (report for report in reports if report.scope == Scope("ana"))
-    assert ana.source.counts == {"items": 20, "values": 28, "sessions": 2, "messages": 32}
-    assert ana.stored == {"items": 20 + 8, "values": 28, "messages": 32}
+    assert ana.source.counts == {"items": 22, "values": 28, "sessions": 2, "messages": 32}
+    assert ana.stored == {"items": 22 + 8, "values": 28, "messages": 32}
     for scope in EVERYBODY:
         assert whole(new.scoped(scope)) == whole(old.scoped(scope))
     assert whole(new.user("bob", agent_id="clerk")) == whole(old.user("bob", agent_id="clerk"))
@@ -483,7 +483,7 @@ class TestCommand:
         assert not (tmp_path / "cli.db").exists()
         result = run("copy", *who, "--all")
         assert result.exit_code == 0, result.output
-        assert "user ana: 20 items, 28 values, 2 sessions, 32 messages\n" in result.stdout
+        assert "user ana: 22 items, 28 values, 2 sessions, 32 messages\n" in result.stdout
         assert result.stdout.endswith("3 scope(s) copied; both sides are equal.\n")
         again = run("copy", *who, "--user", "ana")
         assert "new or changed: nothing" in again.stdout

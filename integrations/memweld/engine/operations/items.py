@@ -173,7 +173,10 @@ class ListItems(Operation[ItemPage]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemVersions(Operation[list[MemoryItem]]):
-    """All items of the chain in which items of the scope supersede each other and this one stands, oldest first."""
+    """All items of the chain in which items of the scope supersede each other and this one stands, oldest first.
+
+    The earlier texts of each are among them.
+    """
 
     read_only = True
 
@@ -182,7 +185,7 @@ class ItemVersions(Operation[list[MemoryItem]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateItem(Operation[MemoryItem]):
-    """Replace the text of an item, and its metadata unless it is None."""
+    """Replace the text of an item, and its metadata unless it is None; another text before becomes an earlier one."""
 
     changes_items = True
     overwrites = True
@@ -238,7 +241,10 @@ class ClearItems(Operation[int]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutKeyed(Operation[MemoryItem]):
-    """Store a preference or a task's outcome under its key in exactly this scope, replacing what was there."""
+    """Store a preference or a task's outcome under its key in exactly this scope, replacing what was there.
+
+    Another value that was there becomes an earlier one.
+    """
 
     changes_items = True
     overwrites = True

@@ -16,6 +16,7 @@ from ...errors import MemweldError
 from ...scope import Scope
 from ..sql.candidates import RowFilter
 from ..sql.database import Connection, Database
+from ..sql.schema import earlier_text
 
 __all__ = ["HnswIndexing", "HnswSearch"]
 
@@ -68,15 +69,16 @@ class HnswSearch:
         places = _array(found)
         near = (
             f"SELECT n.seq FROM items c CROSS JOIN LATERAL (SELECT seq FROM items WHERE owner = c.owner AND "
-            "session_id = c.session_id AND seq {comparison} c.seq ORDER BY seq {order} "
-            f"LIMIT {_NEIGHBOURS}) n WHERE c.seq = ANY({places})"
+            f"session_id = c.session_id AND NOT {earlier_text()} AND seq {{comparison}} c.seq ORDER BY seq {{order}} "
+            f"LIMIT {_NEIGHBOURS}) n WHERE c.seq = ANY({places}) AND NOT {earlier_text('c')}"
         )
         condition, variables = self._conditions(rows)
         return self._connection.execute(
             f"WITH found AS (SELECT unnest({places}) AS seq "
             f"UNION {near.format(comparison='<', order='DESC')} UNION {near.format(comparison='>', order='ASC')}) "
-            f"SELECT {_COLUMNS}, (SELECT p.seq FROM items p WHERE p.owner = items.owner AND "
-            "p.session_id = items.session_id AND p.seq < items.seq ORDER BY p.seq DESC LIMIT 1), "
+            f"SELECT {_COLUMNS}, CASE WHEN NOT {earlier_text()} THEN (SELECT p.seq FROM items p WHERE "
+            "p.owner = items.owner AND p.session_id = items.session_id AND p.seq < items.seq "
+            f"AND NOT {earlier_text('p')} ORDER BY p.seq DESC LIMIT 1) END, "
             f"({condition}) FROM items JOIN found USING (seq) ORDER BY items.seq",
             variables,
         ).fetchall()

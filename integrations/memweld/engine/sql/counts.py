@@ -5,11 +5,14 @@ from __future__ import annotations
 from ...scope import Scope
 from . import owners
 from .database import Database
+from .schema import earlier_text
 from .ttl import ALIVE, EXPIRED_ITEM, now
 
 __all__ = ["ROW_BYTES", "count_stored"]
 
-_KINDS = {"item": "items", "preference": "preferences", "task": "tasks", "record": "records"}
+# Earlier texts of items are no items.
+_KIND = f"CASE WHEN {earlier_text()} THEN 'version' ELSE kind END"
+_KINDS = {"item": "items", "preference": "preferences", "task": "tasks", "record": "records", "version": "versions"}
 _STORES = {
     "values": f"SELECT count(*) FROM state WHERE owner = ? AND {ALIVE}",
     "sessions": "SELECT count(*) FROM sessions WHERE owner = ? AND messages > 0",
@@ -40,7 +43,8 @@ def count_stored(database: Database, scope: Scope, *, with_bytes: bool = False) 
     with database.reading(scope) as connection:
         for owner in owners.contained(connection, scope):
             rows = connection.execute(
-                f"SELECT kind, count(*) FROM items WHERE owner = ? AND NOT {EXPIRED_ITEM} GROUP BY kind", (owner, now())
+                f"SELECT {_KIND}, count(*) FROM items WHERE owner = ? AND NOT {EXPIRED_ITEM} GROUP BY 1",
+                (owner, now()),
             ).fetchall()
             for kind, count in rows:
                 store = _KINDS.get(kind, f"{kind}s")

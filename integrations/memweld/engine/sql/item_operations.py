@@ -30,6 +30,7 @@ from .occurrences import without_message
 from .state import StateStore
 from .ttl import purge
 from .validity import Validity
+from .versions import versions_of
 
 __all__ = ["ItemOperations"]
 
@@ -83,18 +84,10 @@ class ItemOperations:
     def versions(self, scope: Scope, operation: ItemVersions) -> list[MemoryItem]:
         """The chain of an item, oldest first (see `ItemVersions`)."""
         with self._database.reading(scope):
-            last = self._items.get(scope, operation.memory_id)
-            if last is None:
-                raise MemoryNotFoundError(operation.memory_id)
-            seen = {last.id}
-            while last.superseded_by is not None and last.superseded_by not in seen:
-                seen.add(last.superseded_by)
-                following = self._items.get(scope, last.superseded_by)
-                if following is None:
-                    break
-                last = following
-            rows = [*self._items.superseded_by(scope, [last.id]), last]
-        return [row.item() for row in rows if row.kind == "item"]
+            rows = versions_of(self._items, scope, operation.memory_id)
+        if not rows:
+            raise MemoryNotFoundError(operation.memory_id)
+        return [row.item() for row in rows]
 
     def _place(self, scope: Scope, cursor: str) -> int:
         """The place of a cursor, or of an item that the scope still contains."""

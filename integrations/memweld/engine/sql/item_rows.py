@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ...explanation import Explanation
-from ...models import JSON, Extraction, Hit, Kind, MemoryItem, Source
+from ...models import JSON, Change, Extraction, Hit, Kind, MemoryItem, Source
 from ...scope import Scope
 from ...validation import dump_json, fold_text
 from .damage import damaged
@@ -49,6 +49,7 @@ class ItemRow:
     valid_from: float | None = None
     valid_until: float | None = None
     superseded_by: str | None = None
+    changed_by: Change | None = None
     source: Source = "user"
     expires_at: float | None = None
     pinned_at: float | None = None
@@ -62,6 +63,11 @@ class ItemRow:
             return [] if self.links is None else json.loads(self.links)
         except ValueError:
             return []
+
+    @property
+    def since(self) -> float:
+        """The beginning of its validity, else the time when it was first stored (seconds since 1970)."""
+        return self.valid_from if self.valid_from is not None else datetime.fromisoformat(self.created_at).timestamp()
 
     def is_valid(self, moment: float) -> bool:
         """Whether it is held true at a moment (seconds since 1970)."""
@@ -101,6 +107,7 @@ class ItemRow:
             valid_from=to_datetime(self.valid_from),
             valid_until=to_datetime(self.valid_until),
             superseded_by=self.superseded_by,
+            changed_by=self.changed_by,
             source=self.source,
             expires_at=to_datetime(self.expires_at),
             pinned_at=to_datetime(self.pinned_at),
@@ -195,6 +202,7 @@ def row_of(item: MemoryItem, scope: Scope, fingerprint: str) -> ItemRow:
         valid_from=_seconds(item.valid_from),
         valid_until=_seconds(item.valid_until),
         superseded_by=item.superseded_by,
+        changed_by=item.changed_by,
         source=item.source,
         expires_at=_seconds(item.expires_at),
         pinned_at=_seconds(item.pinned_at),

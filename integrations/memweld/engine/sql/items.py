@@ -15,6 +15,7 @@ from .candidates import RowFilter
 from .database import Connection, Database
 from .item_rows import ItemRow
 from .occurrences import merged
+from .schema import earlier_text
 from .ttl import EXPIRED_ITEM, now
 from .validity import Validity
 
@@ -29,6 +30,12 @@ _INSERT = (
     f"INSERT INTO items (owner, root, stamp, vector, terms, {_COLUMNS}) "
     f"VALUES ({', '.join('?' * (5 + _WRITTEN))}) ON CONFLICT DO NOTHING"
 )
+# With the vector and the terms of another row.
+_INSERT_EARLIER = (
+    f"INSERT INTO items (owner, root, stamp, vector, terms, {_COLUMNS}) VALUES (?, ?, ?, "
+    f"{', '.join(f'(SELECT {column} FROM items WHERE id = ? AND root = ?)' for column in ('vector', 'terms'))}, "
+    f"{', '.join('?' * _WRITTEN)})"
+)
 # The row of an owner with an id. The root takes part, because its index has no owner.
 _OWN = "id = ? AND root = ? AND owner = ?"
 _REWRITE = (
@@ -38,7 +45,8 @@ _REWRITE = (
 _REWRITE_RECORD = f"UPDATE items SET stamp = ?, vector = ?, terms = ?, text = ?, hash = ?, updated_at = ? WHERE {_OWN}"
 _DETAILS = (
     "session_id", "message_id", "occurrences", "links", "metadata", "extraction", "extraction_error", "valid_from",
-    "valid_until", "superseded_by", "source", "expires_at", "pinned_at", "relation", "created_at", "updated_at",
+    "valid_until", "superseded_by", "changed_by", "source", "expires_at", "pinned_at", "relation", "created_at",
+    "updated_at",
 )  # fmt: skip
 _REWRITE_DETAILS = f"UPDATE items SET stamp = ?, {', '.join(f'{name} = ?' for name in _DETAILS)} WHERE {_OWN}"
 _values = attrgetter(*_NAMES)
@@ -110,6 +118,13 @@ class Items:
             )
             return cursor.rowcount > 0
 
+    def insert_earlier(self, row: ItemRow) -> None:
+        """Store an earlier text of the row that supersedes it, with the vector and the terms which that has still."""
+        with self.database.writing(row.scope) as connection:
+            owner, stamp = owners.bump_version(connection, row.scope)
+            current = (row.superseded_by, owner.root)
+            connection.execute(_INSERT_EARLIER, (owner.id, owner.root, stamp, *current, *current, *_values(row)))
+
     def insert_all(self, scope: Scope, rows: Sequence[tuple[ItemRow, bytes, bytes]]) -> None:
         """Store new rows of one scope, each with its vector and terms, as one version of the memory."""
         if not rows:
@@ -167,6 +182,14 @@ class Items:
             values = [getattr(row, name) for name in _DETAILS]
             connection.execute(_REWRITE_DETAILS, (stamp, *values, row.id, owner.root, owner.id))
 
+    def supersede_by(self, scope: Scope, memory_id: str, other_id: str) -> None:
+        """Have another item supersede what an item supersedes."""
+        with self.database.writing(scope) as connection:
+            root = owners.get_or_create(connection, scope).root
+            connection.execute(
+                "UPDATE items SET superseded_by = ? WHERE superseded_by = ? AND +root = ?", (other_id, memory_id, root)
+            )
+
     def linked(self, row: ItemRow) -> list[ItemRow]:
         """The rows that go with this one: of a fact its sources, of a source the facts that come from it alone."""
         others = self.by_ids(row.scope, row.linked_ids).values()
@@ -189,17 +212,21 @@ class Items:
             return deleted > 0
 
     def clear(self, scope: Scope) -> int:
-        """Delete every row that the scope contains, but for the records of values; how many, sources not counted."""
+        """Delete every row that the scope contains, but for the records of values.
+
+        Returns:
+            How many, sources and earlier texts not counted.
+        """
         with self.database.writing(scope) as connection:
             owner = owners.find(connection, scope)
             if owner is None:
                 return 0
             visible, variable = owners.visible_to(owner)
-            sources, facts = (
-                connection.execute(f"DELETE FROM items WHERE {visible} AND {kinds}", (variable,)).rowcount
-                for kinds in ("kind = 'source'", "kind <> 'record'")
+            others, facts = (
+                connection.execute(f"DELETE FROM items WHERE {visible} AND {rows}", (variable,)).rowcount
+                for rows in (f"(kind = 'source' OR {earlier_text()})", "kind <> 'record'")
             )
-            if sources or facts:
+            if others or facts:
                 owners.note_removal(connection, owner.root)
             return facts
 
@@ -230,8 +257,9 @@ class Items:
         return self._select(scope, condition, [session_id, message_id, dump_json(message_id)], exact=True)
 
     def by_key(self, scope: Scope, kind: Kind, key: str) -> ItemRow | None:
-        """The keyed fact of exactly this scope."""
-        return self._first(scope, " AND kind = ? AND key = ?", [kind, key], exact=True)
+        """The keyed fact of exactly this scope; no earlier value of it."""
+        condition = " AND kind = ? AND key = ? AND superseded_by IS NULL"
+        return self._first(scope, condition, [kind, key], exact=True)
 
     def page(
         self,
@@ -323,9 +351,8 @@ class Items:
             if kinds is not None and list(kinds) == ["record"] and isinstance(namespace, str):
                 # A record's key begins with its namespace and has an index; the plus keeps SQLite from another one.
                 first = f"[{dump_json(namespace)},"
-                visible = (
-                    f"+{visible} AND owner IN (SELECT id FROM owners WHERE id = ? OR root = ?) AND {self._between}"
-                )
+                parts = "owner IN (SELECT id FROM owners WHERE id = ? OR root = ?)"
+                visible = f"+{visible} AND {parts} AND {self._between} AND superseded_by IS NULL"
                 variables = [owner.id, owner.id, first, f"{first[:-1]}-", *variables]
             rows = connection.execute(f"SELECT seq FROM items WHERE {visible}{extra}", [variable, *variables])
             return [row[0] for row in rows]

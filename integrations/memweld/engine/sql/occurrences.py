@@ -73,12 +73,13 @@ def merged(stored: ItemRow, added: ItemRow, *, is_dated: bool) -> ItemRow:
 
 
 def _with_validity(row: ItemRow, added: ItemRow) -> ItemRow:
-    """The row with the validity that was given last; a text that is said again after its end is true again."""
+    """The row with the validity that was given last; a text that is said again after its end has no end any more."""
     is_given = added.valid_from is not None or added.valid_until is not None
     is_over = row.valid_until is not None and row.valid_until <= datetime.fromisoformat(added.created_at).timestamp()
-    if not (is_given or is_over) or (row.valid_from, row.valid_until) == (added.valid_from, added.valid_until):
+    valid_from = row.valid_from if added.valid_from is None else added.valid_from
+    if not (is_given or is_over) or (row.valid_from, row.valid_until) == (valid_from, added.valid_until):
         return row
-    return replace(row, valid_from=added.valid_from, valid_until=added.valid_until, updated_at=added.updated_at)
+    return replace(row, valid_from=valid_from, valid_until=added.valid_until, updated_at=added.updated_at)
 
 
 def _with_occurrences(row: ItemRow, occurrences: Sequence[Occurrence]) -> ItemRow:

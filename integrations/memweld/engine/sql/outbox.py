@@ -24,6 +24,7 @@ from ...models import GraphState
 from ...scope import Scope
 from . import owners
 from .database import Block, Connection, Database
+from .schema import earlier_text
 from .ttl import EXPIRED_ITEM, now
 
 __all__ = ["Change", "Entry", "Outbox", "Pending", "TargetName"]
@@ -85,13 +86,17 @@ class Outbox:
     Args:
         database: The tables.
         target: The projection that receives them.
+
+    Attributes:
+        projected: The condition on the rows of ``items`` that the target receives.
     """
 
     def __init__(self, database: Database, target: TargetName = "graph") -> None:
         self._database = database
         self.target: TargetName = target
-        # A graph has the facts of a source.
-        self._projected = "kind <> 'source'" if target == "graph" else "true"
+        # Only the tables have earlier texts, and a graph has the facts of a source.
+        no_source = "kind <> 'source' AND " if target == "graph" else ""
+        self.projected = f"{no_source}NOT {earlier_text()}"
 
     def reading(self) -> Block[Connection]:
         """A connection that reads the rows of all users."""
@@ -180,7 +185,7 @@ class Outbox:
             )
 
     def _fill(self, connection: Connection, only: Sequence[int] | None, *, missing: bool = False) -> int:
-        condition = self._projected
+        condition = self.projected
         variables: list[Any] = [*(only or ())]
         if only is not None:
             condition += f" AND owner IN ({', '.join('?' * len(only)) or 'NULL'})"
@@ -294,19 +299,20 @@ class Outbox:
         """How many items there are."""
         with self.reading() as connection:
             row = connection.execute(
-                f"SELECT count(*) FROM items WHERE {self._projected} AND NOT {EXPIRED_ITEM}", (now(),)
+                f"SELECT count(*) FROM items WHERE {self.projected} AND NOT {EXPIRED_ITEM}", (now(),)
             ).fetchone()
         return int(row[0])
 
     def entries(self, items: Sequence[int]) -> dict[int, Entry]:
-        """These items as they are now, by ``seq``. Items that are gone, or have expired, are left out."""
+        """These items as they are now, by ``seq``; without those that are gone, have expired or are earlier texts."""
         found: dict[int, Entry] = {}
         with self.reading() as connection:
             for start in range(0, len(items), _CHUNK):
                 chunk = items[start : start + _CHUNK]
                 rows = connection.execute(
                     f"SELECT {_ENTRY_COLUMNS} FROM items JOIN owners ON owners.id = items.owner "
-                    f"WHERE NOT {EXPIRED_ITEM} AND items.seq IN ({', '.join('?' * len(chunk))})",
+                    f"WHERE NOT {EXPIRED_ITEM} AND NOT {earlier_text()} "
+                    f"AND items.seq IN ({', '.join('?' * len(chunk))})",
                     (now(), *chunk),
                 )
                 for row in rows:
@@ -319,8 +325,7 @@ class Outbox:
         """Items in their order, from behind one."""
         with self.reading() as connection:
             rows = connection.execute(
-                f"SELECT seq FROM items WHERE {self._projected} AND NOT {EXPIRED_ITEM} AND seq > ? "
-                "ORDER BY seq LIMIT ?",
+                f"SELECT seq FROM items WHERE {self.projected} AND NOT {EXPIRED_ITEM} AND seq > ? ORDER BY seq LIMIT ?",
                 (now(), after, limit),
             ).fetchall()
         return [row[0] for row in rows]

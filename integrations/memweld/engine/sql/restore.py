@@ -70,13 +70,18 @@ def restore(database: Database, scope: Scope, data: ExportData, embedded: Embedd
 
 @dataclass(slots=True)
 class _Restored:
-    """What is new or changed. A session may go over several batches, and counts once."""
+    """What is new or changed. A session may go over several batches, and counts once.
+
+    Attributes:
+        places: The ids of exported items that merged into stored ones, with the ids of these.
+    """
 
     items: int = 0
     values: int = 0
     messages: int = 0
     merged: int = 0
     sessions: set[int] = field(default_factory=set[int])
+    places: dict[str, str] = field(default_factory=dict[str, str])
 
 
 class _Restoration:
@@ -158,7 +163,15 @@ class _Restoration:
         if stored is not None and (stored.scope, stored.kind, stored.key) != (owner, item.kind, item.key):
             stored = None
         if item.key is not None:
-            stored = self._items.by_key(owner, item.kind, item.key)
+            current = self._items.by_key(owner, item.kind, item.key)
+            if item.superseded_by is None:
+                stored = current
+            elif current is None:
+                return  # an earlier value of nothing
+            else:
+                item = replace(item, superseded_by=current.id)
+        if item.superseded_by in self._restored.places:
+            item = replace(item, superseded_by=self._restored.places[item.superseded_by])
         same = None
         if item.key is None and item.superseded_by is None:
             same = self._items.by_hash(owner, self._embedded.texts[item.text][0], item.kind)
@@ -174,6 +187,8 @@ class _Restoration:
 
     def _merge_item(self, item: MemoryItem, same: ItemRow) -> None:
         """Add sessions, metadata and times to the fact with an equal text."""
+        self._restored.places[item.id] = same.id
+        self._items.supersede_by(self._scope, item.id, same.id)
         merged = self._items.merge(self._row(item), is_dated=True)
         if merged is not None and merged != same:
             self._restored.merged += 1

@@ -15,7 +15,8 @@ items
     takes its place (``search/reindex.py``); a trigger drops it when the text changes. ``occurrences``: a JSON list;
     NULL for a text that was added once (``occurrences.py``). ``links``: a JSON list of ids, of a source its facts and
     of a fact its sources. ``valid_from``, ``valid_until``: seconds since 1970 (``validity.py``). ``superseded_by``: the
-    id of the item in its place. ``source``: see `MemoryItem.source`. ``expires_at``, ``pinned_at``: seconds since 1970.
+    id of the item in its place. ``changed_by``, ``source``: see `MemoryItem`. ``expires_at``, ``pinned_at``: seconds
+    since 1970.
     ``relation``: the relation that the text states; NULL: none that memweld knows.
 state
     ``version``: for conditional writes; begins at a random number, so that a key that was deleted and set again never
@@ -35,8 +36,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-__all__ = ["ColumnTypes", "tables"]
-
+__all__ = ["ColumnTypes", "earlier_text", "tables"]
 
 _TABLES = """
 CREATE TABLE meta (
@@ -77,6 +77,7 @@ CREATE TABLE items (
     valid_from {real},
     valid_until {real},
     superseded_by {text},
+    changed_by {text},
     source {text} NOT NULL DEFAULT 'user',
     expires_at {real},
     pinned_at {real},
@@ -191,6 +192,11 @@ class ColumnTypes:
     text: str
     blob: str
     vector: str
+
+
+def earlier_text(row: str = "items") -> str:
+    """The condition on rows of ``items`` that hold an earlier text of an item (``versions.py``)."""
+    return f"coalesce({row}.changed_by, '') IN ('update', 'set')"
 
 
 def tables(types: ColumnTypes) -> str:

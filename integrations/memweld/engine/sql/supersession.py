@@ -57,7 +57,12 @@ def supersede(items: Items, scope: Scope, operation: AddItems, stored: list[Memo
             reason = "it says this itself" if row.id == memory_id else f"{row.superseded_by} is in its place already"
             raise invalid("supersedes", row.id, reason, "Name a memory that is valid and says something else.")
         sources = [source for source in items.linked(row) if memory_id not in source.linked_ids]
+        for each in items.superseded_by(scope, [row.id]):
+            if each.valid_until is None or each.valid_until > at:
+                items.rewrite_details(replace(each, valid_until=at))
         for each in (row, *sources):
             end = at if each.valid_until is None else min(each.valid_until, at)
-            items.rewrite_details(replace(each, valid_until=end, superseded_by=memory_id, updated_at=updated_at))
+            items.rewrite_details(
+                replace(each, valid_until=end, superseded_by=memory_id, changed_by="supersedes", updated_at=updated_at)
+            )
     return stored

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from ...errors import BackendUnavailableError
-from ..sql.schema import ColumnTypes, tables
+from ..sql.schema import ColumnTypes, earlier_text, tables
 
 __all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "create_schema", "validate_version"]
 
@@ -31,14 +31,16 @@ CREATE TRIGGER {name} AFTER {event} ON items BEGIN
     INSERT INTO outbox (target, item, owner, made_at)
         SELECT CASE key WHEN 'graph' THEN 'graph' ELSE 'mem0' END, {row}.seq, {row}.owner,
             CAST(strftime('%s', 'now') AS REAL)
-        FROM meta WHERE (key = 'graph' AND {row}.kind <> 'source')
-            OR (key = 'embedder' AND value LIKE '% in mem0 %');
+        FROM meta WHERE ((key = 'graph' AND {row}.kind <> 'source')
+            OR (key = 'embedder' AND value LIKE '% in mem0 %'))
+            AND NOT {earlier_text(row)};
 END;
 """
 
 
 _OWN = """
-CREATE UNIQUE INDEX items_by_key ON items (owner, kind, key) WHERE key IS NOT NULL;
+CREATE UNIQUE INDEX items_by_key ON items (owner, kind, key)
+    WHERE key IS NOT NULL AND superseded_by IS NULL;
 CREATE UNIQUE INDEX state_once ON state (owner, namespace, key);
 
 CREATE TRIGGER items_next_vector AFTER UPDATE OF text ON items

@@ -129,7 +129,7 @@ def _parts(hit: Hit) -> dict[str, Any]:
 def memory(visit: Visit) -> dict[str, Any]:
     """One memory with all that is known of it, and those that stood in its place before and after."""
     item = visit.memory.get(visit.required("id"))
-    return {"item": item, "versions": visit.memory.versions(item.id) if item.kind == "item" else []}
+    return {"item": item, "versions": visit.memory.versions(item.id)}
 
 
 def preferences(visit: Visit) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from .search import SearchTests
 from .state import StateTests
 from .transfer import MovingTests
 from .values import ValueTests
+from .versions import VersionTests
 from .whole import WholeTests
 
 __all__ = ["BackendSuite"]
@@ -37,6 +38,7 @@ class BackendSuite(
     RestoringTests,
     ChangeTests,
     RedactionTests,
+    VersionTests,
     MovingTests,
 ):
     """Subclass it as ``Test…`` and write ``connect``."""

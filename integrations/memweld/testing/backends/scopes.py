@@ -108,7 +108,7 @@ class ScopeTests(BackendFixtures):
         assert ana.preferences.all() == {"tone": "warm"}
         researcher.state("n")["k"] = 1
         assert list(ana.state("n")) == []
-        assert researcher.erase().counts["items"] == 2
+        assert researcher.erase().counts["items"] == 3, "with what the update replaced"
         assert [item.text for item in ana.all(kinds="item")] == ["I love tea", "Ana likes short sentences"]
         assert "dawn" not in str(ana.search("dawn"))
         assert ana.erase().counts["items"] == 3

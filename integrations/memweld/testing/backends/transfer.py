@@ -43,12 +43,12 @@ class MovingTests(BackendFixtures):
         backend.user("bob").add("I was born in Faro")
         out = one(copy(backend, other, user_id="ana", page=page))
         assert out.equal
-        assert out.source.counts == {"items": 6, "values": 5, "sessions": 2, "messages": 5}
+        assert out.source.counts == {"items": 7, "values": 5, "sessions": 2, "messages": 5}
         backend.user("ana").erase()
         back = one(copy(other, backend, user_id="ana", page=page))
         assert back.equal
         assert back.target == out.source
-        assert sum(back.stored.values()) == 6 + 3 + 5 + 5
+        assert sum(back.stored.values()) == 7 + 3 + 5 + 5
         assert backend.user("ana").state("z")["first"] == [1, 2.5, "x", None]
         assert [hit.text for hit in backend.user("ana").search("ficus", limit=9)][:2]
         assert [item.text for item in backend.user("bob").all()] == ["I was born in Faro"]

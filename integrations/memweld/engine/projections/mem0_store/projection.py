@@ -200,8 +200,8 @@ class Mem0Projection:
         while True:
             with self._database.reading_all() as connection:
                 rows = connection.execute(
-                    "SELECT seq FROM items WHERE seq > ? AND seq NOT IN (SELECT item FROM outbox WHERE target = ?) "
-                    "ORDER BY seq LIMIT ?",
+                    f"SELECT seq FROM items WHERE {self.outbox.projected} AND seq > ? "
+                    "AND seq NOT IN (SELECT item FROM outbox WHERE target = ?) ORDER BY seq LIMIT ?",
                     (last, self.outbox.target, _CHUNK),
                 ).fetchall()
             if not rows:

@@ -77,7 +77,8 @@ ALTER TABLE items
 CREATE INDEX items_by_words ON items USING gin (words);
 CREATE INDEX items_in_session ON items (owner, session_id, seq) WHERE session_id IS NOT NULL;
 CREATE INDEX items_by_beginning ON items (owner, beginning) WHERE beginning IS NOT NULL;
-CREATE UNIQUE INDEX items_by_key ON items (owner, kind, key) WHERE key IS NOT NULL AND kind <> 'record';
+CREATE UNIQUE INDEX items_by_key ON items (owner, kind, key)
+    WHERE key IS NOT NULL AND kind <> 'record' AND superseded_by IS NULL;
 
 CREATE FUNCTION digest_of(name text) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$ SELECT pg_catalog.sha256(pg_catalog.convert_to(name, 'UTF8'::pg_catalog.name)) $$;
@@ -149,7 +150,9 @@ CREATE TRIGGER entities_next_vector BEFORE UPDATE OF payload ON entities FOR EAC
 
 CREATE FUNCTION item_to_outbox() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF coalesce(NEW.kind, OLD.kind) <> 'source' AND EXISTS (SELECT 1 FROM meta WHERE key = 'graph') THEN
+    IF coalesce(NEW.kind, OLD.kind) <> 'source'
+        AND coalesce(NEW.changed_by, OLD.changed_by, '') NOT IN ('update', 'set')
+        AND EXISTS (SELECT 1 FROM meta WHERE key = 'graph') THEN
         INSERT INTO outbox (target, item, owner, made_at)
             SELECT 'graph', coalesce(NEW.seq, OLD.seq), coalesce(NEW.owner, OLD.owner),
                 floor(extract(epoch FROM now()));
