@@ -13,6 +13,7 @@ The import is light: no framework, no mem0 and no numpy is loaded before it is u
 """
 
 from .connect import connect, redact_secrets
+from .consolidation import ConsolidationPlan, ConsolidationReceipt
 from .errors import (
     AccessDeniedError,
     BackendUnavailableError,
@@ -36,6 +37,8 @@ __all__ = [
     "BackendUnavailableError",
     "ChatMessage",
     "ConfigurationError",
+    "ConsolidationPlan",
+    "ConsolidationReceipt",
     "EraseReceipt",
     "Explanation",
     "Hit",

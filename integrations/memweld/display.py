@@ -36,7 +36,7 @@ T = TypeVar("T")
 logger = logging.getLogger("memweld.display")
 
 # For the program: where the text stands elsewhere.
-_UNSHOWN = ("message_id", "occurrences", "links", "native")
+_UNSHOWN = ("changes", "message_id", "occurrences", "links", "native")
 # A table in a notebook shows so many rows, and so many characters of a text.
 MOST_ROWS = 50
 _MOST_CHARACTERS = 400

@@ -132,6 +132,8 @@ def test_exported_members() -> None:
         "BackendUnavailableError",
         "ChatMessage",
         "ConfigurationError",
+        "ConsolidationPlan",
+        "ConsolidationReceipt",
         "EraseReceipt",
         "Explanation",
         "Hit",

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from .admin import doctor_command, migrate_command, reindex_command, stats_command, users_command
+from .changes import consolidate_command, undo_command, versions_command
 from .demo import demo_command
 from .help import Command, examples, write_sections
 from .memories import (
@@ -110,7 +111,10 @@ _COMMANDS = {
         "search": search_command,
         "list": list_command,
         "get": get_command,
+        "versions": versions_command,
         "delete": delete_command,
+        "consolidate": consolidate_command,
+        "undo": undo_command,
         "sessions": sessions_command,
         "export": export_command,
         "restore": restore_command,

@@ -10,7 +10,21 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from .options import AsJson, Kinds, Session, Url, User, connected, counted, existing, show, show_json, words
+from .options import (
+    AsJson,
+    Kinds,
+    MemoryId,
+    Session,
+    Url,
+    User,
+    connected,
+    counted,
+    existing,
+    read_json,
+    show,
+    show_json,
+    words,
+)
 from .tables import show_hits
 
 if TYPE_CHECKING:
@@ -27,8 +41,6 @@ __all__ = [
     "search_command",
     "sessions_command",
 ]
-
-MemoryId = Annotated[str, typer.Argument(metavar="ID", help="The memory's ID, as `memweld list` shows it.")]
 
 
 def add_command(
@@ -212,14 +224,7 @@ def restore_command(
     as_json: AsJson = False,
 ) -> None:
     """Put an exported user back, here or in another backend. A second time changes nothing."""
-    from ..errors import BackendUnavailableError, InvalidInputError
-
-    try:
-        exported = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BackendUnavailableError(f"Cannot read {file}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidInputError(f"{file} is not the JSON that `memweld export` writes: {error}") from error
+    exported = read_json(file, "memweld export")
     with connected(url) as backend:
         counts = backend.user(user).restore(exported)
     if as_json:

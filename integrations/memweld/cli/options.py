@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 __all__ = [
     "AsJson",
     "Kinds",
+    "MemoryId",
     "Session",
     "Url",
     "User",
     "connected",
     "counted",
     "existing",
+    "read_json",
     "show",
     "show_json",
     "words",
@@ -54,6 +56,7 @@ Kinds = Annotated[
     str | None,
     typer.Option(help="Only these kinds, with commas: item, source, preference, task, record."),
 ]
+MemoryId = Annotated[str, typer.Argument(metavar="ID", help="The memory's ID, as `memweld list` shows it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
 
 
@@ -94,6 +97,27 @@ def existing(url: str | None, token: str | None = None) -> Backend:
     if path is not None and not Path(path).exists():
         raise InvalidInputError(f"There is no file {path}. Name another with --url, or add a first memory to it.")
     return connected(url, token)
+
+
+def read_json(file: Path, command: str) -> Any:
+    """The content of a file of JSON.
+
+    Args:
+        file: The file.
+        command: The command that writes such files, for errors.
+
+    Raises:
+        BackendUnavailableError: It cannot be read.
+        InvalidInputError: It is no JSON.
+    """
+    from ..errors import BackendUnavailableError, InvalidInputError
+
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BackendUnavailableError(f"Cannot read {file}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f"{file} is not the JSON that `{command}` writes: {error}") from error
 
 
 def counted(count: int, things: str) -> str:

@@ -5,7 +5,7 @@ The LLM is loaded when it is first needed: through mem0, or by memweld's own com
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -97,6 +97,16 @@ class FactExtraction:
             if self._extractor is None:
                 self._extractor = CompactExtractor(self._options)
             return self._extractor
+
+    def summarize(self, messages: Sequence[Mapping[str, str]], *, earlier: str) -> str:
+        """The summary of a conversation, by whatever LLM there is.
+
+        Raises:
+            ExtractionFailedError: The LLM's answer is unusable, or there is none.
+            ConfigurationError: The LLM cannot be made.
+            MissingExtraError: A package for it is not installed.
+        """
+        return self._compact.summarize(messages, earlier=earlier)
 
     def add(
         self, scope: Scope, operation: AddItems, template: RowTemplate, earlier: Sequence[dict[str, str]]

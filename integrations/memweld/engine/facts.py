@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -116,6 +116,11 @@ class Facts:
     def embed_texts(self, texts: Sequence[str]) -> EmbeddedTexts:
         """Embed the texts of a restore."""
         return self._store.embed_texts(texts)
+
+    @property
+    def summarize(self) -> Callable[..., str]:
+        """Has the LLM summarise a conversation (see `FactExtraction.summarize`)."""
+        return self._extraction.summarize
 
     # adding
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from ..consolidation import ConsolidationPlan, ConsolidationReceipt
 from ..errors import ConfigurationError
 from ..models import EraseReceipt, MemoryItem, ValueWrite
 from ..scope import Scope
@@ -16,8 +17,11 @@ from .extraction.options import ExtractionOptions
 from .fork import RenewedLock
 from .operations import ItemDraft, Operation, PutValue
 from .protocol import EngineAdmin, Progress
+from .session_summaries import summarize_sessions
 from .sql import owners
 from .sql.admin import SqlAdmin
+from .sql.consolidation import Consolidation, Summary
+from .sql.consolidation_plan import plan_consolidation
 from .sql.counts import count_stored
 from .sql.cursors import Cursors
 from .sql.database import Database
@@ -249,9 +253,34 @@ class SqlEngine:
     @_handles(ops.Restore)
     def _restore(self, scope: Scope, operation: ops.Restore) -> dict[str, int]:
         data = operation.data
-        # Only memories need an embedder.
-        embedded = self.facts.embed_texts([item.text for item in data.items]) if data.items else EmbeddedTexts()
-        return restore(self._database, scope, data, embedded)
+        return restore(self._database, scope, data, self._embedded([item.text for item in data.items]))
+
+    def _embedded(self, texts: Sequence[str]) -> EmbeddedTexts:
+        """Texts with their vectors; where there is none, no embedder is loaded."""
+        return self.facts.embed_texts(texts) if texts else EmbeddedTexts()
+
+    @_handles(ops.PlanConsolidation)
+    def _plan_consolidation(self, scope: Scope, operation: ops.PlanConsolidation) -> ConsolidationPlan:
+        return plan_consolidation(self._database, scope, operation, can_summarize=self.can_extract)
+
+    @_handles(ops.Consolidate)
+    def _consolidate(self, scope: Scope, operation: ops.Consolidate) -> ConsolidationReceipt:
+        plan = operation.plan
+        summaries = dict[str, Summary]()
+        epoch: int | None = None
+        if operation.lane == "llm":
+            epoch = self._epoch(scope)
+            summaries = summarize_sessions(scope, plan, self.items, self.sessions, self.facts.summarize)
+        embedded = self._embedded([each.text for each in summaries.values() if each.text])
+        return Consolidation(self._database, scope, embedded).run(
+            plan, summaries, lambda: epoch is None or self._epoch(scope) == epoch
+        )
+
+    @_handles(ops.UndoConsolidation)
+    def _undo_consolidation(self, scope: Scope, operation: ops.UndoConsolidation) -> ConsolidationReceipt:
+        changes = [change for step in operation.receipt.done for change in step.changes]
+        inserted = [each.before.text for each in changes if each.before is not None and each.after is None]
+        return Consolidation(self._database, scope, self._embedded(inserted)).undo(operation.receipt)
 
     @_handles(ops.Erase)
     def _erase(self, scope: Scope, _operation: ops.Erase) -> EraseReceipt:

@@ -16,6 +16,7 @@ from ..validation import validate_limit
 from .asynchronous import AsyncFacade, Lane, async_method
 from .capture import capture_turn, drop_captures
 from .capture_queue import capture_queue_of
+from .consolidation import ConsolidationMethods
 from .export_format import read_export, write_export
 from .fact_methods import FactMethods
 from .history import AsyncHistory, History
@@ -30,7 +31,7 @@ from .values import AsyncValues, Values
 __all__ = ["AsyncMemory", "Memory", "over_engine"]
 
 
-class Memory(FactMethods):
+class Memory(FactMethods, ConsolidationMethods):
     """The memory of one scope. Get one from `Backend.user` or `Backend.agent`; it is cheap and thread-safe.
 
     Attributes:
@@ -268,6 +269,10 @@ def _lane_of_capture(
     return "quick" if keep == "history" else _lane_of_add(infer=infer)
 
 
+def _lane_of_consolidate(*_: Any, dry_run: bool = True, plan: object = None, **__: Any) -> Lane:
+    return "search" if dry_run and plan is None else "llm"
+
+
 def over_engine(memory: Memory, engine: Engine) -> Memory:
     """The same memory, of the same class, over an engine that wraps its own."""
     copied = copy.copy(memory)
@@ -319,4 +324,6 @@ class AsyncMemory(AsyncFacade[Memory]):
     show = async_method(Memory.show)
     export = async_method(Memory.export)
     restore = async_method(Memory.restore, lane="write")
+    consolidate = async_method(Memory.consolidate, lane=_lane_of_consolidate)
+    undo = async_method(Memory.undo, lane="write")
     erase = async_method(Memory.erase, lane="write")

@@ -20,8 +20,8 @@ from memweld import connect
 from memweld.cli import app
 
 COMMANDS = set(
-    "add copy delete demo doctor erase export get import list migrate reindex restore search serve sessions stats "
-    "ui users".split()
+    "add consolidate copy delete demo doctor erase export get import list migrate reindex restore search serve "
+    "sessions stats ui undo users versions".split()
 )
 
 
@@ -126,6 +126,38 @@ def test_memories_are_listed_shown_and_deleted(url: str) -> None:
     assert "No memory exists" in failed("get", ids[0], *who)
     assert "No memory exists" in failed("delete", ids[0], *who)
     assert json.loads(done("search", "fact", *who, "--json"))["memories"][0]["text"].startswith("fact 2")
+
+
+def test_a_memory_is_tidied_up_and_that_is_taken_back(url: str, tmp_path: Path) -> None:
+    who = ("--user", "ana", "--url", url)
+    receipt = tmp_path / "tidy.json"
+    for text in ("I like tea", "I do like tea!", "I don't like tea"):
+        done("add", text, *who)
+    plan = done("consolidate", *who)
+    assert "  I do like tea!  (stays)\n  I like tea\n" in plan
+    assert "Nothing is changed yet" in plan
+    assert "--apply" in failed("consolidate", *who, "--receipt", str(receipt))
+    assert json.loads(done("consolidate", *who, "--json"))["steps"][0]["kind"] == "merge"
+    missing = str(tmp_path / "no" / "folder.json")
+    assert "Cannot write" in failed("consolidate", *who, "--apply", "--receipt", missing)
+    assert done("list", *who).count("\n") == 3
+    applied = done("consolidate", *who, "--apply", "--receipt", str(receipt))
+    assert f"`memweld undo {receipt} --user ana` takes it back." in applied
+    assert receipt.stat().st_mode & 0o777 == 0o600
+    listed = done("list", *who)
+    assert (listed.count("\n"), "I like tea\n" in listed) == (2, False)
+    kept = next(line.split()[0] for line in listed.splitlines() if "do like" in line)
+    versions = done("versions", kept, *who).splitlines()
+    assert [line.rpartition("  ")[2] for line in versions] == ["I like tea", "I do like tea!"]
+    assert len(json.loads(done("versions", kept, *who, "--json"))["versions"]) == 2
+    assert done("consolidate", *who) == "There is nothing to consolidate for user ana.\n"
+    assert done("undo", str(receipt), *who) == "Undone for user ana: 1 step\n"
+    assert done("list", *who).count("\n") == 3
+    assert "not undone (it was changed meanwhile): merge" in done("undo", str(receipt), *who)
+    receipt.write_text("{}")
+    assert "Receipt" in failed("undo", str(receipt), *who)
+    receipt.write_text("no")
+    assert "memweld consolidate" in failed("undo", str(receipt), *who)
 
 
 def test_users_sessions_and_counts(url: str) -> None:

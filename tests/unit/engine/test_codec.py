@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memweld.consolidation import ConsolidationPlan, ConsolidationReceipt, ConsolidationStep, ItemChange
 from memweld.engine.codec import decode_answer, decode_operation, encode_answer, encode_operation
 from memweld.engine.export_data import ExportData, ExportedSession, ExportedValue, ExportPage
 from memweld.engine.operations import OPERATIONS, GetItem, ItemDraft, ItemPage, Operation, PutValue, StoredValue
@@ -124,6 +125,19 @@ kept = st.builds(
     sessions=st.lists(kept_sessions, max_size=2).map(tuple),
 )
 pages = st.builds(ExportPage, kept, optional)
+steps = st.lists(
+    st.builds(
+        ConsolidationStep,
+        kind=st.sampled_from(["merge", "expire", "drop_versions", "summarize"]),
+        reason=texts,
+        ids=names,
+        texts=names,
+        session_id=optional,
+        changes=st.lists(st.builds(ItemChange, before=st.none() | items, after=items), max_size=1).map(tuple),
+    ),
+    max_size=2,
+).map(tuple)
+consolidations = st.builds(ConsolidationReceipt, made_at=times, done=steps, skipped=steps, has_more=st.booleans())
 ANSWERS: dict[str, st.SearchStrategy[Any]] = {
     "add_items": st.lists(items, max_size=3),
     "get_epoch": counts,
@@ -151,6 +165,9 @@ ANSWERS: dict[str, st.SearchStrategy[Any]] = {
     "find_values": st.lists(entries, max_size=3),
     "search_values": st.lists(st.builds(ValueHit, entries, st.none() | st.floats(0, 1)), max_size=3),
     "purge_expired": counts,
+    "plan_consolidation": st.builds(ConsolidationPlan, steps=steps, has_more=st.booleans()),
+    "consolidate": consolidations,
+    "undo_consolidation": consolidations,
     "append_messages": st.lists(st.text()),
     "read_messages": st.lists(messages, max_size=3),
     "clear_messages": counts,
@@ -222,6 +239,7 @@ OPERANDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "as_of": st.none() | times,
     },
     "item_versions": {"memory_id": keys},
+    "plan_consolidation": {"keep_versions": st.none() | st.integers(0, 1_000), "summarize": st.booleans()},
     "update_item": {"memory_id": keys, "text": said, "metadata": st.none() | own},
     "put_value": {
         "namespace": keys,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from ..operations import ItemDraft
 from .answers import Fact, read_facts
 from .llm import GuardedLLM, load_llm
 from .options import ExtractionOptions
+from .summary import summarize
 
 __all__ = ["CompactExtractor", "compact_prompt"]
 
@@ -98,6 +99,10 @@ class CompactExtractor:
         categories = {category.casefold(): category for category in self._options.categories}
         facts = read_facts(self._llm.ask(compact_prompt(self._options, drafts, earlier, moment, known)))
         return [Fact(fact.text, categories.get((fact.category or "").casefold())) for fact in facts]
+
+    def summarize(self, messages: Sequence[Mapping[str, str]], *, earlier: str) -> str:
+        """The summary of a conversation (see `summary.summarize`)."""
+        return summarize(self._llm, messages, earlier=earlier, instructions=self._options.instructions)
 
 
 def compact_prompt(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from .base import Lane, Operation
+from .consolidation import Consolidate, PlanConsolidation, UndoConsolidation
 from .items import (
     AddItems,
     ClearItems,
@@ -59,6 +60,7 @@ __all__ = [
     "AppendMessages",
     "ClearItems",
     "ClearMessages",
+    "Consolidate",
     "CountStored",
     "DeleteItem",
     "DeleteItems",
@@ -80,6 +82,7 @@ __all__ = [
     "ListNamespaces",
     "ListSessions",
     "Operation",
+    "PlanConsolidation",
     "PurgeExpired",
     "PutKeyed",
     "PutValue",
@@ -92,6 +95,7 @@ __all__ = [
     "SearchValues",
     "SettleGraph",
     "StoredValue",
+    "UndoConsolidation",
     "UpdateItem",
     "WriteValues",
 ]

@@ -248,6 +248,20 @@ class Items:
             ids = list(new)
         return sorted(found.values(), key=attrgetter("seq"))
 
+    def living(self, scope: Scope, *, after: int, limit: int) -> list[ItemRow]:
+        """Free facts that are not superseded, in the order in which they were stored, from behind a place."""
+        condition = " AND kind = 'item' AND superseded_by IS NULL AND seq > ? ORDER BY seq LIMIT ?"
+        return self._select(scope, condition, [after, limit])
+
+    def superseded(self, scope: Scope, *, after: int, limit: int) -> list[ItemRow]:
+        """Rows that are superseded, in the order in which they were stored, from behind a place."""
+        return self._select(scope, " AND superseded_by IS NOT NULL AND seq > ? ORDER BY seq LIMIT ?", [after, limit])
+
+    def with_metadata_key(self, scope: Scope, key: str) -> list[ItemRow]:
+        """Free facts of exactly this scope that are not superseded, and whose metadata may have this key."""
+        condition = " AND kind = 'item' AND superseded_by IS NULL AND instr(metadata, ?)"
+        return self._select(scope, condition, [f"{dump_json(key)}:"], exact=True)
+
     def of_message(self, scope: Scope, session_id: str, message_id: str) -> list[ItemRow]:
         """The free rows of exactly this scope that this message of the session says, perhaps among others."""
         condition = (

@@ -8,6 +8,7 @@ A new backend subclasses it as ``Test…`` and says how to connect; nothing else
 """
 
 from .change import ChangeTests
+from .consolidation import ConsolidationTests
 from .history import HistoryTests
 from .items import ItemTests
 from .keyed import KeyedTests
@@ -39,6 +40,7 @@ class BackendSuite(
     ChangeTests,
     RedactionTests,
     VersionTests,
+    ConsolidationTests,
     MovingTests,
 ):
     """Subclass it as ``Test…`` and write ``connect``."""

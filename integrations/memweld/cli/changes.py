@@ -1,0 +1,117 @@
+"""The commands for memories that change: earlier versions, consolidation and its undoing."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import AsJson, MemoryId, Url, User, counted, existing, read_json, show, show_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..consolidation import ConsolidationStep
+
+__all__ = ["consolidate_command", "undo_command", "versions_command"]
+
+_DONE = {"merge": "merged", "expire": "deleted", "drop_versions": "versions deleted", "summarize": "summarised"}
+
+
+def consolidate_command(
+    user: User,
+    *,
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; else only the plan is shown.")] = False,
+    receipt: Annotated[
+        Path | None, typer.Option(help="With --apply: the file for the receipt, which `memweld undo` takes.")
+    ] = None,
+    keep_versions: Annotated[
+        int | None, typer.Option(help="So many earlier versions of a memory stay; all if not given.", min=0, max=1_000)
+    ] = None,
+    summaries: Annotated[bool, typer.Option(help="Have the LLM, if there is one, summarise long sessions.")] = True,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Merge memories of a user that say the same, and delete what has expired."""
+    from ..errors import InvalidInputError
+    from ..files import open_private
+
+    if receipt is not None and not apply:
+        raise InvalidInputError("A plan has no receipt: pass --apply, or leave --receipt out.")
+    with existing(url) as backend:
+        memory = backend.user(user)
+        plan = memory.consolidate(keep_versions=keep_versions, summarize=summaries)
+        if not apply:
+            if as_json:
+                show_json(plan.to_dict())
+            elif plan.steps:
+                _show_steps(plan.steps)
+                show("Nothing is changed yet: --apply does it.")
+            else:
+                show(f"There is nothing to consolidate for user {user}.")
+            return
+        # Without its receipt a consolidation cannot be undone, so the file comes first.
+        descriptor = None if receipt is None else open_private(receipt)
+        result = memory.consolidate(plan=plan)
+    if descriptor is not None:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(f"{json.dumps(result.to_dict(), ensure_ascii=False)}\n")
+    if as_json:
+        show_json(result.to_dict())
+        return
+    _show_steps(result.done)
+    for step in result.skipped:
+        show(f"not done ({step.reason}): {step.kind}")
+    show(f"Consolidated user {user}: {counted(len(result.done), 'steps')}")
+    if receipt is not None:
+        show(f"`memweld undo {receipt} --user {user}` takes it back.")
+    if result.has_more:
+        show("More is left: run it again.")
+
+
+def undo_command(
+    file: Annotated[Path, typer.Argument(help="A receipt that `memweld consolidate` wrote.")],
+    user: User,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a consolidation back; memories that were changed since stay as they are."""
+    receipt = read_json(file, "memweld consolidate --apply --receipt")
+    with existing(url) as backend:
+        result = backend.user(user).undo(receipt)
+    if as_json:
+        show_json(result.to_dict())
+        return
+    show(f"Undone for user {user}: {counted(len(result.done), 'steps')}")
+    for step in result.skipped:
+        show(f"not undone ({step.reason}): {step.kind} {', '.join(step.texts)}")
+
+
+def versions_command(memory_id: MemoryId, user: User, url: Url = None, as_json: AsJson = False) -> None:
+    """List the versions of a memory of a user, oldest first."""
+    from ..safe_text import safe_for_terminal
+    from ..tools.answers import item_data
+
+    with existing(url) as backend:
+        versions = backend.user(user).versions(memory_id)
+    if as_json:
+        show_json({"versions": [item_data(item) for item in versions]})
+        return
+    for item in versions:
+        end = "" if item.valid_until is None else f"{item.valid_until:%Y-%m-%d}"
+        show(f"{item.id}  {item.valid_from or item.created_at:%Y-%m-%d} – {end:10}  {safe_for_terminal(item.text)}")
+
+
+def _show_steps(steps: Sequence[ConsolidationStep]) -> None:
+    from ..safe_text import safe_for_terminal
+
+    for step in steps:
+        show(f"{_DONE[step.kind]}: {safe_for_terminal(step.reason)}")
+        if step.session_id is not None:
+            show(f"  session {safe_for_terminal(step.session_id)}")
+        for number, text in enumerate(step.texts):
+            note = "  (stays)" if step.kind == "merge" and number == 0 else ""
+            show(f"  {safe_for_terminal(text)}{note}")

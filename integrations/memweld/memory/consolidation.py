@@ -1,0 +1,90 @@
+"""The methods of a Memory that tidy it up, and take that back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, overload
+
+from ..consolidation import ConsolidationPlan, ConsolidationReceipt
+from ..engine.operations import Consolidate, PlanConsolidation, UndoConsolidation
+from ..engine.protocol import Engine
+from ..errors import invalid
+from ..models import JSON
+from ..scope import Scope
+
+__all__ = ["ConsolidationMethods"]
+
+
+class ConsolidationMethods:
+    """The methods of `Memory` for consolidations."""
+
+    _engine: Engine
+    scope: Scope
+
+    @overload
+    def consolidate(
+        self, *, dry_run: Literal[True] = True, keep_versions: int | None = None, summarize: bool = True
+    ) -> ConsolidationPlan: ...
+    @overload
+    def consolidate(
+        self, *, dry_run: Literal[False], keep_versions: int | None = None, summarize: bool = True
+    ) -> ConsolidationReceipt: ...
+    @overload
+    def consolidate(self, *, plan: ConsolidationPlan | Mapping[str, JSON]) -> ConsolidationReceipt: ...
+    def consolidate(
+        self,
+        *,
+        dry_run: bool = True,
+        keep_versions: int | None = None,
+        summarize: bool = True,
+        plan: ConsolidationPlan | Mapping[str, JSON] | None = None,
+    ) -> ConsolidationPlan | ConsolidationReceipt:
+        """Merge memories that say the same, delete what has expired, and have the LLM summarise long sessions.
+
+        Memories are merged if they say the same in the same words (see the guide), never because they are alike. The
+        latest one stays; the others become earlier versions of it. It gets their sessions, metadata and pin.
+
+        Args:
+            dry_run: Only plan, which changes nothing and asks no LLM. False: plan, and do it.
+            keep_versions: So many earlier versions of each memory stay, the first and the latest ones; the others are
+                deleted. None: all stay.
+            summarize: Whether sessions with 40 new messages are summarised; only with an LLM.
+            plan: Do this plan, which a dry run returned, or its ``to_dict()``.
+
+        Returns:
+            The plan; or, if it is done, the receipt, which `undo` takes.
+
+        Raises:
+            InvalidInputError: The plan is none, or a part of it breaks a rule.
+            ConfigurationError: The LLM cannot be made.
+        """
+        if plan is None:
+            plan = self._engine.run(self.scope, PlanConsolidation(keep_versions=keep_versions, summarize=summarize))
+            if dry_run:
+                return plan
+        elif isinstance(plan, Mapping):
+            plan = ConsolidationPlan.from_dict(plan)
+        elif not isinstance(plan, ConsolidationPlan):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise invalid("plan", plan, "it is no plan", "Pass what consolidate() returned.")
+        return self._engine.run(self.scope, Consolidate(plan=plan))
+
+    def undo(self, receipt: ConsolidationReceipt | Mapping[str, JSON]) -> ConsolidationReceipt:
+        """Take a consolidation back: texts, ids, times, pins and versions are as they were.
+
+        A step stays as it is if a memory in it was changed since, and is then in ``skipped`` with the reason. What has
+        expired does not come back.
+
+        Args:
+            receipt: What `consolidate` returned, or its ``to_dict()``, perhaps in another process.
+
+        Returns:
+            A receipt of the undoing, which `undo` takes back in turn.
+
+        Raises:
+            InvalidInputError: It is no receipt, or a part of it breaks a rule; nothing was written.
+        """
+        if isinstance(receipt, Mapping):
+            receipt = ConsolidationReceipt.from_dict(receipt)
+        elif not isinstance(receipt, ConsolidationReceipt):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise invalid("receipt", receipt, "it is no receipt", "Pass what consolidate() returned.")
+        return self._engine.run(self.scope, UndoConsolidation(receipt=receipt))

@@ -1,0 +1,239 @@
+"""Consolidation: what it merges, deletes and summarises, and that undoing it restores everything."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ... import Backend, Memory
+from ...consolidation import ConsolidationPlan, ConsolidationReceipt
+from ...errors import InvalidInputError
+from ..llm import ScriptedExtractor
+from .base import BackendFixtures
+from .change import texts
+from .restore import same_export
+
+__all__ = ["ConsolidationTests"]
+
+TEA, ALSO_TEA = "I like tea", "I do like tea!"
+OTHERS = ("I like green tea", "I don't like tea", "My brother likes tea", "I like tea?")
+
+
+def kinds(plan: ConsolidationPlan | ConsolidationReceipt) -> list[str]:
+    """The kinds of the steps."""
+    return [step.kind for step in (plan.steps if isinstance(plan, ConsolidationPlan) else plan.done)]
+
+
+def versions_of_tea(memory: Memory, count: int) -> list[str]:
+    """The ids of memories that supersede each other; the last one is not superseded."""
+    ids: list[str] = []
+    for number in range(count):
+        (item,) = memory.add(f"I drink {number} cups", supersedes=ids[-1:] or None, infer=False)
+        ids.append(item.id)
+    return ids
+
+
+class ConsolidationTests(BackendFixtures):
+    """Consolidation and its undoing."""
+
+    def test_duplicates_are_merged_and_look_alikes_are_not(self, ana: Memory, bob: Memory) -> None:
+        """The latest stays, with the sessions and metadata of both; the other is a version of it."""
+        (first,) = ana.add(TEA, session_id="monday", metadata={"cup": 1}, created_at="2024-01-01", infer=False)
+        for text in OTHERS:
+            ana.add(text, infer=False)
+        (second,) = ana.add(ALSO_TEA, session_id="friday", created_at="2025-01-01", infer=False)
+        bob.add(TEA, infer=False)
+        before = ana.export()
+        plan = ana.consolidate()
+        assert same_export(ana.export(), before), "a dry run changes nothing"
+        (step,) = plan.steps
+        assert (step.kind, step.ids, step.texts) == ("merge", (second.id, first.id), (ALSO_TEA, TEA))
+        receipt = ana.consolidate(plan=plan)
+        assert (kinds(receipt), receipt.skipped) == (["merge"], ())
+        assert sorted(texts(ana.all())) == sorted([*OTHERS, ALSO_TEA])
+        kept = ana.get(second.id)
+        assert (kept.sessions, kept.metadata) == (("friday", "monday"), {"cup": 1})
+        assert [hit.id for hit in ana.search("Which tea?", filters={"cup": 1})] == [second.id]
+        assert texts(ana.versions(first.id)) == [TEA, ALSO_TEA]
+        assert TEA in texts(ana.all(as_of="2024-06-01"))
+        assert TEA not in texts(ana.search(TEA, limit=50))
+        assert kinds(ana.consolidate()) == []
+        assert texts(bob.all()) == [TEA]
+
+    def test_undo_restores_everything(self, make: Callable[..., Backend], ana: Memory) -> None:
+        """Ids, times, versions, occurrences, deleted versions and their order; in another process from JSON."""
+        ids = versions_of_tea(ana, 6)
+        for number, text in enumerate((TEA, ALSO_TEA, f"{TEA}.")):
+            ana.add(text, session_id=f"s{number}", metadata={"n": number}, infer=False)
+        ana.preferences.set("theme", "dark")
+        before = ana.export()
+        receipt = ana.consolidate(dry_run=False, keep_versions=2)
+        assert kinds(receipt) == ["merge", "drop_versions"]
+        assert texts(ana.versions(ids[-1])) == [f"I drink {number} cups" for number in (0, 4, 5)]
+        assert texts(ana.all(kinds="item")) == ["I drink 5 cups", f"{TEA}."]
+        after = ana.export()
+        other = make().user("ana")
+        undone = other.undo(json.loads(json.dumps(receipt.to_dict())))
+        assert (kinds(undone), undone.skipped) == (["drop_versions", "merge"], ())
+        assert _by_id(other.export()) == _by_id(before)
+        assert sorted(texts(other.versions(ids[-1]))) == [f"I drink {number} cups" for number in range(6)]
+        assert other.search("I drink 2 cups", include_inactive=True, limit=1)[0].id == ids[2]
+        again = other.undo(undone)
+        assert again.skipped == ()
+        assert _by_id(other.export()) == _by_id(after)
+
+    def test_memories_that_were_changed_meanwhile_stay_as_they_are(self, ana: Memory) -> None:
+        """Between plan and consolidation, and between that and its undoing; other steps are done."""
+        (tea,), _ = (ana.add(text, infer=False) for text in (TEA, ALSO_TEA))
+        ana.add("I have a cat", infer=False)
+        (cat,) = ana.add("I have a cat.", infer=False)
+        ana.add("I have a dog", infer=False)
+        (dog,) = ana.add("I have a dog!", infer=False)
+        plan = ana.consolidate()
+        assert kinds(plan) == ["merge"] * 3
+        ana.update(tea.id, "I like coffee")
+        receipt = ana.consolidate(plan=plan)
+        assert (kinds(receipt), [step.kind for step in receipt.skipped]) == (["merge"] * 2, ["merge"])
+        assert sorted(texts(ana.all())) == ["I do like tea!", "I have a cat.", "I have a dog!", "I like coffee"]
+        ana.update(cat.id, "I have two cats")
+        undone = ana.undo(receipt)
+        assert [step.ids[0] for step in undone.done] == [dog.id]
+        assert [step.ids[0] for step in undone.skipped] == [cat.id]
+        assert "I have a cat" not in texts(ana.all())
+        assert {"I have a dog", "I have a dog!"} <= set(texts(ana.all()))
+        ana.erase()
+        assert (ana.undo(receipt).done, ana.all()) == ((), [])
+
+    def test_an_equal_text_that_was_added_since_is_not_doubled(self, ana: Memory) -> None:
+        """The step stays as it is."""
+        ana.add(TEA, infer=False)
+        ana.add(ALSO_TEA, infer=False)
+        receipt = ana.consolidate(dry_run=False)
+        ana.add(TEA, infer=False)
+        assert (ana.undo(receipt).done, sorted(texts(ana.all()))) == ((), [ALSO_TEA, TEA])
+
+    def test_agents_and_speakers_are_kept_apart(self, backend: Backend, ana: Memory) -> None:
+        """Only what the same speaker said, in the same part of the memory, at the same time."""
+        cook = backend.user("ana", agent_id="cook")
+        cook.add(TEA, infer=False)
+        ana.add(ALSO_TEA, infer=False)
+        ana.add([{"role": "assistant", "content": f"{TEA}."}], infer=False)
+        ana.add([{"role": "user", "name": "Tom", "content": f"{TEA}!"}], infer=False)
+        ana.add(f"{TEA}…", valid_until="2999-01-01", infer=False)
+        ana.add(f"{TEA}!!", valid_from="2999-01-01", infer=False)
+        assert kinds(ana.consolidate()) == []
+        cook.add(ALSO_TEA, infer=False)
+        receipt = cook.consolidate(dry_run=False)
+        assert kinds(receipt) == ["merge"]
+        assert backend.user("ana", agent_id="waiter").undo(receipt).done == ()
+        assert backend.user("bob").undo(receipt).done == ()
+        assert backend.user("bob").all() == []
+        assert ana.undo(receipt).skipped == ()
+        assert sorted(texts(cook.all())) == sorted([TEA, ALSO_TEA])
+
+    def test_what_has_expired_goes_for_good(self, ana: Memory) -> None:
+        """A plan counts it, and undoing brings nothing of it back."""
+        ana.state("n").set("k", "secret", ttl=0.2, text="The code is 1234")
+        ana.add("I live in Porto", infer=False)
+        time.sleep(0.3)
+        before = ana.export()
+        receipt = ana.consolidate(dry_run=False)
+        # A write of another kind may have swept it already.
+        assert set(kinds(receipt)) <= {"expire"}
+        assert ana.undo(receipt).done == ()
+        assert same_export(ana.export(), before)
+        assert kinds(ana.consolidate()) == []
+
+    @pytest.mark.parametrize(("keep", "left"), [(0, [4]), (1, [3, 4]), (2, [0, 3, 4]), (3, [0, 2, 3, 4]), (9, None)])
+    def test_earlier_versions_that_stay(self, ana: Memory, keep: int, left: list[int] | None) -> None:
+        """The first and the latest ones."""
+        ids = versions_of_tea(ana, 5)
+        assert kinds(ana.consolidate()) == []
+        receipt = ana.consolidate(dry_run=False, keep_versions=keep)
+        assert texts(ana.versions(ids[-1])) == [f"I drink {number} cups" for number in left or range(5)]
+        assert len(receipt.done) == (left is not None)
+
+    def test_long_sessions_are_summarised_by_an_llm(self, make: Callable[..., Backend], ana: Memory) -> None:
+        """From a length on, again when it has grown, and never without an LLM."""
+        talk = [{"role": ("user", "assistant")[number % 2], "content": f"message {number}"} for number in range(90)]
+        ana.history("short").append(talk[:39])
+        ana.history("long").append(talk[:41])
+        assert kinds(ana.consolidate()) == []
+        llm = ScriptedExtractor(['{"summary": "Ana plans a trip."}', "no", '{"summary": "Ana booked the trip."}'])
+        ana = make(llm=llm).user("ana")
+        plan = ana.consolidate()
+        assert [(step.kind, step.session_id, step.texts) for step in plan.steps] == [("summarize", "long", ())]
+        assert llm.prompts == []
+        assert kinds(ana.consolidate(summarize=False)) == []
+        receipt = ana.consolidate(plan=plan)
+        assert receipt.done[0].texts == ("Ana plans a trip.",)
+        (summary,) = ana.all()
+        assert (summary.text, summary.session_id, summary.extraction) == ("Ana plans a trip.", "long", "extracted")
+        assert ana.search("trip")[0].id == summary.id
+        assert "message 40" in llm.prompts[0][1][1]
+        assert kinds(ana.consolidate()) == []
+        ana.history("long").append(talk[41:])
+        assert ana.consolidate(dry_run=False).skipped[0].kind == "summarize"
+        second = ana.consolidate(dry_run=False)
+        assert "message 41" in llm.prompts[2][1][1]
+        assert "message 40" not in llm.prompts[2][1][1]
+        assert texts(ana.all()) == ["Ana booked the trip."]
+        assert texts(ana.versions(summary.id)) == ["Ana plans a trip.", "Ana booked the trip."]
+        ana.undo(second)
+        ana.undo(receipt)
+        assert ana.all(include_inactive=True) == []
+
+    def test_plans_and_receipts_are_validated(self, ana: Memory) -> None:
+        """Nothing is written where a part of one is wrong."""
+        (item,) = ana.add(TEA, infer=False)
+        ana.add(ALSO_TEA, infer=False)
+        receipt = ana.consolidate(dry_run=False).to_dict()
+        assert isinstance(ConsolidationReceipt.from_dict(receipt), ConsolidationReceipt)
+        wrong: list[Any] = [{}, {"done": 1}, {**receipt, "done": [{"kind": "x", "reason": ""}]}]
+        wrong.append(json.loads(json.dumps(receipt).replace('"user"', '"system"')))
+        for each in wrong:
+            with pytest.raises(InvalidInputError):
+                ana.undo(each)
+        nothing: Any = "a plan"
+        with pytest.raises(InvalidInputError, match="plan"):
+            ana.consolidate(plan=nothing)
+        forged = ConsolidationPlan.from_dict(
+            {"steps": [{"kind": "merge", "reason": "", "ids": [item.id, "no-such-id"]}]}
+        )
+        assert ana.consolidate(plan=forged).done == ()
+        (cat,) = ana.add("I have a cat", infer=False)
+        forged = ConsolidationPlan.from_dict(
+            {
+                "steps": [
+                    {"kind": "merge", "reason": "", "ids": [cat.id, item.id]},
+                    {"kind": "drop_versions", "reason": "", "ids": [cat.id]},
+                ]
+            }
+        )
+        assert ana.consolidate(plan=forged).done == ()
+        assert "I have a cat" in texts(ana.all())
+
+    def test_async(self, ana: Memory) -> None:
+        """The same methods for async code."""
+
+        async def run() -> list[str]:
+            await ana.aio.add([{"role": "user", "content": text} for text in (TEA, ALSO_TEA)], infer=False)
+            plan = await ana.aio.consolidate()
+            receipt = await ana.aio.consolidate(plan=plan)
+            left = texts(await ana.aio.all())
+            await ana.aio.undo(receipt)
+            return left
+
+        assert asyncio.run(run()) == [ALSO_TEA]
+        assert texts(ana.all()) == [TEA, ALSO_TEA]
+
+
+def _by_id(export: dict[str, Any]) -> dict[str, Any]:
+    """An export without its time; memories that come back stand behind the others."""
+    items = sorted(export["items"], key=lambda item: item["id"])
+    return {**export, "exported_at": "", "items": items}
