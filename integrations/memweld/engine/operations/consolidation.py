@@ -9,7 +9,7 @@ from ..export_data import ExportData, validate_export_data
 from .base import Lane, Operation, between
 from .operands import validate_keys
 
-__all__ = ["MAX_STEPS", "Consolidate", "PlanConsolidation", "UndoConsolidation"]
+__all__ = ["MAX_STEPS", "Consolidate", "PlanConsolidation", "UndoConsolidation", "validate_receipt"]
 
 MAX_STEPS = 500
 """So many steps a plan has at most."""
@@ -17,7 +17,7 @@ MAX_STEPS = 500
 _REMEDY = "Pass what Memory.consolidate() returned."
 
 
-def validate_steps(name: str, steps: tuple[ConsolidationStep, ...]) -> None:
+def _validate_steps(name: str, steps: tuple[ConsolidationStep, ...]) -> None:
     """Apply the rules for input to steps, and to the items in them.
 
     Raises:
@@ -37,12 +37,17 @@ def validate_steps(name: str, steps: tuple[ConsolidationStep, ...]) -> None:
 
 
 def _validate_plan(name: str, plan: ConsolidationPlan) -> ConsolidationPlan:
-    validate_steps(name, plan.steps)
+    _validate_steps(name, plan.steps)
     return plan
 
 
-def _validate_receipt(name: str, receipt: ConsolidationReceipt) -> ConsolidationReceipt:
-    validate_steps(name, receipt.done)
+def validate_receipt(name: str, receipt: ConsolidationReceipt) -> ConsolidationReceipt:
+    """Apply the rules for input to a receipt.
+
+    Raises:
+        InvalidInputError: A part breaks one.
+    """
+    _validate_steps(name, receipt.done)
     return receipt
 
 
@@ -96,4 +101,4 @@ class UndoConsolidation(Operation[ConsolidationReceipt]):
     overwrites = True
     usual_lane = "write"
 
-    receipt: Annotated[ConsolidationReceipt, _validate_receipt]
+    receipt: Annotated[ConsolidationReceipt, validate_receipt]

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar, cast
 
+from ...consolidation import ConsolidationReceipt, ConsolidationStep, ItemChange
 from ...errors import ConfigurationError
 from ...models import JSON, ChatMessage, MemoryItem, ToolCall, ValueWrite
 from ..export_data import ExportData, ExportedSession, ExportedValue
@@ -85,6 +86,7 @@ class Redaction:
             "metadata": self.json,
             "value": self.json,
             "data": self._export,
+            "receipt": self._receipt,
         }
 
     @property
@@ -192,6 +194,16 @@ class Redaction:
             metadata=item.metadata if is_record else self._keyed(item.key or "", item.metadata),
             occurrences=self._each(self.json)(item.occurrences),
         )
+
+    def _receipt(self, receipt: ConsolidationReceipt) -> ConsolidationReceipt:
+        return _with(receipt, done=self._each(self._step)(receipt.done))
+
+    def _step(self, step: ConsolidationStep) -> ConsolidationStep:
+        return _with(step, changes=self._each(self._change)(step.changes))
+
+    def _change(self, change: ItemChange) -> ItemChange:
+        # What it was before is stored again; what it is now is compared alone.
+        return change if change.before is None else _with(change, before=self._item(change.before))
 
     def _exported_value(self, value: ExportedValue) -> ExportedValue:
         return _with(value, value=self.json(value.value, value.key))

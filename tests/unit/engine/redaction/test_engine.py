@@ -17,6 +17,7 @@ from memweld.engine.export_data import validate_export_data
 from memweld.engine.message_rules import validate_messages
 from memweld.engine.operations import OPERATIONS, AddItems, ItemDraft, PutKeyed, Search
 from memweld.engine.operations.base import Metadata
+from memweld.engine.operations.consolidation import validate_receipt
 from memweld.engine.operations.operands import (
     validate_drafts,
     validate_keyed_metadata,
@@ -41,6 +42,7 @@ TEXTS = {
     validate_value,
     validate_keyed_metadata,
     validate_export_data,
+    validate_receipt,
     get_args(Metadata)[1],
 }
 
