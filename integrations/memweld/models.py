@@ -54,9 +54,9 @@ Source: TypeAlias = Literal["user", "assistant", "tool", "document", "import", "
 """The origin of a memory: the words of the user or the assistant, a tool, a document, an import, or an agent's tool
 call."""
 
-Change: TypeAlias = Literal["update", "set", "supersedes", "rule", "llm"]
+Change: TypeAlias = Literal["update", "set", "supersedes", "rule", "llm", "consolidate"]
 """Why another text stands in a memory's place: `Memory.update`; its key was set again; the caller named it in
-``supersedes``; a rule of memweld; the LLM."""
+``supersedes``; a rule of memweld; the LLM; `Memory.consolidate`."""
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 """The speaker of a chat message."""
@@ -93,7 +93,7 @@ class MemoryItem(Readable):
             it has no end.
         superseded_by: The id of the memory in its place, or None. An earlier text of a memory has that memory's id.
         changed_by: Why that memory stands in its place: ``update``, ``set`` (its key was set again), ``supersedes``,
-            ``rule`` or ``llm``; None: nothing does.
+            ``rule``, ``llm`` or ``consolidate``; None: nothing does.
         source: Where it comes from.
         expires_at: When it is deleted (UTC), or None.
         pinned_at: When it was pinned (UTC), or None.

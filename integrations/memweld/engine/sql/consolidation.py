@@ -164,8 +164,8 @@ class Consolidation:
         for row in others:
             result = merged(result, row, is_dated=False)
             end = moment.timestamp() if row.valid_until is None else min(row.valid_until, moment.timestamp())
-            after = replace(row, superseded_by=kept.id, valid_until=end, pinned_at=None, links=None, updated_at=at)
-            changes.append((row, after))
+            after = replace(row, superseded_by=kept.id, changed_by="consolidate", valid_until=end, updated_at=at)
+            changes.append((row, replace(after, pinned_at=None, links=None)))
         pins = [row.pinned_at for row in rows if row.pinned_at is not None]
         # What was known of it, and when, stays answerable: the others say so with their own times.
         result = replace(result, created_at=kept.created_at, pinned_at=min(pins, default=None))
@@ -217,8 +217,12 @@ class Consolidation:
             source="agent",
         )
         added = template.row(self._scope, summary.text, moment.isoformat())
-        end = {"superseded_by": added.id, "valid_until": moment.timestamp(), "updated_at": moment.isoformat()}
-        return [(None, added), *((row, replace(row, **end)) for row in former)]
+        end, at = moment.timestamp(), moment.isoformat()
+        superseded = (
+            replace(row, superseded_by=added.id, changed_by="consolidate", valid_until=end, updated_at=at)
+            for row in former
+        )
+        return [(None, added), *zip(former, superseded, strict=True)]
 
     def _rows(self, ids: Sequence[str]) -> list[ItemRow]:
         """The rows with these ids, in order.

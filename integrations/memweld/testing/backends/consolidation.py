@@ -59,7 +59,10 @@ class ConsolidationTests(BackendFixtures):
         kept = ana.get(second.id)
         assert (kept.sessions, kept.metadata) == (("friday", "monday"), {"cup": 1})
         assert [hit.id for hit in ana.search("Which tea?", filters={"cup": 1})] == [second.id]
-        assert texts(ana.versions(first.id)) == [TEA, ALSO_TEA]
+        assert [(each.text, each.changed_by) for each in ana.versions(first.id)] == [
+            (TEA, "consolidate"),
+            (ALSO_TEA, None),
+        ]
         assert TEA in texts(ana.all(as_of="2024-06-01"))
         assert TEA not in texts(ana.search(TEA, limit=50))
         assert kinds(ana.consolidate()) == []
@@ -70,18 +73,23 @@ class ConsolidationTests(BackendFixtures):
         ids = versions_of_tea(ana, 6)
         for number, text in enumerate((TEA, ALSO_TEA, f"{TEA}.")):
             ana.add(text, session_id=f"s{number}", metadata={"n": number}, infer=False)
-        ana.preferences.set("theme", "dark")
+        (item,) = ana.add("I have a cat", infer=False)
+        for value in range(4):
+            ana.preferences.set("theme", value)
+            ana.update(item.id, f"I have {value} cats")
         before = ana.export()
         receipt = ana.consolidate(dry_run=False, keep_versions=2)
-        assert kinds(receipt) == ["merge", "drop_versions"]
+        assert kinds(receipt) == ["merge", *["drop_versions"] * 3]
         assert texts(ana.versions(ids[-1])) == [f"I drink {number} cups" for number in (0, 4, 5)]
-        assert texts(ana.all(kinds="item")) == ["I drink 5 cups", f"{TEA}."]
+        assert texts(ana.versions(item.id)) == ["I have a cat", "I have 2 cats", "I have 3 cats"]
+        assert texts(ana.preferences.versions("theme")) == ["theme: 0", "theme: 2", "theme: 3"]
+        assert texts(ana.all(kinds="item")) == ["I drink 5 cups", f"{TEA}.", "I have 3 cats"]
         after = ana.export()
         other = make().user("ana")
         undone = other.undo(json.loads(json.dumps(receipt.to_dict())))
-        assert (kinds(undone), undone.skipped) == (["drop_versions", "merge"], ())
+        assert (kinds(undone), undone.skipped) == ([*["drop_versions"] * 3, "merge"], ())
         assert _by_id(other.export()) == _by_id(before)
-        assert sorted(texts(other.versions(ids[-1]))) == [f"I drink {number} cups" for number in range(6)]
+        assert texts(other.versions(ids[-1])) == [f"I drink {number} cups" for number in range(6)]
         assert other.search("I drink 2 cups", include_inactive=True, limit=1)[0].id == ids[2]
         again = other.undo(undone)
         assert again.skipped == ()
