@@ -42,22 +42,18 @@ ENGINE_FEATURES: Mapping[str, Sequence[str]] = {
     "`add(supersedes=)`": ("test_a_superseded_memory_is_left_out_and_not_lost", "test_back_to_an_earlier_fact"),
     "`as_of=`": ("test_what_was_held_true_at_a_moment",),
     "`valid_from=`, `valid_until=`": ("test_memories_begin_and_end", "test_a_change_in_the_future"),
-<<<<<<< HEAD
-    "`versions`": ("test_versions_leave_with_their_memory",),
-    "`consolidate`, `undo`": (
-        "test_duplicates_are_merged_and_look_alikes_are_not",
-        "test_undo_restores_everything",
-        "test_earlier_versions_that_stay",
-        "test_long_sessions_are_summarised_by_an_llm",
-    ),
-=======
     "`versions`": ("test_versions_leave_with_their_memory", "test_versions_of_both_kinds_in_order"),
     "earlier texts after `update`": (
         "test_an_update_keeps_what_it_replaces",
         "test_earlier_texts_leave_with_their_memory",
     ),
     "earlier values of preferences and tasks": ("test_a_key_keeps_its_earlier_values",),
->>>>>>> 84be9a8 (Indent outputs of change.md, and list earlier texts in features.md)
+    "`consolidate`, `undo`": (
+        "test_duplicates_are_merged_and_look_alikes_are_not",
+        "test_undo_restores_everything",
+        "test_earlier_versions_that_stay",
+        "test_long_sessions_are_summarised_by_an_llm",
+    ),
     "export, restore and erase of all that": ("test_export_restore_and_erase",),
     "`redact=`": ("test_no_secret_is_stored", "test_no_llm_reads_a_secret", "test_a_restore_takes_secrets_out"),
 }
