@@ -26,6 +26,7 @@ from .errors import (
 from .explanation import Explanation
 from .memory.backend import Backend
 from .memory.memory import Memory
+from .memory.profile import Profile
 from .models import ChatMessage, EraseReceipt, Hit, MemoryItem, Related, Session, TaskOutcome, ToolCall
 from .scope import Scope, user_scope
 
@@ -48,6 +49,7 @@ __all__ = [
     "MemoryNotFoundError",
     "MemweldError",
     "MissingExtraError",
+    "Profile",
     "Related",
     "Scope",
     "Session",

@@ -54,6 +54,8 @@ ENGINE_FEATURES: Mapping[str, Sequence[str]] = {
         "test_earlier_versions_that_stay",
         "test_long_sessions_are_summarised_by_an_llm",
     ),
+    "`pin`": ("test_memories_are_pinned", "test_a_pin_goes_with_its_memory"),
+    "`profile`": ("test_a_profile_needs_no_question", "test_recalls_are_counted_and_change_nothing"),
     "export, restore and erase of all that": ("test_export_restore_and_erase",),
     "`redact=`": ("test_no_secret_is_stored", "test_no_llm_reads_a_secret", "test_a_restore_takes_secrets_out"),
 }

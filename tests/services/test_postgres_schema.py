@@ -213,6 +213,7 @@ def fill(url: str) -> None:
     with connect(url, embedder=HashEmbedder()) as backend:
         for memory in (backend.user("ana"), backend.user("bob"), backend.user("ana", agent_id="r"), backend.agent("r")):
             memory.add("a secret")
+            assert memory.recall("a secret", limit=1)
             memory.preferences.set("theme", "dark")
             memory.state("n").set("k", 1, text="a value", ttl=9_000)
             memory.history("s").append("hello")
@@ -235,10 +236,10 @@ def test_raw_sql_sees_the_rows_of_its_user_alone(secured: str) -> None:
     assert bound(secured, "bob", owners) == [("bob", "")]
     assert bound(secured, "", owners, agent="r") == [("", "r")]
     counts = "SELECT " + ", ".join(f"(SELECT count(*) FROM {table})" for table in TABLES if table not in HIDDEN)
-    assert bound(secured, "ana", counts) == [(2, 6, 0, 2, 2, 2)]
-    assert bound(secured, "bob", counts) == [(1, 3, 0, 1, 1, 1)]
+    assert bound(secured, "ana", counts) == [(2, 6, 2, 0, 2, 2, 2)]
+    assert bound(secured, "bob", counts) == [(1, 3, 1, 0, 1, 1, 1)]
     for nobody in ("", "eve"):
-        assert bound(secured, nobody, counts) == [(0, 0, 0, 0, 0, 0)]
+        assert bound(secured, nobody, counts) == [(0, 0, 0, 0, 0, 0, 0)]
     # A session that was never bound.
     assert run(secured, "SELECT count(*) FROM memweld.items") == [(0,)]
 
@@ -246,7 +247,9 @@ def test_raw_sql_sees_the_rows_of_its_user_alone(secured: str) -> None:
 def test_raw_sql_changes_no_others_rows(secured: str) -> None:
     fill(secured)
     (bobs,) = bound(secured, "bob", "SELECT id FROM owners")
-    for table in ("items", "state", "sessions", "messages", "entities"):
+    (item,) = bound(secured, "bob", "SELECT min(seq) FROM items")
+    (own,) = bound(secured, "ana", "SELECT min(id) FROM owners")
+    for table in ("recalls", "items", "state", "sessions", "messages", "entities"):
         bound(secured, "ana", f"DELETE FROM {table}")
     bound(secured, "ana", "UPDATE owners SET version = 0")
     for statement in (
@@ -254,6 +257,8 @@ def test_raw_sql_changes_no_others_rows(secured: str) -> None:
         f"VALUES ({bobs[0]}, 'n', 'x', '1', 1, '', '')",
         f"INSERT INTO sessions (owner, session_id, messages, started_at, updated_at) "
         f"VALUES ({bobs[0]}, 'x', 0, '', '')",
+        # His counts would meet a row that he does not see.
+        f"INSERT INTO recalls (item, owner, times, recalled_at) VALUES ({item[0]}, {own[0]}, 9, 0)",
         "INSERT INTO owners (user_id, agent_id, root) VALUES ('bob', 'x', 1)",
         "UPDATE owners SET user_id = 'bob', agent_id = 'stolen'",
         "DELETE FROM meta",

@@ -143,6 +143,7 @@ def test_exported_members() -> None:
         "MemoryNotFoundError",
         "MemweldError",
         "MissingExtraError",
+        "Profile",
         "Related",
         "Scope",
         "Session",

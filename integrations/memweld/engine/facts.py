@@ -138,6 +138,7 @@ class Facts:
             metadata=metadata,
             valid_from=None if operation.valid_from is None else operation.valid_from.timestamp(),
             valid_until=None if operation.valid_until is None else operation.valid_until.timestamp(),
+            pinned_at=now() if operation.pinned else None,
         )
         # Before the LLM is asked.
         rows_to_supersede(self._items, scope, operation)

@@ -11,7 +11,7 @@ from .delegate import DelegatingEngine, deferred
 from .operations import Operation
 from .protocol import Engine, EngineAdmin
 
-__all__ = ["ReadOnlyEngine"]
+__all__ = ["ReadOnlyEngine", "is_read_only"]
 
 T = TypeVar("T")
 
@@ -54,3 +54,12 @@ class ReadOnlyEngine(DelegatingEngine):
     def admin(self) -> EngineAdmin:
         """No more than what every store has."""
         return EngineAdmin()
+
+
+def is_read_only(engine: Engine) -> bool:
+    """Whether the engine, or one behind it, refuses changes."""
+    while isinstance(engine, DelegatingEngine):
+        if isinstance(engine, ReadOnlyEngine):
+            return True
+        engine = engine.inner
+    return False

@@ -30,6 +30,7 @@ from .sql.export import export_page
 from .sql.item_operations import ItemOperations
 from .sql.items import Items
 from .sql.outbox import Outbox
+from .sql.profile import count_recalls, pin, read_profile
 from .sql.restore import EmbeddedTexts, restore
 from .sql.sessions import SessionStore
 from .sql.state import StateStore, TextWriter
@@ -319,6 +320,9 @@ _handles(ops.DeleteItems)(lambda engine, scope, op: engine.item_operations.delet
 _handles(ops.DeleteKeyed)(lambda engine, scope, op: engine.item_operations.delete_keyed(scope, op))
 _handles(ops.ClearItems)(lambda engine, scope, op: engine.item_operations.clear(scope, op))
 _handles(ops.UpdateItem)(lambda engine, scope, op: engine.facts.update(scope, op))
+_handles(ops.PinItem)(lambda engine, scope, op: pin(engine.items, scope, op).item())
+_handles(ops.CountRecalls)(lambda engine, scope, op: count_recalls(engine.items, scope, op.counts))
+_handles(ops.ReadProfile)(lambda engine, scope, op: read_profile(engine.items, scope, op))
 _handles(ops.SettleGraph)(lambda _engine, _scope, _op: True)
 _handles(ops.GetValue)(lambda engine, scope, op: engine.values.get(scope, op))
 _handles(ops.DeleteValue)(lambda engine, scope, op: engine.values.delete(scope, op))

@@ -11,6 +11,7 @@ from ..urls import public_url
 from .asynchronous import AsyncFacade, async_method
 from .capture_queue import GRACE_SECONDS, capture_queue_of
 from .memory import Memory
+from .recall_counts import write_all_recalls
 
 __all__ = ["AsyncBackend", "Backend"]
 
@@ -69,6 +70,7 @@ class Backend:
         Returns:
             Whether it is.
         """
+        write_all_recalls(self._engine)
         return capture_queue_of(self._engine).flush(timeout)
 
     def users(self) -> list[str]:
@@ -107,6 +109,8 @@ class Backend:
             grace: Seconds to wait for LLMs. Then the rest is stored as the user said it; to wait for them
                 as long as it takes, `flush` before.
         """
+        if not self.closed:
+            write_all_recalls(self._engine)
         capture_queue_of(self._engine).finish(grace)
         self._engine.close()
 

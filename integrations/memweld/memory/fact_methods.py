@@ -17,6 +17,7 @@ from ..engine.operations import (
     GetItem,
     ItemVersions,
     ListItems,
+    PinItem,
     RelatedItems,
     Search,
     SettleGraph,
@@ -57,6 +58,7 @@ class FactMethods:
         valid_from: datetime | str | None = None,
         valid_until: datetime | str | None = None,
         supersedes: str | Sequence[str] | None = None,
+        pinned: bool = False,
     ) -> list[MemoryItem]:
         """Remember messages, or a text of the user.
 
@@ -76,6 +78,7 @@ class FactMethods:
             valid_until: When it stops being true; then no search finds it, but it is not lost (see `all`).
             supersedes: The id of a memory, or several, in whose place the first new one stands from ``valid_from`` on,
                 else from ``created_at`` on. They are left out from then on, and `versions` shows them.
+            pinned: Whether to `pin` what is stored, also where it was there already.
 
         Returns:
             The items that hold it, in order, also those that were there already. Empty only if the scope was erased
@@ -98,6 +101,7 @@ class FactMethods:
             valid_from=validate_time("valid_from", valid_from),
             valid_until=validate_time("valid_until", valid_until),
             supersedes=(supersedes,) if isinstance(supersedes, str) else tuple(supersedes or ()),
+            pinned=pinned,
             # An LLM that finds nothing worth keeping does not overrule a caller who said: remember this.
             is_explicit=True,
         )
@@ -184,6 +188,7 @@ class FactMethods:
         kinds: Kind | Sequence[Kind] | None = None,
         filters: Mapping[str, JSON] | None = None,
         session_id: str | None = None,
+        pinned: bool = False,
         newest_first: bool = False,
         include_inactive: bool = False,
         as_of: datetime | str | None = None,
@@ -199,6 +204,7 @@ class FactMethods:
             kinds: Only these kinds; all but sources if not given.
             filters: What metadata must equal.
             session_id: Only what belongs to this conversation.
+            pinned: Only what is pinned.
             newest_first: Begin with what was stored last. Pass it with each cursor of such a list.
             include_inactive: Also list memories that are superseded, or not valid now.
             as_of: List what was held true at this time, not what is now.
@@ -212,6 +218,7 @@ class FactMethods:
             kinds=validate_kinds(kinds),
             filters={} if filters is None else filters,
             session_id=session_id,
+            pinned=pinned,
             newest_first=newest_first,
             include_inactive=include_inactive,
             as_of=validate_time("as_of", as_of),
@@ -245,6 +252,26 @@ class FactMethods:
                 task's outcome or a record, which are changed by their key.
         """
         return self._engine.run(self.scope, UpdateItem(memory_id=memory_id, text=text, metadata=metadata))
+
+    def pin(self, memory_id: str) -> MemoryItem:
+        """Pin a memory of any kind but ``source``: it stands first in each `profile`.
+
+        ``all(pinned=True)`` lists what is pinned. A memory keeps its pin in `update`, `export` and `restore`. One that
+        supersedes a pinned memory is pinned, too.
+
+        Raises:
+            MemoryNotFoundError: There is none in this scope.
+            InvalidInputError: It is a source, or another memory is in its place.
+        """
+        return self._engine.run(self.scope, PinItem(memory_id=memory_id))
+
+    def unpin(self, memory_id: str) -> MemoryItem:
+        """Take the pin of a memory away.
+
+        Raises:
+            MemoryNotFoundError: There is none in this scope.
+        """
+        return self._engine.run(self.scope, PinItem(memory_id=memory_id, is_pinned=False))
 
     def delete(self, memory_id: str) -> None:
         """Delete a memory, and those that it supersedes; of a record the state value, too.

@@ -23,7 +23,9 @@ from .history import AsyncHistory, History
 from .messages import MessagesLike
 from .overview import read_overview
 from .preferences import AsyncPreferences, Preferences
-from .recall import DEFAULT_BUDGET, recall_block, recall_query
+from .profile import DEFAULT_PROFILE_BUDGET, Profile, profile_request, write_profile
+from .recall import DEFAULT_BUDGET, recall_lines, recall_query, write_block
+from .recall_counts import count_recalls, write_all_recalls, write_recalls
 from .state import AsyncState, State
 from .tasks import AsyncTasks, Tasks
 from .values import AsyncValues, Values
@@ -150,7 +152,27 @@ class Memory(FactMethods, ConsolidationMethods):
             include_inactive=include_inactive,
             as_of=as_of,
         )
-        return recall_block(hits, budget=budget, query=query, timezone=self.timezone)
+        lines = recall_lines(hits, budget=budget, query=query, timezone=self.timezone)
+        count_recalls(self, [hit for hit, _ in lines])
+        return write_block(line for _, line in lines)
+
+    def profile(self, *, budget: int = DEFAULT_PROFILE_BUDGET) -> Profile:
+        """The block for the prompt of a model that needs no question: who the user is, marked as data.
+
+        It has pinned memories, preferences, what changed in the last 30 days with the text before, and what was
+        recalled most. Each line has the memory's id and date, and no memory is there twice. What is superseded, expired
+        or not valid now is left out.
+
+        Args:
+            budget: How many characters of memories and headings at most; the sections share them.
+
+        Returns:
+            The text, a string with ``.sections``; empty where nothing is remembered or the budget is too small.
+        """
+        budget = validate_limit(budget, name="budget", maximum=10_000_000)
+        write_recalls(self._engine, self.scope)
+        found = self._engine.run(self.scope, profile_request())
+        return write_profile(found, budget=budget, timezone=self.timezone)
 
     def capture(
         self,
@@ -203,12 +225,15 @@ class Memory(FactMethods, ConsolidationMethods):
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all earlier captures in the background are stored, those of other callers included.
 
+        Counts of recalls are written, too.
+
         Args:
             timeout: Seconds to wait at most; None for as long as it takes.
 
         Returns:
             Whether they are.
         """
+        write_all_recalls(self._engine)
         return capture_queue_of(self._engine).flush(timeout)
 
     # everything
@@ -311,6 +336,8 @@ class AsyncMemory(AsyncFacade[Memory]):
     versions = async_method(Memory.versions)
     all = async_method(Memory.all)
     update = async_method(Memory.update, lane="write")
+    pin = async_method(Memory.pin)
+    unpin = async_method(Memory.unpin)
     delete = async_method(Memory.delete)
     delete_many = async_method(Memory.delete_many)
     clear = async_method(Memory.clear)
@@ -318,6 +345,7 @@ class AsyncMemory(AsyncFacade[Memory]):
     settle_graph = async_method(Memory.settle_graph, lane="flush")
     sessions = async_method(Memory.sessions)
     recall = async_method(Memory.recall, lane="search")
+    profile = async_method(Memory.profile)
     capture = async_method(Memory.capture, lane=_lane_of_capture)
     flush = async_method(Memory.flush, lane="flush")
     counts = async_method(Memory.counts)

@@ -1,4 +1,4 @@
-"""The toolset ``memory``: the seven tools over what is found again by meaning."""
+"""The toolset ``memory``: the tools over what is found again by meaning."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Annotated, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from ..memory.memory import Memory
+from ..memory.profile import ProfileLine
+from ..memory.recall import drop_unfitting
+from ..memory.recall_counts import count_recalls
 from ..models import JSON, Hit, MemoryItem, Page
 from ..safe_text import safe_for_model
 from ..validation import local_time
@@ -51,6 +54,7 @@ class AddMemory(Arguments):
     supersedes: IdList | None = Field(
         default=None, description="IDs of memories that are no longer true because of this one."
     )
+    pinned: bool = Field(default=False, description="Whether it always stands in the profile.")
 
 
 _Kinds: TypeAlias = Annotated[
@@ -103,6 +107,7 @@ class UpdateMemory(MemoryIdArguments):
 
     data: str = Field(description="The new text.")
     metadata: JsonObject | None = Field(default=None, description="The new metadata: a JSON object.")
+    pinned: bool | None = Field(default=None, description="Pin it, or take its pin away; data may be the text it has.")
 
 
 def _found(count: int, whose: str = "") -> str:
@@ -130,7 +135,7 @@ def _listed(
 )
 def _add_memory(memory: Memory, arguments: AddMemory) -> Answer:
     messages = [message.model_dump(exclude_none=True) for message in arguments.messages]
-    items = memory.add(messages, metadata=arguments.metadata, supersedes=arguments.supersedes)
+    items = memory.add(messages, metadata=arguments.metadata, supersedes=arguments.supersedes, pinned=arguments.pinned)
     return Answer(f"Added {len(items)} memories for {memory.scope}", {"memories": _listed(memory, items)[1]})
 
 
@@ -151,8 +156,31 @@ def _search_memories(memory: Memory, arguments: SearchMemories) -> Answer:
         recency=arguments.recency,
         explain=arguments.explain,
     )
+    count_recalls(memory, drop_unfitting(hits, arguments.query))
     lines, data = _listed(memory, hits, query=arguments.query)
     return Answer(_found(len(lines)) + numbered(lines), {"memories": data})
+
+
+@tool(
+    "memory",
+    "Read who the user is without a question: pinned memories, preferences, what changed lately and what is needed "
+    "most. Use it when a conversation begins.",
+    {},
+    read_only=True,
+)
+def _get_profile(memory: Memory, arguments: NoArguments) -> Answer:
+    profile = memory.profile()
+    lines = [line for section in profile.sections for line in section.lines]
+    cuts = dict(zip((line.item.id for line in lines), excerpts(line.item.text for line in lines), strict=False))
+
+    def data_of(line: ProfileLine) -> JSON:
+        before: dict[str, JSON] = {} if line.before is None else {"before": excerpts([line.before])[0].text}
+        return listed_item(line.item, cuts[line.item.id]) | before
+
+    text = f"Profile of {memory.scope}:" if lines else f"Nothing is remembered of {memory.scope}"
+    for section in profile.sections:
+        text += "".join((f"\n{section.title}:", *(f"\n{line.text}" for line in section.lines)))
+    return Answer(text, {section.name: [data_of(line) for line in section.lines] for section in profile.sections})
 
 
 @tool("memory", "Read one memory by its ID, a long one in pages.", _BY_ID, read_only=True)
@@ -207,7 +235,11 @@ def _get_all_memories(memory: Memory, arguments: GetAllMemories) -> Answer:
     destructive=True,
 )
 def _update_memory(memory: Memory, arguments: UpdateMemory) -> Answer:
-    item = memory.update(arguments.memory_id, arguments.data, metadata=arguments.metadata)
+    memory_id, pinned = arguments.memory_id, arguments.pinned
+    is_same = pinned is not None and arguments.metadata is None and memory.get(memory_id).text == arguments.data
+    item = memory.get(memory_id) if is_same else memory.update(memory_id, arguments.data, metadata=arguments.metadata)
+    if pinned is not None:
+        item = memory.pin(item.id) if pinned else memory.unpin(item.id)
     return Answer(f"Memory {item.id} updated successfully", {"memory": _listed(memory, [item])[1][0]})
 
 
@@ -247,6 +279,7 @@ def _delete_all_memories(memory: Memory, arguments: NoArguments) -> Answer:
 MEMORY_TOOLS = (
     _add_memory,
     _search_memories,
+    _get_profile,
     _get_memory,
     _get_all_memories,
     _update_memory,

@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from memweld.consolidation import ConsolidationPlan, ConsolidationReceipt, ConsolidationStep, ItemChange
 from memweld.engine.codec import decode_answer, decode_operation, encode_answer, encode_operation
 from memweld.engine.export_data import ExportData, ExportedSession, ExportedValue, ExportPage
-from memweld.engine.operations import OPERATIONS, GetItem, ItemDraft, ItemPage, Operation, PutValue, StoredValue
+from memweld.engine.operations import (
+    OPERATIONS,
+    GetItem,
+    ItemDraft,
+    ItemPage,
+    Operation,
+    ProfileItems,
+    PutValue,
+    StoredValue,
+)
 from memweld.errors import InvalidInputError
 from memweld.models import (
     ChatMessage,
@@ -147,6 +156,14 @@ ANSWERS: dict[str, st.SearchStrategy[Any]] = {
     "get_item": items,
     "list_items": st.builds(ItemPage, items=st.lists(items, max_size=3), next=optional),
     "item_versions": st.lists(items, max_size=3),
+    "pin_item": items,
+    "count_recalls": counts,
+    "read_profile": st.builds(
+        ProfileItems,
+        pinned=st.lists(items, max_size=2),
+        recalled=st.lists(items, max_size=2),
+        before=st.dictionaries(texts, texts, max_size=2),
+    ),
     "update_item": items,
     "delete_item": st.none(),
     "delete_items": counts,
@@ -214,6 +231,7 @@ OPERANDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "created_at": st.none() | times,
         "valid_from": st.none() | times,
         "supersedes": st.lists(keys, max_size=3).map(tuple),
+        "pinned": st.booleans(),
         "epoch": versions,
     },
     "put_keyed": {"kind": st.sampled_from(["preference", "task"]), "key": keys, "text": said, "metadata": objects},
@@ -240,6 +258,9 @@ OPERANDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     },
     "item_versions": {"memory_id": keys},
     "plan_consolidation": {"keep_versions": st.none() | st.integers(0, 1_000), "summarize": st.booleans()},
+    "pin_item": {"memory_id": keys, "is_pinned": st.booleans()},
+    "count_recalls": {"counts": st.dictionaries(keys, st.integers(1, 99), max_size=3)},
+    "read_profile": {"changed_since": times, "limit": limits},
     "update_item": {"memory_id": keys, "text": said, "metadata": st.none() | own},
     "put_value": {
         "namespace": keys,

@@ -30,6 +30,7 @@ from .items import (
     UpdateItem,
 )
 from .operands import ItemDraft, StoredValue
+from .profile import CountRecalls, PinItem, ProfileItems, ReadProfile
 from .sessions import (
     AppendMessages,
     ClearMessages,
@@ -61,6 +62,7 @@ __all__ = [
     "ClearItems",
     "ClearMessages",
     "Consolidate",
+    "CountRecalls",
     "CountStored",
     "DeleteItem",
     "DeleteItems",
@@ -82,11 +84,14 @@ __all__ = [
     "ListNamespaces",
     "ListSessions",
     "Operation",
+    "PinItem",
     "PlanConsolidation",
+    "ProfileItems",
     "PurgeExpired",
     "PutKeyed",
     "PutValue",
     "ReadMessages",
+    "ReadProfile",
     "ReadValues",
     "RelatedItems",
     "Restore",

@@ -54,6 +54,7 @@ class AddItems(Operation[list[MemoryItem]]):
         valid_until: When they stop being true; None: without an end.
         supersedes: The ids of items of the scope that the first stored item takes the place of, from ``valid_from`` on
             (or ``created_at``, or now). What they say stays, and is left out of lists and searches.
+        pinned: Whether the stored items are pinned, also those that were there already; sources are not.
         epoch: See above.
         is_explicit: Whether the caller asks to remember these very texts: if the LLM finds no new fact in them, they
             become items themselves, else only sources.
@@ -69,6 +70,7 @@ class AddItems(Operation[list[MemoryItem]]):
     valid_from: Annotated[datetime, validate_time] | None = None
     valid_until: Annotated[datetime, validate_time] | None = None
     supersedes: Annotated[Sequence[str], validate_keys] = ()
+    pinned: bool = False
     epoch: Version | None = None
     is_explicit: bool = False
 
@@ -154,6 +156,7 @@ class ListItems(Operation[ItemPage]):
         kinds: Only these kinds; None: all but sources.
         filters: See `Search`.
         session_id: Only this session's; None: all.
+        pinned: Only pinned items.
         newest_first: Whether the order is reversed; a cursor continues in the order of its page.
         include_inactive: See `Search`.
         as_of: See `Search`.
@@ -166,6 +169,7 @@ class ListItems(Operation[ItemPage]):
     kinds: Kinds | None = None
     filters: Filters = field(default_factory=dict[str, JSON])
     session_id: Key | None = None
+    pinned: bool = False
     newest_first: bool = False
     include_inactive: bool = False
     as_of: Annotated[datetime, validate_time] | None = None

@@ -12,13 +12,14 @@ from typing import Any, TypeAlias
 
 from ...errors import invalid
 from ...models import JSON, ValueWrite
-from ...validation import validate_json, validate_key, validate_text, validate_ttl
+from ...validation import MAX_LIMIT, validate_json, validate_key, validate_limit, validate_text, validate_ttl
 
 __all__ = [
     "ItemDraft",
     "Place",
     "Rule",
     "StoredValue",
+    "validate_counts",
     "validate_drafts",
     "validate_keyed_metadata",
     "validate_keys",
@@ -35,6 +36,7 @@ Place: TypeAlias = "tuple[str, str]"
 
 _MAX_VERSION = 2**63 - 1
 _MAX_TIMEOUT = 60
+_MAX_COUNT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,3 +128,13 @@ def validate_timeout(name: str, seconds: float) -> float:
     if not 0 <= seconds <= _MAX_TIMEOUT:
         raise invalid(name, seconds, f"it must be 0 to {_MAX_TIMEOUT} seconds", "Wait for less, and ask again.")
     return seconds
+
+
+def validate_counts(name: str, value: Mapping[str, int]) -> Mapping[str, int]:
+    """How many times, by id: at most 10,000 ids, each once at least."""
+    if len(value) > MAX_LIMIT:
+        raise invalid(name, len(value), f"it has at most {MAX_LIMIT:,} ids", "Send several operations.")
+    return {
+        validate_key(name, memory_id): validate_limit(count, name=name, maximum=_MAX_COUNT)
+        for memory_id, count in value.items()
+    }

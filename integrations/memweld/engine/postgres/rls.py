@@ -20,6 +20,7 @@ TABLES = {
     "meta": "SELECT, INSERT",
     "owners": _ALL,
     "items": _ALL,
+    "recalls": _ALL,
     "entities": _ALL,
     "state": _ALL,
     "sessions": _ALL,

@@ -75,6 +75,7 @@ class ItemOperations:
             kinds=operation.kinds or FACT_KINDS,
             filters=operation.filters,
             session_id=operation.session_id,
+            pinned=operation.pinned,
             newest_first=operation.newest_first,
             validity=Validity.of(operation.as_of, include_inactive=operation.include_inactive),
         )

@@ -136,6 +136,7 @@ class RowTemplate:
     valid_until: float | None = None
     source: Source = "user"
     expires_at: float | None = None
+    pinned_at: float | None = None
 
     def row(
         self,
@@ -170,6 +171,7 @@ class RowTemplate:
             valid_until=self.valid_until,
             source=self.source,
             expires_at=self.expires_at,
+            pinned_at=None if self.kind == "source" else self.pinned_at,
         )
 
 

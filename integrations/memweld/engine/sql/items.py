@@ -251,16 +251,16 @@ class Items:
     def living(self, scope: Scope, *, after: int, limit: int) -> list[ItemRow]:
         """Free facts that are not superseded, in the order in which they were stored, from behind a place."""
         condition = " AND kind = 'item' AND superseded_by IS NULL AND seq > ? ORDER BY seq LIMIT ?"
-        return self._select(scope, condition, [after, limit])
+        return self.select(scope, condition, [after, limit])
 
     def superseded(self, scope: Scope, *, after: int, limit: int) -> list[ItemRow]:
         """Rows that are superseded, in the order in which they were stored, from behind a place."""
-        return self._select(scope, " AND superseded_by IS NOT NULL AND seq > ? ORDER BY seq LIMIT ?", [after, limit])
+        return self.select(scope, " AND superseded_by IS NOT NULL AND seq > ? ORDER BY seq LIMIT ?", [after, limit])
 
     def with_metadata_key(self, scope: Scope, key: str) -> list[ItemRow]:
         """Free facts of exactly this scope that are not superseded, and whose metadata may have this key."""
         condition = " AND kind = 'item' AND superseded_by IS NULL AND instr(metadata, ?)"
-        return self._select(scope, condition, [f"{dump_json(key)}:"], exact=True)
+        return self.select(scope, condition, [f"{dump_json(key)}:"], exact=True)
 
     def of_message(self, scope: Scope, session_id: str, message_id: str) -> list[ItemRow]:
         """The free rows of exactly this scope that this message of the session says, perhaps among others."""
@@ -268,7 +268,7 @@ class Items:
             " AND key IS NULL AND ((session_id = ? AND message_id = ?) OR (occurrences IS NOT NULL AND "
             "instr(occurrences, ?)))"
         )
-        return self._select(scope, condition, [session_id, message_id, dump_json(message_id)], exact=True)
+        return self.select(scope, condition, [session_id, message_id, dump_json(message_id)], exact=True)
 
     def by_key(self, scope: Scope, kind: Kind, key: str) -> ItemRow | None:
         """The keyed fact of exactly this scope; no earlier value of it."""
@@ -284,14 +284,17 @@ class Items:
         kinds: Sequence[Kind] | None,
         filters: Mapping[str, JSON],
         session_id: str | None = None,
+        pinned: bool = False,
         newest_first: bool = False,
         validity: Validity | None = None,
     ) -> list[ItemRow]:
         """Rows in the order in which they were stored, or in reverse, from behind the place ``after``; 0: all."""
         extra, variables = _matching(kinds, filters, session_id, validity)
+        if pinned:
+            extra += " AND pinned_at IS NOT NULL"
         end = " ORDER BY seq DESC" if newest_first else " ORDER BY seq"
         behind = " AND seq < ?" if newest_first and after else " AND seq > ?"
-        return self._select(scope, f"{behind}{extra}{end} LIMIT ?", [after, *variables, limit])
+        return self.select(scope, f"{behind}{extra}{end} LIMIT ?", [after, *variables, limit])
 
     def by_places(self, scope: Scope, places: Iterable[int]) -> dict[int, ItemRow]:
         """The rows at these places that the scope contains, by place."""
@@ -304,7 +307,7 @@ class Items:
     def _chunks(self, scope: Scope, column: str, values: Sequence[Any]) -> Iterator[ItemRow]:
         for start in range(0, len(values), _CHUNK):
             chunk = values[start : start + _CHUNK]
-            yield from self._select(scope, f" AND {column} IN ({', '.join('?' * len(chunk))})", chunk, few=True)
+            yield from self.select(scope, f" AND {column} IN ({', '.join('?' * len(chunk))})", chunk, few=True)
 
     def places(self, connection: Connection, root: int, ids: Sequence[str]) -> list[int]:
         """The places of the root's rows with these ids."""
@@ -372,10 +375,10 @@ class Items:
             return [row[0] for row in rows]
 
     def _first(self, scope: Scope, condition: str, variables: list[Any], *, exact: bool = False) -> ItemRow | None:
-        rows = self._select(scope, f"{condition} LIMIT 1", variables, exact=exact)
+        rows = self.select(scope, f"{condition} LIMIT 1", variables, exact=exact)
         return rows[0] if rows else None
 
-    def _select(
+    def select(
         self, scope: Scope, conditions: str, variables: Sequence[Any], *, exact: bool = False, few: bool = False
     ) -> list[ItemRow]:
         """Rows that the scope contains (or, exactly, owns), with the agent that keeps each.

@@ -69,6 +69,8 @@ def merged(stored: ItemRow, added: ItemRow, *, is_dated: bool) -> ItemRow:
         updated_at = max(stored.updated_at, added.updated_at, key=datetime.fromisoformat)
         if (created_at, updated_at) != (stored.created_at, stored.updated_at):
             row = replace(row, created_at=created_at, updated_at=updated_at)
+    if row.pinned_at is None and added.pinned_at is not None:
+        row = replace(row, pinned_at=added.pinned_at)
     return _with_validity(row, added)
 
 

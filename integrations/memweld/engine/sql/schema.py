@@ -18,6 +18,9 @@ items
     id of the item in its place. ``changed_by``, ``source``: see `MemoryItem`. ``expires_at``, ``pinned_at``: seconds
     since 1970.
     ``relation``: the relation that the text states; NULL: none that memweld knows.
+recalls
+    How often an item was put before a model, and when last (``profile.py``). A table of its own, so that a count
+    changes no item: indexes in RAM would read it again.
 state
     ``version``: for conditional writes; begins at a random number, so that a key that was deleted and set again never
     looks unchanged. ``seq``: the order in which keys were first set. ``ttl``: seconds; ``expires_at``: seconds since
@@ -92,9 +95,18 @@ CREATE TABLE items (
 CREATE UNIQUE INDEX items_once ON items (owner, kind, hash) WHERE key IS NULL AND superseded_by IS NULL;
 CREATE INDEX items_by_stamp ON items (root, stamp);
 CREATE INDEX items_by_validity ON items (root) WHERE (valid_from IS NOT NULL OR valid_until IS NOT NULL);
+CREATE INDEX items_pinned ON items (root) WHERE pinned_at IS NOT NULL;
 CREATE INDEX items_superseded ON items (superseded_by) WHERE superseded_by IS NOT NULL;
 CREATE INDEX items_in_order ON items (root, seq);
 CREATE INDEX items_of_owner ON items (owner, seq);
+
+CREATE TABLE recalls (
+    item {integer} NOT NULL PRIMARY KEY REFERENCES items (seq) ON DELETE CASCADE,
+    owner {integer} NOT NULL REFERENCES owners (id),
+    times {integer} NOT NULL,
+    recalled_at {real} NOT NULL
+);
+CREATE INDEX recalls_by_times ON recalls (owner, times);
 
 CREATE TABLE entities (
     place {identity},

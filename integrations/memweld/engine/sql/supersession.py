@@ -50,7 +50,8 @@ def supersede(items: Items, scope: Scope, operation: AddItems, stored: list[Memo
     memory_id = next(others, stored[0].id)
     moment = operation.valid_from or operation.created_at or utc_now()
     at, updated_at = moment.timestamp(), utc_now().isoformat()
-    for row in rows_to_supersede(items, scope, operation):
+    replaced = rows_to_supersede(items, scope, operation)
+    for row in replaced:
         if row.superseded_by == memory_id:
             continue  # sent again
         if row.id == memory_id or row.superseded_by is not None:
@@ -65,4 +66,15 @@ def supersede(items: Items, scope: Scope, operation: AddItems, stored: list[Memo
             items.rewrite_details(
                 replace(each, valid_until=end, superseded_by=memory_id, changed_by="supersedes", updated_at=updated_at)
             )
-    return stored
+    pins = [row.pinned_at for row in replaced if row.pinned_at is not None]
+    return _with_pin(items, scope, memory_id, min(pins), stored) if pins else stored
+
+
+def _with_pin(items: Items, scope: Scope, memory_id: str, at: float, stored: list[MemoryItem]) -> list[MemoryItem]:
+    """Pin the item in the place of pinned ones; the stored items as they are then."""
+    row = items.get(scope, memory_id)
+    if row is None or row.pinned_at is not None:
+        return stored
+    row = replace(row, pinned_at=at)
+    items.rewrite_details(row)
+    return [row.item() if item.id == memory_id else item for item in stored]

@@ -12,6 +12,7 @@ from .consolidation import ConsolidationTests
 from .history import HistoryTests
 from .items import ItemTests
 from .keyed import KeyedTests
+from .profile import ProfileTests
 from .recall_and_capture import TurnTests
 from .redaction import RedactionTests
 from .restore import RestoringTests
@@ -41,6 +42,7 @@ class BackendSuite(
     RedactionTests,
     VersionTests,
     ConsolidationTests,
+    ProfileTests,
     MovingTests,
 ):
     """Subclass it as ``Test…`` and write ``connect``."""

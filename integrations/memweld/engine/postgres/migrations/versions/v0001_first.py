@@ -284,6 +284,9 @@ CREATE POLICY owners_of_user ON owners
 CREATE POLICY items_of_user ON items
     USING (owner IN (SELECT id FROM owners))
     WITH CHECK (root = (SELECT owners.root FROM owners WHERE owners.id = owner));
+CREATE POLICY recalls_of_user ON recalls
+    USING (owner IN (SELECT id FROM owners))
+    WITH CHECK (owner = (SELECT items.owner FROM items WHERE items.seq = recalls.item));
 CREATE POLICY entities_of_user ON entities USING (owner IN (SELECT id FROM owners));
 CREATE POLICY state_of_user ON state USING (owner IN (SELECT id FROM owners));
 CREATE POLICY sessions_of_user ON sessions USING (owner IN (SELECT id FROM owners));

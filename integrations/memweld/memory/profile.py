@@ -1,0 +1,187 @@
+"""The profile of a user: a block that is ready without a search, in sections whose lines have ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from typing_extensions import Self
+
+from ..display import Readable
+from ..engine.operations import ProfileItems, ReadProfile
+from ..models import MemoryItem
+from ..safe_text import safe_for_model
+from ..validation import fold_text, local_time, utc_now
+from .passages import fair_share, passage
+from .recall import write_block
+
+__all__ = ["DEFAULT_PROFILE_BUDGET", "Profile", "ProfileLine", "ProfileSection", "profile_request", "write_profile"]
+
+DEFAULT_PROFILE_BUDGET = 2_000
+"""Characters that a profile may put before a model; about five hundred tokens of English."""
+
+_LATELY = timedelta(days=30)
+# A text that must be cut gets at least so many characters, or its line is left out.
+_LEAST = 60
+_MOST_BEFORE = 200
+_TITLES = {
+    "pinned": "Pinned",
+    "preferences": "Preferences",
+    "changed": "Changed lately",
+    "recalled": "Recalled most",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ProfileLine(Readable):
+    """One memory of a profile.
+
+    Attributes:
+        item: The memory.
+        text: The line that a model reads, with id and date.
+        before: The text in whose place the memory stands since some days; None where there is none.
+        is_whole: Whether the line has all of the memory's text.
+    """
+
+    item: MemoryItem
+    text: str
+    before: str | None = None
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ProfileSection(Readable):
+    """A part of a profile.
+
+    Attributes:
+        name: ``pinned``, ``preferences``, ``changed`` or ``recalled``.
+        title: Its heading.
+        lines: Its memories; no other section has them.
+    """
+
+    name: str
+    title: str
+    lines: tuple[ProfileLine, ...]
+
+
+class Profile(str):
+    """A profile as the text that goes before a model, marked as data; empty where nothing is remembered.
+
+    Attributes:
+        sections: What it consists of; a section without lines is left out.
+    """
+
+    sections: tuple[ProfileSection, ...]
+
+    def __new__(cls, text: str = "", sections: Iterable[ProfileSection] = ()) -> Self:
+        """Make the text with its sections."""
+        made = super().__new__(cls, text)
+        made.sections = tuple(sections)
+        return made
+
+    @property
+    def whole_ids(self) -> frozenset[str]:
+        """The ids of the memories whose whole text it has."""
+        return frozenset(line.item.id for section in self.sections for line in section.lines if line.is_whole)
+
+
+def profile_request() -> ReadProfile:
+    """The operation that reads what a profile consists of now."""
+    return ReadProfile(changed_since=utc_now() - _LATELY)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A memory that a profile may show."""
+
+    section: str
+    item: MemoryItem
+    head: str
+    body: str
+    before: str | None
+
+    @property
+    def least(self) -> int:
+        """How many characters it needs with its line break."""
+        return len(self.head) + min(len(self.body), _LEAST) + 1
+
+
+def write_profile(found: ProfileItems, *, budget: int, timezone: str | None) -> Profile:
+    """Write a profile: each memory once, in the first section whose turn it is.
+
+    Pinned memories may take half of the budget. The sections take turns with the rest. Then short texts stay whole, and
+    long ones are cut to equal shares. No text can end the block or imitate another line (see `safe_for_model`).
+
+    Args:
+        found: The memories.
+        budget: How many characters the lines may take with headings and line breaks.
+        timezone: The zone of the dates; that in which each memory was said, if None.
+    """
+    entries = _entries(found, budget, timezone)
+    chosen: dict[str, list[_Entry]] = {name: [] for name in entries}
+    seen = set[str]()
+    room = budget - _choose(chosen, seen, entries["pinned"], budget // 2)
+    _choose(chosen, seen, _in_turns(list(entries.values())), room)
+    bodies = [entry.body for section in chosen.values() for entry in section]
+    heads = sum(len(entry.head) + 1 for section in chosen.values() for entry in section)
+    titles = sum(len(_TITLES[name]) + 2 for name, section in chosen.items() if section)
+    share = fair_share([len(body) for body in bodies], budget - heads - titles)
+    sections = [
+        ProfileSection(name=name, title=_TITLES[name], lines=tuple(_line(entry, share) for entry in section))
+        for name, section in chosen.items()
+        if section
+    ]
+    rows = [row for each in sections for row in (f"{each.title}:", *(line.text for line in each.lines))]
+    return Profile(write_block(rows), sections)
+
+
+def _line(entry: _Entry, share: int) -> ProfileLine:
+    return ProfileLine(
+        item=entry.item,
+        text=entry.head + passage(entry.body, share, None),
+        before=entry.before,
+        is_whole=len(entry.body) <= share,
+    )
+
+
+def _entries(found: ProfileItems, budget: int, timezone: str | None) -> dict[str, list[_Entry]]:
+    lists: dict[str, Sequence[MemoryItem]] = {name: getattr(found, name) for name in _TITLES}
+    return {
+        name: [_entry(name, item, found.before, budget, timezone) for item in items] for name, items in lists.items()
+    }
+
+
+def _entry(name: str, item: MemoryItem, replaced: Mapping[str, str], budget: int, timezone: str | None) -> _Entry:
+    day = local_time(item.updated_at, timezone).date().isoformat()
+    before = replaced.get(item.id)
+    if before is not None and fold_text(before) == fold_text(item.text):
+        before = None
+    # What is beyond the budget is never shown.
+    body = safe_for_model(item.text[: budget + 1])
+    if before is not None:
+        body += f" (before: {passage(safe_for_model(before[: 4 * _MOST_BEFORE]), _MOST_BEFORE, None)})"
+    return _Entry(name, item, f"- [id: {safe_for_model(item.id)}] [{day}] ", body, before)
+
+
+def _in_turns(sections: Sequence[Sequence[_Entry]]) -> Iterator[_Entry]:
+    """The first of each section, then the second of each, and so on."""
+    for place in range(max(map(len, sections))):
+        yield from (section[place] for section in sections if place < len(section))
+
+
+def _choose(chosen: Mapping[str, list[_Entry]], seen: set[str], candidates: Iterable[_Entry], room: int) -> int:
+    """Put in ``chosen`` what fits, in this order; the characters that it needs.
+
+    No memory is chosen twice, neither by its id nor by its text: ``seen`` has both.
+    """
+    used = 0
+    for entry in candidates:
+        marks = {f"id {entry.item.id}", f"text {fold_text(entry.item.text)}"}
+        section = chosen[entry.section]
+        needed = entry.least + (0 if section else len(_TITLES[entry.section]) + 2)
+        if used + needed <= room and seen.isdisjoint(marks):
+            section.append(entry)
+            seen |= marks
+            used += needed
+    return used
