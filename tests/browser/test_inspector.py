@@ -13,7 +13,7 @@ from memweld import Backend
 
 Theme: TypeAlias = Literal["light", "dark"]
 PAGES = ("overview", "memories?q=Where+do+I+live", "timeline", "preferences", "tasks", "state", "sessions",
-         "session?id=s-travel", "recall?q=What+may+I+not+eat", "erase")  # fmt: skip
+         "session?id=s-travel", "recall?q=What+may+I+not+eat", "consolidate", "erase")  # fmt: skip
 
 
 def sign_in(page: Page, address: str, name: str = "ana") -> None:
@@ -41,6 +41,14 @@ def test_the_whole_way(page: Page, address: str, backend: Backend) -> None:
     page.get_by_text("Delete", exact=False).first.click()
     page.get_by_role("button", name="Yes, delete").click()
     expect(page.get_by_text("It is deleted.")).to_be_visible()
+    ana.add("I prefer trains to planes!")
+    page.get_by_role("link", name="Tidy up").click()
+    page.get_by_role("button", name="Do it").click()
+    expect(page.get_by_text("1 step done")).to_be_visible()
+    assert "I prefer trains to planes" not in [item.text for item in ana.all()]
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("It is as it was before.")).to_be_visible()
+    assert "I prefer trains to planes" in [item.text for item in ana.all()]
     assert "I live in Faro" not in [item.text for item in ana.all()]
     page.get_by_role("link", name="Export and erase").click()
     with page.expect_download() as download:
@@ -123,7 +131,13 @@ CONTRAST = """() => {
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_on_a_phone_in_both_themes(browser: Browser, address: str, backend: Backend, theme: Theme) -> None:
     fill(backend)
-    backend.user("ana").add("x" * 2_000)
+    ana = backend.user("ana")
+    ana.add("x" * 2_000)
+    (tea,) = ana.add("I like tea")
+    ana.add("I like tea!")
+    ana.add("I like coffee", supersedes=tea.id)
+    ana.add("I like milk")
+    ana.add("I do like milk.")
     context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme=theme, java_script_enabled=True)
     page = context.new_page()
     sign_in(page, address)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 import re
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +32,8 @@ TOKENS = {
     "ops-token-0123456789": {"sub": "ops", "scopes": ["memory:any-user"]},
 }
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'>{{ 7*191 }}{% raw %} \u202eevil\u200b"
-PAGES = ("overview", "memories", "timeline", "preferences", "tasks", "state", "sessions", "graph", "recall", "erase")
+PAGES = ("overview", "memories", "timeline", "preferences", "tasks", "state", "sessions", "graph", "recall",
+         "consolidate", "erase")  # fmt: skip
 
 
 class Browser:
@@ -51,6 +55,13 @@ class Browser:
     def sign_in(self, token: str) -> Browser:
         assert self.post("sign-in", token=token).status_code == 303
         return self
+
+
+def hidden(page: str, name: str) -> str:
+    """A hidden field of a page."""
+    field = re.search(f'name="{name}" value="([^"]+)"', page)
+    assert field is not None
+    return html.unescape(field[1])
 
 
 @pytest.fixture
@@ -188,6 +199,38 @@ class TestChanges:
         assert "rows were erased" in receipt.text
         assert set(memory.counts().values()) == {0}
 
+    def test_a_memory_is_tidied_up_and_that_is_undone(
+        self, browser: Callable[[str], Browser], backend: Backend
+    ) -> None:
+        ana, memory = browser("ana"), backend.user("ana")
+        assert "nothing to tidy up" in ana.get("consolidate").text
+        first, last = (memory.add(text)[0] for text in ("I like tea", f"By the way, I like tea{'!' * 3}"))
+        page = ana.get("consolidate").text
+        assert page.index(last.text) < page.index("stays") < page.index(f">{first.text}<")
+        applied = ana.post("consolidate/apply", plan=hidden(page, "plan"))
+        assert "1 step done" in applied.text
+        assert [item.id for item in memory.all()] == [last.id]
+        assert "merged" in ana.get("memory", id=last.id).text
+        again = ana.post("consolidate/apply", plan=hidden(page, "plan"))
+        assert "0 steps done" in again.text
+        assert "it was changed meanwhile" in again.text
+        undone = ana.post("consolidate/undo", receipt=hidden(applied.text, "receipt"))
+        assert "done=undone" in undone.headers["location"]
+        assert "as it was before" in ana.http.get(undone.headers["location"]).text
+        assert len(memory.all()) == 2
+        assert (
+            "done=partly" in ana.post("consolidate/undo", receipt=hidden(applied.text, "receipt")).headers["location"]
+        )
+        zeros = base64.b64encode(zlib.compress(b"0" * 200_000_000)).decode()
+        for wrong in ("", "x", hidden(page, "plan"), base64.b64encode(zlib.compress(b"[]")).decode(), zeros):
+            assert ana.post("consolidate/undo", receipt=wrong).status_code == 400
+        assert browser("bob").post("consolidate/undo", receipt=hidden(applied.text, "receipt")).status_code == 303
+        assert backend.user("bob").all() == []
+        reader = browser("eve")
+        assert "I like tea" in reader.get("consolidate").text
+        assert 'name="plan"' not in reader.get("consolidate").text
+        assert reader.post("consolidate/apply", plan=hidden(page, "plan")).status_code == 403
+
     @pytest.mark.parametrize(
         "headers",
         [
@@ -323,6 +366,22 @@ class TestPages:
         refused = ana.post("memory/supersede", {"id": porto.id}, text="I live in Faro")
         assert refused.status_code == 400
         assert "No longer true" not in ana.get("memory", id=porto.id).text
+
+    def test_the_timeline_shows_what_was_held_true(self, browser: Callable[[str], Browser], backend: Backend) -> None:
+        ana, memory = browser("ana"), backend.user("ana")
+        (porto,) = memory.add("I live in Porto", created_at="2026-01-10T12:00:00Z")
+        (lisbon,) = memory.add("I live in Lisbon", created_at="2026-03-01T12:00:00Z", supersedes=porto.id)
+        memory.add("I row on Sundays", created_at="2026-03-11T12:00:00Z")
+        page = ana.get("timeline").text
+        assert "2026-01-10 12:00 – 2026-03-01 12:00" in page
+        assert "2026-03-01 12:00 – now" in page
+        assert re.search(rf'href="[^"]*{lisbon.id}">replaced</a>', page)
+        assert 'class="past" x="0.0"' in page
+        assert "style=" not in page
+        for day, places in (("2026-01-09", []), ("2026-01-10", ["Porto"]), ("2026-03-01", ["Lisbon"])):
+            assert re.findall("I live in (\\w+)", ana.get("timeline", at=day).text) == places
+        assert "Nothing was known by then" in ana.get("timeline", at="2026-01-09").text
+        assert ana.get("timeline", at="January").status_code == 400
 
     def test_pages_and_filters(self, browser: Callable[[str], Browser], backend: Backend) -> None:
         memory = backend.user("ana")

@@ -6,9 +6,8 @@ import functools
 import importlib.util
 import json
 import time
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Collection
+from typing import Any
 
 from fastmcp.server.auth import AuthProvider
 from starlette.exceptions import HTTPException
@@ -28,93 +27,14 @@ from ..call_records import RECORDED, REFUSED, CallRecord, caller_of, identity_in
 from ..principal import Principal, subject_of, token_of
 from ..rest import read_error
 from ..rest_limits import RefusedError
-from . import changes, views
+from .changes import name_of
 from .page import link_to, refusal_page, render, static_file
+from .registry import ALL_READ, CHANGES, NOTES, PAGES, SECTIONS
 from .session import PATH, base_of
 from .sign_in import SignIn, read_form
 from .visit import Done, Visit
 
 __all__ = ["inspector_routes"]
-
-Lane = Literal["quick", "search", "write"]
-
-NOTES = {
-    "updated": "The memory is updated.",
-    "deleted": "It is deleted.",
-    "gone": "It was gone already.",
-    "stored": "It is stored.",
-    "superseded": "This memory stands in the place of the earlier one.",
-}
-"""What a page says after a change."""
-
-_SECTIONS = {"memory": "memories", "session": "sessions"}
-"""The section that the navigation marks on pages that it does not have."""
-
-_ALL_READ = ("get_all_memories", "get_preferences", "get_state", "get_messages")
-_ALL_DELETED = ("delete_all_memories", "delete_state", "clear_messages")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page.
-
-    Attributes:
-        title: Its heading, and its name in the navigation.
-        view: Reads what it shows.
-        tools: The tools that do the same: a server without all of them (``toolsets``) has no such page.
-        lane: The reason why it may wait.
-        section: Whether the navigation has it.
-    """
-
-    title: str
-    view: Callable[[Visit], dict[str, Any]]
-    tools: tuple[str, ...] = ()
-    lane: Lane = "quick"
-    section: bool = True
-
-
-PAGES: Mapping[str, Page] = {
-    "overview": Page("Overview", views.overview),
-    "memories": Page("Memories", views.memories, ("get_all_memories",), "search"),
-    "timeline": Page("Timeline", views.timeline, ("get_all_memories",)),
-    "preferences": Page("Preferences", views.preferences, ("get_preferences",)),
-    "tasks": Page("Tasks", views.tasks, ("get_task_context",)),
-    "state": Page("State", views.state, ("get_state", "list_state_keys")),
-    "sessions": Page("Sessions", views.sessions, ("get_messages",)),
-    "graph": Page("Graph", views.graph, ("search_memories",), "search"),
-    "recall": Page("Recall", views.recall, ("search_memories",), "search"),
-    "memory": Page("Memory", views.memory, ("get_memory",), section=False),
-    "session": Page("Session", views.session, ("get_messages",), section=False),
-    "erase": Page("Export and erase", views.erase, _ALL_READ),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A form.
-
-    Attributes:
-        make: Makes the change.
-        tools: The tools that do the same.
-        lane: The reason why it may wait.
-    """
-
-    make: Callable[[Visit], Done | dict[str, Any]]
-    tools: tuple[str, ...]
-    lane: Lane = "quick"
-
-
-CHANGES: Mapping[str, Change] = {
-    "memory/update": Change(changes.update_memory, ("update_memory",), "write"),
-    "memory/supersede": Change(changes.supersede_memory, ("add_memory",), "write"),
-    "memory/delete": Change(changes.delete_memory, ("delete_memory",)),
-    "preferences/set": Change(changes.set_preference, ("set_preference",), "write"),
-    "tasks/record": Change(changes.record_task, ("record_task_outcome",), "write"),
-    "state/set": Change(changes.set_value, ("set_state",), "write"),
-    "state/delete": Change(changes.delete_value, ("delete_state",)),
-    "session/delete": Change(changes.delete_session, ("clear_messages",)),
-    "erase": Change(changes.erase, _ALL_DELETED, "write"),
-}
 
 
 def inspector_routes(
@@ -248,7 +168,7 @@ class _Inspector:
             "can": can,
             "done": NOTES.get(visit.query.get("done", "")),
             "has_choice": self._has_choice(visit.principal),
-            "name": changes.name_of(memory),
+            "name": name_of(memory),
             "nav": nav,
             "owner": "user" if memory.user_id is not None else "agent",
             "scope": _scope_query(visit),
@@ -282,7 +202,7 @@ class _Inspector:
         return render(
             request,
             f"{name}.html",
-            page=_SECTIONS.get(name, name),
+            page=SECTIONS.get(name, name),
             title=page.title,
             **self._context(request, visit),
             **context,
@@ -299,12 +219,13 @@ class _Inspector:
         if isinstance(answer, Done):
             query = {**_scope_query(visit), **answer.query, "done": answer.note}
             return RedirectResponse(link_to(request, answer.page, query), 303)
-        context = self._context(request, visit)
-        return render(request, "receipt.html", page=name, title="Erased", **context, **answer)
+        title, template = change.answer
+        section = name.partition("/")[0]
+        return render(request, template, page=section, title=title, **self._context(request, visit), **answer)
 
     async def export(self, request: Request, principal: Principal, fields: dict[str, Any]) -> Response:
         """Everything of a memory, as a file."""
-        if not self._has_all(_ALL_READ):
+        if not self._has_all(ALL_READ):
             raise RefusedError(404, "PathNotFoundError", "This server does not serve exports (--toolsets).")
         visit = self._visit(request, principal, fields, {})
         exported = await in_thread(lambda: json.dumps(visit.memory.export(), ensure_ascii=False, indent=1))
@@ -379,7 +300,7 @@ def _back(request: Request, name: str) -> tuple[str, str] | None:
     """The section to which the reader of an error may go back; None for a request that names no memory."""
     query = {key: request.query_params[key] for key in ("user", "agent") if key in request.query_params}
     section = name.partition("/")[0]
-    section = _SECTIONS.get(section, section)
+    section = SECTIONS.get(section, section)
     page = PAGES.get(section)
     if not query or page is None or not page.section:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,8 +14,9 @@ from ...adapters.recall import TurnRecall
 from ...memory.memory import Memory
 from ...memory.recall import DEFAULT_BUDGET
 from ...models import ChatMessage, Hit, MemoryItem, Session
-from ...validation import local_time, validate_key
+from ...validation import validate_key
 from .graph_layout import star_of
+from .timeline import REASONS
 from .visit import KINDS, Filters, Visit, number_in
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "sessions",
     "state",
     "tasks",
-    "timeline",
 ]
 
 _log = logging.getLogger("memweld.mcp")
@@ -129,7 +128,7 @@ def _parts(hit: Hit) -> dict[str, Any]:
 def memory(visit: Visit) -> dict[str, Any]:
     """One memory with all that is known of it, and those that stood in its place before and after."""
     item = visit.memory.get(visit.required("id"))
-    return {"item": item, "versions": visit.memory.versions(item.id)}
+    return {"item": item, "versions": visit.memory.versions(item.id), "reasons": REASONS}
 
 
 def preferences(visit: Visit) -> dict[str, Any]:
@@ -216,20 +215,6 @@ def recall(visit: Visit) -> dict[str, Any]:
         recalled = TurnRecall(options, FailurePolicy("raise", _log)).recall(visit.memory, question)
         visit.count = len(recalled.hits)
     return {"question": question, "recalled": recalled, "limit": limit, "budget": budget}
-
-
-def timeline(visit: Visit) -> dict[str, Any]:
-    """What was learnt on each day, the latest first."""
-    page = visit.memory.all(limit=2 * _PAGE, cursor=visit.given("cursor"), newest_first=True)
-    visit.count = len(page)
-    zone = visit.memory.timezone or "UTC"
-    # Imports store old memories late.
-    dated = sorted(((local_time(item.created_at, zone), item) for item in page), key=lambda each: each[0], reverse=True)
-    days = [
-        (day, [item for _, item in group])
-        for day, group in itertools.groupby(dated, key=lambda each: each[0].date().isoformat())
-    ]
-    return {"days": days, "further": page.next and {"cursor": page.next}}
 
 
 def graph(visit: Visit) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ...models import JSON, Kind, MemoryItem
 from ...validation import local_time
 from ..principal import Principal
 
-__all__ = ["Done", "Filters", "Visit", "number_in", "value_in"]
+__all__ = ["Done", "Filters", "Visit", "day_in", "number_in", "value_in"]
 
 KINDS: tuple[str, ...] = get_args(Kind)
 
@@ -92,6 +92,19 @@ def number_in(fields: Mapping[str, str], name: str, default: int, maximum: int) 
     return int(text)
 
 
+def day_in(fields: Mapping[str, str], name: str) -> str | None:
+    """A day, such as ``2026-01-31``; None where it is missing or blank.
+
+    Raises:
+        InvalidInputError: The text is none.
+    """
+    day = fields.get(name, "").strip() or None
+    try:
+        return None if day is None else date.fromisoformat(day).isoformat()
+    except ValueError:
+        raise invalid(name, day, "it is a day, such as 2026-01-31", "Leave it blank for any.") from None
+
+
 def value_in(text: str, *, as_json: bool, name: str = "value") -> JSON:
     """The value that a form holds: JSON, or the text itself.
 
@@ -139,11 +152,8 @@ class Filters:
         filters = cls(**{name: visit.given(names.get(name, name)) for name in cls.__slots__})
         if filters.kind is not None and filters.kind not in KINDS:
             raise invalid("kind", filters.kind, f"it is one of {', '.join(KINDS)}", "Choose one.")
-        for name, day in (("since", filters.since), ("until", filters.until)):
-            try:
-                _ = None if day is None else date.fromisoformat(day)
-            except ValueError:
-                raise invalid(name, day, "it is a day, such as 2026-01-31", "Leave it blank for any.") from None
+        for name in ("since", "until"):
+            day_in(visit.query, name)
         return filters
 
     @property
