@@ -1,4 +1,4 @@
-"""The rules for input, each in one place: texts, keys, JSON values, metadata, filters, limits and times.
+"""The rules for input, each in one place: texts, keys, JSON values, metadata, limits and times.
 
 Every check returns the value in the form in which it is stored, or raises `InvalidInputError`. Checks run before the
 first write, so that a refused call leaves nothing behind.
@@ -13,7 +13,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any, Literal, cast
 
 from .errors import invalid
@@ -23,6 +23,7 @@ __all__ = [
     "MAX_DEPTH",
     "MAX_KEY_CHARACTERS",
     "MAX_LIMIT",
+    "MAX_METADATA_CHARACTERS",
     "MAX_TEXT_CHARACTERS",
     "MAX_VALUE_CHARACTERS",
     "QUERY_CHARACTERS",
@@ -31,13 +32,13 @@ __all__ = [
     "local_time",
     "normalize",
     "utc_now",
-    "validate_filters",
     "validate_json",
     "validate_json_text",
     "validate_key",
     "validate_kinds",
     "validate_limit",
     "validate_metadata",
+    "validate_moment",
     "validate_prefix",
     "validate_query",
     "validate_recency",
@@ -54,9 +55,9 @@ MAX_KEY_CHARACTERS = 512
 MAX_VALUE_CHARACTERS = 16_000_000
 MAX_METADATA_CHARACTERS = 65_536
 MAX_LIMIT = 10_000
-MAX_FILTERS = 100  # each that is a text is a term of one SQL expression, of which SQLite takes 1,000
 MAX_TTL_SECONDS = 100 * 366 * 86_400
 MAX_DEPTH = 64
+_DAY_CHARACTERS = len("2026-01-31")
 MAX_INTEGER_BITS = 8_192  # Python itself refuses to read decimals of more than 4,300 digits
 
 _KINDS: tuple[Kind, ...] = ("item", "source", "preference", "task", "record")
@@ -224,26 +225,6 @@ def validate_metadata(value: object) -> dict[str, JSON]:
     return cast("dict[str, JSON]", json.loads(validate_json("metadata", metadata, maximum=MAX_METADATA_CHARACTERS)))
 
 
-def validate_filters(value: object) -> dict[str, JSON]:
-    """Filters on metadata by equality: key to string, number, boolean or null. There are no operators."""
-    if value is None:
-        return {}
-    rule = "filters are equality on metadata only, {key: value} with a string, number, boolean or null as value"
-    remedy = "Filter by a single value; sort out the rest in your code."
-    if not isinstance(value, Mapping):
-        raise invalid("filters", value, rule, remedy)
-    filters: dict[str, JSON] = {}
-    if len(cast("Mapping[Any, JSON]", value)) > MAX_FILTERS:
-        rule = f"there are {len(cast('Mapping[Any, JSON]', value)):,} of them, at most {MAX_FILTERS}"
-        raise invalid("filters", "…", rule, remedy)
-    for key, operand in cast("Mapping[Any, JSON]", value).items():
-        if operand is not None and not isinstance(operand, (str, bool, int, float)):
-            raise invalid("filters", {key: operand}, rule, remedy)
-        validate_json("filters", operand, maximum=MAX_METADATA_CHARACTERS)
-        filters[validate_key("filters key", key)] = operand
-    return filters
-
-
 def validate_limit(value: object, *, name: str = "limit", minimum: int = 1, maximum: int = MAX_LIMIT) -> int:
     """How many at most: a whole number from ``minimum`` to ``maximum``."""
     if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
@@ -304,6 +285,21 @@ def local_time(moment: datetime, timezone_name: str | None) -> datetime:
     with contextlib.suppress(OverflowError):
         return moment.astimezone(ZoneInfo(timezone_name))
     return moment
+
+
+def validate_moment(name: str, value: object, timezone_name: str | None) -> datetime | None:
+    """A time as `validate_time` has it, or a day, which stands for its beginning in a zone (UTC if None)."""
+    day = value
+    if isinstance(value, str) and len(value) == _DAY_CHARACTERS:
+        with contextlib.suppress(ValueError):
+            day = date.fromisoformat(value)
+    if not isinstance(day, date) or isinstance(day, datetime):
+        return validate_time(name, value)
+    if timezone_name is None:
+        return datetime(day.year, day.month, day.day, tzinfo=timezone.utc)
+    from zoneinfo import ZoneInfo
+
+    return validate_time(name, datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone_name)))
 
 
 def validate_time(name: str, value: object) -> datetime | None:

@@ -62,8 +62,19 @@ FILTERS: list[dict[str, Any]] = [
     {"' OR 1=1 --": 1},
     {"n": "1' OR '1'='1"},
     {"AND": "x"},
+    {"n": {"$ne": 1}},
+    {"NOT": {"n": 1}},
+    {"OR": [{"n": 1}, {"*": "*"}]},
+    {"n": {"$not": {"$in": ["1' OR '1'='1", None]}}},
+    {"n": {"icontains": "%_\\"}},
 ]
-TOO_MUCH: list[dict[str, Any]] = [{"AND": [{"user_id": "ana"}]}, {"OR": [{}]}, {"NOT": {"n": 1}}, {"n": {"$ne": 1}}]
+TOO_MUCH: list[dict[str, Any]] = [
+    {"AND": [{"user_id": "ana"}]},
+    {"NOT": {"user_id": "ana"}},
+    {"agent_id": {"$ne": None}},
+    {"OR": [{}]},
+    {"n": {"$where": 1}},
+]
 
 
 def pick_scope(chance: random.Random) -> Scope:

@@ -231,6 +231,13 @@ class SqlEngine:
                 self.item_operations.forget_message(scope, operation.session_id, message_id)
         return edited
 
+    @_handles(ops.ClearMessages)
+    def _clear_messages(self, scope: Scope, operation: ops.ClearMessages) -> int:
+        with self._database.writing(scope):
+            if operation.facts:
+                self.item_operations.forget_session(scope, operation.session_id)
+            return self.sessions.clear(scope, operation)
+
     # values
 
     @_handles(PutValue)
@@ -316,6 +323,7 @@ _handles(ops.GetKeyed)(lambda engine, scope, op: engine.item_operations.get_keye
 _handles(ops.ListItems)(lambda engine, scope, op: engine.item_operations.page(scope, op))
 _handles(ops.ItemVersions)(lambda engine, scope, op: engine.item_operations.versions(scope, op))
 _handles(ops.DeleteItem)(lambda engine, scope, op: engine.item_operations.delete(scope, op))
+_handles(ops.DeleteMatching)(lambda engine, scope, op: engine.item_operations.delete_matching(scope, op))
 _handles(ops.DeleteItems)(lambda engine, scope, op: engine.item_operations.delete_many(scope, op))
 _handles(ops.DeleteKeyed)(lambda engine, scope, op: engine.item_operations.delete_keyed(scope, op))
 _handles(ops.ClearItems)(lambda engine, scope, op: engine.item_operations.clear(scope, op))
@@ -336,7 +344,6 @@ _handles(ops.SearchValues)(
 )
 _handles(ops.FindValues)(lambda engine, scope, op: engine.state_queries.find(scope, op))
 _handles(ops.ReadMessages)(lambda engine, scope, op: engine.sessions.read(scope, op))
-_handles(ops.ClearMessages)(lambda engine, scope, op: engine.sessions.clear(scope, op))
 _handles(ops.ListSessions)(lambda engine, scope, op: engine.sessions.sessions(scope, op))
 _handles(ops.CountStored)(
     lambda engine, scope, count: count_stored(engine.database, scope, with_bytes=count.with_bytes)

@@ -35,6 +35,7 @@ _NAMES: Mapping[type[Operation[Any]], str] = {
     ops.RelatedItems: "search_memory",
     ops.DeleteItem: "delete_memory",
     ops.DeleteItems: "delete_memory",
+    ops.DeleteMatching: "delete_memory",
     ops.DeleteKeyed: "delete_memory",
     ops.ClearItems: "delete_memory",
     ops.Erase: "delete_memory",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
@@ -14,6 +14,7 @@ from langchain_core.runnables import RunnableConfig, ensure_config
 from pydantic import Field
 
 from ..adapters.binding import MemorySource, validate_source
+from ..engine.filters import validate_filters
 from ..errors import invalid
 from ..memory.asynchronous import in_thread
 from ..memory.backend import Backend
@@ -22,12 +23,19 @@ from ..memory.recall import recall_query
 from ..models import JSON, Hit, Kind
 from ..safe_text import safe_for_model
 from ..tools import as_utc
-from ..validation import validate_filters, validate_kinds, validate_limit, validate_recency, validate_score
+from ..validation import (
+    validate_key,
+    validate_kinds,
+    validate_limit,
+    validate_moment,
+    validate_recency,
+    validate_score,
+)
 from .binding import memory_of_run
 
 __all__ = ["MemweldRetriever"]
 
-_SEARCH = ("k", "kinds", "filters", "min_score", "recency")
+_SEARCH = ("k", "kinds", "filters", "min_score", "recency", "session_id", "after", "before")
 
 
 class MemweldRetriever(BaseRetriever):
@@ -42,7 +50,7 @@ class MemweldRetriever(BaseRetriever):
       dict under ``metadata``, so nothing is lost and no memory can give itself another score.
 
     The user's id is not in it: Documents go to models and logs. A blank query finds nothing; of a long one the end is
-    searched for. Everything from ``k`` to ``recency`` can also be given per call: ``retriever.invoke("bees", k=2)``.
+    searched for. Everything from ``k`` to ``before`` can also be given per call: ``retriever.invoke("bees", k=2)``.
     The asynchronous methods do not block the event loop. One object serves many users at once.
 
     Args:
@@ -50,9 +58,12 @@ class MemweldRetriever(BaseRetriever):
             runtime context, ``configurable`` or `memweld.user_scope`.
         k: How many memories at most, 1 to 10,000.
         kinds: Only these kinds (see `memweld.MemoryItem`); all if None.
-        filters: Keys and values that the memories' own metadata must have, ``{key: value}``; no operators.
+        filters: Conditions on the memories' own metadata, ``{"year": {"$gte": 2024}}`` (see `memweld.Memory.search`).
         min_score: Only memories with at least this score, 0 to 1.
         recency: The age at which a memory counts half; age does not count if None.
+        session_id: Only what belongs to this conversation; all if None.
+        after: Only what was said at this time or later (see `memweld.Memory.search`).
+        before: Only what was said before this time.
         **fields: What every retriever takes: ``name``, ``tags`` and ``metadata`` for tracing.
 
     Raises:
@@ -66,6 +77,9 @@ class MemweldRetriever(BaseRetriever):
     filters: Mapping[str, JSON] | None = None
     min_score: float | None = None
     recency: timedelta | None = None
+    session_id: str | None = None
+    after: datetime | date | str | None = None
+    before: datetime | date | str | None = None
 
     def __init__(
         self,
@@ -76,6 +90,9 @@ class MemweldRetriever(BaseRetriever):
         filters: Mapping[str, JSON] | None = None,
         min_score: float | None = None,
         recency: timedelta | None = None,
+        session_id: str | None = None,
+        after: datetime | date | str | None = None,
+        before: datetime | date | str | None = None,
         **fields: Any,
     ) -> None:
         search = {
@@ -84,6 +101,9 @@ class MemweldRetriever(BaseRetriever):
             "filters": filters,
             "min_score": min_score,
             "recency": recency,
+            "session_id": session_id,
+            "after": after,
+            "before": before,
         }
         # The rules here and not in pydantic's validators, whose error would be another than everywhere else.
         _validate(search)
@@ -145,6 +165,10 @@ def _validate(search: Mapping[str, Any]) -> None:
     validate_filters(search["filters"])
     validate_score("min_score", search["min_score"])
     validate_recency(search["recency"])
+    if search["session_id"] is not None:
+        validate_key("session_id", search["session_id"])
+    for name in ("after", "before"):
+        validate_moment(name, search[name], None)
 
 
 def _document(hit: Hit) -> Document:

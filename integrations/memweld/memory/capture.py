@@ -21,6 +21,9 @@ __all__ = ["capture_turn", "drafts_of", "drop_captures"]
 
 logger = logging.getLogger("memweld.memory")
 
+_PATIENCE_SECONDS = 30.0
+"""How long the clearing of a session waits for a capture of it that is at work."""
+
 
 def drafts_of(messages: Sequence[ChatMessage], roles: Sequence[str]) -> list[ItemDraft]:
     """The texts of these roles as drafts of facts.
@@ -100,10 +103,20 @@ def _do_nothing() -> None:
     """The quicker way of a capture that says nothing worth keeping."""
 
 
-def drop_captures(engine: Engine, scope: Scope) -> None:
-    """Forget the captures in the background that wait for a scope, or for one that it contains."""
+def drop_captures(engine: Engine, scope: Scope, session_id: str | None = None) -> None:
+    """Forget the captures that wait in the background.
+
+    Args:
+        engine: Has the queue.
+        scope: The scope for which they wait. Without a session, also those of the scopes that it contains.
+        session_id: Only those of this session of exactly the scope; then the call waits for one that is at work.
+    """
+    queue = capture_queue_of(engine)
+    if session_id is not None:
+        queue.drop(lambda key: key == (scope, session_id), patience=_PATIENCE_SECONDS)
+        return
 
     def concerns(key: Hashable) -> bool:
         return isinstance(key, tuple) and scope.contains(cast("tuple[Scope, str | None]", key)[0])
 
-    capture_queue_of(engine).drop(concerns)
+    queue.drop(concerns)

@@ -139,8 +139,11 @@ class CaptureQueue:
             self._workers -= 1
         return True
 
-    def drop(self, concerns: Callable[[Hashable], bool]) -> None:
-        """Forget the waiting work of the keys for which ``concerns`` is true. Work in progress goes on."""
+    def drop(self, concerns: Callable[[Hashable], bool], *, patience: float = 0.0) -> None:
+        """Forget the waiting work of the keys for which ``concerns`` is true.
+
+        Work in progress goes on; the call waits for it at most ``patience`` seconds.
+        """
         with self._changed:
             for key in [key for key in self._queues if concerns(key)]:
                 for number in self._queues[key]:
@@ -150,6 +153,8 @@ class CaptureQueue:
                     self._ready.remove(key)
                     del self._queues[key]
             self._changed.notify_all()
+            if patience:
+                self._changed.wait_for(lambda: not any(map(concerns, self._queues)), patience)
 
     def count(self) -> int:
         """How much work is not done."""

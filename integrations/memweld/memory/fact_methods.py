@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from ..display import ResultList
 from ..engine.operations import (
@@ -13,6 +13,7 @@ from ..engine.operations import (
     ClearItems,
     DeleteItem,
     DeleteItems,
+    DeleteMatching,
     GetEpoch,
     GetItem,
     ItemVersions,
@@ -27,7 +28,7 @@ from ..engine.protocol import Engine
 from ..errors import ConfigurationError, invalid
 from ..models import JSON, Hit, Kind, MemoryItem, Page, Related
 from ..scope import Scope
-from ..validation import validate_kinds, validate_score, validate_time
+from ..validation import validate_kinds, validate_moment, validate_score, validate_time
 from .capture import drafts_of
 from .messages import MessagesLike, to_messages
 
@@ -41,11 +42,13 @@ class FactMethods:
 
     Attributes:
         scope: The scope of the facts.
+        timezone: The zone of days; UTC if None.
     """
 
-    def __init__(self, engine: Engine, scope: Scope) -> None:
+    def __init__(self, engine: Engine, scope: Scope, *, timezone: str | None = None) -> None:
         self._engine = engine
         self.scope = scope
+        self.timezone = timezone
 
     def add(
         self,
@@ -132,6 +135,8 @@ class FactMethods:
         recency: timedelta | None = None,
         ids: Collection[str] | None = None,
         session_id: str | None = None,
+        after: datetime | date | str | None = None,
+        before: datetime | date | str | None = None,
         explain: bool = False,
         include_inactive: bool = False,
         as_of: datetime | str | None = None,
@@ -143,12 +148,17 @@ class FactMethods:
             limit: How many at most, 1 to 10,000.
             kinds: Only these of ``item``, ``source``, ``preference``, ``task``, ``record``; all if not given. A source
                 is found where the facts that an LLM extracted from it do not cover it.
-            filters: What metadata must equal, ``{key: value}``; no operators.
+            filters: Conditions on metadata: ``{key: value}``, or operators, ``{"price": {"$gte": 3}}``: ``$eq``,
+                ``$ne``, ``$gt``, ``$gte``, ``$lt``, ``$lte``, ``$in``, ``$nin``, ``$exists``, ``$contains``,
+                ``$icontains``, ``$not``, and between conditions ``$and``, ``$or``, ``$not``; mem0's spelling, too.
             min_score: Only hits with at least this score, so that a question about nothing that is known finds nothing;
                 with ``recency`` the score that age leaves.
             recency: The age at which a memory counts half; age does not count if not given.
             ids: Only the memories with these ids; all if not given.
             session_id: Only what belongs to this conversation.
+            after: Only what was said at this time or later: a datetime, ISO 8601 text, or a day, which stands for its
+                beginning in the memory's zone. A text that was added several times was said at each of these times.
+            before: Only what was said before this time.
             explain: Give each hit the parts of its score as ``hit.explanation``.
             include_inactive: Also find memories that are superseded, or not valid now.
             as_of: Find what was held true at this time, not what is now.
@@ -165,6 +175,8 @@ class FactMethods:
             recency=recency,
             ids=None if ids is None else tuple(ids),
             session_id=session_id,
+            after=self._moment("after", after),
+            before=self._moment("before", before),
             explain=explain,
             include_inactive=include_inactive,
             as_of=validate_time("as_of", as_of),
@@ -189,6 +201,8 @@ class FactMethods:
         filters: Mapping[str, JSON] | None = None,
         session_id: str | None = None,
         pinned: bool = False,
+        after: datetime | date | str | None = None,
+        before: datetime | date | str | None = None,
         newest_first: bool = False,
         include_inactive: bool = False,
         as_of: datetime | str | None = None,
@@ -202,9 +216,11 @@ class FactMethods:
             limit: The size of the page, 1 to 10,000. If not given it is 100, and a warning says that more follow.
             cursor: ``page.next`` of the page before, or the id of a memory of this scope.
             kinds: Only these kinds; all but sources if not given.
-            filters: What metadata must equal.
+            filters: See `search`.
             session_id: Only what belongs to this conversation.
             pinned: Only what is pinned.
+            after: See `search`.
+            before: See `search`.
             newest_first: Begin with what was stored last. Pass it with each cursor of such a list.
             include_inactive: Also list memories that are superseded, or not valid now.
             as_of: List what was held true at this time, not what is now.
@@ -219,6 +235,8 @@ class FactMethods:
             filters={} if filters is None else filters,
             session_id=session_id,
             pinned=pinned,
+            after=self._moment("after", after),
+            before=self._moment("before", before),
             newest_first=newest_first,
             include_inactive=include_inactive,
             as_of=validate_time("as_of", as_of),
@@ -288,6 +306,45 @@ class FactMethods:
             How many of them this scope had.
         """
         return self._engine.run(self.scope, DeleteItems(memory_ids=memory_ids)) if memory_ids else 0
+
+    def delete_all(
+        self,
+        *,
+        kinds: Kind | Sequence[Kind] | None = None,
+        filters: Mapping[str, JSON] | None = None,
+        session_id: str | None = None,
+        after: datetime | date | str | None = None,
+        before: datetime | date | str | None = None,
+    ) -> int:
+        """Delete the memories that meet all conditions, in one transaction, all or none.
+
+        Each takes along its sources and what it supersedes. What is superseded or not valid now is deleted, too. A
+        memory that other sessions also say is deleted as well; `History.clear` with ``facts=True`` keeps it for them.
+
+        Args:
+            kinds: Only these kinds. All but records if not given; a record takes its state value along.
+            filters: See `search`.
+            session_id: Only what belongs to this conversation.
+            after: See `search`.
+            before: See `search`.
+
+        Returns:
+            How many there were. One that supersedes others counts once; sources count where ``kinds`` names them.
+
+        Raises:
+            InvalidInputError: There is no condition (`clear` deletes all facts), or one breaks a rule.
+        """
+        operation = DeleteMatching(
+            kinds=validate_kinds(kinds),
+            filters={} if filters is None else filters,
+            session_id=session_id,
+            after=self._moment("after", after),
+            before=self._moment("before", before),
+        )
+        return self._engine.run(self.scope, operation)
+
+    def _moment(self, name: str, value: datetime | date | str | None) -> datetime | None:
+        return validate_moment(name, value, self.timezone)
 
     def clear(self) -> int:
         """Delete all facts of the scope: items, preferences and tasks. State, its records and history stay.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from ..display import MOST_ROWS, Displayed, ResultList, html_table, shown_fields
 from ..engine.operations import AppendMessages, ClearMessages, ReadMessages
@@ -10,7 +11,8 @@ from ..engine.protocol import Engine
 from ..models import ChatMessage
 from ..scope import Scope
 from ..validation import validate_key
-from .asynchronous import AsyncFacade, async_method
+from .asynchronous import AsyncFacade, Lane, async_method
+from .capture import drop_captures
 from .messages import MessagesLike, read_messages
 
 __all__ = ["AsyncHistory", "History"]
@@ -85,15 +87,30 @@ class History(Displayed):
         read = ReadMessages(session_id=self.session_id, limit=limit, before=before)
         return ResultList(self._engine.run(self._scope, read))
 
-    def clear(self) -> int:
-        """Delete the session; return how many messages it had."""
-        return self._engine.run(self._scope, ClearMessages(session_id=self.session_id))
+    def clear(self, *, facts: bool = False) -> int:
+        """Delete the session.
+
+        Args:
+            facts: Forget what the session says, too: the memories that it alone says, with their sources and what they
+                supersede. Memories that other sessions also say stay for them. Captures of the session that wait in
+                the background are dropped; for one at work the call waits, half a minute at most.
+
+        Returns:
+            How many messages it had.
+        """
+        if facts:
+            drop_captures(self._engine, self._scope, self.session_id)
+        return self._engine.run(self._scope, ClearMessages(session_id=self.session_id, facts=facts))
 
     def _html(self) -> str:
         return html_table([shown_fields(each) for each in self.messages(MOST_ROWS)], title=repr(self))
 
     def __repr__(self) -> str:
         return f"<History {self.session_id!r} of {self._scope}>"
+
+
+def _lane_of_clear(*_: Any, facts: bool = False) -> Lane:
+    return "flush" if facts else "quick"
 
 
 class AsyncHistory(AsyncFacade[History]):
@@ -109,4 +126,4 @@ class AsyncHistory(AsyncFacade[History]):
     add_user_message = async_method(History.add_user_message)
     add_ai_message = async_method(History.add_ai_message)
     messages = async_method(History.messages)
-    clear = async_method(History.clear)
+    clear = async_method(History.clear, lane=_lane_of_clear)

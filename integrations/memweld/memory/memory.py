@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from ..display import ResultList, show
@@ -39,16 +39,16 @@ class Memory(FactMethods, ConsolidationMethods):
     Attributes:
         scope: Whose memory it is.
         url: Where it is kept, as `memweld.connect` took it.
-        timezone: The zone of the dates that a recall shows; None for the zones in which they were given.
+        timezone: The zone of the dates that a recall shows, and of days; None for the zones in which they were given,
+            and for days in UTC.
         preferences: Keyed facts about what the user likes.
         tasks: What came of the user's tasks.
         values: The state of all namespaces at once.
     """
 
     def __init__(self, engine: Engine, scope: Scope, *, url: str = "", timezone: str | None = None) -> None:
-        super().__init__(engine, scope)
+        super().__init__(engine, scope, timezone=timezone)
         self.url = url
-        self.timezone = timezone
         self.preferences = Preferences(engine, scope)
         self.tasks = Tasks(engine, scope)
         self.values = Values(engine, scope)
@@ -118,8 +118,12 @@ class Memory(FactMethods, ConsolidationMethods):
         limit: int = 5,
         budget: int = DEFAULT_BUDGET,
         kinds: Kind | Sequence[Kind] | None = None,
+        filters: Mapping[str, JSON] | None = None,
         min_score: float | None = None,
         recency: timedelta | None = None,
+        session_id: str | None = None,
+        after: datetime | date | str | None = None,
+        before: datetime | date | str | None = None,
         include_inactive: bool = False,
         as_of: datetime | str | None = None,
     ) -> str:
@@ -130,8 +134,12 @@ class Memory(FactMethods, ConsolidationMethods):
             limit: How many memories at most.
             budget: How many characters of memories at most.
             kinds: Only these kinds; all if not given.
+            filters: See `search`.
             min_score: Only memories with at least this score.
             recency: The age at which a memory counts half; age does not count if not given.
+            session_id: Only what belongs to this conversation.
+            after: See `search`.
+            before: See `search`.
             include_inactive: See `search`.
             as_of: See `search`.
 
@@ -147,8 +155,12 @@ class Memory(FactMethods, ConsolidationMethods):
             text,
             limit=limit,
             kinds=kinds,
+            filters=filters,
             min_score=min_score,
             recency=recency,
+            session_id=session_id,
+            after=after,
+            before=before,
             include_inactive=include_inactive,
             as_of=as_of,
         )
@@ -340,6 +352,7 @@ class AsyncMemory(AsyncFacade[Memory]):
     unpin = async_method(Memory.unpin)
     delete = async_method(Memory.delete)
     delete_many = async_method(Memory.delete_many)
+    delete_all = async_method(Memory.delete_all)
     clear = async_method(Memory.clear)
     related = async_method(Memory.related, lane="search")
     settle_graph = async_method(Memory.settle_graph, lane="flush")

@@ -135,7 +135,7 @@ def test_arguments_that_break_a_rule(ana: Memory) -> None:
     with pytest.raises(InvalidInputError, match="kind"):
         MemweldRetriever(ana, kinds=["facts"])  # pyright: ignore[reportArgumentType]
     with pytest.raises(InvalidInputError, match="filters"):
-        MemweldRetriever(ana, filters={"year": {"$gt": 3}})
+        MemweldRetriever(ana, filters={"year": {"$after": 3}})
     retriever = MemweldRetriever(ana)
     wrongs: list[dict[str, Any]] = [
         {"k": -1},
@@ -144,6 +144,8 @@ def test_arguments_that_break_a_rule(ana: Memory) -> None:
         {"top_k": 3},
         {"min_score": 2},
         {"recency": 7},
+        {"after": "last May"},
+        {"session_id": ""},
     ]
     for wrong in wrongs:
         with pytest.raises(InvalidInputError):

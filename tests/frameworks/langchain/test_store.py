@@ -233,8 +233,8 @@ def test_wrong_calls_say_what_is_wrong(store: MemweldStore, backend: Backend) ->
         with pytest.raises(InvalidNamespaceError):
             store.batch([op])
     wrong: list[Any] = [
-        lambda: store.search((), filter={"n": {"$in": [1]}}),
-        lambda: store.search((), filter={"n": {"$gt": "many"}}),
+        lambda: store.search((), filter={"n": {"$near": [1]}}),
+        lambda: store.search((), filter={"n": {"$gt": None}}),
         lambda: store.search((), filter=[1]),  # pyright: ignore[reportArgumentType]
         lambda: store.search((), limit=-1),
         lambda: store.search((), offset=-1),

@@ -167,6 +167,7 @@ ANSWERS: dict[str, st.SearchStrategy[Any]] = {
     "update_item": items,
     "delete_item": st.none(),
     "delete_items": counts,
+    "delete_matching": counts,
     "delete_keyed": st.booleans(),
     "clear_items": counts,
     "related_items": st.lists(related, max_size=3),
@@ -210,7 +211,9 @@ drafts = st.builds(ItemDraft, text=said, role=st.sampled_from(["user", "assistan
 kinds = st.none() | st.lists(st.sampled_from(["item", "preference", "task"]), min_size=1).map(tuple)
 some_keys = st.none() | keys
 own = st.dictionaries(keys, values, max_size=3)
-filters = st.dictionaries(keys, st.none() | st.booleans() | numbers | texts, max_size=3)
+filters = st.dictionaries(
+    keys.filter(lambda key: not key.startswith("$")), st.none() | st.booleans() | numbers | texts, max_size=3
+)
 appended = st.builds(
     ChatMessage,
     role=st.sampled_from(["system", "user", "assistant", "tool"]),
@@ -242,9 +245,13 @@ OPERANDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "filters": filters,
         "recency": st.none() | st.timedeltas(timedelta(seconds=1), timedelta(days=9_999)),
         "ids": st.none() | st.lists(keys, max_size=3).map(tuple),
+        "session_id": some_keys,
+        "after": st.none() | st.just(datetime(1, 1, 1, tzinfo=timezone.utc)),
+        "before": st.none() | times.filter(lambda moment: moment.year > 1),
         "include_inactive": st.booleans(),
         "as_of": st.none() | times,
     },
+    "delete_matching": {"kinds": st.just(("item",)), "filters": filters, "session_id": some_keys},
     "delete_items": {"memory_ids": st.lists(keys, max_size=3).map(tuple)},
     "delete_keyed": {"kind": st.sampled_from(["preference", "task"]), "key": keys},
     "related_items": {"about": keys, "limit": limits},

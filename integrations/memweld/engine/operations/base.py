@@ -12,7 +12,6 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVa
 from ...models import JSON, Kind
 from ...validation import (
     MAX_LIMIT,
-    validate_filters,
     validate_key,
     validate_kinds,
     validate_limit,
@@ -22,6 +21,7 @@ from ...validation import (
     validate_text,
     validate_ttl,
 )
+from ..filters import validate_filters
 from .operands import Rule, validate_version
 
 __all__ = [

@@ -9,7 +9,14 @@ from ...errors import invalid
 from ...models import JSON, Hit, Kind, MemoryItem, Related
 from ...validation import validate_recency, validate_time
 from .base import Filters, Key, Kinds, Lane, Limit, Metadata, Operation, Query, Text, Version, between, unnamed
-from .operands import ItemDraft, validate_drafts, validate_keyed_metadata, validate_keys, validate_timeout
+from .operands import (
+    ItemDraft,
+    validate_drafts,
+    validate_keyed_metadata,
+    validate_keys,
+    validate_timeout,
+    validate_window,
+)
 
 __all__ = [
     "AddItems",
@@ -17,6 +24,7 @@ __all__ = [
     "DeleteItem",
     "DeleteItems",
     "DeleteKeyed",
+    "DeleteMatching",
     "GetEpoch",
     "GetItem",
     "GetKeyed",
@@ -100,8 +108,10 @@ class Search(Operation[list[Hit]]):
         query: The text to search for; of a long text its last 4,000 characters.
         limit: How many at most.
         kinds: Only these kinds; None: all, of sources those whose facts do not cover them.
-        filters: Keys and values that the metadata of one occurrence, or all metadata together, must have.
+        filters: Conditions that the metadata of one occurrence, or all metadata together, must meet (see ``filters``).
         session_id: Only this session's; None: all.
+        after: Only items that were said at this time or later; of a text that was added several times one occurrence.
+        before: Only items that were said before this time.
         recency: The age at which a score counts half; None: age does not count.
         ids: Only the items with these ids; None: all.
         explain: Whether each hit gets the parts of its score.
@@ -117,11 +127,17 @@ class Search(Operation[list[Hit]]):
     kinds: Kinds | None = None
     filters: Filters = field(default_factory=dict[str, JSON])
     session_id: Key | None = None
+    after: Annotated[datetime, validate_time] | None = None
+    before: Annotated[datetime, validate_time] | None = None
     recency: Annotated[timedelta, unnamed(validate_recency)] | None = None
     ids: Annotated[Sequence[str], validate_keys] | None = None
     explain: bool = False
     include_inactive: bool = False
     as_of: Annotated[datetime, validate_time] | None = None
+
+    def validate_together(self) -> None:
+        """A window ends after it begins."""
+        validate_window(self.after, self.before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +173,8 @@ class ListItems(Operation[ItemPage]):
         filters: See `Search`.
         session_id: Only this session's; None: all.
         pinned: Only pinned items.
+        after: See `Search`.
+        before: See `Search`.
         newest_first: Whether the order is reversed; a cursor continues in the order of its page.
         include_inactive: See `Search`.
         as_of: See `Search`.
@@ -170,9 +188,15 @@ class ListItems(Operation[ItemPage]):
     filters: Filters = field(default_factory=dict[str, JSON])
     session_id: Key | None = None
     pinned: bool = False
+    after: Annotated[datetime, validate_time] | None = None
+    before: Annotated[datetime, validate_time] | None = None
     newest_first: bool = False
     include_inactive: bool = False
     as_of: Annotated[datetime, validate_time] | None = None
+
+    def validate_together(self) -> None:
+        """A window ends after it begins."""
+        validate_window(self.after, self.before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +246,37 @@ class DeleteItems(Operation[int]):
     overwrites = True
 
     memory_ids: Annotated[Sequence[str], validate_keys]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteMatching(Operation[int]):
+    """Delete the items that meet all conditions, superseded ones among them, as `DeleteItem` does, all or none.
+
+    The answer counts them: an item and those that it supersedes as one, and sources only where ``kinds`` names them.
+
+    Attributes:
+        kinds: Only these kinds; None: all but records.
+        filters: See `Search`.
+        session_id: Only this session's; None: all.
+        after: See `Search`.
+        before: See `Search`.
+    """
+
+    changes_items = True
+    overwrites = True
+
+    kinds: Kinds | None = None
+    filters: Filters = field(default_factory=dict[str, JSON])
+    session_id: Key | None = None
+    after: Annotated[datetime, validate_time] | None = None
+    before: Annotated[datetime, validate_time] | None = None
+
+    def validate_together(self) -> None:
+        """There is a condition, and a window ends after it begins."""
+        if not self.filters and all(each is None for each in (self.kinds, self.session_id, self.after, self.before)):
+            rule = "it names no condition, and would delete every memory"
+            raise invalid("delete_all", {}, rule, "Pass a condition, or call clear() to delete all facts.")
+        validate_window(self.after, self.before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from ...errors import invalid
@@ -27,6 +28,7 @@ __all__ = [
     "validate_timeout",
     "validate_value",
     "validate_version",
+    "validate_window",
     "validate_writes",
 ]
 
@@ -101,6 +103,12 @@ def validate_keys(name: str, keys: Sequence[str]) -> tuple[str, ...]:
 def validate_places(_name: str, places: Sequence[Place]) -> tuple[Place, ...]:
     """Pairs of namespace and key."""
     return tuple((validate_key("namespace", namespace), validate_key("key", key)) for namespace, key in places)
+
+
+def validate_window(after: datetime | None, before: datetime | None) -> None:
+    """The ends of a span of time: it ends after it begins."""
+    if after is not None and before is not None and before <= after:
+        raise invalid("before", before, "it is not after the time in after", "Pass a later time.")
 
 
 def validate_writes(_name: str, writes: Sequence[ValueWrite]) -> tuple[ValueWrite, ...]:

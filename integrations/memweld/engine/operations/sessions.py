@@ -62,11 +62,19 @@ class ReadMessages(Operation[list[ChatMessage]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClearMessages(Operation[int]):
-    """Delete the session; the answer counts its messages."""
+    """Delete the session; the answer counts its messages.
 
+    Attributes:
+        session_id: The session.
+        facts: Whether what it says is forgotten, too: the memories that it alone says, as `DeleteItem` deletes them,
+            and its occurrences of the others.
+    """
+
+    changes_items = True
     overwrites = True
 
     session_id: Key
+    facts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from ..fork import call_in_child
 from ..protocol import HealthCheck, Migration
 from ..sql.database import Connection, Database, Root
 from ..sql.dialect import Dialect
+from .conditions import metadata_fit, occurrences_fit
 from .connection import PostgresConnection, RawConnection, UserLock
 from .errors import translated, translation
 from .health import examine
@@ -49,6 +50,8 @@ _DIALECT = Dialect(
     # Indexes have a digest of the one and the beginning of the other (see the first migration).
     in_namespace="in_namespace(digest, namespace, ?)",
     key_between="key_within(beginning, key, ?, ?)",
+    metadata_fit=metadata_fit,
+    occurrences_fit=occurrences_fit,
     skip_locked=" FOR UPDATE SKIP LOCKED",
     leave_vector_index=", wide = false",
     # Each look is a trip to the server.

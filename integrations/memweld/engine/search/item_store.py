@@ -6,13 +6,12 @@ It works without mem0. mem0 itself reaches this store through ``extraction/mem0/
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...models import JSON
 from ...scope import Scope
 from ..operations import Search
 from ..sql import owners
@@ -20,6 +19,7 @@ from ..sql.database import Connection, Database
 from ..sql.item_rows import FACT_KINDS, ItemRow, text_hash
 from ..sql.items import Items
 from ..sql.restore import EmbeddedTexts
+from ..sql.selection import Selection
 from ..sql.validity import Validity
 from .cache import IndexCache, StaleTransactionError
 from .coverage import Ranked, without_covered
@@ -180,40 +180,46 @@ class ItemStore:
         """The rows to search, the query's vector, and which of the rows may match; None if there are none."""
         scope, search, among, vector = question.scope, question.search, question.among, question.vector
         # mem0 compares new facts with facts.
-        kinds = FACT_KINDS if search is None else search.kinds
-        metadata: Mapping[str, JSON] = {} if search is None else search.filters
-        if search is not None and search.ids is not None:
-            among = self.items.places(connection, owner.root, search.ids)
-        session_id = None if search is None else search.session_id
-        validity = Validity.of(search.as_of, include_inactive=search.include_inactive) if search else Validity.of(None)
+        selection = Selection(kinds=FACT_KINDS, validity=Validity.of(None))
+        if search is not None:
+            selection = Selection.of(search, search.kinds)
+            if search.ids is not None:
+                among = self.items.places(connection, owner.root, search.ids)
         candidates = self._database.candidates(connection, owner.root, scope)
         if candidates is not None:
-            rows = self.items.row_filter(
-                owner, kinds, metadata, session_id, validity=validity, among=among, count=question.count
-            )
+            rows = self.items.row_filter(owner, selection, among=among, count=question.count)
             return find_candidates(candidates, self._embedding, question.text, vector, rows)
         snapshot = self._indexes.read(connection, owner.root, anew=anew)
         if snapshot is None:
             return None
-        mine = None if owner.id == owner.root else owner.id
-        snapshot = snapshot.within(mine)
-        allowed = snapshot.of_owner(mine)
-        if kinds is not None:
-            allowed &= snapshot.of_kinds(tuple(kinds))
+        snapshot = snapshot.within(None if owner.id == owner.root else owner.id)
+        allowed = self._allowed(connection, owner, scope, snapshot, selection)
+        if among is not None:
+            allowed &= np.isin(snapshot.seqs, among)
+        return snapshot, self._embedding.for_query(question.text, vector, word_weights(snapshot)), allowed
+
+    def _allowed(
+        self, connection: Connection, owner: owners.Owner, scope: Scope, snapshot: Snapshot, selection: Selection
+    ) -> NDArray[np.bool_]:
+        """The rows of a snapshot that the scope contains and a selection has, shape (n,)."""
+        allowed = snapshot.of_owner(None if owner.id == owner.root else owner.id)
+        if selection.kinds is not None:
+            allowed &= snapshot.of_kinds(tuple(selection.kinds))
         if expired := self.items.expired(connection, owner.root):
             allowed &= ~np.isin(snapshot.seqs, expired)
-        if validity is not None:
+        if (validity := selection.validity) is not None:
             inactive, dated = validity.inactive(connection, owner.root)
             if validity.is_past:
                 allowed &= (snapshot.timestamps <= validity.moment) | np.isin(snapshot.seqs, dated)
             if inactive:
                 allowed &= ~np.isin(snapshot.seqs, inactive)
-        if metadata or session_id is not None:
-            places = self.items.matching(scope, metadata, kinds=kinds, session_id=session_id)
+        if selection.filters or selection.session_id is not None:
+            places = self.items.matching(scope, replace(selection, validity=None))
             allowed &= np.isin(snapshot.seqs, places)
-        if among is not None:
-            allowed &= np.isin(snapshot.seqs, among)
-        return snapshot, self._embedding.for_query(question.text, vector, word_weights(snapshot)), allowed
+        elif selection.window:
+            within = snapshot.said_within(selection.window.after, selection.window.before)
+            allowed &= within | np.isin(snapshot.seqs, self.items.occurring(connection, owner.root, selection))
+        return allowed
 
     def embed_texts(self, texts: Sequence[str]) -> EmbeddedTexts:
         """Embed texts before the transaction that restores them: hash, vector and terms of each.

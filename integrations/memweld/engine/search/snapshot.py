@@ -133,3 +133,12 @@ class Snapshot:
     def of_kinds(self, kinds: tuple[str, ...]) -> NDArray[np.bool_]:
         """Which rows are of these kinds."""
         return np.isin(self.kinds, [KINDS[kind] for kind in kinds])
+
+    def said_within(self, after: float | None, before: float | None) -> NDArray[np.bool_]:
+        """Which rows were said first at a time from ``after`` on, and before ``before`` (None: at any time)."""
+        rows = np.ones(len(self.timestamps), dtype=np.bool_)
+        if after is not None:
+            rows &= self.timestamps >= after
+        if before is not None:
+            rows &= self.timestamps < before
+        return rows

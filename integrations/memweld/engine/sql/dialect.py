@@ -5,7 +5,14 @@ Both databases understand all other statements, with ``?`` for variables.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...models import JSON
+
+if TYPE_CHECKING:
+    from .selection import Fragment, Selection
 
 __all__ = ["UNLIMITED", "Dialect"]
 
@@ -20,6 +27,9 @@ class Dialect:
     Attributes:
         in_namespace: A condition: rows of ``state`` in a namespace. Its variable is the namespace.
         key_between: A condition: rows of ``items`` whose key is at least the first variable and below the second.
+        metadata_fit: Makes a condition: rows of ``items`` whose metadata meet the filters.
+        occurrences_fit: Makes a condition: rows of ``items`` with an occurrence that fits the session, the window and
+            the filters of a selection.
         skip_locked: A suffix of a SELECT before an UPDATE: skips rows that another writer has locked.
         leave_vector_index: A suffix of the SET of an UPDATE of ``items`` or ``owners``: takes the vectors out of the
             index of large users.
@@ -32,6 +42,8 @@ class Dialect:
 
     in_namespace: str
     key_between: str
+    metadata_fit: Callable[[Mapping[str, JSON]], Fragment]
+    occurrences_fit: Callable[[Selection], Fragment]
     skip_locked: str
     leave_vector_index: str
     purge_seconds: float

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from ...errors import invalid
-from ...models import ChatMessage, Kind, MemoryItem
+from ...models import ChatMessage, MemoryItem
 from ...scope import Scope
 from ..export_data import ExportData, ExportedSession, ExportedValue, ExportPage
 from ..operations import Export
@@ -19,6 +19,7 @@ from .damage import read_value
 from .database import Connection, Database
 from .dialect import UNLIMITED
 from .items import Items
+from .selection import Selection
 from .sessions import COLUMNS, read_message
 from .ttl import ALIVE, now, to_datetime
 
@@ -28,7 +29,7 @@ PAGE_CHARACTERS = 500_000
 """The most characters of a page, which is one message over the wire; a single row that is larger is a page."""
 
 _PARTS = ("items", "values", "messages")
-_FACTS: tuple[Kind, ...] = ("item", "source", "preference", "task")
+_FACTS = Selection(kinds=("item", "source", "preference", "task"))
 _BATCH = 20  # rows that are fetched at once, of any size
 # Of a user, the agents' parts too. An owner without rows waits for an LLM that may find nothing to keep.
 _PARTS_WITH_ROWS = (
@@ -85,7 +86,7 @@ def export_page(database: Database, cursors: Cursors, scope: Scope, operation: E
         data = _export_data(rows)
         if limit is None:
             # Records among the facts, in the order in which all of them were stored.
-            items = Items(database).page(scope, limit=UNLIMITED, after=0, kinds=None, filters={})
+            items = Items(database).page(scope, limit=UNLIMITED, after=0)
             data = replace(data, items=tuple(row.item() for row in items))
     return ExportPage(data)
 
@@ -162,7 +163,7 @@ class _Reader:
                 yield from self._messages(each, agent_id, *((session, number) if each == owner else (0, 0)))
 
     def _facts(self, number: int) -> Iterator[tuple[_Position, _Row, int]]:
-        while rows := self._items.page(self._scope, limit=_BATCH, after=number, kinds=_FACTS, filters={}):
+        while rows := self._items.page(self._scope, limit=_BATCH, after=number, selection=_FACTS):
             for row in rows:
                 number = row.seq
                 yield ("items", 0, 0, number), row.item(), len(row.text) + len(row.metadata)

@@ -6,15 +6,17 @@ To forget must always be possible, so nothing here loads an embedder or mem0.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ...errors import MemoryNotFoundError
-from ...models import MemoryItem
+from ...models import Kind, MemoryItem
 from ...scope import Scope
 from ..operations import (
     ClearItems,
     DeleteItem,
     DeleteItems,
     DeleteKeyed,
+    DeleteMatching,
     GetItem,
     GetKeyed,
     ItemPage,
@@ -26,13 +28,17 @@ from .database import Database
 from .item_rows import FACT_KINDS
 from .items import Items
 from .mem0_entities import unlink, unlink_all
-from .occurrences import without_message
+from .occurrences import without_message, without_session
+from .selection import Selection, Window
 from .state import StateStore
 from .ttl import purge
-from .validity import Validity
 from .versions import versions_of
 
 __all__ = ["ItemOperations"]
+
+_BATCH = 500
+_FORGOTTEN: tuple[Kind, ...] = ("item", "source", "preference", "task")
+"""The kinds that a deletion by conditions takes where it names none: all but records, which belong to state."""
 
 
 class ItemOperations:
@@ -72,12 +78,8 @@ class ItemOperations:
             scope,
             limit=limit + 1,
             after=after,
-            kinds=operation.kinds or FACT_KINDS,
-            filters=operation.filters,
-            session_id=operation.session_id,
-            pinned=operation.pinned,
+            selection=replace(Selection.of(operation, operation.kinds or FACT_KINDS), pinned=operation.pinned),
             newest_first=operation.newest_first,
-            validity=Validity.of(operation.as_of, include_inactive=operation.include_inactive),
         )
         following = self._cursors.seal(scope, "items", rows[limit - 1].seq) if len(rows) > limit else None
         return ItemPage(items=[row.item() for row in rows[:limit]], next=following)
@@ -114,6 +116,33 @@ class ItemOperations:
         with self._database.writing(scope):
             row = self._items.by_key(scope, operation.kind, operation.key)
             return row is not None and self._delete(scope, [row.id]) > 0
+
+    def delete_matching(self, scope: Scope, operation: DeleteMatching) -> int:
+        """Delete items by conditions; how many (see `DeleteMatching`)."""
+        selection = Selection(
+            kinds=operation.kinds or _FORGOTTEN,
+            filters=operation.filters,
+            session_id=operation.session_id,
+            window=Window.of(operation.after, operation.before),
+        )
+        counted = operation.kinds or FACT_KINDS
+        with self._database.writing(scope):
+            found = self._items.identities(scope, selection)
+            ids = {identity.id for identity in found}
+            for start in range(0, len(found), _BATCH):
+                self._delete(scope, [identity.id for identity in found[start : start + _BATCH]])
+        # An item counts once with all that it supersedes.
+        return sum(each.kind in counted and each.superseded_by not in ids for each in found)
+
+    def forget_session(self, scope: Scope, session_id: str) -> None:
+        """Forget what a session says: items that it alone says, and its occurrences of others."""
+        with self._database.writing(scope):
+            rows = self._items.of_session(scope, session_id)
+            left = {row.id: without_session(row, session_id) for row in rows}
+            for row in left.values():
+                if row is not None:
+                    self._items.rewrite_details(row)
+            self._delete(scope, [memory_id for memory_id, row in left.items() if row is None])
 
     def _delete(self, scope: Scope, memory_ids: Sequence[str]) -> int:
         """Delete items with their values and links, in one transaction; how many of them the scope had."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
+from itertools import starmap
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from ...models import JSON, Kind
+from ...models import Kind
 from ...scope import Scope
 from ...validation import dump_json
 from . import owners
@@ -16,10 +17,10 @@ from .database import Connection, Database
 from .item_rows import ItemRow
 from .occurrences import merged
 from .schema import earlier_text
+from .selection import ALL_ROWS, Selection
 from .ttl import EXPIRED_ITEM, now
-from .validity import Validity
 
-__all__ = ["Items"]
+__all__ = ["Identity", "Items"]
 
 
 _NAMES = tuple(field.name for field in fields(ItemRow))[1:-1]
@@ -63,36 +64,13 @@ def _row(values: Sequence[Any], scope: Scope) -> ItemRow:
     return ItemRow(scope, *values[: _WRITTEN + 1])
 
 
-def _matching(
-    kinds: Sequence[Kind] | None,
-    filters: Mapping[str, JSON],
-    session_id: str | None = None,
-    validity: Validity | None = None,
-) -> tuple[str, list[Any]]:
-    """The SQL for kinds, validity, and equality on metadata and session of any occurrence, with its variables."""
-    sql, variables = "", list[Any]()
-    if validity is not None:
-        sql, moments = validity.condition()
-        variables += moments
-    if kinds is not None:
-        sql += f" AND kind IN ({', '.join('?' * len(kinds))})"
-        variables += kinds
-    fits: list[str] = []
-    if session_id is not None:
-        fits.append("session_id = ?")
-        variables.append(session_id)
-    for key, value in filters.items():
-        # JSON holds a text letter by letter: this rules most rows out without parsing them.
-        if isinstance(value, str):
-            fits.append("instr(metadata, ?)")
-            variables.append(dump_json({key: value})[1:-1])
-    if filters:
-        fits.append("metadata_fits(metadata, ?)")
-        variables.append(dump_json(filters))
-    if fits:
-        sql += f" AND ({' AND '.join(fits)} OR (occurrences IS NOT NULL AND occurrence_fits(occurrences, ?, ?)))"
-        variables += [dump_json(filters), session_id]
-    return sql, variables
+class Identity(NamedTuple):
+    """The columns of a row that tell it from others."""
+
+    seq: int
+    id: str
+    kind: Kind
+    superseded_by: str | None
 
 
 class Items:
@@ -262,6 +240,12 @@ class Items:
         condition = " AND kind = 'item' AND superseded_by IS NULL AND instr(metadata, ?)"
         return self.select(scope, condition, [f"{dump_json(key)}:"], exact=True)
 
+    def of_session(self, scope: Scope, session_id: str) -> list[ItemRow]:
+        """The free rows of exactly this scope that this session says, perhaps among others."""
+        selection = Selection(kinds=("item", "source"), session_id=session_id)
+        condition, variables = selection.condition(self.database.dialect)
+        return self.select(scope, f" AND key IS NULL{condition}", variables, exact=True)
+
     def of_message(self, scope: Scope, session_id: str, message_id: str) -> list[ItemRow]:
         """The free rows of exactly this scope that this message of the session says, perhaps among others."""
         condition = (
@@ -281,17 +265,11 @@ class Items:
         *,
         limit: int,
         after: int,
-        kinds: Sequence[Kind] | None,
-        filters: Mapping[str, JSON],
-        session_id: str | None = None,
-        pinned: bool = False,
+        selection: Selection = ALL_ROWS,
         newest_first: bool = False,
-        validity: Validity | None = None,
     ) -> list[ItemRow]:
         """Rows in the order in which they were stored, or in reverse, from behind the place ``after``; 0: all."""
-        extra, variables = _matching(kinds, filters, session_id, validity)
-        if pinned:
-            extra += " AND pinned_at IS NOT NULL"
+        extra, variables = selection.condition(self.database.dialect)
         end = " ORDER BY seq DESC" if newest_first else " ORDER BY seq"
         behind = " AND seq < ?" if newest_first and after else " AND seq > ?"
         return self.select(scope, f"{behind}{extra}{end} LIMIT ?", [after, *variables, limit])
@@ -331,16 +309,13 @@ class Items:
     def row_filter(
         self,
         owner: owners.Owner,
-        kinds: Sequence[Kind] | None,
-        filters: Mapping[str, JSON],
-        session_id: str | None = None,
+        selection: Selection,
         *,
-        validity: Validity | None = None,
         among: Sequence[int] | None = None,
         count: int = 0,
     ) -> RowFilter:
         """The conditions of a search by the database."""
-        extra, variables = _matching(kinds, filters, session_id, validity)
+        extra, variables = selection.condition(self.database.dialect)
         return RowFilter(
             owner=None if owner.id == owner.root else owner.id,
             condition=f"{extra} AND NOT {EXPIRED_ITEM}",
@@ -349,17 +324,14 @@ class Items:
             count=count,
         )
 
-    def matching(
-        self,
-        scope: Scope,
-        filters: Mapping[str, JSON],
-        *,
-        kinds: Sequence[Kind] | None = None,
-        session_id: str | None = None,
-    ) -> list[int]:
-        """The places of the rows of these kinds (and of this session) whose metadata fits the filters."""
-        extra, variables = _matching(kinds, filters, session_id)
-        namespace = filters.get("namespace")
+    def matching(self, scope: Scope, selection: Selection) -> list[int]:
+        """The places of the rows that a selection has."""
+        return [each.seq for each in self.identities(scope, selection)]
+
+    def identities(self, scope: Scope, selection: Selection) -> list[Identity]:
+        """What tells the rows of a selection from each other."""
+        extra, variables = selection.condition(self.database.dialect)
+        kinds, namespace = selection.kinds, selection.filters.get("namespace")
         with self.database.reading(scope) as connection:
             owner = owners.find(connection, scope)
             if owner is None:
@@ -371,8 +343,15 @@ class Items:
                 parts = "owner IN (SELECT id FROM owners WHERE id = ? OR root = ?)"
                 visible = f"+{visible} AND {parts} AND {self._between} AND superseded_by IS NULL"
                 variables = [owner.id, owner.id, first, f"{first[:-1]}-", *variables]
-            rows = connection.execute(f"SELECT seq FROM items WHERE {visible}{extra}", [variable, *variables])
-            return [row[0] for row in rows]
+            columns = ", ".join(Identity._fields)
+            rows = connection.execute(f"SELECT {columns} FROM items WHERE {visible}{extra}", [variable, *variables])
+            return list(starmap(Identity, rows))
+
+    def occurring(self, connection: Connection, root: int, selection: Selection) -> list[int]:
+        """The places of those of the root's rows that were added several times, once of them as the selection says."""
+        sql, variables = selection.occurring(self.database.dialect)
+        rows = connection.execute(f"SELECT seq FROM items WHERE root = ? AND {sql}", (root, *variables))
+        return [row[0] for row in rows]
 
     def _first(self, scope: Scope, condition: str, variables: list[Any], *, exact: bool = False) -> ItemRow | None:
         rows = self.select(scope, f"{condition} LIMIT 1", variables, exact=exact)

@@ -19,7 +19,7 @@ from ...validation import MAX_METADATA_CHARACTERS, dump_json
 if TYPE_CHECKING:
     from .item_rows import ItemRow
 
-__all__ = ["MAX_OCCURRENCES", "merged", "with_metadata", "without_message", "without_messages"]
+__all__ = ["MAX_OCCURRENCES", "merged", "with_metadata", "without_message", "without_messages", "without_session"]
 
 MAX_OCCURRENCES = 500
 """So many occurrences of a text are kept: the first, and the latest of the others."""
@@ -104,6 +104,12 @@ def without_message(row: ItemRow, session_id: str, message_id: str) -> ItemRow |
     known = _occurrences_of(row)
     left = [each for each in known if (each.get("session_id"), each.get("message_id")) != (session_id, message_id)]
     return row if len(left) == len(known) else _with_occurrences(row, left) if left else None
+
+
+def without_session(row: ItemRow, session_id: str) -> ItemRow | None:
+    """The row without the occurrences in this session; None if it occurs nowhere else."""
+    left = [each for each in _occurrences_of(row) if each.get("session_id") != session_id]
+    return _with_occurrences(row, left) if left else None
 
 
 def without_messages(row: ItemRow) -> ItemRow:

@@ -96,6 +96,7 @@ CREATE UNIQUE INDEX items_once ON items (owner, kind, hash) WHERE key IS NULL AN
 CREATE INDEX items_by_stamp ON items (root, stamp);
 CREATE INDEX items_by_validity ON items (root) WHERE (valid_from IS NOT NULL OR valid_until IS NOT NULL);
 CREATE INDEX items_pinned ON items (root) WHERE pinned_at IS NOT NULL;
+CREATE INDEX items_by_occurrences ON items (root) WHERE occurrences IS NOT NULL;
 CREATE INDEX items_superseded ON items (superseded_by) WHERE superseded_by IS NOT NULL;
 CREATE INDEX items_in_order ON items (root, seq);
 CREATE INDEX items_of_owner ON items (owner, seq);

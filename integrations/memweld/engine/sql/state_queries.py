@@ -10,7 +10,7 @@ from typing import Any
 from ...models import ValueEntry
 from ...scope import Scope
 from ...validation import MAX_KEY_CHARACTERS
-from ..filters import fits_conditions
+from ..filters import value_filter
 from ..operations import FindValues, ListKeys, ListNamespaces, ReadValues, ScanValues
 from . import owners
 from .damage import read_value
@@ -128,7 +128,8 @@ class StateQueries:
         where, offset, limit = operation.where, operation.offset, operation.limit
         if where:
             rows = (row for name in names for row in self._scanned(connection, owner, name, condition))
-            fitting = (row for row in rows if fits_conditions(read_value(row[2], row[0], row[1]), where))
+            fits = value_filter(where)
+            fitting = (row for row in rows if fits(read_value(row[2], row[0], row[1])))
             yield from islice(fitting, offset, None if limit is None else offset + limit)
             return
         left = UNLIMITED if limit is None else limit

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from ...models import ValueHit
 from ...scope import Scope
 from ...validation import dump_json
-from ..filters import fits_conditions
+from ..filters import value_filter
 from ..operations import FindValues, ReadValues, SearchValues
 from . import owners
 from .damage import read_value
@@ -85,13 +85,13 @@ class StateSearch:
     ) -> tuple[list[int], bool]:
         """The places of the texts of those values that meet the conditions, and whether these are all such values."""
         records: list[str | None] = []
+        fits = value_filter(operation.where or {})
         for first, end in namespace_ranges(operation.under):
             rows = connection.execute(
                 "SELECT record, value, namespace, key FROM state "
                 f"WHERE owner = ? AND namespace >= ? AND namespace < ? AND {ALIVE}",
                 (owner.id, first, end, now()),
             )
-            where = operation.where or {}
-            records += [row[0] for row in rows if fits_conditions(read_value(*row[1:]), where)]
+            records += [row[0] for row in rows if fits(read_value(*row[1:]))]
         ids = [record for record in records if record is not None]
         return self._items.places(connection, owner.root, ids), len(ids) == len(records)

@@ -13,13 +13,13 @@ from datetime import datetime
 from .database import Connection
 from .ttl import now
 
-__all__ = ["DATED", "Validity"]
+__all__ = ["DATED", "SAID_AT", "Validity"]
 
 DATED = "(items.valid_from IS NOT NULL OR items.valid_until IS NOT NULL)"
 """The rows with a validity, as their index has them."""
 
-# The time of a value under a key is when the key got it.
-_LEARNT = "seconds_of(CASE WHEN items.key IS NULL THEN items.created_at ELSE items.updated_at END)"
+SAID_AT = "CASE WHEN items.key IS NULL THEN items.created_at ELSE items.updated_at END"
+"""The ISO time at which a row was said first. A value under a key was said when the key got it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Validity:
         """The condition on rows of ``items``, beginning with AND, with its variables."""
         sql = " AND (items.valid_until IS NULL OR items.valid_until > ?)"
         if self.is_past:
-            return f"{sql} AND coalesce(items.valid_from, {_LEARNT}) <= ?", [self.moment] * 2
+            return f"{sql} AND coalesce(items.valid_from, seconds_of({SAID_AT})) <= ?", [self.moment] * 2
         return f"{sql} AND (items.valid_from IS NULL OR items.valid_from <= ?)", [self.moment] * 2
 
     def inactive(self, connection: Connection, root: int) -> tuple[list[int], list[int]]:

@@ -340,7 +340,7 @@ class SqlitePool:
                 connection.execute(f"PRAGMA {pragma}")
             connection.create_function("metadata_fits", 2, metadata_fits, deterministic=True)
             connection.create_function("seconds_of", 1, seconds_of, deterministic=True)
-            connection.create_function("occurrence_fits", 3, occurrence_fits, deterministic=True)
+            connection.create_function("occurrence_fits", 5, occurrence_fits, deterministic=True)
         except BaseException:
             self._discard(connection)
             raise

@@ -11,11 +11,12 @@ from typing import Any, cast
 
 from ...errors import BackendUnavailableError
 from ...scope import Scope
+from ..filters import forget_filters
 from ..fork import BackgroundThread
 from ..sql.database import Connection, Database, Root
 from ..sql.dialect import Dialect
 from . import vacuum
-from .functions import forget_filters
+from .functions import metadata_fit, occurrences_fit
 from .pool import Durability, SqlitePool
 from .schema import validate_version
 
@@ -30,6 +31,8 @@ _LOG_SECONDS, _LOG_TRIES = 1.0, 30
 _DIALECT = Dialect(
     in_namespace="namespace = ?",
     key_between="key >= ? AND key < ?",
+    metadata_fit=metadata_fit,
+    occurrences_fit=occurrences_fit,
     skip_locked="",
     leave_vector_index="",
     purge_seconds=1.0,

@@ -9,6 +9,7 @@ A new backend subclasses it as ``Test…`` and says how to connect; nothing else
 
 from .change import ChangeTests
 from .consolidation import ConsolidationTests
+from .filters import FilterTests
 from .history import HistoryTests
 from .items import ItemTests
 from .keyed import KeyedTests
@@ -30,6 +31,7 @@ __all__ = ["BackendSuite"]
 class BackendSuite(
     ItemTests,
     SearchTests,
+    FilterTests,
     ScopeTests,
     KeyedTests,
     StateTests,

@@ -192,7 +192,7 @@ class ItemTests(BackendFixtures):
         assert found({'we"ird.key$[0]': "x"}) == ["one"]
         assert found({"n": 1, "missing": 1}) == []
         assert found({"AND": "*"}) == ["five"]
-        assert found({"n": "*"}) == []
+        assert found({"n": {"$eq": "*"}}) == []
 
     def test_metadata_cannot_set_our_fields(self, ana: Memory, bob: Memory) -> None:
         """Whatever the keys, metadata is only data."""

@@ -220,11 +220,16 @@ class ValueTests(BackendFixtures):
             ({"n": None}, ["bc"]),
             ({"who": {"name": {"$eq": "Eva"}}}, ["b/x"]),
             ({"tags": ["a", {"$lte": 1}]}, ["b/x"]),
+            ({"n": {"$in": [2, None]}, "tags": {"$exists": False}}, ["bc"]),
+            ({"$or": [{"n": {"$gt": 11}}, {"who": {"name": {"$icontains": "ev"}}}]}, ["b/x", "b"]),
+            ({"$not": {"n": {"$gte": 1}}}, ["bc"]),
+            # In values mem0's words are fields.
+            ({"who": {"gte": None}}, ["b/x"]),
         ]
         for where, expected in conditions:
             assert [entry.namespace for entry in ana.values.find(where=where)] == expected, where
         assert pairs(ana.values.find(where={"n": {"$gte": 1}}, offset=1, limit=2)) == [("b/x", "1"), ("a", "1")]
-        for wrong in ({"n": {"$in": [1]}}, {"n": {"$gt": "x"}}, [1]):
+        for wrong in ({"n": {"$in": 1}}, {"n": {"$gt": None}}, {"n": {"$near": 1}}, {"$or": [1]}, [1]):
             with pytest.raises(InvalidInputError):
                 ana.values.find(where=wrong)  # pyright: ignore[reportArgumentType]
 

@@ -165,7 +165,7 @@ class MemweldVectorStore(_Collection):
     def list(self, filters: Mapping[str, Any] | None = None, top_k: int | None = None) -> list[list[StoredVector]]:
         """The scope's rows in order, inside one more list, as mem0 wants it."""
         scope = self._guard.validate(_decode_scope(filters or {}))
-        rows = self._items.page(scope, limit=UNLIMITED if top_k is None else top_k, after=0, kinds=None, filters={})
+        rows = self._items.page(scope, limit=UNLIMITED if top_k is None else top_k, after=0)
         return [[_stored(row) for row in rows]]
 
     def keyword_search(self, query: str, top_k: int = 5, filters: Mapping[str, Any] | None = None) -> None:

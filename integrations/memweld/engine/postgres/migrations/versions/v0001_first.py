@@ -97,8 +97,8 @@ CREATE FUNCTION key_within(beginning text, held text, first text, behind text) R
 """
 
 
-# SQLite's functions, by its names. jsonb compares numbers by value and tells true from 1; it refuses NUL, which a rare
-# character replaces on both sides.
+# SQLite's functions, by its names, and those of postgres/conditions.py. jsonb compares numbers by value and tells true
+# from 1; it refuses NUL, which a rare character replaces on both sides. A backslash before another escapes it.
 _FUNCTIONS = r"""
 CREATE FUNCTION seconds_of(held text) RETURNS double precision LANGUAGE sql STABLE STRICT PARALLEL SAFE
     AS $$ SELECT extract(epoch FROM held::timestamptz)::double precision $$;
@@ -107,23 +107,27 @@ CREATE FUNCTION instr(held text, wanted text) RETURNS boolean
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$ SELECT strpos(held, wanted) > 0 $$;
 
-CREATE FUNCTION metadata_fits(held text, filters text) RETURNS boolean
+CREATE FUNCTION json_of(held text) RETURNS jsonb
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
-        SELECT replace(held, '\u0000', U&'\E000\F8FF\E000')::jsonb
-            @> replace(filters, '\u0000', U&'\E000\F8FF\E000')::jsonb
+        SELECT (CASE WHEN strpos(held, '\u0000') = 0 THEN held
+            ELSE regexp_replace(held, '(?<!\\)((?:\\\\)*)\\u0000', U&'\\1\E000\F8FF\E000', 'g') END)::jsonb
     $$;
 
-CREATE FUNCTION occurrence_fits(held text, filters text, session text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+CREATE FUNCTION text_of(held jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$ SELECT CASE jsonb_typeof(held) WHEN 'string' THEN held #>> '{}' END $$;
+
+CREATE FUNCTION number_of(held jsonb) RETURNS numeric
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
-        SELECT EXISTS (
-            SELECT 1
-            FROM jsonb_array_elements(replace(held, '\u0000', U&'\E000\F8FF\E000')::jsonb) AS occurrence
-            WHERE (session IS NULL OR occurrence ->> 'session_id' = session)
-                AND coalesce(occurrence -> 'metadata', '{}'::jsonb)
-                    @> replace(filters, '\u0000', U&'\E000\F8FF\E000')::jsonb
-        )
+        SELECT CASE jsonb_typeof(held)
+            WHEN 'number' THEN held::numeric
+            WHEN 'string' THEN CASE
+                WHEN length(held #>> '{}') <= 100
+                    AND held #>> '{}' ~* '^([+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,2})?|inf)|nan)$'
+                THEN (held #>> '{}')::numeric END
+            END
     $$;
 """
 
