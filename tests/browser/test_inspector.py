@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from memweld import Backend
 
 Theme: TypeAlias = Literal["light", "dark"]
-PAGES = ("overview", "memories?q=Where+do+I+live", "timeline", "preferences", "tasks", "state", "sessions",
+PAGES = ("overview", "memories?q=Where+do+I+live", "timeline", "profile", "preferences", "tasks", "state", "sessions",
          "session?id=s-travel", "recall?q=What+may+I+not+eat", "consolidate", "erase")  # fmt: skip
 
 

@@ -32,7 +32,7 @@ TOKENS = {
     "ops-token-0123456789": {"sub": "ops", "scopes": ["memory:any-user"]},
 }
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'>{{ 7*191 }}{% raw %} \u202eevil\u200b"
-PAGES = ("overview", "memories", "timeline", "preferences", "tasks", "state", "sessions", "graph", "recall",
+PAGES = ("overview", "memories", "timeline", "profile", "preferences", "tasks", "state", "sessions", "graph", "recall",
          "consolidate", "erase")  # fmt: skip
 
 
@@ -198,6 +198,23 @@ class TestChanges:
         receipt = ana.post("erase", confirm="ana")
         assert "rows were erased" in receipt.text
         assert set(memory.counts().values()) == {0}
+
+    def test_memories_are_pinned(self, browser: Callable[[str], Browser], backend: Backend) -> None:
+        ana, memory = browser("ana"), backend.user("ana")
+        item = memory.add("I am allergic to peanuts")[0]
+        assert "Changed lately" in ana.get("profile").text
+        pinned = ana.post("memory/pin", {"id": item.id}, pinned="yes")
+        assert pinned.headers["location"].startswith("/ui/memory?")
+        assert memory.get(item.id).pinned_at is not None
+        page = ana.get("profile").text
+        assert "<h2>Pinned</h2>" in page
+        assert "Unpin" in page
+        assert "Pin" not in browser("eve").get("memory", id=item.id).text.replace("Pinned", "")
+        back = ana.post("memory/pin", {"id": item.id, "on": "profile"}, pinned="no")
+        assert back.headers["location"].startswith("/ui/profile?")
+        assert memory.get(item.id).pinned_at is None
+        assert browser("eve").post("memory/pin", {"id": item.id}, pinned="yes").status_code == 403
+        assert browser("bob").post("memory/pin", {"id": item.id}, pinned="yes").status_code == 404
 
     def test_a_memory_is_tidied_up_and_that_is_undone(
         self, browser: Callable[[str], Browser], backend: Backend

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from ...consolidation import ConsolidationPlan, ConsolidationReceipt, ConsolidationStep, ItemChange
@@ -170,7 +171,9 @@ class Consolidation:
         # What was known of it, and when, stays answerable: the others say so with their own times.
         result = replace(result, created_at=kept.created_at, pinned_at=min(pins, default=None))
         if result != kept:
-            result = replace(result, updated_at=at)
+            # Later than before, for a restoration; and yet no recent change, since it says nothing new.
+            latest = max(datetime.fromisoformat(row.updated_at) for row in rows)
+            result = replace(result, updated_at=(latest + timedelta(microseconds=1)).isoformat())
         return [(kept, result), *changes, *self._linked_instead(others, kept.id, at)]
 
     def _linked_instead(self, rows: Sequence[ItemRow], kept: str, at: str) -> Iterator[_Rows]:

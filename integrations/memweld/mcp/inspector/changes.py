@@ -14,6 +14,7 @@ __all__ = [
     "delete_value",
     "erase",
     "name_of",
+    "pin_memory",
     "record_task",
     "set_preference",
     "set_value",
@@ -36,6 +37,15 @@ def supersede_memory(visit: Visit) -> Done:
     """Put a new memory in the place of one that is no longer true."""
     (item,) = visit.memory.add(visit.text("text"), supersedes=visit.required("id"), infer=False)
     return Done("memory", "superseded", {"id": item.id})
+
+
+def pin_memory(visit: Visit) -> Done:
+    """Pin a memory, or take its pin away."""
+    memory_id = visit.required("id")
+    is_pinned = visit.form.get("pinned") == "yes"
+    item = visit.memory.pin(memory_id) if is_pinned else visit.memory.unpin(memory_id)
+    note = "pinned" if is_pinned else "unpinned"
+    return Done("profile", note) if visit.query.get("on") == "profile" else Done("memory", note, {"id": item.id})
 
 
 def delete_memory(visit: Visit) -> Done:

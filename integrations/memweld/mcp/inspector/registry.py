@@ -15,6 +15,8 @@ Lane = Literal["quick", "search", "write", "llm"]
 
 NOTES = {
     "updated": "The memory is updated.",
+    "pinned": "It stands in the profile.",
+    "unpinned": "Its pin is gone.",
     "deleted": "It is deleted.",
     "gone": "It was gone already.",
     "stored": "It is stored.",
@@ -55,6 +57,7 @@ PAGES: Mapping[str, Page] = {
     "overview": Page("Overview", views.overview),
     "memories": Page("Memories", views.memories, ("get_all_memories",), "search"),
     "timeline": Page("Timeline", timeline.timeline, ("get_all_memories",)),
+    "profile": Page("Profile", views.profile, ("get_profile",)),
     "preferences": Page("Preferences", views.preferences, ("get_preferences",)),
     "tasks": Page("Tasks", views.tasks, ("get_task_context",)),
     "state": Page("State", views.state, ("get_state", "list_state_keys")),
@@ -88,6 +91,7 @@ class Change:
 CHANGES: Mapping[str, Change] = {
     "memory/update": Change(changes.update_memory, ("update_memory",), "write"),
     "memory/supersede": Change(changes.supersede_memory, ("add_memory",), "write"),
+    "memory/pin": Change(changes.pin_memory, ("update_memory",)),
     "memory/delete": Change(changes.delete_memory, ("delete_memory",)),
     "preferences/set": Change(changes.set_preference, ("set_preference",), "write"),
     "tasks/record": Change(changes.record_task, ("record_task_outcome",), "write"),

@@ -12,6 +12,7 @@ from ...adapters.failures import FailurePolicy
 from ...adapters.options import TurnOptions
 from ...adapters.recall import TurnRecall
 from ...memory.memory import Memory
+from ...memory.profile import DEFAULT_PROFILE_BUDGET
 from ...memory.recall import DEFAULT_BUDGET
 from ...models import ChatMessage, Hit, MemoryItem, Session
 from ...validation import validate_key
@@ -26,6 +27,7 @@ __all__ = [
     "memory",
     "overview",
     "preferences",
+    "profile",
     "recall",
     "session",
     "sessions",
@@ -129,6 +131,14 @@ def memory(visit: Visit) -> dict[str, Any]:
     """One memory with all that is known of it, and those that stood in its place before and after."""
     item = visit.memory.get(visit.required("id"))
     return {"item": item, "versions": visit.memory.versions(item.id), "reasons": REASONS}
+
+
+def profile(visit: Visit) -> dict[str, Any]:
+    """The block that stands before a model without a question, and its memories."""
+    budget = number_in(visit.query, "budget", DEFAULT_PROFILE_BUDGET, 1_000_000) or DEFAULT_PROFILE_BUDGET
+    made = visit.memory.profile(budget=budget)
+    visit.count = sum(len(section.lines) for section in made.sections)
+    return {"profile": made, "budget": budget}
 
 
 def preferences(visit: Visit) -> dict[str, Any]:

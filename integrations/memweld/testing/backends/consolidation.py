@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from ... import Backend, Memory
 from ...consolidation import ConsolidationPlan, ConsolidationReceipt
 from ...errors import InvalidInputError
+from ...validation import utc_now
 from ..llm import ScriptedExtractor
 from .base import BackendFixtures
 from .change import texts
@@ -67,6 +69,21 @@ class ConsolidationTests(BackendFixtures):
         assert TEA not in texts(ana.search(TEA, limit=50))
         assert kinds(ana.consolidate()) == []
         assert texts(bob.all()) == [TEA]
+
+    def test_a_merged_memory_is_pinned_and_is_no_recent_change(self, ana: Memory) -> None:
+        """A pin passes on, and comes back; a profile does not show what says the same as before."""
+        (tea,) = ana.add(TEA, created_at="2024-01-01", infer=False)
+        ana.pin(tea.id)
+        (also,) = ana.add(ALSO_TEA, created_at="2025-01-01", infer=False)
+        before = ana.export()
+        receipt = ana.consolidate(dry_run=False)
+        (kept,) = ana.all(pinned=True)
+        assert (kept.id, kept.updated_at < utc_now() - timedelta(days=30)) == (also.id, True)
+        (section,) = ana.profile().sections
+        assert [(line.item.id, line.before) for line in section.lines] == [(also.id, None)]
+        ana.undo(receipt)
+        assert same_export(ana.export(), before)
+        assert [item.id for item in ana.all(pinned=True)] == [tea.id]
 
     def test_undo_restores_everything(self, make: Callable[..., Backend], ana: Memory) -> None:
         """Ids, times, versions, occurrences, deleted versions and their order; in another process from JSON."""
