@@ -414,6 +414,14 @@ class TestPages:
         page = ana.get("memories", since="2026-01-05", until="2026-01-05").text
         assert set(re.findall(r"Fact number \d+", page)) == {"Fact number 4", "Fact number 32"}
         assert ana.get("memories", since="yesterday").status_code == 400
+        assert ana.get("memories", until="9999-12-31", q="number").status_code == 200
+        assert ana.get("timeline", at="9999-12-31").status_code == 200
+        for number in range(3):
+            memory.add(f"Ticket number {number}", metadata={"price": number})
+        page = ana.get("memories", meta='{"price": {"$gte": 1}}').text
+        assert set(re.findall(r"Ticket number \d+", page)) == {"Ticket number 1", "Ticket number 2"}
+        assert ana.get("memories", meta='{"price": {"$more": 1}}').status_code == 400
+        assert ana.get("memories", meta="{").status_code == 400
         assert "2026-01-28" in ana.get("timeline").text
 
     def test_pages_have_every_memory_once(self, browser: Callable[[str], Browser], backend: Backend) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from typing import Any
 
-from ...memory.memory import Memory
 from ...models import MemoryItem
-from ...validation import local_time, utc_now, validate_time
-from .visit import Visit, day_in
+from ...validation import local_time, utc_now, validate_moment
+from .visit import Visit, day_after, day_in
 
 __all__ = ["REASONS", "timeline"]
 
@@ -30,7 +29,8 @@ def timeline(visit: Visit) -> dict[str, Any]:
     """The memories by day, the latest first: all of them, or what was held true at the end of a day."""
     memory = visit.memory
     day = day_in(visit.query, "at")
-    as_of = None if day is None else _end_of(day, memory)
+    # The end of the day in the user's zone.
+    as_of = None if day is None else validate_moment("at", day_after(day), memory.timezone)
     page = memory.all(
         limit=_PAGE,
         cursor=visit.given("cursor"),
@@ -54,16 +54,6 @@ def timeline(visit: Visit) -> dict[str, Any]:
         "reasons": REASONS,
         "further": page.next and {"cursor": page.next, **query},
     }
-
-
-def _end_of(day: str, memory: Memory) -> datetime:
-    """The last moment of a day in the user's zone."""
-    from zoneinfo import ZoneInfo
-
-    start = datetime.combine(datetime.fromisoformat(day).date(), time(), ZoneInfo(memory.timezone or "UTC"))
-    end = validate_time("at", start + timedelta(days=1))
-    assert end is not None  # noqa: S101 - it was given
-    return end
 
 
 def _bars(items: list[MemoryItem], now: datetime) -> dict[str, tuple[float, float]]:

@@ -41,9 +41,6 @@ _PAGE = 50
 _MOST_FOUND = 500
 """How far a person can page through the hits of one search."""
 
-_SCANNED, _MOST_SCANNED = 1_000, 20_000
-"""How many memories are looked through at once, and for one page, for those of some days."""
-
 _STARTS = 6
 
 
@@ -66,8 +63,8 @@ def memories(visit: Visit) -> dict[str, Any]:
     if filters.query is not None and not visit.has("search_memories"):
         filters = replace(filters, query=None)
     if filters.query is None:
-        items, following = _listed(visit, filters)
-        further = None if following is None else {"cursor": following}
+        page = visit.memory.all(limit=_PAGE, cursor=visit.given("cursor"), newest_first=True, **filters.search)
+        items, further = page, None if page.next is None else {"cursor": page.next}
     else:
         items, further = _found(visit, filters, filters.query)
     visit.count = len(items)
@@ -81,33 +78,9 @@ def memories(visit: Visit) -> dict[str, Any]:
     }
 
 
-def _listed(visit: Visit, filters: Filters) -> tuple[list[MemoryItem], str | None]:
-    """A page of memories that fit, and the cursor behind it."""
-    memory, cursor = visit.memory, visit.given("cursor")
-    is_by_day = filters.since is not None or filters.until is not None
-    size = _SCANNED if is_by_day else _PAGE
-    found: list[MemoryItem] = []
-    for _ in range(0, _MOST_SCANNED, size):
-        page = memory.all(limit=size, cursor=cursor, newest_first=True, **filters.search)
-        if not is_by_day:
-            return page, page.next
-        for item in page:
-            if filters.fits(item, memory.timezone):
-                found.append(item)
-                if len(found) == _PAGE:
-                    return found, item.id
-        cursor = page.next
-        if cursor is None:
-            break
-    return found, cursor
-
-
 def _found(visit: Visit, filters: Filters, query: str) -> tuple[list[Hit], dict[str, str] | None]:
     offset = number_in(visit.query, "offset", 0, _MOST_FOUND)
-    is_by_day = filters.since is not None or filters.until is not None
-    limit = _MOST_FOUND if is_by_day else offset + _PAGE + 1
-    hits = visit.memory.search(query, limit=limit, explain=True, **filters.search)
-    hits = [hit for hit in hits if filters.fits(hit, visit.memory.timezone)]
+    hits = visit.memory.search(query, limit=offset + _PAGE + 1, explain=True, **filters.search)
     further = {"offset": str(offset + _PAGE)} if len(hits) > offset + _PAGE < _MOST_FOUND else None
     return hits[offset : offset + _PAGE], further
 

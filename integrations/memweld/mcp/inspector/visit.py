@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, get_args
 
 from ...errors import invalid
 from ...memory.memory import Memory
-from ...models import JSON, Kind, MemoryItem
-from ...validation import local_time
+from ...models import JSON, Kind
 from ..principal import Principal
 
-__all__ = ["Done", "Filters", "Visit", "day_in", "number_in", "value_in"]
+__all__ = ["Done", "Filters", "Visit", "day_after", "day_in", "number_in", "value_in"]
 
 KINDS: tuple[str, ...] = get_args(Kind)
 
@@ -105,6 +104,11 @@ def day_in(fields: Mapping[str, str], name: str) -> str | None:
         raise invalid(name, day, "it is a day, such as 2026-01-31", "Leave it blank for any.") from None
 
 
+def day_after(day: str) -> date:
+    """The day behind a day; the last one of the calendar has none."""
+    return min(date.fromisoformat(day), date.max - timedelta(days=1)) + timedelta(days=1)
+
+
 def value_in(text: str, *, as_json: bool, name: str = "value") -> JSON:
     """The value that a form holds: JSON, or the text itself.
 
@@ -129,7 +133,7 @@ class Filters:
         session: Only this session.
         since: The first day, ``2026-01-31``.
         until: The last day.
-        metadata: ``key=value``, with commas between several.
+        metadata: ``key=value``, with commas between several; or conditions as JSON.
         past: ``on`` for those that are superseded or not valid now, too.
     """
 
@@ -177,23 +181,24 @@ class Filters:
     @property
     def search(self) -> dict[str, Any]:
         """The keywords of `Memory.search` and `Memory.all`."""
-        pairs = [pair.partition("=") for pair in (self.metadata or "").split(",") if pair.strip()]
-        if any(not equals for _, equals, _ in pairs):
-            raise invalid("metadata", self.metadata, "it is key=value, with commas between", "Write city=Porto.")
-        values = {key.strip(): _plain(value.strip()) for key, _, value in pairs}
         return {
             "kinds": self.kind,
-            "filters": values,
+            "filters": self._conditions,
             "session_id": self.session,
+            "after": self.since,
+            "before": None if self.until is None else day_after(self.until),
             "include_inactive": self.past is not None,
         }
 
-    def fits(self, item: MemoryItem, timezone: str | None) -> bool:
-        """Whether the item is of the days."""
-        if self.since is None and self.until is None:
-            return True
-        day = local_time(item.created_at, timezone or "UTC").date().isoformat()
-        return (self.since or "") <= day <= (self.until or "9999")
+    @property
+    def _conditions(self) -> JSON:
+        text = (self.metadata or "").strip()
+        if text.startswith("{"):
+            return value_in(text, as_json=True, name="metadata")
+        pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+        if any(not equals for _, equals, _ in pairs):
+            raise invalid("metadata", self.metadata, "it is key=value, with commas between", "Write city=Porto.")
+        return {key.strip(): _plain(value.strip()) for key, _, value in pairs}
 
 
 def _plain(text: str) -> JSON:
