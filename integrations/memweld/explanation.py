@@ -13,7 +13,7 @@ __all__ = ["Explanation", "WordScore"]
 _NOTHING = 1e-6
 _AS_NEW = 0.995
 _MOST_SHOWN = 6
-_COLORS = {"words": "#5b8def", "meaning": "#e6a23c", "session": "#67b279", "entities": "#b07cc6"}
+_COLORS = {"words": "#5b8def", "meaning": "#e6a23c", "session": "#67b279", "time": "#d9668a", "entities": "#b07cc6"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -35,7 +35,7 @@ class WordScore(Readable):
 class Explanation(Displayed):
     """The parts of a score.
 
-    ``fit`` is the sum of words, meaning and session. The score is ``(1 - exp(-fit) + entities) * recency``.
+    ``fit`` is the sum of words, meaning, session and time. The score is ``(1 - exp(-fit) + entities) * recency``.
 
     Attributes:
         score: The score of the hit, from 0 to 1.
@@ -44,6 +44,8 @@ class Explanation(Displayed):
         known: The share of the query that the embedder knows: the weight of the cosine.
         session_words: The share of the words of neighbours in the same session.
         session_meaning: The share of the meaning of neighbours in the same session.
+        time: The part of the time that the query names: more for what was said or held then, less for what came later
+            or was over before; 0 where it names none.
         recency: The factor that age leaves, from 0 to 1; 1 without ``recency=``.
         entities: What the links of a graph, or mem0's entities, add at the end; 0 without them.
     """
@@ -54,6 +56,7 @@ class Explanation(Displayed):
     known: float = 1.0
     session_words: float = 0.0
     session_meaning: float = 0.0
+    time: float = 0.0
     recency: float = 1.0
     entities: float = 0.0
 
@@ -69,8 +72,8 @@ class Explanation(Displayed):
 
     @property
     def fit(self) -> float:
-        """The sum of words, meaning and session, 0 or more without an upper bound."""
-        return math.fsum(each.score for each in self.words) + self.meaning + self.session
+        """The sum of words, meaning, session and time, 0 or more without an upper bound."""
+        return math.fsum(each.score for each in self.words) + self.meaning + self.session + self.time
 
     @property
     def _scale(self) -> float:
@@ -80,12 +83,13 @@ class Explanation(Displayed):
 
     @property
     def shares(self) -> dict[str, float]:
-        """The parts of the score itself: ``words``, ``meaning``, ``session`` and ``entities`` add up to it."""
+        """The parts that add up to the score: ``words``, ``meaning``, ``session``, ``time`` and ``entities``."""
         scale = self._scale
         return {
             "words": scale * math.fsum(each.score for each in self.words),
             "meaning": scale * self.meaning,
             "session": scale * self.session,
+            "time": scale * self.time,
             "entities": self.recency * self.entities,
         }
 
@@ -113,6 +117,7 @@ class Explanation(Displayed):
             "known": self.known,
             "session_words": self.session_words,
             "session_meaning": self.session_meaning,
+            **({"time": self.time} if self.time else {}),
             "recency": self.recency,
             "entities": self.entities,
         }

@@ -35,6 +35,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -46,6 +47,7 @@ from rich.console import Console
 from rich.table import Table
 
 import memweld
+from memweld.engine.question_time import window_of
 
 CUTS = (5, 10, 20)
 CATEGORIES = (1, 2, 3, 4, 5)
@@ -71,8 +73,10 @@ class Memweld:
     def __init__(self, place: Path, url: str | None = None) -> None:
         self._backend = memweld.connect(url or f"sqlite:///{place / 'memory.db'}", embedder="static")
         self._turns: dict[str, list[str]] = {}
+        self._latest: dict[str, str] = {}
 
     def add(self, user: str, turn: dict[str, Any]) -> None:
+        self._latest[user] = max(self._latest.get(user, ""), turn["iso"])
         added = self._backend.user(user).add(
             turn["memory"], session_id=str(turn["session"]), created_at=turn["iso"], infer=False
         )
@@ -80,7 +84,8 @@ class Memweld:
         self._turns.setdefault(added[0].id, []).append(turn["turn_id"])
 
     def search(self, user: str, question: str, limit: int) -> list[str]:
-        hits = self._backend.user(user).search(question, limit=limit)
+        # The questions are asked at the end of the conversation.
+        hits = self._backend.user(user).search(question, limit=limit, now=self._latest[user])
         return [turn for hit in hits for turn in self._turns[hit.id]]
 
     def best_score(self, user: str, question: str) -> float:
@@ -228,12 +233,14 @@ class Measured:
     Attributes:
         ranks: For each category, for each question, the ranks of its evidence from 0; None for what was not found.
         by_user: The same ranks for categories 1 to 4, by conversation.
+        timed: Those of questions that name a time.
         adding: Seconds for all turns.
         searching: Seconds for each question.
     """
 
     ranks: dict[int, list[list[int | None]]] = field(default_factory=lambda: {each: [] for each in CATEGORIES})
     by_user: dict[str, list[list[int | None]]] = field(default_factory=dict[str, list[list[int | None]]])
+    timed: list[list[int | None]] = field(default_factory=list[list[int | None]])
     adding: float = 0.0
     searching: list[float] = field(default_factory=list[float])
 
@@ -263,6 +270,8 @@ def measure(system: System, turns: Sequence[dict[str, Any]], questions: Sequence
         measured.ranks[asked["category"]].append(ranks)
         if asked["category"] in MAIN:
             measured.by_user.setdefault(asked["user_id"], []).append(ranks)
+            if window_of(asked["question"], datetime.now(timezone.utc)) is not None:
+                measured.timed.append(ranks)
     return measured
 
 
@@ -282,8 +291,11 @@ def tables(results: dict[str, Measured]) -> Iterator[Table]:
     table = Table("system", "categories", "questions", *(f"R@{cut}" for cut in CUTS), "MRR", title="Evidence found")
     for name, measured in results.items():
         groups = {"1 to 4": MAIN, **{str(each): (each,) for each in CATEGORIES}}
-        for label, categories in groups.items():
-            ranks = [each for category in categories for each in measured.ranks[category]]
+        found = {
+            label: [each for category in categories for each in measured.ranks[category]]
+            for label, categories in groups.items()
+        }
+        for label, ranks in (found | {"naming a time": measured.timed}).items():
             figures = [f"{recall(ranks, cut):.3f}" for cut in CUTS]
             style = "bold" if label == "1 to 4" else None
             table.add_row(name, label, str(len(ranks)), *figures, f"{reciprocal(ranks):.3f}", style=style)

@@ -57,14 +57,16 @@ class RemoteSuite(BackendSuite):
 class TestHttpWithToken(RemoteSuite):
     def connect(self, place: Path, **options: Any) -> Backend:
         app = create_server(self.local(place, options), auth=Tokens()).http_app()
-        return memweld.connect(self.servers.enter_context(served(app)), token="service-token")
+        return memweld.connect(
+            self.servers.enter_context(served(app)), token="service-token", timezone=options.get("timezone")
+        )
 
 
 @pytest.mark.exhaustive
 class TestStatelessHttp(RemoteSuite):
     def connect(self, place: Path, **options: Any) -> Backend:
         app = create_server(self.local(place, options), errors="tool").http_app(stateless_http=True, json_response=True)
-        return memweld.connect(self.servers.enter_context(served(app)))
+        return memweld.connect(self.servers.enter_context(served(app)), timezone=options.get("timezone"))
 
 
 WITH_LLM = """
@@ -85,4 +87,4 @@ class TestStdio(BackendSuite):
         if "llm" in options:
             # A command line has no scripted LLM; it travels to a server of the same kind.
             command = [sys.executable, "-c", WITH_LLM, url, base64.b64encode(pickle.dumps(options["llm"])).decode()]
-        return memweld.connect(f"stdio:{shlex.join(command)}", redact=redact)
+        return memweld.connect(f"stdio:{shlex.join(command)}", redact=redact, timezone=options.get("timezone"))

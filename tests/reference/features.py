@@ -42,6 +42,11 @@ ENGINE_FEATURES: Mapping[str, Sequence[str]] = {
     "`add(supersedes=)`": ("test_a_superseded_memory_is_left_out_and_not_lost", "test_back_to_an_earlier_fact"),
     "`as_of=`": ("test_what_was_held_true_at_a_moment",),
     "`valid_from=`, `valid_until=`": ("test_memories_begin_and_end", "test_a_change_in_the_future"),
+    "times in questions": (
+        "test_a_question_about_the_past_finds_what_held_then",
+        "test_what_was_said_then_goes_first",
+        "test_the_zone_of_the_user_says_which_day_it_is",
+    ),
     "`versions`": ("test_versions_leave_with_their_memory", "test_versions_of_both_kinds_in_order"),
     "earlier texts after `update`": (
         "test_an_update_keeps_what_it_replaces",

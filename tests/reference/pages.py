@@ -8,8 +8,10 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from fastmcp import Client
 
 import memweld
 from memweld.cli import app
+from memweld.engine.question_time import window_of
 from memweld.mcp import Limits, create_server
 from memweld.settings import PREFIX, Settings
 from memweld.tools import DEFAULT_TOOLSETS, TOOLS, TOOLSETS
@@ -215,11 +218,65 @@ def rest() -> str:
     return table(["request", "does", "answers"], rows) + "\n" + table(["status", "`type`", "when"], errors)
 
 
+TIMES = """
+yesterday | gestern | ayer | hier | ontem
+the day before yesterday | vorgestern | anteayer | avant-hier | anteontem
+this morning | heute Morgen | esta mañana | ce matin | esta manhã
+yesterday evening | gestern Abend | ayer por la noche | hier soir | ontem à noite
+three days ago | vor drei Tagen | hace tres días | il y a trois jours | há três dias
+a few days ago | vor ein paar Tagen | hace unos días | il y a quelques jours | há alguns dias
+the last three days | die letzten drei Tage | los últimos tres días | ces trois derniers jours | os últimos três dias
+last week | letzte Woche | la semana pasada | la semaine dernière | na semana passada
+last weekend | letztes Wochenende | el fin de semana pasado | le week-end dernier | no fim de semana passado
+last month | letzten Monat | el mes pasado | le mois dernier | no mês passado
+last year | letztes Jahr | el año pasado | l'année dernière | no ano passado
+next week | nächste Woche | la semana que viene | la semaine prochaine | na próxima semana
+last Monday | letzten Montag | el lunes pasado | lundi dernier | segunda-feira passada
+on 3 May | am 3. Mai | el 3 de mayo | le 3 mai | no dia 3 de maio
+on 3 May 2024 | am 3. Mai 2024 | el 3 de mayo de 2024 | le 3 mai 2024 | no dia 3 de maio de 2024
+2024-05-03 | 03.05.2024 | 2024-05-03 | 2024-05-03 | 2024-05-03
+in March | im März | en marzo | en mars | em março
+in March 2024 | im März 2024 | en marzo de 2024 | en mars 2024 | em março de 2024
+in March last year | im März letzten Jahres | en marzo del año pasado | en mars l'an dernier | em março do ano passado
+last summer | letzten Sommer | el verano pasado | l'été dernier | no verão passado
+in 2024 | im Jahr 2024 | en 2024 | en 2024 | em 2024
+since March | seit März | desde marzo | depuis mars | desde março
+before 2023 | vor 2023 | antes de 2023 | avant 2023 | antes de 2023
+after 2020 | nach 2020 | después de 2020 | après 2020 | depois de 2020
+between May and July | zwischen Mai und Juli | entre mayo y julio | entre mai et juillet | entre maio e julho
+the week before 3 May | die Woche vor dem 3. Mai | la semana antes del 3 de mayo \
+| la semaine avant le 3 mai | a semana antes de 3 de maio
+"""
+"""A form of each kind in English, German, Spanish, French and Portuguese."""
+
+
+def times() -> str:
+    """Each form with its window, which is the same in all languages."""
+    now = datetime(2026, 11, 28, 18, 30, tzinfo=timezone.utc)
+
+    def shown(query: str) -> str:
+        window = window_of(query, now)
+        assert window is not None, query
+        ends = (
+            "" if math.isinf(each) else f"{datetime.fromtimestamp(each, timezone.utc):%Y-%m-%d %H:%M}"
+            for each in (window.start, window.end)
+        )
+        return " to ".join(end.removesuffix(" 00:00") for end in ends).strip()
+
+    rows: list[list[str]] = []
+    for line in TIMES.strip().splitlines():
+        forms = [each.strip() for each in line.split("|")]
+        (window,) = {shown(form) for form in forms}
+        rows.append([*forms, window])
+    return table(["English", "German", "Spanish", "French", "Portuguese", "on 28 November 2026, at 18:30"], rows)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "cli.md": command_line,
     "settings.md": settings,
     "mcp-tools.md": mcp_tools,
     "rest.md": rest,
+    "times.md": times,
 }
 """Each page, and what makes the text between its marks."""
 

@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ..errors import BackendUnavailableError, ConfigurationError, MemoryNotFoundError, MissingExtraError, invalid
@@ -30,6 +31,7 @@ from .search.embedders import GuardedEmbedding
 from .search.item_store import ItemStore, Question
 from .search.reindex import Reindexing
 from .search.state_texts import StateTexts
+from .search.time_ranking import TimedQuery, timed_query
 from .search.vector_store import VectorsElsewhere, VectorStoreSettings
 from .sql.cursors import Cursors
 from .sql.database import Database
@@ -82,7 +84,7 @@ class Facts:
         self._store = self._make_store(mem0_store, 1_000_000 * cache_mb)
         self._writer = DraftWriter(database, self._store, self._embedding)
         parts = (self._store, self._embedding, self._writer)
-        self._extraction = FactExtraction(*parts, extraction, self.search)
+        self._extraction = FactExtraction(*parts, extraction, partial(self.search, is_question=False))
 
     def _make_store(self, mem0_store: VectorStoreSettings | None, cache_bytes: int) -> ItemStore:
         if mem0_store is None:
@@ -184,17 +186,24 @@ class Facts:
 
     # reading
 
-    def search(self, scope: Scope, operation: Search) -> list[Hit]:
-        """The facts that fit best, best first (see `Search`)."""
+    def search(self, scope: Scope, operation: Search, *, is_question: bool = True) -> list[Hit]:
+        """The facts that fit best, best first (see `Search`).
+
+        Args:
+            scope: Whose.
+            operation: The search.
+            is_question: Whether a time in the query asks for memories of that time.
+        """
         query = operation.query[-QUERY_CHARACTERS:].lstrip()
+        timed = timed_query(operation, query) if is_question else None
         find = self._extraction.mem0.find if finds_entities() else self._find
-        found = find(scope, query, operation)
+        found = find(scope, query if timed is None else timed.text, operation, timed)
         return [each.row.hit(each.score, each.explanation) for each in found if scope.contains(each.row.scope)]
 
-    def _find(self, scope: Scope, query: str, operation: Search) -> list[Ranked]:
+    def _find(self, scope: Scope, query: str, operation: Search, timed: TimedQuery | None) -> list[Ranked]:
         """The rows that the store ranks best; without entities mem0 would answer the same."""
         vector = self._embedding.embed(query, "search")
-        return self._store.best(Question(scope, query, vector, operation.limit, operation))
+        return self._store.best(Question(scope, query, vector, operation.limit, operation, timed=timed))
 
     def rank(self, scope: Scope, query: str, among: Sequence[int], count: int) -> list[tuple[ItemRow, float]]:
         """The items at these places that fit best, at most ``count``, best first, each with its score."""

@@ -42,7 +42,7 @@ class FactMethods:
 
     Attributes:
         scope: The scope of the facts.
-        timezone: The zone of days; UTC if None.
+        timezone: The zone of days, and of times in queries; UTC if None.
     """
 
     def __init__(self, engine: Engine, scope: Scope, *, timezone: str | None = None) -> None:
@@ -140,8 +140,12 @@ class FactMethods:
         explain: bool = False,
         include_inactive: bool = False,
         as_of: datetime | str | None = None,
+        now: datetime | str | None = None,
     ) -> list[Hit]:
         """Find memories by meaning and by words, best first.
+
+        A time in the query ("in March", "last week", "vor drei Tagen") ranks higher what was said or held true then,
+        in the time zone of the memory (see docs/how-to/times.md).
 
         Args:
             query: A question or some words; of a long text its last 4,000 characters.
@@ -161,7 +165,8 @@ class FactMethods:
             before: Only what was said before this time.
             explain: Give each hit the parts of its score as ``hit.explanation``.
             include_inactive: Also find memories that are superseded, or not valid now.
-            as_of: Find what was held true at this time, not what is now.
+            as_of: Find what was held true at this time, not what is now. A time in the query then has no effect.
+            now: The moment from which a time in the query counts; now if not given.
 
         Raises:
             InvalidInputError: An argument breaks a rule.
@@ -180,6 +185,8 @@ class FactMethods:
             explain=explain,
             include_inactive=include_inactive,
             as_of=validate_time("as_of", as_of),
+            now=validate_time("now", now),
+            timezone=self.timezone,
         )
         hits = self._engine.run(self.scope, search)
         return ResultList(hits if least is None else [hit for hit in hits if hit.score >= least])

@@ -39,8 +39,8 @@ class Memory(FactMethods, ConsolidationMethods):
     Attributes:
         scope: Whose memory it is.
         url: Where it is kept, as `memweld.connect` took it.
-        timezone: The zone of the dates that a recall shows, and of days; None for the zones in which they were given,
-            and for days in UTC.
+        timezone: The zone of the dates that a recall shows, of days, and of times in queries; None for the zones in
+            which they were given, and UTC.
         preferences: Keyed facts about what the user likes.
         tasks: What came of the user's tasks.
         values: The state of all namespaces at once.
@@ -126,6 +126,7 @@ class Memory(FactMethods, ConsolidationMethods):
         before: datetime | date | str | None = None,
         include_inactive: bool = False,
         as_of: datetime | str | None = None,
+        now: datetime | str | None = None,
     ) -> str:
         """The block for the prompt of a model: the memories that fit, marked as data, not instructions.
 
@@ -142,6 +143,7 @@ class Memory(FactMethods, ConsolidationMethods):
             before: See `search`.
             include_inactive: See `search`.
             as_of: See `search`.
+            now: See `search`.
 
         Returns:
             A block of text, or an empty string where nothing is remembered or the query is blank.
@@ -163,6 +165,7 @@ class Memory(FactMethods, ConsolidationMethods):
             before=before,
             include_inactive=include_inactive,
             as_of=as_of,
+            now=now,
         )
         lines = recall_lines(hits, budget=budget, query=query, timezone=self.timezone)
         count_recalls(self, [hit for hit, _ in lines])

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from ..errors import invalid
-from ..models import Hit
+from ..models import Hit, MemoryItem
 from ..safe_text import safe_for_model
-from ..validation import QUERY_CHARACTERS, fold_text, local_time
+from ..validation import QUERY_CHARACTERS, fold_text, local_time, utc_now
 from .passages import LOOKED_AT, fair_share, passage, query_pattern
 
 __all__ = [
@@ -25,6 +25,8 @@ __all__ = [
     "recall_block",
     "recall_lines",
     "recall_query",
+    "shown_time",
+    "validity_note",
     "write_block",
 ]
 
@@ -56,6 +58,8 @@ def recall_lines(
 ) -> list[tuple[Hit, str]]:
     """A line for each hit, as a model reads it: ``- [2026-01-31] I live in Porto``. No text can forge another line.
 
+    Of what is over the line says until when: ``- [2024-01-10] I live in Porto (until 2025-03-01)``.
+
     Short memories stay whole, and long ones are cut to equal shares of the budget. A memory is left out where its share
     would be too short to say something; the next ones may still fit. The best one is always shown.
 
@@ -73,13 +77,31 @@ def recall_lines(
         if needed <= room or not chosen:
             chosen.append(place)
             room -= needed
-    heads = [f"- [{date}] " for date in local_dates([hits[place].updated_at for place in chosen], timezone)]
-    share = fair_share([len(head) + len(texts[place]) + 1 for head, place in zip(heads, chosen, strict=True)], budget)
+    heads = [f"- [{date}] " for date in local_dates([shown_time(hits[place]) for place in chosen], timezone)]
+    tails = [validity_note(hits[place], timezone) for place in chosen]
+    frames = [len(head) + len(tail) + 1 for head, tail in zip(heads, tails, strict=True)]
+    share = fair_share([frame + len(texts[place]) for frame, place in zip(frames, chosen, strict=True)], budget)
     words = query_pattern(query) if any(len(texts[place]) >= share - _HEAD for place in chosen) else None
     lines = [
-        head + passage(texts[place], share - len(head) - 1, words) for head, place in zip(heads, chosen, strict=True)
+        head + passage(texts[place], share - frame, words) + tail
+        for head, tail, frame, place in zip(heads, tails, frames, chosen, strict=True)
     ]
     return [(hits[place], line[: max(share - 1, 0)]) for place, line in zip(chosen, lines, strict=True)]
+
+
+def shown_time(item: MemoryItem) -> datetime:
+    """When an item was said last; of one that is over when it began, as its end is its last change."""
+    return (item.valid_from or item.created_at) if item.valid_until is not None else item.updated_at
+
+
+def validity_note(item: MemoryItem, timezone: str | None) -> str:
+    """A note behind the text of an item that does not hold now: until when it did, or from when on it will."""
+    now = utc_now()
+    if item.valid_until is not None and item.valid_until <= now:
+        return f" (until {local_time(item.valid_until, timezone):%Y-%m-%d})"
+    if item.valid_from is not None and item.valid_from > now:
+        return f" (from {local_time(item.valid_from, timezone):%Y-%m-%d})"
+    return ""
 
 
 def write_block(lines: Iterable[str], *, notice: bool = True) -> str:

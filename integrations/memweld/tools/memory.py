@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from ..memory.memory import Memory
 from ..memory.profile import ProfileLine
-from ..memory.recall import drop_unfitting
+from ..memory.recall import drop_unfitting, shown_time, validity_note
 from ..memory.recall_counts import count_recalls
 from ..models import JSON, Hit, MemoryItem, Page
 from ..safe_text import safe_for_model
@@ -122,8 +122,10 @@ def _listed(
     lines: list[str] = []
     for item, cut in zip(items, cuts, strict=False):
         score = f" (score: {item.explanation or format(item.score, '.2f')})" if isinstance(item, Hit) else ""
-        date = local_time(item.updated_at, memory.timezone)
-        lines.append(f"ID: {item.id} - {cut.line(_WHOLE)}{score} [{date:%Y-%m-%d %H:%M}]")
+        date = local_time(shown_time(item), memory.timezone)
+        lines.append(
+            f"ID: {item.id} - {cut.line(_WHOLE)}{validity_note(item, memory.timezone)}{score} [{date:%Y-%m-%d %H:%M}]"
+        )
     return lines, [listed_item(item, cut) for item, cut in zip(items, cuts, strict=False)]
 
 

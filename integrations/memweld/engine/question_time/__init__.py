@@ -4,6 +4,7 @@ It works without a library: dateparser 1.5 takes 2 to 5 ms for a question in fiv
 march second?". Where memweld does not understand a time, or it may be another one, there is no window.
 """
 
+from .grammar import asking_words
 from .window import Window, window_of
 
-__all__ = ["Window", "window_of"]
+__all__ = ["Window", "asking_words", "window_of"]

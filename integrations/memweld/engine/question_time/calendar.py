@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-__all__ = ["EARLIEST", "FEW", "LATEST", "Period", "Time", "period_of", "period_within"]
+__all__ = ["EARLIEST", "FEW", "LATEST", "Period", "Time", "distance", "period_of", "period_within"]
 
 Period: TypeAlias = "tuple[datetime, datetime]"
 """The beginning, and the end that is no part of it, as local times without a zone."""
@@ -178,6 +178,15 @@ def _ago(time: Time, now: datetime) -> Period:
         return now - 1.5 * most * length, now - 0.5 * least * length
     first = _unit(replace(time, direction=-most), now)
     return first[0], _unit(replace(time, direction=-least), now)[1]
+
+
+def distance(time: Time, moment: datetime, *, is_before: bool) -> Period:
+    """The last of so many units before a moment, or after it: "the week before", "two days after"."""
+    length = "week" if time.value == "weekend" else time.value
+    count = _FEWEST if time.count == FEW else time.count
+    if is_before:
+        return _shifted(length, moment, -count), _shifted(length, moment, 1 - count)
+    return _shifted(length, moment, count - 1), _shifted(length, moment, count)
 
 
 _RELATIVE: Mapping[str, Callable[[Time, datetime], Period]] = {

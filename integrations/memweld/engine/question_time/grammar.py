@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from ...validation import normalize
 from .calendar import Time
-from .patterns import BARE, FREE, SILENT, SINCE, Node, Values
+from .patterns import BARE, FREE, LEAD, SILENT, SINCE, Node, Values
 from .tables import TABLES
 
 __all__ = ["Named", "asking_words", "find_times"]
@@ -40,8 +40,8 @@ class Named(NamedTuple):
     """A time that a query names.
 
     Attributes:
-        form: ``in``, ``since``, ``before``, ``after``, ``until`` or ``between``.
-        times: The time; of ``between`` both.
+        form: ``in``, ``since``, ``before``, ``after``, ``until``, ``between``, ``just before`` or ``just after``.
+        times: The time; of ``between`` both; of the last two a count of units in front of it.
         start: Where its words begin in the query.
         end: Where they end.
     """
@@ -187,8 +187,19 @@ class _Reader:
                 found = self._between(behind, "and" if kind == "between" else "to")
             if found is not None and (best is None or found[2] > best[2]):
                 best = found
+        if best is None:
+            best = self._around(place)
         plain = self._plain(place) if best is not None else None
         return plain if plain is not None and best is not None and plain[2] >= best[2] else best
+
+    def _around(self, place: int) -> tuple[str, tuple[Time, ...], int] | None:
+        """A count of units before or after a time: "the week before 3 May"."""
+        lead = self._longest(place, (LEAD,))
+        for kind, _, behind in self._at(lead.end) if lead is not None else ():
+            inner = self._inner(behind, kind) if kind in ("before", "after") else None
+            if lead is not None and inner is not None:
+                return f"just {kind}", (lead.time, inner.time), inner.end
+        return None
 
     def _between(self, place: int, link: str) -> tuple[str, tuple[Time, ...], int] | None:
         first = self._inner(place, link)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from .calendar import Time
 
-__all__ = ["BARE", "FREE", "SILENT", "SINCE", "Node"]
+__all__ = ["BARE", "FREE", "LEAD", "SILENT", "SINCE", "Node"]
 
 Values: TypeAlias = Sequence[Any]
 """The values of the words of a pattern, in order."""
@@ -178,5 +178,11 @@ BARE = _patterns(
     ("quarter", _one("quarter")),
     ("year", _of_one_year("year")),
     ("decade", _of_one_year("decade")),
+)
+# A count of units, in front of "before" and "after": "the week before", "two days after".
+LEAD = _patterns(
+    ("unit", lambda values: Time("span", values[0])),
+    ("dir unit", lambda values: Time("span", values[1])),
+    ("n unit", lambda values: Time("span", values[1], count=values[0])),
 )
 SINCE = _patterns(("n unit", lambda values: Time("span", values[1], -1, count=values[0])))

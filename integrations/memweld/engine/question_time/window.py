@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from zoneinfo import ZoneInfo
 
 from ...validation import local_time
-from .calendar import EARLIEST, LATEST, Period, Time, period_of, period_within
+from .calendar import EARLIEST, LATEST, Period, Time, distance, period_of, period_within
 from .grammar import Named, find_times
 
 __all__ = ["Window", "window_of"]
@@ -77,7 +77,10 @@ def _windows(named: Sequence[Named], now: datetime, *, is_southern: bool) -> lis
     """The windows of the times, those that say in which year or week another one lies without windows of their own."""
     times = [each.times[0] for each in named if each.form == "in"]
     plain = {time: period_of(time, now, is_southern=is_southern) for time in times}
-    outer = set[Time]()
+    # "Last Friday on 23 January 2022" was no Friday of late.
+    # "Last Friday on 23 January 2022" was no Friday of late.
+    is_dated = any(time.year is not None for time in times)
+    outer = {time for time in times if is_dated and time.year is None and not time.is_open}
     for time in [each for each in plain if each.is_open]:
         for other in [each for each in plain if not each.is_open]:
             if (inside := period_within(time, plain[other], is_southern=is_southern)) is not None:
@@ -101,6 +104,8 @@ def _related(form: str, times: Sequence[Time], now: datetime, *, is_southern: bo
             return EARLIEST, start
         case "until":
             return EARLIEST, end
+        case "just before" | "just after":
+            return distance(times[0], start if form == "just before" else end, is_before=form == "just before")
         case _:
             # Of the months named the first is the one before the other.
             return period_of(times[0], start, is_southern=is_southern)[0], end

@@ -28,6 +28,7 @@ from .embedders import GuardedEmbedding, Vector, as_bytes
 from .large_user_search import find_candidates
 from .ranking import age_factors, as_score, explain, fits, word_weights
 from .snapshot import KINDS, Snapshot
+from .time_ranking import TimedQuery, time_scores
 from .tokenizer import forget_words, pack_terms
 
 __all__ = ["ItemStore", "Question"]
@@ -49,6 +50,7 @@ class Question:
         count: The largest number of rows.
         search: Has the kinds, filters and recency; None: all rows, and age does not count.
         among: The places of the rows that may be found; None: all.
+        timed: The query with the time that it names, if it does; ``text`` is then without its words.
     """
 
     scope: Scope
@@ -57,6 +59,18 @@ class Question:
     count: int
     search: Search | None = None
     among: Sequence[int] | None = None
+    timed: TimedQuery | None = None
+
+    @property
+    def words(self) -> str:
+        """The text whose words count."""
+        return self.text if self.timed is None else self.timed.words
+
+    @property
+    def window(self) -> tuple[float, float] | None:
+        """The time whose memories are asked for although they do not hold now."""
+        timed = self.timed
+        return None if timed is None or not timed.is_over else (timed.window.start, timed.window.end)
 
 
 class ItemStore:
@@ -148,7 +162,12 @@ class ItemStore:
             if selection is None:
                 return []
             snapshot, vector, allowed = selection
-            scores = as_score(fits(snapshot, question.text, vector))
+            fit = fits(snapshot, question.words, vector)
+            added: NDArray[np.float64] | None = None
+            if question.timed is not None:
+                added = time_scores(connection, owner.root, snapshot, question.timed, fit)
+                fit = fit + added
+            scores = as_score(fit)
             age: NDArray[np.float64] | None = None
             if search is not None and search.recency is not None:
                 age = age_factors(snapshot.timestamps, search.recency.total_seconds())
@@ -171,7 +190,7 @@ class ItemStore:
                 return hits[:count]
             position = {int(snapshot.seqs[row]): int(row) for row in best}
             rows = [position[hit.row.seq] for hit in hits[:count]]
-            explanations = explain(snapshot, question.text, vector, rows, age)
+            explanations = explain(snapshot, question.words, vector, rows, age=age, time=added)
             return [hit._replace(explanation=each) for hit, each in zip(hits, explanations, strict=False)]
 
     def _select(
@@ -182,13 +201,14 @@ class ItemStore:
         # mem0 compares new facts with facts.
         selection = Selection(kinds=FACT_KINDS, validity=Validity.of(None))
         if search is not None:
-            selection = Selection.of(search, search.kinds)
+            selection = Selection.of(search, search.kinds).asking_for(question.window)
             if search.ids is not None:
                 among = self.items.places(connection, owner.root, search.ids)
         candidates = self._database.candidates(connection, owner.root, scope)
         if candidates is not None:
             rows = self.items.row_filter(owner, selection, among=among, count=question.count)
-            return find_candidates(candidates, self._embedding, question.text, vector, rows)
+            window = None if question.timed is None else question.timed.window
+            return find_candidates(candidates, self._embedding, question.text, vector, rows, window=window)
         snapshot = self._indexes.read(connection, owner.root, anew=anew)
         if snapshot is None:
             return None

@@ -6,13 +6,16 @@ The database counts a word's frequency over all memories of the scope, so a scor
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..question_time import Window
 from ..sql.candidates import CandidateSearch, RowFilter
+from ..sql.validity import DATED, LEARNT
 from .embedders import GuardedEmbedding, Vector, as_bytes
 from .inverted_index import InvertedIndex, postings_of
 from .ranking import term_weight, word_weights
@@ -36,19 +39,47 @@ class _CountedInvertedIndex(InvertedIndex):
 
 
 def find_candidates(
-    search: CandidateSearch, embedding: GuardedEmbedding, query: str, vector: Vector, rows: RowFilter
+    search: CandidateSearch,
+    embedding: GuardedEmbedding,
+    query: str,
+    vector: Vector,
+    rows: RowFilter,
+    *,
+    window: Window | None = None,
 ) -> tuple[Snapshot, Vector, NDArray[np.bool_]] | None:
-    """The candidates and their neighbours, the query's vector, and which rows may match; None if there are none."""
+    """The candidates and their neighbours, the query's vector, and which rows may match; None if there are none.
+
+    With a window, the memories that were said or held in it are candidates of their own.
+    """
     terms = sorted({term for word in query_words(query) for term in word.terms})
     counts, total = search.counts(terms, rows.owner), search.total(rows.owner)
     counted = _snapshot([], counts, total, len(vector))
     weighted = embedding.for_query(query, vector, word_weights(counted))
     telling = {term for word in query_words(query) if not word.asks for term in word.terms}
-    found = search.find({term: term_weight(counted, term) for term in telling}, as_bytes(weighted), rows)
+    weights = {term: term_weight(counted, term) for term in telling}
+    found = search.find(weights, as_bytes(weighted), rows)
+    if window is not None:
+        found = _united(found, search.find(weights, as_bytes(weighted), _within(rows, window)))
     if not found:
         return None
     allowed = np.array([row[8] for row in found], dtype=np.bool_)
     return _snapshot(found, counts, total, len(vector)), weighted, allowed
+
+
+def _within(rows: RowFilter, window: Window) -> RowFilter:
+    """The filter for those of the rows that were learnt within the window, or that have times of their own."""
+    learnt = f"{LEARNT} >= ? AND {LEARNT} < ?"
+    condition = f"{rows.condition} AND ({DATED} OR items.occurrences IS NOT NULL OR ({learnt}))"
+    return replace(rows, condition=condition, variables=[*rows.variables, window.start, window.end])
+
+
+def _united(some: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+    """Both, in order. A row may be found if one of them says so."""
+    by_place = {row[0]: row for row in some}
+    for row in others:
+        known = by_place.get(row[0])
+        by_place[row[0]] = row if known is None or row[8] else known
+    return [by_place[place] for place in sorted(by_place)]
 
 
 def _snapshot(rows: Sequence[Any], counts: Mapping[str, int], total: int, dimensions: int) -> Snapshot:

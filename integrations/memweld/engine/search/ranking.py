@@ -89,7 +89,13 @@ def fits(snapshot: Snapshot, query: str, vector: NDArray[np.float32]) -> Scores:
 
 
 def explain(
-    snapshot: Snapshot, query: str, vector: NDArray[np.float32], rows: Sequence[int], age: Scores | None = None
+    snapshot: Snapshot,
+    query: str,
+    vector: NDArray[np.float32],
+    rows: Sequence[int],
+    *,
+    age: Scores | None = None,
+    time: Scores | None = None,
 ) -> list[Explanation]:
     """The parts of the scores of some rows; the arguments are those of `fits`.
 
@@ -99,6 +105,7 @@ def explain(
         vector: Its vector.
         rows: The positions of the rows to explain.
         age: The factors of `age_factors`, shape (n,); None: age does not count.
+        time: The parts of ``time_scores``, shape (n,); None: the query names no time.
     """
     known = float(np.linalg.norm(vector))
     products = snapshot.cosines(vector).astype(np.float64)
@@ -125,6 +132,7 @@ def explain(
             known=known,
             session_words=float(lent_words[row]),
             session_meaning=float(lent_meaning[row]),
+            time=0.0 if time is None else float(time[row]),
             recency=1.0 if age is None else float(age[row]),
         )
         explanations.append(replace(explanation, score=explanation.recency * -math.expm1(-explanation.fit)))

@@ -18,7 +18,17 @@ import snowballstemmer  # pyright: ignore[reportMissingTypeStubs] - it has none 
 from ...validation import normalize
 from .stopwords import FIRST_PERSON, NEEDS_PRONOUNS, STOP_WORDS
 
-__all__ = ["QueryWord", "forget_words", "number_of", "pack_terms", "query_words", "speaks_of_self", "split", "terms"]
+__all__ = [
+    "QueryWord",
+    "forget_words",
+    "is_telling",
+    "number_of",
+    "pack_terms",
+    "query_words",
+    "speaks_of_self",
+    "split",
+    "terms",
+]
 
 # A word is letters and digits with their marks, which Python's \w leaves out: combining accents, and vowel signs of
 # Hebrew, Arabic and the scripts of South and Southeast Asia (without the danda, which ends sentences).
@@ -132,6 +142,12 @@ def query_words(query: str) -> list[QueryWord]:
     if folded <= stop:
         stop = frozenset[str]()
     return [QueryWord(match.start(), match.end(), forms.in_query, forms.folded in stop) for match, forms in found]
+
+
+def is_telling(text: str, known: Set[str]) -> bool:
+    """Whether a text has a word that is neither a stop word nor one of these words."""
+    folded = {_forms(match.group()).folded for match in _WORD.finditer(text)}
+    return not folded <= STOP_WORDS[_language(folded)] | known
 
 
 def speaks_of_self(text: str) -> bool | None:

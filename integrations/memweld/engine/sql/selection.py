@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -93,6 +93,12 @@ class Selection:
             window=Window.of(operation.after, operation.before),
             validity=Validity.of(operation.as_of, include_inactive=operation.include_inactive),
         )
+
+    def asking_for(self, window: tuple[float, float] | None) -> Selection:
+        """The selection with what was held true within a time, too (see `Validity`)."""
+        if window is None or self.validity is None:
+            return self
+        return replace(self, validity=replace(self.validity, window=window))
 
     def condition(self, dialect: Dialect) -> Fragment:
         """The condition on rows of ``items``, beginning with AND; empty where all fit."""

@@ -13,13 +13,16 @@ from datetime import datetime
 from .database import Connection
 from .ttl import now
 
-__all__ = ["DATED", "SAID_AT", "Validity"]
+__all__ = ["DATED", "LEARNT", "SAID_AT", "Validity"]
 
 DATED = "(items.valid_from IS NOT NULL OR items.valid_until IS NOT NULL)"
 """The rows with a validity, as their index has them."""
 
 SAID_AT = "CASE WHEN items.key IS NULL THEN items.created_at ELSE items.updated_at END"
 """The ISO time at which a row was said first. A value under a key was said when the key got it."""
+
+LEARNT = f"seconds_of({SAID_AT})"
+"""The same in seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,12 @@ class Validity:
         moment: Seconds since 1970.
         is_past: Whether a caller chose the moment: items that were learnt later are left out, unless they have a
             beginning of their own.
+        window: Beginning and end of a time whose items are asked for, too, although they do not hold at the moment.
     """
 
     moment: float
     is_past: bool = False
+    window: tuple[float, float] | None = None
 
     @staticmethod
     def of(as_of: datetime | None, *, include_inactive: bool = False) -> Validity | None:
@@ -46,14 +51,29 @@ class Validity:
         """The condition on rows of ``items``, beginning with AND, with its variables."""
         sql = " AND (items.valid_until IS NULL OR items.valid_until > ?)"
         if self.is_past:
-            return f"{sql} AND coalesce(items.valid_from, seconds_of({SAID_AT})) <= ?", [self.moment] * 2
-        return f"{sql} AND (items.valid_from IS NULL OR items.valid_from <= ?)", [self.moment] * 2
+            return f"{sql} AND coalesce(items.valid_from, {LEARNT}) <= ?", [self.moment] * 2
+        sql += " AND (items.valid_from IS NULL OR items.valid_from <= ?)"
+        if self.window is None:
+            return sql, [self.moment] * 2
+        held = f"(items.valid_until IS NULL OR items.valid_until > ?) AND coalesce(items.valid_from, {LEARNT}) < ?"
+        return f" AND (({sql.removeprefix(' AND ')}) OR ({held}))", [self.moment, self.moment, *self.window]
 
     def inactive(self, connection: Connection, root: int) -> tuple[list[int], list[int]]:
         """The places of the root's rows with a validity that does not hold, and of those that have a beginning."""
-        rows: Sequence[tuple[int, float | None, float | None]] = connection.execute(
-            f"SELECT seq, valid_from, valid_until FROM items WHERE root = ? AND {DATED}", (root,)
+        learnt = "NULL" if self.window is None else LEARNT
+        rows: Sequence[tuple[int, float | None, float | None, float | None]] = connection.execute(
+            f"SELECT seq, valid_from, valid_until, {learnt} FROM items WHERE root = ? AND {DATED}", (root,)
         ).fetchall()
-        moment = self.moment
-        over = [seq for seq, start, end in rows if (start or 0) > moment or (end is not None and end <= moment)]
-        return over, [seq for seq, start, _ in rows if start is not None]
+        over = [
+            seq for seq, start, end, learnt in rows if not (self._holds(start, end) or self._held(start, end, learnt))
+        ]
+        return over, [seq for seq, start, *_ in rows if start is not None]
+
+    def _holds(self, start: float | None, end: float | None) -> bool:
+        return (start or 0) <= self.moment and (end is None or end > self.moment)
+
+    def _held(self, start: float | None, end: float | None, learnt: float | None) -> bool:
+        if self.window is None:
+            return False
+        begin = learnt or 0 if start is None else start
+        return begin < self.window[1] and (end is None or end > self.window[0])

@@ -14,6 +14,7 @@ from .history import HistoryTests
 from .items import ItemTests
 from .keyed import KeyedTests
 from .profile import ProfileTests
+from .question_time import QuestionTimeTests
 from .recall_and_capture import TurnTests
 from .redaction import RedactionTests
 from .restore import RestoringTests
@@ -41,6 +42,7 @@ class BackendSuite(
     WholeTests,
     RestoringTests,
     ChangeTests,
+    QuestionTimeTests,
     RedactionTests,
     VersionTests,
     ConsolidationTests,

@@ -102,6 +102,10 @@ ENGLISH = """
 2026-11-17..2026-11-18       = on Tuesday last week
 2025-06-01..2025-09-01       = in the summer last year
 2026-01-01..2026-04-01       = in January or in March?
+2023-07-27..2023-08-03       = the week before August 3, 2023
+2025-12-22..2025-12-23       = two days before Christmas
+2022-01-23..2022-01-24       = What did I finish last Friday on 23 January, 2022?
+2023-05-01..2023-06-01       = in May, in 2023 | in 2023 and in May
 """
 GERMAN = """
 2026-11-27..2026-11-28       = Was habe ich gestern gemacht? | gestern

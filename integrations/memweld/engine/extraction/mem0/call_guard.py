@@ -16,6 +16,7 @@ from ....errors import AccessDeniedError
 from ....scope import Scope
 from ...operations import ItemDraft, Search
 from ...search.coverage import Ranked
+from ...search.time_ranking import TimedQuery
 from ...sql.item_rows import ItemRow, RowTemplate
 
 __all__ = ["Call", "CallGuard", "in_a_call"]
@@ -45,6 +46,7 @@ class Call:
         earlier: Messages of the session before this turn, the context of an extraction.
         template: The common columns of extracted facts; None where mem0 extracts nothing.
         search: The search that mem0 does; None where it extracts facts.
+        timed: The query with the time that it names, if it does.
         changed: The row as it shall be, where mem0 changes one.
         found: What the search has shown to mem0, by id.
         stored: How many new facts mem0 has stored.
@@ -56,6 +58,7 @@ class Call:
     earlier: Sequence[dict[str, str]] = ()
     template: RowTemplate | None = None
     search: Search | None = None
+    timed: TimedQuery | None = None
     changed: ItemRow | None = None
     found: dict[str, Ranked] = field(default_factory=dict[str, Ranked])
     stored: int = 0

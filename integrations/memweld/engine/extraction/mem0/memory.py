@@ -15,6 +15,7 @@ from ...operations import ItemDraft, Search
 from ...search.coverage import Ranked
 from ...search.embedders import GuardedEmbedding
 from ...search.item_store import ItemStore
+from ...search.time_ranking import TimedQuery
 from ...sql.database import Database
 from ...sql.item_rows import ItemRow, RowTemplate
 from ..failures import ExtractionFailedError
@@ -115,9 +116,9 @@ class Mem0Memory:
             raise BackendUnavailableError(f"mem0 could not store the facts: {error}") from error
         return self._llm.take_facts(), call.stored
 
-    def find(self, scope: Scope, query: str, search: Search) -> list[Ranked]:
+    def find(self, scope: Scope, query: str, search: Search, timed: TimedQuery | None) -> list[Ranked]:
         """The best rows as mem0 orders them, by our scores and by the entities that it has linked to them."""
-        with self.guard.entered(Call(scope=scope, search=search)) as call:
+        with self.guard.entered(Call(scope=scope, search=search, timed=timed)) as call:
             found = self.memory.search(query, top_k=search.limit, threshold=0.0, filters=encode_scope(scope))
             return [call.found[each["id"]]._replace(score=float(each["score"])) for each in found["results"]]
 

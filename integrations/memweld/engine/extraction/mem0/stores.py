@@ -134,7 +134,7 @@ class MemweldVectorStore(_Collection):
         with self._guard.keeping_errors():
             # mem0 asks for four times as many, or 60, to reorder them by signals of its own.
             vector = np.asarray(vectors, dtype=np.float32)
-            best = self._store.best(Question(scope, query, vector, top_k, call.search))
+            best = self._store.best(Question(scope, query, vector, top_k, call.search, timed=call.timed))
         call.found.update((each.row.id, each) for each in best)
         return [self._found(each.row, each.score) for each in best]
 
