@@ -250,9 +250,12 @@ class Consolidation:
             _item(current.get(change.memory_id)) != change.after for change in step.changes
         ):
             raise _SkippedError(_CHANGED)
-        rows = [(current.get(change.memory_id), self._row(change.before)) for change in step.changes]
-        for now, before in rows:
+        rows: list[_Rows] = []
+        for change in step.changes:
+            now, before = current.get(change.memory_id), self._row(change.before)
             self._check_place(now, before, ids)
+            # Users do not see the relation, so that no receipt has it.
+            rows.append((now, before if now is None or before is None else replace(before, relation=now.relation)))
         return rows
 
     def _row(self, item: MemoryItem | None) -> ItemRow | None:

@@ -67,6 +67,6 @@ def _bars(items: list[MemoryItem], now: datetime) -> dict[str, tuple[float, floa
         return 100 * (moment - first).total_seconds() / whole
 
     return {
-        memory_id: (round(place(start), 1), round(max(place(end) - place(start), 1.0), 1))
+        memory_id: (min(round(place(start), 1), 98.0), round(max(place(end) - place(start), 2.0), 1))
         for memory_id, (start, end) in spans.items()
     }
