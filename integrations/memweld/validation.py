@@ -12,12 +12,12 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from .errors import invalid
-from .models import JSON, Kind
+from .models import JSON, Kind, Source
 
 __all__ = [
     "MAX_DEPTH",
@@ -32,6 +32,8 @@ __all__ = [
     "local_time",
     "normalize",
     "utc_now",
+    "validate_item_source",
+    "validate_item_sources",
     "validate_json",
     "validate_json_text",
     "validate_key",
@@ -61,6 +63,7 @@ _DAY_CHARACTERS = len("2026-01-31")
 MAX_INTEGER_BITS = 8_192  # Python itself refuses to read decimals of more than 4,300 digits
 
 _KINDS: tuple[Kind, ...] = ("item", "source", "preference", "task", "record")
+_SOURCES: tuple[Source, ...] = get_args(Source)
 
 # Marks are no letters; two kana of half width become marks.
 _MANY_MARKS = re.compile(r"(?:[^\w\s!-~]|[\uff9e\uff9f]){32,}")
@@ -273,6 +276,23 @@ def validate_kinds(value: object) -> tuple[Kind, ...] | None:
     if not kinds:
         raise invalid("kinds", value, "it names no kind", "Leave it out to look at all.")
     return cast("tuple[Kind, ...]", kinds)
+
+
+def validate_item_source(value: object) -> Source:
+    """Where a memory comes from."""
+    if value not in _SOURCES:
+        raise invalid("source", value, f"it is one of {', '.join(_SOURCES)}", "Leave it out for the user's own words.")
+    return value
+
+
+def validate_item_sources(value: object) -> tuple[Source, ...] | None:
+    """The sources of the memories to look at; None means all."""
+    if value is None:
+        return None
+    named = (value,) if isinstance(value, str) else value
+    if not isinstance(named, (list, tuple, set, frozenset)) or not named:
+        raise invalid("sources", value, "it is a source or a list of some", "Leave it out to look at all.")
+    return tuple(validate_item_source(each) for each in cast("Iterable[object]", named))
 
 
 def local_time(moment: datetime, timezone_name: str | None) -> datetime:

@@ -24,7 +24,8 @@ from ..adapters.capture import TurnCapture
 from ..adapters.failures import FailurePolicy
 from ..adapters.options import TurnOptions
 from ..adapters.saved_config import SavedMemory
-from ..engine.operations import GetEpoch
+from ..engine.extraction.attribution import origin_of
+from ..engine.operations import GetEpoch, ItemDraft
 from ..errors import ConfigurationError, MemoryNotFoundError, MemweldError, log_line
 from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
@@ -233,11 +234,14 @@ class MemweldStorage:
         memory, labelled = self.resolve(), labels.metadata(metadata)
         if not isinstance(content, Turn):
             # A program or a model has made the statement: there is nothing left to extract from it.
-            return [as_record(item) for item in memory.add(content, metadata=labelled, infer=False)]
+            return [as_record(item) for item in memory.add(content, metadata=labelled, infer=False, source="agent")]
         if self.finish(memory, content):
             return []
         if self._llm is not None and (facts := _extract(content, self._llm)) is not None:
-            added = (memory.add(fact, metadata=labelled, infer=False) for fact in facts)
+            answer = ItemDraft(text=content.answer or "", role="assistant", is_kept=False)
+            origins = (origin_of(fact, [ItemDraft(text=str(content)), answer]) for fact in facts)
+            messages = ({"role": each.role, "content": fact} for each, fact in zip(origins, facts, strict=True))
+            added = (memory.add(message, metadata=labelled, infer=False) for message in messages)
             return [as_record(item) for items in added for item in items]
         turn = [ChatMessage(role="user", content=str(content))]
         if content.answer:

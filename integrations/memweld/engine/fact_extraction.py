@@ -14,7 +14,7 @@ from ..models import Hit, MemoryItem
 from ..scope import Scope
 from ..validation import QUERY_CHARACTERS, dump_json, utc_now
 from .draft_writer import DraftWriter, unique_items
-from .extraction.attribution import learnt_from
+from .extraction.attribution import Origin, origin_of
 from .extraction.compact import CompactExtractor
 from .extraction.llm import GuardedLLM, load_llm
 from .extraction.options import ExtractionOptions
@@ -131,8 +131,9 @@ class FactExtraction:
             texts, new = mem0.extract(scope, operation.drafts, extracted, operation.created_at, earlier)
             # An erasure by another process now follows this transaction, and takes along what it wrote.
             self._writer.check_epoch(scope, operation.epoch)
-            stated = [text for text in texts if not extracted.session_id or learnt_from(text, operation.drafts) is None]
-            kept = self._keep_sources(scope, operation, extracted, stated, has_new=new > 0)
+            origins = {text: origin_of(text, operation.drafts) for text in texts}
+            stated = [text for text in texts if not extracted.session_id or origins[text].is_kept]
+            kept = self._keep_sources(scope, operation, extracted, stated, origins, has_new=new > 0)
             items = unique_items([*kept, *(self._stored(scope, text).item() for text in texts if text not in stated)])
             return supersede(self._items, scope, operation, items)
 
@@ -146,10 +147,13 @@ class FactExtraction:
         kept = [draft.text for draft in operation.drafts if draft.is_kept]
         with self._embedding.prepared([*texts, *kept]), self._database.writing(scope):
             self._writer.check_epoch(scope, operation.epoch)
-            origins = {text: learnt_from(text, operation.drafts) for text in texts if template.session_id}
+            origins = {text: origin_of(text, operation.drafts) for text in texts}
             rows = [
-                replace(template, metadata=dump_json(fact.metadata(operation.metadata))).row(
-                    scope, fact.text, moment.isoformat(), message_id=origins.get(fact.text)
+                origins[fact.text].row(
+                    replace(template, metadata=dump_json(fact.metadata(operation.metadata))),
+                    scope,
+                    fact.text,
+                    moment.isoformat(),
                 )
                 for fact in facts
             ]
@@ -157,8 +161,8 @@ class FactExtraction:
             stored = self._store.store(rows, vectors, is_dated=operation.created_at is not None)
             has_new = any(row.id == each.id for row, each in zip(rows, stored, strict=True))
             # What others said leads to no source of the user's.
-            stated = [text for text in texts if origins.get(text) is None]
-            kept = self._keep_sources(scope, operation, template, stated, has_new=has_new)
+            stated = [text for text in texts if not template.session_id or origins[text].is_kept]
+            kept = self._keep_sources(scope, operation, template, stated, origins, has_new=has_new)
             items = unique_items([*kept, *(row.item() for row in stored if row.text not in stated)])
             return supersede(self._items, scope, operation, items)
 
@@ -169,7 +173,14 @@ class FactExtraction:
         return [hit.text for hit in found]
 
     def _keep_sources(
-        self, scope: Scope, operation: AddItems, template: RowTemplate, facts: Sequence[str], *, has_new: bool
+        self,
+        scope: Scope,
+        operation: AddItems,
+        template: RowTemplate,
+        facts: Sequence[str],
+        origins: Mapping[str, Origin],
+        *,
+        has_new: bool,
     ) -> list[MemoryItem]:
         """Keep the texts behind stored facts, in the transaction that stored these; the answer of the operation.
 
@@ -189,7 +200,8 @@ class FactExtraction:
         source = replace(template, kind="source", extraction="verbatim", links=links)
         stored = self._writer.store(scope, sources, source, operation.created_at)
         fact = replace(template, links=[row.id for row in stored])
-        merged = [self._items.merge(fact.row(scope, text, moment.isoformat()), is_dated=is_dated) for text in facts]
+        rows = [origins[text].row(fact, scope, text, moment.isoformat()) for text in facts]
+        merged = [self._items.merge(row, is_dated=is_dated) for row in rows]
         return unique_items([row.item() for row in merged if row is not None])
 
     def _stored(self, scope: Scope, text: str) -> ItemRow:

@@ -138,6 +138,7 @@ class Facts:
         template = RowTemplate(
             session_id=operation.session_id,
             metadata=metadata,
+            source=operation.source,
             valid_from=None if operation.valid_from is None else operation.valid_from.timestamp(),
             valid_until=None if operation.valid_until is None else operation.valid_until.timestamp(),
             pinned_at=now() if operation.pinned else None,
@@ -162,14 +163,15 @@ class Facts:
     def put_keyed(self, scope: Scope, operation: PutKeyed) -> MemoryItem:
         """Store a fact under its key, replacing what the key held in exactly this scope."""
         kind, key, text = operation.kind, operation.key, operation.text
-        template = RowTemplate(kind=kind, key=key, metadata=dump_json(operation.metadata))
+        source = operation.source or "user"
+        template = RowTemplate(kind=kind, key=key, metadata=dump_json(operation.metadata), source=source)
         self._ready_to_change()
         with self._embedding.prepared([text]), self._database.writing(scope):
             before = self._items.by_key(scope, kind, key)
             if before is None:
                 self._writer.store(scope, [ItemDraft(text=text)], template, utc_now())
             else:
-                self._set_again(before, replace(before, text=text, metadata=template.metadata))
+                self._set_again(before, replace(before, text=text, metadata=template.metadata, source=source))
             stored = self._items.by_key(scope, kind, key)
         if stored is None:
             raise BackendUnavailableError(f"The {kind} {key!r} cannot be read back.")
@@ -233,6 +235,7 @@ class Facts:
             changed = row
             if text != row.text:
                 changed = self._detached(keep_earlier(self._items, row, "update", now()), text)
+                changed = replace(changed, source=operation.source or "user")
             if operation.metadata is not None:
                 changed = with_metadata(changed, operation.metadata)
             self._change(row, changed)

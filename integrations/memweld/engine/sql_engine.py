@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..consolidation import ConsolidationPlan, ConsolidationReceipt
 from ..errors import ConfigurationError
-from ..models import EraseReceipt, MemoryItem, ValueWrite
+from ..models import EraseReceipt, MemoryItem, Source, ValueWrite
 from ..scope import Scope
 from ..validation import utc_now
 from . import operations as ops
@@ -242,19 +242,21 @@ class SqlEngine:
 
     @_handles(PutValue)
     def _put_value(self, scope: Scope, operation: PutValue) -> int | None:
-        with self._text_writer(scope, [operation]) as write_text:
+        with self._text_writer(scope, [operation], operation.source) as write_text:
             return self.values.put(scope, operation, write_text)
 
     @_handles(ops.WriteValues)
     def _write_values(self, scope: Scope, operation: ops.WriteValues) -> None:
-        with self._text_writer(scope, operation.writes) as write_text:
+        with self._text_writer(scope, operation.writes, operation.source) as write_text:
             self.values.write(scope, operation, write_text)
 
-    def _text_writer(self, scope: Scope, writes: Sequence[PutValue | ValueWrite]) -> AbstractContextManager[TextWriter]:
+    def _text_writer(
+        self, scope: Scope, writes: Sequence[PutValue | ValueWrite], source: Source | None
+    ) -> AbstractContextManager[TextWriter]:
         # Values without texts need no embedder.
         if all(write.text is None for write in writes):
             return nullcontext(_keep_nothing)
-        return self.facts.records.text_writer(scope, writes)
+        return self.facts.records.text_writer(scope, writes, source)
 
     # everything
 

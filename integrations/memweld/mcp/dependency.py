@@ -17,7 +17,7 @@ from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from ..adapters.binding import MemorySource, surrounding_scope
 from ..errors import ConfigurationError, MemweldError, for_clients
 from ..memory.backend import Backend
-from ..memory.memory import Memory
+from ..memory.memory import Memory, with_source
 from ..scope import Scope, validate_identity
 from ..settings import load_settings
 from .access import AccessPolicy, memory_opener
@@ -87,7 +87,7 @@ def current_memory(backend: MemorySource | None = None, *, agent_id: str | None 
     def memory() -> Memory:
         try:
             # The server's policy says who calls, also where the tool keeps its memory elsewhere.
-            return _memory(_ACCESS.get() or own, agent, open_own)
+            return with_source(_memory(_ACCESS.get() or own, agent, open_own), "tool")
         except MemweldError as error:
             # FastMCP 3.4 passes on only its own errors of a dependency as they are.
             raise ToolError(str(error), log_level=logging.DEBUG) from error

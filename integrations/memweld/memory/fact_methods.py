@@ -26,7 +26,7 @@ from ..engine.operations import (
 )
 from ..engine.protocol import Engine
 from ..errors import ConfigurationError, invalid
-from ..models import JSON, Hit, Kind, MemoryItem, Page, Related
+from ..models import JSON, Hit, Kind, MemoryItem, Page, Related, Source
 from ..scope import Scope
 from ..validation import validate_kinds, validate_moment, validate_score, validate_time
 from .capture import drafts_of
@@ -62,6 +62,7 @@ class FactMethods:
         valid_until: datetime | str | None = None,
         supersedes: str | Sequence[str] | None = None,
         pinned: bool = False,
+        source: Source | None = None,
     ) -> list[MemoryItem]:
         """Remember messages, or a text of the user.
 
@@ -82,6 +83,8 @@ class FactMethods:
             supersedes: The id of a memory, or several, in whose place the first new one stands from ``valid_from`` on,
                 else from ``created_at`` on. They are left out from then on, and `versions` shows them.
             pinned: Whether to `pin` what is stored, also where it was there already.
+            source: Where it comes from: ``user``, ``assistant``, ``tool``, ``document``, ``import`` or ``agent``. If
+                not given, the speaker of each message; an extracted fact has that of the text it was learnt from.
 
         Returns:
             The items that hold it, in order, also those that were there already. Empty only if the scope was erased
@@ -107,6 +110,7 @@ class FactMethods:
             pinned=pinned,
             # An LLM that finds nothing worth keeping does not overrule a caller who said: remember this.
             is_explicit=True,
+            source=source,
         )
         if add.infer:
             add = replace(add, epoch=self._engine.run(self.scope, GetEpoch()))

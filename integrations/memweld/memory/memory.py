@@ -10,7 +10,8 @@ from typing import Any
 from ..display import ResultList, show
 from ..engine.operations import CountStored, Erase, Export, ListSessions, Restore
 from ..engine.protocol import Engine
-from ..models import JSON, Captured, EraseReceipt, Kind, MemoryItem, Session
+from ..engine.sourced import SourcedEngine
+from ..models import JSON, Captured, EraseReceipt, Kind, MemoryItem, Session, Source
 from ..scope import Scope
 from ..validation import validate_limit
 from .asynchronous import AsyncFacade, Lane, async_method
@@ -30,7 +31,7 @@ from .state import AsyncState, State
 from .tasks import AsyncTasks, Tasks
 from .values import AsyncValues, Values
 
-__all__ = ["AsyncMemory", "Memory", "over_engine"]
+__all__ = ["AsyncMemory", "Memory", "over_engine", "with_source"]
 
 
 class Memory(FactMethods, ConsolidationMethods):
@@ -318,6 +319,11 @@ def over_engine(memory: Memory, engine: Engine) -> Memory:
     copied = copy.copy(memory)
     Memory.__init__(copied, engine, memory.scope, url=memory.url, timezone=memory.timezone)
     return copied
+
+
+def with_source(memory: Memory, source: Source) -> Memory:
+    """The same memory, for a writer whose memories come from ``source``: a model's tool, a tool of another server."""
+    return over_engine(memory, SourcedEngine(memory._engine, source))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 class AsyncMemory(AsyncFacade[Memory]):

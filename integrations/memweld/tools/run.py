@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ..engine.operations import Lane
 from ..errors import InvalidInputError
-from ..memory.memory import Memory
+from ..memory.memory import Memory, with_source
 from ..models import JSON
 from ..safe_text import safe_for_model
 from ..validation import dump_json
@@ -133,7 +133,8 @@ def tool(
     def make(run: Callable[[Memory, Any], Answer]) -> MemoryTool:
         @functools.wraps(run)
         def run_safely(memory: Memory, arguments: Any) -> Answer:
-            answer = run(memory, arguments)
+            # A model has called the tool: the words are its own.
+            answer = run(memory if read_only else with_source(memory, "agent"), arguments)
             return Answer(safe_for_model(answer.text, line_break=None), answer.data)
 
         return MemoryTool(

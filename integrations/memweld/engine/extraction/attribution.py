@@ -3,30 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from ...scope import Scope
 from ..operations import ItemDraft
 from ..search.tokenizer import query_words
+from ..sql.item_rows import ItemRow, RowTemplate
 
-__all__ = ["learnt_from"]
+__all__ = ["Origin", "origin_of"]
 
 # A fact is learnt from the texts that are kept if these have this share of its telling words.
 _SHARE = 1 / 3
 _CHARACTERS = 4_000
 
 
-def learnt_from(fact: str, drafts: Sequence[ItemDraft]) -> str | None:
-    """The id of the message from which a fact is learnt; None where that is a text that is kept as its source.
+class Origin(NamedTuple):
+    """The text that a fact was most probably learnt from.
 
-    Sources lead to their facts by links. An assistant's answer and a question are no sources, so the fact has the id of
-    the message: it goes when that is edited.
+    Attributes:
+        role: Its speaker.
+        message_id: Its message.
+        is_kept: Whether it is kept as a source, which leads to the fact by a link. An assistant's answer and a question
+            are no sources: there the message alone leads to the fact, which goes when that is edited.
     """
+
+    role: str
+    message_id: str | None
+    is_kept: bool
+
+    def row(
+        self, template: RowTemplate, scope: Scope, text: str, created_at: str, *, memory_id: str | None = None
+    ) -> ItemRow:
+        """The row of a fact of this origin; without a session no message is known."""
+        message_id = self.message_id if template.session_id else None
+        return template.row(scope, text, created_at, memory_id=memory_id, message_id=message_id, speaker=self.role)
+
+
+def origin_of(fact: str, drafts: Sequence[ItemDraft]) -> Origin:
+    """The draft from which a fact is learnt: one that is kept, unless another has more of its words."""
     words = _telling(fact)
-    kept = set[str]().union(*(_telling(draft.text) for draft in drafts if draft.is_kept))
-    others = [draft for draft in drafts if not draft.is_kept]
-    if not others or len(words & kept) >= max(_SHARE * len(words), 1):
-        return None
-    best = max(others, key=lambda draft: len(words & _telling(draft.text)))
-    return best.message_id if len(words & _telling(best.text)) > len(words & kept) else None
+    shared = [(len(words & _telling(draft.text)), draft.role == "user", draft) for draft in drafts]
+    kept = [each for each in shared if each[2].is_kept]
+    others = [each for each in shared if not each[2].is_kept]
+    of_kept = len(words & set[str]().union(*(_telling(draft.text) for _, _, draft in kept)))
+    if others and of_kept < max(_SHARE * len(words), 1):
+        count, _, best = max(others, key=lambda each: each[0])
+        if count > of_kept or not kept:
+            # Words that nobody has said are not taken for the user's.
+            is_foreign = count == 0 and any(draft.role == "assistant" for _, _, draft in others)
+            return Origin("assistant" if is_foreign else best.role, best.message_id if count else None, count == 0)
+    _, _, draft = max(kept, key=lambda each: each[:2])
+    return Origin(draft.role, draft.message_id, is_kept=True)
 
 
 def _telling(text: str) -> set[str]:

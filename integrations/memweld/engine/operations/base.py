@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, get_args
 
-from ...models import JSON, Kind
+from ...models import JSON, Kind, Source
 from ...validation import (
     MAX_LIMIT,
+    validate_item_source,
     validate_key,
     validate_kinds,
     validate_limit,
@@ -26,6 +27,7 @@ from .operands import Rule, validate_version
 
 __all__ = [
     "Filters",
+    "ItemSource",
     "Key",
     "Kinds",
     "Lane",
@@ -72,6 +74,7 @@ Version = Annotated[int, validate_version]
 Metadata = Annotated[Mapping[str, JSON], unnamed(validate_metadata)]
 Filters = Annotated[Mapping[str, JSON], unnamed(validate_filters)]
 Kinds = Annotated[Sequence[Kind], unnamed(validate_kinds)]
+ItemSource = Annotated[Source, unnamed(validate_item_source)]
 Ttl = Annotated[float, unnamed(validate_ttl)]
 
 

@@ -9,7 +9,21 @@ from ...errors import invalid
 from ...models import JSON, Hit, Kind, MemoryItem, Related
 from ...scope import validate_timezone
 from ...validation import validate_recency, validate_time
-from .base import Filters, Key, Kinds, Lane, Limit, Metadata, Operation, Query, Text, Version, between, unnamed
+from .base import (
+    Filters,
+    ItemSource,
+    Key,
+    Kinds,
+    Lane,
+    Limit,
+    Metadata,
+    Operation,
+    Query,
+    Text,
+    Version,
+    between,
+    unnamed,
+)
 from .operands import (
     ItemDraft,
     validate_drafts,
@@ -67,6 +81,8 @@ class AddItems(Operation[list[MemoryItem]]):
         epoch: See above.
         is_explicit: Whether the caller asks to remember these very texts: if the LLM finds no new fact in them, they
             become items themselves, else only sources.
+        source: Where they come from; None: from the speaker of each, and an extracted fact from the speaker of the
+            text that it was learnt from.
     """
 
     changes_items = True
@@ -82,6 +98,7 @@ class AddItems(Operation[list[MemoryItem]]):
     pinned: bool = False
     epoch: Version | None = None
     is_explicit: bool = False
+    source: ItemSource | None = None
 
     @property
     def lane(self) -> Lane:
@@ -218,7 +235,10 @@ class ItemVersions(Operation[list[MemoryItem]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateItem(Operation[MemoryItem]):
-    """Replace the text of an item, and its metadata unless it is None; another text before becomes an earlier one."""
+    """Replace the text of an item, and its metadata unless it is None; another text before becomes an earlier one.
+
+    ``source`` says where another text comes from; None: from the user.
+    """
 
     changes_items = True
     overwrites = True
@@ -227,6 +247,7 @@ class UpdateItem(Operation[MemoryItem]):
     memory_id: Key
     text: Text
     metadata: Metadata | None = None
+    source: ItemSource | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,6 +339,7 @@ class PutKeyed(Operation[MemoryItem]):
     key: Key
     text: Text
     metadata: Annotated[Mapping[str, JSON], validate_keyed_metadata] = field(default_factory=dict[str, JSON])
+    source: ItemSource | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

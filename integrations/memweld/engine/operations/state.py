@@ -11,7 +11,21 @@ from typing import Annotated
 
 from ...models import JSON, ValueEntry, ValueHit, ValueWrite
 from ..filters import validate_conditions
-from .base import Key, Lane, Limit, ManyLimit, Operation, Prefix, Query, Text, Ttl, Version, between, unnamed
+from .base import (
+    ItemSource,
+    Key,
+    Lane,
+    Limit,
+    ManyLimit,
+    Operation,
+    Prefix,
+    Query,
+    Text,
+    Ttl,
+    Version,
+    between,
+    unnamed,
+)
 from .operands import Place, StoredValue, validate_places, validate_value, validate_writes
 
 __all__ = [
@@ -53,6 +67,7 @@ class PutValue(Operation[int | None]):
         text: The text of its record, by which a search finds it.
         ttl: Seconds until it expires; None: never.
         in_place: Change the value alone: a stored record and a stored end stay.
+        source: Where the text comes from; None: from the user.
     """
 
     changes_items = True
@@ -65,6 +80,7 @@ class PutValue(Operation[int | None]):
     text: Text | None = None
     ttl: Ttl | None = None
     in_place: bool = False
+    source: ItemSource | None = None
 
     @property
     def is_repeatable(self) -> bool:
@@ -79,12 +95,13 @@ class PutValue(Operation[int | None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteValues(Operation[None]):
-    """Do all writes in order, or none of them."""
+    """Do all writes in order, or none of them; ``source`` says where their texts come from."""
 
     changes_items = True
     overwrites = True
 
     writes: Annotated[Sequence[ValueWrite], validate_writes]
+    source: ItemSource | None = None
 
     @property
     def lane(self) -> Lane:

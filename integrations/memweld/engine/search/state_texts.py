@@ -11,7 +11,7 @@ from collections.abc import Generator, Sequence
 from itertools import compress
 from operator import not_
 
-from ...models import ValueWrite
+from ...models import Source, ValueWrite
 from ...scope import Scope
 from ...validation import dump_json, utc_now
 from ..operations import PutValue
@@ -42,13 +42,15 @@ class StateTexts:
         self._items = Items(database)
 
     @contextlib.contextmanager
-    def text_writer(self, scope: Scope, writes: Sequence[PutValue | ValueWrite]) -> Generator[TextWriter]:
+    def text_writer(
+        self, scope: Scope, writes: Sequence[PutValue | ValueWrite], source: Source | None
+    ) -> Generator[TextWriter]:
         """Embed the texts of the writes now; yield a function that stores them in the transaction of their values."""
         terms = {write.text: pack_terms(write.text) for write in writes if write.text is not None}
 
         def store(texts: Sequence[tuple[PutValue | ValueWrite, str | None]]) -> list[str]:
             now, vectors = utc_now().isoformat(), [self._embedding.embed(write.text or "") for write, _ in texts]
-            rows = [_row(scope, write, now, stored_id) for write, stored_id in texts]
+            rows = [_row(scope, write, now, stored_id, source) for write, stored_id in texts]
             columns = [(row, as_bytes(vector), terms[row.text]) for row, vector in zip(rows, vectors, strict=True)]
             is_new = [stored_id is None for _, stored_id in texts]
             with self._database.writing(scope) as connection:
@@ -61,10 +63,11 @@ class StateTexts:
             yield store
 
 
-def _row(scope: Scope, write: PutValue | ValueWrite, now: str, stored_id: str | None) -> ItemRow:
+def _row(scope: Scope, write: PutValue | ValueWrite, now: str, stored_id: str | None, source: Source | None) -> ItemRow:
     template = RowTemplate(
         kind="record",
         key=dump_json([write.namespace, write.key]),
         metadata=dump_json({"namespace": write.namespace, "key": write.key}),
+        source=source,
     )
     return template.row(scope, write.text or "", now, memory_id=stored_id)

@@ -28,7 +28,7 @@ from .database import Database
 from .item_rows import FACT_KINDS
 from .items import Items
 from .mem0_entities import unlink, unlink_all
-from .occurrences import without_message, without_session
+from .occurrences import without_message, without_messages, without_session
 from .selection import Selection, Window
 from .state import StateStore
 from .ttl import purge
@@ -167,6 +167,9 @@ class ItemOperations:
         with self._database.writing(scope):
             for row in self._items.of_message(scope, session_id, message_id):
                 left = without_message(row, session_id, message_id)
+                if left is None and row.extraction == "extracted" and row.linked_ids:
+                    # It goes with its sources, of which others may say it, too.
+                    left = without_messages(row)
                 if left is None:
                     self._delete(scope, [row.id])
                 else:

@@ -134,7 +134,7 @@ class RowTemplate:
     links: Sequence[str] = ()
     valid_from: float | None = None
     valid_until: float | None = None
-    source: Source = "user"
+    source: Source | None = None
     expires_at: float | None = None
     pinned_at: float | None = None
 
@@ -148,8 +148,13 @@ class RowTemplate:
         name: str | None = None,
         memory_id: str | None = None,
         message_id: str | None = None,
+        speaker: str | None = None,
     ) -> ItemRow:
-        """The row for a text, created and changed at this time (ISO 8601), with a new id unless one is given."""
+        """The row for a text, created and changed at this time (ISO 8601), with a new id unless one is given.
+
+        The speaker is its source, unless the template has one: ``role`` said it, or it was learnt from ``speaker``.
+        """
+        by_assistant = "assistant" in (role, speaker)
         return ItemRow(
             scope=scope,
             id=memory_id or str(uuid.uuid4()),
@@ -169,7 +174,7 @@ class RowTemplate:
             links=dump_json(list(self.links)) if self.links else None,
             valid_from=self.valid_from,
             valid_until=self.valid_until,
-            source=self.source,
+            source=self.source or ("assistant" if by_assistant else "user"),
             expires_at=self.expires_at,
             pinned_at=None if self.kind == "source" else self.pinned_at,
         )

@@ -43,7 +43,9 @@ _REWRITE = (
     "UPDATE items SET stamp = ?, vector = coalesce(?, vector), terms = ?, "
     f"{', '.join(f'{name} = ?' for name in _NAMES[1:])} WHERE {_OWN}"
 )
-_REWRITE_RECORD = f"UPDATE items SET stamp = ?, vector = ?, terms = ?, text = ?, hash = ?, updated_at = ? WHERE {_OWN}"
+_REWRITE_RECORD = (
+    f"UPDATE items SET stamp = ?, vector = ?, terms = ?, text = ?, hash = ?, updated_at = ?, source = ? WHERE {_OWN}"
+)
 _DETAILS = (
     "session_id", "message_id", "occurrences", "links", "metadata", "extraction", "extraction_error", "valid_from",
     "valid_until", "superseded_by", "changed_by", "source", "expires_at", "pinned_at", "relation", "created_at",
@@ -51,6 +53,7 @@ _DETAILS = (
 )  # fmt: skip
 _REWRITE_DETAILS = f"UPDATE items SET stamp = ?, {', '.join(f'{name} = ?' for name in _DETAILS)} WHERE {_OWN}"
 _values = attrgetter(*_NAMES)
+_record_values = attrgetter("text", "hash", "updated_at", "source")
 # SQLite's default limit of variables in a statement was 999 before 3.32.
 _CHUNK = 900
 
@@ -123,7 +126,7 @@ class Items:
             connection.executemany(
                 _REWRITE_RECORD,
                 [
-                    (stamp, vector, _packed(terms), row.text, row.hash, row.updated_at, row.id, owner.root, owner.id)
+                    (stamp, vector, _packed(terms), *_record_values(row), row.id, owner.root, owner.id)
                     for row, vector, terms in rows
                 ],
             )

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ...models import JSON
+from ...models import JSON, Source
 from ...validation import MAX_METADATA_CHARACTERS, dump_json
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ __all__ = ["MAX_OCCURRENCES", "merged", "with_metadata", "without_message", "wit
 MAX_OCCURRENCES = 500
 """So many occurrences of a text are kept: the first, and the latest of the others."""
 _MAX_LINKS = 1_000
+# The least trusted source first.
+_TRUST: tuple[Source, ...] = ("assistant", "tool", "agent", "document", "import", "user")
 
 Occurrence = Mapping[str, JSON]
 
@@ -48,7 +50,7 @@ def merged(stored: ItemRow, added: ItemRow, *, is_dated: bool) -> ItemRow:
     """The stored row with all that a row with an equal text says besides; the same object where that is nothing.
 
     Metadata are united, later values win, and each occurrence keeps its own. ``created_at`` is the earliest time,
-    ``updated_at`` the latest.
+    ``updated_at`` the latest. Of two sources the more trusted one counts.
 
     Args:
         stored: The row in the table.
@@ -62,6 +64,8 @@ def merged(stored: ItemRow, added: ItemRow, *, is_dated: bool) -> ItemRow:
     row = _with_occurrences(stored, [*known, *new]) if new else stored
     if links != stored.links:
         row = replace(row, links=links)
+    if _TRUST.index(added.source) > _TRUST.index(stored.source):
+        row = replace(row, source=added.source)
     if "verbatim" in (stored.extraction, added.extraction) and stored.extraction != "verbatim":
         row = replace(row, extraction="verbatim", extraction_error=None)
     if new or is_dated:

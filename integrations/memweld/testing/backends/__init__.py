@@ -14,6 +14,7 @@ from .history import HistoryTests
 from .items import ItemTests
 from .keyed import KeyedTests
 from .profile import ProfileTests
+from .provenance import ProvenanceTests
 from .question_time import QuestionTimeTests
 from .recall_and_capture import TurnTests
 from .redaction import RedactionTests
@@ -42,6 +43,7 @@ class BackendSuite(
     WholeTests,
     RestoringTests,
     ChangeTests,
+    ProvenanceTests,
     QuestionTimeTests,
     RedactionTests,
     VersionTests,

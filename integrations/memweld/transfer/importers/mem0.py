@@ -105,6 +105,7 @@ def _item(row: Mapping[str, Any], owner: Scope, session_id: str | None, at: date
         metadata=metadata,
         created_at=created_at,
         updated_at=max(updated_at or created_at, created_at),
+        source="import",
     )
 
 

@@ -25,7 +25,7 @@ from ...sql import owners
 from ...sql.database import Connection, Database
 from ...sql.dialect import UNLIMITED
 from ...sql.item_rows import ItemRow
-from ..attribution import learnt_from
+from ..attribution import origin_of
 from .call_guard import CallGuard
 from .side_effects import load_mem0
 
@@ -121,8 +121,8 @@ class MemweldVectorStore(_Collection):
                 scope = self._guard.validate(_decode_scope(payload))
                 created_at = str(payload.get("created_at") or utc_now().isoformat())
                 text = str(payload["data"])
-                origin = learnt_from(text, self._guard.call.drafts) if template.session_id else None
-                rows.append(template.row(scope, text, created_at, memory_id=memory_id, message_id=origin))
+                origin = origin_of(text, self._guard.call.drafts)
+                rows.append(origin.row(template, scope, text, created_at, memory_id=memory_id))
             stored = self._store.store(rows, [np.asarray(vector, dtype=np.float32) for vector in vectors])
             self._guard.call.stored += sum(row.id == each.id for row, each in zip(rows, stored, strict=True))
 

@@ -1,0 +1,124 @@
+"""Provenance: where memories come from, and the messages that they were learnt from."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ... import Backend, Memory
+from ...errors import InvalidInputError
+from ...models import MemoryItem, ValueWrite
+from ...tools import TOOLS
+from ...tools.call import run_tool
+from ..llm import ScriptedExtractor, facts
+from .base import BackendFixtures
+
+__all__ = ["ProvenanceTests"]
+
+
+def sources_of(memory: Memory) -> dict[str, str]:
+    """The source of each text."""
+    return {item.text: item.source for item in memory.all(kinds=("item", "source", "preference", "task", "record"))}
+
+
+class ProvenanceTests(BackendFixtures):
+    """Sources of memories."""
+
+    def test_each_writer_has_its_source(self, ana: Memory) -> None:
+        """Words of users, answers, tools of models, and what a caller says; also of keyed facts and records."""
+        ana.add(
+            [{"role": "user", "content": "I like tea"}, {"role": "assistant", "content": "Tea is out"}], infer=False
+        )
+        ana.capture("I live in Porto", session_id="s", infer=False)
+        ana.add("The house has two floors", source="document", infer=False)
+        ana.preferences.set("theme", "dark")
+        ana.values.write([ValueWrite(namespace="n", key="k", value=1, text="a note")])
+        assert sources_of(ana) == {
+            "I like tea": "user",
+            "Tea is out": "assistant",
+            "I live in Porto": "user",
+            "The house has two floors": "document",
+            "theme: dark": "user",
+            "a note": "user",
+        }
+        for name, arguments in {
+            "add_memory": {"messages": [{"role": "user", "content": "The user likes rum"}]},
+            "set_preference": {"key": "theme", "value": "light"},
+            "record_task_outcome": {"task_id": "ship", "outcome": "shipped"},
+            "update_memory": {"memory_id": ana.search("Porto", limit=1)[0].id, "data": "I live in Faro"},
+        }.items():
+            assert run_tool(TOOLS[name], lambda: ana, arguments).error is None
+        sources = sources_of(ana)
+        assert sources["I like tea"] == "user"
+        by_agent = ("The user likes rum", "theme: light", "ship: shipped", "I live in Faro")
+        assert [sources[text] for text in by_agent] == ["agent"] * 4
+        with pytest.raises(InvalidInputError, match="source"):
+            ana.add("I like cake", source="web")  # pyright: ignore[reportArgumentType]
+
+    def test_of_an_equal_text_the_more_trusted_source_counts(self, ana: Memory) -> None:
+        """Whoever says it first."""
+        order = ("assistant", "tool", "agent", "document", "import", "user")
+        for text, sources in (("I like tea", order), ("I like rum", reversed(order))):
+            for source in sources:
+                (item,) = ana.add(text, source=source, infer=False)
+            assert (item.source, ana.get(item.id).source) == ("user", "user")
+
+    def test_sources_stay_at_an_export_and_a_restore(self, ana: Memory, bob: Memory) -> None:
+        """In JSON, too; and async code gives one."""
+
+        async def add() -> list[MemoryItem]:
+            return await ana.aio.add("The house has two floors", source="document", infer=False)
+
+        asyncio.run(add())
+        export = json.loads(json.dumps(ana.export()))
+        bob.restore({**export, "user_id": "bob"})
+        assert sources_of(bob) == {"The house has two floors": "document"}
+
+    @pytest.mark.parametrize("extraction", ["compact", "mem0"])
+    def test_extracted_facts_have_the_source_of_their_message(
+        self, make: Callable[..., Backend], extraction: str
+    ) -> None:
+        """And its id. A caller's own source holds for all facts of a call."""
+        answers = [
+            facts("Ana lives in Lisbon", "Ana parks on level three"),
+            facts("Ana lives in Lisbon"),
+            facts("The house has two floors"),
+        ]
+        ana = make(llm=ScriptedExtractor(answers), extraction=extraction).user("ana")
+
+        def talk(session_id: str, *texts: str) -> dict[str, MemoryItem]:
+            roles = ("user", "assistant")
+            turn: list[Any] = [
+                {"role": role, "content": text, "id": f"{session_id}-{role}"}
+                for role, text in zip(roles, texts, strict=False)
+            ]
+            return {item.text: item for item in ana.capture(turn, session_id=session_id)}
+
+        found = talk("s", "I live in Lisbon now. Where do I park?", "You park on level three.")
+        lisbon, level = found["Ana lives in Lisbon"], found["Ana parks on level three"]
+        assert (lisbon.source, lisbon.message_id, lisbon.extraction) == ("user", "s-user", "extracted")
+        assert (level.source, level.message_id, level.links) == ("assistant", "s-assistant", ())
+        (source,) = (ana.get(each) for each in lisbon.links)
+        assert (source.source, source.kind, source.message_id) == ("user", "source", "s-user")
+        lisbon = talk("t", "I said that I live in Lisbon.")["Ana lives in Lisbon"]
+        assert [(each["session_id"], each["message_id"]) for each in lisbon.occurrences] == [
+            ("s", "s-user"),
+            ("t", "t-user"),
+        ]
+        assert [ana.get(each).message_id for each in lisbon.links] == ["s-user", "t-user"]
+        ana.history("s").append({"role": "user", "content": "Where do I park?", "id": "s-user"})
+        (lisbon,) = (item for item in ana.all() if item.text == "Ana lives in Lisbon")
+        assert (lisbon.message_id, [ana.get(each).message_id for each in lisbon.links if _has(ana, each)]) == (
+            "t-user",
+            ["t-user"],
+        )
+        items = ana.add([{"role": "user", "content": "Two floors, says the land register"}], source="document")
+        assert {item.source for item in items} == {"document"}
+
+
+def _has(memory: Memory, memory_id: str) -> bool:
+    return memory_id in {item.id for item in memory.all(kinds=("item", "source"))}
