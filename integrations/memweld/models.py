@@ -84,7 +84,8 @@ class MemoryItem(Readable):
         extraction: ``verbatim``, ``extracted`` (by the LLM), or ``failed``: the LLM's answer was unusable, and the text
             is as given.
         extraction_error: The reason of a failed extraction, in one line; else None.
-        message_id: The message of the session that says it, if known. An edit of that message removes it.
+        message_id: The message of the session that says it, or from which an LLM has learnt most of it, if known. An
+            edit of that message removes it, unless others say it, too.
         occurrences: Empty for a text that was added once. Else each time with other data, the first included:
             ``session_id``, ``message_id``, ``metadata`` and ``created_at`` (ISO 8601), without those that are empty.
         links: Ids: of a source its facts, of an extracted fact its sources.
@@ -94,7 +95,9 @@ class MemoryItem(Readable):
         superseded_by: The id of the memory in its place, or None. An earlier text of a memory has that memory's id.
         changed_by: Why that memory stands in its place: ``update``, ``set`` (its key was set again), ``supersedes``,
             ``rule``, ``llm`` or ``consolidate``; None: nothing does.
-        source: Where it comes from.
+        source: Where it comes from: ``user`` (the user's words, or what your program adds), ``assistant`` (an answer),
+            ``agent`` (a model that called a tool), ``tool`` (a tool of an MCP server), ``document`` or ``import``. If
+            several say it, the most trusted: ``user``, then ``import``, ``document``, ``agent``, ``tool``.
         expires_at: When it is deleted (UTC), or None.
         pinned_at: When it was pinned (UTC), or None.
     """

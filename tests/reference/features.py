@@ -62,6 +62,11 @@ ENGINE_FEATURES: Mapping[str, Sequence[str]] = {
     "`pin`": ("test_memories_are_pinned", "test_a_pin_goes_with_its_memory"),
     "`profile`": ("test_a_profile_needs_no_question", "test_recalls_are_counted_and_change_nothing"),
     "export, restore and erase of all that": ("test_export_restore_and_erase",),
+    "`MemoryItem.source`": (
+        "test_each_writer_has_its_source",
+        "test_extracted_facts_have_the_source_of_their_message",
+        "test_sources_stay_at_an_export_and_a_restore",
+    ),
     "`redact=`": ("test_no_secret_is_stored", "test_no_llm_reads_a_secret", "test_a_restore_takes_secrets_out"),
 }
 """Each feature, and the tests of the backend suite that show it."""
