@@ -74,6 +74,7 @@ ENGINE_FEATURES: Mapping[str, Sequence[str]] = {
 ADAPTER_FEATURES: Mapping[str, Sequence[str]] = {
     "tools": ("test_tools_answer_the_shared_text",),
     "automatic recall": ("test_recall_reaches_the_model",),
+    "`profile=`": ("test_a_profile_stands_before_the_model",),
     "automatic capture": ("test_capture_reaches_the_memory",),
     "sessions": ("test_a_session_is_kept",),
 }

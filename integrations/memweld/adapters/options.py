@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, Literal, TypeAlias, TypedDict, TypeVar, cast
 
 from ..errors import invalid
+from ..memory.profile import DEFAULT_PROFILE_BUDGET
 from ..memory.recall import DEFAULT_BUDGET, LEAST_SCORE, drop_unfitting
 from ..memory.transcript import DEFAULT_HISTORY_BUDGET
 from ..models import Hit, Kind
@@ -40,6 +41,7 @@ class RecallKeywords(TypedDict, total=False):
     min_score: float | None
     recency: timedelta | None
     kinds: Kind | Sequence[Kind] | None
+    profile: bool | int
     on_error: OnError
 
 
@@ -76,6 +78,9 @@ class TurnOptions:
             the user says: see `memweld.memory.recall.drop_unfitting`.
         recency: The age at which a memory counts half; age does not count if None.
         kinds: Only these kinds of memories; all if None.
+        profile: Whether the user's profile (see `Memory.profile`) stands before the model in each turn, in the system
+            message, so that it remains in a provider's cache: it is read once a session, and anew after ten minutes.
+            A number is its budget in characters.
         capture: Whether turns are kept, and who waits for it. None: nobody if an LLM extracts (``"background"``), else
             the run (``"awaited"``). ``True`` or ``"awaited"``: the run does.
             ``"background"``: it waits for the history alone; facts follow, in order within the session. A failure of
@@ -95,6 +100,7 @@ class TurnOptions:
     min_score: float | None = None
     recency: timedelta | None = None
     kinds: Kind | Sequence[Kind] | None = None
+    profile: bool | int = False
     capture: Capture | None = None
     infer: bool | None = None
     history_limit: int | None = 50
@@ -107,6 +113,8 @@ class TurnOptions:
         validate_score("min_score", self.min_score)
         validate_recency(self.recency)
         object.__setattr__(self, "kinds", validate_kinds(self.kinds))
+        if not isinstance(self.profile, bool):
+            validate_limit(self.profile, name="profile", maximum=10_000_000)
         if self.capture not in (None, True, False, "awaited", "background"):
             raise invalid("capture", self.capture, "it is true, false, awaited or background", "Choose one.")
         if self.infer not in (True, False, None):
@@ -118,6 +126,11 @@ class TurnOptions:
         if self.history_budget is not None:
             validate_limit(self.history_budget, name="history_budget", maximum=MAX_VALUE_CHARACTERS)
         validate_on_error(self.on_error)
+
+    @property
+    def profile_budget(self) -> int:
+        """How many characters a profile may take; 0 for none."""
+        return (DEFAULT_PROFILE_BUDGET if self.profile else 0) if isinstance(self.profile, bool) else self.profile
 
     @property
     def captures(self) -> bool:

@@ -11,7 +11,9 @@ from cachetools import TTLCache
 
 from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
-from ..memory.recall import drop_already_shown, recall_block, recall_query
+from ..memory.profile import NO_PROFILE, Profile
+from ..memory.recall import drop_already_shown, recall_lines, recall_query, write_block
+from ..memory.recall_counts import count_recalls
 from ..models import Hit
 from ..scope import Scope
 from ..validation import MAX_LIMIT
@@ -33,11 +35,14 @@ class RecallResult:
 
     Attributes:
         hits: The memories, best first.
-        block: The text that shows them to a model; empty where there are none.
+        block: The text that shows them to a model, before the user's words; empty where there are none.
+        profile: The user's profile for the system message; empty without the option ``profile``. Neither text repeats
+            a memory of the other.
     """
 
     hits: Sequence[Hit] = ()
     block: str = ""
+    profile: str = ""
 
 
 class TurnRecall:
@@ -52,6 +57,7 @@ class TurnRecall:
         self.options = options
         self._failures = failures
         self._turns: TTLCache[Hashable, tuple[Scope, Hashable, RecallResult]] = TTLCache(_PLACES, _SECONDS)
+        self._profiles: TTLCache[Hashable, Profile] = TTLCache(_PLACES, _SECONDS)
         self._lock = threading.Lock()
 
     def recall(
@@ -81,8 +87,10 @@ class TurnRecall:
         known = self._known(memory, turn, place)
         if known is not None:
             return known
-        hits = self.search(memory, text, session_id=session_id, shown=shown)
-        recalled = self.select(memory, hits, session_id=session_id, shown=shown, query=text)
+        profile = self.profile(memory, session_id=session_id, shown=shown, place=place)
+        hits = self.search(memory, text, session_id=session_id, shown=shown, profile=profile)
+        recalled = self.select(memory, hits, session_id=session_id, shown=shown, query=text, profile=profile)
+        count_recalls(memory, recalled.hits)
         if turn is not None:
             with self._lock:
                 self._turns[_key(memory, place)] = (memory.scope, turn, recalled)
@@ -105,8 +113,42 @@ class TurnRecall:
         work = functools.partial(self.recall, memory, text, session_id=session_id, shown=shown, turn=turn, place=place)
         return await in_thread(work, lane="search")
 
+    def profile(
+        self,
+        memory: Memory,
+        *,
+        session_id: str | None = None,
+        shown: Collection[str] = (),
+        place: Hashable = None,
+    ) -> Profile:
+        """The user's profile, as it was when the session's first turn here began, or some minutes ago.
+
+        The session itself says what has changed since. A text that stays remains in a provider's cache.
+
+        Raises:
+            MemweldError: It cannot be read and ``on_error`` is ``raise``.
+        """
+        if not self.options.profile_budget:
+            return NO_PROFILE
+        key = (memory.scope, place if session_id is None else session_id)
+        with self._lock:
+            known = self._profiles.get(key)
+        if known is not None:
+            return known
+        with self._failures.guard("the profile"):
+            profile = memory.profile(budget=self.options.profile_budget, shown=shown)
+            with self._lock:
+                return self._profiles.setdefault(key, profile)
+        return NO_PROFILE
+
     def search(
-        self, memory: Memory, text: str, *, session_id: str | None = None, shown: Collection[str] = ()
+        self,
+        memory: Memory,
+        text: str,
+        *,
+        session_id: str | None = None,
+        shown: Collection[str] = (),
+        profile: Profile = NO_PROFILE,
     ) -> list[Hit]:
         """The candidates: more than `recall_limit`, as some of them may only repeat what the model is shown anyway.
 
@@ -118,28 +160,38 @@ class TurnRecall:
         if not query:
             return []
         with self._failures.guard("recall"):
-            few, many = (min(limit + min(len(shown), spare), MAX_LIMIT) for spare in (_FEW_SPARE, _MANY_SPARE))
+            known = len(shown) + len(profile.whole_ids)
+            few, many = (min(limit + min(known, spare), MAX_LIMIT) for spare in (_FEW_SPARE, _MANY_SPARE))
             hits = memory.search(query, limit=few, **self.options.search)
             fitting = self.options.fitting(hits, query)
             if few == many or len(hits) < few:
                 return fitting
-            if len(drop_already_shown(fitting, session_id=session_id, shown=shown)) >= limit:
+            new = drop_already_shown(fitting, session_id=session_id, shown=shown)
+            if sum(hit.id not in profile.whole_ids for hit in new) >= limit:
                 return fitting
             return self.options.fitting(memory.search(query, limit=many, **self.options.search), query)
         return []
 
     def select(
-        self, memory: Memory, hits: Sequence[Hit], *, session_id: str | None, shown: Iterable[str], query: str = ""
+        self,
+        memory: Memory,
+        hits: Sequence[Hit],
+        *,
+        session_id: str | None,
+        shown: Iterable[str],
+        query: str = "",
+        profile: Profile = NO_PROFILE,
     ) -> RecallResult:
         """Of the candidates those that say something new to the model, within the options' limits."""
         if any(hit.session_id == session_id for hit in hits):
             hits = drop_already_shown(hits, session_id=session_id, shown=shown)
-        hits = hits[: self.options.recall_limit]
-        budget, timezone = self.options.recall_budget, memory.timezone
-        return RecallResult(hits, recall_block(hits, budget=budget, query=query, timezone=timezone))
+        in_profile = profile.whole_ids
+        hits = [hit for hit in hits if hit.id not in in_profile][: self.options.recall_limit]
+        lines = recall_lines(hits, budget=self.options.recall_budget, query=query, timezone=memory.timezone)
+        return RecallResult([hit for hit, _ in lines], write_block(line for _, line in lines), str(profile))
 
     def _known(self, memory: Memory, turn: Hashable, place: Hashable) -> RecallResult | None:
-        if self.options.recall_limit == 0:
+        if self.options.recall_limit == 0 and not self.options.profile_budget:
             return RecallResult()
         if turn is None:
             return None

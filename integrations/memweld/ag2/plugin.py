@@ -61,7 +61,7 @@ class MemweldPlugin(Plugin):
         # First the window, so that the recall repeats nothing that the model sees, and is not cut.
         if (turn_options.history_limit, turn_options.history_budget) != (None, None):
             self.add_policy(SessionWindow(turn_options.history_limit, turn_options.history_budget))
-        if turn_options.recall_limit:
+        if turn_options.recall_limit or turn_options.profile_budget:
             recalling = cast("RecallKeywords", _among(options, RecallKeywords))
             self.add_policy(MemweldRecall(source, user_variable=user_variable, **recalling))
 

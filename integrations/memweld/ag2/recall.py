@@ -29,13 +29,14 @@ class MemweldRecall:
 
     It searches once for a message of the user and adds the block, marked as data, to this message in each model call of
     the turn: behind all that stays the same from turn to turn, so that it remains in a provider's cache. Neither the
-    stream nor its history holds the block. Policies that reduce the events come before it.
+    stream nor its history holds the block. Policies that reduce the events come before it. With ``profile`` the user's
+    profile is a further prompt.
 
     Args:
         memory: A memory; or a backend, then each turn names its user.
         user_variable: The variable that names the user of a backend; None for `memweld.user_scope` alone.
-        options: ``recall_limit``, ``recall_budget``, ``min_score``, ``recency``, ``kinds`` and ``on_error`` of
-            `memweld.adapters.options.TurnOptions`.
+        options: ``recall_limit``, ``recall_budget``, ``min_score``, ``recency``, ``kinds``, ``profile`` and
+            ``on_error`` of `memweld.adapters.options.TurnOptions`.
 
     Raises:
         InvalidInputError: An argument breaks a rule.
@@ -76,6 +77,8 @@ class MemweldRecall:
             turn=(request.created_at, text),
             place=context.stream.id,
         )
+        if recalled.profile:
+            prompts = [*prompts, recalled.profile]
         if not recalled.block:
             return prompts, events
         shown = copy.copy(request)

@@ -62,7 +62,7 @@ class MemweldContextProvider(ContextProvider):
             workflow the words of other agents come as user messages too.
         user_key: The key of ``session.state`` that names the user of a backend; None for `memweld.user_scope` alone.
         options: The fields of `memweld.adapters.options.TurnOptions`: ``recall_limit``, ``recall_budget``,
-            ``min_score``, ``recency``, ``kinds``, ``capture``, ``infer``, ``on_error``.
+            ``min_score``, ``recency``, ``kinds``, ``profile``, ``capture``, ``infer``, ``on_error``.
 
     Raises:
         InvalidInputError: An argument breaks a rule.
@@ -119,6 +119,8 @@ class MemweldContextProvider(ContextProvider):
 
         rescue = functools.partial(self._capture.rescue_async, memory, spoken, session_id=session_id, keep="facts")
         context.extend_middleware(self.source_id, _rescue_with(rescue))
+        if recalled.profile:
+            context.extend_instructions(self.source_id, recalled.profile)
         if recalled.block:
             # Behind the session, so that what stays the same from run to run remains in a provider's cache.
             block = Message("user", [recalled.block], additional_properties={RECALLED: True})

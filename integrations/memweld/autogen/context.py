@@ -75,7 +75,7 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
         keep_on_clear: Whether `clear` leaves the session's messages where they are and only hides them from the
             model. ``MagenticOneGroupChat`` clears the contexts of its agents in every run.
         options: The options of `TurnOptions`: ``recall_limit``, ``recall_budget``, ``min_score``, ``recency``,
-            ``kinds``, ``capture``, ``infer``, ``history_limit``, ``history_budget``, ``on_error``. With
+            ``kinds``, ``profile``, ``capture``, ``infer``, ``history_limit``, ``history_budget``, ``on_error``. With
             ``on_error="warn"`` failures of recall and capture go to the log ``memweld.autogen``. A history that cannot
             be read or written ends a run always, and so does a user that is not known.
 
@@ -154,8 +154,8 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
         """
         memory = resolve_memory(self._source)
         messages, window = await self._read(memory)
-        block = (await self._recalled(memory, messages, window)).block
-        return with_block(messages, block)
+        recalled = await self._recalled(memory, messages, window)
+        return with_block(messages, recalled.block, recalled.profile)
 
     async def _read(self, memory: Memory) -> tuple[list[LLMMessage], Window]:
         limit, characters = self._options.history_limit, self._options.history_budget

@@ -64,8 +64,8 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
         user_names: The message sources that are the end user. Their last message is the query of the recall. Other
             agents of a team speak in user messages too; their words are not captured.
         options: The options of `TurnOptions`: ``recall_limit``, ``recall_budget``, ``min_score``, ``recency``,
-            ``kinds``, ``capture``, ``infer``, ``on_error``. With ``on_error="warn"`` failures go to the log
-            ``memweld.autogen``. A user that is not known ends a run always.
+            ``kinds``, ``profile``, ``capture``, ``infer``, ``on_error``. With ``on_error="warn"`` failures go to the
+            log ``memweld.autogen``. A user that is not known ends a run always.
 
     Raises:
         InvalidInputError: ``memory`` is neither a memory nor a backend, or an option breaks a rule.
@@ -101,7 +101,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
         if recalled is None:
             messages = await (model_context.session_messages() if is_ours else own_messages(model_context))
             recalled = await self._recalled(memory, messages)
-            show_recall(model_context, self, memory.scope, recalled.block)
+            show_recall(model_context, self, memory.scope, recalled)
             if not is_ours:
                 await capture_once(self._capture, memory, None, self._unanswered(messages))
         return UpdateContextResult(memories=MemoryQueryResult(results=[self._content(hit) for hit in recalled.hits]))

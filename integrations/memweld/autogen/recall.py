@@ -10,6 +10,7 @@ from autogen_core.model_context import ChatCompletionContext
 from autogen_core.models import LLMMessage, SystemMessage, UserMessage
 from cachetools import LRUCache
 
+from ..adapters.recall import RecallResult
 from ..scope import Scope
 
 __all__ = ["own_messages", "show_recall", "with_block"]
@@ -35,20 +36,22 @@ class _RecallView:
 
     def __init__(self, context: ChatCompletionContext) -> None:
         self.context = context
-        self._blocks: dict[RecallSource, LRUCache[Scope, str]] = {}
+        self._recalled: dict[RecallSource, LRUCache[Scope, RecallResult]] = {}
         self._lock = threading.Lock()  # event loops of several threads may share a context
 
     async def __call__(self) -> list[LLMMessage]:
         messages = await own_messages(self.context)
         with self._lock:
-            scopes = [(memory.current_scope(), blocks) for memory, blocks in self._blocks.items()]
-            shown = dict.fromkeys(block for scope, blocks in scopes if scope and (block := blocks.get(scope)))
-        return with_block(messages, "\n\n".join(shown))
+            scopes = [(memory.current_scope(), recalled) for memory, recalled in self._recalled.items()]
+            shown = [found for scope, recalled in scopes if scope and (found := recalled.get(scope))]
+        blocks = dict.fromkeys(each.block for each in shown if each.block)
+        profiles = dict.fromkeys(each.profile for each in shown if each.profile)
+        return with_block(messages, "\n\n".join(blocks), "\n\n".join(profiles))
 
-    def show(self, memory: RecallSource, scope: Scope, block: str) -> None:
-        """Show this block of the memory to the scope from now on."""
+    def show(self, memory: RecallSource, scope: Scope, recalled: RecallResult) -> None:
+        """Show the scope what the memory has recalled, from now on."""
         with self._lock:
-            self._blocks.setdefault(memory, LRUCache(_MAX_SCOPES))[scope] = block
+            self._recalled.setdefault(memory, LRUCache(_MAX_SCOPES))[scope] = recalled
 
 
 async def own_messages(context: ChatCompletionContext) -> list[LLMMessage]:
@@ -58,12 +61,14 @@ async def own_messages(context: ChatCompletionContext) -> list[LLMMessage]:
     return await context.get_messages()
 
 
-def with_block(messages: Sequence[LLMMessage], block: str) -> list[LLMMessage]:
+def with_block(messages: Sequence[LLMMessage], block: str, profile: str = "") -> list[LLMMessage]:
     """The messages with a recalled block before the words of the last user message, or in front if there is none.
 
-    There it stands behind all that stays the same from turn to turn, so that it remains in a provider's cache.
+    A profile stands in front of all: with an agent's own system messages, which providers take if no other message
+    stands between them. The block stands behind all that stays the same from turn to turn, so that it remains in a
+    provider's cache.
     """
-    shown = list(messages)
+    shown = [SystemMessage(content=profile), *messages] if profile else list(messages)
     if not block:
         return shown
     for place in range(len(shown) - 1, -1, -1):
@@ -76,8 +81,8 @@ def with_block(messages: Sequence[LLMMessage], block: str) -> list[LLMMessage]:
     return [SystemMessage(content=block), *shown]
 
 
-def show_recall(context: ChatCompletionContext, memory: RecallSource, scope: Scope, block: str) -> None:
-    """Let a context show this block in the user's last message, to this scope, until the memory's next one.
+def show_recall(context: ChatCompletionContext, memory: RecallSource, scope: Scope, recalled: RecallResult) -> None:
+    """Let a context show this to the scope, until the memory's next recall: the block in the user's last message.
 
     Each context keeps its own blocks, so that one memory serves many agents, each in its own turn.
     """
@@ -86,4 +91,4 @@ def show_recall(context: ChatCompletionContext, memory: RecallSource, scope: Sco
     if not isinstance(view, _RecallView):
         view = _RecallView(context)
         attributes["get_messages"] = view
-    view.show(memory, scope, block)
+    view.show(memory, scope, recalled)

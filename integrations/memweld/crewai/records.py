@@ -12,6 +12,7 @@ from crewai.memory.utils import normalize_scope_path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from ..errors import invalid
+from ..memory.profile import Profile
 from ..memory.recall import recall_lines, write_block
 from ..models import JSON, Hit, MemoryItem
 from ..tools import arguments_error
@@ -25,6 +26,7 @@ __all__ = [
     "labels_of",
     "marked_matches",
     "naive_utc",
+    "profile_match",
 ]
 
 _KEY = "crewai"
@@ -123,9 +125,9 @@ class RecalledMatch(MemoryMatch):
     _shown: str = PrivateAttr(default="")
 
     @classmethod
-    def showing(cls, shown: str, hit: Hit) -> RecalledMatch:
-        """The match of a hit that a model reads as ``shown``."""
-        match = cls(record=as_record(hit), score=hit.score)
+    def showing(cls, shown: str, item: MemoryItem, score: float) -> RecalledMatch:
+        """The match of a memory that a model reads as ``shown``."""
+        match = cls(record=as_record(item), score=score)
         match._shown = shown
         return match
 
@@ -142,5 +144,11 @@ def marked_matches(hits: Sequence[Hit], *, budget: int, query: str, timezone: st
     """
     lines = recall_lines(hits, budget=budget, query=query, timezone=timezone)
     return [
-        RecalledMatch.showing(write_block([line], notice=place == 0), hit) for place, (hit, line) in enumerate(lines)
+        RecalledMatch.showing(write_block([line], notice=place == 0), hit, hit.score)
+        for place, (hit, line) in enumerate(lines)
     ]
+
+
+def profile_match(profile: Profile) -> RecalledMatch:
+    """A profile that is not empty as one match: its record is the first memory."""
+    return RecalledMatch.showing(str(profile), profile.sections[0].lines[0].item, 1.0)

@@ -23,18 +23,31 @@ from ..adapters.binding import bind_user
 from ..adapters.capture import TurnCapture
 from ..adapters.failures import FailurePolicy
 from ..adapters.options import TurnOptions
+from ..adapters.recall import TurnRecall
 from ..adapters.saved_config import SavedMemory
 from ..engine.extraction.attribution import origin_of
 from ..engine.operations import GetEpoch, ItemDraft
 from ..errors import ConfigurationError, MemoryNotFoundError, MemweldError, log_line
 from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
+from ..memory.profile import NO_PROFILE
 from ..memory.recall import recall_query
+from ..memory.recall_counts import count_recalls
 from ..models import JSON, ChatMessage, Hit, Kind, MemoryItem
 from ..validation import MAX_LIMIT, validate_limit
 from .binding import MemoryBinding
 from .errors import stopping
-from .records import Labels, RecalledMatch, as_record, has_category, inside, labels_of, marked_matches, naive_utc
+from .records import (
+    Labels,
+    RecalledMatch,
+    as_record,
+    has_category,
+    inside,
+    labels_of,
+    marked_matches,
+    naive_utc,
+    profile_match,
+)
 from .runs import current_run, follow_runs
 from .task_parser import Turn, parse_turn, without_history
 from .user_texts import load_notes, note_texts, saved_notes, user_text
@@ -85,6 +98,7 @@ class MemweldStorage:
         follow_runs()
         self.options = options
         self.failures = FailurePolicy(options.on_error, _logger, passing=(HookAborted,))
+        self._turns = TurnRecall(options, self.failures)
         self._binding = binding
         self._said = said or without_history
         self._llm = llm
@@ -160,14 +174,13 @@ class MemweldStorage:
     ) -> list[RecalledMatch]:
         """The memories that fit, best first, marked as data; at most ``limit``, and no more than the budget holds.
 
-        In a turn the model sees the query anyway: a task that is tried again has left it as a memory.
+        In a turn the model sees the query anyway: a task that is tried again has left it as a memory. Before a turn's
+        memories stands the user's profile, if the options ask for it.
         """
         memory = self.resolve()
         limit = min(validate_limit(limit), self.options.recall_limit)
         query = without_history(user_text(query))
         text = recall_query(self._said(query) or query)
-        if not text or not limit:
-            return []
 
         def fits(item: MemoryItem) -> bool:
             record = as_record(item)
@@ -175,10 +188,23 @@ class MemweldStorage:
                 return False
             return inside(record.scope, scope) and has_category(record, categories)
 
-        hits = self.options.fitting(self._hits(memory, text, limit, fits), text)
+        profile = NO_PROFILE
+        if in_turn:
+            profile = self._turns.profile(memory, shown=[text], place=id(current_run()))
+            profile = profile.without(lambda item: not fits(item))
+        matches = [profile_match(profile)] if profile else []
+        if not text or not limit:
+            return matches
+        in_profile = profile.whole_ids
+        found = self._hits(memory, text, limit, lambda item: item.id not in in_profile and fits(item))
+        hits = self.options.fitting(found, text)
         if in_turn:
             hits = [hit for hit in hits if hit.text != text]
-        return marked_matches(hits, budget=self.options.recall_budget, query=text, timezone=memory.timezone)
+        budget, timezone = self.options.recall_budget, memory.timezone
+        recalled = marked_matches(hits, budget=budget, query=text, timezone=timezone)
+        shown = {match.record.id for match in recalled}
+        count_recalls(memory, [hit for hit in hits if hit.id in shown])
+        return [*matches, *recalled]
 
     def _hits(self, memory: Memory, query: str, limit: int, fits: Callable[[MemoryItem], bool]) -> list[Hit]:
         requested = min(limit * _WIDER, MAX_LIMIT)

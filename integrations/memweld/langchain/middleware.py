@@ -59,7 +59,8 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         load_history: Whether messages of the session that the agent does not have itself (it has no checkpointer, or
             another framework began the session) are put before the model.
         **options: `memweld.adapters.options.TurnOptions`: ``recall_limit``, ``recall_budget``, ``min_score``,
-            ``recency``, ``kinds``, ``capture``, ``infer``, ``history_limit``, ``history_budget``, ``on_error``.
+            ``recency``, ``kinds``, ``profile``, ``capture``, ``infer``, ``history_limit``, ``history_budget``,
+            ``on_error``.
 
     Raises:
         InvalidInputError: An argument breaks a rule.
@@ -220,7 +221,7 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         return await in_thread(functools.partial(self.flush, timeout), lane="flush")
 
     def _with_memory(self, request: ModelRequest[Any], turn: Turn) -> ModelRequest[Any]:
-        return injected(request, self._reader.block(turn, request.messages), turn.earlier)
+        return injected(request, self._reader.block(turn, request.messages), turn.earlier, str(turn.profile))
 
     def _opening(self, turn: Turn, state: Any) -> list[ChatMessage]:
         """The messages to write before the model is first asked.

@@ -16,6 +16,7 @@ from ..adapters.failures import FailurePolicy
 from ..adapters.recall import TurnRecall
 from ..errors import MemoryNotFoundError
 from ..memory.history import History
+from ..memory.recall_counts import count_recalls
 from ..memory.transcript import model_window, read_tail
 from ..models import ChatMessage
 from .binding import memory_of_run, thread_of_run
@@ -76,11 +77,14 @@ class TurnReader:
         window = model_window(past, limit=limit, characters=characters, prompts=False)
         earlier = [to_langchain(message) for message in window]
         shown, query = shown_texts((*earlier, *messages)), last_human_text(messages)
+        profile = self.recall.profile(memory, session_id=session_id, shown=shown)
         return Turn(
             memory=memory,
             session_id=session_id,
             query=query,
-            hits=self.recall.search(memory, query, session_id=session_id, shown=shown),
+            hits=self.recall.search(memory, query, session_id=session_id, shown=shown, profile=profile),
+            profile=profile,
+            counted=set(),
             earlier=earlier,
             earlier_until=past[-1].id if past else state.get("memweld_earlier"),
             opening=tuple(messages[start:]),
@@ -91,7 +95,11 @@ class TurnReader:
         """The recalled memories, without those that only repeat a message of the session that the model is shown."""
         is_in_session = any(hit.session_id == turn.session_id for hit in turn.hits)
         texts = shown_texts((*turn.earlier, *shown)) if is_in_session else ()
-        selected = self.recall.select(turn.memory, turn.hits, session_id=turn.session_id, shown=texts, query=turn.query)
+        selected = self.recall.select(
+            turn.memory, turn.hits, session_id=turn.session_id, shown=texts, query=turn.query, profile=turn.profile
+        )
+        count_recalls(turn.memory, [hit for hit in selected.hits if hit.id not in turn.counted])
+        turn.counted.update(hit.id for hit in selected.hits)
         return selected.block
 
     @property

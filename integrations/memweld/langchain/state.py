@@ -12,6 +12,7 @@ from langgraph.channels import UntrackedValue  # pyright: ignore[reportMissingTy
 from typing_extensions import NotRequired, Self
 
 from ..memory.memory import Memory
+from ..memory.profile import Profile
 from ..models import Hit
 from .transcript import is_spoken
 
@@ -34,6 +35,8 @@ class Turn(str):
         query: The user's last words.
         hits: The memories that fit the user's message, best first: more than go before the model, where some of them
             may only repeat what stands there already.
+        profile: The user's profile; empty without the option.
+        counted: The ids of the hits that were counted as recalled.
         earlier: The session's messages that the agent does not hold itself.
         earlier_until: The id of the last of them, then and in later runs of the thread.
         opening: The turn's messages when the run began.
@@ -44,6 +47,8 @@ class Turn(str):
     session_id: str | None
     query: str
     hits: Sequence[Hit]
+    profile: Profile
+    counted: set[str]
     earlier: Sequence[BaseMessage]
     earlier_until: str | None
     opening: Sequence[BaseMessage]

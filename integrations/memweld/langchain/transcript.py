@@ -80,13 +80,19 @@ def last_human_text(messages: Sequence[BaseMessage]) -> str:
     return next((str(message.text) for message in reversed(messages) if _is_human(message)), "")
 
 
-def injected(request: ModelRequest[Any], block: str, earlier: Sequence[BaseMessage]) -> ModelRequest[Any]:
+def injected(
+    request: ModelRequest[Any], block: str, earlier: Sequence[BaseMessage], profile: str = ""
+) -> ModelRequest[Any]:
     """The request with the session's past before its messages, and the recalled block in the user's last one.
+
+    The profile, which stays the same in a session, ends the system message.
 
     There the block stands behind all that stays the same from turn to turn, so that it remains in a provider's cache.
     A system message further back or a second message of the user would not do: not every provider takes them. Where no
     human spoke, the block ends the system message.
     """
+    if profile:
+        request = request.override(system_message=_with_block(request.system_message, profile))
     messages: list[Any] = list(request.messages)
     if earlier:
         prompts = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -172,7 +172,7 @@ class Memory(FactMethods, ConsolidationMethods):
         count_recalls(self, [hit for hit, _ in lines])
         return write_block(line for _, line in lines)
 
-    def profile(self, *, budget: int = DEFAULT_PROFILE_BUDGET) -> Profile:
+    def profile(self, *, budget: int = DEFAULT_PROFILE_BUDGET, shown: Iterable[str] = ()) -> Profile:
         """The block for the prompt of a model that needs no question: who the user is, marked as data.
 
         It has pinned memories, preferences, what changed in the last 30 days with the text before, and what was
@@ -181,6 +181,7 @@ class Memory(FactMethods, ConsolidationMethods):
 
         Args:
             budget: How many characters of memories and headings at most; the sections share them.
+            shown: Texts that the model is shown anyway, such as the messages of the session: they are left out.
 
         Returns:
             The text, a string with ``.sections``; empty where nothing is remembered or the budget is too small.
@@ -188,7 +189,7 @@ class Memory(FactMethods, ConsolidationMethods):
         budget = validate_limit(budget, name="budget", maximum=10_000_000)
         write_recalls(self._engine, self.scope)
         found = self._engine.run(self.scope, profile_request())
-        return write_profile(found, budget=budget, timezone=self.timezone)
+        return write_profile(found, budget=budget, timezone=self.timezone, shown=shown)
 
     def capture(
         self,

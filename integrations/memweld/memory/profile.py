@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from typing_extensions import Self
@@ -16,7 +16,15 @@ from ..validation import fold_text, local_time, utc_now
 from .passages import fair_share, passage
 from .recall import write_block
 
-__all__ = ["DEFAULT_PROFILE_BUDGET", "Profile", "ProfileLine", "ProfileSection", "profile_request", "write_profile"]
+__all__ = [
+    "DEFAULT_PROFILE_BUDGET",
+    "NO_PROFILE",
+    "Profile",
+    "ProfileLine",
+    "ProfileSection",
+    "profile_request",
+    "write_profile",
+]
 
 DEFAULT_PROFILE_BUDGET = 2_000
 """Characters that a profile may put before a model; about five hundred tokens of English."""
@@ -80,10 +88,26 @@ class Profile(str):
         made.sections = tuple(sections)
         return made
 
+    @classmethod
+    def of(cls, sections: Sequence[ProfileSection]) -> Self:
+        """The block of some sections."""
+        rows = [row for each in sections for row in (f"{each.title}:", *(line.text for line in each.lines))]
+        return cls(write_block(rows), sections)
+
+    def without(self, is_hidden: Callable[[MemoryItem], bool]) -> Self:
+        """The profile without the memories for which ``is_hidden`` is true."""
+        kept = [
+            (section, tuple(line for line in section.lines if not is_hidden(line.item))) for section in self.sections
+        ]
+        return self.of([replace(section, lines=lines) for section, lines in kept if lines])
+
     @property
     def whole_ids(self) -> frozenset[str]:
         """The ids of the memories whose whole text it has."""
         return frozenset(line.item.id for section in self.sections for line in section.lines if line.is_whole)
+
+
+NO_PROFILE = Profile()
 
 
 def profile_request() -> ReadProfile:
@@ -107,7 +131,9 @@ class _Entry:
         return len(self.head) + min(len(self.body), _LEAST) + 1
 
 
-def write_profile(found: ProfileItems, *, budget: int, timezone: str | None) -> Profile:
+def write_profile(
+    found: ProfileItems, *, budget: int, timezone: str | None = None, shown: Iterable[str] = ()
+) -> Profile:
     """Write a profile: each memory once, in the first section whose turn it is.
 
     Pinned memories may take half of the budget. The sections take turns with the rest. Then short texts stay whole, and
@@ -117,10 +143,11 @@ def write_profile(found: ProfileItems, *, budget: int, timezone: str | None) -> 
         found: The memories.
         budget: How many characters the lines may take with headings and line breaks.
         timezone: The zone of the dates; that in which each memory was said, if None.
+        shown: Texts that the model is shown anyway.
     """
     entries = _entries(found, budget, timezone)
     chosen: dict[str, list[_Entry]] = {name: [] for name in entries}
-    seen = set[str]()
+    seen = {f"text {fold_text(text)}" for text in shown}
     room = budget - _choose(chosen, seen, entries["pinned"], budget // 2)
     _choose(chosen, seen, _in_turns(list(entries.values())), room)
     bodies = [entry.body for section in chosen.values() for entry in section]
@@ -132,8 +159,7 @@ def write_profile(found: ProfileItems, *, budget: int, timezone: str | None) -> 
         for name, section in chosen.items()
         if section
     ]
-    rows = [row for each in sections for row in (f"{each.title}:", *(line.text for line in each.lines))]
-    return Profile(write_block(rows), sections)
+    return Profile.of(sections)
 
 
 def _line(entry: _Entry, share: int) -> ProfileLine:

@@ -19,8 +19,8 @@ class BrokenMemory(Memory):
 
     Args:
         memory: The memory that answers everything else.
-        methods: Those of ``search``, ``capture``, ``history`` and ``get`` that raise `BackendUnavailableError`. With
-            ``wrong`` all four raise a ``ZeroDivisionError`` instead, like a bug.
+        methods: Those of ``search``, ``profile``, ``capture``, ``history`` and ``get`` that raise
+            `BackendUnavailableError`. With ``wrong`` all of them raise a ``ZeroDivisionError`` instead, like a bug.
         error: What the methods raise in place of a `BackendUnavailableError`.
     """
 
@@ -32,6 +32,10 @@ class BrokenMemory(Memory):
     def search(self, *args: Any, **options: Any) -> Any:
         """Search, or fail."""
         return self._or_fail("search", *args, **options)
+
+    def profile(self, *args: Any, **options: Any) -> Any:
+        """Read the profile, or fail."""
+        return self._or_fail("profile", *args, **options)
 
     def capture(self, *args: Any, **options: Any) -> Any:
         """Capture, or fail."""

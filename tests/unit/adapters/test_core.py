@@ -48,6 +48,48 @@ def capture(**options: Any) -> TurnCapture:
     return TurnCapture(chosen, FailurePolicy(chosen.on_error, LOGGER))
 
 
+# the profile
+
+
+def test_a_profile_stays_the_same_in_a_session(backend: Backend, ana: Memory) -> None:
+    """So that a provider's cache serves it; each session and each user has its own."""
+    recalls = recall(profile=True)
+    ana.add("I am allergic to peanuts", pinned=True)
+    first = recalls.recall(ana, "Hello", session_id="s").profile
+    ana.add("I keep bees", pinned=True)
+    assert "peanuts" in first
+    assert recalls.recall(ana, "And now?", session_id="s").profile == first
+    assert "bees" in recalls.recall(ana, "Hello", session_id="other").profile
+    assert recalls.recall(backend.user("bob"), "Hello", session_id="s").profile == ""
+    recalls._profiles.clear()  # after ten minutes
+    assert "bees" in recalls.recall(ana, "And now?", session_id="s").profile
+
+
+def test_profile_and_recall_repeat_nothing(ana: Memory) -> None:
+    """Neither each other nor what the model is shown; a long memory that a profile has to cut is still recalled."""
+    recalls = recall(profile=600, recall_limit=9)
+    ana.add("I keep bees in the garden", pinned=True)
+    ana.add("My bees eat " + "clover " * 200, pinned=True)
+    for number in range(9):
+        ana.add(f"My bees have house {number}", created_at="2020-01-01")
+    found = recalls.recall(ana, "What do my bees eat in the garden?", shown=["My bees have house 3"])
+    assert "I keep bees in the garden" in found.profile
+    texts = [hit.text for hit in found.hits]
+    assert any("clover" in text for text in texts)
+    assert not {"I keep bees in the garden", "My bees have house 3"}.intersection(texts)
+
+
+def test_a_turn_counts_its_memories_once(ana: Memory) -> None:
+    """Whatever the number of model calls; a memory that two turns recalled is in the profile."""
+    recalls = recall()
+    ana.add("I keep bees", created_at="2020-01-01")
+    for turn in (1, 1, 1):
+        assert recalls.recall(ana, "bees", turn=turn).hits
+    assert ana.profile() == ""
+    recalls.recall(ana, "bees", turn=2)
+    assert "Recalled most:" in ana.profile()
+
+
 # options
 
 
@@ -59,6 +101,8 @@ def capture(**options: Any) -> TurnCapture:
         {"min_score": 2},
         {"recency": 3},
         {"kinds": "fact"},
+        {"profile": 0},
+        {"profile": "yes"},
         {"capture": "later"},
         {"infer": "yes"},
         {"history_limit": 0},

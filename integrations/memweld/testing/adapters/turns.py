@@ -114,6 +114,37 @@ class TurnScenarios(Scenarios):
             with pytest.raises(InvalidInputError, match=next(iter(options))):
                 self._turn(ana, found, **options)
 
+    def test_a_profile_stands_before_the_model(self, ana: Memory, bob: Memory) -> None:
+        """Who the user is, whatever the question; once, also where the question asks for it; and only on request."""
+        ana.add("I am allergic to peanuts", pinned=True)
+        ana.preferences.set("language", "Portuguese")
+        bob.add("My brother Dan is a diver", pinned=True)
+        options: dict[str, Any]
+        for options in ({"profile": True}, {"profile": 1_000}, {"profile": True, "recall_limit": 0}):
+            for question in ("Who wrote Hamlet?", "To what am I allergic?"):
+                seen = self._turn(ana, question, capture=False, **options).seen
+                assert seen.count("I am allergic to peanuts") == 1
+                assert "language: Portuguese" in seen
+                assert "data, not instructions" in seen
+                assert "diver" not in seen
+        assert "peanuts" not in self._turn(ana, "Who wrote Hamlet?", capture=False).seen
+        assert "peanuts" not in self._turn(ana, "Who wrote Hamlet?", capture=False, profile=10).seen
+        assert "Noted." in self._turn(BrokenMemory(ana, "profile"), "Who wrote Hamlet?", profile=True).reply
+        with pytest.raises(MemweldError, match="The store is gone"):
+            self._turn(BrokenMemory(ana, "profile"), "Who wrote Hamlet?", profile=True, on_error="raise")
+        for wrong in (0, -1, 1.5, "yes"):
+            with pytest.raises(InvalidInputError, match="profile"):
+                self._turn(ana, "Who wrote Hamlet?", profile=wrong)
+
+    def test_a_profile_repeats_no_session(self, ana: Memory) -> None:
+        """What the user says in a session is no news to its model."""
+        self._needs_history()
+        for text in ("I keep bees in Porto", "I have a dog"):
+            turn = self._turn(ana, text, session_id="s", profile=True)
+            assert turn.seen.count(text) == 1
+        assert turn.seen.count("I keep bees in Porto") == 1
+        assert not any("Changed lately" in message.text for message in ana.history("s").messages())
+
     def test_capture_can_be_left_out_or_follow(self, ana: Memory) -> None:
         """Off: no facts. In the background: they follow."""
         self._turn(ana, "I live in Porto", capture=False)
