@@ -489,3 +489,27 @@ def test_an_outage_is_told_by_errors_of_ours_alone(postgres: PostgresServer) -> 
         [sys.executable, "-c", code, url, postgres.url], capture_output=True, text=True, check=True, timeout=120
     )
     assert (done.stdout, done.stderr) == ("BackendUnavailableError\n", "")
+
+
+def test_a_consolidation_stays_with_its_user(place: Place) -> None:
+    """Under the policies too: it is done and undone whole, and another user's receipt changes nothing."""
+    with connect(place.member) as backend:
+        ana, bob = backend.user("ana"), backend.user("bob")
+        cook = backend.user("ana", agent_id="cook")
+        for memory in (ana, bob, cook):
+            memory.add("I like tea", infer=False)
+            memory.add("I do like tea!", infer=False)
+        (coffee,) = bob.add("I like coffee", infer=False)
+        for number in range(3):
+            bob.update(coffee.id, f"I like {number} coffees")
+        before = [memory.export()["items"] for memory in (ana, bob)]
+        receipt = ana.consolidate(dry_run=False)
+        assert [step.kind for step in receipt.done] == ["merge", "merge"]
+        assert bob.export()["items"] == before[1]
+        assert bob.undo(receipt).done == ()
+        others = bob.consolidate(dry_run=False, keep_versions=1)
+        assert [step.kind for step in others.done] == ["merge", "drop_versions"]
+        assert (bob.undo(others).skipped, ana.undo(receipt).skipped) == ((), ())
+        after = [memory.export()["items"] for memory in (ana, bob)]
+    by_id = [[sorted(items, key=lambda item: item["id"]) for items in exports] for exports in (before, after)]
+    assert by_id[0] == by_id[1]
