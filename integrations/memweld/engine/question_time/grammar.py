@@ -20,7 +20,8 @@ __all__ = ["Named", "asking_words", "find_times"]
 
 # Each alternative is one class of characters, or of bounded length: none backtracks far.
 _WORD = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|[\w\u0300-\u036f]+")
-_DIGIT = re.compile(r"[0-9]")
+# A year, a date or a quarter: other numbers name a time only beside a word for one.
+_DATED = re.compile(r"(?<![0-9])(?:19|20)[0-9]{2}(?![0-9])|[0-9][-./][0-9]{1,2}[-./][0-9]|\bq[1-4]\b")
 _ORDINAL = re.compile(r"(\d{1,2})(?:st|nd|rd|th|er|o|a)")
 _DECADE = re.compile(r"(?:19|20)\d0s")
 _ENDS = frozenset('.?!;:()[]{}"\n…¿¡|<>')
@@ -110,7 +111,7 @@ def _all(name: Literal["telling", "asks"]) -> frozenset[str]:
 def find_times(query: str) -> list[Named]:
     """The times that a query names, in order; none where it names none."""
     folded = _fold(query)
-    if _all("telling").isdisjoint(_WORD.findall(folded)) and not _DIGIT.search(folded):
+    if _all("telling").isdisjoint(_WORD.findall(folded)) and not _DATED.search(folded):
         return []
     words = list(_words(query))
     readings = [_Reader(language, words).read() for language in _languages() if _may_read(language, words)]
@@ -123,7 +124,7 @@ def asking_words() -> frozenset[str]:
 
 
 def _may_read(language: _Language, words: Sequence[_Word]) -> bool:
-    return any(word.folded in language.telling or _DIGIT.search(word.folded) for word in words)
+    return any(word.folded in language.telling or _DATED.search(word.folded) for word in words)
 
 
 def _fold(text: str) -> str:
