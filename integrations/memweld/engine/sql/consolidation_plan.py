@@ -16,7 +16,7 @@ from ...consolidation import ConsolidationPlan, ConsolidationStep, StepKind
 from ...scope import Scope
 from ..operations import ListSessions, PlanConsolidation
 from ..operations.consolidation import MAX_STEPS
-from ..statements.canonical import canonical_form
+from ..statements.canonical import canonical_form, is_tied_to_its_day
 from . import owners
 from .database import Database
 from .item_rows import ItemRow
@@ -33,6 +33,7 @@ _LONG_SESSION = 40
 """A session is long if it has so many messages, or so many more than its summary."""
 
 _PAGE = 1_000
+_DAY = len("2026-01-31")
 
 
 def plan_consolidation(
@@ -70,8 +71,10 @@ def duplicate_key(row: ItemRow) -> tuple[object, ...] | None:
     if row.kind != "item" or row.superseded_by is not None or not row.is_valid(now()):
         return None
     form = canonical_form(row.text)
-    speaker = (row.scope, row.role, row.name, row.source)
-    return None if form is None else (form, row.relation, *speaker, row.valid_until, row.expires_at)
+    if form is None:
+        return None
+    day = row.created_at[:_DAY] if is_tied_to_its_day(form) else ""
+    return form, day, row.relation, row.scope, row.role, row.name, row.source, row.valid_until, row.expires_at
 
 
 def _duplicates(items: Items, scope: Scope) -> Iterator[ConsolidationStep]:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 
 from ...validation import normalize
 
-__all__ = ["canonical_form"]
+__all__ = ["canonical_form", "is_tied_to_its_day"]
 
 _MOST_CHARACTERS = 400
 _LONGEST_OPENER = 4
@@ -130,6 +130,39 @@ _OWN_VERBS = {
 """Verbs whose ending alone says that the speaker is the subject."""
 _BEFORE_VERB = frozenset("me mi no non não nunca nunca mai".split())
 
+_TIMES = frozenset(
+    """
+    ago again afternoon already april august currently day days december earlier evening february friday hour hours
+    january july june just last lately later march may midnight minute minutes moment monday month months morning next
+    night noon november now nowadays october presently recently saturday september soon sunday thursday today tomorrow
+    tonight tuesday wednesday week weekend weeks year years yesterday yet
+    abend aktuell april august bald derzeit dezember dienstag donnerstag eben februar freitag gerade gestern heute
+    jahr jahre jahren januar jetzt juli juni kürzlich letzte letzten letzter letztes mai mittag mittwoch momentan monat
+    monate monaten montag morgen märz nachmittag nacht neulich november nächste nächsten nächster nächstes oktober
+    samstag september sonntag stunde stunden tag tage tagen vorgestern vormittag woche wochen wochenende zurzeit
+    übermorgen
+    abril actualmente agosto ahora anoche anteayer ayer año años diciembre domingo día días enero febrero hace hora
+    horas hoy jueves julio junio lunes martes marzo mayo mañana mes meses minuto minutos miércoles noche noviembre
+    octubre pasada pasado pronto próxima próximo recientemente semana semanas septiembre sábado tarde viernes
+    actuellement an année ans août aujourd'hui avril bientôt demain dernier dernière dimanche décembre février heure
+    heures hier janvier jeudi jour jours juillet juin lundi maintenant mardi mars matin mercredi mois novembre nuit
+    octobre prochain prochaine récemment samedi semaine semaines septembre soir vendredi
+    agora amanhã ano anos anteontem atualmente dezembro dia dias domingo fevereiro hoje janeiro logo manhã março maio
+    meses minuto mês noite novembro ontem outubro passada passado próxima próximo quarta quinta recentemente segunda
+    semana semanas setembro sexta terça
+    adesso anni anno aprile attualmente dicembre domani domenica fa febbraio gennaio giorni giorno giovedì giugno ieri
+    luglio lunedì maggio martedì mattina mercoledì mese mesi minuti notte oggi ora ore ottobre presto prossima prossimo
+    recentemente sabato scorsa scorso sera settembre settimana settimane stasera venerdì
+    avond binnenkort dag dagen dinsdag donderdag geleden gisteren jaar januari juni juli maand maanden maandag maart
+    mei middag momenteel nu ochtend onlangs oktober straks uur vandaag volgende vorige vrijdag weekend woensdag zaterdag
+    zondag
+    """.split()
+)
+"""Words by which a text means something else on another day."""
+_LATIN_END = 0x250
+# "Monday's", "segunda-feira", "(today)": only the words count.
+_PLAIN = str.maketrans({**dict.fromkeys("’'", "'"), **dict.fromkeys('.,:;!?…"()-', " ")})
+
 _EMPHATIC = frozenset("i we you they".split())
 _CONJUNCTIONS = frozenset("and but or aber oder und pero y et mais mas e en maar".split())
 
@@ -159,6 +192,17 @@ def canonical_form(text: str) -> str | None:
     words[-1] = _without_end(words[-1])
     words[0] = _uncapitalized(words[0])
     return " ".join(_simplified(_expanded(words)))
+
+
+def is_tied_to_its_day(text: str) -> bool:
+    """Whether a text may mean something else on another day: "I have an exam tomorrow".
+
+    A text in another script than the Latin one may always.
+    """
+    if not text.isascii() and any(character.isalpha() and ord(character) >= _LATIN_END for character in text):
+        return True
+    words = normalize("NFC", text).lower().translate(_PLAIN).split()
+    return not _TIMES.isdisjoint(words)
 
 
 def _folded(words: Sequence[str], marks: str = "") -> tuple[str, ...]:

@@ -152,6 +152,13 @@ class ConsolidationTests(BackendFixtures):
         ana.add(f"{TEA}…", valid_until="2999-01-01", infer=False)
         ana.add(f"{TEA}!!", valid_from="2999-01-01", infer=False)
         assert kinds(ana.consolidate()) == []
+        ana.add("I have an exam tomorrow", created_at="2026-01-10T12:00:00Z", infer=False)
+        ana.add("I have an exam tomorrow!", created_at="2026-06-10T12:00:00Z", infer=False)
+        assert kinds(ana.consolidate()) == []
+        ana.add("I have an exam tomorrow.", created_at="2026-06-10T18:00:00Z", infer=False)
+        assert [step.texts for step in ana.consolidate().steps] == [
+            ("I have an exam tomorrow.", "I have an exam tomorrow!")
+        ]
         cook.add(ALSO_TEA, infer=False)
         receipt = cook.consolidate(dry_run=False)
         assert kinds(receipt) == ["merge"]

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from memweld.engine.statements.canonical import canonical_form
+from memweld.engine.statements.canonical import canonical_form, is_tied_to_its_day
 
 SAME = """
 I like tea | I like tea.
@@ -212,6 +212,45 @@ def test_some_texts_equal_no_other() -> None:
     """Lists, long texts, single words and secrets are left alone, whatever they consist of."""
     for text in ("", "  ", "!", "¡", "Tea", "- ", "tea\ncoffee", "I like tea " * 50, "The code is blue"):
         assert canonical_form(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I have an exam tomorrow",
+        "I fly on Friday.",
+        "I'm tired now!",
+        "I moved two weeks ago",
+        "I visit Ana in May",
+        "Ich habe morgen eine Prüfung",
+        "Nächsten Monat ziehe ich um",
+        "Hoy tengo un examen",
+        "J'ai un examen aujourd'hui",
+        "Tenho aula na segunda-feira",
+        "Domani ho un esame",
+        "Morgen heb ik een examen",
+        "我明天有考试",
+        "Завтра у меня экзамен",
+    ],
+)
+def test_texts_that_mean_something_else_on_another_day(text: str) -> None:
+    assert is_tied_to_its_day(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I like tea",
+        "I live in Porto",
+        "Ich mag keinen Tee",
+        "Vivo en Lisboa",
+        "J'aime le thé",
+        "Moro em Lisboa",
+        "Ik hou van thee",
+    ],
+)
+def test_texts_that_mean_the_same_on_each_day(text: str) -> None:
+    assert not is_tied_to_its_day(text)
 
 
 def test_the_form_of_a_form_is_itself() -> None:
