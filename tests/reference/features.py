@@ -67,6 +67,11 @@ ENGINE_FEATURES: Mapping[str, Sequence[str]] = {
         "test_extracted_facts_have_the_source_of_their_message",
         "test_sources_stay_at_an_export_and_a_restore",
     ),
+    "a year of all that": (
+        "test_a_year_of_changes",
+        "test_a_year_is_consolidated_and_back",
+        "test_a_year_moves_elsewhere",
+    ),
     "`redact=`": ("test_no_secret_is_stored", "test_no_llm_reads_a_secret", "test_a_restore_takes_secrets_out"),
 }
 """Each feature, and the tests of the backend suite that show it."""
@@ -75,6 +80,8 @@ ADAPTER_FEATURES: Mapping[str, Sequence[str]] = {
     "tools": ("test_tools_answer_the_shared_text",),
     "automatic recall": ("test_recall_reaches_the_model",),
     "`profile=`": ("test_a_profile_stands_before_the_model",),
+    "times in questions": ("test_an_agent_asks_about_the_year",),
+    "times in messages of users": ("test_a_turn_about_the_year",),
     "automatic capture": ("test_capture_reaches_the_memory",),
     "sessions": ("test_a_session_is_kept",),
 }

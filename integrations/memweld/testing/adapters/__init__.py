@@ -15,9 +15,12 @@ from .sessions import SessionScenarios
 from .shared_agents import SharingScenarios
 from .tools import ToolScenarios
 from .turns import TurnScenarios
+from .year import YearScenarios
 
 __all__ = ["INTERRUPTIONS", "AdapterDriver", "AdapterSuite", "Mode", "Talk", "ToolDriver", "ToolReply", "Turn"]
 
 
-class AdapterSuite(ToolScenarios, TurnScenarios, InterruptionScenarios, SessionScenarios, SharingScenarios):
+class AdapterSuite(
+    ToolScenarios, TurnScenarios, InterruptionScenarios, SessionScenarios, SharingScenarios, YearScenarios
+):
     """Subclass it as ``Test…`` and set ``driver``."""

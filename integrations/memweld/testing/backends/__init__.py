@@ -26,6 +26,7 @@ from .transfer import MovingTests
 from .values import ValueTests
 from .versions import VersionTests
 from .whole import WholeTests
+from .year import YearTests
 
 __all__ = ["BackendSuite"]
 
@@ -45,6 +46,7 @@ class BackendSuite(
     ChangeTests,
     ProvenanceTests,
     QuestionTimeTests,
+    YearTests,
     RedactionTests,
     VersionTests,
     ConsolidationTests,
