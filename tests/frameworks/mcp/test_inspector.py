@@ -365,6 +365,20 @@ class TestPages:
         assert earlier is not None
         assert "message 5<" in browser("ana").http.get(earlier[1].replace("&amp;", "&")).text
 
+    def test_a_conversation_goes_with_what_was_learnt_from_it(
+        self, browser: Callable[[str], Browser], backend: Backend
+    ) -> None:
+        ana, memory = browser("ana"), backend.user("ana")
+        for session in ("one", "two"):
+            memory.history(session).append("I live in Porto")
+            memory.add(f"I know {session}", session_id=session)
+        assert "what was learnt from it" in ana.get("session", id="one").text
+        ana.post("session/delete", {"id": "one"})
+        assert [item.text for item in memory.all()] == ["I know one", "I know two"]
+        ana.post("session/delete", {"id": "two"}, facts="on")
+        assert [item.text for item in memory.all()] == ["I know one"]
+        assert memory.sessions() == []
+
     def test_a_memory_that_is_no_longer_true(self, browser: Callable[[str], Browser], backend: Backend) -> None:
         ana, memory = browser("ana"), backend.user("ana")
         (porto,) = memory.add("I live in Porto")

@@ -94,8 +94,11 @@ def delete_value(visit: Visit) -> Done:
 
 
 def delete_session(visit: Visit) -> Done:
-    """Delete the messages of a session."""
-    visit.count = visit.memory.history(visit.required("id")).clear()
+    """Delete the messages of a session, and if the form says so the memories of it."""
+    facts = "facts" in visit.form
+    if facts and not visit.has("delete_memory"):
+        raise invalid("facts", "on", "this server does not serve delete_memory (--toolsets)", "Leave the memories.")
+    visit.count = visit.memory.history(visit.required("id")).clear(facts=facts)
     return Done("sessions", "deleted" if visit.count else "gone")
 
 

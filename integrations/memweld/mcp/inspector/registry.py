@@ -97,7 +97,7 @@ CHANGES: Mapping[str, Change] = {
     "tasks/record": Change(changes.record_task, ("record_task_outcome",), "write"),
     "state/set": Change(changes.set_value, ("set_state",), "write"),
     "state/delete": Change(changes.delete_value, ("delete_state",)),
-    "session/delete": Change(changes.delete_session, ("clear_messages",)),
+    "session/delete": Change(changes.delete_session, ("clear_messages",), "write"),
     "consolidate/apply": Change(consolidation.apply, _TIDYING, "llm", ("Tidied up", "consolidated.html")),
     "consolidate/undo": Change(consolidation.undo, _TIDYING, "write"),
     "erase": Change(changes.erase, _ALL_DELETED, "write", ("Erased", "receipt.html")),
