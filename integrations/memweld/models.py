@@ -16,6 +16,7 @@ __all__ = [
     "Captured",
     "Change",
     "ChatMessage",
+    "Conflict",
     "EraseReceipt",
     "Extraction",
     "GraphState",
@@ -88,7 +89,7 @@ class MemoryItem(Readable):
             edit of that message removes it, unless others say it, too.
         occurrences: Empty for a text that was added once. Else each time with other data, the first included:
             ``session_id``, ``message_id``, ``metadata`` and ``created_at`` (ISO 8601), without those that are empty.
-        links: Ids: of a source its facts, of an extracted fact its sources.
+        links: Ids: of a source its facts, of an extracted fact its sources, of a fact those that `keep_both` named.
         valid_from: When it becomes true (UTC), if the caller said so, or since when it has this text; else None.
         valid_until: When it stops being true (UTC), because the caller said so or another memory supersedes it; None:
             it has no end.
@@ -100,6 +101,8 @@ class MemoryItem(Readable):
             several say it, the most trusted: ``user``, then ``import``, ``document``, ``agent``, ``tool``.
         expires_at: When it is deleted (UTC), or None.
         pinned_at: When it was pinned (UTC), or None.
+        conflicts: Of what `Memory.add` returns: the ids of valid memories that give the same relation another value, at
+            most 10, newest first. `Memory.conflicts` lists them later.
     """
 
     id: str
@@ -126,6 +129,8 @@ class MemoryItem(Readable):
     source: Source = "user"
     expires_at: datetime | None = None
     pinned_at: datetime | None = None
+
+    conflicts: tuple[str, ...] = ()
 
     @property
     def sessions(self) -> tuple[str, ...]:
@@ -159,6 +164,19 @@ class Page(ResultList[MemoryItem]):
     def __init__(self, items: Iterable[MemoryItem] = (), *, next: str | None = None) -> None:  # noqa: A002
         super().__init__(items)
         self.next = next
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Conflict(Readable):
+    """Two memories of which perhaps one is no longer true.
+
+    Attributes:
+        newer: The memory that was stored later.
+        older: The other one.
+    """
+
+    newer: MemoryItem
+    older: MemoryItem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

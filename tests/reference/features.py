@@ -61,6 +61,16 @@ ENGINE_FEATURES: Mapping[str, Sequence[str]] = {
     ),
     "`pin`": ("test_memories_are_pinned", "test_a_pin_goes_with_its_memory"),
     "`profile`": ("test_a_profile_needs_no_question", "test_recalls_are_counted_and_change_nothing"),
+    "a new value supersedes the old one by itself": (
+        "test_a_new_home_supersedes_the_old_one",
+        "test_the_rule_is_narrow",
+        "test_an_import_in_any_order",
+        "test_extracted_facts",
+    ),
+    "`conflicts`, `supersede`, `keep_both`": (
+        "test_conflicts_are_named_and_decided",
+        "test_both_true_takes_the_rule_back",
+    ),
     "export, restore and erase of all that": ("test_export_restore_and_erase",),
     "`MemoryItem.source`": (
         "test_each_writer_has_its_source",

@@ -22,6 +22,7 @@ from fastmcp import Client
 import memweld
 from memweld.cli import app
 from memweld.engine.question_time import window_of
+from memweld.engine.statements.relation_tables import LANGUAGES, RelationTable
 from memweld.mcp import Limits, create_server
 from memweld.settings import PREFIX, Settings
 from memweld.tools import DEFAULT_TOOLSETS, TOOLS, TOOLSETS
@@ -271,7 +272,38 @@ def times() -> str:
     return table(["English", "German", "Spanish", "French", "Portuguese", "on 28 November 2026, at 18:30"], rows)
 
 
+NAMES = {
+    "en": "English", "de": "German", "es": "Spanish", "fr": "French", "pt": "Portuguese", "it": "Italian",
+    "nl": "Dutch",
+}  # fmt: skip
+
+
+def relations() -> str:
+    """The forms of the statements that supersede each other, by language."""
+
+    def forms(language: RelationTable, relation: str) -> str:
+        entries = [*language.forms.get(relation, "").split(), *language.events.get(relation, "").split()]
+        clear = (entry for entry in entries if entry[0] not in "~@")
+        return "; ".join(entry.replace("_", " ").replace("#", "…").replace("*", "(…)") for entry in clear)
+
+    def statuses(language: RelationTable) -> str:
+        beginnings = (each.replace("_", " ") for each in language.statuses[""].split() if each[0] != "@")
+        words = ("/".join(each.split()) for status, each in language.statuses.items() if status)
+        return f"{'; '.join(beginnings)}, then {', '.join(words)}"
+
+    return "\n".join(
+        f"## {NAMES[language]}\n\n"
+        + table(
+            ("relation", "forms"),
+            [(relation, code(forms(known, relation))) for relation in known.forms]
+            + [("marital status", code(statuses(known)))],
+        )
+        for language, known in LANGUAGES.items()
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "relations.md": relations,
     "cli.md": command_line,
     "settings.md": settings,
     "mcp-tools.md": mcp_tools,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from ..models import MemoryItem
 from ..scope import Scope
 from ..validation import utc_now
 from .operations import ItemDraft
@@ -16,7 +15,7 @@ from .sql.cursors import Cursors
 from .sql.database import Database
 from .sql.item_rows import ItemRow, RowTemplate
 
-__all__ = ["DraftWriter", "ErasedError", "unique_items"]
+__all__ = ["DraftWriter", "ErasedError"]
 
 
 class ErasedError(Exception):
@@ -68,8 +67,3 @@ class DraftWriter:
         ]
         vectors = [self._embedding.embed(draft.text) for draft in drafts]
         return self._store.store(rows, vectors, is_dated=created_at is not None)
-
-
-def unique_items(items: Sequence[MemoryItem]) -> list[MemoryItem]:
-    """The items, each id once, in order."""
-    return list({item.id: item for item in items}.values())

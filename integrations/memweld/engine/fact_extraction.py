@@ -13,7 +13,7 @@ from ..errors import BackendUnavailableError
 from ..models import Hit, MemoryItem
 from ..scope import Scope
 from ..validation import QUERY_CHARACTERS, dump_json, utc_now
-from .draft_writer import DraftWriter, unique_items
+from .draft_writer import DraftWriter
 from .extraction.attribution import Origin, origin_of
 from .extraction.compact import CompactExtractor
 from .extraction.llm import GuardedLLM, load_llm
@@ -24,7 +24,7 @@ from .operations import AddItems, ItemDraft, Search
 from .search.embedders import GuardedEmbedding
 from .search.item_store import ItemStore
 from .sql.item_rows import ItemRow, RowTemplate, text_hash
-from .sql.supersession import supersede
+from .sql.relation_rule import settle
 
 if TYPE_CHECKING:
     from .extraction.mem0.memory import Mem0Memory
@@ -134,8 +134,8 @@ class FactExtraction:
             origins = {text: origin_of(text, operation.drafts) for text in texts}
             stated = [text for text in texts if not extracted.session_id or origins[text].is_kept]
             kept = self._keep_sources(scope, operation, extracted, stated, origins, has_new=new > 0)
-            items = unique_items([*kept, *(self._stored(scope, text).item() for text in texts if text not in stated)])
-            return supersede(self._items, scope, operation, items)
+            rows = [*kept, *(self._stored(scope, text) for text in texts if text not in stated)]
+            return settle(self._items, scope, operation, rows)
 
     def _add_compact(
         self, scope: Scope, operation: AddItems, template: RowTemplate, earlier: Sequence[dict[str, str]]
@@ -163,8 +163,7 @@ class FactExtraction:
             # What others said leads to no source of the user's.
             stated = [text for text in texts if not template.session_id or origins[text].is_kept]
             kept = self._keep_sources(scope, operation, template, stated, origins, has_new=has_new)
-            items = unique_items([*kept, *(row.item() for row in stored if row.text not in stated)])
-            return supersede(self._items, scope, operation, items)
+            return settle(self._items, scope, operation, [*kept, *(row for row in stored if row.text not in stated)])
 
     def _related(self, scope: Scope, drafts: Sequence[ItemDraft]) -> list[str]:
         """The stored facts that fit the drafts best; an LLM that does not see them says them in other words."""
@@ -181,7 +180,7 @@ class FactExtraction:
         origins: Mapping[str, Origin],
         *,
         has_new: bool,
-    ) -> list[MemoryItem]:
+    ) -> list[ItemRow]:
         """Keep the texts behind stored facts, in the transaction that stored these; the answer of the operation.
 
         An LLM may list facts that are known, or invent some. So each text stays, linked to its facts: as a source, and
@@ -192,8 +191,7 @@ class FactExtraction:
         items = [self._stored(scope, text) for text in facts]
         if operation.is_explicit and not has_new:
             verbatim = replace(template, extraction="verbatim")
-            items += self._writer.store(scope, drafts, verbatim, operation.created_at)
-            return unique_items([row.item() for row in items])
+            return [*items, *self._writer.store(scope, drafts, verbatim, operation.created_at)]
         links = [row.id for row in items]
         known = {draft.text for draft in drafts if self._items.by_hash(scope, text_hash(draft.text)) is not None}
         sources = [draft for draft in drafts if draft.text not in known]
@@ -202,7 +200,7 @@ class FactExtraction:
         fact = replace(template, links=[row.id for row in stored])
         rows = [origins[text].row(fact, scope, text, moment.isoformat()) for text in facts]
         merged = [self._items.merge(row, is_dated=is_dated) for row in rows]
-        return unique_items([row.item() for row in merged if row is not None])
+        return [row for row in merged if row is not None]
 
     def _stored(self, scope: Scope, text: str) -> ItemRow:
         row = self._items.by_hash(scope, text_hash(text))

@@ -17,7 +17,7 @@ from ..models import Hit, MemoryItem
 from ..progress import progress_bar
 from ..scope import Scope
 from ..validation import QUERY_CHARACTERS, dump_json, utc_now
-from .draft_writer import DraftWriter, ErasedError, unique_items
+from .draft_writer import DraftWriter, ErasedError
 from .embedder_factory import load_embedder
 from .extraction.failures import ExtractionFailedError
 from .extraction.mem0.side_effects import finds_entities
@@ -35,13 +35,14 @@ from .search.time_ranking import TimedQuery, timed_query
 from .search.vector_store import VectorsElsewhere, VectorStoreSettings
 from .sql.cursors import Cursors
 from .sql.database import Database
-from .sql.item_rows import ItemRow, RowTemplate, remedy_of_keyed, text_hash
+from .sql.item_rows import ItemRow, RowTemplate, relation_key, remedy_of_keyed, text_hash
 from .sql.items import Items
 from .sql.mem0_entities import unlink
 from .sql.occurrences import with_metadata, without_messages
 from .sql.outbox import Outbox
+from .sql.relation_rule import settle
 from .sql.restore import EmbeddedTexts
-from .sql.supersession import rows_to_supersede, supersede
+from .sql.supersession import rows_to_supersede
 from .sql.ttl import now
 from .sql.versions import keep_earlier
 
@@ -144,7 +145,7 @@ class Facts:
             pinned_at=now() if operation.pinned else None,
         )
         # Before the LLM is asked.
-        rows_to_supersede(self._items, scope, operation)
+        rows_to_supersede(self._items, scope, operation.supersedes or ())
         try:
             if not operation.infer:
                 return self._add_verbatim(scope, operation, template)
@@ -184,7 +185,7 @@ class Facts:
         with self._embedding.prepared([draft.text for draft in drafts]), self._database.writing(scope):
             self._writer.check_epoch(scope, operation.epoch)
             rows = self._writer.store(scope, drafts, template, operation.created_at)
-            return supersede(self._items, scope, operation, unique_items([row.item() for row in rows]))
+            return settle(self._items, scope, operation, rows)
 
     # reading
 
@@ -273,6 +274,7 @@ class Facts:
         row = replace(
             row,
             hash=text_hash(row.text),
+            relation=relation_key(row.scope, row.kind, row.text, row.role, row.name),
             extraction="verbatim",
             extraction_error=None,
             updated_at=utc_now().isoformat(),

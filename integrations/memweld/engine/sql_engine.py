@@ -31,11 +31,13 @@ from .sql.item_operations import ItemOperations
 from .sql.items import Items
 from .sql.outbox import Outbox
 from .sql.profile import count_recalls, pin, read_profile
+from .sql.relation_rule import list_conflicts
 from .sql.restore import EmbeddedTexts, restore
 from .sql.sessions import SessionStore
 from .sql.state import StateStore, TextWriter
 from .sql.state_queries import StateQueries
 from .sql.state_search import StateSearch
+from .sql.supersession import keep_both, supersede_items
 from .sql.ttl import purge
 
 if TYPE_CHECKING:
@@ -333,6 +335,9 @@ _handles(ops.UpdateItem)(lambda engine, scope, op: engine.facts.update(scope, op
 _handles(ops.PinItem)(lambda engine, scope, op: pin(engine.items, scope, op).item())
 _handles(ops.CountRecalls)(lambda engine, scope, op: count_recalls(engine.items, scope, op.counts))
 _handles(ops.ReadProfile)(lambda engine, scope, op: read_profile(engine.items, scope, op))
+_handles(ops.SupersedeItems)(lambda engine, scope, op: supersede_items(engine.items, scope, op))
+_handles(ops.KeepBoth)(lambda engine, scope, op: keep_both(engine.items, scope, op))
+_handles(ops.ListConflicts)(lambda engine, scope, op: list_conflicts(engine.items, scope, op))
 _handles(ops.SettleGraph)(lambda _engine, _scope, _op: True)
 _handles(ops.GetValue)(lambda engine, scope, op: engine.values.get(scope, op))
 _handles(ops.DeleteValue)(lambda engine, scope, op: engine.values.delete(scope, op))

@@ -30,6 +30,7 @@ _NAMES: Mapping[type[Operation[Any]], str] = {
     ops.AddItems: "create_memory",
     ops.PutKeyed: "upsert_memory",
     ops.UpdateItem: "update_memory",
+    ops.SupersedeItems: "update_memory",
     ops.Search: "search_memory",
     ops.SearchValues: "search_memory",
     ops.RelatedItems: "search_memory",

@@ -17,16 +17,19 @@ from ..engine.operations import (
     GetEpoch,
     GetItem,
     ItemVersions,
+    KeepBoth,
+    ListConflicts,
     ListItems,
     PinItem,
     RelatedItems,
     Search,
     SettleGraph,
+    SupersedeItems,
     UpdateItem,
 )
 from ..engine.protocol import Engine
 from ..errors import ConfigurationError, invalid
-from ..models import JSON, Hit, Kind, MemoryItem, Page, Related, Source
+from ..models import JSON, Conflict, Hit, Kind, MemoryItem, Page, Related, Source
 from ..scope import Scope
 from ..validation import validate_kinds, validate_moment, validate_score, validate_time
 from .capture import drafts_of
@@ -81,14 +84,16 @@ class FactMethods:
             valid_from: When it becomes true; before, no search finds it.
             valid_until: When it stops being true; then no search finds it, but it is not lost (see `all`).
             supersedes: The id of a memory, or several, in whose place the first new one stands from ``valid_from`` on,
-                else from ``created_at`` on. They are left out from then on, and `versions` shows them.
+                else from ``created_at`` on. They are left out from then on, and `versions` shows them. None: those with
+                another value of the same relation, such as the user's home; an empty list: none.
             pinned: Whether to `pin` what is stored, also where it was there already.
             source: Where it comes from: ``user``, ``assistant``, ``tool``, ``document``, ``import`` or ``agent``. If
                 not given, the speaker of each message; an extracted fact has that of the text it was learnt from.
 
         Returns:
-            The items that hold it, in order, also those that were there already. Empty only if the scope was erased
-            while the LLM was answering: an erasure takes earlier messages along.
+            The items that hold it, in order, also those that were there already; ``item.conflicts`` are the ids of
+            those that are perhaps no longer true. Empty only if the scope was erased while the LLM was answering: an
+            erasure takes earlier messages along.
 
         Raises:
             InvalidInputError: An argument breaks a rule; nothing was written.
@@ -106,7 +111,7 @@ class FactMethods:
             created_at=validate_time("created_at", created_at),
             valid_from=validate_time("valid_from", valid_from),
             valid_until=validate_time("valid_until", valid_until),
-            supersedes=(supersedes,) if isinstance(supersedes, str) else tuple(supersedes or ()),
+            supersedes=_ids(supersedes),
             pinned=pinned,
             # An LLM that finds nothing worth keeping does not overrule a caller who said: remember this.
             is_explicit=True,
@@ -272,6 +277,43 @@ class FactMethods:
         """
         return ResultList(self._engine.run(self.scope, ItemVersions(memory_id=memory_id)))
 
+    def supersede(self, memory_ids: str | Sequence[str], *, by: str) -> MemoryItem:
+        """Put a stored memory in the place of others: they are no longer true, and `versions` shows them.
+
+        Args:
+            memory_ids: The id of a memory, or several.
+            by: The id of the memory in their place.
+
+        Returns:
+            The memory in their place.
+
+        Raises:
+            MemoryNotFoundError: This scope does not have one of them.
+            InvalidInputError: One of them is no free fact, or has another memory in its place.
+        """
+        return self._engine.run(self.scope, SupersedeItems(memory_ids=_ids(memory_ids) or (), by=by))
+
+    def keep_both(self, memory_id: str, other_id: str) -> None:
+        """Say that two memories are both true: they are no conflict, and later values supersede neither.
+
+        A memory that the other one supersedes is true again.
+
+        Raises:
+            MemoryNotFoundError: This scope does not have one of them.
+            InvalidInputError: One of them is no free fact, or a third memory is in its place.
+        """
+        self._engine.run(self.scope, KeepBoth(memory_id=memory_id, other_id=other_id))
+
+    def conflicts(self, *, limit: int = 100) -> list[Conflict]:
+        """Pairs of valid memories that say different things of the same, such as two homes.
+
+        `supersede` decides for one of them; `keep_both` says that both are true.
+
+        Args:
+            limit: How many at most, 1 to 10,000.
+        """
+        return ResultList(self._engine.run(self.scope, ListConflicts(limit=limit)))
+
     def update(self, memory_id: str, text: str, *, metadata: Mapping[str, JSON] | None = None) -> MemoryItem:
         """Replace the text of a memory, and its metadata if given; the text before becomes an earlier version.
 
@@ -397,3 +439,7 @@ class FactMethods:
         """
         seconds = None if timeout is None else min(max(timeout, 0.0), 60.0)
         return self._engine.run(self.scope, SettleGraph(timeout=seconds))
+
+
+def _ids(ids: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    return (ids,) if isinstance(ids, str) else None if ids is None else tuple(ids)

@@ -227,7 +227,7 @@ def item_data(item: MemoryItem) -> dict[str, JSON]:
         data["explanation"] = item.explanation and item.explanation.as_json()
     if item.source == "user":
         del data["source"]
-    return {key: value for key, value in data.items() if value is not None and value != {}}
+    return {key: value for key, value in data.items() if value is not None and value not in ({}, ())}
 
 
 def listed_item(item: MemoryItem, excerpt: Excerpt) -> dict[str, JSON]:

@@ -36,6 +36,7 @@ __all__ = ["MAX_SEARCH_LIMIT", "MEMORY_TOOLS"]
 
 MAX_SEARCH_LIMIT = 50
 MAX_LISTED = 200
+_SHOWN_CONFLICTS = 5
 # Lines of a memory stay lines, and cannot be taken for those of the answer.
 _WHOLE = "get_memory shows all, in pages"
 _LATER = "; the graph store follows when it can be reached again"
@@ -137,8 +138,25 @@ def _listed(
 )
 def _add_memory(memory: Memory, arguments: AddMemory) -> Answer:
     messages = [message.model_dump(exclude_none=True) for message in arguments.messages]
-    items = memory.add(messages, metadata=arguments.metadata, supersedes=arguments.supersedes, pinned=arguments.pinned)
-    return Answer(f"Added {len(items)} memories for {memory.scope}", {"memories": _listed(memory, items)[1]})
+    items = memory.add(
+        messages,
+        metadata=arguments.metadata,
+        supersedes=arguments.supersedes or None,
+        pinned=arguments.pinned,
+    )
+    text = f"Added {len(items)} memories for {memory.scope}{_conflicts(memory, items)}"
+    return Answer(text, {"memories": _listed(memory, items)[1]})
+
+
+def _conflicts(memory: Memory, items: Sequence[MemoryItem]) -> str:
+    """The memories of which a new one says something else, each with its text."""
+    ids = dict.fromkeys(each for item in items for each in item.conflicts)
+    found = [memory.get(each) for each in list(ids)[:_SHOWN_CONFLICTS]]
+    if not found:
+        return ""
+    return "\nThese say something else of the same. Delete or update what is wrong:" + numbered(
+        f"ID: {item.id} - {named(item.text)}" for item in found
+    )
 
 
 @tool(

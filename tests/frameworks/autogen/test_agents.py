@@ -612,9 +612,9 @@ class TestContext:
         ana.clear()
         await helper.run(task="I live in Porto")
         assert texts(ana) == ["I live in Porto"]
-        ana.update(ana.all()[0].id, "I live in Lisbon")
+        ana.update(ana.all()[0].id, "I sail to Lisbon")
         await helper.run(task="I live in Porto")
-        assert sorted(texts(ana)) == ["I live in Lisbon", "I live in Porto"]
+        assert sorted(texts(ana)) == ["I live in Porto", "I sail to Lisbon"]
 
     async def test_each_backend_captures_the_same_words(self, ana: Memory) -> None:
         memories = [ana]

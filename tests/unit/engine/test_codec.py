@@ -26,6 +26,7 @@ from memweld.engine.operations import (
 from memweld.errors import InvalidInputError
 from memweld.models import (
     ChatMessage,
+    Conflict,
     EraseReceipt,
     Hit,
     MemoryItem,
@@ -70,6 +71,7 @@ ITEM: dict[str, Any] = {
     "valid_from": st.none() | times,
     "valid_until": st.none() | times,
     "superseded_by": optional,
+    "conflicts": st.lists(st.text(max_size=3), max_size=2).map(tuple),
 }
 items = st.builds(MemoryItem, **ITEM)
 hits = st.builds(Hit, **ITEM, score=st.floats(0, 1))
@@ -164,6 +166,9 @@ ANSWERS: dict[str, st.SearchStrategy[Any]] = {
         recalled=st.lists(items, max_size=2),
         before=st.dictionaries(texts, texts, max_size=2),
     ),
+    "supersede_items": items,
+    "keep_both": st.none(),
+    "list_conflicts": st.lists(st.builds(Conflict, newer=items, older=items), max_size=2),
     "update_item": items,
     "delete_item": st.none(),
     "delete_items": counts,
@@ -268,6 +273,9 @@ OPERANDS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "pin_item": {"memory_id": keys, "is_pinned": st.booleans()},
     "count_recalls": {"counts": st.dictionaries(keys, st.integers(1, 99), max_size=3)},
     "read_profile": {"changed_since": times, "limit": limits},
+    "supersede_items": {"memory_ids": st.lists(keys, max_size=3).map(tuple), "by": keys},
+    "keep_both": {"memory_id": keys, "other_id": keys},
+    "list_conflicts": {"limit": limits},
     "update_item": {"memory_id": keys, "text": said, "metadata": st.none() | own},
     "put_value": {
         "namespace": keys,

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from ...errors import invalid
-from ...models import JSON, Hit, Kind, MemoryItem, Related
+from ...models import JSON, Conflict, Hit, Kind, MemoryItem, Related
 from ...scope import validate_timezone
 from ...validation import validate_recency, validate_time
 from .base import (
@@ -45,11 +45,14 @@ __all__ = [
     "GetKeyed",
     "ItemPage",
     "ItemVersions",
+    "KeepBoth",
+    "ListConflicts",
     "ListItems",
     "PutKeyed",
     "RelatedItems",
     "Search",
     "SettleGraph",
+    "SupersedeItems",
     "UpdateItem",
 ]
 
@@ -76,7 +79,8 @@ class AddItems(Operation[list[MemoryItem]]):
         valid_from: When they become true; None: without a beginning.
         valid_until: When they stop being true; None: without an end.
         supersedes: The ids of items of the scope that the first stored item takes the place of, from ``valid_from`` on
-            (or ``created_at``, or now). What they say stays, and is left out of lists and searches.
+            (or ``created_at``, or now). What they say stays, and is left out of lists and searches. None: those that
+            the rule for relations finds; the caller names all others.
         pinned: Whether the stored items are pinned, also those that were there already; sources are not.
         epoch: See above.
         is_explicit: Whether the caller asks to remember these very texts: if the LLM finds no new fact in them, they
@@ -94,7 +98,7 @@ class AddItems(Operation[list[MemoryItem]]):
     created_at: Annotated[datetime, validate_time] | None = None
     valid_from: Annotated[datetime, validate_time] | None = None
     valid_until: Annotated[datetime, validate_time] | None = None
-    supersedes: Annotated[Sequence[str], validate_keys] = ()
+    supersedes: Annotated[Sequence[str], validate_keys] | None = None
     pinned: bool = False
     epoch: Version | None = None
     is_explicit: bool = False
@@ -231,6 +235,47 @@ class ItemVersions(Operation[list[MemoryItem]]):
     read_only = True
 
     memory_id: Key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupersedeItems(Operation[MemoryItem]):
+    """Put an item of the scope in the place of others; the item.
+
+    They end when it begins, or now if one of them is younger.
+
+    Attributes:
+        memory_ids: The others.
+        by: The item.
+    """
+
+    changes_items = True
+
+    memory_ids: Annotated[Sequence[str], validate_keys]
+    by: Key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepBoth(Operation[None]):
+    """Note that two items of the scope are both true: they are no conflict. One that the other supersedes holds again.
+
+    Attributes:
+        memory_id: One of them.
+        other_id: The other one.
+    """
+
+    changes_items = True
+
+    memory_id: Key
+    other_id: Key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListConflicts(Operation[list[Conflict]]):
+    """Pairs of valid items that give one relation different values, and of which no user said that both are true."""
+
+    read_only = True
+
+    limit: Limit = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

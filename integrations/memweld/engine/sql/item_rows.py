@@ -13,10 +13,11 @@ from ...explanation import Explanation
 from ...models import JSON, Change, Extraction, Hit, Kind, MemoryItem, Source
 from ...scope import Scope
 from ...validation import dump_json, fold_text
+from ..statements.relations import Relation, relations_of
 from .damage import damaged
 from .ttl import to_datetime
 
-__all__ = ["FACT_KINDS", "ItemRow", "RowTemplate", "remedy_of_keyed", "row_of", "text_hash"]
+__all__ = ["FACT_KINDS", "ItemRow", "RowTemplate", "relation_key", "remedy_of_keyed", "row_of", "text_hash"]
 
 FACT_KINDS: tuple[Kind, ...] = ("item", "preference", "task", "record")
 """All kinds but sources: the kinds that a list shows by default."""
@@ -72,6 +73,15 @@ class ItemRow:
     def is_valid(self, moment: float) -> bool:
         """Whether it is held true at a moment (seconds since 1970)."""
         return (self.valid_from or 0) <= moment and (self.valid_until is None or self.valid_until > moment)
+
+    @property
+    def begins_at(self) -> float:
+        """When it became true, as far as is known (seconds since 1970)."""
+        return datetime.fromisoformat(self.created_at).timestamp() if self.valid_from is None else self.valid_from
+
+    def relations(self) -> tuple[Relation, ...]:
+        """The relations that its text states."""
+        return _relations(self.scope, self.kind, self.text, self.role, self.name)
 
     def item(self) -> MemoryItem:
         """The row as users see it.
@@ -177,6 +187,7 @@ class RowTemplate:
             source=self.source or ("assistant" if by_assistant else "user"),
             expires_at=self.expires_at,
             pinned_at=None if self.kind == "source" else self.pinned_at,
+            relation=relation_key(scope, self.kind, text, role, name),
         )
 
 
@@ -213,7 +224,21 @@ def row_of(item: MemoryItem, scope: Scope, fingerprint: str) -> ItemRow:
         source=item.source,
         expires_at=_seconds(item.expires_at),
         pinned_at=_seconds(item.pinned_at),
+        relation=relation_key(scope, item.kind, item.text, item.role, item.name),
     )
+
+
+def relation_key(scope: Scope, kind: Kind, text: str, role: str | None, name: str | None) -> str | None:
+    """The column ``relation``: the first that a free fact states, or ends."""
+    return next((each.key for each in _relations(scope, kind, text, role, name)), None)
+
+
+def _relations(scope: Scope, kind: Kind, text: str, role: str | None, name: str | None) -> tuple[Relation, ...]:
+    # An agent's own memory may be about many people.
+    if kind != "item" or scope.user_id is None:
+        return ()
+    is_user = name is None or name.casefold() in (role, scope.user_id.casefold())
+    return relations_of(text, role=role, name=None if is_user else name)
 
 
 def _seconds(moment: datetime | None) -> float | None:

@@ -1,29 +1,30 @@
-"""Superseding: a stored item takes the place of others, which keep their texts and get an end."""
+"""Superseding: an item takes the place of others, which keep their texts and get an end."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ...errors import MemoryNotFoundError, invalid
-from ...models import MemoryItem
+from ...models import Change, MemoryItem
 from ...scope import Scope
-from ...validation import utc_now
-from ..operations import AddItems
+from ...validation import dump_json, utc_now
+from ..operations import AddItems, KeepBoth, SupersedeItems
 from .item_rows import ItemRow, remedy_of_keyed
 from .items import Items
 
-__all__ = ["rows_to_supersede", "supersede"]
+__all__ = ["end_row", "keep_both", "rows_to_supersede", "supersede", "supersede_items", "with_pin_of"]
 
 
-def rows_to_supersede(items: Items, scope: Scope, operation: AddItems) -> list[ItemRow]:
-    """The items whose place new ones take.
+def rows_to_supersede(items: Items, scope: Scope, memory_ids: Sequence[str]) -> list[ItemRow]:
+    """The items whose place another takes.
 
     Raises:
         MemoryNotFoundError: The scope does not contain one.
         InvalidInputError: One is a preference, a task's outcome, a record or a source.
     """
-    found = items.by_ids(scope, operation.supersedes) if operation.supersedes else {}
-    for memory_id in operation.supersedes:
+    found = items.by_ids(scope, memory_ids) if memory_ids else {}
+    for memory_id in memory_ids:
         row = found.get(memory_id)
         if row is None:
             raise MemoryNotFoundError(memory_id)
@@ -33,48 +34,98 @@ def rows_to_supersede(items: Items, scope: Scope, operation: AddItems) -> list[I
     return list(found.values())
 
 
-def supersede(items: Items, scope: Scope, operation: AddItems, stored: list[MemoryItem]) -> list[MemoryItem]:
-    """Put the first stored item in the place of others, in the transaction that stored it.
-
-    Sources of those say the same, and leave with them.
+def supersede(items: Items, scope: Scope, operation: AddItems, stored: Sequence[ItemRow]) -> list[ItemRow]:
+    """Put the first stored item in the place of those that the caller names, in the transaction that stored it.
 
     Returns:
-        The stored items.
+        The stored rows as they are then.
 
     Raises:
         InvalidInputError: One of the others says this itself, or has another item in its place.
     """
-    if not operation.supersedes or not stored:
-        return stored
-    others = (item.id for item in stored if item.id not in operation.supersedes)
-    memory_id = next(others, stored[0].id)
+    named = operation.supersedes
+    if not named or not stored:
+        return list(stored)
     moment = operation.valid_from or operation.created_at or utc_now()
-    at, updated_at = moment.timestamp(), utc_now().isoformat()
-    replaced = rows_to_supersede(items, scope, operation)
-    for row in replaced:
-        if row.superseded_by == memory_id:
+    successor = next((row for row in stored if row.id not in named), stored[0])
+    successor = _take_place(items, scope, rows_to_supersede(items, scope, named), successor, moment.timestamp())
+    return [successor if row.id == successor.id else row for row in stored]
+
+
+def supersede_items(items: Items, scope: Scope, operation: SupersedeItems) -> MemoryItem:
+    """Put a stored item in the place of others (see `SupersedeItems`)."""
+    with items.database.writing(scope):
+        rows = {row.id: row for row in rows_to_supersede(items, scope, [operation.by, *operation.memory_ids])}
+        row = rows[operation.by]
+        if row.superseded_by is not None:
+            reason = f"{row.superseded_by} is in its place"
+            raise invalid("by", row.id, reason, "Name a memory that is valid.")
+        others = [rows[each] for each in dict.fromkeys(operation.memory_ids)]
+        latest = max((each.begins_at for each in others), default=0.0)
+        # An older statement that is the true one takes the place from now on.
+        at = row.begins_at if row.begins_at > latest else utc_now().timestamp()
+        return _take_place(items, scope, others, row, at).item()
+
+
+def _take_place(items: Items, scope: Scope, rows: Sequence[ItemRow], successor: ItemRow, at: float) -> ItemRow:
+    for row in rows:
+        if row.superseded_by == successor.id:
             continue  # sent again
-        if row.id == memory_id or row.superseded_by is not None:
-            reason = "it says this itself" if row.id == memory_id else f"{row.superseded_by} is in its place already"
+        if row.id == successor.id or row.superseded_by is not None:
+            reason = "it says this itself" if row.id == successor.id else f"{row.superseded_by} is in its place already"
             raise invalid("supersedes", row.id, reason, "Name a memory that is valid and says something else.")
-        sources = [source for source in items.linked(row) if memory_id not in source.linked_ids]
-        for each in items.superseded_by(scope, [row.id]):
-            if each.valid_until is None or each.valid_until > at:
-                items.rewrite_details(replace(each, valid_until=at))
-        for each in (row, *sources):
-            end = at if each.valid_until is None else min(each.valid_until, at)
-            items.rewrite_details(
-                replace(each, valid_until=end, superseded_by=memory_id, changed_by="supersedes", updated_at=updated_at)
-            )
-    pins = [row.pinned_at for row in replaced if row.pinned_at is not None]
-    return _with_pin(items, scope, memory_id, min(pins), stored) if pins else stored
+        end_row(items, scope, row, by=successor.id, at=at, changed_by="supersedes")
+        successor = with_pin_of(items, successor, row)
+    return successor
 
 
-def _with_pin(items: Items, scope: Scope, memory_id: str, at: float, stored: list[MemoryItem]) -> list[MemoryItem]:
-    """Pin the item in the place of pinned ones; the stored items as they are then."""
-    row = items.get(scope, memory_id)
-    if row is None or row.pinned_at is not None:
-        return stored
-    row = replace(row, pinned_at=at)
-    items.rewrite_details(row)
-    return [row.item() if item.id == memory_id else item for item in stored]
+def end_row(items: Items, scope: Scope, row: ItemRow, *, by: str, at: float, changed_by: Change) -> ItemRow:
+    """Write that an item stands in the place of a row from a moment on; the row as it is then.
+
+    Sources of the row say the same, and leave with it.
+    """
+    for each in items.superseded_by(scope, [row.id]):
+        if each.valid_until is None or each.valid_until > at:
+            items.rewrite_details(replace(each, valid_until=at))
+    sources = [source for source in items.linked(row) if by not in source.linked_ids]
+    updated_at = utc_now().isoformat()
+    for each in (*sources, row):
+        end = at if each.valid_until is None else min(each.valid_until, at)
+        ended = replace(each, valid_until=end, superseded_by=by, changed_by=changed_by, updated_at=updated_at)
+        items.rewrite_details(ended)
+        row = ended
+    return row
+
+
+def with_pin_of(items: Items, row: ItemRow, before: ItemRow) -> ItemRow:
+    """The row, pinned if the one before it was."""
+    if before.pinned_at is None or (row.pinned_at is not None and row.pinned_at <= before.pinned_at):
+        return row
+    pinned = replace(row, pinned_at=before.pinned_at)
+    items.rewrite_details(pinned)
+    return pinned
+
+
+def keep_both(items: Items, scope: Scope, operation: KeepBoth) -> None:
+    """Note that two items are both true (see `KeepBoth`)."""
+    with items.database.writing(scope):
+        first, second = operation.memory_id, operation.other_id
+        if first == second:
+            raise invalid("other_id", second, "it is the same memory", "Name two memories.")
+        rows = {row.id: row for row in rows_to_supersede(items, scope, [first, second])}
+        for row, other in ((rows[first], rows[second]), (rows[second], rows[first])):
+            if row.superseded_by not in (None, other.id):
+                reason = f"{row.superseded_by} is in its place"
+                raise invalid("memory_id", row.id, reason, "Name two memories that are valid.")
+            _hold_beside(items, row, other)
+
+
+def _hold_beside(items: Items, row: ItemRow, other: ItemRow) -> None:
+    """Link a row to another that is true beside it; if the other one is in its place, the row is true again."""
+    links = list(dict.fromkeys([*row.linked_ids, other.id]))
+    changed = replace(row, links=dump_json(links), updated_at=utc_now().isoformat())
+    if row.superseded_by is not None:
+        if (same := items.by_hash(row.scope, row.hash)) is not None:
+            raise invalid("memory_id", row.id, f"{same.id} says the same", f"Keep both {same.id} and {other.id}.")
+        changed = replace(changed, superseded_by=None, changed_by=None, valid_until=None)
+    items.rewrite_details(changed)

@@ -84,7 +84,7 @@ NO_PLACES = """
     javascript swift ruby php vim neovim emacs vscode vs visual postgres postgresql mysql sqlite mongodb aws azure gcp
     google kubernetes docker slack teams discord notion obsidian gmail outlook github gitlab chrome firefox safari
     chatgpt claude gemini openai anthropic premium pro plus team enterprise netflix spotify whatsapp telegram signal
-    plan tier version department miete untermiete angst frieden ruhe armut
+    plan tier version department krieg miete untermiete angst frieden ruhe armut
 """
 """Capitalised words that are no place: "I moved to Linux", "Ich wohne in Untermiete"."""
 

@@ -18,11 +18,12 @@ from .relation_forms import JOINING, SELVES, TELLING, USERS, find_attribute, fin
 from .relation_values import PARTICLES, Rest, read_value
 from .rule import CLAUSE, SENTENCE_END, worth_keeping
 
-__all__ = ["MAX_CHARACTERS", "Relation", "contradict", "relation_of", "relations_of", "same_value"]
+__all__ = ["MAX_CHARACTERS", "Relation", "contradict", "may_conflict", "relations_of", "same_value"]
 
 MAX_CHARACTERS = 500
 """A longer text states no relation."""
 
+_FENCE = "```"
 _MAX_LEADS = 4
 _QUALIFIER_WORDS = 5
 _SELF = "i"
@@ -61,11 +62,6 @@ class _Clause(NamedTuple):
     text: str
 
 
-def relation_of(text: str, *, role: str | None = "user", name: str | None = None) -> str | None:
-    """The key of the relation that a text states first; None if it states none."""
-    return next((each.key for each in relations_of(text, role=role, name=name) if not each.is_end), None)
-
-
 def relations_of(text: str, *, role: str | None = "user", name: str | None = None) -> tuple[Relation, ...]:
     """The relations that a text states, each once.
 
@@ -74,7 +70,7 @@ def relations_of(text: str, *, role: str | None = "user", name: str | None = Non
         role: The speaker: an assistant's words state none.
         name: The speaker's name, if the memory has several speakers; relations of one speaker are none of another's.
     """
-    if role not in ("user", None) or len(text) > MAX_CHARACTERS:
+    if role not in ("user", None) or len(text) > MAX_CHARACTERS or _FENCE in text:
         return ()
     folded = fold(text)
     tells = (
@@ -259,6 +255,19 @@ def same_value(one: Relation, other: Relation) -> bool:
 
 
 def contradict(old: Relation, new: Relation) -> bool:
-    """Whether a new value takes the place of an old one: both are clear, and neither has all words of the other."""
+    """Whether a new statement takes the place of an old one.
+
+    Both are clear, and neither value has all words of the other: "New York" says no less than "York". The end of a
+    relation takes the place of its value, and the other way round.
+    """
+    if old.key != new.key or not old.is_whole or (old.is_end and new.is_end):
+        return False
+    if old.is_end or new.is_end:
+        return same_value(old, new)
     values = frozenset(old.value), frozenset(new.value)
-    return old.is_single and new.is_single and old.is_whole and not (values[0] <= values[1] or values[1] <= values[0])
+    return old.is_single and new.is_single and not (values[0] <= values[1] or values[1] <= values[0])
+
+
+def may_conflict(one: Relation, other: Relation) -> bool:
+    """Whether two statements give one relation different values, so that perhaps one of them is no longer true."""
+    return one.key == other.key and not (one.is_end or other.is_end) and not same_value(one, other)

@@ -18,6 +18,7 @@ from .provenance import ProvenanceTests
 from .question_time import QuestionTimeTests
 from .recall_and_capture import TurnTests
 from .redaction import RedactionTests
+from .relations import RelationTests
 from .restore import RestoringTests
 from .scopes import ScopeTests
 from .search import SearchTests
@@ -47,6 +48,7 @@ class BackendSuite(
     ProvenanceTests,
     QuestionTimeTests,
     YearTests,
+    RelationTests,
     RedactionTests,
     VersionTests,
     ConsolidationTests,

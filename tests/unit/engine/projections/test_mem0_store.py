@@ -302,7 +302,7 @@ def test_a_store_that_stops_answering(connect: Callable[..., Backend], caplog: p
     opened = projection_of(backend).store._opened
     works, opened.store = opened.store, Broken()
     with caplog.at_level(logging.WARNING):
-        (new,) = ana.add("I moved to Porto")
+        (new,) = ana.add("I sail to Porto")
     assert "the cable is cut" in caplog.text
     assert "Porto" not in caplog.text
     ana.preferences.set("theme", "dark")

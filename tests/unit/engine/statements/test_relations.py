@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memweld.engine.statements.relations import Relation, contradict, relation_of, relations_of
+from memweld.engine.statements.relations import Relation, contradict, may_conflict, relations_of
 
 _ROWS = Path(__file__).with_name("relations.tsv").read_text(encoding="utf-8").splitlines()[1:]
 UTTERANCES = [tuple(row.split("\t")) for row in _ROWS]
@@ -48,6 +48,10 @@ def test_the_table_is_large_and_mostly_of_look_alikes() -> None:
         ("My favourite player is Messi", "My favourite player is Ronaldo", False),
         ("My birthday is May 3", "My birthday is 3 May", False),
         ("Moro no Porto", "I live in Lisbon", True),
+        ("I live in Porto", "I no longer live in Porto", True),
+        ("I live in Porto", "I no longer live in Lisbon", False),
+        ("I no longer live in Porto", "I live in Porto", True),
+        ("I no longer live in Porto", "I live in Lisbon", False),
     ],
 )
 def test_which_value_takes_the_place_of_another(old: str, new: str, expected: bool) -> None:
@@ -56,15 +60,30 @@ def test_which_value_takes_the_place_of_another(old: str, new: str, expected: bo
     assert contradict(first, second) is expected
 
 
+def test_which_statements_may_conflict() -> None:
+    def conflict(one: str, other: str) -> bool:
+        (first,), (second,) = relations_of(one), relations_of(other)
+        return may_conflict(first, second)
+
+    assert conflict("My favourite player is Messi", "My favorite player is Ronaldo")
+    assert not conflict("My favourite player is Messi", "Messi is my favourite player")
+    assert not conflict("My favourite player is Messi", "My brother's favourite player is Ronaldo")
+    assert conflict("I live in York", "I live in New York")
+    assert not conflict("I live in Lisbon", "I'm living in Lisbon, Portugal")
+    assert not conflict("I live in Lisbon", "I no longer live in Porto")
+
+
 def test_each_speaker_has_relations_of_their_own() -> None:
-    assert relation_of("I live in Porto") == "i|home"
-    assert relation_of("I live in Porto", name="Bob") == "bob|home"
-    assert relation_of("Bob Dylan lives in Porto", name="Bob Dylan") == "bob dylan|home"
-    assert relation_of("Bob Dylan's name is Bob", name="Bob Dylan") == "bob dylan|name"
-    assert relation_of("The user lives in Porto", name="Bob") == "i|home"
-    assert relation_of("Ana lives in Porto", name="Bob") is None
-    assert relation_of("I live in Porto", role="assistant") is None
-    assert relation_of("I no longer live in Porto") is None
+    def key(text: str, name: str | None = None) -> str | None:
+        return next((each.key for each in relations_of(text, name=name)), None)
+
+    assert key("I live in Porto") == "i|home"
+    assert key("I live in Porto", "Bob") == "bob|home"
+    assert key("Bob Dylan lives in Porto", "Bob Dylan") == "bob dylan|home"
+    assert key("Bob Dylan's name is Bob", "Bob Dylan") == "bob dylan|name"
+    assert key("The user lives in Porto", "Bob") == "i|home"
+    assert key("Ana lives in Porto", "Bob") is None
+    assert relations_of("I live in Porto", role="assistant") == ()
 
 
 def test_long_and_odd_texts() -> None:

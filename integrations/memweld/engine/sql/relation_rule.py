@@ -1,0 +1,188 @@
+"""The rule for facts that change: a new value of a relation supersedes the old one, or is named in conflict with it.
+
+A person has one home, one employer, one phone number at a time (``statements/relations.py``). Where a text leaves a
+doubt, nothing is superseded, and the new item names the others in ``conflicts``. A text without a relation costs no
+statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from ...models import Conflict, MemoryItem, Source
+from ...scope import Scope
+from ...validation import utc_now
+from ..operations import AddItems, ListConflicts
+from ..statements.relations import Relation, contradict, may_conflict
+from . import owners
+from .item_rows import ItemRow
+from .items import Items
+from .supersession import end_row, supersede, with_pin_of
+from .ttl import now
+
+__all__ = ["list_conflicts", "settle"]
+
+_MAX_CONFLICTS = 10
+_SPEAKING: tuple[Source, ...] = ("user", "import", "agent")
+_READ_ROWS = 100
+_LISTED_ROWS = 1_000
+_LISTED_RELATIONS = 500
+
+
+def settle(items: Items, scope: Scope, operation: AddItems, stored: Sequence[ItemRow]) -> list[MemoryItem]:
+    """Put stored items in the place of those that the caller names, or that they contradict.
+
+    Runs in the transaction that stored them.
+
+    Returns:
+        The stored items, each once.
+
+    Raises:
+        InvalidInputError: The caller names an item that cannot be superseded.
+    """
+    rows = supersede(items, scope, operation, list({row.id: row for row in stored}.values()))
+    if all(row.relation is None for row in rows):
+        return [row.item() for row in rows]
+    at = (operation.valid_from or operation.created_at or utc_now()).timestamp()
+    answer: list[MemoryItem] = []
+    for place, row in enumerate(rows):
+        # Facts of one answer of an LLM are in no order; messages are.
+        beside = {each.id for each in (rows if operation.infer else rows[place:])}
+        rule = _Rule(items, scope, row, at, beside, is_on=operation.supersedes is None)
+        answer.append(row.item() if row.relation is None else rule.settle())
+    return answer
+
+
+@dataclass(slots=True)
+class _Rule:
+    """One stored item among those with the same relation.
+
+    Attributes:
+        items: All rows.
+        scope: The scope that stores the item.
+        row: The item.
+        at: When it became true (seconds since 1970).
+        beside: The ids of rows that are neither before nor behind it.
+        is_on: Whether it may take the place of others.
+    """
+
+    items: Items
+    scope: Scope
+    row: ItemRow
+    at: float
+    beside: set[str]
+    is_on: bool
+
+    def settle(self) -> MemoryItem:
+        """Supersede what it contradicts, or let what came later supersede it; the item with its conflicts."""
+        row, stated = self.row, self.row.relations()
+        others = _with_relations(self.items, self.scope, [each.key for each in stated], self.at)
+        others = [each for each in others if each.id != row.id and not _is_kept(each, row)]
+        # A memory that is true for a time only takes no place for good, and a document's "I" may be another person's.
+        is_on = self.is_on and row.valid_until is None and row.expires_at is None and row.source in _SPEAKING
+        is_on = is_on and not _keeps_two(others)
+        earlier, later, conflicts = list[ItemRow](), list[ItemRow](), list[ItemRow]()
+        for other in others:
+            theirs = other.relations()
+            is_movable = is_on and other.id not in self.beside
+            if is_movable and other.begins_at <= self.at and _takes_place(stated, theirs):
+                earlier.append(other)
+            elif is_movable and other.begins_at > self.at and _takes_place(theirs, stated):
+                later.append(other)
+            elif any(may_conflict(one, two) for one in stated for two in theirs):
+                conflicts.append(other)
+        if (same := self._imported_before(others)) is not None:
+            self.items.remove(row.scope, row.id)
+            return same.item()
+        for other in earlier:
+            # What a caller put in its place stays there.
+            follows = other.superseded_by is None or other.superseded_by in {each.id for each in later}
+            by = row.id if follows else other.superseded_by or row.id
+            end_row(self.items, self.scope, other, by=by, at=self.at, changed_by="rule")
+            row = with_pin_of(self.items, row, other)
+        if later:
+            successor = min(later, key=lambda each: each.begins_at)
+            at = successor.begins_at
+            return end_row(self.items, self.scope, row, by=successor.id, at=at, changed_by="rule").item()
+        moment = max(now(), self.at)
+        valid = [each.id for each in conflicts if each.superseded_by is None and each.is_valid(moment)]
+        return replace(row.item(), conflicts=tuple(valid[:_MAX_CONFLICTS]))
+
+    def _imported_before(self, others: Sequence[ItemRow]) -> ItemRow | None:
+        """The superseded row of the same text and time: an import that runs again adds nothing."""
+        row = self.row
+        return next(
+            (
+                each
+                for each in others
+                if each.superseded_by is not None
+                and (each.hash, each.scope, each.begins_at) == (row.hash, row.scope, row.begins_at)
+            ),
+            None,
+        )
+
+
+def _takes_place(new: Sequence[Relation], old: Sequence[Relation]) -> bool:
+    return any(contradict(one, two) for one in old for two in new)
+
+
+def _is_kept(one: ItemRow, other: ItemRow) -> bool:
+    """Whether the user said that both are true."""
+    return one.id in other.linked_ids and other.id in one.linked_ids
+
+
+def _keeps_two(rows: Sequence[ItemRow]) -> bool:
+    """Whether the user keeps two values of the relation: then nothing tells which of them changes."""
+    return any(_is_kept(one, other) for one, other in combinations(rows, 2))
+
+
+def list_conflicts(items: Items, scope: Scope, operation: ListConflicts) -> list[Conflict]:
+    """Pairs of valid items that may contradict each other (see `ListConflicts`)."""
+    by_key: dict[str, list[ItemRow]] = {}
+    with items.database.reading(scope):
+        keys = _shared_relations(items, scope)
+        for row in _with_relations(items, scope, keys, now(), limit=_LISTED_ROWS):
+            if row.superseded_by is None and row.is_valid(now()):
+                by_key.setdefault(row.relation or "", []).append(row)
+    found: list[Conflict] = []
+    for rows in by_key.values():
+        for newer, older in combinations(rows, 2):
+            if len(found) == operation.limit:
+                return found
+            pairs = ((one, two) for one in newer.relations() for two in older.relations())
+            if not _is_kept(newer, older) and any(may_conflict(*pair) for pair in pairs):
+                found.append(Conflict(newer=newer.item(), older=older.item()))
+    return found
+
+
+def _with_relations(
+    items: Items, scope: Scope, relations: Sequence[str], at: float, *, limit: int = _READ_ROWS
+) -> list[ItemRow]:
+    """The free facts of the scope that state one of the relations and are not over at a moment, newest first."""
+    with items.database.reading(scope) as connection:
+        owner = owners.find(connection, scope)
+    if owner is None or not relations:
+        return []
+    marks = ", ".join("?" * len(relations))
+    condition = (
+        f" AND items.root = ? AND relation IN ({marks}) AND kind = 'item' "
+        "AND (valid_until IS NULL OR valid_until > ?) ORDER BY +items.seq DESC LIMIT ?"
+    )
+    return items.select(scope, condition, [owner.root, *relations, at, limit], few=True)
+
+
+def _shared_relations(items: Items, scope: Scope) -> list[str]:
+    """The relations that several free facts of the scope state."""
+    with items.database.reading(scope) as connection:
+        owner = owners.find(connection, scope)
+        if owner is None:
+            return []
+        visible, variable = owners.visible_to(owner)
+        rows = connection.execute(
+            f"SELECT relation FROM items WHERE root = ? AND +{visible} AND relation IS NOT NULL AND kind = 'item' "
+            "AND superseded_by IS NULL GROUP BY relation HAVING count(*) > 1 ORDER BY relation LIMIT ?",
+            (owner.root, variable, _LISTED_RELATIONS),
+        )
+        return [row[0] for row in rows]

@@ -1,0 +1,240 @@
+"""Facts of which a person has one value at a time: superseded by a rule, or named in conflict."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from ... import Backend, Memory
+from ...errors import InvalidInputError, MemoryNotFoundError
+from ...models import MemoryItem
+from ...tools import TOOLS
+from ...tools.call import run_tool
+from ...validation import utc_now
+from ..llm import ScriptedExtractor, facts
+from .base import BackendFixtures
+from .change import IN_FARO, IN_LISBON, IN_PORTO, texts
+from .restore import same_export
+
+__all__ = ["RelationTests"]
+
+MESSI, RONALDO = "My favourite player is Messi", "My favourite player is Ronaldo"
+
+
+def add(memory: Memory, *said: str, at: str | datetime | None = None) -> list[MemoryItem]:
+    """Texts as they are, one after the other; the item of each."""
+    return [memory.add(text, created_at=at, infer=False)[0] for text in said]
+
+
+def ids(items: Sequence[MemoryItem]) -> tuple[str, ...]:
+    """The ids of items."""
+    return tuple(item.id for item in items)
+
+
+class RelationTests(BackendFixtures):
+    """The rule for single values, and conflicts."""
+
+    def test_a_new_home_supersedes_the_old_one(self, ana: Memory) -> None:
+        """In any words of the languages of the rule, within one add, too; the old one has an end and is a version."""
+        porto, job, lisbon = add(ana, IN_PORTO, "I work at Acme", "Ich bin letzte Woche nach Lissabon gezogen.")
+        assert texts(ana.all()) == [job.text, lisbon.text]
+        assert [hit.text for hit in ana.search(IN_PORTO, limit=9)].count(IN_PORTO) == 0
+        old = ana.get(porto.id)
+        assert old.superseded_by == lisbon.id
+        assert old.valid_until is not None
+        assert lisbon.created_at <= old.valid_until <= utc_now()
+        assert (lisbon.conflicts, ana.conflicts()) == ((), [])
+        assert texts(ana.versions(lisbon.id)) == [IN_PORTO, lisbon.text]
+        messages = [{"role": "user", "content": text} for text in (IN_PORTO, "Nice weather", "I moved to Faro!")]
+        faro = ana.add(messages, infer=False)[-1]
+        assert texts(ana.all()) == [job.text, "Nice weather", faro.text]
+        assert texts(ana.versions(faro.id)) == [IN_PORTO, lisbon.text, IN_PORTO, faro.text]
+        add(ana, "I no longer live in Faro")
+        assert "I moved to Faro!" not in texts(ana.all())
+
+    def test_the_rule_is_narrow(self, ana: Memory) -> None:
+        """Look-alikes, other people, the same in other words, and texts that state more stay where they are."""
+        said = (
+            IN_LISBON,
+            "I'm living in Lisbon now",
+            "My brother lives in Porto",
+            "I used to live in Porto",
+            "I would like to live in Faro",
+            "I live in Porto and Lisbon",
+            "I work at Acme",
+            MESSI,
+            "My brother's favourite player is Ronaldo",
+        )
+        stored = add(ana, *said)
+        assert texts(ana.all()) == list(said)
+        assert [item.conflicts for item in stored[:5]] == [()] * 5
+        assert stored[5].conflicts == ids(stored[1::-1])
+        assert [item.conflicts for item in stored[6:]] == [()] * 3
+        whole, *_ = add(ana, "I live in Braga, and I have two cats")
+        assert whole.conflicts == (stored[5].id,), "it takes the place of what states a home and nothing else"
+        faro, *_ = add(ana, IN_FARO)
+        assert set(faro.conflicts) == {whole.id, stored[5].id}
+        (braga,) = ana.add([{"role": "assistant", "content": "I live in Coimbra"}], infer=False)
+        assert braga.conflicts == ()
+
+    def test_conflicts_are_named_and_decided(self, ana: Memory) -> None:
+        """``conflicts`` of the new item and of the memory; one supersedes the other, or both are true."""
+        messi, other, ronaldo = add(ana, MESSI, "I like tea", RONALDO)
+        assert (ronaldo.conflicts, other.conflicts) == ((messi.id,), ())
+        (pair,) = ana.conflicts()
+        assert (pair.older.id, pair.newer.id) == (messi.id, ronaldo.id)
+        assert ana.get(ronaldo.id).conflicts == ()
+        ana.keep_both(messi.id, ronaldo.id)
+        assert ana.conflicts() == []
+        (pele,) = add(ana, "My favourite player is Pele")
+        assert pele.conflicts == (ronaldo.id, messi.id)
+        assert [ids((pair.older, pair.newer)) for pair in ana.conflicts()] == [
+            (ronaldo.id, pele.id),
+            (messi.id, pele.id),
+        ]
+        assert len(ana.conflicts(limit=1)) == 1
+        assert ana.supersede([messi.id, ronaldo.id], by=pele.id).id == pele.id
+        assert ana.supersede(messi.id, by=pele.id).id == pele.id, "a call that is sent again"
+        assert (texts(ana.all()), ana.conflicts()) == (["I like tea", pele.text], [])
+        assert texts(ana.versions(pele.id)) == [MESSI, RONALDO, pele.text]
+        with pytest.raises(InvalidInputError, match="by"):
+            ana.supersede(other.id, by=messi.id)
+        with pytest.raises(InvalidInputError, match="itself"):
+            ana.supersede(pele.id, by=pele.id)
+
+    def test_an_older_statement_may_be_the_true_one(self, ana: Memory) -> None:
+        """It holds from now on, and what was held true before stays so."""
+        (york,) = add(ana, "I live in York", at="2024-01-01")
+        (new,) = add(ana, "I live in New York", at="2025-01-01")
+        assert new.conflicts == (york.id,), "York is a part of New York by its letters"
+        ana.supersede(new.id, by=york.id)
+        assert texts(ana.all()) == ["I live in York"]
+        assert set(texts(ana.all(as_of="2025-06-01"))) == {"I live in York", "I live in New York"}
+
+    def test_both_true_takes_the_rule_back(self, ana: Memory) -> None:
+        """The superseded one holds again, and nothing supersedes two that are kept beside each other."""
+        porto, lisbon = add(ana, IN_PORTO, IN_LISBON)
+        ana.keep_both(lisbon.id, porto.id)
+        assert texts(ana.all()) == [IN_PORTO, IN_LISBON]
+        assert (ana.get(porto.id).valid_until, ana.conflicts()) == (None, [])
+        (faro,) = add(ana, IN_FARO)
+        assert faro.conflicts == (lisbon.id, porto.id)
+        assert texts(ana.all()) == [IN_PORTO, IN_LISBON, IN_FARO]
+        exported = ana.export()
+        ana.erase()
+        ana.restore(exported)
+        assert same_export(ana.export(), exported)
+        assert len(ana.conflicts()) == 2
+
+    def test_an_import_in_any_order(self, ana: Memory) -> None:
+        """Values hold one after the other in the order of their times, and the same import adds nothing."""
+        homes = {IN_PORTO: "2020-01-01", IN_FARO: "2022-01-01", IN_LISBON: "2024-01-01"}
+        for text in (IN_LISBON, IN_PORTO, IN_FARO, IN_PORTO, IN_FARO, IN_LISBON):
+            add(ana, text, at=homes[text])
+        assert texts(ana.all()) == [IN_LISBON]
+        assert sorted(texts(ana.all(include_inactive=True))) == sorted(homes)
+        for moment, expected in (("2019", []), ("2021", [IN_PORTO]), ("2023", [IN_FARO]), ("2025", [IN_LISBON])):
+            assert texts(ana.all(as_of=f"{moment}-06-01")) == expected
+        assert set(texts(ana.versions(ana.all()[0].id))) == set(homes)
+
+    def test_times_of_the_caller(self, ana: Memory) -> None:
+        """A beginning in the future, and memories that are true for a time only, which take no place for good."""
+        now = utc_now()
+        (porto,) = add(ana, IN_PORTO)
+        ana.add(IN_FARO, valid_from=now - timedelta(days=1), valid_until=now + timedelta(days=9), infer=False)
+        assert texts(ana.all()) == [IN_PORTO, IN_FARO]
+        (lisbon,) = ana.add(IN_LISBON, valid_from=now + timedelta(days=30), infer=False)
+        assert IN_PORTO in texts(ana.all())
+        assert ana.get(porto.id).superseded_by == lisbon.id
+        assert texts(ana.all(as_of=now + timedelta(days=31))) == [IN_LISBON]
+
+    def test_the_caller_decides(self, ana: Memory) -> None:
+        """``supersedes`` of the caller stands in the place of the rule; an empty list: nothing is superseded."""
+        (porto,) = add(ana, IN_PORTO)
+        (lisbon,) = ana.add(IN_LISBON, supersedes=[], infer=False)
+        assert lisbon.conflicts == (porto.id,)
+        assert texts(ana.all()) == [IN_PORTO, IN_LISBON]
+        ana.update(porto.id, "I have a boat in Porto")
+        assert ana.conflicts() == []
+        ana.update(porto.id, IN_FARO)
+        assert len(ana.conflicts()) == 1
+        (braga,) = add(ana, "I live in Braga")
+        assert (texts(ana.all()), braga.conflicts) == (["I live in Braga"], ())
+        (letter,) = ana.add(IN_PORTO, source="document", infer=False)
+        assert letter.conflicts == (braga.id,), "who is I in a document?"
+
+    def test_only_what_a_scope_sees(self, backend: Backend, ana: Memory, bob: Memory) -> None:
+        """Not another user's, no agent's own memory; an agent's part sees itself, and the user all parts."""
+        add(bob, IN_PORTO)
+        agent = backend.agent("guide")
+        add(agent, "The user lives in Porto", "The user lives in Lisbon")
+        assert len(agent.all()) == 2, "an agent may know several users"
+        cook = backend.user("ana", agent_id="cook")
+        (porto,) = add(ana, IN_PORTO)
+        (lisbon,) = add(cook, IN_LISBON)
+        assert (lisbon.conflicts, cook.conflicts(), texts(bob.all())) == ((), [], [IN_PORTO])
+        assert [pair.newer.id for pair in ana.conflicts()] == [lisbon.id]
+        for memory, one in ((bob, porto.id), (cook, porto.id)):
+            with pytest.raises(MemoryNotFoundError):
+                memory.supersede(one, by=memory.all()[0].id)
+            with pytest.raises(MemoryNotFoundError):
+                memory.keep_both(memory.all()[0].id, one)
+        add(ana, IN_FARO)
+        assert (texts(ana.all()), cook.all(), texts(bob.all())) == ([IN_FARO], [], [IN_PORTO])
+        theme = ana.preferences.set("home", IN_PORTO)
+        with pytest.raises(InvalidInputError, match="preference"):
+            ana.keep_both(theme.id, ana.all(kinds="item")[0].id)
+
+    def test_each_speaker_has_a_home(self, ana: Memory) -> None:
+        """Speakers with names have values of their own, and the user is the speaker without a name."""
+        said = [{"role": "user", "name": name, "content": f"I live in {city}"} for name, city in (
+            ("Clara", "Porto"), ("Rui", "Lisbon"), ("ana", "Faro"), ("user", "Braga"),
+        )]  # fmt: skip
+        ana.add(said, infer=False)
+        assert texts(ana.all()) == [IN_PORTO, IN_LISBON, "I live in Braga"]
+
+    def test_extracted_facts(self, make: Callable[..., Backend]) -> None:
+        """The rule reads "The user lives in …", too; facts of one answer never supersede each other."""
+        llm = ScriptedExtractor(
+            [
+                facts("The user lives in Porto", "The user has a dog"),
+                facts("The user no longer lives in Porto", "The user lives in Lisbon"),
+                facts("The user lives in Faro", "The user lives in Braga"),
+            ]
+        )
+        ana = make(llm=llm).user("ana")
+        ana.add("My flat is in Porto, and I have a dog")
+        ana.add("I have left Porto for Lisbon")
+        assert "The user lives in Porto" not in texts(ana.all())
+        assert {"The user has a dog", "The user lives in Lisbon"} <= set(texts(ana.all()))
+        added = ana.add("Faro or Braga, who knows")
+        assert [item.conflicts for item in added] == [(added[1].id,), (added[0].id,)]
+        assert "The user lives in Lisbon" not in texts(ana.all())
+
+    def test_a_turn_with_a_new_home(self, ana: Memory) -> None:
+        """Captured words supersede captured words: recall shows the last alone."""
+        for words in (IN_PORTO, "I moved to Lisbon last week, what is the best bakery?"):
+            ana.capture([{"role": "user", "content": words}, {"role": "assistant", "content": "Nice!"}], session_id="s")
+        block = ana.recall("Where do I live?")
+        assert ("Lisbon" in block, "Porto" in block) == (True, False)
+
+    def test_tools_name_conflicts(self, ana: Memory) -> None:
+        """A model reads which memory may be wrong, and decides with the tools that it has."""
+        said = [{"role": "user", "content": RONALDO}]
+        (messi,) = add(ana, MESSI)
+        outcome = run_tool(TOOLS["add_memory"], lambda: ana, {"messages": said, "supersedes": []})
+        assert not outcome.is_error
+        assert f"{messi.id} - {MESSI}" in outcome.marked
+        (ronaldo,) = [item for item in ana.all() if item.text == RONALDO]
+        outcome = run_tool(TOOLS["add_memory"], lambda: ana, {"messages": said, "supersedes": [messi.id]})
+        assert messi.id not in outcome.marked
+        assert texts(ana.all()) == [RONALDO]
+        assert texts(asyncio.run(ana.aio.versions(ronaldo.id))) == [MESSI, RONALDO]
+        assert asyncio.run(ana.aio.conflicts()) == []
+        (old,) = add(ana, IN_PORTO, at=datetime(2024, 1, 1, tzinfo=timezone.utc))
+        outcome = run_tool(TOOLS["add_memory"], lambda: ana, {"messages": [{"role": "user", "content": IN_LISBON}]})
+        assert old.id not in outcome.marked
+        assert texts(ana.all()) == [RONALDO, IN_LISBON]
