@@ -54,7 +54,7 @@ def validate_filters(value: object) -> Conditions:
     Raises:
         InvalidInputError: As there; or they choose a user, or compare with a bare list.
     """
-    if value is None:
+    if value is None or value == {}:
         return {}
     from .mem0_spelling import rewrite
 

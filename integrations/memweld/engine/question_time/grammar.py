@@ -21,7 +21,7 @@ __all__ = ["Named", "asking_words", "find_times"]
 # Each alternative is one class of characters, or of bounded length: none backtracks far.
 _WORD = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|[\w\u0300-\u036f]+")
 # A year, a date or a quarter: other numbers name a time only beside a word for one.
-_DATED = re.compile(r"(?<![0-9])(?:19|20)[0-9]{2}(?![0-9])|[0-9][-./][0-9]{1,2}[-./][0-9]|\bq[1-4]\b")
+_DATED = re.compile(r"\b(?:19|20)[0-9]{2}(?![0-9])|[0-9][-./][0-9]{1,2}[-./][0-9]|\bq[1-4]\b")
 _ORDINAL = re.compile(r"(\d{1,2})(?:st|nd|rd|th|er|o|a)")
 _DECADE = re.compile(r"(?:19|20)\d0s")
 _ENDS = frozenset('.?!;:()[]{}"\n…¿¡|<>')

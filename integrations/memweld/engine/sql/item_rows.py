@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from ...explanation import Explanation
 from ...models import JSON, Change, Extraction, Hit, Kind, MemoryItem, Source
@@ -89,6 +90,15 @@ class ItemRow:
         Raises:
             BackendUnavailableError: The row is damaged.
         """
+        return MemoryItem(**self._fields())
+
+    def hit(self, score: float, explanation: Explanation | None = None) -> Hit:
+        """The row as a hit of a search, its score between 0 and 1. Raises as `item` does."""
+        score = min(max(score, 0.0), 1.0)
+        return Hit(**self._fields(), score=score, explanation=explanation and explanation.with_score(score))
+
+    def _fields(self) -> dict[str, Any]:
+        """The fields of `MemoryItem`."""
         try:
             metadata: dict[str, JSON] = json.loads(self.metadata) if self.metadata != "{}" else {}
             occurrences = () if self.occurrences is None else tuple(json.loads(self.occurrences))
@@ -96,39 +106,32 @@ class ItemRow:
             created_at, updated_at = map(datetime.fromisoformat, (self.created_at, self.updated_at))
         except (TypeError, ValueError) as error:
             raise damaged(f"The memory {self.id}", f"remove it with memory.delete({self.id!r})", error) from error
-        return MemoryItem(
-            id=self.id,
-            text=self.text,
-            user_id=self.scope.user_id,
-            agent_id=self.scope.agent_id,
-            kind=self.kind,
-            key=self.key,
-            session_id=self.session_id,
-            role=self.role,
-            name=self.name,
-            metadata=metadata,
-            created_at=created_at,
-            updated_at=updated_at,
-            extraction=self.extraction,
-            extraction_error=self.extraction_error,
-            message_id=self.message_id,
-            occurrences=occurrences,
-            links=links,
-            valid_from=to_datetime(self.valid_from),
-            valid_until=to_datetime(self.valid_until),
-            superseded_by=self.superseded_by,
-            changed_by=self.changed_by,
-            source=self.source,
-            expires_at=to_datetime(self.expires_at),
-            pinned_at=to_datetime(self.pinned_at),
-        )
-
-    def hit(self, score: float, explanation: Explanation | None = None) -> Hit:
-        """The row as a hit of a search, its score between 0 and 1. Raises as `item` does."""
-        item = self.item()
-        fields = {name: getattr(item, name) for name in MemoryItem.__dataclass_fields__}
-        score = min(max(score, 0.0), 1.0)
-        return Hit(**fields, score=score, explanation=explanation and explanation.with_score(score))
+        return {
+            "id": self.id,
+            "text": self.text,
+            "user_id": self.scope.user_id,
+            "agent_id": self.scope.agent_id,
+            "kind": self.kind,
+            "key": self.key,
+            "session_id": self.session_id,
+            "role": self.role,
+            "name": self.name,
+            "metadata": metadata,
+            "created_at": created_at,
+            "updated_at": updated_at,
+            "extraction": self.extraction,
+            "extraction_error": self.extraction_error,
+            "message_id": self.message_id,
+            "occurrences": occurrences,
+            "links": links,
+            "valid_from": to_datetime(self.valid_from),
+            "valid_until": to_datetime(self.valid_until),
+            "superseded_by": self.superseded_by,
+            "changed_by": self.changed_by,
+            "source": self.source,
+            "expires_at": to_datetime(self.expires_at),
+            "pinned_at": to_datetime(self.pinned_at),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
