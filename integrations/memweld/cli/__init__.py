@@ -27,6 +27,7 @@ from .memories import (
     sessions_command,
 )
 from .overview import show_overview
+from .profile import pin_command, profile_command, unpin_command
 from .serve import serve_command
 from .transfer import copy_command, import_command
 from .ui import ui_command
@@ -112,6 +113,9 @@ _COMMANDS = {
         "list": list_command,
         "get": get_command,
         "versions": versions_command,
+        "profile": profile_command,
+        "pin": pin_command,
+        "unpin": unpin_command,
         "delete": delete_command,
         "consolidate": consolidate_command,
         "undo": undo_command,

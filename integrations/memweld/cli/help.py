@@ -18,6 +18,9 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "list": ("memweld list --user ana", "memweld list --user ana --session chat-1 --json"),
     "get": ("memweld get 56b82121-fc35-4921-b940-1a54ac5772d5 --user ana",),
     "delete": ("memweld delete 56b82121-fc35-4921-b940-1a54ac5772d5 --user ana",),
+    "profile": ("memweld profile --user ana",),
+    "pin": ("memweld pin 56b82121-fc35-4921-b940-1a54ac5772d5 --user ana",),
+    "unpin": ("memweld unpin 56b82121-fc35-4921-b940-1a54ac5772d5 --user ana",),
     "versions": ("memweld versions 56b82121-fc35-4921-b940-1a54ac5772d5 --user ana",),
     "consolidate": (
         "memweld consolidate --user ana",

@@ -7,10 +7,11 @@ texts, keys, values, queries or tokens.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar, cast
 
 import mcp.types as mt
+from fastmcp.resources import ResourceResult
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import ToolResult
 from starlette.datastructures import Headers
@@ -25,6 +26,7 @@ from ..tools import TOOLS
 from .access import current_request, record_scope
 from .errors import error_object
 from .principal import subject_of, token_of
+from .profile_resource import PROFILE_URI
 
 __all__ = [
     "KNOWN_TOOLS",
@@ -38,6 +40,8 @@ __all__ = [
     "identity_in",
     "operation_of",
 ]
+
+T = TypeVar("T")
 
 RECORDED = "memweld.recorded"
 """The key by which a route marks a request's ASGI scope that has its record."""
@@ -164,29 +168,60 @@ class RecordMiddleware(Middleware):
         Raises:
             BackendUnavailableError: It could not be recorded.
         """
-        self._record.require()
         name, arguments = context.message.name, context.message.arguments or {}
         known = name in KNOWN_TOOLS
-        request = current_request()
-        fields: dict[str, Any] = caller_of(request)
-        way = "stdio" if request is None else "mcp"
         # A tool of the application's own has a name like a Python function's.
         is_name = name.isidentifier() and len(name) <= 64 and not name.startswith("engine_")
         operation = name if known or is_name else "…"
+        count = _count_of_result if known else _uncounted
+        return await self._recorded(operation, arguments, lambda: call_next(context), count)
+
+    async def on_read_resource(
+        self,
+        context: MiddlewareContext[mt.ReadResourceRequestParams],
+        call_next: CallNext[mt.ReadResourceRequestParams, ResourceResult],
+    ) -> ResourceResult:
+        """Read the resource and record it.
+
+        Raises:
+            BackendUnavailableError: It could not be recorded.
+        """
+        uri = str(context.message.uri)
+        operation = uri if uri == PROFILE_URI else "resource"
+        return await self._recorded(operation, {}, lambda: call_next(context), _uncounted)
+
+    async def _recorded(
+        self,
+        operation: str,
+        arguments: Mapping[str, Any],
+        call: Callable[[], Awaitable[T]],
+        count: Callable[[T], int | None],
+    ) -> T:
+        self._record.require()
+        request = current_request()
+        fields: dict[str, Any] = caller_of(request)
+        way = "stdio" if request is None else "mcp"
         started_at = time.perf_counter()
         with record_scope() as used:
             try:
-                result = await call_next(context)
+                result = await call()
             except BaseException as error:
                 fields["seconds"] = time.perf_counter() - started_at
-                data: Any = error_object(error, tool=name).data if isinstance(error, Exception) else None
+                data: Any = error_object(error, tool=operation).data if isinstance(error, Exception) else None
                 outcome = data["type"] if data else type(error).__name__
                 self._record.write(way, operation, outcome, **fields, **_owner(used, arguments))
                 raise
-        count = count_of(result.structured_content) if known else None
         fields["seconds"] = time.perf_counter() - started_at
-        self._record.write(way, operation, "ok", **fields, **_owner(used, arguments), count=count)
+        self._record.write(way, operation, "ok", **fields, **_owner(used, arguments), count=count(result))
         return result
+
+
+def _count_of_result(result: ToolResult) -> int:
+    return count_of(result.structured_content)
+
+
+def _uncounted(_result: object) -> None:
+    """The count of an answer that is not known."""
 
 
 def _owner(used: Sequence[MemoryScope], arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,9 @@ import logging
 from typing import Any, Literal, TypeAlias
 
 import mcp.types as mt
-from fastmcp.exceptions import DisabledError, FastMCPError, NotFoundError, ToolError
+from fastmcp.exceptions import DisabledError, FastMCPError, NotFoundError, ResourceError, ToolError
 from fastmcp.exceptions import ValidationError as FastMCPValidationError
+from fastmcp.resources import ResourceResult
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import ToolResult
 from mcp.shared.exceptions import McpError, UrlElicitationRequiredError
@@ -124,7 +125,7 @@ def error_object(error: BaseException, *, tool: str = "the tool") -> mt.ErrorDat
     if isinstance(error, McpError):
         return error.error
     # FastMCP wraps exceptions of tools in a ToolError; one without a cause is the tool's own word to the client.
-    if isinstance(error, ToolError) and error.__cause__ is not None:
+    if isinstance(error, (ToolError, ResourceError)) and error.__cause__ is not None:
         return error_object(error.__cause__, tool=tool)
     if isinstance(error, (NotFoundError, DisabledError)):
         details = f"There is no tool {_short(tool)}"
@@ -188,3 +189,19 @@ class ErrorsMiddleware(Middleware):
                 raise _JsonRpcError(found) from error
             data: dict[str, Any] = found.model_dump(exclude_none=True)
             return ToolResult(content=dump_json(data), structured_content=data, is_error=True)
+
+    async def on_read_resource(
+        self,
+        context: MiddlewareContext[mt.ReadResourceRequestParams],
+        call_next: CallNext[mt.ReadResourceRequestParams, ResourceResult],
+    ) -> ResourceResult:
+        """Read the resource and translate its exception; the protocol has no other answer than an error object."""
+        try:
+            return await call_next(context)
+        except (McpError, NotFoundError, DisabledError, *program_ends()):
+            raise
+        except BaseException as error:
+            if not isinstance(error, _EXPECTED):
+                _log.error("A resource failed", exc_info=for_log(error))
+            self._outages.note(error.__cause__ if isinstance(error, ResourceError) else error)
+            raise McpError(error_object(error)) from error

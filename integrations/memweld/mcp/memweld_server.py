@@ -39,7 +39,8 @@ from .http_server import HttpServer, ShutdownWatchdog, close_sockets, fitting, l
 from .jsonrpc import METHODS, CountingWriter, ValidatingReader
 from .limits import Limits
 from .log_limits import bounded_log
-from .spans import tool_span
+from .profile_resource import PROFILE_URI, ProfileResource
+from .spans import resource_span, tool_span
 from .stdio import stdio_streams
 from .tools import ServedTool
 
@@ -129,6 +130,22 @@ class MemweldServer(FastMCP[Any]):
         return await super().call_tool(
             name, arguments, version=version, run_middleware=run_middleware, task_meta=task_meta
         )
+
+    async def read_resource(
+        self,
+        uri: str,
+        *,
+        version: VersionSpec | None = None,
+        run_middleware: bool = True,
+        task_meta: Any = None,
+    ) -> Any:
+        """Read a resource, as FastMCP does; the profile has a span and log lines without texts."""
+        if str(uri) == PROFILE_URI and not run_middleware and task_meta is None:
+            resource = await self.get_resource(PROFILE_URI, version)
+            if isinstance(resource, ProfileResource):
+                with resource_span(PROFILE_URI):
+                    return resource.convert_result(await resource.read())
+        return await super().read_resource(uri, version=version, run_middleware=run_middleware, task_meta=task_meta)
 
     def run(self, transport: Transport | None = None, show_banner: bool | None = None, **transport_kwargs: Any) -> None:
         """Serve until stdin ends, or over HTTP until a signal; see `run_stdio_async` and `run_http_async`."""

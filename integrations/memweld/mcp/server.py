@@ -35,6 +35,7 @@ from .inspector import inspector_routes
 from .limits import Limits
 from .memweld_server import MemweldServer
 from .principal import Principal
+from .profile_resource import profile_resource
 from .quota import with_quota
 from .rest import rest_routes
 from .tools import ServedTool, serve_tool
@@ -116,7 +117,7 @@ def create_server(
         toolsets: Sets of tools (``memory``, ``preferences``, ``tasks``, ``state``, ``history``) or names of single
             tools. The first three if not given, and the key-value API besides. If given, the server has nothing else:
             of the key-value API, the methods whose tools are chosen, and no tools of the engine unless
-            ``engine_tools``.
+            ``engine_tools``. With ``get_profile`` there is the resource ``memory://profile``.
         user_id: The default user, for calls that name no user and come without a token.
         lock_user: Calls that name another user are refused, and the tools' schemas do not ask for a user.
         name: How the server introduces itself.
@@ -175,6 +176,8 @@ def create_server(
         metrics=counting,
         inspector=pages if ui else None,
     )
+    if any(tool.name == "get_profile" for tool in chosen):
+        server.add_resource(profile_resource(access))
     add_engine_tools(server, access, backend)
     routes = [] if extra_routes is None else list(extra_routes(access.identify))
     routes += rest_routes(backend, access.identify, writes_per_day=writes_per_day, tools=served, record=record)

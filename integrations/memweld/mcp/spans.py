@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from mcp.server.lowlevel.server import request_ctx
 from starlette.requests import HTTPConnection
 
-from ..engine.tracing import mark_response, remote_context, span, span_origin
+from ..engine.tracing import Attributes, mark_response, remote_context, span, span_origin
 from .access import current_request
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
-__all__ = ["request_span", "tool_span"]
+__all__ = ["request_span", "resource_span", "tool_span"]
 
 
 def tool_span(name: str) -> AbstractContextManager[Span | None]:
@@ -29,18 +29,26 @@ def tool_span(name: str) -> AbstractContextManager[Span | None]:
     Args:
         name: Of a tool that exists.
     """
+    return _call_span("tools/call", name, {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name})
+
+
+def resource_span(uri: str) -> AbstractContextManager[Span | None]:
+    """The span of a read of a resource that exists, by the same conventions."""
+    return _call_span("resources/read", uri, {"mcp.resource.uri": uri})
+
+
+def _call_span(method: str, name: str, attributes: Attributes) -> AbstractContextManager[Span | None]:
     message = request_ctx.get(None)
     request = current_request()
     meta = None if message is None or message.meta is None else message.meta.model_dump()
     attributes = {
-        "mcp.method.name": "tools/call",
-        "gen_ai.operation.name": "execute_tool",
-        "gen_ai.tool.name": name,
+        "mcp.method.name": method,
+        **attributes,
         "network.transport": "pipe" if request is None else "tcp",
     }
     # The context around a session's task is that of the request which opened it: it is asked last.
     parent = remote_context(meta, None if request is None else request.headers)
-    return span(f"tools/call {name}", "server", attributes, parent=parent)
+    return span(f"{method} {name}", "server", attributes, parent=parent)
 
 
 @contextmanager

@@ -20,8 +20,8 @@ from memweld import connect
 from memweld.cli import app
 
 COMMANDS = set(
-    "add consolidate copy delete demo doctor erase export get import list migrate reindex restore search serve "
-    "sessions stats ui undo users versions".split()
+    "add consolidate copy delete demo doctor erase export get import list migrate pin profile reindex restore search "
+    "serve sessions stats ui undo unpin users versions".split()
 )
 
 
@@ -126,6 +126,21 @@ def test_memories_are_listed_shown_and_deleted(url: str) -> None:
     assert "No memory exists" in failed("get", ids[0], *who)
     assert "No memory exists" in failed("delete", ids[0], *who)
     assert json.loads(done("search", "fact", *who, "--json"))["memories"][0]["text"].startswith("fact 2")
+
+
+def test_a_profile_shows_what_is_pinned(url: str) -> None:
+    who = ("--user", "ana", "--url", url)
+    done("add", "I am allergic to \x1b[31mpeanuts", *who)
+    memory_id = done("list", *who).split()[0]
+    assert done("pin", memory_id, *who) == f"Pinned memory {memory_id}\n"
+    shown = done("profile", *who)
+    assert shown.startswith(f"Pinned:\n- [id: {memory_id}] [")
+    assert "\x1b" not in shown
+    assert [item["id"] for item in json.loads(done("profile", *who, "--json"))["pinned"]] == [memory_id]
+    assert done("profile", *who, "--budget", "20") == "Nothing of user ana belongs in a profile yet.\n"
+    assert "pinned_at" not in json.loads(done("unpin", memory_id, *who, "--json"))["memory"]
+    assert done("profile", *who).startswith("Changed lately:")
+    assert "No memory exists" in failed("pin", "no-such-id", *who)
 
 
 def test_a_memory_is_tidied_up_and_that_is_taken_back(url: str, tmp_path: Path) -> None:
