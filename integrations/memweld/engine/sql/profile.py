@@ -18,7 +18,9 @@ from .validity import Validity
 __all__ = ["count_recalls", "pin", "read_profile"]
 
 # So many of the items that were written last are looked at, and so many of those that were recalled most.
-_LATEST, _RECALLED = 500, 200
+_LATEST, _RECALLED = 200, 200
+# As in the index on keys.
+_KEYED = "items.key IS NOT NULL AND items.superseded_by IS NULL"
 _OWNERS = "owner IN (SELECT id FROM owners WHERE id = ? OR root = ?)"
 
 
@@ -75,13 +77,15 @@ def read_profile(items: Items, scope: Scope, operation: ReadProfile) -> ProfileI
             sql = f"{valid} AND kind <> 'source' AND {condition} ORDER BY {order} LIMIT ?"
             return items.select(scope, sql, [*moments, *variables, limit], **how)
 
-        latest = f"items.seq IN (SELECT seq FROM items WHERE root = ? AND {visible} ORDER BY stamp DESC LIMIT ?)"
+        # An agent has few of the user's rows: the plus keeps SQLite from looking for them in the order of all.
+        root = "root" if owner.id == owner.root else "+root"
+        latest = f"items.seq IN (SELECT seq FROM items WHERE {root} = ? AND {visible} ORDER BY stamp DESC LIMIT ?)"
         most = f"items.seq IN (SELECT item FROM recalls WHERE {_OWNERS} AND times > 1 ORDER BY times DESC LIMIT ?)"
         times = "(SELECT times FROM recalls WHERE item = items.seq)"
         changed = "seconds_of(items.updated_at)"
         lists = {
-            "pinned": read("pinned_at IS NOT NULL", [], "pinned_at DESC, items.seq DESC"),
-            "preferences": read("kind = 'preference'", [], f"{changed} DESC, items.seq DESC", exact=True),
+            "pinned": read("pinned_at IS NOT NULL AND items.root = ?", [owner.root], "pinned_at DESC, items.seq DESC"),
+            "preferences": read(f"kind = 'preference' AND {_KEYED}", [], f"{changed} DESC, items.seq DESC", exact=True),
             "changed": read(
                 f"kind IN ('item', 'task') AND {changed} >= ? AND {latest}",
                 [since, owner.root, variable, _LATEST],
