@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 from memweld import Backend
 
 Theme: TypeAlias = Literal["light", "dark"]
-PAGES = ("overview", "memories?q=Where+do+I+live", "timeline", "profile", "preferences", "tasks", "state", "sessions",
-         "session?id=s-travel", "recall?q=What+may+I+not+eat", "consolidate", "erase")  # fmt: skip
+PAGES = ("overview", "memories?q=Where+do+I+live", "timeline", "conflicts", "profile", "preferences", "tasks", "state",
+         "sessions", "session?id=s-travel", "recall?q=What+may+I+not+eat", "consolidate", "erase")  # fmt: skip
 
 
 def sign_in(page: Page, address: str, name: str = "ana") -> None:
@@ -137,6 +137,8 @@ def test_on_a_phone_in_both_themes(browser: Browser, address: str, backend: Back
     ana.add("I like tea!")
     ana.add("I like coffee", supersedes=tea.id)
     ana.add("I like milk")
+    ana.add("My favourite player is Messi")
+    ana.add("My favourite player is Pelé")
     ana.add("I do like milk.")
     context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme=theme, java_script_enabled=True)
     page = context.new_page()

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from .admin import doctor_command, migrate_command, reindex_command, stats_command, users_command
-from .changes import consolidate_command, undo_command, versions_command
+from .changes import conflicts_command, consolidate_command, undo_command, versions_command
 from .demo import demo_command
 from .help import Command, examples, write_sections
 from .memories import (
@@ -116,6 +116,7 @@ _COMMANDS = {
         "profile": profile_command,
         "pin": pin_command,
         "unpin": unpin_command,
+        "conflicts": conflicts_command,
         "delete": delete_command,
         "consolidate": consolidate_command,
         "undo": undo_command,

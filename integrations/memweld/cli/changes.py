@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ..consolidation import ConsolidationStep
 
-__all__ = ["consolidate_command", "undo_command", "versions_command"]
+__all__ = ["conflicts_command", "consolidate_command", "undo_command", "versions_command"]
 
 _DONE = {"merge": "merged", "expire": "deleted", "drop_versions": "versions deleted", "summarize": "summarised"}
 
@@ -103,6 +103,27 @@ def versions_command(memory_id: MemoryId, user: User, url: Url = None, as_json: 
     for item in versions:
         end = "" if item.valid_until is None else f"{item.valid_until:%Y-%m-%d}"
         show(f"{item.id}  {item.valid_from or item.created_at:%Y-%m-%d} – {end:10}  {safe_for_terminal(item.text)}")
+
+
+def conflicts_command(
+    user: User,
+    limit: Annotated[int, typer.Option(help="How many pairs at most, 1 to 10,000.", min=1, max=10_000)] = 100,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """List pairs of memories of a user that say different things of the same, such as two homes."""
+    from ..safe_text import safe_for_terminal
+    from ..tools.answers import item_data
+
+    with existing(url) as backend:
+        pairs = backend.user(user).conflicts(limit=limit)
+    if as_json:
+        show_json({"conflicts": [{"newer": item_data(pair.newer), "older": item_data(pair.older)} for pair in pairs]})
+        return
+    for pair in pairs:
+        for name, item in (("newer", pair.newer), ("older", pair.older)):
+            show(f"{name}  {item.id}  {item.created_at:%Y-%m-%d}  {safe_for_terminal(item.text)}")
+    show("`memweld delete` forgets one; `memweld ui` keeps it among the versions." if pairs else "There are none.")
 
 
 def _show_steps(steps: Sequence[ConsolidationStep]) -> None:

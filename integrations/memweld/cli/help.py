@@ -22,6 +22,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "pin": ("memweld pin 56b82121-fc35-4921-b940-1a54ac5772d5 --user ana",),
     "unpin": ("memweld unpin 56b82121-fc35-4921-b940-1a54ac5772d5 --user ana",),
     "versions": ("memweld versions 56b82121-fc35-4921-b940-1a54ac5772d5 --user ana",),
+    "conflicts": ("memweld conflicts --user ana",),
     "consolidate": (
         "memweld consolidate --user ana",
         "memweld consolidate --user ana --apply --receipt tidy.json",

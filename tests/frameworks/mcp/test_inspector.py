@@ -32,8 +32,8 @@ TOKENS = {
     "ops-token-0123456789": {"sub": "ops", "scopes": ["memory:any-user"]},
 }
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'>{{ 7*191 }}{% raw %} \u202eevil\u200b"
-PAGES = ("overview", "memories", "timeline", "profile", "preferences", "tasks", "state", "sessions", "graph", "recall",
-         "consolidate", "erase")  # fmt: skip
+PAGES = ("overview", "memories", "timeline", "conflicts", "profile", "preferences", "tasks", "state", "sessions",
+         "graph", "recall", "consolidate", "erase")  # fmt: skip
 
 
 class Browser:
@@ -198,6 +198,26 @@ class TestChanges:
         receipt = ana.post("erase", confirm="ana")
         assert "rows were erased" in receipt.text
         assert set(memory.counts().values()) == {0}
+
+    @pytest.mark.parametrize(
+        ("answer", "left"), [("newer", ["Pelé"]), ("older", ["Messi"]), ("both", ["Messi", "Pelé"])]
+    )
+    def test_a_conflict_is_decided(
+        self, browser: Callable[[str], Browser], backend: Backend, answer: str, left: list[str]
+    ) -> None:
+        ana, memory = browser("ana"), backend.user("ana")
+        older, newer = (memory.add(f"My favourite player is {name}")[0] for name in ("Messi", "Pelé"))
+        page = ana.get("conflicts").text
+        assert page.index("player is Pelé") < page.index("player is Messi")
+        query = {"newer": newer.id, "older": older.id}
+        assert 'value="both"' not in browser("eve").get("conflicts").text
+        assert browser("eve").post("conflicts/decide", query, true=answer).status_code == 403
+        assert browser("bob").post("conflicts/decide", query, true=answer).status_code == 404
+        assert ana.post("conflicts/decide", query, true="neither").status_code == 400
+        decided = ana.post("conflicts/decide", query, true=answer)
+        assert decided.headers["location"].startswith("/ui/conflicts?")
+        assert "No memories say different things" in ana.http.get(decided.headers["location"]).text
+        assert [item.text.rpartition(" ")[2] for item in memory.all()] == left
 
     def test_memories_are_pinned(self, browser: Callable[[str], Browser], backend: Backend) -> None:
         ana, memory = browser("ana"), backend.user("ana")

@@ -20,8 +20,8 @@ from memweld import connect
 from memweld.cli import app
 
 COMMANDS = set(
-    "add consolidate copy delete demo doctor erase export get import list migrate pin profile reindex restore search "
-    "serve sessions stats ui undo unpin users versions".split()
+    "add conflicts consolidate copy delete demo doctor erase export get import list migrate pin profile reindex "
+    "restore search serve sessions stats ui undo unpin users versions".split()
 )
 
 
@@ -141,6 +141,20 @@ def test_a_profile_shows_what_is_pinned(url: str) -> None:
     assert "pinned_at" not in json.loads(done("unpin", memory_id, *who, "--json"))["memory"]
     assert done("profile", *who).startswith("Changed lately:")
     assert "No memory exists" in failed("pin", "no-such-id", *who)
+
+
+def test_conflicts_are_listed(url: str) -> None:
+    who = ("--user", "ana", "--url", url)
+    done("add", "My favourite player is Messi", *who)
+    assert done("conflicts", *who) == "There are none.\n"
+    done("add", "My favourite player is Pelé", *who)
+    lines = done("conflicts", *who).splitlines()
+    assert [line.split("  ")[-1] for line in lines[:2]] == [
+        "My favourite player is Pelé",
+        "My favourite player is Messi",
+    ]
+    (pair,) = json.loads(done("conflicts", *who, "--json"))["conflicts"]
+    assert done("versions", pair["older"]["id"], *who).count("\n") == 1
 
 
 def test_a_memory_is_tidied_up_and_that_is_taken_back(url: str, tmp_path: Path) -> None:

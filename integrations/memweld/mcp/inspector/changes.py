@@ -9,6 +9,7 @@ from ...memory.memory import Memory
 from .visit import Done, Visit, number_in, value_in
 
 __all__ = [
+    "decide_conflict",
     "delete_memory",
     "delete_session",
     "delete_value",
@@ -46,6 +47,24 @@ def pin_memory(visit: Visit) -> Done:
     item = visit.memory.pin(memory_id) if is_pinned else visit.memory.unpin(memory_id)
     note = "pinned" if is_pinned else "unpinned"
     return Done("profile", note) if visit.query.get("on") == "profile" else Done("memory", note, {"id": item.id})
+
+
+def decide_conflict(visit: Visit) -> Done:
+    """Say which of two memories is true, or that both are.
+
+    Raises:
+        InvalidInputError: The form says something else.
+    """
+    newer, older = visit.required("newer"), visit.required("older")
+    answer = visit.form.get("true", "")
+    if answer == "both":
+        visit.memory.keep_both(newer, older)
+        return Done("conflicts", "both")
+    if answer not in ("newer", "older"):
+        raise invalid("true", answer, "it is newer, older or both", "Press one of the buttons.")
+    is_newer = answer == "newer"
+    visit.memory.supersede(older if is_newer else newer, by=newer if is_newer else older)
+    return Done("conflicts", "decided")
 
 
 def delete_memory(visit: Visit) -> Done:

@@ -15,6 +15,8 @@ Lane = Literal["quick", "search", "write", "llm"]
 
 NOTES = {
     "updated": "The memory is updated.",
+    "decided": "The other memory stands among the versions of the true one.",
+    "both": "Both are true, and no conflict any more.",
     "pinned": "It stands in the profile.",
     "unpinned": "Its pin is gone.",
     "deleted": "It is deleted.",
@@ -57,6 +59,7 @@ PAGES: Mapping[str, Page] = {
     "overview": Page("Overview", views.overview),
     "memories": Page("Memories", views.memories, ("get_all_memories",), "search"),
     "timeline": Page("Timeline", timeline.timeline, ("get_all_memories",)),
+    "conflicts": Page("Conflicts", views.conflicts, ("get_all_memories",)),
     "profile": Page("Profile", views.profile, ("get_profile",)),
     "preferences": Page("Preferences", views.preferences, ("get_preferences",)),
     "tasks": Page("Tasks", views.tasks, ("get_task_context",)),
@@ -91,6 +94,7 @@ class Change:
 CHANGES: Mapping[str, Change] = {
     "memory/update": Change(changes.update_memory, ("update_memory",), "write"),
     "memory/supersede": Change(changes.supersede_memory, ("add_memory",), "write"),
+    "conflicts/decide": Change(changes.decide_conflict, ("update_memory",)),
     "memory/pin": Change(changes.pin_memory, ("update_memory",)),
     "memory/delete": Change(changes.delete_memory, ("delete_memory",)),
     "preferences/set": Change(changes.set_preference, ("set_preference",), "write"),

@@ -21,6 +21,7 @@ from .timeline import REASONS
 from .visit import KINDS, Filters, Visit, number_in
 
 __all__ = [
+    "conflicts",
     "erase",
     "graph",
     "memories",
@@ -104,6 +105,13 @@ def memory(visit: Visit) -> dict[str, Any]:
     """One memory with all that is known of it, and those that stood in its place before and after."""
     item = visit.memory.get(visit.required("id"))
     return {"item": item, "versions": visit.memory.versions(item.id), "reasons": REASONS}
+
+
+def conflicts(visit: Visit) -> dict[str, Any]:
+    """Pairs of memories that say different things of the same."""
+    found = visit.memory.conflicts(limit=_PAGE + 1)
+    visit.count = min(len(found), _PAGE)
+    return {"pairs": found[:_PAGE], "has_more": len(found) > _PAGE}
 
 
 def profile(visit: Visit) -> dict[str, Any]:
