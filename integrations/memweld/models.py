@@ -99,7 +99,7 @@ class MemoryItem(Readable):
         source: Where it comes from: ``user`` (the user's words, or what your program adds), ``assistant`` (an answer),
             ``agent`` (a model that called a tool), ``tool`` (a tool of an MCP server), ``document`` or ``import``. If
             several say it, the most trusted: ``user``, then ``import``, ``document``, ``agent``, ``tool``.
-        expires_at: When it is deleted (UTC), or None.
+        expires_at: When it is deleted (UTC), with its versions; None: never.
         pinned_at: When it was pinned (UTC), or None.
         conflicts: Of what `Memory.add` returns: the ids of valid memories that give the same relation another value, at
             most 10, newest first. `Memory.conflicts` lists them later.

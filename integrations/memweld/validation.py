@@ -32,6 +32,7 @@ __all__ = [
     "local_time",
     "normalize",
     "utc_now",
+    "validate_end",
     "validate_item_source",
     "validate_item_sources",
     "validate_json",
@@ -236,10 +237,24 @@ def validate_limit(value: object, *, name: str = "limit", minimum: int = 1, maxi
     return value
 
 
+def validate_end(expires_at: object, ttl: object) -> datetime | None:
+    """When a memory expires: a time to come, or so long from now; None: never. Not both."""
+    seconds, end = validate_ttl(ttl), validate_time("expires_at", expires_at)
+    if seconds is not None:
+        if end is not None:
+            raise invalid("ttl", ttl, "expires_at says already when it expires", "Pass one of the two.")
+        return utc_now() + timedelta(seconds=seconds)
+    if end is not None and end <= utc_now():
+        raise invalid("expires_at", expires_at, "it is over already", "Pass a time to come, or leave it out.")
+    return end
+
+
 def validate_ttl(value: object) -> float | None:
-    """How long a value is kept: seconds, more than none and at most a century; None for ever."""
+    """How long something is kept: seconds or a timedelta, more than none and at most a century; None for ever."""
     if value is None:
         return None
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_TTL_SECONDS:
         rule = "it must be a number of seconds, more than 0 and at most a century"
         raise invalid("ttl", value, rule, "Leave it out to keep the value.")

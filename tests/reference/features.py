@@ -53,6 +53,11 @@ ENGINE_FEATURES: Mapping[str, Sequence[str]] = {
         "test_earlier_texts_leave_with_their_memory",
     ),
     "earlier values of preferences and tasks": ("test_a_key_keeps_its_earlier_values",),
+    "`expires_at=`, `ttl=` of facts": (
+        "test_an_expired_fact_is_nowhere",
+        "test_what_it_supersedes_expires_with_it",
+        "test_sources_expire_with_their_facts",
+    ),
     "`consolidate`, `undo`": (
         "test_duplicates_are_merged_and_look_alikes_are_not",
         "test_undo_restores_everything",

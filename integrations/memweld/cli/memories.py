@@ -46,6 +46,7 @@ __all__ = [
 def add_command(
     text: Annotated[str, typer.Argument(help="What to remember; - reads it from stdin.")],
     user: User,
+    ttl: Annotated[float | None, typer.Option(help="Seconds until it is forgotten; never if left out.")] = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -59,7 +60,7 @@ def add_command(
     with connected(url) as backend:
         memory = backend.user(user)
         before = memory.counts()["items"]
-        items = memory.add([{"role": "user", "content": content}])
+        items = memory.add([{"role": "user", "content": content}], ttl=ttl)
         added = min(max(memory.counts()["items"] - before, 0), len(items))
     if as_json:
         show_json({"added": added, "memories": [item_data(item) for item in items]})

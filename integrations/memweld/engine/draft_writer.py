@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..scope import Scope
 from ..validation import utc_now
-from .operations import ItemDraft
+from .operations import AddItems, ItemDraft
 from .search.embedders import GuardedEmbedding
 from .search.item_store import ItemStore
 from .sql import owners
@@ -19,7 +19,7 @@ __all__ = ["DraftWriter", "ErasedError"]
 
 
 class ErasedError(Exception):
-    """The scope was erased after the call began."""
+    """The scope was erased after the call began, or the texts have expired by now."""
 
 
 class DraftWriter:
@@ -37,8 +37,14 @@ class DraftWriter:
         self._embedding = embedding
         self._cursors = Cursors(database)
 
-    def check_epoch(self, scope: Scope, epoch: int | None) -> None:
-        """Make sure, in the writing transaction, that the scope was not erased since `GetEpoch` gave this number."""
+    def check_epoch(self, scope: Scope, operation: AddItems) -> None:
+        """Make sure, in the writing transaction, that the texts have not expired, nor the scope been erased.
+
+        The epoch of the operation tells whether it was erased since `GetEpoch` gave that number.
+        """
+        epoch = operation.epoch
+        if operation.expires_at is not None and operation.expires_at <= utc_now():
+            raise ErasedError
         if epoch is None:
             return
         with self._database.reading(scope) as connection:

@@ -120,7 +120,7 @@ class FactExtraction:
             MissingExtraError: A package for it is not installed.
         """
         # The LLM reads nothing of a scope that was erased meanwhile.
-        self._writer.check_epoch(scope, operation.epoch)
+        self._writer.check_epoch(scope, operation)
         extracted = replace(template, extraction="extracted")
         if not self._options.uses_mem0:
             return self._add_compact(scope, operation, extracted, earlier)
@@ -130,7 +130,7 @@ class FactExtraction:
         with self._embedding.prepared(kept), self._database.unit():
             texts, new = mem0.extract(scope, operation.drafts, extracted, operation.created_at, earlier)
             # An erasure by another process now follows this transaction, and takes along what it wrote.
-            self._writer.check_epoch(scope, operation.epoch)
+            self._writer.check_epoch(scope, operation)
             origins = {text: origin_of(text, operation.drafts) for text in texts}
             stated = [text for text in texts if not extracted.session_id or origins[text].is_kept]
             kept = self._keep_sources(scope, operation, extracted, stated, origins, has_new=new > 0)
@@ -146,7 +146,7 @@ class FactExtraction:
         texts = [fact.text for fact in facts]
         kept = [draft.text for draft in operation.drafts if draft.is_kept]
         with self._embedding.prepared([*texts, *kept]), self._database.writing(scope):
-            self._writer.check_epoch(scope, operation.epoch)
+            self._writer.check_epoch(scope, operation)
             origins = {text: origin_of(text, operation.drafts) for text in texts}
             rows = [
                 origins[fact.text].row(

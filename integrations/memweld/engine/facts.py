@@ -44,7 +44,7 @@ from .sql.relation_rule import settle
 from .sql.restore import EmbeddedTexts
 from .sql.supersession import rows_to_supersede
 from .sql.ttl import now
-from .sql.versions import keep_earlier
+from .sql.versions import end_with, keep_earlier
 
 __all__ = ["Facts"]
 
@@ -143,6 +143,7 @@ class Facts:
             valid_from=None if operation.valid_from is None else operation.valid_from.timestamp(),
             valid_until=None if operation.valid_until is None else operation.valid_until.timestamp(),
             pinned_at=now() if operation.pinned else None,
+            expires_at=None if operation.expires_at is None else operation.expires_at.timestamp(),
         )
         # Before the LLM is asked.
         rows_to_supersede(self._items, scope, operation.supersedes or ())
@@ -165,15 +166,20 @@ class Facts:
         """Store a fact under its key, replacing what the key held in exactly this scope."""
         kind, key, text = operation.kind, operation.key, operation.text
         source = operation.source or "user"
-        template = RowTemplate(kind=kind, key=key, metadata=dump_json(operation.metadata), source=source)
+        end = None if operation.expires_at is None else operation.expires_at.timestamp()
+        metadata = dump_json(operation.metadata)
+        template = RowTemplate(kind=kind, key=key, metadata=metadata, source=source, expires_at=end)
         self._ready_to_change()
         with self._embedding.prepared([text]), self._database.writing(scope):
             before = self._items.by_key(scope, kind, key)
             if before is None:
-                self._writer.store(scope, [ItemDraft(text=text)], template, utc_now())
+                (row,) = self._writer.store(scope, [ItemDraft(text=text)], template, utc_now())
             else:
-                self._set_again(before, replace(before, text=text, metadata=template.metadata, source=source))
+                row = replace(before, text=text, metadata=metadata, source=source, expires_at=end)
+                self._set_again(before, row)
             stored = self._items.by_key(scope, kind, key)
+        if stored is None and end is not None and end <= now():
+            stored = row  # it has expired meanwhile
         if stored is None:
             raise BackendUnavailableError(f"The {kind} {key!r} cannot be read back.")
         return stored.item()
@@ -183,7 +189,7 @@ class Facts:
         if not drafts:
             return []
         with self._embedding.prepared([draft.text for draft in drafts]), self._database.writing(scope):
-            self._writer.check_epoch(scope, operation.epoch)
+            self._writer.check_epoch(scope, operation)
             rows = self._writer.store(scope, drafts, template, operation.created_at)
             return settle(self._items, scope, operation, rows)
 
@@ -252,6 +258,7 @@ class Facts:
         else:
             kept = keep_earlier(self._items, before, "set", now())
             self._change(before, replace(row, valid_from=kept.valid_from))
+        end_with(self._items, row)
 
     def _detached(self, row: ItemRow, text: str) -> ItemRow:
         """The row with a text of its own: its sources, which say the old one, go, as the facts of a source do."""

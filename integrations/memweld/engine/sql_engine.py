@@ -114,6 +114,8 @@ class SqlEngine:
         answer = cast("T", _HANDLERS[type(operation)](self, scope, operation))
         if operation.overwrites:
             self._database.shorten_log()
+        if operation.changes_items and not isinstance(operation, ops.PurgeExpired):
+            self.values.purging.follow(scope)
         return answer
 
     @property

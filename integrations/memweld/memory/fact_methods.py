@@ -31,7 +31,7 @@ from ..engine.protocol import Engine
 from ..errors import ConfigurationError, invalid
 from ..models import JSON, Conflict, Hit, Kind, MemoryItem, Page, Related, Source
 from ..scope import Scope
-from ..validation import validate_kinds, validate_moment, validate_score, validate_time
+from ..validation import validate_end, validate_kinds, validate_moment, validate_score, validate_time
 from .capture import drafts_of
 from .messages import MessagesLike, to_messages
 
@@ -65,6 +65,8 @@ class FactMethods:
         valid_until: datetime | str | None = None,
         supersedes: str | Sequence[str] | None = None,
         pinned: bool = False,
+        expires_at: datetime | str | None = None,
+        ttl: float | timedelta | None = None,
         source: Source | None = None,
     ) -> list[MemoryItem]:
         """Remember messages, or a text of the user.
@@ -87,6 +89,9 @@ class FactMethods:
                 else from ``created_at`` on. They are left out from then on, and `versions` shows them. None: those with
                 another value of the same relation, such as the user's home; an empty list: none.
             pinned: Whether to `pin` what is stored, also where it was there already.
+            expires_at: When it is deleted: from then on it is nowhere, nor are its versions. If the text is there
+                already, the last `add` decides: without an end it stays.
+            ttl: The same as seconds or a timedelta from now.
             source: Where it comes from: ``user``, ``assistant``, ``tool``, ``document``, ``import`` or ``agent``. If
                 not given, the speaker of each message; an extracted fact has that of the text it was learnt from.
 
@@ -113,6 +118,7 @@ class FactMethods:
             valid_until=validate_time("valid_until", valid_until),
             supersedes=_ids(supersedes),
             pinned=pinned,
+            expires_at=validate_end(expires_at, ttl),
             # An LLM that finds nothing worth keeping does not overrule a caller who said: remember this.
             is_explicit=True,
             source=source,

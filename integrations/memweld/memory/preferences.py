@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from ..display import MOST_ROWS, Displayed, ResultList, html_table
 from ..engine.operations import DeleteKeyed, GetKeyed, ItemVersions, ListItems, PutKeyed, Search
@@ -11,7 +12,7 @@ from ..engine.protocol import Engine
 from ..errors import MemoryNotFoundError
 from ..models import JSON, Hit, MemoryItem
 from ..scope import Scope
-from ..validation import MAX_LIMIT, validate_json
+from ..validation import MAX_LIMIT, validate_end, validate_json
 from .asynchronous import AsyncFacade, async_method
 
 __all__ = ["AsyncPreferences", "Preferences", "keyed_versions"]
@@ -35,19 +36,29 @@ class Preferences(Displayed):
         rows = [{"key": item.key, "value": item.metadata.get("value"), "updated_at": item.updated_at} for item in own]
         return html_table(rows, title=repr(self))
 
-    def set(self, key: str, value: JSON) -> MemoryItem:
+    def set(
+        self,
+        key: str,
+        value: JSON,
+        *,
+        expires_at: datetime | str | None = None,
+        ttl: float | timedelta | None = None,
+    ) -> MemoryItem:
         """Store a preference in the place of what the key held, which becomes an earlier version.
 
         Args:
             key: 1 to 512 characters, e.g. ``"theme"``.
             value: Any JSON value of at most 65,536 characters, nested at most 63 levels.
+            expires_at: When it is deleted, together with its earlier values. Set again without an end, it stays.
+            ttl: The same as seconds or a timedelta from now.
 
         Raises:
-            InvalidInputError: The key or value breaks a rule.
+            InvalidInputError: An argument breaks a rule.
         """
         written = validate_json("value", value, maximum=_MAX_CHARACTERS, inside=1)
         text = f"{key}: {value if isinstance(value, str) else written}"
-        operation = PutKeyed(kind="preference", key=key, text=text, metadata={"value": value})
+        end = validate_end(expires_at, ttl)
+        operation = PutKeyed(kind="preference", key=key, text=text, metadata={"value": value}, expires_at=end)
         return self._engine.run(self._scope, operation)
 
     def get(self, key: str, default: JSON = None) -> JSON:

@@ -56,6 +56,7 @@ class AddMemory(Arguments):
         default=None, description="IDs of memories that are no longer true because of this one."
     )
     pinned: bool = Field(default=False, description="Whether it always stands in the profile.")
+    ttl: float | None = Field(default=None, gt=0, description="Seconds until it is forgotten; never if left out.")
 
 
 _Kinds: TypeAlias = Annotated[
@@ -143,6 +144,7 @@ def _add_memory(memory: Memory, arguments: AddMemory) -> Answer:
         metadata=arguments.metadata,
         supersedes=arguments.supersedes or None,
         pinned=arguments.pinned,
+        ttl=arguments.ttl,
     )
     text = f"Added {len(items)} memories for {memory.scope}{_conflicts(memory, items)}"
     return Answer(text, {"memories": _listed(memory, items)[1]})

@@ -68,7 +68,7 @@ class AddItems(Operation[list[MemoryItem]]):
     was erased after `GetEpoch` answered that number.
 
     The answer holds the stored items in order; for a text that was there already, the item that holds it. It is empty
-    only if the LLM found, well-formed, nothing to keep, or if the scope was erased meanwhile.
+    only if the LLM found, well-formed, nothing to keep, or if the scope was erased or ``expires_at`` passed meanwhile.
 
     Attributes:
         drafts: The texts.
@@ -82,6 +82,8 @@ class AddItems(Operation[list[MemoryItem]]):
             (or ``created_at``, or now). What they say stays, and is left out of lists and searches. None: those that
             the rule for relations finds; the caller names all others.
         pinned: Whether the stored items are pinned, also those that were there already; sources are not.
+        expires_at: When they are deleted, with their versions and sources; None: never. A text that is there already
+            ends when it was last added with an end, and never if it was last added without one.
         epoch: See above.
         is_explicit: Whether the caller asks to remember these very texts: if the LLM finds no new fact in them, they
             become items themselves, else only sources.
@@ -100,6 +102,7 @@ class AddItems(Operation[list[MemoryItem]]):
     valid_until: Annotated[datetime, validate_time] | None = None
     supersedes: Annotated[Sequence[str], validate_keys] | None = None
     pinned: bool = False
+    expires_at: Annotated[datetime, validate_time] | None = None
     epoch: Version | None = None
     is_explicit: bool = False
     source: ItemSource | None = None
@@ -373,7 +376,7 @@ class ClearItems(Operation[int]):
 class PutKeyed(Operation[MemoryItem]):
     """Store a preference or a task's outcome under its key in exactly this scope, replacing what was there.
 
-    Another value that was there becomes an earlier one.
+    Another value that was there becomes an earlier one. Without ``expires_at`` it never expires.
     """
 
     changes_items = True
@@ -384,6 +387,7 @@ class PutKeyed(Operation[MemoryItem]):
     key: Key
     text: Text
     metadata: Annotated[Mapping[str, JSON], validate_keyed_metadata] = field(default_factory=dict[str, JSON])
+    expires_at: Annotated[datetime, validate_time] | None = None
     source: ItemSource | None = None
 
 

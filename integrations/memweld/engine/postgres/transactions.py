@@ -117,7 +117,7 @@ class PostgresDatabase(Database):
         return search
 
     def expired_roots(self, at: float, limit: int) -> list[Scope]:
-        """The users whose state has expired; under row-level security a function of the database names them."""
+        """The users of whom something has expired; under row-level security a function of the database names them."""
         if not self.is_secured:
             return super().expired_roots(at, limit)
         with self.reading_all() as connection:

@@ -20,7 +20,9 @@ from ..sql.item_rows import FACT_KINDS, ItemRow, text_hash
 from ..sql.items import Items
 from ..sql.restore import EmbeddedTexts
 from ..sql.selection import Selection
+from ..sql.ttl import purge
 from ..sql.validity import Validity
+from ..sql.versions import end_with
 from .cache import IndexCache, StaleTransactionError
 from .coverage import Ranked, without_covered
 from .embedder_check import EmbedderCheck
@@ -122,9 +124,17 @@ class ItemStore:
             for row, vector in zip(rows, vectors, strict=True):
                 if not stored:
                     self._check.record(connection, len(vector))
-                is_new = self.items.insert(row, as_bytes(vector), pack_terms(row.text))
-                # A row under a key is new: its writer has looked.
-                merged = None if is_new or row.key is not None else self.items.merge(row, is_dated=is_dated)
+                columns = (as_bytes(vector), pack_terms(row.text))
+                merged: ItemRow | None = None
+                if not self.items.insert(row, *columns):
+                    # A row under a key is new: its writer has looked.
+                    merged = self.items.merge(row, is_dated=is_dated) if row.key is None else None
+                    if merged is None:
+                        # One that has expired is in its place.
+                        purge(self._database, row.scope)
+                        self.items.insert(row, *columns)
+                    else:
+                        end_with(self.items, merged)
                 stored.append(merged or row)
         return stored
 

@@ -185,12 +185,13 @@ class Database(ABC):
         return None
 
     def expired_roots(self, at: float, limit: int) -> list[Scope]:
-        """The users, and agents with a memory of their own, whose state has expired at a moment."""
+        """The users, and agents with a memory of their own, of whom something has expired at a moment."""
         with self.reading_all() as connection:
             rows = connection.execute(
-                "SELECT DISTINCT roots.user_id, roots.agent_id FROM state JOIN owners ON owners.id = state.owner "
-                "JOIN owners AS roots ON roots.id = owners.root WHERE state.expires_at <= ? LIMIT ?",
-                (at, limit),
+                "SELECT DISTINCT roots.user_id, roots.agent_id FROM (SELECT owner FROM state WHERE expires_at <= ? "
+                "UNION SELECT owner FROM items WHERE expires_at <= ?) AS expired JOIN owners ON owners.id = owner "
+                "JOIN owners AS roots ON roots.id = owners.root LIMIT ?",
+                (at, at, limit),
             ).fetchall()
         return [Scope.stored(user or None, agent or None) for user, agent in rows]
 

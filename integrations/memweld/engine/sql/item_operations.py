@@ -159,6 +159,7 @@ class ItemOperations:
     def clear(self, scope: Scope, _operation: ClearItems) -> int:
         """Delete all items but records; how many (see `ClearItems`)."""
         with self._database.writing(scope) as connection:
+            purge(self._database, scope)
             unlink_all(connection, scope)
             return self._items.clear(scope)
 

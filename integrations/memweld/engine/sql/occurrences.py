@@ -50,7 +50,7 @@ def merged(stored: ItemRow, added: ItemRow, *, is_dated: bool) -> ItemRow:
     """The stored row with all that a row with an equal text says besides; the same object where that is nothing.
 
     Metadata are united, later values win, and each occurrence keeps its own. ``created_at`` is the earliest time,
-    ``updated_at`` the latest. Of two sources the more trusted one counts.
+    ``updated_at`` the latest. Of two sources the more trusted one counts. It ends when the row that was added does.
 
     Args:
         stored: The row in the table.
@@ -75,6 +75,12 @@ def merged(stored: ItemRow, added: ItemRow, *, is_dated: bool) -> ItemRow:
             row = replace(row, created_at=created_at, updated_at=updated_at)
     if row.pinned_at is None and added.pinned_at is not None:
         row = replace(row, pinned_at=added.pinned_at)
+    if row.expires_at != added.expires_at:
+        row = replace(
+            row,
+            expires_at=added.expires_at,
+            updated_at=max(row.updated_at, added.updated_at, key=datetime.fromisoformat),
+        )
     return _with_validity(row, added)
 
 

@@ -19,7 +19,7 @@ from .item_rows import ItemRow, row_of
 from .items import Items
 from .sessions import insert_messages
 from .state import insert_value, new_version, value_at
-from .ttl import delete_items, now
+from .ttl import delete_items, now, purge
 
 __all__ = ["EmbeddedTexts", "restore"]
 
@@ -54,6 +54,8 @@ def restore(database: Database, scope: Scope, data: ExportData, embedded: Embedd
             if epoch is not None and (owner is None or owner.id != epoch):
                 raise BackendUnavailableError(f"The memory of {scope} was erased while it was restored.")
             restoration = _Restoration(connection, database, scope, embedded, restored)
+            # Their texts and keys are free again.
+            purge(database, scope)
             restoration.store_items(batch)
             for session in batch.sessions:
                 restoration.store_session(session)
@@ -157,7 +159,9 @@ class _Restoration:
         self._restored.values += 1
 
     def _store_item(self, item: MemoryItem) -> None:
-        """A free fact, preference or task outcome, unless a later one is stored."""
+        """A free fact, preference or task outcome, unless a later one is stored or it has expired."""
+        if item.expires_at is not None and item.expires_at.timestamp() <= now():
+            return
         owner = owner_scope(self._scope, item.agent_id)
         stored = self._items.get(self._scope, item.id)
         if stored is not None and (stored.scope, stored.kind, stored.key) != (owner, item.kind, item.key):

@@ -99,6 +99,7 @@ CREATE INDEX items_pinned ON items (root) WHERE pinned_at IS NOT NULL;
 CREATE INDEX items_by_occurrences ON items (root) WHERE occurrences IS NOT NULL;
 CREATE INDEX items_superseded ON items (superseded_by) WHERE superseded_by IS NOT NULL;
 CREATE INDEX items_by_relation ON items (root, relation) WHERE relation IS NOT NULL;
+CREATE INDEX items_by_end ON items (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX items_in_order ON items (root, seq);
 CREATE INDEX items_of_owner ON items (owner, seq);
 

@@ -12,6 +12,7 @@ from ...validation import dump_json, utc_now
 from ..operations import AddItems, KeepBoth, SupersedeItems
 from .item_rows import ItemRow, remedy_of_keyed
 from .items import Items
+from .versions import end_with
 
 __all__ = ["end_row", "keep_both", "rows_to_supersede", "supersede", "supersede_items", "with_pin_of"]
 
@@ -82,7 +83,7 @@ def _take_place(items: Items, scope: Scope, rows: Sequence[ItemRow], successor: 
 def end_row(items: Items, scope: Scope, row: ItemRow, *, by: str, at: float, changed_by: Change) -> ItemRow:
     """Write that an item stands in the place of a row from a moment on; the row as it is then.
 
-    Sources of the row say the same, and leave with it.
+    Sources of the row say the same, and leave with it. If the item expires, so do they.
     """
     for each in items.superseded_by(scope, [row.id]):
         if each.valid_until is None or each.valid_until > at:
@@ -94,6 +95,8 @@ def end_row(items: Items, scope: Scope, row: ItemRow, *, by: str, at: float, cha
         ended = replace(each, valid_until=end, superseded_by=by, changed_by=changed_by, updated_at=updated_at)
         items.rewrite_details(ended)
         row = ended
+    if (successor := items.get(scope, by)) is not None:
+        end_with(items, successor)
     return row
 
 

@@ -1,4 +1,4 @@
-"""TTL for state values: filters for live rows, deletion of expired ones together with their items."""
+"""TTL: filters for live values and items, deletion of expired ones with all that goes with them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..fork import BackgroundThread, RenewedLock
 from . import owners
 from .database import Connection, Database
 from .dialect import UNLIMITED
+from .mem0_entities import unlink
 
 __all__ = ["ALIVE", "EXPIRED_ITEM", "PurgeSchedule", "delete_items", "now", "purge", "purge_all", "to_datetime"]
 
@@ -20,10 +21,10 @@ ALIVE = "(expires_at IS NULL OR expires_at > ?)"
 """The live rows of ``state``; its variable is `now`."""
 
 EXPIRED_ITEM = (
-    "(items.kind = 'record' AND EXISTS (SELECT 1 FROM state WHERE record = items.id AND state.owner = items.owner "
-    "AND expires_at <= ?))"
+    "(coalesce(items.expires_at, CASE WHEN items.kind = 'record' THEN (SELECT state.expires_at FROM state "
+    "WHERE state.record = items.id AND state.owner = items.owner) END, 1e300) <= ?)"
 )
-"""The rows of ``items`` whose values have expired; its variable is `now`."""
+"""The rows of ``items`` that have expired, or whose values have; its variable is `now`."""
 
 _logger = logging.getLogger(__name__)
 _ROWS = 100  # deleted along with a write
@@ -42,7 +43,7 @@ def to_datetime(seconds: float | None) -> datetime | None:
 
 
 def delete_items(connection: Connection, records: Sequence[tuple[int, str]]) -> None:
-    """Delete the items of deleted values: pairs of owner and item id."""
+    """Delete items of deleted values, or expired ones: pairs of owner and item id."""
     if not records:
         return
     # The plus keeps SQLite from an index with more rows of the owner.
@@ -52,27 +53,30 @@ def delete_items(connection: Connection, records: Sequence[tuple[int, str]]) -> 
 
 
 def purge(database: Database, scope: Scope) -> int:
-    """Delete the expired state of a scope; how many values."""
+    """Delete the expired values and items of a scope; how many."""
     with database.reading(scope) as connection:
         # Most often there is nothing, and other writers need not wait for this.
-        if connection.execute("SELECT 1 FROM state WHERE expires_at <= ? LIMIT 1", (now(),)).fetchone() is None:
+        if not _has_expired(connection):
             return 0
     with database.writing(scope) as connection:
-        return _delete_expired(connection, list(owners.contained(connection, scope)), UNLIMITED)
+        count = _delete_expired(connection, list(owners.contained(connection, scope)), UNLIMITED)
+    if count:
+        database.shorten_log()
+    return count
 
 
 def purge_all(database: Database, *, users: int = UNLIMITED) -> int:
-    """Delete the expired state of all users, or of so many, one after the other; how many values."""
+    """Delete what has expired of all users, or of so many, one after the other; how many values and items."""
     return sum(purge(database, scope) for scope in database.expired_roots(now(), users))
 
 
 class PurgeSchedule:
-    """Deletes some expired state along with writes, every few seconds.
+    """Deletes some of what has expired along with writes, every few seconds.
 
     Where a write may not touch other users' rows, a thread purges some of those users, once a minute at most.
 
     Attributes:
-        seconds: How often a write looks for expired state.
+        seconds: How often a write looks for expired values and items.
     """
 
     def __init__(self, database: Database) -> None:
@@ -85,10 +89,31 @@ class PurgeSchedule:
 
     def purge_some(self, connection: Connection, scope: Scope) -> None:
         """In the transaction of a write for this scope. A look takes as long as half a write."""
+        if self._is_due():
+            self._purge(connection, scope)
+
+    def follow(self, scope: Scope) -> None:
+        """Behind a write of items for this scope, in a transaction of its own, and only where something has expired."""
+        if self._is_due():
+            try:
+                with self._database.reading(scope) as connection:
+                    has_expired = _has_expired(connection)
+                if has_expired:
+                    with self._database.writing(scope) as connection:
+                        self._purge(connection, scope)
+                    self._database.shorten_log()
+            except MemweldError as error:
+                _logger.warning("What has expired is not deleted yet: %s", error)
+            self.start()
+
+    def _is_due(self) -> bool:
         moment = time.monotonic()
         if moment - self._looked < self.seconds:
-            return
+            return False
         self._looked = moment
+        return True
+
+    def _purge(self, connection: Connection, scope: Scope) -> None:
         if self._database.dialect.purges_all:
             _delete_expired(connection, None, _ROWS)
         elif mine := list(owners.contained(connection, scope)):
@@ -110,7 +135,13 @@ class PurgeSchedule:
                 purge_all(self._database, users=_USERS)
             except MemweldError as error:
                 if not self._database.closed:
-                    _logger.warning("Expired state of other users is not deleted yet: %s", error)
+                    _logger.warning("What has expired of other users is not deleted yet: %s", error)
+
+
+def _has_expired(connection: Connection) -> bool:
+    """Whether there are expired rows among those that the connection sees."""
+    found = " UNION ALL ".join(f"SELECT 1 FROM {table} WHERE expires_at <= ?" for table in ("state", "items"))
+    return connection.execute(f"{found} LIMIT 1", (now(), now())).fetchone() is not None
 
 
 def _delete_expired(connection: Connection, of: Sequence[int] | None, limit: int) -> int:
@@ -121,4 +152,17 @@ def _delete_expired(connection: Connection, of: Sequence[int] | None, limit: int
     if rows:
         connection.executemany("DELETE FROM state WHERE seq = ?", [(row[0],) for row in rows])
         delete_items(connection, [(row[1], row[2]) for row in rows if row[2] is not None])
+    return len(rows) + _delete_expired_items(connection, among, of, limit)
+
+
+def _delete_expired_items(connection: Connection, among: str, of: Sequence[int] | None, limit: int) -> int:
+    """What goes with an item, its versions and its sources, ends when it does (``versions.end_with``)."""
+    rows = connection.execute(
+        "SELECT items.owner, items.id, user_id, agent_id FROM items JOIN owners ON owners.id = items.owner "
+        f"WHERE items.expires_at <= ?{among.replace('owner', 'items.owner')} LIMIT ?",
+        (now(), *(of or ()), limit),
+    ).fetchall()
+    delete_items(connection, [(row[0], row[1]) for row in rows])
+    for _, memory_id, user_id, agent_id in rows:
+        unlink(connection, Scope.stored(user_id or None, agent_id or None), memory_id)
     return len(rows)

@@ -16,7 +16,7 @@ from .item_rows import ItemRow
 from .items import Items
 from .schema import earlier_text
 
-__all__ = ["MAX_EARLIER", "keep_earlier", "versions_of"]
+__all__ = ["MAX_EARLIER", "end_with", "keep_earlier", "versions_of"]
 
 MAX_EARLIER = 100
 """So many earlier texts of an item are kept at most, the latest."""
@@ -52,6 +52,15 @@ def keep_earlier(items: Items, before: ItemRow, changed_by: Literal["update", "s
     items.insert_earlier(earlier)
     _drop_oldest(items, before)
     return replace(before, valid_from=at) if is_valid else before
+
+
+def end_with(items: Items, row: ItemRow) -> None:
+    """Have what goes with an item, its versions and its sources, expire when it does, or before."""
+    if row.expires_at is not None:
+        sources = items.linked(row) if row.kind == "item" else ()
+        for each in (*items.superseded_by(row.scope, [row.id]), *sources):
+            if each.expires_at is None or each.expires_at > row.expires_at:
+                items.rewrite_details(replace(each, expires_at=row.expires_at))
 
 
 def _drop_oldest(items: Items, row: ItemRow) -> None:

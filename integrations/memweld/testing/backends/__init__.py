@@ -9,6 +9,7 @@ A new backend subclasses it as ``Test…`` and says how to connect; nothing else
 
 from .change import ChangeTests
 from .consolidation import ConsolidationTests
+from .expiry import ExpiryTests
 from .filters import FilterTests
 from .history import HistoryTests
 from .items import ItemTests
@@ -51,6 +52,7 @@ class BackendSuite(
     RelationTests,
     RedactionTests,
     VersionTests,
+    ExpiryTests,
     ConsolidationTests,
     ProfileTests,
     MovingTests,

@@ -1,7 +1,8 @@
-"""To begin a value's time anew, while another thread changes the value."""
+"""To begin a value's time anew while another thread changes the value, and what is left of expired facts."""
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from memweld import Memory, connect
 from memweld.models import ValueEntry
 from memweld.scope import Scope
+from memweld.testing import HashEmbedder
 from memweld.validation import utc_now
 
 
@@ -56,3 +58,24 @@ def test_a_refreshed_answer_is_of_one_moment(
         assert kept == found
         changes.append(lambda: state.delete("k"))
         assert (ask(ana), changes, "k" in state) == (None, [], False)
+
+
+def test_a_later_write_overwrites_an_expired_fact(tmp_path: Path) -> None:
+    """Neither its text nor its earlier one stands in the file or in its log."""
+    with connect(f"sqlite:///{tmp_path / 'memory.db'}", embedder=HashEmbedder()) as backend:
+        ana = backend.user("ana")
+        (item,) = ana.add("kilimanjaro is the word")
+        ana.update(item.id, "popocatepetl is the word")
+        ana.add("popocatepetl is the word", ttl=0.1)
+        time.sleep(0.2)
+        backend._engine.values.purging._looked = float("-inf")  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+        backend.user("bob").add("I love tea")
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            held = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+            if b"kilimanjaro" not in held and b"popocatepetl" not in held:
+                break
+            time.sleep(0.1)
+        assert b"I love tea" in held
+        assert b"kilimanjaro" not in held
+        assert b"popocatepetl" not in held

@@ -11,13 +11,16 @@ import contextlib
 import threading
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ....errors import AccessDeniedError
 from ....scope import Scope
 from ...operations import ItemDraft, Search
 from ...search.coverage import Ranked
-from ...search.time_ranking import TimedQuery
 from ...sql.item_rows import ItemRow, RowTemplate
+
+if TYPE_CHECKING:
+    from ...search.time_ranking import TimedQuery
 
 __all__ = ["Call", "CallGuard", "in_a_call"]
 

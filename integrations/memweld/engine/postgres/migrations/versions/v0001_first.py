@@ -232,7 +232,7 @@ $$;
 
 
 def _expired_owners(schema: str) -> str:
-    """The users with expired state, for a role under row-level security that sees only the user it is bound to.
+    """The users of whom something has expired, for a role under row-level security that sees only its own user.
 
     It answers a transaction that is bound to no user; where there is a key, the transaction must prove that.
     `memweld migrate --role` grants it.
@@ -240,10 +240,14 @@ def _expired_owners(schema: str) -> str:
     return f"""
 CREATE FUNCTION ended(at double precision, most bigint) RETURNS TABLE (user_id text, agent_id text)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT DISTINCT roots.user_id, roots.agent_id FROM {schema}.state AS state
-        JOIN {schema}.owners AS owners ON owners.id = state.owner
+    SELECT DISTINCT roots.user_id, roots.agent_id FROM (
+        SELECT state.owner, state.expires_at FROM {schema}.state AS state WHERE state.expires_at <= at
+        UNION ALL
+        SELECT items.owner, items.expires_at FROM {schema}.items AS items WHERE items.expires_at <= at
+    ) AS expired
+        JOIN {schema}.owners AS owners ON owners.id = expired.owner
         JOIN {schema}.owners AS roots ON roots.id = owners.root
-    WHERE state.expires_at <= least(at, extract(epoch FROM clock_timestamp())::double precision)
+    WHERE expired.expires_at <= extract(epoch FROM clock_timestamp())::double precision
         AND coalesce(current_setting('memweld.user_id', true), '') = ''
         AND coalesce(current_setting('memweld.agent_id', true), '') = ''
         AND (SELECT {schema}.is_bound())

@@ -1,0 +1,148 @@
+"""Facts that expire: absent everywhere at once, and deleted for good with their versions and sources."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ... import Backend, Memory
+from ...errors import InvalidInputError, MemoryNotFoundError
+from ...tools import TOOLS
+from ...tools.call import run_tool
+from ...validation import utc_now
+from ..llm import ScriptedExtractor, facts
+from .base import BackendFixtures
+
+__all__ = ["ExpiryTests"]
+
+CODE = "The door code is 4711"
+SOON = 0.2
+
+
+class ExpiryTests(BackendFixtures):
+    """``expires_at=`` and ``ttl=`` of facts and preferences."""
+
+    def test_an_expired_fact_is_nowhere(self, ana: Memory) -> None:
+        """With its earlier text, in every answer, at once; and `purge_expired` deletes it."""
+        (kept,) = ana.add("I love tea", infer=False)
+        end = utc_now() + timedelta(hours=1)
+        (item,) = ana.add("The door code is 4710", session_id="s", expires_at=end, infer=False)
+        updated = ana.update(item.id, CODE)
+        ana.preferences.set("guest", "Bob", ttl=timedelta(hours=1))
+        ana.preferences.set("guest", "Cem", ttl=3600)
+        assert abs((updated.expires_at or utc_now()) - end) < timedelta(milliseconds=1)
+        assert (ana.get(item.id).text, ana.preferences.get("guest")) == (CODE, "Cem")
+        assert [hit.text for hit in ana.search("door code", limit=1)] == [CODE]
+        (before, _) = ana.versions(item.id)
+        at = utc_now()
+        ana.add(CODE, ttl=SOON, infer=False)
+        ana.preferences.set("guest", "Cem", ttl=SOON)
+        exported = ana.export()
+        time.sleep(SOON + 0.1)
+        for each in (item.id, before.id):
+            with pytest.raises(MemoryNotFoundError):
+                ana.get(each)
+            with pytest.raises(MemoryNotFoundError):
+                ana.versions(each)
+        with pytest.raises(MemoryNotFoundError):
+            ana.update(item.id, "The door code is 4712")
+        with pytest.raises(MemoryNotFoundError):
+            ana.add("The door is open", supersedes=item.id, infer=False)
+        assert [each.id for each in ana.all(include_inactive=True)] == [kept.id]
+        assert [each.id for each in ana.all(as_of=at)] == [kept.id]
+        for found in (ana.search("door code guest", limit=9), ana.search("door code", include_inactive=True, limit=9)):
+            assert [hit.id for hit in found] in ([], [kept.id])
+        assert ana.search("door code", as_of=at, session_id="s") == []
+        assert "4711" not in ana.recall("What is the door code?", include_inactive=True)
+        assert (ana.preferences.all(), ana.preferences.get("guest"), ana.preferences.versions("guest")) == (
+            {},
+            None,
+            [],
+        )
+        counts = ana.counts()
+        assert (counts["items"], counts["preferences"], counts["versions"]) == (1, 0, 0)
+        assert len(ana.export()["items"]) == 1
+        assert ana.restore(exported)["items"] == 0
+        assert [each.id for each in ana.all(include_inactive=True)] == [kept.id]
+        ana.values.purge_expired()
+        assert ana.values.purge_expired() == 0
+        assert ana.erase().counts["items"] == 1
+
+    def test_writes_delete_what_has_expired(self, backend: Backend, ana: Memory) -> None:
+        """The operator's sweep finds nothing of a user who goes on writing; elsewhere it deletes."""
+        ana.add(CODE, ttl=SOON, infer=False)
+        backend.user("bob").add(CODE, ttl=SOON, infer=False)
+        time.sleep(SOON + 0.1)
+        assert ana.delete_many([ana.add("I love tea", infer=False)[0].id]) == 1
+        assert ana.erase().counts["items"] == 0
+        assert backend.user("bob").values.purge_expired() in (0, 1)
+        assert backend.user("bob").erase().counts["items"] == 0
+
+    def test_the_last_add_decides(self, ana: Memory) -> None:
+        """An equal text with an end, with another one, and without."""
+        (item,) = ana.add(CODE, infer=False)
+        assert item.expires_at is None
+        (again,) = ana.add(CODE, ttl=3600, infer=False)
+        assert again.id == item.id
+        assert again.expires_at is not None
+        assert ana.add(CODE, infer=False)[0].expires_at is None
+        assert ana.get(item.id).expires_at is None
+        theme = ana.preferences.set("theme", "dark", ttl=3600)
+        assert theme.expires_at is not None
+        assert ana.preferences.set("theme", "dark").expires_at is None
+        refused: list[dict[str, Any]] = [
+            {"ttl": 0},
+            {"ttl": timedelta(-1)},
+            {"expires_at": "2020-01-01"},
+            {"ttl": 1, "expires_at": "2090-01-01"},
+        ]
+        for arguments in refused:
+            with pytest.raises(InvalidInputError, match=min(arguments, key=len)):
+                ana.add("I love tea", infer=False, **arguments)
+
+    def test_an_expired_text_and_key_are_free(self, ana: Memory) -> None:
+        """Added again, they are new memories, whether the expired ones are deleted already or not."""
+        (old,) = ana.add(CODE, infer=False)
+        theme = ana.preferences.set("theme", "dark")
+        ana.add(CODE, ttl=SOON, infer=False)
+        ana.preferences.set("theme", "dark", ttl=SOON)
+        time.sleep(SOON + 0.1)
+        (new,) = ana.add(CODE, infer=False)
+        assert new.id != old.id
+        assert ana.get(new.id).text == CODE
+        assert ana.preferences.set("theme", "light").id != theme.id
+        assert len(ana.preferences.versions("theme")) == 1
+
+    def test_what_it_supersedes_expires_with_it(self, ana: Memory) -> None:
+        """As a deletion would take that along."""
+        (porto,) = ana.add("I live in Porto", infer=False)
+        ana.update(porto.id, "I live in Porto, Foz")
+        ana.add("I live in a hotel", ttl=SOON, supersedes=porto.id, infer=False)
+        (home,) = ana.add("I have a cat", infer=False)
+        ana.update(home.id, "I have two cats")
+        ana.add("I have two cats", ttl=SOON, infer=False)
+        time.sleep(SOON + 0.1)
+        assert ana.all(include_inactive=True) == []
+
+    def test_sources_expire_with_their_facts(self, make: Callable[..., Backend]) -> None:
+        """Else the text behind a fact would go on saying it."""
+        llm = ScriptedExtractor([facts("The code of the door is 4711"), facts("The code of the door is 4711")])
+        ana = make(llm=llm).user("ana")
+        ana.add("Use 4711 at the door, please remember")
+        ana.add("Again: 4711 opens the door", ttl=SOON)
+        time.sleep(SOON + 0.1)
+        assert ana.all(kinds=["item", "source"]) == []
+        assert ana.search("4711 door", kinds=["item", "source"]) == []
+
+    def test_a_model_gives_a_ttl(self, ana: Memory) -> None:
+        """Through `add_memory`."""
+        said = [{"role": "user", "content": CODE}]
+        outcome = run_tool(TOOLS["add_memory"], lambda: ana, {"messages": said, "ttl": 3600})
+        assert not outcome.is_error
+        (item,) = ana.all()
+        assert item.expires_at is not None
+        assert timedelta(minutes=50) < item.expires_at - utc_now() <= timedelta(hours=1)
