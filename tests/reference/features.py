@@ -76,6 +76,12 @@ ENGINE_FEATURES: Mapping[str, Sequence[str]] = {
         "test_conflicts_are_named_and_decided",
         "test_both_true_takes_the_rule_back",
     ),
+    "filters with operators": ("test_filters_have_operators", "test_generated_filters_are_answered_alike"),
+    "`after=`, `before=`, `session_id=`": ("test_times_choose_memories", "test_one_occurrence_must_fit"),
+    "`delete_all`, `clear(facts=True)`": (
+        "test_memories_are_deleted_by_conditions",
+        "test_a_session_takes_its_facts_along",
+    ),
     "export, restore and erase of all that": ("test_export_restore_and_erase",),
     "`MemoryItem.source`": (
         "test_each_writer_has_its_source",

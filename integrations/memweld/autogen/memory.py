@@ -39,7 +39,7 @@ __all__ = ["MemweldMemory", "cancellable"]
 
 T = TypeVar("T")
 
-_QUERY_OPTIONS = {"limit", "kinds", "filters", "min_score", "recency"}
+_QUERY_OPTIONS = {"limit", "kinds", "filters", "min_score", "recency", "session_id", "after", "before"}
 _MIME_TYPE = "mime_type"
 _logger = logging.getLogger("memweld.autogen")
 
@@ -139,7 +139,8 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
         Args:
             query: A question or some words.
             cancellation_token: Cancels the waiting.
-            kwargs: ``limit``, ``kinds``, ``filters``, ``min_score`` and ``recency`` as in `memweld.Memory.search`.
+            kwargs: ``limit``, ``kinds``, ``filters``, ``min_score``, ``recency``, ``session_id``, ``after`` and
+                ``before`` as in `memweld.Memory.search`.
 
         Returns:
             The memories as they were added, best first; ``metadata`` has your own keys, and beside them id, score,

@@ -6,29 +6,29 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 
 import typer
 
 from .options import (
+    After,
     AsJson,
+    Before,
+    Filter,
     Kinds,
     MemoryId,
     Session,
     Url,
     User,
+    conditions_of,
     connected,
     counted,
     existing,
     read_json,
     show,
     show_json,
-    words,
 )
 from .tables import show_hits
-
-if TYPE_CHECKING:
-    from ..models import Kind
 
 __all__ = [
     "add_command",
@@ -81,6 +81,9 @@ def search_command(
     ] = None,
     kinds: Kinds = None,
     session: Session = None,
+    after: After = None,
+    before: Before = None,
+    filters: Filter = None,
     explain: Annotated[bool, typer.Option("--explain", help="With --json: also the parts of each score.")] = False,
     url: Url = None,
     as_json: AsJson = False,
@@ -93,8 +96,7 @@ def search_command(
             query,
             limit=limit,
             min_score=min_score,
-            kinds=cast("list[Kind] | None", words(kinds)),
-            session_id=session,
+            **conditions_of(kinds=kinds, session=session, after=after, before=before, filters=filters),
             explain=explain,
         )
     if as_json:
@@ -114,6 +116,9 @@ def list_command(
     ] = None,
     kinds: Kinds = None,
     session: Session = None,
+    after: After = None,
+    before: Before = None,
+    filters: Filter = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -121,9 +126,9 @@ def list_command(
     from ..safe_text import safe_for_terminal
     from ..tools.answers import item_data
 
-    chosen = cast("list[Kind] | None", words(kinds))
+    conditions = conditions_of(kinds=kinds, session=session, after=after, before=before, filters=filters)
     with existing(url) as backend:
-        page = backend.user(user).all(limit=limit, cursor=cursor, kinds=chosen, session_id=session)
+        page = backend.user(user).all(limit=limit, cursor=cursor, **conditions)
     if as_json:
         show_json({"memories": [item_data(item) for item in page], "next": page.next})
         return
@@ -149,14 +154,42 @@ def get_command(memory_id: MemoryId, user: User, url: Url = None, as_json: AsJso
         show(f"{name}: {safe_for_terminal(value if isinstance(value, str) else json.dumps(value))}")
 
 
-def delete_command(memory_id: MemoryId, user: User, url: Url = None, as_json: AsJson = False) -> None:
-    """Delete one memory of a user."""
+def delete_command(
+    user: User,
+    memory_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="The memory's ID, or give conditions.")
+    ] = None,
+    *,
+    kinds: Kinds = None,
+    session: Session = None,
+    after: After = None,
+    before: Before = None,
+    filters: Filter = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before deleting by conditions.")] = False,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete one memory of a user, or those that meet all conditions."""
+    from ..errors import InvalidInputError
+
+    conditions = conditions_of(kinds=kinds, session=session, after=after, before=before, filters=filters)
+    has_conditions = any(value is not None for value in conditions.values())
+    if has_conditions == (memory_id is not None):
+        raise InvalidInputError("Give either the ID of a memory, or conditions such as --session or --before.")
     with existing(url) as backend:
-        backend.user(user).delete(memory_id)
+        memory = backend.user(user)
+        if memory_id is not None:
+            memory.delete(memory_id)
+            deleted: str | int = memory_id
+        else:
+            if not yes:
+                question = f"Delete what meets these conditions of user {user}? It cannot be undone."
+                typer.confirm(question, abort=True, err=as_json)
+            deleted = memory.delete_all(**conditions)
     if as_json:
-        show_json({"deleted": memory_id})
+        show_json({"deleted": deleted})
     else:
-        show(f"Deleted memory {memory_id}")
+        show(f"Deleted memory {deleted}" if memory_id is not None else f"Deleted {counted(int(deleted), 'memories')}")
 
 
 def sessions_command(user: User, url: Url = None, as_json: AsJson = False) -> None:

@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from ..memory.backend import Backend
 
 __all__ = [
+    "After",
     "AsJson",
+    "Before",
+    "Filter",
     "Kinds",
     "MemoryId",
     "Session",
     "Url",
     "User",
+    "conditions_of",
     "connected",
     "counted",
     "existing",
@@ -56,6 +60,12 @@ Kinds = Annotated[
     str | None,
     typer.Option(help="Only these kinds, with commas: item, source, preference, task, record."),
 ]
+After = Annotated[str | None, typer.Option("--after", help="Only what was said from this day or time (ISO) on.")]
+Before = Annotated[str | None, typer.Option("--before", help="Only what was said before this day or time (ISO).")]
+Filter = Annotated[
+    str | None,
+    typer.Option("--filter", help='Conditions on metadata, in JSON: \'{"topic": "work", "price": {"$gte": 3}}\'.'),
+]
 MemoryId = Annotated[str, typer.Argument(metavar="ID", help="The memory's ID, as `memweld list` shows it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON, for programs.")]
 
@@ -65,6 +75,23 @@ def show(text: str, *, fg: str | None = None, err: bool = False) -> None:
     from ..safe_text import safe_for_terminal
 
     typer.secho(safe_for_terminal(text, line_break=None), fg=fg, err=err)
+
+
+def conditions_of(
+    *, kinds: str | None, session: str | None, after: str | None, before: str | None, filters: str | None
+) -> dict[str, Any]:
+    """The conditions of a command as `Memory` takes them.
+
+    Raises:
+        InvalidInputError: The filter is no JSON.
+    """
+    from ..errors import InvalidInputError
+
+    try:
+        read = None if filters is None else json.loads(filters)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f'The --filter {filters!r} is no JSON: {error}. Write {{"topic": "work"}}.') from error
+    return {"kinds": words(kinds), "session_id": session, "after": after, "before": before, "filters": read}
 
 
 def show_json(value: object) -> None:

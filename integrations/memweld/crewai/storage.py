@@ -26,6 +26,7 @@ from ..adapters.options import TurnOptions
 from ..adapters.recall import TurnRecall
 from ..adapters.saved_config import SavedMemory
 from ..engine.extraction.attribution import origin_of
+from ..engine.filters import validate_conditions, value_filter
 from ..engine.operations import GetEpoch, ItemDraft
 from ..errors import ConfigurationError, MemoryNotFoundError, MemweldError, log_line
 from ..memory.asynchronous import in_thread
@@ -331,17 +332,22 @@ class MemweldStorage:
         older_than: datetime | None = None,
         metadata_filter: dict[str, Any] | None = None,
     ) -> int:
-        """Delete the user's memories that meet all criteria, or all of them where there is no criterion; how many."""
+        """Delete the user's memories that meet all criteria, or all of them where there is no criterion; how many.
+
+        Raises:
+            InvalidInputError: ``metadata_filter``, which may have operators, breaks a rule.
+        """
         narrowed = categories or older_than or metadata_filter or record_ids is not None
         if not narrowed and inside("/", scope_prefix):
             return self.resolve().clear()
         before = None if older_than is None else naive_utc(older_than)
+        fits = value_filter(validate_conditions(metadata_filter) or {})
         chosen = [
             record.id
             for record in self._records(record_ids, kinds=_FACTS)
             if inside(record.scope, scope_prefix)
             and has_category(record, categories)
-            and all(record.metadata.get(key) == value for key, value in (metadata_filter or {}).items())
+            and fits(record.metadata)
             and (before is None or record.created_at < before)
         ]
         return self.resolve().delete_many(chosen)

@@ -36,9 +36,15 @@ _SESSION: dict[str, JSON] = {"session_id": "s1"}
 
 
 class SessionArguments(Arguments):
-    """Arguments of ``clear_messages``."""
+    """The argument of all tools of this set."""
 
     session_id: str = Field(description="The conversation's id.")
+
+
+class ClearMessages(SessionArguments):
+    """Arguments of ``clear_messages``."""
+
+    facts: bool = Field(default=False, description="Also forget the memories made from it alone.")
 
 
 class HistoryMessage(Message):
@@ -160,13 +166,15 @@ def _whole_message(memory: Memory, session_id: str, cursor: str, place: tuple[st
 
 @tool(
     "history",
-    "Delete the whole transcript of a conversation. Memories made from it stay. It cannot be undone.",
+    "Delete the whole transcript of a conversation. Memories made from it stay unless facts is true. It cannot be "
+    "undone.",
     _SESSION,
     destructive=True,
 )
-def _clear_messages(memory: Memory, arguments: SessionArguments) -> Answer:
-    count = memory.history(arguments.session_id).clear()
-    text = f"Deleted {count} messages of session {named(arguments.session_id)} for {memory.scope}"
+def _clear_messages(memory: Memory, arguments: ClearMessages) -> Answer:
+    count = memory.history(arguments.session_id).clear(facts=arguments.facts)
+    what = "messages and the memories" if arguments.facts else "messages"
+    text = f"Deleted {count} {what} of session {named(arguments.session_id)} for {memory.scope}"
     return Answer(text, {"session_id": arguments.session_id, "deleted": count})
 
 

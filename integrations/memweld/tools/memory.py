@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeAlias, cast
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from ..memory.memory import Memory
 from ..memory.profile import ProfileLine
@@ -63,16 +63,30 @@ _Kinds: TypeAlias = Annotated[
     KindList | None,
     Field(description="Only these; item is a fact, task an outcome, record a value of state."),
 ]
-_Filters: TypeAlias = Annotated[JsonObject | None, Field(description="A JSON object that their metadata must equal.")]
 
 
-class SearchMemories(Arguments):
+class Conditions(Arguments):
+    """The arguments that choose memories."""
+
+    kinds: _Kinds = None
+    filters: JsonObject | None = Field(
+        default=None, description='Conditions on their metadata, such as {"topic": "work", "price": {"$gte": 3}}.'
+    )
+    session_id: str | None = Field(default=None, description="Only of this conversation.")
+    after: str | None = Field(default=None, description="Only what was said from this date or time on.")
+    before: str | None = Field(default=None, description="Only what was said before this date or time.")
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """The conditions as `Memory` takes them."""
+        return {name: getattr(self, name) for name in Conditions.model_fields}
+
+
+class SearchMemories(Conditions):
     """Arguments of ``search_memories``."""
 
     query: str = Field(description="A question or some words.")
     limit: int = Field(default=10, ge=1, le=MAX_SEARCH_LIMIT, description="How many memories at most; 10 if left out.")
-    kinds: _Kinds = None
-    filters: _Filters = None
     min_score: float | None = Field(default=None, ge=0, le=1, description="The lowest score.")
     recency: Recency | None = Field(default=None, description="The age in days at which a memory counts half.")
     explain: bool = Field(default=False, description="Also show the parts of each score.")
@@ -91,13 +105,24 @@ class GetMemory(MemoryIdArguments):
     cursor: Cursor = None
 
 
-class GetAllMemories(Arguments):
+class GetAllMemories(Conditions):
     """Arguments of ``get_all_memories``."""
 
     limit: int = Field(default=100, ge=1, le=MAX_LISTED, description="How many memories at most; 100 if left out.")
     cursor: Cursor = None
-    kinds: _Kinds = None
-    filters: _Filters = None
+
+
+class DeleteAllMemories(Conditions):
+    """Arguments of ``delete_all_memories``. Elsewhere an empty condition is none; here it would delete everything."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_empty(cls, given: Any) -> object:
+        if isinstance(given, Mapping):
+            for name, value in cast("Mapping[str, Any]", given).items():
+                if name in cls.model_fields and (value in ([], {}) or (isinstance(value, str) and not value.strip())):
+                    raise ValueError(f"{name} is empty; leave it out only to delete every memory")
+        return cast("object", given)
 
 
 class NoArguments(Arguments):
@@ -172,8 +197,7 @@ def _search_memories(memory: Memory, arguments: SearchMemories) -> Answer:
     hits = memory.search(
         arguments.query,
         limit=arguments.limit,
-        kinds=arguments.kinds,
-        filters=arguments.filters,
+        **arguments.conditions,
         min_score=arguments.min_score,
         recency=arguments.recency,
         explain=arguments.explain,
@@ -241,7 +265,7 @@ def _earlier(memory: Memory, item: MemoryItem) -> tuple[list[str], list[JSON]]:
 def _get_all_memories(memory: Memory, arguments: GetAllMemories) -> Answer:
     def page(limit: int) -> Page:
         with continuing(arguments.cursor):
-            return memory.all(limit=limit, cursor=arguments.cursor, kinds=arguments.kinds, filters=arguments.filters)
+            return memory.all(limit=limit, cursor=arguments.cursor, **arguments.conditions)
 
     items = page(arguments.limit)
     lines, data = _listed(memory, items, least=PAGED_CHARACTERS)
@@ -288,12 +312,14 @@ def _stores(memory: Memory) -> str:
 
 @tool(
     "memory",
-    "Forget every memory. Only when the user plainly asks for it. It cannot be undone.",
+    "Forget the memories that meet all conditions; without one every memory. Only when the user plainly asks for it. "
+    "It cannot be undone.",
     {},
     destructive=True,
 )
-def _delete_all_memories(memory: Memory, arguments: NoArguments) -> Answer:
-    count = memory.clear()
+def _delete_all_memories(memory: Memory, arguments: DeleteAllMemories) -> Answer:
+    given = {name: value for name, value in arguments.conditions.items() if value is not None}
+    count = memory.delete_all(**given) if given else memory.clear()
     later = "" if memory.settle_graph() else _LATER
     return Answer(f"Deleted {count} memories for {memory.scope}{later}", {"deleted": count})
 

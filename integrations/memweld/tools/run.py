@@ -31,8 +31,9 @@ _LANES: Mapping[str, Lane] = {
     "set_preference": "write",
     "get_task_context": "search",
     "record_task_outcome": "write",
+    "clear_messages": "flush",
 }
-"""The tools that may wait for more than the store: for a model, or for a graph that follows a change."""
+"""The tools that may wait for more than the store: for a model, a graph that follows a change, or a capture's end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -360,6 +360,12 @@ class TestMemory:
         assert found[0].metadata["id"] == ana.search("bees")[0].id
         filtered = await memory.query(MemoryContent(content="cat", mime_type="text/plain"), filters={"room": 1})
         assert [content.content for content in filtered.results] == ["I keep bees"]
+        choices: list[dict[str, Any]] = [
+            {"filters": {"room": {"$in": [1, 2]}}}, {"before": "2001-01-01"}, {"session_id": "none"},
+        ]  # fmt: skip
+        for options in choices:
+            expected = ["I keep bees"] if "filters" in options else []
+            assert [each.content for each in (await memory.query("bees cat", **options)).results] == expected
         (pet,) = (await memory.query("pet cat", limit=1)).results
         assert (pet.content, pet.mime_type) == ({"pet": "cat"}, MemoryMimeType.JSON)
         with pytest.raises(InvalidInputError, match="user_id"):

@@ -419,6 +419,9 @@ def test_forget_meets_all_criteria(ana: Memory) -> None:
     memory.remember("else", scope="/b", categories=["x"])
     assert memory.forget(scope="/b", categories=["y"]) == 0
     assert memory.forget(older_than=datetime.now(timezone.utc) - timedelta(days=1)) == 0
+    assert memory.forget(metadata_filter={"k": {"$gt": 2}}) == 0
+    with pytest.raises(InvalidInputError, match="no such operator"):
+        memory.forget(metadata_filter={"k": {"$near": 2}})
     assert memory.forget(scope="/a", metadata_filter={"k": 2}) == 1
     assert memory.forget(scope="/a", older_than=datetime.now(timezone.utc) + timedelta(days=1)) == 1
     assert texts(ana) == ["else"]

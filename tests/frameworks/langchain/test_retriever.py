@@ -99,6 +99,11 @@ def test_options_of_the_retriever_and_of_a_call(ana: Memory, mode: Mode) -> None
     assert texts(run(retriever, "bees", mode)) == ["Bees like lavender"]
     assert set(texts(run(retriever, "bees", mode, filters=None))) == {"Bees like lavender", "Ana keeps bees"}
     assert len(run(retriever, "bees", mode, filters=None, k=1)) == 1
+    assert run(retriever, "bees", mode, before="2001-01-01") == []
+    assert run(retriever, "bees", mode, session_id="none") == []
+    assert texts(run(retriever, "bees", mode, filters={"source": {"$in": ["book"]}}, after="2001-01-01")) == [
+        "Bees like lavender"
+    ]
     (preference,) = run(retriever, "bees", mode, filters=None, kinds=["preference"])
     assert (preference.metadata["kind"], preference.metadata["key"]) == ("preference", "insects")
     assert len(run(retriever.bind(k=1, filters=None), "bees", mode)) == 1

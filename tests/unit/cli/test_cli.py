@@ -157,6 +157,30 @@ def test_conflicts_are_listed(url: str) -> None:
     assert done("versions", pair["older"]["id"], *who).count("\n") == 1
 
 
+def test_conditions_choose_memories(url: str) -> None:
+    who = ("--user", "ana", "--url", url)
+    with connect(url) as backend:
+        ana = backend.user("ana")
+        ana.add("I keep bees", metadata={"n": 3}, session_id="s1", created_at="2025-03-01")
+        ana.add("I keep wasps", metadata={"n": 1}, created_at="2025-04-01")
+        ana.add("I keep ants", created_at="2025-05-01")
+    for options, expected in (
+        (("--filter", '{"n": {"$gte": 2}}'), ["bees"]),
+        (("--after", "2025-04-01", "--before", "2025-05-01"), ["wasps"]),
+        (("--session", "s1", "--after", "2025-04-01"), []),
+    ):
+        for command in (("list",), ("search", "bees wasps ants")):
+            shown = json.loads(done(*command, *who, *options, "--json"))["memories"]
+            assert [item["text"].split()[-1] for item in shown] == expected, (command, options)
+    assert "is no JSON" in failed("list", *who, "--filter", "n=3")
+    assert "no such operator" in failed("search", "bees", *who, "--filter", '{"n": {"$near": 3}}')
+    assert "either the ID of a memory, or conditions" in failed("delete", *who)
+    assert "either the ID of a memory, or conditions" in failed("delete", "x", *who, "--session", "s1")
+    assert done("delete", *who, "--before", "2025-05-01", "--yes") == "Deleted 2 memories\n"
+    assert done("delete", *who, "--filter", '{"n": {"$exists": false}}', keys="y\n").endswith("Deleted 1 memory\n")
+    assert done("list", *who) == "Nothing is remembered of user ana.\n"
+
+
 def test_a_memory_is_tidied_up_and_that_is_taken_back(url: str, tmp_path: Path) -> None:
     who = ("--user", "ana", "--url", url)
     receipt = tmp_path / "tidy.json"

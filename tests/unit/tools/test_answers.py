@@ -118,6 +118,41 @@ def test_lists_narrow_and_date(ana: Memory) -> None:
     assert aged.data["memories"][0]["score"] < fresh.data["memories"][0]["score"]
 
 
+def test_conditions_choose_what_is_found_and_deleted(ana: Memory) -> None:
+    ana.add("I keep bees", metadata={"n": 3}, session_id="s1", created_at="2025-03-01")
+    ana.add("I keep wasps", metadata={"n": 1}, created_at="2025-04-01")
+    ana.add("I keep ants", created_at="2025-05-01")
+
+    def found(**conditions: Any) -> set[str]:
+        listed: Any = run(ana, "get_all_memories", **conditions).data["memories"]
+        hits: Any = run(ana, "search_memories", query="bees wasps ants", **conditions).data["memories"]
+        assert {hit["text"] for hit in hits} == {item["text"] for item in listed}
+        return {item["text"].split()[-1] for item in listed}
+
+    assert found(filters='{"n": {"$gte": 2}}') == found(session_id="s1") == {"bees"}
+    assert found(after="2025-04-01", before="2025-05-01") == {"wasps"}
+    assert found(filters={"OR": [{"n": {"lt": 2}}, {"n": {"$exists": False}}]}) == {"wasps", "ants"}
+    # A model that leaves a condition empty did not ask for everything.
+    for empty in ({"session_id": ""}, {"kinds": []}, {"filters": {}}, {"filters": " ", "after": "2020-01-01"}):
+        with pytest.raises(InvalidInputError, match="is empty; leave it out"):
+            run(ana, "delete_all_memories", **empty)
+    with pytest.raises(InvalidInputError, match="after"):
+        run(ana, "delete_all_memories", after="last month")
+    deleted = run(ana, "delete_all_memories", before="2025-05-01", filters={"n": {"$lt": 3}}, session_id=None)
+    assert (deleted.text, deleted.data) == ("Deleted 1 memories for user ana", {"deleted": 1})
+    assert run(ana, "delete_all_memories").data == {"deleted": 2}
+
+
+def test_a_cleared_session_takes_its_memories_along(ana: Memory) -> None:
+    for session in ("s1", "s2"):
+        ana.capture([{"role": "user", "content": f"I keep bees in {session}"}], session_id=session)
+    assert run(ana, "clear_messages", session_id="s1").text == "Deleted 1 messages of session s1 for user ana"
+    assert len(ana.all()) == 2
+    cleared = run(ana, "clear_messages", session_id="s2", facts=True)
+    assert cleared.text == "Deleted 1 messages and the memories of session s2 for user ana"
+    assert [item.session_id for item in ana.all()] == ["s1"]
+
+
 @pytest.mark.parametrize("recency", [0, -1, "-1", "a month", "", None, 30, "30", "30.5", "P30D", float("nan")])
 def test_recency_is_a_number_of_days(ana: Memory, recency: Any) -> None:
     ana.add("I keep bees")

@@ -229,9 +229,9 @@ class FilterTests(BackendFixtures):
         assert not found(session_id="b", before="2024-07-01")
         assert found(after="2024-07-01", filters={"trip": "oslo"})
 
-    def test_times_choose_memories(self, make: Callable[..., Backend]) -> None:
+    def test_times_choose_memories(self, backend: Backend) -> None:
         """From ``after`` on and before ``before``; a day begins in the memory's zone."""
-        ana = make(timezone="America/Lima").user("ana")
+        ana = backend.user("ana", timezone="America/Lima")
         ana.add("I bought a red bike", created_at="2024-04-30T23:59:59-05:00")
         ana.add("I bought a blue bike", created_at="2024-05-01T00:00:00-05:00")
         ana.add("I bought a green bike", created_at="2024-06-01T04:59:59Z")
