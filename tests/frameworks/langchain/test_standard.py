@@ -50,6 +50,7 @@ def example(name: str, memory: Memory) -> dict[str, Any]:
         "add_memory": {"messages": [{"role": "user", "content": "I keep a dog"}], "metadata": {"source": "form"}},
         "search_memories": {"query": "bees", "limit": 3},
         "get_memory": {"memory_id": memory_id},
+        "get_profile": {},
         "get_all_memories": {},
         "update_memory": {"memory_id": memory_id, "data": "Ana kept bees"},
         "delete_memory": {"memory_id": memory_id},
