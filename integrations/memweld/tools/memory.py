@@ -82,11 +82,16 @@ class Conditions(Arguments):
         return {name: getattr(self, name) for name in Conditions.model_fields}
 
 
-class SearchMemories(Conditions):
-    """Arguments of ``search_memories``."""
+class Question(Arguments):
+    """The arguments of a search that come first."""
 
     query: str = Field(description="A question or some words.")
     limit: int = Field(default=10, ge=1, le=MAX_SEARCH_LIMIT, description="How many memories at most; 10 if left out.")
+
+
+class SearchMemories(Conditions, Question):
+    """Arguments of ``search_memories``."""
+
     min_score: float | None = Field(default=None, ge=0, le=1, description="The lowest score.")
     recency: Recency | None = Field(default=None, description="The age in days at which a memory counts half.")
     explain: bool = Field(default=False, description="Also show the parts of each score.")
