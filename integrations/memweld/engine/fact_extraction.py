@@ -142,7 +142,7 @@ class FactExtraction:
     ) -> list[MemoryItem]:
         moment = operation.created_at or utc_now()
         known = self._related(scope, operation.drafts)
-        facts = self._compact.extract(operation.drafts, earlier, moment, known)
+        facts = self._compact.extract(operation.drafts, earlier, moment, [each.text for each in known])
         texts = [fact.text for fact in facts]
         kept = [draft.text for draft in operation.drafts if draft.is_kept]
         with self._embedding.prepared([*texts, *kept]), self._database.writing(scope):
@@ -163,13 +163,18 @@ class FactExtraction:
             # What others said leads to no source of the user's.
             stated = [text for text in texts if not template.session_id or origins[text].is_kept]
             kept = self._keep_sources(scope, operation, template, stated, origins, has_new=has_new)
-            return settle(self._items, scope, operation, [*kept, *(row for row in stored if row.text not in stated)])
+            # The LLM names known facts by their numbers; no other number counts.
+            replaced = {
+                row.id: [known[number - 1].id for number in fact.replaces if number <= len(known)]
+                for fact, row in zip(facts, stored, strict=True)
+            }
+            rows = [*kept, *(row for row in stored if row.text not in stated)]
+            return settle(self._items, scope, operation, rows, replaced)
 
-    def _related(self, scope: Scope, drafts: Sequence[ItemDraft]) -> list[str]:
+    def _related(self, scope: Scope, drafts: Sequence[ItemDraft]) -> list[Hit]:
         """The stored facts that fit the drafts best; an LLM that does not see them says them in other words."""
         query = " ".join(draft.text for draft in drafts if draft.is_kept)[-QUERY_CHARACTERS:]
-        found = self._find(scope, Search(query=query, limit=8, kinds=("item",))) if query.strip() else ()
-        return [hit.text for hit in found]
+        return self._find(scope, Search(query=query, limit=8, kinds=("item",))) if query.strip() else []
 
     def _keep_sources(
         self,

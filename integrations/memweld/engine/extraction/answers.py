@@ -20,14 +20,22 @@ _decoder = json.JSONDecoder(strict=False)
 # A model that never ends its answer repeats itself: what it says later is not read.
 _MOST_CHARACTERS = 400_000
 _MOST_ATTEMPTS = 200
+_MOST_REPLACED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A fact that an LLM extracted, with its category if the LLM was asked for one."""
+    """A fact that an LLM extracted.
+
+    Attributes:
+        text: The fact.
+        category: Its category, if the LLM was asked for one.
+        replaces: The numbers of known facts that it makes untrue, as the LLM says.
+    """
 
     text: str
     category: str | None = None
+    replaces: tuple[int, ...] = ()
 
     def metadata(self, given: Mapping[str, JSON]) -> dict[str, JSON]:
         """The caller's metadata, with the category unless the caller has one."""
@@ -176,5 +184,13 @@ def _fact(entry: object) -> Fact | None:
         text = fold_text(validate_text("fact", _entry_text(entry)))
     except InvalidInputError:
         return None
-    category = cast("Mapping[str, object]", entry).get("category") if isinstance(entry, Mapping) else None
-    return Fact(text, category if isinstance(category, str) else None)
+    fields = cast("Mapping[str, object]", entry) if isinstance(entry, Mapping) else dict[str, object]()
+    category = fields.get("category")
+    return Fact(text, category if isinstance(category, str) else None, _numbers(fields.get("replaces")))
+
+
+def _numbers(value: object) -> tuple[int, ...]:
+    """The numbers of a list, or a number alone. A list of many is no answer but an echo, and says nothing."""
+    listed = cast("list[object]", value) if isinstance(value, list) else [value]
+    numbers = [each for each in listed if isinstance(each, int) and not isinstance(each, bool) and each > 0]
+    return tuple(dict.fromkeys(numbers)) if len(listed) <= _MOST_REPLACED else ()

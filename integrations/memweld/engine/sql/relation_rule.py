@@ -1,13 +1,13 @@
-"""The rule for facts that change: a new value of a relation supersedes the old one, or is named in conflict with it.
+"""Facts that change by themselves: a new value of a relation supersedes the old one, or is named in conflict with it.
 
 A person has one home, one employer, one phone number at a time (``statements/relations.py``). Where a text leaves a
 doubt, nothing is superseded, and the new item names the others in ``conflicts``. A text without a relation costs no
-statement.
+statement. An LLM that extracts facts may say which of those that it was shown a new one replaces.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -31,10 +31,23 @@ _LISTED_ROWS = 1_000
 _LISTED_RELATIONS = 500
 
 
-def settle(items: Items, scope: Scope, operation: AddItems, stored: Sequence[ItemRow]) -> list[MemoryItem]:
+def settle(
+    items: Items,
+    scope: Scope,
+    operation: AddItems,
+    stored: Sequence[ItemRow],
+    replaced: Mapping[str, Sequence[str]] | None = None,
+) -> list[MemoryItem]:
     """Put stored items in the place of those that the caller names, or that they contradict.
 
     Runs in the transaction that stored them.
+
+    Args:
+        items: All rows.
+        scope: The scope that stores the items.
+        operation: What the caller wants.
+        stored: The items.
+        replaced: By the id of an item the ids of those that it replaces, as an LLM says.
 
     Returns:
         The stored items, each once.
@@ -43,15 +56,17 @@ def settle(items: Items, scope: Scope, operation: AddItems, stored: Sequence[Ite
         InvalidInputError: The caller names an item that cannot be superseded.
     """
     rows = supersede(items, scope, operation, list({row.id: row for row in stored}.values()))
-    if all(row.relation is None for row in rows):
+    if not any(replaced.values() if replaced else ()) and all(row.relation is None for row in rows):
         return [row.item() for row in rows]
     at = (operation.valid_from or operation.created_at or utc_now()).timestamp()
     answer: list[MemoryItem] = []
     for place, row in enumerate(rows):
         # Facts of one answer of an LLM are in no order; messages are.
         beside = {each.id for each in (rows if operation.infer else rows[place:])}
-        rule = _Rule(items, scope, row, at, beside, is_on=operation.supersedes is None)
-        answer.append(row.item() if row.relation is None else rule.settle())
+        rule = _Rule(items, scope, row, at, beside, is_on=operation.supersedes is None and _may_replace(row))
+        if replaced and rule.is_on:
+            rule.replace(replaced.get(row.id, ()))
+        answer.append(rule.settle())
     return answer
 
 
@@ -75,14 +90,22 @@ class _Rule:
     beside: set[str]
     is_on: bool
 
+    def replace(self, memory_ids: Sequence[str]) -> None:
+        """Supersede valid facts that an LLM was shown; whatever else it names stays."""
+        for other in self.items.by_ids(self.scope, memory_ids).values():
+            is_free = other.kind == "item" and other.superseded_by is None and other.id not in self.beside
+            if is_free and other.begins_at <= self.at and not _is_kept(other, self.row):
+                end_row(self.items, self.scope, other, by=self.row.id, at=self.at, changed_by="llm")
+                self.row = with_pin_of(self.items, self.row, other)
+
     def settle(self) -> MemoryItem:
         """Supersede what it contradicts, or let what came later supersede it; the item with its conflicts."""
+        if self.row.relation is None:
+            return self.row.item()
         row, stated = self.row, self.row.relations()
         others = _with_relations(self.items, self.scope, [each.key for each in stated], self.at)
         others = [each for each in others if each.id != row.id and not _is_kept(each, row)]
-        # A memory that is true for a time only takes no place for good, and a document's "I" may be another person's.
-        is_on = self.is_on and row.valid_until is None and row.expires_at is None and row.source in _SPEAKING
-        is_on = is_on and not _keeps_two(others)
+        is_on = self.is_on and not _keeps_two(others)
         earlier, later, conflicts = list[ItemRow](), list[ItemRow](), list[ItemRow]()
         for other in others:
             theirs = other.relations()
@@ -122,6 +145,14 @@ class _Rule:
             ),
             None,
         )
+
+
+def _may_replace(row: ItemRow) -> bool:
+    """Whether a row may take the place of others for good.
+
+    One that is true for a time only does not, and a document's "I" may be another person.
+    """
+    return row.valid_until is None and row.expires_at is None and row.source in _SPEAKING
 
 
 def _takes_place(new: Sequence[Relation], old: Sequence[Relation]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, timezone
 
@@ -213,6 +214,33 @@ class RelationTests(BackendFixtures):
         added = ana.add("Faro or Braga, who knows")
         assert [item.conflicts for item in added] == [(added[1].id,), (added[0].id,)]
         assert "The user lives in Lisbon" not in texts(ana.all())
+
+    def test_an_llm_names_what_a_fact_replaces(self, make: Callable[..., Backend]) -> None:
+        """Among the facts that it was shown, by their numbers; every other answer loses nothing."""
+        coffee, stopped = "The user drinks coffee every day", "The user stopped drinking coffee"
+        numbers: list[object] = []
+
+        def answer(messages: list[tuple[str, str]]) -> str:
+            lines = messages[1][1].splitlines()
+            number = next((line.partition(".")[0] for line in lines if line.endswith(f'. "{coffee}"')), "0")
+            replaces = numbers.pop() if numbers else [int(number)]
+            return json.dumps({"facts": [{"text": stopped, "replaces": replaces}]})
+
+        backend = make(llm=ScriptedExtractor([answer]))
+        ana, bob = backend.user("ana"), backend.user("bob")
+        (other,) = bob.add(coffee, infer=False)
+        ana.preferences.set("coffee", coffee)
+        (known,) = ana.add(coffee, infer=False)
+        numbers += [0, -1, 9, True, "1", 1.5, None, [[1]], [99], [1, 1, 1, 1], {"1": 1}, known.id, [other.id]]
+        while numbers:
+            ana.add("I drink coffee every day no more")
+            assert coffee in texts(ana.all(kinds="item")), numbers
+            assert ana.conflicts() == []
+        (new, *_) = ana.add("I drink coffee every day no more, really")
+        old = ana.get(known.id)
+        assert (old.superseded_by, old.changed_by, new.text) == (new.id, "llm", stopped)
+        assert texts(ana.versions(new.id)) == [coffee, stopped]
+        assert (texts(bob.all()), ana.preferences.get("coffee")) == ([coffee], coffee)
 
     def test_a_turn_with_a_new_home(self, ana: Memory) -> None:
         """Captured words supersede captured words: recall shows the last alone."""

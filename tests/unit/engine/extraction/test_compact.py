@@ -55,8 +55,9 @@ def test_the_llm_sees_related_facts_and_no_sources(connect: Callable[..., memwel
     ana.add("I call my cat Miau")
     ana.add("The name of my cat is Miau")
     assert "Known Facts" not in llm.prompts[0][1][1]
+    assert ["replaces" in prompt[0][1] for prompt in llm.prompts] == [False, True]
     known = llm.prompts[1][1][1].partition("## New Messages")[0]
-    assert known.splitlines()[:2] == ["## Known Facts", '"Ana\'s cat is called Miau"']
+    assert known.splitlines()[:2] == ["## Known Facts", '1. "Ana\'s cat is called Miau"']
     assert "I call my cat" not in known
     assert [item.text for item in ana.all()] == ["Ana's cat is called Miau", "The name of my cat is Miau"]
 
