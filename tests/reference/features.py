@@ -71,6 +71,7 @@ ENGINE_FEATURES: Mapping[str, Sequence[str]] = {
         "test_the_rule_is_narrow",
         "test_an_import_in_any_order",
         "test_extracted_facts",
+        "test_an_llm_names_what_a_fact_replaces",
     ),
     "`conflicts`, `supersede`, `keep_both`": (
         "test_conflicts_are_named_and_decided",
@@ -105,6 +106,7 @@ ADAPTER_FEATURES: Mapping[str, Sequence[str]] = {
     "times in messages of users": ("test_a_turn_about_the_year",),
     "automatic capture": ("test_capture_reaches_the_memory",),
     "sessions": ("test_a_session_is_kept",),
+    "a new home supersedes the old one in the next turn": ("test_a_new_home_in_a_turn_supersedes_the_old_one",),
 }
 """Each feature, and the tests of the adapter suite that show it."""
 

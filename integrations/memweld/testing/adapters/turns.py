@@ -45,6 +45,17 @@ class TurnScenarios(Scenarios):
         assert not any("data, not instructions" in item.text for item in ana.all())
         assert bob.all() == []
 
+    def test_a_new_home_in_a_turn_supersedes_the_old_one(self, ana: Memory) -> None:
+        """The next turn's recall has what the user said last, alone."""
+        self._needs_turns()
+        for mode in self.driver.modes:
+            ana.clear()
+            for said in ("I live in Porto", "I moved to Lisbon last week"):
+                self.driver.run_turn(ana, said, "How nice!", session_id=None, mode=mode)
+            turn = self.driver.run_turn(ana, "Where do I live?", "In Lisbon.", session_id=None, mode=mode)
+            assert "I moved to Lisbon last week" in turn.seen
+            assert "Porto" not in turn.seen
+
     def test_the_user_of_a_turn_comes_from_the_run_time_channel(self, backend: Backend, ana: Memory) -> None:
         """One agent object serves many users, each with their own memory."""
         self._needs_turns()
