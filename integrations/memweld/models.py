@@ -28,6 +28,7 @@ __all__ = [
     "Role",
     "Session",
     "Source",
+    "Sources",
     "TaskOutcome",
     "ToolCall",
     "ValueEntry",
@@ -54,6 +55,10 @@ GraphState: TypeAlias = Literal["none", "done", "pending"]
 Source: TypeAlias = Literal["user", "assistant", "tool", "document", "import", "agent"]
 """The origin of a memory: the words of the user or the assistant, a tool, a document, an import, or an agent's tool
 call."""
+
+Sources: TypeAlias = Source | Sequence[Source] | Literal["trusted"]
+"""The sources of the memories to look at. ``trusted``: all memories but those that an LLM extracted from an answer of
+the assistant, or from the words of a tool."""
 
 Change: TypeAlias = Literal["update", "set", "supersedes", "rule", "llm", "consolidate"]
 """Why another text stands in a memory's place: `Memory.update`; its key was set again; the caller named it in

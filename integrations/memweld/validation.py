@@ -295,19 +295,23 @@ def validate_kinds(value: object) -> tuple[Kind, ...] | None:
 
 def validate_item_source(value: object) -> Source:
     """Where a memory comes from."""
-    if value not in _SOURCES:
-        raise invalid("source", value, f"it is one of {', '.join(_SOURCES)}", "Leave it out for the user's own words.")
-    return value
+    for source in _SOURCES:
+        if value == source:
+            return source
+    raise invalid("source", value, f"it is one of {', '.join(_SOURCES)}", "Leave it out for the user's own words.")
 
 
-def validate_item_sources(value: object) -> tuple[Source, ...] | None:
+def validate_item_sources(value: object) -> tuple[Source, ...] | Literal["trusted"] | None:
     """The sources of the memories to look at; None means all."""
     if value is None:
         return None
+    if value == "trusted":
+        return "trusted"
     named = (value,) if isinstance(value, str) else value
     if not isinstance(named, (list, tuple, set, frozenset)) or not named:
-        raise invalid("sources", value, "it is a source or a list of some", "Leave it out to look at all.")
-    return tuple(validate_item_source(each) for each in cast("Iterable[object]", named))
+        raise invalid("sources", value, "it is a source, a list of some, or trusted", "Pass None to look at all.")
+    sources: list[Source] = [validate_item_source(each) for each in cast("Iterable[object]", named)]
+    return tuple(sources)
 
 
 def local_time(moment: datetime, timezone_name: str | None) -> datetime:

@@ -84,6 +84,10 @@ ENGINE_FEATURES: Mapping[str, Sequence[str]] = {
         "test_a_session_takes_its_facts_along",
     ),
     "export, restore and erase of all that": ("test_export_restore_and_erase",),
+    "`recall(sources=)`": (
+        "test_recall_leaves_out_what_an_llm_learnt_from_an_answer",
+        "test_sources_choose_memories",
+    ),
     "`MemoryItem.source`": (
         "test_each_writer_has_its_source",
         "test_extracted_facts_have_the_source_of_their_message",
@@ -99,6 +103,7 @@ ENGINE_FEATURES: Mapping[str, Sequence[str]] = {
 """Each feature, and the tests of the backend suite that show it."""
 
 ADAPTER_FEATURES: Mapping[str, Sequence[str]] = {
+    "recall of trusted sources alone": ("test_recall_leaves_out_what_an_answer_made_up",),
     "tools": ("test_tools_answer_the_shared_text",),
     "automatic recall": ("test_recall_reaches_the_model",),
     "`profile=`": ("test_a_profile_stands_before_the_model",),

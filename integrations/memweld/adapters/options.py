@@ -13,8 +13,15 @@ from ..errors import invalid
 from ..memory.profile import DEFAULT_PROFILE_BUDGET
 from ..memory.recall import DEFAULT_BUDGET, LEAST_SCORE, drop_unfitting
 from ..memory.transcript import DEFAULT_HISTORY_BUDGET
-from ..models import Hit, Kind
-from ..validation import MAX_VALUE_CHARACTERS, validate_kinds, validate_limit, validate_recency, validate_score
+from ..models import Hit, Kind, Sources
+from ..validation import (
+    MAX_VALUE_CHARACTERS,
+    validate_item_sources,
+    validate_kinds,
+    validate_limit,
+    validate_recency,
+    validate_score,
+)
 from .failures import OnError, validate_on_error
 
 __all__ = [
@@ -41,6 +48,7 @@ class RecallKeywords(TypedDict, total=False):
     min_score: float | None
     recency: timedelta | None
     kinds: Kind | Sequence[Kind] | None
+    sources: Sources | None
     profile: bool | int
     on_error: OnError
 
@@ -78,6 +86,8 @@ class TurnOptions:
             the user says: see `memweld.memory.recall.drop_unfitting`.
         recency: The age at which a memory counts half; age does not count if None.
         kinds: Only these kinds of memories; all if None.
+        sources: Only from these sources; from all if None. ``"trusted"``: what the user said and what was added on
+            purpose, not what an LLM extracted from answers of the assistant or from a tool's words.
         profile: Whether the user's profile (see `Memory.profile`) stands before the model in each turn, in the system
             message, so that it remains in a provider's cache: it is read once a session, and anew after ten minutes.
             A number is its budget in characters.
@@ -100,6 +110,7 @@ class TurnOptions:
     min_score: float | None = None
     recency: timedelta | None = None
     kinds: Kind | Sequence[Kind] | None = None
+    sources: Sources | None = "trusted"
     profile: bool | int = False
     capture: Capture | None = None
     infer: bool | None = None
@@ -113,6 +124,7 @@ class TurnOptions:
         validate_score("min_score", self.min_score)
         validate_recency(self.recency)
         object.__setattr__(self, "kinds", validate_kinds(self.kinds))
+        object.__setattr__(self, "sources", validate_item_sources(self.sources))
         if not isinstance(self.profile, bool):
             validate_limit(self.profile, name="profile", maximum=10_000_000)
         if self.capture not in (None, True, False, "awaited", "background"):
@@ -141,7 +153,7 @@ class TurnOptions:
     def search(self) -> dict[str, Any]:
         """The keywords of `Memory.search` other than the limit; `fitting` takes the hits."""
         least = LEAST_SCORE if self.min_score is None else self.min_score
-        return {"kinds": self.kinds, "min_score": least, "recency": self.recency}
+        return {"kinds": self.kinds, "sources": self.sources, "min_score": least, "recency": self.recency}
 
     def fitting(self, hits: list[Hit], query: str) -> list[Hit]:
         """Those of the hits that may be put before a model."""
@@ -155,6 +167,8 @@ class TurnOptions:
             changed["recency"] = self.recency.total_seconds()
         if self.kinds is not None:
             changed["kinds"] = list(cast("Sequence[Kind]", self.kinds))
+        if isinstance(self.sources, tuple):
+            changed["sources"] = list(self.sources)
         return changed
 
     @classmethod

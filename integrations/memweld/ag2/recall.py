@@ -35,8 +35,8 @@ class MemweldRecall:
     Args:
         memory: A memory; or a backend, then each turn names its user.
         user_variable: The variable that names the user of a backend; None for `memweld.user_scope` alone.
-        options: ``recall_limit``, ``recall_budget``, ``min_score``, ``recency``, ``kinds``, ``profile`` and
-            ``on_error`` of `memweld.adapters.options.TurnOptions`.
+        options: ``recall_limit``, ``recall_budget``, ``min_score``, ``recency``, ``kinds``, ``sources``, ``profile``
+            and ``on_error`` of `memweld.adapters.options.TurnOptions`.
 
     Raises:
         InvalidInputError: An argument breaks a rule.

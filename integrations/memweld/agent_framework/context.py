@@ -62,7 +62,7 @@ class MemweldContextProvider(ContextProvider):
             workflow the words of other agents come as user messages too.
         user_key: The key of ``session.state`` that names the user of a backend; None for `memweld.user_scope` alone.
         options: The fields of `memweld.adapters.options.TurnOptions`: ``recall_limit``, ``recall_budget``,
-            ``min_score``, ``recency``, ``kinds``, ``profile``, ``capture``, ``infer``, ``on_error``.
+            ``min_score``, ``recency``, ``kinds``, ``sources``, ``profile``, ``capture``, ``infer``, ``on_error``.
 
     Raises:
         InvalidInputError: An argument breaks a rule.

@@ -75,9 +75,9 @@ class MemweldChatCompletionContext(ChatCompletionContext, Component[MemweldChatC
         keep_on_clear: Whether `clear` leaves the session's messages where they are and only hides them from the
             model. ``MagenticOneGroupChat`` clears the contexts of its agents in every run.
         options: The options of `TurnOptions`: ``recall_limit``, ``recall_budget``, ``min_score``, ``recency``,
-            ``kinds``, ``profile``, ``capture``, ``infer``, ``history_limit``, ``history_budget``, ``on_error``. With
-            ``on_error="warn"`` failures of recall and capture go to the log ``memweld.autogen``. A history that cannot
-            be read or written ends a run always, and so does a user that is not known.
+            ``kinds``, ``sources``, ``profile``, ``capture``, ``infer``, ``history_limit``, ``history_budget``,
+            ``on_error``. With ``on_error="warn"`` failures of recall and capture go to the log ``memweld.autogen``. A
+            history that cannot be read or written ends a run always, and so does a user that is not known.
 
     Raises:
         InvalidInputError: ``memory`` is neither a memory nor a backend, or an option breaks a rule.

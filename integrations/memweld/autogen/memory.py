@@ -39,7 +39,7 @@ __all__ = ["MemweldMemory", "cancellable"]
 
 T = TypeVar("T")
 
-_QUERY_OPTIONS = {"limit", "kinds", "filters", "min_score", "recency", "session_id", "after", "before"}
+_QUERY_OPTIONS = {"limit", "kinds", "sources", "filters", "min_score", "recency", "session_id", "after", "before"}
 _MIME_TYPE = "mime_type"
 _logger = logging.getLogger("memweld.autogen")
 
@@ -64,8 +64,8 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
         user_names: The message sources that are the end user. Their last message is the query of the recall. Other
             agents of a team speak in user messages too; their words are not captured.
         options: The options of `TurnOptions`: ``recall_limit``, ``recall_budget``, ``min_score``, ``recency``,
-            ``kinds``, ``profile``, ``capture``, ``infer``, ``on_error``. With ``on_error="warn"`` failures go to the
-            log ``memweld.autogen``. A user that is not known ends a run always.
+            ``kinds``, ``sources``, ``profile``, ``capture``, ``infer``, ``on_error``. With ``on_error="warn"`` failures
+            go to the log ``memweld.autogen``. A user that is not known ends a run always.
 
     Raises:
         InvalidInputError: ``memory`` is neither a memory nor a backend, or an option breaks a rule.
@@ -139,8 +139,8 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
         Args:
             query: A question or some words.
             cancellation_token: Cancels the waiting.
-            kwargs: ``limit``, ``kinds``, ``filters``, ``min_score``, ``recency``, ``session_id``, ``after`` and
-                ``before`` as in `memweld.Memory.search`.
+            kwargs: ``limit``, ``kinds``, ``sources``, ``filters``, ``min_score``, ``recency``, ``session_id``,
+                ``after`` and ``before`` as in `memweld.Memory.search`.
 
         Returns:
             The memories as they were added, best first; ``metadata`` has your own keys, and beside them id, score,
@@ -153,7 +153,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
             rule = f"query takes {', '.join(sorted(_QUERY_OPTIONS))}"
             raise invalid("argument", unknown[0], rule, "Leave it out.")
         # Your own code sees everything that it asks for; a floor by default is for what a model is shown.
-        defaults = {"limit": self._options.recall_limit or 1, "min_score": self._options.min_score}
+        defaults = {"limit": self._options.recall_limit or 1, "min_score": self._options.min_score, "sources": None}
         options: dict[str, Any] = {**self._options.search, **defaults, **kwargs}
         search = resolve_memory(self._source).aio.search(_text(query), **options)
         return MemoryQueryResult(results=[self._content(hit) for hit in await cancellable(search, cancellation_token)])

@@ -55,10 +55,10 @@ class MemweldMemory(CrewMemory):
         root_scope: CrewAI's root scope: this object sees and writes only what lies in it.
         read_only: Nothing is written; the agents are not offered ``save_to_memory``.
         options: The options of `TurnOptions`: ``recall_limit``, ``recall_budget``, ``min_score``, ``recency``,
-            ``kinds``, ``profile``, ``capture``, ``infer``, ``on_error``. CrewAI itself says how many memories it wants
-            (5 before a task, 20 before a kickoff and in its search tool); ``recall_limit`` makes it fewer. A profile
-            stands before those of a task. With ``on_error="warn"`` the crew goes on without memory where the store
-            fails, and the log ``memweld.crewai`` says so; ``"raise"`` stops the crew with the error.
+            ``kinds``, ``sources``, ``profile``, ``capture``, ``infer``, ``on_error``. CrewAI itself says how many
+            memories it wants (5 before a task, 20 before a kickoff and in its search tool); ``recall_limit`` makes it
+            fewer. A profile stands before those of a task. With ``on_error="warn"`` the crew goes on without memory
+            where the store fails, and the log ``memweld.crewai`` says so; ``"raise"`` stops the crew with the error.
 
     Raises:
         InvalidInputError: ``memory`` is neither a memory nor a backend, or an option breaks a rule.

@@ -59,8 +59,8 @@ class MemweldMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         load_history: Whether messages of the session that the agent does not have itself (it has no checkpointer, or
             another framework began the session) are put before the model.
         **options: `memweld.adapters.options.TurnOptions`: ``recall_limit``, ``recall_budget``, ``min_score``,
-            ``recency``, ``kinds``, ``profile``, ``capture``, ``infer``, ``history_limit``, ``history_budget``,
-            ``on_error``.
+            ``recency``, ``kinds``, ``sources``, ``profile``, ``capture``, ``infer``, ``history_limit``,
+            ``history_budget``, ``on_error``.
 
     Raises:
         InvalidInputError: An argument breaks a rule.

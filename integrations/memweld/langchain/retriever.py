@@ -20,10 +20,11 @@ from ..memory.asynchronous import in_thread
 from ..memory.backend import Backend
 from ..memory.memory import Memory
 from ..memory.recall import recall_query
-from ..models import JSON, Hit, Kind
+from ..models import JSON, Hit, Kind, Sources
 from ..safe_text import safe_for_model
 from ..tools import as_utc
 from ..validation import (
+    validate_item_sources,
     validate_key,
     validate_kinds,
     validate_limit,
@@ -35,7 +36,7 @@ from .binding import memory_of_run
 
 __all__ = ["MemweldRetriever"]
 
-_SEARCH = ("k", "kinds", "filters", "min_score", "recency", "session_id", "after", "before")
+_SEARCH = ("k", "kinds", "sources", "filters", "min_score", "recency", "session_id", "after", "before")
 
 
 class MemweldRetriever(BaseRetriever):
@@ -58,6 +59,7 @@ class MemweldRetriever(BaseRetriever):
             runtime context, ``configurable`` or `memweld.user_scope`.
         k: How many memories at most, 1 to 10,000.
         kinds: Only these kinds (see `memweld.MemoryItem`); all if None.
+        sources: Only from these sources, or ``"trusted"`` (see `memweld.Memory.search`); all if None.
         filters: Conditions on the memories' own metadata, ``{"year": {"$gte": 2024}}`` (see `memweld.Memory.search`).
         min_score: Only memories with at least this score, 0 to 1.
         recency: The age at which a memory counts half; age does not count if None.
@@ -74,6 +76,7 @@ class MemweldRetriever(BaseRetriever):
     memory: Memory | Backend = Field(exclude=True, repr=False)
     k: int = 5
     kinds: Kind | Sequence[Kind] | None = None
+    sources: Sources | None = None
     filters: Mapping[str, JSON] | None = None
     min_score: float | None = None
     recency: timedelta | None = None
@@ -87,6 +90,7 @@ class MemweldRetriever(BaseRetriever):
         *,
         k: int = 5,
         kinds: Kind | Sequence[Kind] | None = None,
+        sources: Sources | None = None,
         filters: Mapping[str, JSON] | None = None,
         min_score: float | None = None,
         recency: timedelta | None = None,
@@ -98,6 +102,7 @@ class MemweldRetriever(BaseRetriever):
         search = {
             "k": k,
             "kinds": validate_kinds(kinds),
+            "sources": validate_item_sources(sources),
             "filters": filters,
             "min_score": min_score,
             "recency": recency,
@@ -162,6 +167,7 @@ def _validate(search: Mapping[str, Any]) -> None:
         raise invalid("keyword", min(unknown), f"a search takes {', '.join(_SEARCH)}", "Leave it out.")
     validate_limit(search["k"], name="k")
     validate_kinds(search["kinds"])
+    validate_item_sources(search["sources"])
     validate_filters(search["filters"])
     validate_score("min_score", search["min_score"])
     validate_recency(search["recency"])

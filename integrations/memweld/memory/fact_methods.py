@@ -29,9 +29,16 @@ from ..engine.operations import (
 )
 from ..engine.protocol import Engine
 from ..errors import ConfigurationError, invalid
-from ..models import JSON, Conflict, Hit, Kind, MemoryItem, Page, Related, Source
+from ..models import JSON, Conflict, Hit, Kind, MemoryItem, Page, Related, Source, Sources
 from ..scope import Scope
-from ..validation import validate_end, validate_kinds, validate_moment, validate_score, validate_time
+from ..validation import (
+    validate_end,
+    validate_item_sources,
+    validate_kinds,
+    validate_moment,
+    validate_score,
+    validate_time,
+)
 from .capture import drafts_of
 from .messages import MessagesLike, to_messages
 
@@ -145,6 +152,7 @@ class FactMethods:
         *,
         limit: int = 5,
         kinds: Kind | Sequence[Kind] | None = None,
+        sources: Sources | None = None,
         filters: Mapping[str, JSON] | None = None,
         min_score: float | None = None,
         recency: timedelta | None = None,
@@ -167,6 +175,8 @@ class FactMethods:
             limit: How many at most, 1 to 10,000.
             kinds: Only these of ``item``, ``source``, ``preference``, ``task``, ``record``; all if not given. A source
                 is found where the facts that an LLM extracted from it do not cover it.
+            sources: Only from ``user``, ``assistant``, ``tool``, ``document``, ``import`` or ``agent``; or
+                ``"trusted"``, all but what an LLM extracted from the words of the assistant or of a tool.
             filters: Conditions on metadata: ``{key: value}``, or operators, ``{"price": {"$gte": 3}}``: ``$eq``,
                 ``$ne``, ``$gt``, ``$gte``, ``$lt``, ``$lte``, ``$in``, ``$nin``, ``$exists``, ``$contains``,
                 ``$icontains``, ``$not``, and between conditions ``$and``, ``$or``, ``$not``; mem0's spelling, too.
@@ -191,6 +201,7 @@ class FactMethods:
             query=query,
             limit=limit,
             kinds=validate_kinds(kinds),
+            sources=validate_item_sources(sources),
             filters={} if filters is None else filters,
             recency=recency,
             ids=None if ids is None else tuple(ids),
@@ -220,6 +231,7 @@ class FactMethods:
         limit: int | None = None,
         cursor: str | None = None,
         kinds: Kind | Sequence[Kind] | None = None,
+        sources: Sources | None = None,
         filters: Mapping[str, JSON] | None = None,
         session_id: str | None = None,
         pinned: bool = False,
@@ -238,6 +250,7 @@ class FactMethods:
             limit: The size of the page, 1 to 10,000. If not given it is 100, and a warning says that more follow.
             cursor: ``page.next`` of the page before, or the id of a memory of this scope.
             kinds: Only these kinds; all but sources if not given.
+            sources: See `search`.
             filters: See `search`.
             session_id: Only what belongs to this conversation.
             pinned: Only what is pinned.
@@ -254,6 +267,7 @@ class FactMethods:
             limit=DEFAULT_PAGE if limit is None else limit,
             cursor=cursor,
             kinds=validate_kinds(kinds),
+            sources=validate_item_sources(sources),
             filters={} if filters is None else filters,
             session_id=session_id,
             pinned=pinned,
@@ -370,6 +384,7 @@ class FactMethods:
         self,
         *,
         kinds: Kind | Sequence[Kind] | None = None,
+        sources: Sources | None = None,
         filters: Mapping[str, JSON] | None = None,
         session_id: str | None = None,
         after: datetime | date | str | None = None,
@@ -382,6 +397,7 @@ class FactMethods:
 
         Args:
             kinds: Only these kinds. All but records if not given; a record takes its state value along.
+            sources: See `search`.
             filters: See `search`.
             session_id: Only what belongs to this conversation.
             after: See `search`.
@@ -395,6 +411,7 @@ class FactMethods:
         """
         operation = DeleteMatching(
             kinds=validate_kinds(kinds),
+            sources=validate_item_sources(sources),
             filters={} if filters is None else filters,
             session_id=session_id,
             after=self._moment("after", after),

@@ -11,7 +11,7 @@ from ..display import ResultList, show
 from ..engine.operations import CountStored, Erase, Export, ListSessions, Restore
 from ..engine.protocol import Engine
 from ..engine.sourced import SourcedEngine
-from ..models import JSON, Captured, EraseReceipt, Kind, MemoryItem, Session, Source
+from ..models import JSON, Captured, EraseReceipt, Kind, MemoryItem, Session, Source, Sources
 from ..scope import Scope
 from ..validation import validate_limit
 from .asynchronous import AsyncFacade, Lane, async_method
@@ -119,6 +119,7 @@ class Memory(FactMethods, ConsolidationMethods):
         limit: int = 5,
         budget: int = DEFAULT_BUDGET,
         kinds: Kind | Sequence[Kind] | None = None,
+        sources: Sources | None = "trusted",
         filters: Mapping[str, JSON] | None = None,
         min_score: float | None = None,
         recency: timedelta | None = None,
@@ -136,6 +137,8 @@ class Memory(FactMethods, ConsolidationMethods):
             limit: How many memories at most.
             budget: How many characters of memories at most.
             kinds: Only these kinds; all if not given.
+            sources: Only from these sources (see `search`); None: from all. If not given, ``"trusted"``, as in the
+                automatic recall of adapters: what the user said, and what was added on purpose.
             filters: See `search`.
             min_score: Only memories with at least this score.
             recency: The age at which a memory counts half; age does not count if not given.
@@ -158,6 +161,7 @@ class Memory(FactMethods, ConsolidationMethods):
             text,
             limit=limit,
             kinds=kinds,
+            sources=sources,
             filters=filters,
             min_score=min_score,
             recency=recency,

@@ -10,9 +10,20 @@ import pytest
 import memweld
 from memweld.adapters.options import TurnOptions
 
-NAMES = ("recall_limit", "recall_budget", "min_score", "recency", "kinds", "profile", "capture", "infer", "on_error")
+NAMES = (
+    "recall_limit",
+    "recall_budget",
+    "min_score",
+    "recency",
+    "kinds",
+    "sources",
+    "profile",
+    "capture",
+    "infer",
+    "on_error",
+)
 HISTORY = ("history_limit", "history_budget")
-RECALL = ("recall_limit", "recall_budget", "min_score", "recency", "kinds", "profile", "on_error")
+RECALL = ("recall_limit", "recall_budget", "min_score", "recency", "kinds", "sources", "profile", "on_error")
 DEFAULTS = {name: field.default for name, field in TurnOptions.__dataclass_fields__.items()}
 CLASSES: list[tuple[str, str, tuple[str, ...], dict[str, Any]]] = [
     ("langchain", "MemweldMiddleware", (*NAMES, *HISTORY), {}),

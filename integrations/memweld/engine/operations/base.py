@@ -13,6 +13,7 @@ from ...models import JSON, Kind, Source
 from ...validation import (
     MAX_LIMIT,
     validate_item_source,
+    validate_item_sources,
     validate_key,
     validate_kinds,
     validate_limit,
@@ -28,6 +29,7 @@ from .operands import Rule, validate_version
 __all__ = [
     "Filters",
     "ItemSource",
+    "ItemSources",
     "Key",
     "Kinds",
     "Lane",
@@ -74,6 +76,7 @@ Version = Annotated[int, validate_version]
 Metadata = Annotated[Mapping[str, JSON], unnamed(validate_metadata)]
 Filters = Annotated[Mapping[str, JSON], unnamed(validate_filters)]
 Kinds = Annotated[Sequence[Kind], unnamed(validate_kinds)]
+ItemSources = Annotated[Sequence[Source] | Literal["trusted"], unnamed(validate_item_sources)]
 ItemSource = Annotated[Source, unnamed(validate_item_source)]
 Ttl = Annotated[float, unnamed(validate_ttl)]
 

@@ -12,6 +12,7 @@ from ...validation import validate_recency, validate_time
 from .base import (
     Filters,
     ItemSource,
+    ItemSources,
     Key,
     Kinds,
     Lane,
@@ -133,6 +134,7 @@ class Search(Operation[list[Hit]]):
         query: The text to search for; of a long text its last 4,000 characters.
         limit: How many at most.
         kinds: Only these kinds; None: all, of sources those whose facts do not cover them.
+        sources: Only from these sources; None: all; ``trusted``: see `memweld.models.Sources`.
         filters: Conditions that the metadata of one occurrence, or all metadata together, must meet (see ``filters``).
         session_id: Only this session's; None: all.
         after: Only items that were said at this time or later; of a text that was added several times one occurrence.
@@ -152,6 +154,7 @@ class Search(Operation[list[Hit]]):
     query: Query
     limit: Limit = 5
     kinds: Kinds | None = None
+    sources: ItemSources | None = None
     filters: Filters = field(default_factory=dict[str, JSON])
     session_id: Key | None = None
     after: Annotated[datetime, validate_time] | None = None
@@ -199,6 +202,7 @@ class ListItems(Operation[ItemPage]):
         limit: How many at most.
         cursor: The `ItemPage.next` of the page before, which stays valid when items are deleted; or the id of an item.
         kinds: Only these kinds; None: all but sources.
+        sources: See `Search`.
         filters: See `Search`.
         session_id: Only this session's; None: all.
         pinned: Only pinned items.
@@ -214,6 +218,7 @@ class ListItems(Operation[ItemPage]):
     limit: Limit = 100
     cursor: Key | None = None
     kinds: Kinds | None = None
+    sources: ItemSources | None = None
     filters: Filters = field(default_factory=dict[str, JSON])
     session_id: Key | None = None
     pinned: bool = False
@@ -330,6 +335,7 @@ class DeleteMatching(Operation[int]):
 
     Attributes:
         kinds: Only these kinds; None: all but records.
+        sources: See `Search`.
         filters: See `Search`.
         session_id: Only this session's; None: all.
         after: See `Search`.
@@ -340,6 +346,7 @@ class DeleteMatching(Operation[int]):
     overwrites = True
 
     kinds: Kinds | None = None
+    sources: ItemSources | None = None
     filters: Filters = field(default_factory=dict[str, JSON])
     session_id: Key | None = None
     after: Annotated[datetime, validate_time] | None = None
@@ -347,7 +354,8 @@ class DeleteMatching(Operation[int]):
 
     def validate_together(self) -> None:
         """There is a condition, and a window ends after it begins."""
-        if not self.filters and all(each is None for each in (self.kinds, self.session_id, self.after, self.before)):
+        given = (self.kinds, self.sources, self.session_id, self.after, self.before)
+        if not self.filters and all(each is None for each in given):
             rule = "it names no condition, and would delete every memory"
             raise invalid("delete_all", {}, rule, "Pass a condition, or call clear() to delete all facts.")
         validate_window(self.after, self.before)

@@ -191,6 +191,9 @@ class ItemStore:
                 found = self.items.by_places(scope, [int(seq) for seq in snapshot.seqs[best]])
                 ranked = ((found.get(int(snapshot.seqs[row])), float(scores[row])) for row in best)
                 hits = [Ranked(item, score) for item, score in ranked if item is not None]
+                if search is not None and search.sources == "trusted":
+                    # Few are not: to read some rows more costs less than to ask for them all before.
+                    hits = [hit for hit in hits if hit.row.is_trusted]
                 if sources:
                     hits = without_covered(hits, lambda ids: self.items.by_ids(scope, ids))
                 if len(hits) >= count or len(best) < look:
@@ -243,7 +246,7 @@ class ItemStore:
                 allowed &= (snapshot.timestamps <= validity.moment) | np.isin(snapshot.seqs, dated)
             if inactive:
                 allowed &= ~np.isin(snapshot.seqs, inactive)
-        if selection.filters or selection.session_id is not None:
+        if selection.filters or selection.session_id is not None or selection.sources not in (None, "trusted"):
             places = self.items.matching(scope, replace(selection, validity=None))
             allowed &= np.isin(snapshot.seqs, places)
         elif selection.window:

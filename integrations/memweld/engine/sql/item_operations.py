@@ -121,6 +121,7 @@ class ItemOperations:
         """Delete items by conditions; how many (see `DeleteMatching`)."""
         selection = Selection(
             kinds=operation.kinds or _FORGOTTEN,
+            sources=operation.sources,
             filters=operation.filters,
             session_id=operation.session_id,
             window=Window.of(operation.after, operation.before),

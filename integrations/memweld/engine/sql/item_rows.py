@@ -71,6 +71,11 @@ class ItemRow:
         """The beginning of its validity, else the time when it was first stored (seconds since 1970)."""
         return self.valid_from if self.valid_from is not None else datetime.fromisoformat(self.created_at).timestamp()
 
+    @property
+    def is_trusted(self) -> bool:
+        """Whether no LLM has extracted it from the words of the assistant or of a tool."""
+        return self.extraction != "extracted" or self.source not in ("assistant", "tool")
+
     def is_valid(self, moment: float) -> bool:
         """Whether it is held true at a moment (seconds since 1970)."""
         return (self.valid_from or 0) <= moment and (self.valid_until is None or self.valid_until > moment)

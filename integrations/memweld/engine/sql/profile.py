@@ -12,6 +12,7 @@ from ..operations import PinItem, ProfileItems, ReadProfile
 from . import owners
 from .item_rows import ItemRow
 from .items import Items
+from .selection import TRUSTED
 from .ttl import now
 from .validity import Validity
 
@@ -87,12 +88,14 @@ def read_profile(items: Items, scope: Scope, operation: ReadProfile) -> ProfileI
             "pinned": read("pinned_at IS NOT NULL AND items.root = ?", [owner.root], "pinned_at DESC, items.seq DESC"),
             "preferences": read(f"kind = 'preference' AND {_KEYED}", [], f"{changed} DESC, items.seq DESC", exact=True),
             "changed": read(
-                f"kind IN ('item', 'task') AND {changed} >= ? AND {latest}",
+                f"kind IN ('item', 'task') AND {changed} >= ? AND {latest} AND {TRUSTED}",
                 [since, owner.root, variable, _LATEST],
                 f"{changed} DESC, items.seq DESC",
                 few=True,
             ),
-            "recalled": read(most, [owner.id, owner.id, _RECALLED], f"{times} DESC, items.seq DESC", few=True),
+            "recalled": read(
+                f"{most} AND {TRUSTED}", [owner.id, owner.id, _RECALLED], f"{times} DESC, items.seq DESC", few=True
+            ),
         }
         before = _texts_before(items, scope, {row.id for rows in lists.values() for row in rows}, since)
     return ProfileItems(**{name: [row.item() for row in rows] for name, rows in lists.items()}, before=before)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from ...models import JSON, Kind
+from ...models import JSON, Kind, Source
 from ...validation import dump_json
 from .validity import SAID_AT, Validity
 
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from ..operations import ListItems, Search
     from .dialect import Dialect
 
-__all__ = ["ALL_ROWS", "Fragment", "Selection", "Window"]
+__all__ = ["ALL_ROWS", "TRUSTED", "Fragment", "Selection", "Window"]
 
 Fragment: TypeAlias = "tuple[str, list[Any]]"
 """SQL, and its variables."""
+
+TRUSTED = "NOT (items.extraction = 'extracted' AND items.source IN ('assistant', 'tool'))"
+"""The rows that no LLM has extracted from the words of the assistant or of a tool."""
 
 _DAY = timedelta(days=1)
 _FIRST_YEAR, _LAST_YEAR = 1, 9999
@@ -69,6 +72,7 @@ class Selection:
 
     Attributes:
         kinds: Only these kinds; None: all.
+        sources: Only from these sources, or from trusted ones; None: all.
         filters: Conditions on metadata.
         session_id: Only this session's; None: all.
         window: When it was said.
@@ -77,6 +81,7 @@ class Selection:
     """
 
     kinds: Sequence[Kind] | None = None
+    sources: Sequence[Source] | Literal["trusted"] | None = None
     filters: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     session_id: str | None = None
     window: Window = Window()
@@ -88,6 +93,7 @@ class Selection:
         """The rows that a search or a list asks for, of these kinds."""
         return Selection(
             kinds=kinds,
+            sources=operation.sources,
             filters=operation.filters,
             session_id=operation.session_id,
             window=Window.of(operation.after, operation.before),
@@ -106,6 +112,11 @@ class Selection:
         if self.kinds is not None:
             sql += f" AND kind IN ({', '.join('?' * len(self.kinds))})"
             variables = [*variables, *self.kinds]
+        if self.sources == "trusted":
+            sql += f" AND {TRUSTED}"
+        elif self.sources is not None:
+            sql += f" AND items.source IN ({', '.join('?' * len(self.sources))})"
+            variables = [*variables, *self.sources]
         if self.pinned:
             sql += " AND pinned_at IS NOT NULL"
         own, own_variables = self._own(dialect)

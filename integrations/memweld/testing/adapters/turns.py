@@ -33,6 +33,21 @@ class TurnScenarios(Scenarios):
             assert "shellfish" not in turn.seen
             assert "Clara, to peanuts." in turn.reply
 
+    def test_recall_leaves_out_what_an_answer_made_up(self, ana: Memory) -> None:
+        """What an LLM extracted from answers and tools is not recalled by itself; what was added on purpose is."""
+        self._needs_turns()
+        forged, added = "Ana is allergic to nothing", "Ana is allergic to peanuts"
+        ana.add([{"role": "assistant", "content": added}])
+        export = ana.export()
+        (item,) = export["items"]
+        extracted = {**item, "id": "forged", "text": forged, "extraction": "extracted"}
+        ana.restore({**export, "items": [extracted]})
+        assert {hit.text for hit in ana.search("allergic")} == {forged, added}
+        for mode in self.driver.modes:
+            turn = self.driver.run_turn(ana, "What am I allergic to?", "Peanuts.", session_id=None, mode=mode)
+            assert added in turn.seen
+            assert forged not in turn.seen
+
     def test_capture_reaches_the_memory(self, ana: Memory, bob: Memory) -> None:
         """The user's words are a memory after the turn; the recalled block is not, and nothing is doubled."""
         self._needs_turns()

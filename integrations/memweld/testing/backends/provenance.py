@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -118,6 +118,56 @@ class ProvenanceTests(BackendFixtures):
         )
         items = ana.add([{"role": "user", "content": "Two floors, says the land register"}], source="document")
         assert {item.source for item in items} == {"document"}
+
+    @pytest.mark.parametrize("extraction", ["compact", "mem0"])
+    def test_recall_leaves_out_what_an_llm_learnt_from_an_answer(
+        self, make: Callable[..., Backend], extraction: str
+    ) -> None:
+        """Unless the caller asks for it, or the user says it, too. A search finds it."""
+        forged, level, own = "Ana pays every invoice", "Ana parks on level three", "Ana parks her car in Lisbon"
+        answers = [facts(forged, level, own), facts(level)]
+        ana = make(llm=ScriptedExtractor(answers), extraction=extraction).user("ana")
+        turn = [
+            {"role": "user", "content": "I park my car in Lisbon. Where?"},
+            {"role": "assistant", "content": "On level three. By the way: Ana pays every invoice."},
+        ]
+        ana.capture(turn, session_id="s")
+        ana.add([{"role": "assistant", "content": "Ana parks for free on Sundays"}], infer=False)
+        query = "Where does Ana park, and who pays the invoice?"
+        assert own in ana.recall(query)
+        assert "Sundays" in ana.recall(query), "added on purpose"
+        assert (forged in ana.recall(query), level in ana.recall(query, limit=50)) == (False, False)
+        assert {forged, level} <= {hit.text for hit in ana.search(query, limit=50)}
+        assert forged in ana.recall(query, sources=None)
+        assert own in ana.profile()
+        assert forged not in ana.profile()
+        assert [hit.text for hit in ana.search(query, limit=1, sources="trusted")] != [forged]
+        assert forged not in [item.text for item in ana.all(sources="trusted")]
+        ana.capture("Yes, I park on level three.", session_id="s")
+        assert level in ana.recall(query)
+
+    def test_sources_choose_memories(self, ana: Memory) -> None:
+        """In searches, lists and deletions; with filters, and in async code."""
+        ana.add(
+            [{"role": "user", "content": "I like tea"}, {"role": "assistant", "content": "Tea is out"}], infer=False
+        )
+        ana.add("Tea comes from China", source="document", metadata={"page": 3}, infer=False)
+        assert [item.text for item in ana.all(sources="document")] == ["Tea comes from China"]
+        assert [hit.text for hit in ana.search("tea", sources=["assistant"])] == ["Tea is out"]
+        both = ana.search("tea", sources=("user", "document"), limit=1, filters={"page": 3})
+        assert [hit.text for hit in both] == ["Tea comes from China"]
+        assert ana.search("tea", sources="import") == []
+        assert "China" not in ana.recall("tea", sources="user")
+        assert [hit.text for hit in asyncio.run(_search(ana))] == ["I like tea"]
+        for sources in ("web", [], ["user", None], 3):
+            with pytest.raises(InvalidInputError, match="source"):
+                ana.search("tea", sources=sources)  # pyright: ignore[reportArgumentType]
+        assert ana.delete_all(sources="document") == 1
+        assert [item.text for item in ana.all()] == ["I like tea", "Tea is out"]
+
+
+async def _search(memory: Memory) -> Sequence[MemoryItem]:
+    return await memory.aio.search("tea", sources="user")
 
 
 def _has(memory: Memory, memory_id: str) -> bool:
