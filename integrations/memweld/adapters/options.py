@@ -89,8 +89,8 @@ class TurnOptions:
         sources: Only from these sources; from all if None. ``"trusted"``: what the user said and what was added on
             purpose, not what an LLM extracted from answers of the assistant or from a tool's words.
         profile: Whether the user's profile (see `Memory.profile`) stands before the model in each turn, in the system
-            message, so that it remains in a provider's cache: it is read once a session, and anew after ten minutes.
-            A number is its budget in characters.
+            message. It stays as it was in the session's first turn, so that a provider's cache serves it, as long as
+            all that it says still holds. A number is its budget in characters.
         capture: Whether turns are kept, and who waits for it. None: nobody if an LLM extracts (``"background"``), else
             the run (``"awaited"``). ``True`` or ``"awaited"``: the run does.
             ``"background"``: it waits for the history alone; facts follow, in order within the session. A failure of

@@ -121,9 +121,9 @@ class TurnRecall:
         shown: Collection[str] = (),
         place: Hashable = None,
     ) -> Profile:
-        """The user's profile, as it was when the session's first turn here began, or some minutes ago.
+        """The user's profile, as it was when the session's first turn here began, as long as that still holds.
 
-        The session itself says what has changed since. A text that stays remains in a provider's cache.
+        The session itself says what is new since. A text that stays remains in a provider's cache.
 
         Raises:
             MemweldError: It cannot be read and ``on_error`` is ``raise``.
@@ -133,12 +133,11 @@ class TurnRecall:
         key = (memory.scope, place if session_id is None else session_id)
         with self._lock:
             known = self._profiles.get(key)
-        if known is not None:
-            return known
         with self._failures.guard("the profile"):
-            profile = memory.profile(budget=self.options.profile_budget, shown=shown)
+            profile = memory.profile(budget=self.options.profile_budget, shown=shown, earlier=known)
             with self._lock:
-                return self._profiles.setdefault(key, profile)
+                self._profiles[key] = profile
+            return profile
         return NO_PROFILE
 
     def search(

@@ -176,7 +176,9 @@ class Memory(FactMethods, ConsolidationMethods):
         count_recalls(self, [hit for hit, _ in lines])
         return write_block(line for _, line in lines)
 
-    def profile(self, *, budget: int = DEFAULT_PROFILE_BUDGET, shown: Iterable[str] = ()) -> Profile:
+    def profile(
+        self, *, budget: int = DEFAULT_PROFILE_BUDGET, shown: Iterable[str] = (), earlier: Profile | None = None
+    ) -> Profile:
         """The block for the prompt of a model that needs no question: who the user is, marked as data.
 
         It has pinned memories, preferences, what changed in the last 30 days with the text before, and what was
@@ -186,6 +188,8 @@ class Memory(FactMethods, ConsolidationMethods):
         Args:
             budget: How many characters of memories and headings at most; the sections share them.
             shown: Texts that the model is shown anyway, such as the messages of the session: they are left out.
+            earlier: A profile that the model was shown before. It is returned as it is, so that a provider's cache
+                serves it, as long as all that it says is still stored and nothing else was pinned.
 
         Returns:
             The text, a string with ``.sections``; empty where nothing is remembered or the budget is too small.
@@ -193,6 +197,8 @@ class Memory(FactMethods, ConsolidationMethods):
         budget = validate_limit(budget, name="budget", maximum=10_000_000)
         write_recalls(self._engine, self.scope)
         found = self._engine.run(self.scope, profile_request())
+        if earlier is not None and earlier.holds(found):
+            return earlier
         return write_profile(found, budget=budget, timezone=self.timezone, shown=shown)
 
     def capture(

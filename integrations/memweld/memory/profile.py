@@ -78,28 +78,39 @@ class Profile(str):
 
     Attributes:
         sections: What it consists of; a section without lines is left out.
+        pinned_ids: The ids of all pinned memories, also of those that had no room.
     """
 
     sections: tuple[ProfileSection, ...]
+    pinned_ids: frozenset[str]
 
-    def __new__(cls, text: str = "", sections: Iterable[ProfileSection] = ()) -> Self:
+    def __new__(
+        cls, text: str = "", sections: Iterable[ProfileSection] = (), pinned_ids: frozenset[str] = frozenset()
+    ) -> Self:
         """Make the text with its sections."""
         made = super().__new__(cls, text)
-        made.sections = tuple(sections)
+        made.sections, made.pinned_ids = tuple(sections), pinned_ids
         return made
 
     @classmethod
-    def of(cls, sections: Sequence[ProfileSection]) -> Self:
+    def of(cls, sections: Sequence[ProfileSection], pinned_ids: frozenset[str]) -> Self:
         """The block of some sections."""
         rows = [row for each in sections for row in (f"{each.title}:", *(line.text for line in each.lines))]
-        return cls(write_block(rows), sections)
+        return cls(write_block(rows), sections, pinned_ids)
 
     def without(self, is_hidden: Callable[[MemoryItem], bool]) -> Self:
         """The profile without the memories for which ``is_hidden`` is true."""
         kept = [
             (section, tuple(line for line in section.lines if not is_hidden(line.item))) for section in self.sections
         ]
-        return self.of([replace(section, lines=lines) for section, lines in kept if lines])
+        return self.of([replace(section, lines=lines) for section, lines in kept if lines], self.pinned_ids)
+
+    def holds(self, found: ProfileItems) -> bool:
+        """Whether all that it shows is still said, and nothing else is pinned."""
+        texts = {item.id: item.text for name in _TITLES for item in _items_of(found, name)}
+        lines = (line for section in self.sections for line in section.lines)
+        is_said = all(texts.get(line.item.id) == line.item.text for line in lines)
+        return is_said and _ids(found.pinned) <= self.pinned_ids
 
     @property
     def whole_ids(self) -> frozenset[str]:
@@ -159,7 +170,7 @@ def write_profile(
         for name, section in chosen.items()
         if section
     ]
-    return Profile.of(sections)
+    return Profile.of(sections, _ids(found.pinned))
 
 
 def _line(entry: _Entry, share: int) -> ProfileLine:
@@ -172,10 +183,18 @@ def _line(entry: _Entry, share: int) -> ProfileLine:
 
 
 def _entries(found: ProfileItems, budget: int, timezone: str | None) -> dict[str, list[_Entry]]:
-    lists: dict[str, Sequence[MemoryItem]] = {name: getattr(found, name) for name in _TITLES}
     return {
-        name: [_entry(name, item, found.before, budget, timezone) for item in items] for name, items in lists.items()
+        name: [_entry(name, item, found.before, budget, timezone) for item in _items_of(found, name)]
+        for name in _TITLES
     }
+
+
+def _items_of(found: ProfileItems, section: str) -> Sequence[MemoryItem]:
+    return getattr(found, section)
+
+
+def _ids(items: Iterable[MemoryItem]) -> frozenset[str]:
+    return frozenset(item.id for item in items)
 
 
 def _entry(name: str, item: MemoryItem, replaced: Mapping[str, str], budget: int, timezone: str | None) -> _Entry:

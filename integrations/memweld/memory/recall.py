@@ -22,7 +22,6 @@ __all__ = [
     "drop_already_shown",
     "drop_unfitting",
     "local_dates",
-    "recall_block",
     "recall_lines",
     "recall_query",
     "shown_time",
@@ -105,22 +104,12 @@ def validity_note(item: MemoryItem, timezone: str | None) -> str:
 
 
 def write_block(lines: Iterable[str], *, notice: bool = True) -> str:
-    """The block around lines of `recall_lines`; an empty string without lines."""
+    """The block around lines, which a model reads as data; an empty string without lines. It does not say whose.
+
+    No memory in lines of `recall_lines` can end the block or imitate another (see `safe_for_model`).
+    """
     inside = list(lines)
     return "\n".join([OPENING, *([NOTICE] if notice else []), *inside, CLOSING]) if inside else ""
-
-
-def recall_block(
-    hits: Sequence[Hit], *, budget: int = DEFAULT_BUDGET, query: str = "", timezone: str | None = None
-) -> str:
-    """Write the hits, best first, as a block that a model reads as data. It does not say whose they are.
-
-    No memory can end the block or imitate another (see `safe_for_model`). The arguments are those of `recall_lines`.
-
-    Returns:
-        The block, or an empty string where there are no hits.
-    """
-    return write_block(line for _, line in recall_lines(hits, budget=budget, query=query, timezone=timezone))
 
 
 def recall_query(text: str) -> str:

@@ -55,14 +55,22 @@ def test_a_profile_stays_the_same_in_a_session(backend: Backend, ana: Memory) ->
     """So that a provider's cache serves it; each session and each user has its own."""
     recalls = recall(profile=True)
     ana.add("I am allergic to peanuts", pinned=True)
+    (tea,) = ana.add("I drink tea")
     first = recalls.recall(ana, "Hello", session_id="s").profile
-    ana.add("I keep bees", pinned=True)
+    ana.add("I keep bees")
+    ana.preferences.set("theme", "dark")
     assert "peanuts" in first
     assert recalls.recall(ana, "And now?", session_id="s").profile == first
     assert "bees" in recalls.recall(ana, "Hello", session_id="other").profile
     assert recalls.recall(backend.user("bob"), "Hello", session_id="s").profile == ""
-    recalls._profiles.clear()  # after ten minutes
-    assert "bees" in recalls.recall(ana, "And now?", session_id="s").profile
+    # What is no longer so is shown no more, nor what was erased; a new pin is.
+    ana.add("I drink coffee", supersedes=tea.id)
+    second = recalls.recall(ana, "And now?", session_id="s").profile
+    assert ("I drink tea" in second.partition("(before")[0], "I drink coffee" in second) == (False, True)
+    ana.add("I have a dog", pinned=True)
+    assert "dog" in recalls.recall(ana, "And now?", session_id="s").profile
+    ana.erase()
+    assert recalls.recall(ana, "And now?", session_id="s").profile == ""
 
 
 def test_profile_and_recall_repeat_nothing(ana: Memory) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ import memweld
 from memweld import Hit
 from memweld.adapters.binding import Channels, bind_user, resolve_memory
 from memweld.adapters.saved_config import SavedMemory
-from memweld.memory.recall import CLOSING, NOTICE, OPENING, recall_block
+from memweld.memory.recall import CLOSING, NOTICE, OPENING, recall_lines, write_block
 
 NOW = datetime(2026, 1, 31, tzinfo=timezone.utc)
 FRAME = len("\n".join([OPENING, NOTICE, CLOSING])) + 1
@@ -19,6 +20,10 @@ FRAME = len("\n".join([OPENING, NOTICE, CLOSING])) + 1
 
 def hits(*texts: str) -> list[Hit]:
     return [Hit(id=str(n), text=text, created_at=NOW, updated_at=NOW, score=0.9) for n, text in enumerate(texts)]
+
+
+def recall_block(hits: list[Hit], **options: Any) -> str:
+    return write_block(line for _, line in recall_lines(hits, **options))
 
 
 def lines(block: str) -> list[str]:
