@@ -105,6 +105,7 @@ ENGINE_FEATURES: Mapping[str, Sequence[str]] = {
 ADAPTER_FEATURES: Mapping[str, Sequence[str]] = {
     "recall of trusted sources alone": ("test_recall_leaves_out_what_an_answer_made_up",),
     "tools": ("test_tools_answer_the_shared_text",),
+    "corrections by tools": ("test_a_correction_in_words",),
     "automatic recall": ("test_recall_reaches_the_model",),
     "`profile=`": ("test_a_profile_stands_before_the_model",),
     "times in questions": ("test_an_agent_asks_about_the_year",),

@@ -81,6 +81,31 @@ class ToolScenarios(Scenarios):
         assert "I keep bees (score" in turn.seen
         assert ana.preferences.all() == {"theme": "dark"}
 
+    def test_a_correction_in_words(self, ana: Memory) -> None:
+        """A user says "no, I meant Lisbon": a model changes the text, or puts a new memory in the old one's place."""
+        driver: Any = self.driver
+        for mode in driver.modes:
+            (item,) = ana.add(f"The {mode} office moved to Porto", infer=False)
+            corrected = {"memory_id": item.id, "data": f"The {mode} office moved to Lisbon"}
+            assert not driver.call_tool(ana, "update_memory", corrected, mode).is_error
+            read = driver.call_tool(ana, "get_memory", {"memory_id": item.id, "versions": True}, mode)
+            assert f"Memory: The {mode} office moved to Lisbon" in read.text
+            assert f"The {mode} office moved to Porto" in read.text
+            spoken = [{"role": "user", "content": f"The {mode} office moved to Faro"}]
+            added = driver.call_tool(ana, "add_memory", {"messages": spoken, "supersedes": [item.id]}, mode)
+            assert not added.is_error
+            office = [each.text for each in ana.all() if f"{mode} office" in each.text]
+            assert office == [f"The {mode} office moved to Faro"]
+            assert len(ana.versions(item.id)) == 3
+        if hasattr(driver, "run_tools"):
+            (item,) = ana.add("I moved my bees to Porto", infer=False)
+            calls = [("update_memory", {"memory_id": item.id, "data": "I moved my bees to Lisbon"})]
+            assert driver.run_tools(ana, calls, "Lisbon it is.").reply == "Lisbon it is."
+            assert [each.text for each in ana.versions(item.id)] == [
+                "I moved my bees to Porto",
+                "I moved my bees to Lisbon",
+            ]
+
     def test_tools_of_preferences_and_tasks(self, ana: Memory) -> None:
         """Preferences and task outcomes are the user's own, for every agent that reads them."""
         mode = self.driver.modes[0]
