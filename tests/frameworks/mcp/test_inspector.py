@@ -456,6 +456,12 @@ class TestPages:
         assert set(re.findall(r"Ticket number \d+", page)) == {"Ticket number 1", "Ticket number 2"}
         assert ana.get("memories", meta='{"price": {"$more": 1}}').status_code == 400
         assert ana.get("memories", meta="{").status_code == 400
+        memory.add("Fact of a page", source="document")
+        for query in ({}, {"q": "Fact"}):
+            page = ana.get("memories", source="document", **query).text
+            assert ("Fact of a page" in page, "Fact number" in page) == (True, False)
+            assert "from document" in page
+        assert ana.get("memories", source="nowhere").status_code == 400
         assert "2026-01-28" in ana.get("timeline").text
 
     def test_pages_have_every_memory_once(self, browser: Callable[[str], Browser], backend: Backend) -> None:

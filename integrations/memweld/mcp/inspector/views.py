@@ -18,7 +18,7 @@ from ...models import ChatMessage, Hit, MemoryItem, Session
 from ...validation import validate_key
 from .graph_layout import star_of
 from .timeline import REASONS
-from .visit import KINDS, Filters, Visit, number_in
+from .visit import KINDS, SOURCES, Filters, Visit, number_in
 
 __all__ = [
     "conflicts",
@@ -74,6 +74,7 @@ def memories(visit: Visit) -> dict[str, Any]:
         "items": items,
         "further": further,
         "kinds": KINDS,
+        "sources": SOURCES,
         "is_first": not visit.given("cursor") and not visit.given("offset"),
         "parts": {item.id: _parts(item) for item in items if isinstance(item, Hit)},
     }

@@ -10,12 +10,13 @@ from typing import Any, get_args
 
 from ...errors import invalid
 from ...memory.memory import Memory
-from ...models import JSON, Kind
+from ...models import JSON, Kind, Source
 from ..principal import Principal
 
 __all__ = ["Done", "Filters", "Visit", "day_after", "day_in", "number_in", "value_in"]
 
 KINDS: tuple[str, ...] = get_args(Kind)
+SOURCES: tuple[str, ...] = get_args(Source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ class Filters:
     Attributes:
         query: Words or a question; None lists all.
         kind: Only this kind.
+        source: Only from there.
         session: Only this session.
         since: The first day, ``2026-01-31``.
         until: The last day.
@@ -139,6 +141,7 @@ class Filters:
 
     query: str | None = None
     kind: str | None = None
+    source: str | None = None
     session: str | None = None
     since: str | None = None
     until: str | None = None
@@ -154,8 +157,9 @@ class Filters:
         """
         names = {"query": "q", "metadata": "meta"}
         filters = cls(**{name: visit.given(names.get(name, name)) for name in cls.__slots__})
-        if filters.kind is not None and filters.kind not in KINDS:
-            raise invalid("kind", filters.kind, f"it is one of {', '.join(KINDS)}", "Choose one.")
+        for name, value, known in (("kind", filters.kind, KINDS), ("source", filters.source, SOURCES)):
+            if value is not None and value not in known:
+                raise invalid(name, value, f"it is one of {', '.join(known)}", "Choose one.")
         for name in ("since", "until"):
             day_in(visit.query, name)
         return filters
@@ -166,6 +170,7 @@ class Filters:
         return {
             "q": self.query,
             "kind": self.kind,
+            "source": self.source,
             "session": self.session,
             "since": self.since,
             "until": self.until,
@@ -176,13 +181,14 @@ class Filters:
     @property
     def are_set(self) -> bool:
         """Whether one other than the query is set."""
-        return any((self.kind, self.session, self.since, self.until, self.metadata, self.past))
+        return any((self.kind, self.source, self.session, self.since, self.until, self.metadata, self.past))
 
     @property
     def search(self) -> dict[str, Any]:
         """The keywords of `Memory.search` and `Memory.all`."""
         return {
             "kinds": self.kind,
+            "sources": self.source,
             "filters": self._conditions,
             "session_id": self.session,
             "after": self.since,
