@@ -26,6 +26,7 @@ NAMES = [
     "05_mcp_and_tools",
     "06_search_explained",
     "07_moving_and_erasing",
+    "08_memory_that_changes",
 ]
 MOST_BYTES = 60_000
 EACH = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
