@@ -295,6 +295,16 @@ class TestSessions:
             assert "result" in bob.call("get_preferences")
 
 
+def dropped(text: str) -> dict[str, Any]:
+    """A step of a receipt, by which somebody would add a memory."""
+    times = dict.fromkeys(("created_at", "updated_at"), "2026-01-01T00:00:00Z")
+    return {
+        "kind": "drop_versions",
+        "reason": "",
+        "changes": [{"before": {"id": "forged", "text": text, "user_id": "ana", "agent_id": "cook", **times}}],
+    }
+
+
 class TestBytes:
     def test_nothing_is_added_above_the_limit(self, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("memweld.mcp.quota._COUNT_AGAIN_SECONDS", 0)
@@ -311,11 +321,13 @@ class TestBytes:
             assert "Delete something first" in ana.call("add_memory", messages=message)["error"]["data"]["details"]
             with connect(f"{base}/mcp", token="ana") as remote:
                 memory = remote.user("ana", agent_id="cook")
+                receipt = {"made_at": "2026-01-01T00:00:00Z", "done": [dropped(text)]}
                 for add in (
                     lambda: memory.add(text),
                     lambda: memory.preferences.set("k", text),
                     lambda: memory.state("other").set("k", text),
                     lambda: memory.history("s").add_user_message(text),
+                    lambda: memory.undo(receipt),
                 ):
                     with pytest.raises(AccessDeniedError, match="keeps"):
                         add()

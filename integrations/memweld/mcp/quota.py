@@ -20,6 +20,7 @@ from ..engine.operations import (
     PutKeyed,
     PutValue,
     Restore,
+    UndoConsolidation,
     UpdateItem,
     WriteValues,
 )
@@ -35,7 +36,7 @@ __all__ = ["with_quota"]
 
 T = TypeVar("T")
 
-_ADDING = frozenset({AddItems, AppendMessages, PutKeyed, PutValue, Restore, UpdateItem, WriteValues})
+_ADDING = frozenset({AddItems, AppendMessages, PutKeyed, PutValue, Restore, UndoConsolidation, UpdateItem, WriteValues})
 _MAX_USERS = 100_000
 _COUNT_AGAIN_SECONDS = 5.0
 
