@@ -18,6 +18,7 @@ from .options import (
     Kinds,
     MemoryId,
     Session,
+    Sources,
     Url,
     User,
     conditions_of,
@@ -80,6 +81,7 @@ def search_command(
         float | None, typer.Option(help="Only memories with at least this score.", min=0, max=1)
     ] = None,
     kinds: Kinds = None,
+    sources: Sources = None,
     session: Session = None,
     after: After = None,
     before: Before = None,
@@ -96,7 +98,7 @@ def search_command(
             query,
             limit=limit,
             min_score=min_score,
-            **conditions_of(kinds=kinds, session=session, after=after, before=before, filters=filters),
+            **conditions_of(kinds=kinds, sources=sources, session=session, after=after, before=before, filters=filters),
             explain=explain,
         )
     if as_json:
@@ -115,6 +117,7 @@ def list_command(
         str | None, typer.Option("--cursor", "--after-cursor", help="The cursor that the page before ended with.")
     ] = None,
     kinds: Kinds = None,
+    sources: Sources = None,
     session: Session = None,
     after: After = None,
     before: Before = None,
@@ -126,7 +129,9 @@ def list_command(
     from ..safe_text import safe_for_terminal
     from ..tools.answers import item_data
 
-    conditions = conditions_of(kinds=kinds, session=session, after=after, before=before, filters=filters)
+    conditions = conditions_of(
+        kinds=kinds, sources=sources, session=session, after=after, before=before, filters=filters
+    )
     with existing(url) as backend:
         page = backend.user(user).all(limit=limit, cursor=cursor, **conditions)
     if as_json:
@@ -161,6 +166,7 @@ def delete_command(
     ] = None,
     *,
     kinds: Kinds = None,
+    sources: Sources = None,
     session: Session = None,
     after: After = None,
     before: Before = None,
@@ -172,7 +178,9 @@ def delete_command(
     """Delete one memory of a user, or those that meet all conditions."""
     from ..errors import InvalidInputError
 
-    conditions = conditions_of(kinds=kinds, session=session, after=after, before=before, filters=filters)
+    conditions = conditions_of(
+        kinds=kinds, sources=sources, session=session, after=after, before=before, filters=filters
+    )
     has_conditions = any(value is not None for value in conditions.values())
     if has_conditions == (memory_id is not None):
         raise InvalidInputError("Give either the ID of a memory, or conditions such as --session or --before.")

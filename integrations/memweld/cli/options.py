@@ -21,6 +21,7 @@ __all__ = [
     "Kinds",
     "MemoryId",
     "Session",
+    "Sources",
     "Url",
     "User",
     "conditions_of",
@@ -56,6 +57,12 @@ Session = Annotated[
     str | None,
     typer.Option("--session", help="Only what belongs to this session.", autocompletion=complete_session),
 ]
+Sources = Annotated[
+    str | None,
+    typer.Option(
+        help="Only from these sources, with commas: user, assistant, tool, document, import, agent; or trusted."
+    ),
+]
 Kinds = Annotated[
     str | None,
     typer.Option(help="Only these kinds, with commas: item, source, preference, task, record."),
@@ -78,7 +85,13 @@ def show(text: str, *, fg: str | None = None, err: bool = False) -> None:
 
 
 def conditions_of(
-    *, kinds: str | None, session: str | None, after: str | None, before: str | None, filters: str | None
+    *,
+    kinds: str | None,
+    sources: str | None,
+    session: str | None,
+    after: str | None,
+    before: str | None,
+    filters: str | None,
 ) -> dict[str, Any]:
     """The conditions of a command as `Memory` takes them.
 
@@ -91,7 +104,8 @@ def conditions_of(
         read = None if filters is None else json.loads(filters)
     except (ValueError, RecursionError) as error:
         raise InvalidInputError(f'The --filter {filters!r} is no JSON: {error}. Write {{"topic": "work"}}.') from error
-    return {"kinds": words(kinds), "session_id": session, "after": after, "before": before, "filters": read}
+    chosen = {"kinds": words(kinds), "sources": sources if sources == "trusted" else words(sources)}
+    return {**chosen, "session_id": session, "after": after, "before": before, "filters": read}
 
 
 def show_json(value: object) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from ... import BackendUnavailableError, ChatMessage, Memory, ToolCall
+from ... import BackendUnavailableError, ChatMessage, Memory, ToolCall, connect
 from ...memory.transcript import INTERRUPTED
 from ..broken import BrokenMemory
+from ..embedding import HashEmbedder
 from .driver import Scenarios
 
 __all__ = ["SessionScenarios"]
@@ -31,6 +34,24 @@ class SessionScenarios(Scenarios):
                 ("assistant", "Fine"),
             ]
             assert bob.history(session).messages() == []
+
+    def test_a_redacted_session_goes_on(self) -> None:
+        """A turn after one with a secret doubles nothing, and nothing holds the secret."""
+        self._needs_history()
+        card, modes = "4111 1111 1111 1111", self.driver.modes
+        with connect("sqlite://", embedder=HashEmbedder(), redact="secrets") as backend:
+            ana = backend.user("ana")
+            for mode in modes:
+                self.driver.run_turn(ana, f"My card is {card}", f"So it is {card}", session_id=mode, mode=mode)
+                self.driver.run_turn(ana, "And how are you?", "Fine", session_id=mode, mode=mode)
+                kept = [(message.role, message.text) for message in ana.history(mode).messages()]
+                assert [pair for pair in kept if pair[0] in ("user", "assistant")] == [
+                    ("user", "My card is [redacted: card number]"),
+                    ("assistant", "So it is [redacted: card number]"),
+                    ("user", "And how are you?"),
+                    ("assistant", "Fine"),
+                ]
+            assert card not in json.dumps(ana.export())
 
     def test_a_session_from_elsewhere_reads_natively(self, ana: Memory) -> None:
         """A session of another framework is continued: the model sees it, and it reads as own messages."""
