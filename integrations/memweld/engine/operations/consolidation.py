@@ -33,6 +33,8 @@ def _validate_steps(name: str, steps: tuple[ConsolidationStep, ...]) -> None:
             items = tuple(item for item in (change.before, change.after) if item is not None)
             if not items or len({item.id for item in items}) > 1:
                 raise invalid("changes", change.memory_id, "each is about one memory", _REMEDY)
+            if items[0].kind == "record" or items[-1].kind == "record":
+                raise invalid("kind", "record", "a record changes with its state value alone", _REMEDY)
             validate_export_data("changes", ExportData(items=items))
 
 

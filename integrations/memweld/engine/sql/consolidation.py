@@ -271,6 +271,8 @@ class Consolidation:
         """
         if before is None:
             return
+        if now is None and before.key is not None and before.superseded_by is None:
+            raise _SkippedError(_CHANGED)  # no consolidation deletes the value of a key
         if now is not None and (now.text, now.kind, now.key, now.scope) != (
             before.text,
             before.kind,

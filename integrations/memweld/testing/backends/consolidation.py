@@ -230,6 +230,7 @@ class ConsolidationTests(BackendFixtures):
         assert isinstance(ConsolidationReceipt.from_dict(receipt), ConsolidationReceipt)
         wrong: list[Any] = [{}, {"done": 1}, {**receipt, "done": [{"kind": "x", "reason": ""}]}]
         wrong.append(json.loads(json.dumps(receipt).replace('"user"', '"system"')))
+        wrong.append(json.loads(json.dumps(receipt).replace('"text"', '"kind": "record", "key": "[1]", "text"')))
         for each in wrong:
             with pytest.raises(InvalidInputError):
                 ana.undo(each)
@@ -251,6 +252,24 @@ class ConsolidationTests(BackendFixtures):
         )
         assert ana.consolidate(plan=forged).done == ()
         assert "I have a cat" in texts(ana.all())
+
+    def test_receipts_that_somebody_made_up(self, ana: Memory, bob: Memory) -> None:
+        """They add nothing that supersedes or is superseded elsewhere, and no value of a key."""
+        (secret,) = bob.add("I live in Porto", infer=False)
+        ana.preferences.set("theme", "dark")
+        times = dict.fromkeys(("created_at", "updated_at"), "2026-01-01T00:00:00Z")
+        for fields in (
+            {"superseded_by": secret.id, "valid_until": "2026-01-01T00:00:00Z"},
+            {"superseded_by": "no-such-id"},
+            {"kind": "preference", "key": "theme", "metadata": {"value": "light"}},
+            {"id": ana.all()[0].id},
+        ):
+            before = {"id": "made-up", "text": "theme: light", **times, **fields}
+            step = {"kind": "drop_versions", "reason": "", "changes": [{"before": before}]}
+            undone = ana.undo({"made_at": times["created_at"], "done": [step]})
+            assert (undone.done, len(undone.skipped)) == ((), 1)
+        assert texts(ana.all(include_inactive=True)) == ["theme: dark"]
+        assert texts(bob.versions(secret.id)) == ["I live in Porto"]
 
     def test_async(self, ana: Memory) -> None:
         """The same methods for async code."""
