@@ -240,12 +240,8 @@ class ItemStore:
             allowed &= snapshot.of_kinds(tuple(selection.kinds))
         if expired := self.items.expired(connection, owner.root):
             allowed &= ~np.isin(snapshot.seqs, expired)
-        if (validity := selection.validity) is not None:
-            inactive, dated = validity.inactive(connection, owner.root)
-            if validity.is_past:
-                allowed &= (snapshot.timestamps <= validity.moment) | np.isin(snapshot.seqs, dated)
-            if inactive:
-                allowed &= ~np.isin(snapshot.seqs, inactive)
+        if selection.validity is not None:
+            allowed &= snapshot.valid(selection.validity)
         if selection.filters or selection.session_id is not None or selection.sources not in (None, "trusted"):
             places = self.items.matching(scope, replace(selection, validity=None))
             allowed &= np.isin(snapshot.seqs, places)

@@ -91,6 +91,8 @@ def _snapshot(rows: Sequence[Any], counts: Mapping[str, int], total: int, dimens
         kinds=np.array([KINDS[row[2]] for row in rows], dtype=np.int8),
         previous=np.array([positions.get(row[7], -1) for row in rows], dtype=np.int64),
         timestamps=np.array([datetime.fromisoformat(row[4]).timestamp() for row in rows], dtype=np.float64),
+        # The database has looked at it.
+        validity=np.full((len(rows), 2), np.nan),
         lengths=np.array([len(each) // 4 for each in packed], dtype=np.float32),
         vectors=np.frombuffer(b"".join(row[6] for row in rows), dtype=np.float32).reshape(len(rows), dimensions),
         terms=_CountedInvertedIndex(counts, packed),

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..sql.validity import Validity
 from .embedders import Vector
 from .inverted_index import InvertedIndex
 
@@ -41,6 +42,7 @@ class Snapshot:
         kinds: The numbers in `KINDS`, shape (n,).
         previous: The position of the preceding row in the same session of the same owner, else -1, shape (n,).
         timestamps: When each row was made, or its key last set, in seconds since 1970, shape (n,).
+        validity: Beginning and end of each row's validity in seconds since 1970, NaN where it has none, shape (n, 2).
         lengths: The number of terms in each row's text, 0 for a deleted row, shape (n,).
         vectors: Unit vectors, shape (n, dimensions).
         terms: The inverted index; it may already know rows that the snapshot does not have.
@@ -58,6 +60,7 @@ class Snapshot:
     kinds: NDArray[np.int8]
     previous: NDArray[np.int64]
     timestamps: NDArray[np.float64]
+    validity: NDArray[np.float64]
     lengths: NDArray[np.float32]
     vectors: NDArray[np.float32]
     terms: InvertedIndex
@@ -129,6 +132,19 @@ class Snapshot:
         """Which rows exist and belong to this owner; None: to any."""
         rows = np.ones(len(self.seqs), dtype=np.bool_) if owner is None else self.owners == owner
         return rows if self.alive is None else rows & self.alive
+
+    def valid(self, validity: Validity) -> NDArray[np.bool_]:
+        """Which rows an operation asks for by their validity, as `Validity.condition` says it in SQL."""
+        # A comparison with NaN is false.
+        starts, ends = self.validity[:, 0], self.validity[:, 1]
+        is_over = ends <= validity.moment
+        if not validity.is_past and validity.window is None:
+            return ~(is_over | (starts > validity.moment))
+        begins = np.where(np.isnan(starts), self.timestamps, starts)
+        if validity.is_past:
+            return ~is_over & (begins <= validity.moment)
+        first, last = validity.window or (0.0, 0.0)
+        return ~(is_over | (starts > validity.moment)) | ((begins < last) & ~(ends <= first))
 
     def of_kinds(self, kinds: tuple[str, ...]) -> NDArray[np.bool_]:
         """Which rows are of these kinds."""

@@ -44,7 +44,10 @@ _TIMESTAMP = "CASE WHEN key IS NULL THEN created_at ELSE updated_at END"
 # Terms are NULL in a row whose words would be taken apart in another way by now.
 # An earlier text stands beside no message of its session.
 _SESSION = f"CASE WHEN {earlier_text()} THEN NULL ELSE session_id END"
-_COLUMNS = f"seq, owner, kind, {_SESSION}, {_TIMESTAMP}, terms, {{vector}}, CASE WHEN terms IS NULL THEN text END"
+_COLUMNS = (
+    f"seq, owner, kind, {_SESSION}, {_TIMESTAMP}, terms, {{vector}}, CASE WHEN terms IS NULL THEN text END, "
+    "valid_from, valid_until"
+)
 
 
 class VectorIndex:
@@ -331,6 +334,7 @@ def _columns(rows: list[Any], terms: list[bytes]) -> dict[str, NDArray[Any]]:
         "owners": np.array([row[1] for row in rows], dtype=np.int64),
         "kinds": np.array([KINDS[row[2]] for row in rows], dtype=np.int8),
         "timestamps": np.array([_seconds(row[4]) for row in rows], dtype=np.float64),
+        "validity": np.array([row[8:] for row in rows], dtype=np.float64),
         "lengths": np.array([len(each) // 4 for each in terms], dtype=np.float32),
     }
 

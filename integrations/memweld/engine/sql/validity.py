@@ -6,11 +6,9 @@ end, too, so that the two columns alone decide.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from .database import Connection
 from .ttl import now
 
 __all__ = ["DATED", "LEARNT", "SAID_AT", "Validity"]
@@ -57,23 +55,3 @@ class Validity:
             return sql, [self.moment] * 2
         held = f"(items.valid_until IS NULL OR items.valid_until > ?) AND coalesce(items.valid_from, {LEARNT}) < ?"
         return f" AND (({sql.removeprefix(' AND ')}) OR ({held}))", [self.moment, self.moment, *self.window]
-
-    def inactive(self, connection: Connection, root: int) -> tuple[list[int], list[int]]:
-        """The places of the root's rows with a validity that does not hold, and of those that have a beginning."""
-        learnt = "NULL" if self.window is None else LEARNT
-        rows: Sequence[tuple[int, float | None, float | None, float | None]] = connection.execute(
-            f"SELECT seq, valid_from, valid_until, {learnt} FROM items WHERE root = ? AND {DATED}", (root,)
-        ).fetchall()
-        over = [
-            seq for seq, start, end, learnt in rows if not (self._holds(start, end) or self._held(start, end, learnt))
-        ]
-        return over, [seq for seq, start, *_ in rows if start is not None]
-
-    def _holds(self, start: float | None, end: float | None) -> bool:
-        return (start or 0) <= self.moment and (end is None or end > self.moment)
-
-    def _held(self, start: float | None, end: float | None, learnt: float | None) -> bool:
-        if self.window is None:
-            return False
-        begin = learnt or 0 if start is None else start
-        return begin < self.window[1] and (end is None or end > self.window[0])
