@@ -155,7 +155,9 @@ class World:
         scope = hostile.pick_scope(chance)
         memory = self.backend.scoped(scope)
         calls = [name for name in dir(self) if name.startswith("core_")]
-        weights = [0.15 if name in ("core_clear", "core_erase", "core_restore") else 1 for name in calls]
+        weights = [
+            0.15 if name in ("core_clear", "core_delete_all", "core_erase", "core_restore") else 1 for name in calls
+        ]
         (name,) = chance.choices(calls, weights)
         try:
             answer = getattr(self, name)(chance, scope, memory)
@@ -175,7 +177,19 @@ class World:
         return memory.search(self.query(chance), limit=chance.choice([1, 50, 10_000]), filters=filters, kinds=kinds)
 
     def core_list(self, chance: random.Random, scope: Scope, memory: Memory) -> Any:
-        return memory.all(cursor=chance.choice([None, self.memory_id(chance, scope)]), limit=chance.choice([1, 100]))
+        filters = chance.choice([None, None, *hostile.FILTERS, *hostile.TOO_MUCH])
+        cursor = chance.choice([None, self.memory_id(chance, scope)])
+        return memory.all(cursor=cursor, limit=chance.choice([1, 100]), filters=filters)
+
+    def core_delete_all(self, chance: random.Random, scope: Scope, memory: Memory) -> Any:
+        # No sentinel has metadata or a session.
+        conditions: list[dict[str, Any]] = [
+            {"filters": {"n": {"$lt": 2}}},
+            {"filters": {"OR": [{"n": {"gte": 2}}, {"user_id": "*"}]}},
+            {"filters": {"*": "*"}},
+            {"session_id": chance.choice(hostile.KEYS), "after": "2001-01-01"},
+        ]
+        return memory.delete_all(**chance.choice(conditions))
 
     def core_read(self, chance: random.Random, scope: Scope, memory: Memory) -> Any:
         memory_id = self.memory_id(chance, scope)

@@ -177,10 +177,19 @@ def test_filters_do_not_make_recall_collapse(url: str) -> None:
         connect(f"{url}?exact_below=100", embedder=embedder()) as archived,
     ):
         for query in QUERIES[:10]:
-            for filters in ({"place": "7"}, {"even": True}, {"place": "no such"}):
-                want = [hit.id for hit in exact.user("ana").search(query, limit=10, filters=filters)]
-                hits = archived.user("ana").search(query, limit=10, filters=filters)
-                assert all(hit.metadata[key] == value for hit in hits for key, value in filters.items())
+            conditions: list[dict[str, Any]] = [
+                {"filters": {"place": "7"}},
+                {"filters": {"even": True}},
+                {"filters": {"place": "no such"}},
+                {"filters": {"$or": [{"place": {"$in": ["7", "8"]}}, {"place": {"$gt": 17}}]}},
+                {"after": "2001-01-01", "filters": {"even": {"$ne": True}}},
+                {"before": "2001-01-01"},
+            ]
+            for chosen in conditions:
+                fitting = {item.id for item in exact.user("ana").all(limit=10_000, **chosen)}
+                want = [hit.id for hit in exact.user("ana").search(query, limit=10, **chosen)]
+                hits = archived.user("ana").search(query, limit=10, **chosen)
+                assert {hit.id for hit in hits} <= fitting
                 assert len({hit.id for hit in hits} & set(want)) >= 0.9 * len(want)
         ana = archived.user("ana")
         assert [hit.text for hit in ana.search("tea", kinds="preference")] == ["drink: green tea in the winter garden"]

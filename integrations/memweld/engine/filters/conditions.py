@@ -142,11 +142,16 @@ def _predicate(condition: Condition, equal: Equal) -> Predicate:
         return lambda value: any(part(value) for part in parts)
     if condition.name == "none":
         return lambda value: not any(part(value) for part in parts)
+    if len(parts) == 1:
+        return parts[0]
     return lambda value: all(part(value) for part in parts)
 
 
 def _predicate_of_test(test: Test, equal: Equal) -> Predicate:
     path, holds = test.path, _holds(test.name, test.operand, equal)
+    if len(path) == 1:  # a field of the object itself, which most tests are of
+        (field,) = path
+        return lambda value: holds(value.get(field, _MISSING))
 
     def fits(value: Any) -> bool:
         for name in path:
@@ -219,12 +224,12 @@ def _loosely_equal(one: Any, other: Any) -> bool:
 
 def json_equal(one: object, other: object) -> bool:
     """Whether two JSON values are equal. To Python True is 1; to JSON it is not."""
+    if type(one) not in (dict, list):
+        return isinstance(one, bool) == isinstance(other, bool) and one == other
     if is_object(one):
         return (
             is_object(other)
             and one.keys() == other.keys()
             and all(json_equal(value, other[name]) for name, value in one.items())
         )
-    if is_list(one):
-        return is_list(other) and len(one) == len(other) and all(map(json_equal, one, other))
-    return isinstance(one, bool) == isinstance(other, bool) and one == other
+    return is_list(one) and is_list(other) and len(one) == len(other) and all(map(json_equal, one, other))
