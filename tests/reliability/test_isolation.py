@@ -129,8 +129,9 @@ class World:
         return {
             "add_memory": {"messages": [said], "metadata": {**chance.choice(hostile.FILTERS), "mine": mine}},
             "search_memories": {"query": self.query(chance), "limit": chance.choice([1, 10, 50])},
-            "get_memory": {"memory_id": memory_id},
-            "get_all_memories": {},
+            "get_profile": {},
+            "get_memory": {"memory_id": memory_id, "versions": chance.random() < 0.3},
+            "get_all_memories": chance.choice([{}, {"filters": chance.choice(hostile.FILTERS)}]),
             "update_memory": {"memory_id": memory_id, "data": changed},
             "delete_memory": {"memory_id": memory_id},
             "delete_all_memories": {},
@@ -144,7 +145,7 @@ class World:
             "list_state_keys": {"namespace": namespace},
             "add_messages": {"session_id": session, "messages": [{**said, "id": chance.choice(["m", "1", mine])}]},
             "get_messages": {"session_id": session},
-            "clear_messages": {"session_id": session},
+            "clear_messages": {"session_id": session, "facts": chance.random() < 0.3},
         }[tool]
 
     @staticmethod
