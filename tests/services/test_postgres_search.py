@@ -152,6 +152,28 @@ def test_candidates_are_valid(url: str) -> None:
         clara.erase()
 
 
+def test_candidates_of_a_time(url: str) -> None:
+    """What was said or held in a time that the query names is a candidate, however many others fit better."""
+    with connect(f"{url}?exact_below=10", embedder=embedder()) as backend:
+        dora = backend.user("dora")
+        dora.add([{"role": "user", "content": f"violin {number}"} for number in range(300)], created_at="2025-01-01")
+        old = "a dog and a violin"
+        (said,) = dora.add(old, created_at="2024-03-05T12:00:00Z")
+        (held,) = dora.add("my violin is red", created_at="2024-05-01T12:00:00Z")
+        dora.add("my violin is blue", created_at="2024-09-01T12:00:00Z", supersedes=held.id)
+        dora.search("tea")
+        wait_until(url, "SELECT bool_and(wide) FROM memweld.owners WHERE user_id = 'dora'")
+        assert said.id not in [hit.id for hit in dora.search("violin", limit=100)]
+        assert dora.search("violin in March 2024", limit=1)[0].id == said.id
+        found = dora.search("my violin in July 2024", limit=500, explain=True)
+        assert held.id in [hit.id for hit in found]
+        assert held.id not in [hit.id for hit in dora.search("my violin", limit=500)]
+        for hit in found:
+            assert hit.explanation is not None
+            assert sum(hit.explanation.shares.values()) == pytest.approx(hit.score, rel=1e-4)
+        dora.erase()
+
+
 def test_the_index_is_used(url: str) -> None:
     """Only vectors of users with very many memories are in it."""
     used = "SELECT coalesce(sum(idx_scan), 0) FROM pg_stat_user_indexes WHERE indexrelname = 'items_by_vector'"

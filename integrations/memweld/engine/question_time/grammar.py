@@ -45,12 +45,14 @@ class Named(NamedTuple):
         times: The time; of ``between`` both; of the last two a count of units in front of it.
         start: Where its words begin in the query.
         end: Where they end.
+        names: Those of its words by which a text may name the same time, such as a month; none of ``last week``.
     """
 
     form: str
     times: tuple[Time, ...]
     start: int
     end: int
+    names: tuple[str, ...] = ()
 
 
 class _Language(NamedTuple):
@@ -73,8 +75,9 @@ _NOT_BEHIND = {
 # The French word is also "been", and a fall needs no season.
 _NEEDS = {"ete": frozenset("l en cet d de".split())}
 _NOT_BEFORE = {"fall": frozenset("from off down".split())}
-# English words of other meanings: "may 3 people come", "we march 3 miles".
-_AMBIGUOUS = frozenset(["may", "march"])
+# Words of other meanings: "may 3 people come", "we march 3 miles".
+_AMBIGUOUS = frozenset("may march mars fall spring ete".split())
+_NAMES = frozenset("weekday month season year day_number".split())
 
 
 @cache
@@ -167,9 +170,16 @@ class _Reader:
                 place += 1
                 continue
             form, times, end = found
-            named.append(Named(form, times, self._words[place].start, self._words[end - 1].end))
+            names = self._names(place, end) if form == "in" and times[0].direction is None else ()
+            named.append(Named(form, times, self._words[place].start, self._words[end - 1].end, names))
             place = end
         return named
+
+    def _names(self, start: int, end: int) -> tuple[str, ...]:
+        places = [place for place in range(start, end) if not _NAMES.isdisjoint(self._at_kinds(place))]
+        words = [self._words[place] for place in places]
+        # Alone the word may mean anything.
+        return () if {word.folded for word in words} <= _AMBIGUOUS else tuple(word.text for word in words)
 
     def _plain(self, place: int) -> tuple[str, tuple[Time, ...], int] | None:
         found = self._longest(place, (FREE,))

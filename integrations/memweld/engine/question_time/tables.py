@@ -31,7 +31,7 @@ unit minute: minute, minutes
 unit hour: hour, hours
 unit day: day, days
 unit week: week, weeks
-unit weekend: weekend, weekends
+unit weekend: weekend
 unit month: month, months
 unit quarter: quarter, quarters
 unit year: year, years
@@ -83,7 +83,7 @@ unit minute: minute, minuten
 unit hour: stunde, stunden
 unit day: tag, tage, tagen
 unit week: woche, wochen
-unit weekend: wochenende, wochenenden
+unit weekend: wochenende
 unit month: monat, monate, monaten, monats
 unit quarter: quartal, quartals
 unit year: jahr, jahre, jahren, jahres
@@ -136,7 +136,7 @@ unit minute: minuto, minutos
 unit hour: hora, horas
 unit day: dia, dias
 unit week: semana, semanas
-unit weekend: fin de semana, fines de semana
+unit weekend: fin de semana
 unit month: mes, meses
 unit quarter: trimestre, trimestres
 unit year: ano, anos
@@ -236,7 +236,7 @@ unit minute: minuto, minutos
 unit hour: hora, horas
 unit day: dia, dias
 unit week: semana, semanas
-unit weekend: fim de semana, fins de semana
+unit weekend: fim de semana
 unit month: mes, meses
 unit quarter: trimestre, trimestres
 unit year: ano, anos

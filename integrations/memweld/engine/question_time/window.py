@@ -33,12 +33,14 @@ class Window:
         start: Seconds since 1970; minus infinity: without a beginning.
         end: Seconds since 1970, itself outside; infinity: without an end.
         rest: The query without the words of the window.
+        names: Words by which a text may name the same time, such as a month and a year.
         is_present: Whether it means the present: today, this week. What was true earlier in it is over.
     """
 
     start: float
     end: float
     rest: str
+    names: tuple[str, ...] = ()
     is_present: bool = False
 
 
@@ -70,7 +72,8 @@ def window_of(query: str, now: datetime, timezone_name: str | None = None) -> Wi
     if times[0] >= times[1]:
         return None
     is_present = all(each.form == "in" and each.times[0].is_present for each in named)
-    return Window(*times, _rest(query, named), is_present)
+    names = tuple(name for each in named for name in each.names)
+    return Window(*times, _rest(query, named), names, is_present)
 
 
 def _windows(named: Sequence[Named], now: datetime, *, is_southern: bool) -> list[Period]:

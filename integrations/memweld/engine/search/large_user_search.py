@@ -20,6 +20,7 @@ from .embedders import GuardedEmbedding, Vector, as_bytes
 from .inverted_index import InvertedIndex, postings_of
 from .ranking import term_weight, word_weights
 from .snapshot import KINDS, Snapshot
+from .time_ranking import name_terms
 from .tokenizer import pack_terms, query_words
 
 __all__ = ["find_candidates"]
@@ -56,6 +57,8 @@ def find_candidates(
     counted = _snapshot([], counts, total, len(vector))
     weighted = embedding.for_query(query, vector, word_weights(counted))
     telling = {term for word in query_words(query) if not word.asks for term in word.terms}
+    if window is not None:
+        telling.update(name_terms(window))
     weights = {term: term_weight(counted, term) for term in telling}
     found = search.find(weights, as_bytes(weighted), rows)
     if window is not None:

@@ -1,12 +1,13 @@
 """The time that a question names, in the ranking: "Where did I live in March?" asks for what was said or held then.
 
-A memory of the window gains a share of its fit, one that is later or was over before loses some, and the others stay as
-they are: nothing is left out. Where no word of the question tells what is asked, as in "What happened last week?", the
-window alone counts.
+A memory of the window, or one whose text names it, gains a share of its fit. One that is later or was over before loses
+some, and the others stay as they are: nothing is left out. Where no word of the question tells what is asked, as in
+"What happened last week?", the window alone counts.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,9 +20,9 @@ from ..question_time import Window, asking_words, window_of
 from ..sql.database import Connection
 from ..sql.item_times import read_times
 from .snapshot import Snapshot
-from .tokenizer import is_telling
+from .tokenizer import is_telling, query_words
 
-__all__ = ["TimedQuery", "time_scores", "timed_query"]
+__all__ = ["TimedQuery", "name_terms", "time_scores", "timed_query"]
 
 # The shares of its fit that a memory of the window gains, and that a later one loses. What happens on a day, or in a
 # week, is often told within the next one.
@@ -92,6 +93,7 @@ def time_scores(
     is_later = snapshot.timestamps >= end
     is_said = (snapshot.timestamps >= start) & ~is_later
     is_near = is_later & (snapshot.timestamps < end + _WEEK)
+    is_said[_naming(snapshot, timed.window)] = True
     is_held = np.zeros(len(snapshot.seqs), dtype=np.bool_)
     for places, values in (
         (times.other, (False, False, False, True)),
@@ -106,3 +108,14 @@ def time_scores(
     return np.select(
         [is_said | is_held, is_near, is_later], [least + _GAIN * fit, near * fit, -_LOSS * fit], default=0.0
     )
+
+
+def name_terms(window: Window) -> list[str]:
+    """The terms of the words by which a text may name the window."""
+    return [term for name in window.names for word in query_words(name) for term in word.terms]
+
+
+def _naming(snapshot: Snapshot, window: Window) -> NDArray[np.int64]:
+    """The rows whose texts name the window: "a meeting on Friday"."""
+    found = [snapshot.find(term)[0] for term in dict.fromkeys(name_terms(window))]
+    return functools.reduce(np.intersect1d, found) if found else np.empty(0, dtype=np.int64)

@@ -75,6 +75,15 @@ class QuestionTimeTests(BackendFixtures):
         march = {hit.text: hit.score for hit in ana.search("the trip in March", limit=9, now=NOW)}
         assert march.get("We march every week", 0.0) < 0.1
 
+    def test_a_text_that_names_the_time_goes_first_too(self, ana: Memory) -> None:
+        """Whenever it was said: a meeting on Friday, a trip in May 2027."""
+        ana.add("I swim in the lake", created_at="2026-11-27T12:00:00Z", infer=False)
+        ana.add("I meet the bank on Friday", created_at="2026-10-01T12:00:00Z", infer=False)
+        ana.add("I travel to Faro in May 2027", created_at="2026-09-01T12:00:00Z", infer=False)
+        ana.add("I travel to Rome in May", created_at="2026-09-02T12:00:00Z", infer=False)
+        assert "I meet the bank on Friday" in [hit.text for hit in ana.search("on Friday", limit=2, now=NOW)]
+        assert first(ana, "Where do I travel to in May 2027?") == "I travel to Faro in May 2027"
+
     def test_without_a_time_nothing_changes(self, ana: Memory) -> None:
         """Nor with a look-alike, nor where the caller names the moment."""
         live(ana)

@@ -214,6 +214,7 @@ one second please | wait a second | the second one | Was it the second? | na seg
 in 5 minutes | Can I cook it in two days? | I can do it in a week | in zwei Tagen | en dos días | em dois dias
 What is my last name? | the last time | my last week at Acme | Who was last? | last but not least | my last day
 the last week of school | the next door | next to me | this time | these days | the other day | one day | lately
+What do I do on weekends? | los fines de semana
 every Monday | on Mondays | weekends | montags | los lunes | le lundi | a day in the life | day by day | daily
 hurt in the fall from his bike | I fall asleep | Do I have a spring in my step? | the fall of Rome
 April's birthday is when? | Does April work in April's office?
@@ -316,6 +317,27 @@ def test_the_rest_is_without_the_words_of_the_window(query: str, rest: str) -> N
     window = window_of(query, NOW, "UTC")
     assert window is not None
     assert window.rest == rest
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("What do I have on Friday?", ["Friday"]),
+        ("Was war im Mai 2024?", ["Mai", "2024"]),
+        ("on 3 May", ["3", "May"]),
+        ("in summer", ["summer"]),
+        # "We march every week" names no month.
+        ("in March", []),
+        ("last week", []),
+        ("last March", []),
+        ("since May 2024", []),
+    ],
+)
+def test_names_by_which_a_text_may_name_the_window(query: str, names: list[str]) -> None:
+    """Words that mean the same whenever they are said."""
+    window = window_of(query, NOW, "UTC")
+    assert window is not None
+    assert list(window.names) == names
 
 
 @pytest.mark.parametrize(
