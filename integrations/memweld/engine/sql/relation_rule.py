@@ -112,7 +112,7 @@ class _Rule:
             is_movable = is_on and other.id not in self.beside
             if is_movable and other.begins_at <= self.at and _takes_place(stated, theirs):
                 earlier.append(other)
-            elif is_movable and other.begins_at > self.at and _takes_place(theirs, stated):
+            elif is_movable and other.begins_at > self.at and _speaks(other) and _takes_place(theirs, stated):
                 later.append(other)
             elif any(may_conflict(one, two) for one in stated for two in theirs):
                 conflicts.append(other)
@@ -152,7 +152,11 @@ def _may_replace(row: ItemRow) -> bool:
 
     One that is true for a time only does not, and a document's "I" may be another person.
     """
-    return row.valid_until is None and row.expires_at is None and row.source in _SPEAKING
+    return row.valid_until is None and row.expires_at is None and _speaks(row)
+
+
+def _speaks(row: ItemRow) -> bool:
+    return row.source in _SPEAKING
 
 
 def _takes_place(new: Sequence[Relation], old: Sequence[Relation]) -> bool:

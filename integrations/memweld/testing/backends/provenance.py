@@ -11,7 +11,7 @@ import pytest
 
 from ... import Backend, Memory
 from ...errors import InvalidInputError
-from ...models import MemoryItem, ValueWrite
+from ...models import MemoryItem, Source, ValueWrite
 from ...tools import TOOLS
 from ...tools.call import run_tool
 from ..llm import ScriptedExtractor, facts
@@ -145,6 +145,17 @@ class ProvenanceTests(BackendFixtures):
         assert forged not in [item.text for item in ana.all(sources="trusted")]
         ana.capture("Yes, I park on level three.", session_id="s")
         assert level in ana.recall(query)
+
+    def test_words_of_others_take_no_place_of_the_users(self, ana: Memory) -> None:
+        """Neither a later text nor an earlier one."""
+        ana.add("I live in Lisbon", created_at="2026-01-01T00:00:00Z", infer=False)
+        ana.add("My phone number is 1234567", source="document", created_at="2026-01-03T00:00:00Z", infer=False)
+        others: dict[str, Source] = {"Faro": "document", "Braga": "assistant", "Evora": "tool"}
+        for town, source in others.items():
+            ana.add(f"I live in {town}", source=source, created_at="2026-01-02T00:00:00Z", infer=False)
+        ana.add("My phone number is 7654321", created_at="2026-01-02T00:00:00Z", infer=False)
+        assert [item.text for item in ana.all(sources="user")] == ["I live in Lisbon", "My phone number is 7654321"]
+        assert len(ana.all()) == 6
 
     def test_sources_choose_memories(self, ana: Memory) -> None:
         """In searches, lists and deletions; with filters, and in async code."""
