@@ -16,9 +16,9 @@ from memweld.mcp import create_app
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 SHOTS = {
-    "memories": "memories?user=ana&q=What+may+I+not+eat+on+Friday",
+    "memories": "memories?user=ana&q=What+fish+do+I+cook",
     "session": "session?user=ana&id=s-travel",
-    "recall": "recall?user=ana&q=Plan+my+dinner+on+Friday",
+    "recall": "recall?user=ana&q=What+fish+do+I+cook+for+dinner",
 }
 THEMES: tuple[tuple[Literal["light", "dark"], str], ...] = (("light", ""), ("dark", "-dark"))
 
