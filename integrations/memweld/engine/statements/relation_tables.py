@@ -45,18 +45,18 @@ ENGLISH = RelationTable(
     users="the_user user the_human",
     selves="i i'm i've i'd im my me",
     forms={
-        "home": """i_live/reside_in/at i'm/im_living/based_in/at i_am_living/based_in/at my_home?_address_is
+        "home": """i_live/reside_in/at i'm/im_living/based_in/at i_am_living/based_in/at my_new?_home?_address_is
         @_lives/resides_in/at @_is_living/based_in/at @'s_home?_address_is""",
         "employer": """i_work_at/for i'm/im_working_at/for i_am_working_at/for i'm/im_employed_at/by
-        i_am_employed_at/by my_employer_is @_works_at/for @_is_working/employed_at/for/by @'s_employer_is""",
+        i_am_employed_at/by my_new?_employer_is @_works_at/for @_is_working/employed_at/for/by @'s_employer_is""",
         "job": """i_work_as_a/an i'm/im_working_as_a/an i_am_working_as_a/an my_profession/occupation_is my_job_title_is
         @_works_as_a/an @'s_profession/occupation_is @'s_job_title_is""",
         "name": "my_name_is my_name's i'm/im_called i_am_called @'s_name_is @_is_called/named",
         "form of address": """you?_can?_call_me i_go_by i_prefer_to_be_called i'd_like_to_be_called @_goes_by
         @_prefers/wants_to_be_called""",
-        "phone": "my_phone_number?_is my_number_is @'s_phone_number?_is",
-        "mobile phone": "my_mobile/cell_phone?_number?_is @'s_mobile/cell_phone?_number?_is",
-        "e-mail": "my_email/e-mail_address?_is @'s_email/e-mail_address?_is",
+        "phone": "my_new?_phone_number?_is ~my_number_is @'s_phone_number?_is",
+        "mobile phone": "my_new?_mobile/cell_phone?_number?_is @'s_mobile/cell_phone?_number?_is",
+        "e-mail": "my_new?_email/e-mail_address?_is @'s_email/e-mail_address?_is",
         "birthday": """my_birthday_is_on? i_was_born_on my_date_of_birth_is my_birth_date_is @'s_birthday_is_on?
         @_was_born_on""",
         "age": "i'm/im_#_years_old i_am_#_years_old my_age_is @_is_#_years_old @'s_age_is i_turned @_turned",
@@ -94,17 +94,17 @@ GERMAN = RelationTable(
     users="der_benutzer die_benutzerin der_nutzer die_nutzerin benutzer nutzer der_user die_userin",
     selves="ich mein meine mir mich",
     forms={
-        "home": """ich_wohne/lebe_in wohne/lebe_ich_in ich_bin_wohnhaft_in meine_adresse/anschrift_ist/lautet
+        "home": """ich_wohne/lebe_in wohne/lebe_ich_in ich_bin_wohnhaft_in meine_neue?_adresse/anschrift_ist/lautet
         @_wohnt/lebt_in""",
         "employer": """ich_arbeite_bei/beim/für arbeite_ich_bei/beim/für ich_bin_bei/beim_#_angestellt/beschäftigt
-        mein_arbeitgeber_ist/heißt @_arbeitet_bei/beim/für""",
+        mein_neuer?_arbeitgeber_ist/heißt @_arbeitet_bei/beim/für""",
         "job": """ich_arbeite_als arbeite_ich_als mein_beruf_ist von_beruf_bin_ich ich_bin_von_beruf ich_bin_#_von_beruf
         @_arbeitet_als""",
         "name": "ich_heiße mein_name_ist/lautet @_heißt der_name_des_benutzers/nutzers_ist/lautet",
         "form of address": "nenn/nenne/nennt_mich nennen_sie_mich",
-        "phone": "meine_telefonnummer/nummer_ist/lautet",
-        "mobile phone": "meine_handynummer/mobilnummer_ist/lautet",
-        "e-mail": "meine_email/e-mail/e-mail-adresse/emailadresse/email-adresse/mailadresse_ist/lautet",
+        "phone": "meine_neue?_telefonnummer_ist/lautet ~meine_nummer_ist/lautet",
+        "mobile phone": "meine_neue?_handynummer/mobilnummer_ist/lautet",
+        "e-mail": "meine_neue?_email/e-mail/e-mail-adresse/emailadresse/email-adresse/mailadresse_ist/lautet",
         "birthday": """mein_geburtstag_ist_am?/der? ich_habe_am_#_geburtstag ich_bin/wurde_am_#_geboren
         mein_geburtsdatum_ist_der? @_wurde/ist_am_#_geboren""",
         "age": "ich_bin_#_jahre_alt @_ist_#_jahre_alt mein_alter_ist",
@@ -137,15 +137,15 @@ SPANISH = RelationTable(
     users="el_usuario la_usuaria usuario usuaria",
     selves="yo mi mis me soy estoy tengo vivo trabajo",
     forms={
-        "home": """yo?_vivo/resido_en yo?_estoy_viviendo_en mi_direccion/domicilio_es @_vive/reside_en
+        "home": """yo?_vivo/resido_en yo?_estoy_viviendo_en mi_nueva?/nuevo?_direccion/domicilio_es @_vive/reside_en
         @_esta_viviendo_en""",
         "employer": "yo?_trabajo_para ~yo?_trabajo_en mi_empleador_es @_trabaja_para ~@_trabaja_en",
         "job": "yo?_trabajo_como mi_profesion_es soy_#_de_profesion @_trabaja_como",
         "name": "yo?_me_llamo mi_nombre_es @_se_llama el_nombre_del_usuario_es el_nombre_de_la_usuaria_es",
         "form of address": "llamame/llameme/llamadme puedes_llamarme",
-        "phone": "mi_telefono/numero_es mi_numero_de_telefono_es",
-        "mobile phone": "mi_movil/celular_es mi_numero_de_movil/celular_es",
-        "e-mail": "mi_correo_electronico?_es mi_email/e-mail_es mi_direccion_de_correo/email_electronico?_es",
+        "phone": "mi_nuevo?_telefono_es mi_nuevo?_numero_de_telefono_es ~mi_numero_es",
+        "mobile phone": "mi_nuevo?_movil/celular_es mi_nuevo?_numero_de_movil/celular_es",
+        "e-mail": "mi_nuevo?_correo_electronico?_es mi_email/e-mail_es mi_direccion_de_correo/email_electronico?_es",
         "birthday": "mi_cumpleaños_es_el? naci_el mi_fecha_de_nacimiento_es_el? @_nacio_el",
         "age": "yo?_tengo_#_años mi_edad_es @_tiene_#_años yo?_cumpli_#_años",
         "time zone": "mi_zona_horaria_es mi_huso_horario_es",
@@ -179,16 +179,16 @@ FRENCH = RelationTable(
     users="l'utilisateur l'utilisatrice utilisateur utilisatrice",
     selves="je j'ai j'habite je suis mon ma mes moi",
     forms={
-        "home": """j'habite_a?/au?/aux?/en? je_vis/reside/demeure_a/au/aux/en mon_adresse_est
+        "home": """j'habite_a?/au?/aux?/en? je_vis/reside/demeure_a/au/aux/en mon/ma_nouvelle?_adresse_est
         @_habite_a?/au?/aux?/en? @_vit/reside_a/au/aux/en""",
         "employer": "je_travaille_chez/pour mon_employeur_est @_travaille_chez/pour",
         "job": """je_travaille_comme mon_métier_est ma_profession_est
         je_suis_#_de_métier/profession @_travaille_comme""",
         "name": "je_m'appelle @_s'appelle",
         "form of address": "appelle-moi/appelez-moi",
-        "phone": "mon_téléphone/numéro_est_le? mon_numéro_de_téléphone_est_le?",
+        "phone": "mon_nouveau?_téléphone_est_le? mon_nouveau?_numéro_de_téléphone_est_le? ~mon_numéro_est_le?",
         "mobile phone": "mon_portable/mobile_est_le? mon_numéro_de_portable_est_le?",
-        "e-mail": "mon_email/e-mail/mail/courriel_est mon_adresse_email/e-mail/mail_est",
+        "e-mail": "mon_email/e-mail/mail/courriel_est mon/ma_nouvelle?_adresse_email/e-mail/mail_est",
         "birthday": "mon_anniversaire_est_le? je_suis_né/née_le ma_date_de_naissance_est_le? @_est_né/née_le",
         "age": "j'ai_#_ans @_a_#_ans",
         "time zone": "mon_fuseau_horaire_est",
@@ -225,15 +225,16 @@ PORTUGUESE = RelationTable(
     selves="eu meu minha o_meu a_minha me sou estou tenho moro vivo trabalho chamo-me",
     forms={
         "home": """eu?_moro/vivo/resido_em/no/na/nos/nas eu?_estou_a_viver/morar_em/no/na
-        eu?_estou_morando/vivendo_em/no/na a?_minha_morada_é o?_meu_endereço_é @_mora/vive/reside_em/no/na/nos/nas""",
+        eu?_estou_morando/vivendo_em/no/na a?_minha_nova?_morada_é o?_meu_novo?_endereço_é
+        @_mora/vive/reside_em/no/na/nos/nas""",
         "employer": """eu?_trabalho_para ~eu?_trabalho_em/no/na o?_meu_empregador_é @_trabalha_para
         ~@_trabalha_em/no/na""",
         "job": "eu?_trabalho_como a?_minha_profissão_é @_trabalha_como",
         "name": "eu?_me?_chamo-me/chamo o?_meu_nome_é @_chama-se @_se_chama o_nome_do_utilizador/usuario_é",
         "form of address": "chama-me/chame-me me_chama/chame_de? pode/podes_chamar-me",
-        "phone": "o?_meu_telefone/número_é o?_meu_número_de_telefone_é",
+        "phone": "o?_meu_novo?_telefone_é o?_meu_novo?_número_de_telefone_é ~o?_meu_número_é",
         "mobile phone": "o?_meu_telemóvel/celular_é o?_meu_número_de_telemóvel/celular_é",
-        "e-mail": "o?_meu_email/e-mail_é o?_meu_endereço_de_email/e-mail_é",
+        "e-mail": "o?_meu_novo?_email/e-mail_é o?_meu_endereço_de_email/e-mail_é",
         "birthday": """o?_meu_aniversário_é_a?/em?/no?_dia? eu?_nasci_a/em/no_dia? eu?_faço_anos_a/em/no_dia?
         a?_minha_data_de_nascimento_é""",
         "age": "eu?_tenho_#_anos @_tem_#_anos a?_minha_idade_é",
@@ -270,16 +271,16 @@ ITALIAN = RelationTable(
     users="l'utente utente",
     selves="io mi mio mia il_mio la_mia sono ho vivo abito lavoro",
     forms={
-        "home": """io?_vivo/abito/risiedo_a/ad/in/nel/nella io?_sto_vivendo_a/ad/in/nel/nella il?_mio_indirizzo_è
+        "home": """io?_vivo/abito/risiedo_a/ad/in/nel/nella io?_sto_vivendo_a/ad/in/nel/nella il?_mio_nuovo?_indirizzo_è
         @_vive/abita/risiede_a/ad/in/nel/nella""",
         "employer": """io?_lavoro_per/presso ~io?_lavoro_in/a/alla/da il?_mio_datore_di_lavoro_è @_lavora_per/presso
         ~@_lavora_in/a/alla/da""",
         "job": "io?_lavoro_come la?_mia_professione_è @_lavora_come",
         "name": "io?_mi_chiamo il?_mio_nome_è @_si_chiama il_nome_dell'utente_è",
         "form of address": "chiamami puoi_chiamarmi",
-        "phone": "il?_mio_telefono/numero_è il?_mio_numero_di_telefono_è",
+        "phone": "il?_mio_nuovo?_telefono_è il?_mio_nuovo?_numero_di_telefono_è ~il?_mio_numero_è",
         "mobile phone": "il?_mio_cellulare_è il?_mio_numero_di_cellulare_è",
-        "e-mail": "la?_mia_email/e-mail/mail_è il?_mio_indirizzo_email/e-mail_è",
+        "e-mail": "la?_mia_nuova?_email/e-mail/mail_è il?_mio_indirizzo_email/e-mail_è",
         "birthday": "il?_mio_compleanno_è_il? sono_nato/nata_il la?_mia_data_di_nascita_è @_è_nato/nata_il",
         "age": "io?_ho_#_anni @_ha_#_anni",
         "time zone": "il?_mio_fuso_orario_è",
@@ -313,14 +314,14 @@ DUTCH = RelationTable(
     users="de_gebruiker gebruiker",
     selves="ik mijn mij me",
     forms={
-        "home": "ik_woon_in/te woon_ik_in/te ik_leef_in ik_ben_woonachtig_in mijn_adres_is @_woont/leeft_in",
+        "home": "ik_woon_in/te woon_ik_in/te ik_leef_in ik_ben_woonachtig_in mijn_nieuwe?_adres_is @_woont/leeft_in",
         "employer": "ik_werk_bij/voor werk_ik_bij/voor mijn_werkgever_is @_werkt_bij/voor",
         "job": "ik_werk_als werk_ik_als mijn_beroep_is ik_ben_#_van_beroep @_werkt_als",
         "name": "ik_heet mijn_naam_is @_heet de_naam_van_de_gebruiker_is",
         "form of address": "noem_mij/me",
-        "phone": "mijn_telefoonnummer/nummer_is",
+        "phone": "mijn_nieuwe?_telefoonnummer_is ~mijn_nummer_is",
         "mobile phone": "mijn_mobiele_nummer_is",
-        "e-mail": "mijn_email/e-mail/e-mailadres/emailadres/mailadres_is",
+        "e-mail": "mijn_nieuwe?_email/e-mail/e-mailadres/emailadres/mailadres_is",
         "birthday": """mijn_verjaardag_is_op? ik_ben_jarig_op ik_ben_geboren_op ik_ben_op_#_geboren jarig_ben_ik_op
         mijn_geboortedatum_is""",
         "age": "ik_ben_#_jaar_oud? @_is_#_jaar_oud?",

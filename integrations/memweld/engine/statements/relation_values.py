@@ -26,9 +26,14 @@ def _set(table: str) -> frozenset[str]:
 
 
 _TIMES, _MONTHS, PARTICLES = _set(tables.TIMES), _set(tables.MONTHS), _set(tables.PARTICLES)
+_SINCE = _set(tables.SINCE)
 _FUNCTION_WORDS = _set(tables.FUNCTION_WORDS)
 _LISTS = _set("and or und oder et y ed en")
-_NOT = {"home": _set(tables.NO_PLACES), "employer": _set(tables.NO_EMPLOYERS)}
+_NOT = {
+    "home": _set(tables.NO_PLACES),
+    "employer": _set(tables.NO_EMPLOYERS),
+    "form of address": _set(tables.DAYS) | _MONTHS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,10 @@ def _proper(rest: Rest) -> Value | None:
     """A proper name: words with a capital, numbers, and the small words between them."""
     raw, words = rest.raw, rest.words
     start, end = 0, len(words)
+    if (since := next((place for place in range(1, end) if words[place][0] in _SINCE), 0)) and all(
+        not raw[place][0].isupper() or not _MONTHS.isdisjoint(words[place]) for place in range(since + 1, end)
+    ):
+        end = since
     while rest.is_event and end > 1 and _is_time(words[end - 1]):
         end -= 1
     while start < end and words[start][0] in PARTICLES:

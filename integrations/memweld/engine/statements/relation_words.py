@@ -4,12 +4,15 @@ from __future__ import annotations
 
 __all__ = [
     "ADVERBS",
+    "DAYS",
     "FUNCTION_WORDS",
+    "HEDGES",
     "LEADS",
     "MONTHS",
     "NO_EMPLOYERS",
     "NO_PLACES",
     "PARTICLES",
+    "SINCE",
     "TIMES",
 ]
 
@@ -54,6 +57,23 @@ TIMES = """
 """
 """Words of a time behind an event: *two weeks ago*. Years are none: who tells of them tells a story."""
 
+DAYS = """
+    monday tuesday wednesday thursday friday saturday sunday tonight
+    montag dienstag mittwoch donnerstag freitag samstag sonnabend sonntag
+"""
+"""Days that are written with a capital: "Call me Monday"."""
+
+HEDGES = """
+    i_think i_guess i_suppose maybe perhaps probably not_sure i_believe kidding joking not_really
+    glaube_ich glaub_ich denke_ich vielleicht wahrscheinlich creo quizá quizás tal_vez a_lo_mejor probablemente
+    je_crois je_pense peut-être probablement acho talvez se_calhar provavelmente credo forse probabilmente
+    denk_ik misschien waarschijnlijk
+"""
+"""Words that make a doubt of a statement, anywhere in its sentence."""
+
+SINCE = "since seit desde depuis sinds há hace"
+"""Words before the beginning of what still is: "I live in Lisbon since 2019"."""
+
 MONTHS = """
     january february march april may june july august september october november december
     januar februar märz mai juni juli oktober dezember
@@ -84,6 +104,7 @@ NO_PLACES = """
     javascript swift ruby php vim neovim emacs vscode vs visual postgres postgresql mysql sqlite mongodb aws azure gcp
     google kubernetes docker slack teams discord notion obsidian gmail outlook github gitlab chrome firefox safari
     chatgpt claude gemini openai anthropic premium pro plus team enterprise netflix spotify whatsapp telegram signal
+    marketing sales finance engineering product design support hr operations legal management
     plan tier version department krieg miete untermiete angst frieden ruhe armut
 """
 """Capitalised words that are no place: "I moved to Linux", "Ich wohne in Untermiete"."""

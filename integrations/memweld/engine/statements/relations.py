@@ -29,12 +29,15 @@ _QUALIFIER_WORDS = 5
 _SELF = "i"
 # "Call me tomorrow" and "I'm 3 years into my degree" are not even doubtful.
 _STRICT = ("form of address", "age")
-_LEADS, _ADVERBS = Phrases(tables.LEADS), Phrases(tables.ADVERBS)
+_LEADS, _ADVERBS, _HEDGES = Phrases(tables.LEADS), Phrases(tables.ADVERBS), Phrases(tables.HEDGES)
+# Who has no spouse any more may say "single", too, and who is separated is married: neither contradicts the other.
+_IMPLIED = {"divorced": "single", "widowed": "single", "separated": "married"}
 _MONTH = "|".join(sorted({fold(month) for month in tables.MONTHS.split()}))
 # "(351) 912": brackets around digits, and the point of a German ordinal, end no clause.
 _BRACKETS = re.compile(r"\((\+?\d{1,5})\)")
 _ORDINAL = re.compile(rf"(\d{{1,2}})\.(?= (?:{_MONTH})\b)", re.IGNORECASE)
-_QUOTES = re.compile('["“”«»„]')
+_COLON = re.compile(r":(?=\s|$)")
+_QUOTES = re.compile(r"[\"“”«»„]|^\s{0,9}>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +98,15 @@ class _Text:
     def relations(self) -> tuple[Relation, ...]:
         """What it states."""
         parts = SENTENCE_END.split(self._text)
+        opens, is_quoted = True, False
         for body, end in zip(parts[::2], [*parts[1::2], ""], strict=True):
-            if _QUOTES.search(body):
+            is_quoted = is_quoted or _introduces(body)
+            if is_quoted or _QUOTES.search(body):
                 self._others.append(body)
             else:
-                self._read_sentence(body, end)
+                opens = self._read_sentence(body, end, opens=opens)
+            # "Summarize this" stands above the words of another. A sentence that has ended does not.
+            opens = opens or end not in ("\n", "")
         return tuple(self._judged())
 
     def _judged(self) -> Iterator[Relation]:
@@ -110,21 +117,23 @@ class _Text:
             is_alone = all(same_value(each, other) for other in rivals)
             yield replace(each, is_whole=is_whole, is_single=each.is_single and is_alone)
 
-    def _read_sentence(self, body: str, end: str) -> None:
+    def _read_sentence(self, body: str, end: str, *, opens: bool) -> bool:
+        """Read a sentence, whose beginning may state something; whether the line below it may."""
         clauses = [clause for part in CLAUSE.split(body) if part and (clause := _clause(part)) is not None]
         clauses = [part for clause in clauses for part in _joined(clause)]
         is_question = end in ("?", "؟")
-        opens = True
+        is_doubtful = any(_HEDGES.find(clause.words) for clause in clauses)
         before: Relation | None = None
         for place, clause in enumerate(clauses):
             is_asked = is_question and place == len(clauses) - 1
             relation = self._relation(clause) if opens and not is_asked else None
             if relation is not None:
-                self._found.append(relation)
+                self._found.append(replace(relation, is_single=relation.is_single and not is_doubtful))
             elif before is None or is_asked or not _qualifies(clause):
                 self._others.append(clause.text + (end if place == len(clauses) - 1 else ","))
             opens = _opens(clause)
             before = relation or (before if _qualifies(clause) else None)
+        return opens
 
     def _relation(self, clause: _Clause) -> Relation | None:
         for _ in range(_MAX_LEADS):
@@ -142,7 +151,9 @@ class _Text:
             form = match.form
             key = f"{subject}|{form.relation}"
             if form.status is not None:
-                return Relation(key, (form.status,)) if match.start == len(words) else None
+                implied = _IMPLIED.get(form.status)
+                value = (form.status,) if implied is None else (implied, form.status)
+                return Relation(key, value) if match.start == len(words) else None
             span = slice(match.start, match.end)
             rest = Rest(
                 form.relation, raw[span], words[span], _text_behind(text, raw, match.start), form.kind == "event"
@@ -177,6 +188,13 @@ def _read_attribute(clause: _Clause, subject: str) -> Relation | None:
     name, start, end = found
     value = tuple(word[-1] for word in clause.words[start:end] if word[0] not in PARTICLES)
     return Relation(f"{subject}|my {name}", value, is_single=False) if value else None
+
+
+def _introduces(body: str) -> bool:
+    """Whether what follows may be another's words: "He wrote: …"."""
+    found = _COLON.search(body)
+    head = None if found is None else _clause(body[: found.start()])
+    return head is not None and not _opens(head)
 
 
 def _clause(text: str) -> _Clause | None:
