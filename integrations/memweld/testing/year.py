@@ -42,32 +42,35 @@ class Year:
 def live_a_year(memory: Memory) -> Year:
     """Have a memory learn what a user said in the year before now, in the order of time.
 
-    The user lived in `HOMES`: moved to the second eight months ago, and to the third three months ago; worked from Faro
-    six months ago alone; took another favourite colour five months ago; and corrected a name.
+    The user lived in `HOMES`, and moved eight and three months ago, which nothing but the texts says; worked from a
+    beach hut six months ago alone; took another favourite colour five months ago, a conflict until the user decides;
+    and corrected a name. The metadata ``ago`` is the month.
     """
     year = Year(utc_now())
 
-    def add(text: str, ago: int, *, until: int | None = None, replaced: MemoryItem | None = None) -> MemoryItem:
+    def add(text: str, ago: int, *, until: int | None = None) -> MemoryItem:
         (item,) = memory.add(
             text,
             created_at=year.month(ago),
             valid_from=None if until is None else year.month(ago),
             valid_until=None if until is None else year.month(until),
-            supersedes=None if replaced is None else replaced.id,
+            metadata={"ago": ago},
             session_id=f"month-{ago}",
             infer=False,
         )
         return item
 
-    porto = add(HOMES[0], 12)
+    add(HOMES[0], 12)
     add("I am allergic to peanuts", 12)
     sister = add("My sister is called Clara", 11)
     green = add("My favourite colour is green", 10)
-    lisbon = add(HOMES[1], 8, replaced=porto)
+    add(HOMES[1], 8)
     add("I work from a beach hut", 6, until=5)
-    add("My favourite colour is blue", 5, replaced=green)
+    blue = add("My favourite colour is blue", 5)
+    assert blue.conflicts == (green.id,)
+    memory.supersede(green.id, by=blue.id)
     memory.preferences.set("coffee", "with milk")
-    add(HOMES[2], 3, replaced=lisbon)
+    add(HOMES[2], 3)
     memory.update(sister.id, "My sister is called Klara")
     memory.preferences.set("coffee", "black")
     return year

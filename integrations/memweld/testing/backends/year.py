@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -55,7 +56,20 @@ class YearTests(BackendFixtures):
         assert [version.text[-5:] for version in ana.versions(sister.id)] == ["Clara", "Klara"]
         spring = ana.all(after=year.month(7), before=year.month(4), include_inactive=True, kinds="item")
         assert {item.text for item in spring} == {"I work from a beach hut", "My favourite colour is blue"}
+        assert [item.text for item in ana.all(filters={"ago": {"$in": [3, 10]}}, kinds="item")] == [HOMES[2]]
         assert [item.text for item in ana.all(session_id="month-12")] == ["I am allergic to peanuts"]
+
+    def test_what_expires_is_in_no_part_of_the_year(self, ana: Memory, year: Year) -> None:
+        """Not even in a question about the time in which it was there."""
+        ana.add("The code of the gate is 4711", created_at=year.month(4), ttl=1.5, infer=False)
+        question = f"What was the code of the gate in {year.name(4)}?"
+        assert ana.search(question)[0].text == "The code of the gate is 4711"
+        deadline = time.monotonic() + 10
+        while any("4711" in hit.text for hit in ana.search(question, include_inactive=True)):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert not any("4711" in item.text for item in ana.all(include_inactive=True))
+        check_year(ana, year)
 
     def test_a_profile_after_a_year(self, ana: Memory, year: Year) -> None:
         """It has what holds now, pinned first, and nothing that is over but what changed lately."""
