@@ -92,7 +92,8 @@ class History(Displayed):
 
         Args:
             facts: Forget what the session says, too: the memories that it alone says, with their sources and what they
-                supersede. Memories that other sessions also say stay for them. Captures of the session that wait in
+                supersede. Memories that other sessions also say stay for them, and what the session superseded of
+                others holds again. Captures of the session that wait in
                 the background are dropped; for one at work the call waits, half a minute at most.
 
         Returns:

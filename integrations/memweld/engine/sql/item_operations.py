@@ -5,7 +5,7 @@ To forget must always be possible, so nothing here loads an embedder or mem0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ...errors import MemoryNotFoundError
@@ -25,7 +25,7 @@ from ..operations import (
 )
 from .cursors import Cursors
 from .database import Database
-from .item_rows import FACT_KINDS
+from .item_rows import FACT_KINDS, ItemRow
 from .items import Items
 from .mem0_entities import unlink, unlink_all
 from .occurrences import without_message, without_messages, without_session
@@ -143,7 +143,22 @@ class ItemOperations:
             for row in left.values():
                 if row is not None:
                     self._items.rewrite_details(row)
-            self._delete(scope, [memory_id for memory_id, row in left.items() if row is None])
+            gone = {row.id: row for row in rows if left[row.id] is None}
+            self._hold_again(scope, gone)
+            self._delete(scope, list(gone))
+
+    def _hold_again(self, scope: Scope, gone: Mapping[str, ItemRow]) -> None:
+        """Let what stays not leave with the rows in its place: it holds again, or the next of the chain is there."""
+        for row in self._items.superseded_by(scope, list(gone)):
+            if row.id in gone or row.superseded_by not in gone or row.changed_by == "update":
+                continue
+            successor: str | None = row.superseded_by
+            while successor is not None and successor in gone:
+                successor = gone[successor].superseded_by
+            if successor is not None:
+                self._items.rewrite_details(replace(row, superseded_by=successor))
+            elif self._items.by_hash(row.scope, row.hash, row.kind) is None:
+                self._items.rewrite_details(replace(row, superseded_by=None, changed_by=None, valid_until=None))
 
     def _delete(self, scope: Scope, memory_ids: Sequence[str]) -> int:
         """Delete items with their values and links, in one transaction; how many of them the scope had."""

@@ -319,6 +319,22 @@ class FilterTests(BackendFixtures):
         assert asyncio.run(helper.aio.history("s1").clear(facts=True)) == 1
         assert len(helper.all()) == 2
 
+    def test_what_a_session_superseded_holds_again(self, ana: Memory) -> None:
+        """What another session said stays: true again, or with the next one in its place; earlier texts leave."""
+        (first,) = ana.add("My bike is red", session_id="s0")
+        (second,) = ana.add("My bike is blue", session_id="s1", supersedes=first.id)
+        (third,) = ana.add("My bike is green", session_id="s2", supersedes=second.id)
+        (fourth,) = ana.add("My bike is grey", session_id="s1", supersedes=third.id)
+        ana.update(fourth.id, "My bike is dark grey")
+        assert _texts(ana.all()) == ["My bike is dark grey"]
+        ana.history("s1").clear(facts=True)
+        assert _texts(ana.all(include_inactive=True)) == ["My bike is red", "My bike is green"]
+        assert _texts(ana.all()) == _texts(ana.search("bike")) == ["My bike is green"]
+        assert _texts(ana.versions(third.id)) == ["My bike is red", "My bike is green"]
+        assert ana.get(third.id).valid_until is None
+        ana.history("s2").clear(facts=True)
+        assert _texts(ana.all()) == ["My bike is red"]
+
     def test_a_session_takes_sources_and_captures_along(self, make: Callable[..., Backend]) -> None:
         """Sources of an LLM's facts go with them; captures that wait are dropped, and one at work leaves nothing."""
         extractor = ScriptedExtractor([facts("Ana likes green tea"), facts("Ana keeps bees")], delay=0.3)
