@@ -15,7 +15,7 @@ from ... import Backend, Memory
 from ...consolidation import ConsolidationPlan, ConsolidationReceipt
 from ...errors import InvalidInputError
 from ...validation import utc_now
-from ..llm import ScriptedExtractor
+from ..llm import ScriptedExtractor, facts
 from .base import BackendFixtures
 from .change import texts
 from .restore import same_export
@@ -84,6 +84,25 @@ class ConsolidationTests(BackendFixtures):
         ana.undo(receipt)
         assert same_export(ana.export(), before)
         assert [item.id for item in ana.all(pinned=True)] == [tea.id]
+
+    def test_sources_go_with_the_fact_that_stays(self, make: Callable[..., Backend]) -> None:
+        """The texts behind merged facts are linked to the one that stays, and leave with it."""
+        llm = ScriptedExtractor([facts("Ana likes tea"), facts("Ana likes tea.")])
+        ana = make(llm=llm).user("ana")
+        ana.add("I am fond of tea, you know")
+        ana.add("Tea it is, as ever")
+        before = ana.export()
+        assert len(ana.all(kinds="source")) == 2
+        receipt = ana.consolidate(dry_run=False, summarize=False)
+        (fact,) = ana.all(kinds="item")
+        sources = ana.all(kinds="source")
+        assert set(fact.links) == {source.id for source in sources}
+        assert [source.links for source in sources] == [(fact.id,)] * 2
+        ana.undo(receipt)
+        assert same_export(ana.export(), before)
+        ana.consolidate(dry_run=False, summarize=False)
+        ana.delete(ana.all(kinds="item")[0].id)
+        assert ana.all(kinds=["item", "source"], include_inactive=True) == []
 
     def test_undo_restores_everything(self, make: Callable[..., Backend], ana: Memory) -> None:
         """Ids, times, versions, occurrences, deleted versions and their order; in another process from JSON."""
