@@ -26,6 +26,17 @@ def test_the_parts_add_up() -> None:
     assert dataclasses.replace(PEANUTS, cosine=-0.5).meaning == 0
 
 
+@pytest.mark.parametrize("time", [0.9, -0.36])
+def test_the_time_of_a_question_is_a_part(time: float) -> None:
+    """It raises or lowers the fit, and a tool shows it only where it counts."""
+    timed = dataclasses.replace(PEANUTS, time=time)
+    assert timed.fit == pytest.approx(PEANUTS.fit + time)
+    assert timed.shares["time"] * time > 0
+    assert f"time {timed.shares['time']:.2f}" in str(timed)
+    assert timed.as_json()["time"] == time
+    assert "time" not in PEANUTS.as_json()
+
+
 @pytest.mark.parametrize("score", [0.1, 0.4, 0.5])
 def test_entities_are_the_rest_of_a_score(score: float) -> None:
     """They count before age, and a score may also fall by them."""

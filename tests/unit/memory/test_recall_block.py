@@ -135,3 +135,20 @@ def test_the_time_zone_of_a_user_reaches_the_block(monkeypatch: pytest.MonkeyPat
 
 def test_no_hits_are_no_block() -> None:
     assert recall_block([]) == ""
+
+
+@pytest.mark.parametrize("budget", [4_000, 150])
+def test_what_is_over_says_until_when(budget: int) -> None:
+    """A long text is cut, and not the note behind it; the date is that of its beginning, not of its end."""
+    begin, end = datetime(2024, 1, 10, tzinfo=timezone.utc), datetime(2025, 3, 1, 23, tzinfo=timezone.utc)
+    moment = datetime(2026, 1, 31, tzinfo=timezone.utc)
+    text = "I live in Porto " + "by the sea " * 40
+    over = Hit(id="1", text=text, created_at=begin, updated_at=moment, valid_until=end, score=0.9)
+    ((_, line),) = recall_lines([over], budget=budget, timezone="Asia/Tokyo")
+    assert line.startswith("- [2024-01-10] I live in Porto")
+    assert line.endswith(" (until 2025-03-02)")
+    assert len(line) <= budget
+    coming = dataclasses.replace(over, valid_from=datetime(2999, 1, 1, tzinfo=timezone.utc), valid_until=None)
+    ((_, line),) = recall_lines([coming], budget=budget)
+    assert line.startswith("- [2026-01-31]")
+    assert line.endswith(" (from 2999-01-01)")

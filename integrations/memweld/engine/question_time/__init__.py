@@ -5,6 +5,6 @@ march second?". Where memweld does not understand a time, or it may be another o
 """
 
 from .grammar import asking_words
-from .window import Window, window_of
+from .window import QuestionTime, window_of
 
-__all__ = ["Window", "asking_words", "window_of"]
+__all__ = ["QuestionTime", "asking_words", "window_of"]

@@ -12,7 +12,7 @@ from ...validation import local_time
 from .calendar import EARLIEST, LATEST, Period, Time, distance, period_of, period_within
 from .grammar import Named, find_times
 
-__all__ = ["Window", "window_of"]
+__all__ = ["QuestionTime", "window_of"]
 
 # A text that names more times tells a story.
 _MOST = 2
@@ -26,8 +26,8 @@ _SOUTHERN = (
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """A window of time.
+class QuestionTime:
+    """The window of time that a question names.
 
     Attributes:
         start: Seconds since 1970; minus infinity: without a beginning.
@@ -44,7 +44,7 @@ class Window:
     is_present: bool = False
 
 
-def window_of(query: str, now: datetime, timezone_name: str | None = None) -> Window | None:
+def window_of(query: str, now: datetime, timezone_name: str | None = None) -> QuestionTime | None:
     """The window that a query names; None where it names none, or one that memweld is not sure of.
 
     Args:
@@ -73,7 +73,7 @@ def window_of(query: str, now: datetime, timezone_name: str | None = None) -> Wi
         return None
     is_present = all(each.form == "in" and each.times[0].is_present for each in named)
     names = tuple(name for each in named for name in each.names)
-    return Window(*times, _rest(query, named), names, is_present)
+    return QuestionTime(*times, _rest(query, named), names, is_present)
 
 
 def _windows(named: Sequence[Named], now: datetime, *, is_southern: bool) -> list[Period]:

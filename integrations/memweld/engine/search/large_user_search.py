@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..question_time import Window
+from ..question_time import QuestionTime
 from ..sql.candidates import CandidateSearch, RowFilter
 from ..sql.validity import DATED, LEARNT
 from .embedders import GuardedEmbedding, Vector, as_bytes
@@ -46,7 +46,7 @@ def find_candidates(
     vector: Vector,
     rows: RowFilter,
     *,
-    window: Window | None = None,
+    window: QuestionTime | None = None,
 ) -> tuple[Snapshot, Vector, NDArray[np.bool_]] | None:
     """The candidates and their neighbours, the query's vector, and which rows may match; None if there are none.
 
@@ -69,7 +69,7 @@ def find_candidates(
     return _snapshot(found, counts, total, len(vector)), weighted, allowed
 
 
-def _within(rows: RowFilter, window: Window) -> RowFilter:
+def _within(rows: RowFilter, window: QuestionTime) -> RowFilter:
     """The filter for those of the rows that were learnt within the window, or that have times of their own."""
     learnt = f"{LEARNT} >= ? AND {LEARNT} < ?"
     condition = f"{rows.condition} AND ({DATED} OR items.occurrences IS NOT NULL OR ({learnt}))"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ...validation import utc_now
 from ..operations import Search
-from ..question_time import Window, asking_words, window_of
+from ..question_time import QuestionTime, asking_words, window_of
 from ..sql.database import Connection
 from ..sql.item_times import read_times
 from .snapshot import Snapshot
@@ -43,7 +43,7 @@ class TimedQuery:
         is_over: Whether the window is past, or future, so that memories which do not hold now are asked for.
     """
 
-    window: Window
+    window: QuestionTime
     text: str
     words: str
     is_over: bool
@@ -70,7 +70,7 @@ def timed_query(search: Search, query: str) -> TimedQuery | None:
     )
 
 
-def _holds(window: Window, now: datetime) -> bool:
+def _holds(window: QuestionTime, now: datetime) -> bool:
     return window.start <= now.timestamp() < window.end
 
 
@@ -110,12 +110,12 @@ def time_scores(
     )
 
 
-def name_terms(window: Window) -> list[str]:
+def name_terms(window: QuestionTime) -> list[str]:
     """The terms of the words by which a text may name the window."""
     return [term for name in window.names for word in query_words(name) for term in word.terms]
 
 
-def _naming(snapshot: Snapshot, window: Window) -> NDArray[np.int64]:
+def _naming(snapshot: Snapshot, window: QuestionTime) -> NDArray[np.int64]:
     """The rows whose texts name the window: "a meeting on Friday"."""
     found = [snapshot.find(term)[0] for term in dict.fromkeys(name_terms(window))]
     return functools.reduce(np.intersect1d, found) if found else np.empty(0, dtype=np.int64)

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memweld.engine.question_time import Window, window_of
+from memweld.engine.question_time import QuestionTime, window_of
 
 # A Saturday.
 NOW = datetime(2026, 11, 28, 18, 30, tzinfo=timezone.utc)
 
 
-def shown(window: Window | None, zone: str = "UTC") -> str:
+def shown(window: QuestionTime | None, zone: str = "UTC") -> str:
     """The window as ``2026-03-01..2026-04-01``, with times where it does not begin or end at midnight."""
     if window is None:
         return "none"
