@@ -192,6 +192,15 @@ class World:
         ]
         return memory.delete_all(**chance.choice(conditions))
 
+    def core_profile(self, chance: random.Random, scope: Scope, memory: Memory) -> Any:
+        for _ in range(2):
+            memory.recall(self.query(chance))
+        return memory.profile(budget=chance.choice([200, 20_000]))
+
+    def core_pin(self, chance: random.Random, scope: Scope, memory: Memory) -> Any:
+        memory_id = self.memory_id(chance, scope)
+        return [memory.pin(memory_id), *memory.all(pinned=True, limit=100)]
+
     def core_read(self, chance: random.Random, scope: Scope, memory: Memory) -> Any:
         memory_id = self.memory_id(chance, scope)
         item = memory.get(memory_id)

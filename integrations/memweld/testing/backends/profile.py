@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -111,6 +112,20 @@ class ProfileTests(BackendFixtures):
         assert "I live in Faro (before: I live in Porto)" in profile
         assert asyncio.run(ana.aio.profile()) == profile
         assert texts([line.item for section in bob.profile().sections for line in section.lines]) == ["I am Bob"]
+
+    def test_a_profile_shows_nothing_that_is_over(self, ana: Memory) -> None:
+        """Neither expired facts and preferences nor superseded ones, pinned or not, recalled or not."""
+        soon = utc_now() + timedelta(seconds=1.5)
+        ana.add("My bees are ill", pinned=True, expires_at=soon, infer=False)
+        ana.add("The gate code is 4711", expires_at=soon, infer=False)
+        for _ in range(2):
+            ana.recall("What is the gate code?", limit=1)
+        (porto,) = ana.add("My shop is in Porto", pinned=True, infer=False)
+        ana.add("My shop is in Lisbon", supersedes=porto.id, infer=False)
+        assert len(ana.profile().whole_ids) == 3
+        time.sleep(max((soon - utc_now()).total_seconds(), 0))
+        assert shown(ana.profile()) == {"pinned": ["My shop is in Lisbon"]}
+        assert texts(ana.all(pinned=True)) == ["My shop is in Lisbon"]
 
     def test_an_agent_has_a_profile_of_its_part(self, backend: Backend, ana: Memory) -> None:
         """It shows nothing of the user's other memories; the user's shows what agents keep."""
