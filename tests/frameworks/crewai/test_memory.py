@@ -527,6 +527,7 @@ def test_a_flow_remembers_and_recalls(backend: Backend, ana: Memory) -> None:
     with memweld.user_scope("ana"):
         assert Diary(memory=MemweldMemory(backend)).kickoff() == ["Ana keeps bees"]
     assert sorted(texts(ana)) == ["Ana has a cat", "Ana has a dog", "Ana has a houseboat", "Ana keeps bees"]
+    assert {item.source for item in ana.all()} == {"agent"}
 
 
 def test_the_asynchronous_methods(backend: Backend) -> None:

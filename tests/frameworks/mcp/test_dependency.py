@@ -42,6 +42,14 @@ def strangers_server(**settings: Any) -> FastMCP[Any]:
         return int(str(state.update("n", lambda n: int(str(n)) + 1, default=0)))
 
     @server.tool
+    def read_page(memory: Memory = current_memory()) -> str:
+        memory.add("The page is about bees")
+        memory.add("The user reads", source="user")
+        memory.capture("I keep bees", session_id="s")
+        memory.preferences.set("pages", "long")
+        return ", ".join(f"{item.text}: {item.source}" for item in memory.all())
+
+    @server.tool
     async def as_writer(memory: Memory = current_memory(agent_id="writer")) -> str:
         return str(memory.scope)
 
@@ -77,6 +85,14 @@ def asked(transport: Any, tool: str, **arguments: Any) -> Any:
         return (await client.call_tool(tool, arguments)).data
 
     return with_client(transport, use)
+
+
+def test_a_tool_is_the_source_of_what_it_stores_on_purpose() -> None:
+    with connect("sqlite://", embedder=HashEmbedder()) as backend:
+        server = bound(backend.user("ana"))
+        assert asked(server, "read_page") == (
+            "The page is about bees: tool, The user reads: user, I keep bees: user, pages: long: tool"
+        )
 
 
 class TestTheParameter:

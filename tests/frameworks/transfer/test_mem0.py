@@ -96,7 +96,7 @@ def test_what_a_user_has(anas: dict[str, Any], url: str) -> None:
         assert kept.keys() == rows.keys()
         for text, row in rows.items():
             item = kept[text]
-            assert item.id == row["id"]
+            assert (item.id, item.source) == (row["id"], "import")
             assert item.created_at.isoformat() == row["created_at"]
             assert item.updated_at.isoformat() == row["updated_at"]
             assert item.session_id == row.get("run_id")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -333,3 +335,17 @@ def test_one_wrong_digit_of_a_card_number_is_noticed(number: int) -> None:
     cards = [f"{body}{digit}" for digit in range(10) if is_card_number(f"{body}{digit}")]
     assert len(cards) == 1
     assert redact_secrets(f"a {cards[0]} b") == "a [redacted: card number] b"
+
+
+PUMPS = (
+    "password is ", "password: a ", "password", "eyJ", "eyJ.", "sk-", "4111 ", "4111", "DE89 ", "pin is ", "pin ",
+    "-----BEGIN PRIVATE KEY-----", "a://b:", "a://b:c@", "api_key=", "token=", "Bearer ", "SG.", "'", "[redacted: ",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("pump", PUMPS)
+def test_a_long_text_takes_time_in_proportion(pump: str) -> None:
+    text = f"my {pump * (100_000 // len(pump))}"
+    started_at = time.process_time()
+    redact_secrets(text)
+    assert time.process_time() - started_at < 3
