@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from ...errors import invalid
 from ...models import JSON, Conflict, Hit, Kind, MemoryItem, Related
-from ...scope import validate_timezone
 from ...validation import validate_recency, validate_time
 from .base import (
     Filters,
@@ -145,7 +144,8 @@ class Search(Operation[list[Hit]]):
         include_inactive: Whether superseded items and those that are not valid now are found, too.
         as_of: Find what was held true at this time instead of now.
         now: The moment from which a time in the query counts, such as "last week"; None: now.
-        timezone: The zone in which it counts, of the IANA database; None: that of ``now``, else UTC.
+        timezone: The zone in which it counts, of the IANA database. None, or one that the engine's machine lacks: that
+            of ``now``, else UTC.
     """
 
     read_only = True
@@ -165,7 +165,7 @@ class Search(Operation[list[Hit]]):
     include_inactive: bool = False
     as_of: Annotated[datetime, validate_time] | None = None
     now: Annotated[datetime, validate_time] | None = None
-    timezone: Annotated[str, unnamed(validate_timezone)] | None = None
+    timezone: Key | None = None
 
     def validate_together(self) -> None:
         """A window ends after it begins."""
