@@ -389,7 +389,11 @@ def test_texts_under_long_namespaces_and_keys(place: Place) -> None:
         connection.execute("SET LOCAL enable_seqscan = off")
         for condition, values, index in (
             (f"owner = ? AND {PostgresDatabase.dialect.key_between}", (1, '["n",', '["n-'), "items_by_beginning"),
-            ("owner = ? AND kind = ? AND key = ?", (1, "preference", "theme"), "items_by_key"),
+            (
+                "owner = ? AND kind = ? AND key = ? AND superseded_by IS NULL",
+                (1, "preference", "theme"),
+                "items_by_key",
+            ),
         ):
             plan = PostgresConnection(connection).execute(f"EXPLAIN SELECT seq FROM items WHERE {condition}", values)
             text = "\n".join(row[0] for row in plan)
