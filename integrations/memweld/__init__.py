@@ -27,7 +27,7 @@ from .explanation import Explanation
 from .memory.backend import Backend
 from .memory.memory import Memory
 from .memory.profile import Profile
-from .models import ChatMessage, EraseReceipt, Hit, MemoryItem, Related, Session, TaskOutcome, ToolCall
+from .models import ChatMessage, Conflict, EraseReceipt, Hit, MemoryItem, Related, Session, TaskOutcome, ToolCall
 from .scope import Scope, user_scope
 
 __version__ = "0.1.0"
@@ -38,6 +38,7 @@ __all__ = [
     "BackendUnavailableError",
     "ChatMessage",
     "ConfigurationError",
+    "Conflict",
     "ConsolidationPlan",
     "ConsolidationReceipt",
     "EraseReceipt",

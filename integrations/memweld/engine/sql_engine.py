@@ -267,7 +267,8 @@ class SqlEngine:
     @_handles(ops.Restore)
     def _restore(self, scope: Scope, operation: ops.Restore) -> dict[str, int]:
         data = operation.data
-        return restore(self._database, scope, data, self._embedded([item.text for item in data.items]))
+        embedded = self._embedded([item.text for item in data.items])
+        return restore(self._database, scope, data, embedded, settles=operation.settles)
 
     def _embedded(self, texts: Sequence[str]) -> EmbeddedTexts:
         """Texts with their vectors; where there is none, no embedder is loaded."""

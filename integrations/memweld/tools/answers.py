@@ -221,13 +221,14 @@ def item_data(item: MemoryItem) -> dict[str, JSON]:
     data["created_at"], data["updated_at"] = as_utc(item.created_at), as_utc(item.updated_at)
     for name in ("valid_from", "valid_until", "expires_at", "pinned_at"):
         data[name] = None if data[name] is None else as_utc(data[name])
+    data["conflicts"] = list(item.conflicts) or None
     data["metadata"], data["extraction_error"] = dict(item.metadata), None
     if isinstance(item, Hit):
         data["score"] = round(item.score, 4)
         data["explanation"] = item.explanation and item.explanation.as_json()
     if item.source == "user":
         del data["source"]
-    return {key: value for key, value in data.items() if value is not None and value not in ({}, ())}
+    return {key: value for key, value in data.items() if value is not None and value != {}}
 
 
 def listed_item(item: MemoryItem, excerpt: Excerpt) -> dict[str, JSON]:

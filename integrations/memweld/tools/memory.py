@@ -186,7 +186,7 @@ def _conflicts(memory: Memory, items: Sequence[MemoryItem]) -> str:
     found = [memory.get(each) for each in list(ids)[:_SHOWN_CONFLICTS]]
     if not found:
         return ""
-    return "\nThese say something else of the same. Delete or update what is wrong:" + numbered(
+    return "\nThese say something else of the same. Add it again with supersedes what is no longer true:" + numbered(
         f"ID: {item.id} - {named(item.text)}" for item in found
     )
 

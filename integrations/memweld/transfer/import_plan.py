@@ -136,7 +136,7 @@ class Plan:
                 yield len(messages)
 
     def _restore(self, engine: Engine, scope: Scope, data: ExportData) -> None:
-        counts = engine.run(scope, Restore(data=data))
+        counts = engine.run(scope, Restore(data=data, settles=True))
         self.stored.update({store: counts[store] for store in ("items", "values", "messages")})
         self.merged += counts.get("merged", 0)
 

@@ -83,3 +83,19 @@ def test_an_id_of_another_user_is_free(backend: Backend) -> None:
     (bobs,) = backend.user("bob").all()
     assert (bobs.text, bobs.id) == ("bob's fact", "id-0")
     assert not any(read_mem0(rows(1, user_id="bob", memory="bob's fact"), scope=None).store(backend).values())
+
+
+def test_imported_homes_supersede_each_other_in_the_order_of_their_times(backend: Backend) -> None:
+    homes = {"Lisbon": "2024-05-01", "Porto": "2020-01-01", "Faro": "2022-03-01"}
+    said = [
+        {"id": city, "memory": f"User lives in {city}", "user_id": "ana", "created_at": f"{date}T00:00:00+00:00"}
+        for city, date in homes.items()
+    ]
+    ana = backend.user("ana")
+    for _ in range(2):
+        read_mem0(said, scope=None).store(backend)
+        assert [item.text for item in ana.all()] == ["User lives in Lisbon"]
+        past = [[item.text for item in ana.all(as_of=f"{year}-06-01")] for year in (2019, 2021, 2023)]
+        assert past == [[], ["User lives in Porto"], ["User lives in Faro"]]
+    ana.add("I moved to Braga")
+    assert [item.text for item in ana.all()] == ["I moved to Braga"]

@@ -134,12 +134,18 @@ class Restore(Operation[dict[str, int]]):
     The answer counts the ``items``, ``values``, ``sessions`` and ``messages`` that are new or changed; and as
     ``merged``, if there are any, the facts that changed one with an equal text. It raises
     `InvalidInputError` if a part belongs to an agent that the scope does not contain.
+
+    Attributes:
+        data: What to store.
+        settles: Whether new facts supersede each other by their relations, as those of `AddItems` do; for imports of a
+            program that knows no superseding.
     """
 
     changes_items = True
     usual_lane = "write"
 
     data: Annotated[ExportData, validate_export_data]
+    settles: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

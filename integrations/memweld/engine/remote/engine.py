@@ -99,7 +99,7 @@ class RemoteEngine:
             owner_scope(scope, part.agent_id)
         counts, long_sessions = Counter[str](), set[tuple[str | None, str]]()
         for part in batches(data, rows=_RESTORED_ROWS, size=_RESTORED_BYTES, size_of=encoded_size):
-            restored = self._send(scope, Restore(data=part))
+            restored = self._send(scope, replace(operation, data=part))
             if len(part.sessions) == 1 and restored["sessions"]:
                 # A piece of a long session stands alone, and the session counts once.
                 place = part.sessions[0].agent_id, part.sessions[0].session_id

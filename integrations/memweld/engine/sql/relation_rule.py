@@ -22,7 +22,7 @@ from .items import Items
 from .supersession import end_row, supersede, with_pin_of
 from .ttl import now
 
-__all__ = ["list_conflicts", "settle"]
+__all__ = ["list_conflicts", "settle", "settle_imported"]
 
 _MAX_CONFLICTS = 10
 _SPEAKING: tuple[Source, ...] = ("user", "import", "agent")
@@ -68,6 +68,14 @@ def settle(
             rule.replace(replaced.get(row.id, ()))
         answer.append(rule.settle())
     return answer
+
+
+def settle_imported(items: Items, scope: Scope, memory_ids: Sequence[str]) -> None:
+    """Let imported facts take each other's place in the order of their times, and that of stored ones."""
+    rows = [row for row in items.by_ids(scope, memory_ids).values() if row.relation is not None]
+    for row in sorted(rows, key=lambda each: (each.begins_at, each.seq)):
+        if row.superseded_by is None and _may_replace(row):
+            _Rule(items, scope, row, row.begins_at, {row.id}, is_on=True).settle()
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from . import owners
 from .database import Connection, Database
 from .item_rows import ItemRow, row_of
 from .items import Items
+from .relation_rule import settle_imported
 from .sessions import insert_messages
 from .state import insert_value, new_version, value_at
 from .ttl import delete_items, now, purge
@@ -39,7 +40,9 @@ class EmbeddedTexts:
     record_embedder: Callable[[Connection], None] = lambda _: None
 
 
-def restore(database: Database, scope: Scope, data: ExportData, embedded: EmbeddedTexts) -> dict[str, int]:
+def restore(
+    database: Database, scope: Scope, data: ExportData, embedded: EmbeddedTexts, *, settles: bool = False
+) -> dict[str, int]:
     """Store what the scope does not have, or has in an older state (see `Restore`).
 
     Other writers take their turns between two batches.
@@ -57,6 +60,8 @@ def restore(database: Database, scope: Scope, data: ExportData, embedded: Embedd
             # Their texts and keys are free again.
             purge(database, scope)
             restoration.store_items(batch)
+            if settles:
+                settle_imported(Items(database), scope, restoration.new_facts)
             for session in batch.sessions:
                 restoration.store_session(session)
             owner = owner or owners.find(connection, scope)
@@ -103,6 +108,7 @@ class _Restoration:
         self._scope = scope
         self._embedded = embedded
         self._is_recorded = False
+        self.new_facts: list[str] = []
         self._restored = restored
 
     def store_items(self, data: ExportData) -> None:
@@ -181,7 +187,7 @@ class _Restoration:
             same = self._items.by_hash(owner, self._embedded.texts[item.text][0], item.kind)
         if stored is None:
             if same is None:
-                self._insert_item(item)
+                self.new_facts.append(self._insert_item(item))
             else:
                 self._merge_item(item, same)
         elif datetime.fromisoformat(stored.updated_at) < item.updated_at and (same is None or same.id == stored.id):
