@@ -288,7 +288,7 @@ class FactMethods:
     def versions(self, memory_id: str) -> list[MemoryItem]:
         """The memories that stood in each other's place, oldest first: those before this one, it, and those after it.
 
-        What `update`, `preferences.set` and `tasks.record` replace is there too, up to 100 earlier texts of a memory.
+        The texts that `update`, `preferences.set` and `tasks.record` replaced are there too, up to 100 of a memory.
         ``valid_from``, ``valid_until`` and ``changed_by`` say when each held, and what ended it. An earlier text has an
         id of its own, by which `delete` forgets it.
 

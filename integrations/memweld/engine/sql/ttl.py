@@ -156,7 +156,7 @@ def _delete_expired(connection: Connection, of: Sequence[int] | None, limit: int
 
 
 def _delete_expired_items(connection: Connection, among: str, of: Sequence[int] | None, limit: int) -> int:
-    """What goes with an item, its versions and its sources, ends when it does (``versions.end_with``)."""
+    """Delete expired items. Their versions and sources have the same end (``versions.end_with``)."""
     rows = connection.execute(
         "SELECT items.owner, items.id, user_id, agent_id FROM items JOIN owners ON owners.id = items.owner "
         f"WHERE items.expires_at <= ?{among.replace('owner', 'items.owner')} LIMIT ?",

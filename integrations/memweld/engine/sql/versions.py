@@ -55,7 +55,7 @@ def keep_earlier(items: Items, before: ItemRow, changed_by: Literal["update", "s
 
 
 def end_with(items: Items, row: ItemRow) -> None:
-    """Have what goes with an item, its versions and its sources, expire when it does, or before."""
+    """Have the versions and the sources of an item expire when it does, or before."""
     if row.expires_at is not None:
         sources = items.linked(row) if row.kind == "item" else ()
         for each in (*items.superseded_by(row.scope, [row.id]), *sources):

@@ -136,7 +136,7 @@ class VersionTests(BackendFixtures):
         assert (ana.all(include_inactive=True), ana.preferences.versions("theme")) == ([], [])
 
     def test_versions_of_both_kinds_in_order(self, ana: Memory) -> None:
-        """What was superseded has earlier texts of its own, which end where it does."""
+        """A superseded memory has earlier texts of its own, which end where it does."""
         (porto,) = ana.add(IN_PORTO, created_at="2024-01-01", infer=False)
         ana.update(porto.id, "I live in Porto, Foz")
         (lisbon,) = ana.add(IN_LISBON, created_at="2025-01-01", supersedes=porto.id, infer=False)
