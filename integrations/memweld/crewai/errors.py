@@ -21,10 +21,10 @@ from crewai.events.types.memory_events import (
 from crewai.hooks.dispatch import HookAborted
 
 from ..adapters.failures import FailurePolicy
-from ..errors import MemweldError, for_log
+from ..errors import ConfigurationError, MemweldError, for_log
 from ..memory.content import attempt, program_ends
 
-__all__ = ["announced", "begins_turn", "stopping"]
+__all__ = ["announced", "begins_turn", "not_ours", "stopping"]
 
 _Work: TypeAlias = Literal["recall", "saving"]
 _EVENTS: dict[_Work, tuple[Any, Any, Any, str]] = {
@@ -105,3 +105,13 @@ def _stopping_kind(kind: type[MemweldError]) -> type[MemweldError]:
     if issubclass(kind, HookAborted):
         return kind
     return type(kind.__name__, (kind, HookAborted), {"__doc__": kind.__doc__})
+
+
+def not_ours() -> MemweldError:
+    """The error of a storage under a memory of CrewAI's own class."""
+    return stopping(
+        ConfigurationError(
+            "CrewAI turned this MemweldMemory into a memory of its own class, which cannot serve it; "
+            "give the agent, crew or flow a new one: memory=MemweldMemory(...)."
+        )
+    )

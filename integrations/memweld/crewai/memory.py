@@ -23,11 +23,11 @@ from ..models import JSON
 from ..validation import MAX_LIMIT
 from .binding import MemoryBinding
 from .checkpointing import UNDUMPABLE, preserved_in_dumps, silence_dump_warnings
-from .errors import announced, begins_turn
+from .errors import announced, begins_turn, not_ours
 from .records import Labels, inside
 from .runs import current_run
 from .scoped import MemweldScope
-from .storage import MemweldStorage, Said, not_ours
+from .storage import MemweldStorage, Said
 
 __all__ = ["MemweldMemory"]
 

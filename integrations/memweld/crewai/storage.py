@@ -11,10 +11,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from crewai import LLM
 from crewai.hooks.dispatch import HookAborted
 from crewai.llms.base_llm import BaseLLM
-from crewai.memory.analyze import extract_memories_from_content
 from crewai.memory.types import MemoryRecord, ScopeInfo
 from crewai.memory.utils import normalize_scope_path
 from typing_extensions import Self
@@ -28,7 +26,7 @@ from ..adapters.saved_config import SavedMemory
 from ..engine.extraction.attribution import origin_of
 from ..engine.filters import validate_conditions, value_filter
 from ..engine.operations import GetEpoch, ItemDraft
-from ..errors import ConfigurationError, MemoryNotFoundError, MemweldError, log_line
+from ..errors import MemoryNotFoundError
 from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
 from ..memory.profile import NO_PROFILE
@@ -37,7 +35,8 @@ from ..memory.recall_counts import count_recalls
 from ..models import JSON, ChatMessage, Hit, Kind, MemoryItem
 from ..validation import MAX_LIMIT, validate_limit
 from .binding import MemoryBinding
-from .errors import stopping
+from .errors import not_ours
+from .extraction import extract_facts
 from .records import (
     Labels,
     RecalledMatch,
@@ -53,7 +52,7 @@ from .runs import current_run, follow_runs
 from .task_parser import Turn, parse_turn, without_history
 from .user_texts import load_notes, note_texts, saved_notes, user_text
 
-__all__ = ["MemweldStorage", "Said", "not_ours"]
+__all__ = ["MemweldStorage", "Said"]
 
 Said: TypeAlias = Callable[[str], "str | None"]
 """From a task's description (or a kickoff's input) to what the user said in it; None where the user said nothing."""
@@ -63,16 +62,6 @@ _logger = logging.getLogger("memweld.crewai")
 _PAGE, _WIDER = 1_000, 4
 # A deletion by criteria leaves state alone, as `Memory.clear` does.
 _FACTS: tuple[Kind, ...] = ("item", "source", "preference", "task")
-
-
-def not_ours() -> MemweldError:
-    """The error of a storage under a memory of CrewAI's own class."""
-    return stopping(
-        ConfigurationError(
-            "CrewAI turned this MemweldMemory into a memory of its own class, which cannot serve it; "
-            "give the agent, crew or flow a new one: memory=MemweldMemory(...)."
-        )
-    )
 
 
 class MemweldStorage:
@@ -264,7 +253,7 @@ class MemweldStorage:
             return [as_record(item) for item in memory.add(content, metadata=labelled, infer=False, source="agent")]
         if self.finish(memory, content):
             return []
-        if self._llm is not None and (facts := _extract(content, self._llm)) is not None:
+        if self._llm is not None and (facts := extract_facts(content, self._llm)) is not None:
             answer = ItemDraft(text=content.answer or "", role="assistant", is_kept=False)
             origins = (origin_of(fact, [ItemDraft(text=str(content)), answer]) for fact in facts)
             messages = ({"role": each.role, "content": fact} for each, fact in zip(origins, facts, strict=True))
@@ -413,18 +402,3 @@ def _all(memory: Memory, kinds: Sequence[Kind] | None) -> Iterator[MemoryItem]:
         cursor = page.next
         if cursor is None:
             return
-
-
-def _extract(turn: Turn, llm: BaseLLM | str) -> list[str] | None:
-    """The facts that a model of CrewAI's extracts from a turn; None if its answer is unusable."""
-    content = f"User: {turn}\nAssistant: {turn.answer}"
-    try:
-        model = LLM(model=llm) if isinstance(llm, str) else llm
-        found = extract_memories_from_content(content, model)
-    except HookAborted:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever a model's client raises, nothing that was said is lost
-        _logger.warning("CrewAI's model cannot extract, what the user said is kept as it is: %s", log_line(error))
-        return None
-    # CrewAI 1.15 answers with the text itself where the model failed.
-    return None if found == [content] else [fact.strip() for fact in found if fact.strip()]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from .base import Lane, Operation
+from .changes import ItemVersions, KeepBoth, ListConflicts, SupersedeItems, UpdateItem
 from .consolidation import Consolidate, PlanConsolidation, UndoConsolidation
 from .items import (
     AddItems,
@@ -22,16 +23,11 @@ from .items import (
     GetItem,
     GetKeyed,
     ItemPage,
-    ItemVersions,
-    KeepBoth,
-    ListConflicts,
     ListItems,
     PutKeyed,
     RelatedItems,
     Search,
     SettleGraph,
-    SupersedeItems,
-    UpdateItem,
 )
 from .operands import ItemDraft, StoredValue
 from .profile import CountRecalls, PinItem, ProfileItems, ReadProfile
