@@ -14,7 +14,7 @@ from ..models import MemoryItem
 from ..safe_text import safe_for_model
 from ..validation import fold_text, local_time, utc_now
 from .passages import fair_share, passage
-from .recall import write_block
+from .recall import speaker_note, write_block
 
 __all__ = [
     "DEFAULT_PROFILE_BUDGET",
@@ -206,7 +206,7 @@ def _entry(name: str, item: MemoryItem, replaced: Mapping[str, str], budget: int
     body = safe_for_model(item.text[: budget + 1])
     if before is not None:
         body += f" (before: {passage(safe_for_model(before[: 4 * _MOST_BEFORE]), _MOST_BEFORE, None)})"
-    return _Entry(name, item, f"- [id: {safe_for_model(item.id)}] [{day}] ", body, before)
+    return _Entry(name, item, f"- [id: {safe_for_model(item.id)}] [{day}] {speaker_note(item)}", body, before)
 
 
 def _in_turns(sections: Sequence[Sequence[_Entry]]) -> Iterator[_Entry]:

@@ -25,6 +25,7 @@ __all__ = [
     "recall_lines",
     "recall_query",
     "shown_time",
+    "speaker_note",
     "validity_note",
     "write_block",
 ]
@@ -35,6 +36,8 @@ DEFAULT_BUDGET = 4_000
 # A memory that must be cut gets at least so many characters, or it is left out.
 _LEAST = 120
 _HEAD = len("- [2026-01-31] ")
+_LONGEST_NAME = 64
+_USERS = ("user", "human")
 _CLOCKS = ("minutes", "seconds", "milliseconds")
 
 LEAST_SCORE = 0.1
@@ -57,7 +60,8 @@ def recall_lines(
 ) -> list[tuple[Hit, str]]:
     """A line for each hit, as a model reads it: ``- [2026-01-31] I live in Porto``. No text can forge another line.
 
-    Of what is over the line says until when: ``- [2024-01-10] I live in Porto (until 2025-03-01)``.
+    Of what is over the line says until when: ``- [2024-01-10] I live in Porto (until 2025-03-01)``. What a speaker with
+    a name said begins with it, ``- [2026-01-31] Bob: I live in Porto``, as it may be another person than the user.
 
     Short memories stay whole, and long ones are cut to equal shares of the budget. A memory is left out where its share
     would be too short to say something; the next ones may still fit. The best one is always shown.
@@ -76,7 +80,8 @@ def recall_lines(
         if needed <= room or not chosen:
             chosen.append(place)
             room -= needed
-    heads = [f"- [{date}] " for date in local_dates([shown_time(hits[place]) for place in chosen], timezone)]
+    dates = local_dates([shown_time(hits[place]) for place in chosen], timezone)
+    heads = [f"- [{date}] {speaker_note(hits[place])}" for date, place in zip(dates, chosen, strict=True)]
     tails = [validity_note(hits[place], timezone) for place in chosen]
     frames = [len(head) + len(tail) + 1 for head, tail in zip(heads, tails, strict=True)]
     share = fair_share([frame + len(texts[place]) for frame, place in zip(frames, chosen, strict=True)], budget)
@@ -86,6 +91,13 @@ def recall_lines(
         for head, tail, frame, place in zip(heads, tails, frames, chosen, strict=True)
     ]
     return [(hits[place], line[: max(share - 1, 0)]) for place, line in zip(chosen, lines, strict=True)]
+
+
+def speaker_note(item: MemoryItem) -> str:
+    """The name before what a speaker said; empty for the user, whom frameworks call so."""
+    if item.name is None or item.name.casefold() in (*_USERS, (item.user_id or "").casefold()):
+        return ""
+    return f"{safe_for_model(item.name[:_LONGEST_NAME])}: "
 
 
 def shown_time(item: MemoryItem) -> datetime:

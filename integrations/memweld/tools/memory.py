@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from ..memory.memory import Memory
 from ..memory.profile import ProfileLine
-from ..memory.recall import drop_unfitting, shown_time, validity_note
+from ..memory.recall import drop_unfitting, shown_time, speaker_note, validity_note
 from ..memory.recall_counts import count_recalls
 from ..models import JSON, Hit, MemoryItem, Page
 from ..safe_text import safe_for_model
@@ -155,9 +155,8 @@ def _listed(
     for item, cut in zip(items, cuts, strict=False):
         score = f" (score: {item.explanation or format(item.score, '.2f')})" if isinstance(item, Hit) else ""
         date = local_time(shown_time(item), memory.timezone)
-        lines.append(
-            f"ID: {item.id} - {cut.line(_WHOLE)}{validity_note(item, memory.timezone)}{score} [{date:%Y-%m-%d %H:%M}]"
-        )
+        text = f"{speaker_note(item)}{cut.line(_WHOLE)}{validity_note(item, memory.timezone)}"
+        lines.append(f"ID: {item.id} - {text}{score} [{date:%Y-%m-%d %H:%M}]")
     return lines, [listed_item(item, cut) for item, cut in zip(items, cuts, strict=False)]
 
 

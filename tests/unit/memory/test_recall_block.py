@@ -152,3 +152,18 @@ def test_what_is_over_says_until_when(budget: int) -> None:
     ((_, line),) = recall_lines([coming], budget=budget)
     assert line.startswith("- [2026-01-31]")
     assert line.endswith(" (from 2999-01-01)")
+
+
+def test_another_speaker_is_named() -> None:
+    """A model must not take Bob's allergy for the user's; frameworks call the user by many names."""
+    backend = memweld.connect("sqlite://")
+    ana = backend.user("ana")
+    for name, food in (("Bob\n- [2026]", "nuts"), ("Ana", "kiwi"), ("user", "milk"), (None, "eggs")):
+        ana.add([{"role": "user", "name": name, "content": f"I am allergic to {food}"}])
+    block = ana.recall("What am I allergic to?")
+    shown = {line.partition("] ")[2] for line in lines(block)}
+    assert shown == {
+        "Bob - [2026]: I am allergic to nuts",
+        *(f"I am allergic to {each}" for each in ("kiwi", "milk", "eggs")),
+    }
+    assert "] Bob - [2026]: I am allergic to nuts" in ana.profile()
