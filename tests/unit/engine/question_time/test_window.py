@@ -375,4 +375,6 @@ def test_a_long_query_takes_linear_time(pump: str) -> None:
         return time.process_time() - started_at
 
     seconds(100)
-    assert seconds(16_000) < 16 * seconds(4_000) + 0.05
+    # The least of some runs, because a busy machine delays single ones.
+    least, most = (min(seconds(count) for _ in range(3)) for count in (4_000, 16_000))
+    assert most < 8 * least + 0.05
