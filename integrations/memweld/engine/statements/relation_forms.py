@@ -10,7 +10,18 @@ from typing import Literal, NamedTuple
 from . import relation_tables as tables
 from .phrases import Phrases, Word, fold, words_of
 
-__all__ = ["JOINING", "POSSESSIVES", "SELVES", "TELLING", "USERS", "Form", "Match", "find_attribute", "find_form"]
+__all__ = [
+    "JOINING",
+    "POSSESSIVES",
+    "SELVES",
+    "SUBJECTS",
+    "TELLING",
+    "USERS",
+    "Form",
+    "Match",
+    "find_attribute",
+    "find_form",
+]
 
 _GAP = 4  # words that ``*`` stands for, at most
 _VALUE = 8  # words of a value in the middle, at most
@@ -153,6 +164,9 @@ POSSESSIVES = Phrases(" ".join(table.possessives for table in tables.LANGUAGES.v
 
 SELVES = tuple(Phrases(table.selves) for table in tables.LANGUAGES.values())
 """Words with which a clause about the speaker begins, by language."""
+
+SUBJECTS = Phrases(" ".join(table.subjects for table in tables.LANGUAGES.values()))
+"""Those among them that are the subject: "my friend said" tells of another."""
 
 JOINING = tuple(Phrases(table.joining) for table in tables.LANGUAGES.values())
 """Words before a further clause, by language."""

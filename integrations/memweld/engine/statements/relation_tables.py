@@ -19,6 +19,7 @@ class RelationTable:
     Attributes:
         users: The names of the user in the third person.
         selves: Words with which a clause about the speaker begins.
+        subjects: Those of them that make the speaker the subject.
         forms: The beginnings of statements by relation.
         events: The same, of events that lead to the relation; a time may follow the value.
         ends: The same, for the end of a relation.
@@ -31,6 +32,7 @@ class RelationTable:
 
     users: str
     selves: str
+    subjects: str
     forms: dict[str, str]
     events: dict[str, str] = field(default_factory=dict[str, str])
     ends: dict[str, str]
@@ -44,6 +46,7 @@ class RelationTable:
 ENGLISH = RelationTable(
     users="the_user user the_human",
     selves="i i'm i've i'd im my me",
+    subjects="i i'm i've i'd im",
     forms={
         "home": """i_live/reside_in/at i'm/im_living/based_in/at i_am_living/based_in/at my_new?_home?_address_is
         @_lives/resides_in/at @_is_living/based_in/at @'s_home?_address_is""",
@@ -93,6 +96,7 @@ ENGLISH = RelationTable(
 GERMAN = RelationTable(
     users="der_benutzer die_benutzerin der_nutzer die_nutzerin benutzer nutzer der_user die_userin",
     selves="ich mein meine mir mich",
+    subjects="ich",
     forms={
         "home": """ich_wohne/lebe_in wohne/lebe_ich_in ich_bin_wohnhaft_in meine_neue?_adresse/anschrift_ist/lautet
         @_wohnt/lebt_in""",
@@ -136,6 +140,7 @@ GERMAN = RelationTable(
 SPANISH = RelationTable(
     users="el_usuario la_usuaria usuario usuaria",
     selves="yo mi mis me soy estoy tengo vivo trabajo",
+    subjects="yo soy estoy tengo vivo trabajo",
     forms={
         "home": """yo?_vivo/resido_en yo?_estoy_viviendo_en mi_nueva?/nuevo?_direccion/domicilio_es @_vive/reside_en
         @_esta_viviendo_en""",
@@ -178,6 +183,7 @@ SPANISH = RelationTable(
 FRENCH = RelationTable(
     users="l'utilisateur l'utilisatrice utilisateur utilisatrice",
     selves="je j'ai j'habite je suis mon ma mes moi",
+    subjects="je j'ai j'habite",
     forms={
         "home": """j'habite_a?/au?/aux?/en? je_vis/reside/demeure_a/au/aux/en mon/ma_nouvelle?_adresse_est
         @_habite_a?/au?/aux?/en? @_vit/reside_a/au/aux/en""",
@@ -223,6 +229,7 @@ FRENCH = RelationTable(
 PORTUGUESE = RelationTable(
     users="o_utilizador a_utilizadora o_usuario a_usuaria utilizador utilizadora usuario usuaria",
     selves="eu meu minha o_meu a_minha me sou estou tenho moro vivo trabalho chamo-me",
+    subjects="eu sou estou tenho moro vivo trabalho",
     forms={
         "home": """eu?_moro/vivo/resido_em/no/na/nos/nas eu?_estou_a_viver/morar_em/no/na
         eu?_estou_morando/vivendo_em/no/na a?_minha_nova?_morada_é o?_meu_novo?_endereço_é
@@ -270,6 +277,7 @@ PORTUGUESE = RelationTable(
 ITALIAN = RelationTable(
     users="l'utente utente",
     selves="io mi mio mia il_mio la_mia sono ho vivo abito lavoro",
+    subjects="io sono ho vivo abito lavoro",
     forms={
         "home": """io?_vivo/abito/risiedo_a/ad/in/nel/nella io?_sto_vivendo_a/ad/in/nel/nella il?_mio_nuovo?_indirizzo_è
         @_vive/abita/risiede_a/ad/in/nel/nella""",
@@ -313,6 +321,7 @@ ITALIAN = RelationTable(
 DUTCH = RelationTable(
     users="de_gebruiker gebruiker",
     selves="ik mijn mij me",
+    subjects="ik",
     forms={
         "home": "ik_woon_in/te woon_ik_in/te ik_leef_in ik_ben_woonachtig_in mijn_nieuwe?_adres_is @_woont/leeft_in",
         "employer": "ik_werk_bij/voor werk_ik_bij/voor mijn_werkgever_is @_werkt_bij/voor",

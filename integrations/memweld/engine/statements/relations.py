@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from . import relation_words as tables
 from .phrases import WORD, Phrases, Word, fold, words_of
-from .relation_forms import JOINING, SELVES, TELLING, USERS, find_attribute, find_form, has_beginning
+from .relation_forms import JOINING, SELVES, SUBJECTS, TELLING, USERS, find_attribute, find_form, has_beginning
 from .relation_values import PARTICLES, Rest, read_value
 from .rule import CLAUSE, SENTENCE_END, worth_keeping
 
@@ -131,7 +131,7 @@ class _Text:
                 self._found.append(replace(relation, is_single=relation.is_single and not is_doubtful))
             elif before is None or is_asked or not _qualifies(clause):
                 self._others.append(clause.text + (end if place == len(clauses) - 1 else ","))
-            opens = _opens(clause)
+            opens = relation is not None or _opens(clause)
             before = relation or (before if _qualifies(clause) else None)
         return opens
 
@@ -194,7 +194,7 @@ def _introduces(body: str) -> bool:
     """Whether what follows may be another's words: "He wrote: …"."""
     found = _COLON.search(body)
     head = None if found is None else _clause(body[: found.start()])
-    return head is not None and not _opens(head)
+    return head is not None and _without_leads(head) < len(head.words)
 
 
 def _clause(text: str) -> _Clause | None:
@@ -253,13 +253,18 @@ def _without_adverbs(clause: _Clause) -> _Clause:
     return _Clause(raw, words, clause.text)
 
 
+def _without_leads(clause: _Clause) -> int:
+    """The place behind the words that change nothing about what follows."""
+    place = 0
+    while length := _LEADS.match(clause.words, place) or _ADVERBS.match(clause.words, place):
+        place += length
+    return place
+
+
 def _opens(clause: _Clause) -> bool:
     """Whether a statement of the speaker's may follow behind a comma: "Yes, I live in Porto", "I'm Ana, I live …"."""
-    words = clause.words
-    place = 0
-    while place < len(words) and (length := _LEADS.match(words, place) or _ADVERBS.match(words, place)):
-        place += length
-    return place >= len(words) or any(selves.match(words, place) for selves in SELVES)
+    place = _without_leads(clause)
+    return place >= len(clause.words) or SUBJECTS.match(clause.words, place) > 0
 
 
 def _qualifies(clause: _Clause) -> bool:
