@@ -26,7 +26,7 @@ __all__ = ["list_conflicts", "settle", "settle_imported"]
 
 _MAX_CONFLICTS = 10
 _SPEAKING: tuple[Source, ...] = ("user", "import", "agent")
-_READ_ROWS = 100
+_READ_ROWS = 25
 _LISTED_ROWS = 1_000
 _LISTED_RELATIONS = 500
 
@@ -63,7 +63,9 @@ def settle(
     for place, row in enumerate(rows):
         # Facts of one answer of an LLM are in no order; messages are.
         beside = {each.id for each in (rows if operation.infer else rows[place:])}
-        rule = _Rule(items, scope, row, at, beside, is_on=operation.supersedes is None and _may_replace(row))
+        is_on = operation.supersedes is None and _may_replace(row)
+        is_last = operation.created_at is None and operation.valid_from is not None
+        rule = _Rule(items, scope, row, at, beside, is_on=is_on, is_last=is_last)
         if replaced and rule.is_on:
             rule.replace(replaced.get(row.id, ()))
         answer.append(rule.settle())
@@ -89,6 +91,7 @@ class _Rule:
         at: When it became true (seconds since 1970).
         beside: The ids of rows that are neither before nor behind it.
         is_on: Whether it may take the place of others.
+        is_last: Whether the user says only now since when it is true: then it follows all without a beginning.
     """
 
     items: Items
@@ -97,13 +100,19 @@ class _Rule:
     at: float
     beside: set[str]
     is_on: bool
+    is_last: bool = False
+
+    def _follows(self, other: ItemRow) -> bool:
+        """Whether the item is the later one."""
+        return other.begins_at <= (now() if self.is_last and other.valid_from is None else self.at)
 
     def replace(self, memory_ids: Sequence[str]) -> None:
         """Supersede valid facts that an LLM was shown; whatever else it names stays."""
         for other in self.items.by_ids(self.scope, memory_ids).values():
             is_free = other.kind == "item" and other.superseded_by is None and other.id not in self.beside
-            if is_free and other.begins_at <= self.at and not _is_kept(other, self.row):
-                end_row(self.items, self.scope, other, by=self.row.id, at=self.at, changed_by="llm")
+            if is_free and self._follows(other) and not _is_kept(other, self.row):
+                at = max(self.at, other.begins_at)
+                end_row(self.items, self.scope, other, by=self.row.id, at=at, changed_by="llm")
                 self.row = with_pin_of(self.items, self.row, other)
 
     def settle(self) -> MemoryItem:
@@ -118,9 +127,10 @@ class _Rule:
         for other in others:
             theirs = other.relations()
             is_movable = is_on and other.id not in self.beside
-            if is_movable and other.begins_at <= self.at and _takes_place(stated, theirs):
+            follows = self._follows(other)
+            if is_movable and follows and _takes_place(stated, theirs):
                 earlier.append(other)
-            elif is_movable and other.begins_at > self.at and _speaks(other) and _takes_place(theirs, stated):
+            elif is_movable and not follows and _speaks(other) and _takes_place(theirs, stated):
                 later.append(other)
             elif any(may_conflict(one, two) for one in stated for two in theirs):
                 conflicts.append(other)
@@ -131,7 +141,8 @@ class _Rule:
             # What a caller put in its place stays there.
             follows = other.superseded_by is None or other.superseded_by in {each.id for each in later}
             by = row.id if follows else other.superseded_by or row.id
-            end_row(self.items, self.scope, other, by=by, at=self.at, changed_by="rule")
+            at = max(self.at, other.begins_at)
+            end_row(self.items, self.scope, other, by=by, at=at, changed_by="rule")
             row = with_pin_of(self.items, row, other)
         if later:
             successor = min(later, key=lambda each: each.begins_at)

@@ -152,6 +152,23 @@ class RelationTests(BackendFixtures):
         assert ana.get(porto.id).superseded_by == lisbon.id
         assert texts(ana.all(as_of=now + timedelta(days=31))) == [IN_LISBON]
 
+    def test_a_beginning_in_the_past_of_what_is_added_now(self, ana: Memory) -> None:
+        """The words said last win; the older item ends where the new one begins, but not before its own beginning."""
+        began, now = utc_now() - timedelta(days=20), utc_now()
+        (porto,) = add(ana, IN_PORTO)
+        (lisbon,) = ana.add(IN_LISBON, valid_from=began, infer=False)
+        assert texts(ana.all()) == [IN_LISBON]
+        old = ana.get(porto.id)
+        assert (old.superseded_by, old.valid_until, lisbon.conflicts) == (lisbon.id, porto.created_at, ())
+        assert texts(ana.versions(lisbon.id)) == [IN_PORTO, IN_LISBON]
+        (faro,) = ana.add(IN_FARO, valid_from=began - timedelta(days=9), infer=False)
+        assert ana.get(faro.id).superseded_by == lisbon.id, "both have a beginning: the later one holds"
+        (braga,) = ana.add("I live in Braga", created_at=now - timedelta(days=90), infer=False)
+        assert ana.get(braga.id).valid_until == faro.valid_from, "an import has its place in time"
+        assert texts(ana.all()) == [IN_LISBON]
+        add(ana, IN_PORTO)
+        assert texts(ana.all()) == [IN_PORTO]
+
     def test_the_caller_decides(self, ana: Memory) -> None:
         """``supersedes`` of the caller stands in the place of the rule; an empty list: nothing is superseded."""
         (porto,) = add(ana, IN_PORTO)
