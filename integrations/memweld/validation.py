@@ -13,7 +13,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from typing import Any, Literal, cast, get_args
 
 from .errors import invalid
@@ -60,7 +60,6 @@ MAX_METADATA_CHARACTERS = 65_536
 MAX_LIMIT = 10_000
 MAX_TTL_SECONDS = 100 * 366 * 86_400
 MAX_DEPTH = 64
-_DAY_CHARACTERS = len("2026-01-31")
 MAX_INTEGER_BITS = 8_192  # Python itself refuses to read decimals of more than 4,300 digits
 
 _KINDS: tuple[Kind, ...] = ("item", "source", "preference", "task", "record")
@@ -237,9 +236,9 @@ def validate_limit(value: object, *, name: str = "limit", minimum: int = 1, maxi
     return value
 
 
-def validate_end(expires_at: object, ttl: object) -> datetime | None:
-    """When a memory expires: a time to come, or so long from now; None: never. Not both."""
-    seconds, end = validate_ttl(ttl), validate_time("expires_at", expires_at)
+def validate_end(expires_at: object, ttl: object, timezone_name: str | None) -> datetime | None:
+    """When a memory expires: a time to come (see `validate_moment`), or so long from now; None: never. Not both."""
+    seconds, end = validate_ttl(ttl), validate_moment("expires_at", expires_at, timezone_name)
     if seconds is not None:
         if end is not None:
             raise invalid("ttl", ttl, "expires_at says already when it expires", "Pass one of the two.")
@@ -327,22 +326,18 @@ def local_time(moment: datetime, timezone_name: str | None) -> datetime:
 
 
 def validate_moment(name: str, value: object, timezone_name: str | None) -> datetime | None:
-    """A time as `validate_time` has it, or a day, which stands for its beginning in a zone (UTC if None)."""
-    day = value
-    if isinstance(value, str) and len(value) == _DAY_CHARACTERS:
-        with contextlib.suppress(ValueError):
-            day = date.fromisoformat(value)
-    if not isinstance(day, date) or isinstance(day, datetime):
-        return validate_time(name, value)
+    """A time as `validate_time` has it, or a day, which stands for its beginning; without an offset in a named zone."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = value.isoformat()
     if timezone_name is None:
-        return datetime(day.year, day.month, day.day, tzinfo=timezone.utc)
+        return validate_time(name, value)
     from zoneinfo import ZoneInfo
 
-    return validate_time(name, datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone_name)))
+    return validate_time(name, value, zone=ZoneInfo(timezone_name))
 
 
-def validate_time(name: str, value: object) -> datetime | None:
-    """A time given by the caller: an aware datetime or ISO 8601 text; times without a zone are taken as UTC.
+def validate_time(name: str, value: object, *, zone: tzinfo = timezone.utc) -> datetime | None:
+    """A time given by the caller: a datetime or ISO 8601 text; one without an offset is a time of the zone.
 
     It keeps its offset from UTC, which says what day it was for the user.
     """
@@ -358,7 +353,9 @@ def validate_time(name: str, value: object) -> datetime | None:
     if not isinstance(moment, datetime):
         raise invalid(name, value, "it must be a datetime or ISO 8601 text", "Write it as 2025-10-15T10:30:00Z.")
     if moment.tzinfo is None:
-        return moment.replace(tzinfo=timezone.utc)
+        moment = moment.replace(tzinfo=zone)
+    if moment.tzinfo is timezone.utc:
+        return moment
     try:
         moment.astimezone(timezone.utc)
         # Of a zone with summer time only the offset at that moment; a store keeps no more.

@@ -39,6 +39,7 @@ def test_the_whole_way(page: Page, address: str, backend: Backend) -> None:
     expect(page.get_by_text("The memory is updated.")).to_be_visible()
     assert "I live in Faro" in [item.text for item in ana.all()]
     page.get_by_text("Delete", exact=False).first.click()
+    expect(page.get_by_text("Delete this memory and one earlier version?")).to_be_visible()
     page.get_by_role("button", name="Yes, delete").click()
     expect(page.get_by_text("It is deleted.")).to_be_visible()
     ana.add("I prefer trains to planes!")

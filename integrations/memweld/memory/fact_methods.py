@@ -29,7 +29,6 @@ from ..validation import (
     validate_kinds,
     validate_moment,
     validate_score,
-    validate_time,
 )
 from .capture import drafts_of
 from .change_methods import ChangeMethods, as_ids
@@ -50,12 +49,12 @@ class FactMethods(ChangeMethods):
         metadata: Mapping[str, JSON] | None = None,
         infer: bool | None = None,
         session_id: str | None = None,
-        created_at: datetime | str | None = None,
-        valid_from: datetime | str | None = None,
-        valid_until: datetime | str | None = None,
+        created_at: datetime | date | str | None = None,
+        valid_from: datetime | date | str | None = None,
+        valid_until: datetime | date | str | None = None,
         supersedes: str | Sequence[str] | None = None,
         pinned: bool = False,
-        expires_at: datetime | str | None = None,
+        expires_at: datetime | date | str | None = None,
         ttl: float | timedelta | None = None,
         source: Source | None = None,
     ) -> list[MemoryItem]:
@@ -72,7 +71,8 @@ class FactMethods(ChangeMethods):
             metadata: Your own JSON data, returned exactly and usable in filters.
             infer: Whether the LLM extracts; None means if there is one.
             session_id: The conversation it belongs to; neighbours in it help search.
-            created_at: The time of the messages, for imports; now, if not given.
+            created_at: The time of the messages, for imports; now, if not given. Like all times here it is a datetime,
+                ISO 8601 text, or a day, which stands for its beginning; without an offset, in the memory's zone.
             valid_from: When it becomes true; before, no search finds it.
             valid_until: When it stops being true; then no search finds it, but it is not lost (see `all`).
             supersedes: The id of a memory, or several, in whose place the first new one stands from ``valid_from`` on,
@@ -103,12 +103,12 @@ class FactMethods(ChangeMethods):
             infer=self._wants_extraction(infer),
             metadata={} if metadata is None else metadata,
             session_id=session_id,
-            created_at=validate_time("created_at", created_at),
-            valid_from=validate_time("valid_from", valid_from),
-            valid_until=validate_time("valid_until", valid_until),
+            created_at=self._moment("created_at", created_at),
+            valid_from=self._moment("valid_from", valid_from),
+            valid_until=self._moment("valid_until", valid_until),
             supersedes=None if supersedes is None else as_ids(supersedes),
             pinned=pinned,
-            expires_at=validate_end(expires_at, ttl),
+            expires_at=validate_end(expires_at, ttl, self.timezone),
             # An LLM that finds nothing worth keeping does not overrule a caller who said: remember this.
             is_explicit=True,
             source=source,
@@ -145,8 +145,8 @@ class FactMethods(ChangeMethods):
         before: datetime | date | str | None = None,
         explain: bool = False,
         include_inactive: bool = False,
-        as_of: datetime | str | None = None,
-        now: datetime | str | None = None,
+        as_of: datetime | date | str | None = None,
+        now: datetime | date | str | None = None,
     ) -> list[Hit]:
         """Find memories by meaning and by words, best first.
 
@@ -169,7 +169,8 @@ class FactMethods(ChangeMethods):
             ids: Only the memories with these ids; all if not given.
             session_id: Only what belongs to this conversation.
             after: Only what was said at this time or later: a datetime, ISO 8601 text, or a day, which stands for its
-                beginning in the memory's zone. A text that was added several times was said at each of these times.
+                beginning; without an offset, in the memory's zone. A text that was added several times was said at each
+                of these times.
             before: Only what was said before this time.
             explain: Give each hit the parts of its score as ``hit.explanation``.
             include_inactive: Also find memories that are superseded, or not valid now.
@@ -193,8 +194,8 @@ class FactMethods(ChangeMethods):
             before=self._moment("before", before),
             explain=explain,
             include_inactive=include_inactive,
-            as_of=validate_time("as_of", as_of),
-            now=validate_time("now", now),
+            as_of=self._moment("as_of", as_of),
+            now=self._moment("now", now),
             timezone=self.timezone,
         )
         hits = self._engine.run(self.scope, search)
@@ -222,7 +223,7 @@ class FactMethods(ChangeMethods):
         before: datetime | date | str | None = None,
         newest_first: bool = False,
         include_inactive: bool = False,
-        as_of: datetime | str | None = None,
+        as_of: datetime | date | str | None = None,
     ) -> Page:
         """Memories in the order in which they were stored, a page at a time.
 
@@ -258,7 +259,7 @@ class FactMethods(ChangeMethods):
             before=self._moment("before", before),
             newest_first=newest_first,
             include_inactive=include_inactive,
-            as_of=validate_time("as_of", as_of),
+            as_of=self._moment("as_of", as_of),
         )
         answer = self._engine.run(self.scope, operation)
         if limit is None and answer.next is not None:

@@ -50,7 +50,7 @@ class Memory(FactMethods, ConsolidationMethods):
     def __init__(self, engine: Engine, scope: Scope, *, url: str = "", timezone: str | None = None) -> None:
         super().__init__(engine, scope, timezone=timezone)
         self.url = url
-        self.preferences = Preferences(engine, scope)
+        self.preferences = Preferences(engine, scope, timezone=timezone)
         self.tasks = Tasks(engine, scope)
         self.values = Values(engine, scope)
 
@@ -127,8 +127,8 @@ class Memory(FactMethods, ConsolidationMethods):
         after: datetime | date | str | None = None,
         before: datetime | date | str | None = None,
         include_inactive: bool = False,
-        as_of: datetime | str | None = None,
-        now: datetime | str | None = None,
+        as_of: datetime | date | str | None = None,
+        now: datetime | date | str | None = None,
     ) -> str:
         """The block for the prompt of a model: the memories that fit, marked as data, not instructions.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from ..display import MOST_ROWS, Displayed, ResultList, html_table
 from ..engine.operations import DeleteKeyed, GetKeyed, ItemVersions, ListItems, PutKeyed, Search
@@ -23,9 +23,10 @@ _MAX_CHARACTERS = 65_536
 class Preferences(Displayed):
     """The user's preferences: exact by key, and found by meaning. A key belongs to exactly this scope."""
 
-    def __init__(self, engine: Engine, scope: Scope) -> None:
+    def __init__(self, engine: Engine, scope: Scope, *, timezone: str | None = None) -> None:
         self._engine = engine
         self._scope = scope
+        self._timezone = timezone
 
     def __repr__(self) -> str:
         return f"<Preferences of {self._scope}>"
@@ -41,7 +42,7 @@ class Preferences(Displayed):
         key: str,
         value: JSON,
         *,
-        expires_at: datetime | str | None = None,
+        expires_at: datetime | date | str | None = None,
         ttl: float | timedelta | None = None,
     ) -> MemoryItem:
         """Store a preference in the place of what the key held, which becomes an earlier version.
@@ -57,7 +58,7 @@ class Preferences(Displayed):
         """
         written = validate_json("value", value, maximum=_MAX_CHARACTERS, inside=1)
         text = f"{key}: {value if isinstance(value, str) else written}"
-        end = validate_end(expires_at, ttl)
+        end = validate_end(expires_at, ttl, self._timezone)
         operation = PutKeyed(kind="preference", key=key, text=text, metadata={"value": value}, expires_at=end)
         return self._engine.run(self._scope, operation)
 

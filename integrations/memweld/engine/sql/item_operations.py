@@ -139,13 +139,16 @@ class ItemOperations:
         """Forget what a session says: items that it alone says, and its occurrences of others."""
         with self._database.writing(scope):
             rows = self._items.of_session(scope, session_id)
-            left = {row.id: without_session(row, session_id) for row in rows}
-            for row in left.values():
-                if row is not None:
-                    self._items.rewrite_details(row)
-            gone = {row.id: row for row in rows if left[row.id] is None}
-            self._hold_again(scope, gone)
-            self._delete(scope, list(gone))
+            self._forget(scope, rows, [without_session(row, session_id) for row in rows])
+
+    def _forget(self, scope: Scope, rows: Sequence[ItemRow], left: Sequence[ItemRow | None]) -> None:
+        """Replace rows by their rest; those without one leave, and what they supersede of others holds again."""
+        for row in left:
+            if row is not None:
+                self._items.rewrite_details(row)
+        gone = {row.id: row for row, rest in zip(rows, left, strict=True) if rest is None}
+        self._hold_again(scope, gone)
+        self._delete(scope, list(gone))
 
     def _hold_again(self, scope: Scope, gone: Mapping[str, ItemRow]) -> None:
         """Let what stays not leave with the rows in its place: it holds again, or the next of the chain is there."""
@@ -182,12 +185,10 @@ class ItemOperations:
     def forget_message(self, scope: Scope, session_id: str, message_id: str) -> None:
         """Forget what a message said before it was edited, and what was learnt from it."""
         with self._database.writing(scope):
-            for row in self._items.of_message(scope, session_id, message_id):
-                left = without_message(row, session_id, message_id)
-                if left is None and row.extraction == "extracted" and row.linked_ids:
+            rows = self._items.of_message(scope, session_id, message_id)
+            left = [without_message(row, session_id, message_id) for row in rows]
+            for place, row in enumerate(rows):
+                if left[place] is None and row.extraction == "extracted" and row.linked_ids:
                     # It goes with its sources, of which others may say it, too.
-                    left = without_messages(row)
-                if left is None:
-                    self._delete(scope, [row.id])
-                else:
-                    self._items.rewrite_details(left)
+                    left[place] = without_messages(row)
+            self._forget(scope, rows, left)

@@ -50,7 +50,8 @@ def merged(stored: ItemRow, added: ItemRow, *, is_dated: bool) -> ItemRow:
     """The stored row with all that a row with an equal text says besides; the same object where that is nothing.
 
     Metadata are united, later values win, and each occurrence keeps its own. ``created_at`` is the earliest time,
-    ``updated_at`` the latest. Of two sources the more trusted one counts. It ends when the row that was added does.
+    ``updated_at`` the latest. Of two sources the more trusted one counts. It ends when the row that was added does,
+    unless that has the less trusted source, which brings no end nearer.
 
     Args:
         stored: The row in the table.
@@ -64,7 +65,8 @@ def merged(stored: ItemRow, added: ItemRow, *, is_dated: bool) -> ItemRow:
     row = _with_occurrences(stored, [*known, *new]) if new else stored
     if links != stored.links:
         row = replace(row, links=links)
-    if _TRUST.index(added.source) > _TRUST.index(stored.source):
+    may_end = _TRUST.index(added.source) >= _TRUST.index(stored.source)
+    if may_end and added.source != stored.source:
         row = replace(row, source=added.source)
     if "verbatim" in (stored.extraction, added.extraction) and stored.extraction != "verbatim":
         row = replace(row, extraction="verbatim", extraction_error=None)
@@ -75,18 +77,22 @@ def merged(stored: ItemRow, added: ItemRow, *, is_dated: bool) -> ItemRow:
             row = replace(row, created_at=created_at, updated_at=updated_at)
     if row.pinned_at is None and added.pinned_at is not None:
         row = replace(row, pinned_at=added.pinned_at)
-    if row.expires_at != added.expires_at:
+    if row.expires_at != added.expires_at and (may_end or _is_later(added.expires_at, row.expires_at)):
         row = replace(
             row,
             expires_at=added.expires_at,
             updated_at=max(row.updated_at, added.updated_at, key=datetime.fromisoformat),
         )
-    return _with_validity(row, added)
+    return _with_validity(row, added, may_end=may_end)
 
 
-def _with_validity(row: ItemRow, added: ItemRow) -> ItemRow:
+def _is_later(end: float | None, other: float | None) -> bool:
+    return end is None or (other is not None and end > other)
+
+
+def _with_validity(row: ItemRow, added: ItemRow, *, may_end: bool) -> ItemRow:
     """The row with the validity that was given last; a text that is said again after its end has no end any more."""
-    is_given = added.valid_from is not None or added.valid_until is not None
+    is_given = may_end and (added.valid_from is not None or added.valid_until is not None)
     is_over = row.valid_until is not None and row.valid_until <= datetime.fromisoformat(added.created_at).timestamp()
     valid_from = row.valid_from if added.valid_from is None else added.valid_from
     if not (is_given or is_over) or (row.valid_from, row.valid_until) == (valid_from, added.valid_until):

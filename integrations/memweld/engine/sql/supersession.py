@@ -83,21 +83,27 @@ def _take_place(items: Items, scope: Scope, rows: Sequence[ItemRow], successor: 
 def end_row(items: Items, scope: Scope, row: ItemRow, *, by: str, at: float, changed_by: Change) -> ItemRow:
     """Write that an item stands in the place of a row from a moment on; the row as it is then.
 
-    Sources of the row say the same, and leave with it. If the item expires, so do they.
+    Sources of the row say the same, and leave with it. If the item expires, so do they. No end lies before a beginning.
     """
     for each in items.superseded_by(scope, [row.id]):
-        if each.valid_until is None or each.valid_until > at:
-            items.rewrite_details(replace(each, valid_until=at))
+        if (end := _end_of(each, at)) != each.valid_until:
+            items.rewrite_details(replace(each, valid_until=end))
     sources = [source for source in items.linked(row) if by not in source.linked_ids]
     updated_at = utc_now().isoformat()
     for each in (*sources, row):
-        end = at if each.valid_until is None else min(each.valid_until, at)
-        ended = replace(each, valid_until=end, superseded_by=by, changed_by=changed_by, updated_at=updated_at)
+        ended = replace(
+            each, valid_until=_end_of(each, at), superseded_by=by, changed_by=changed_by, updated_at=updated_at
+        )
         items.rewrite_details(ended)
         row = ended
     if (successor := items.get(scope, by)) is not None:
         end_with(items, successor)
     return row
+
+
+def _end_of(row: ItemRow, at: float) -> float:
+    end = at if row.valid_until is None else min(row.valid_until, at)
+    return end if row.valid_from is None else max(end, row.valid_from)
 
 
 def with_pin_of(items: Items, row: ItemRow, before: ItemRow) -> ItemRow:

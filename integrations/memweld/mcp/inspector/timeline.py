@@ -29,7 +29,6 @@ def timeline(visit: Visit) -> dict[str, Any]:
     """The memories by day, the latest first: all of them, or what was held true at the end of a day."""
     memory = visit.memory
     day = day_in(visit.query, "at")
-    # The end of the day in the user's zone.
     as_of = None if day is None else validate_moment("at", day_after(day), memory.timezone)
     page = memory.all(
         limit=_PAGE,

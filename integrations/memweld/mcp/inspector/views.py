@@ -105,7 +105,12 @@ def _parts(hit: Hit) -> dict[str, Any]:
 def memory(visit: Visit) -> dict[str, Any]:
     """One memory with all that is known of it, and those that stood in its place before and after."""
     item = visit.memory.get(visit.required("id"))
-    return {"item": item, "versions": visit.memory.versions(item.id), "reasons": REASONS}
+    versions = visit.memory.versions(item.id)
+    with_it = {item.id}
+    for each in reversed(versions):
+        if each.superseded_by in with_it:
+            with_it.add(each.id)
+    return {"item": item, "versions": versions, "earlier": len(with_it) - 1, "reasons": REASONS}
 
 
 def conflicts(visit: Visit) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -99,6 +99,35 @@ class ChangeTests(BackendFixtures):
         ana.add(IN_LISBON, valid_from=now + timedelta(days=9), supersedes=old.id, infer=False)
         assert texts(ana.all()) == [IN_PORTO]
         assert texts(ana.search("Where do I live?", as_of=now + timedelta(days=10))) == [IN_LISBON]
+
+    def test_no_end_lies_before_the_beginning(self, ana: Memory) -> None:
+        """A memory that would begin after the one in its place never holds."""
+        (late,) = ana.add(IN_PORTO, valid_from="2090-11-20", infer=False)
+        ana.add(IN_LISBON, valid_from="2090-11-01", supersedes=late.id, infer=False)
+        assert ana.get(late.id).valid_until == late.valid_from
+        assert texts(ana.all(as_of="2090-11-25")) == [IN_LISBON]
+
+    def test_days_are_those_of_the_user(self, backend: Backend) -> None:
+        """A day, as text or as a date, and a time without an offset are in the memory's zone in every argument."""
+        ana = backend.user("ana", timezone="America/New_York")
+        first, last = date(2024, 7, 1), datetime.fromisoformat("2024-07-31T12:00")
+        (bike,) = ana.add("I bought a bike", created_at=first, infer=False)
+        assert bike.created_at.isoformat() == "2024-07-01T00:00:00-04:00"
+        assert texts(ana.all(after="2024-07-01", before="2024-08-01")) == ["I bought a bike"]
+        (job,) = ana.add("I work from Faro", created_at=first, valid_from=first, valid_until=last, infer=False)
+        assert (job.valid_from, job.valid_until) == (
+            datetime(2024, 7, 1, 4, tzinfo=timezone.utc),
+            datetime(2024, 7, 31, 16, tzinfo=timezone.utc),
+        )
+        assert len(ana.all(as_of=first)) == 2
+        assert texts(ana.search("Faro", as_of="2024-07-31T11:59", limit=1)) == ["I work from Faro"]
+        assert ana.all(as_of="2024-07-01T03:59Z") == []
+        (stay,) = ana.add("I rent a car", expires_at=date(2090, 1, 1), infer=False)
+        theme = ana.preferences.set("theme", "dark", expires_at="2090-01-01")
+        assert stay.expires_at == theme.expires_at == datetime(2090, 1, 1, 5, tzinfo=timezone.utc)
+        assert len(ana.search("Who bought a bike in July?", now=date(2024, 9, 1))) > 0
+        (said,) = backend.user("bob").add("I bought a bike", created_at="2024-07-01", infer=False)
+        assert said.created_at.isoformat() == "2024-07-01T00:00:00+00:00"
 
     def test_back_to_an_earlier_fact(self, ana: Memory) -> None:
         """A text that was superseded is no equal text: it is a new memory with versions of its own."""

@@ -104,6 +104,23 @@ class ExpiryTests(BackendFixtures):
             with pytest.raises(InvalidInputError, match=min(arguments, key=len)):
                 ana.add("I love tea", infer=False, **arguments)
 
+    def test_a_less_trusted_source_ends_nothing(self, ana: Memory) -> None:
+        """The user's own words stay, whatever end a document or a model gives an equal text."""
+        (item,) = ana.add(CODE, pinned=True, infer=False)
+        ana.add(CODE, source="document", ttl=SOON, infer=False)
+        ana.add(CODE, source="document", valid_from="2090-01-01", valid_until="2091-01-01", infer=False)
+        ana.add(CODE, source="document", valid_until="2025-01-01", infer=False)
+        run_tool(TOOLS["add_memory"], lambda: ana, {"messages": [{"role": "user", "content": CODE}], "ttl": SOON})
+        (kept,) = ana.all()
+        assert (kept.id, kept.expires_at, kept.valid_from, kept.valid_until) == (item.id, None, None, None)
+        ended = ana.add(CODE, ttl=3600, infer=False)[0].expires_at
+        assert ended is not None
+        assert ana.add(CODE, source="tool", ttl=60, infer=False)[0].expires_at == ended
+        assert ana.add(CODE, source="tool", infer=False)[0].expires_at is None
+        (note,) = ana.add("The shop opens at nine", source="tool", infer=False)
+        (dated,) = ana.add("The shop opens at nine", source="document", valid_until="2090-01-01", infer=False)
+        assert (dated.id, dated.source, dated.valid_until is None) == (note.id, "document", False)
+
     def test_an_expired_text_and_key_are_free(self, ana: Memory) -> None:
         """Added again, they are new memories, whether the expired ones are deleted already or not."""
         (old,) = ana.add(CODE, infer=False)

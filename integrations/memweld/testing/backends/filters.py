@@ -335,6 +335,17 @@ class FilterTests(BackendFixtures):
         ana.history("s2").clear(facts=True)
         assert _texts(ana.all()) == ["My bike is red"]
 
+    def test_a_wrong_replacement_is_forgotten(self, ana: Memory) -> None:
+        """What the rule superseded of another session holds again, also when a message is edited."""
+        ana.capture([{"role": "user", "content": "I live in Porto"}], session_id="s1")
+        ana.capture([{"role": "user", "content": "I moved to Lisbon", "id": "m1"}], session_id="s2")
+        assert _texts(ana.all()) == ["I moved to Lisbon"]
+        ana.capture([{"role": "user", "content": "I love Lisbon", "id": "m1"}], session_id="s2")
+        assert _texts(ana.all()) == ["I live in Porto", "I love Lisbon"]
+        ana.capture([{"role": "user", "content": "I moved to Faro"}], session_id="s3")
+        ana.history("s3").clear(facts=True)
+        assert _texts(ana.all(include_inactive=True)) == _texts(ana.all()) == ["I live in Porto", "I love Lisbon"]
+
     def test_a_session_takes_sources_and_captures_along(self, make: Callable[..., Backend]) -> None:
         """Sources of an LLM's facts go with them; captures that wait are dropped, and one at work leaves nothing."""
         extractor = ScriptedExtractor([facts("Ana likes green tea"), facts("Ana keeps bees")], delay=0.3)
