@@ -103,10 +103,14 @@ class ConsolidationPlan(_Written):
     Attributes:
         steps: The steps.
         has_more: Whether more is left for another consolidation, because a plan has at most 500 steps.
+        user_id: The user of the memory that it is for.
+        agent_id: The agent.
     """
 
     steps: tuple[ConsolidationStep, ...] = ()
     has_more: bool = False
+    user_id: str | None = None
+    agent_id: str | None = None
 
     def _html(self) -> str:
         return _steps_table(self.steps, "A plan: nothing is changed yet")
@@ -121,12 +125,16 @@ class ConsolidationReceipt(_Written):
         skipped: Those that were not, each with the reason.
         made_at: When (UTC).
         has_more: Whether more is left for another consolidation.
+        user_id: The user of the memory that it is for.
+        agent_id: The agent.
     """
 
     made_at: datetime
     done: tuple[ConsolidationStep, ...] = ()
     skipped: tuple[ConsolidationStep, ...] = ()
     has_more: bool = False
+    user_id: str | None = None
+    agent_id: str | None = None
 
     def _html(self) -> str:
         done = _steps_table(self.done, f"Done at {self.made_at:%Y-%m-%d %H:%M}")

@@ -17,7 +17,7 @@ from datetime import date, datetime, timedelta, timezone, tzinfo
 from typing import Any, Literal, cast, get_args
 
 from .errors import invalid
-from .models import JSON, Kind, Source
+from .models import JSON, Kind, MemoryItem, Source
 
 __all__ = [
     "MAX_DEPTH",
@@ -33,6 +33,7 @@ __all__ = [
     "normalize",
     "utc_now",
     "validate_end",
+    "validate_flag",
     "validate_item_source",
     "validate_item_sources",
     "validate_json",
@@ -128,7 +129,7 @@ def validate_query(name: str, value: object) -> str:
 
 def validate_key(name: str, value: object) -> str:
     """A key, namespace or session id: a string of 1 to 512 characters, kept exactly as given."""
-    remedy = "Pass a short name."
+    remedy = "Pass its id: item.id." if isinstance(value, MemoryItem) else "Pass a short name."
     if not isinstance(value, str):
         raise invalid(name, value, f"it must be a string, not {type(value).__name__}", remedy)
     _check_characters(name, value)
@@ -228,11 +229,20 @@ def validate_metadata(value: object) -> dict[str, JSON]:
     return cast("dict[str, JSON]", json.loads(validate_json("metadata", metadata, maximum=MAX_METADATA_CHARACTERS)))
 
 
+def validate_flag(name: str, value: object) -> bool:
+    """True or False, and no text or number in their place."""
+    if not isinstance(value, bool):
+        raise invalid(name, value, f"it must be True or False, not {type(value).__name__}", "Pass a bool.")
+    return value
+
+
 def validate_limit(value: object, *, name: str = "limit", minimum: int = 1, maximum: int = MAX_LIMIT) -> int:
     """How many at most: a whole number from ``minimum`` to ``maximum``."""
     if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
         rule = f"it must be a whole number from {minimum} to {maximum:,}"
-        raise invalid(name, value, rule, "Choose one in between; page through what is longer.")
+        is_page = name == "limit" and isinstance(value, int) and value > maximum
+        remedy = "Read what is longer in pages." if is_page else f"Pass a number such as {max(minimum, 1)}."
+        raise invalid(name, value, rule, remedy)
     return value
 
 

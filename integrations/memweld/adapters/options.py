@@ -126,6 +126,9 @@ class TurnOptions:
         object.__setattr__(self, "kinds", validate_kinds(self.kinds))
         object.__setattr__(self, "sources", validate_item_sources(self.sources))
         if not isinstance(self.profile, bool):
+            if not isinstance(self.profile, int):  # pyright: ignore[reportUnnecessaryIsInstance]
+                rule = "it is True, False, or a number of characters"
+                raise invalid("profile", self.profile, rule, "Pass True for the usual length.")
             validate_limit(self.profile, name="profile", maximum=10_000_000)
         if self.capture not in (None, True, False, "awaited", "background"):
             raise invalid("capture", self.capture, "it is true, false, awaited or background", "Choose one.")

@@ -140,7 +140,9 @@ def list_command(
     for item in page:
         show(f"{item.id}  {item.created_at:%Y-%m-%d}  {safe_for_terminal(item.text)}")
     if not page:
-        show(f"Nothing is remembered of user {user}.")
+        has_conditions = any(value is not None for value in conditions.values())
+        what = "Nothing fits the conditions in what is" if has_conditions else "Nothing is"
+        show(f"{what} remembered of user {user}.")
     elif page.next is not None:
         show(f"More follow: --cursor {page.next}")
 

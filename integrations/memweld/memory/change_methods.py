@@ -106,6 +106,6 @@ class ChangeMethods:
         return self._engine.run(self.scope, PinItem(memory_id=memory_id, is_pinned=False))
 
 
-def as_ids(ids: str | Sequence[str]) -> tuple[str, ...]:
-    """One id, or several, as a tuple."""
-    return (ids,) if isinstance(ids, str) else tuple(ids)
+def as_ids(ids: str | Sequence[str]) -> Sequence[str]:
+    """One id, or several, as a sequence; operations validate it."""
+    return (ids,) if isinstance(ids, str) else ids

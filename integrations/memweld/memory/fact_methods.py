@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from typing import cast
 
 from ..display import ResultList
 from ..engine.operations import (
@@ -188,7 +189,7 @@ class FactMethods(ChangeMethods):
             sources=validate_item_sources(sources),
             filters={} if filters is None else filters,
             recency=recency,
-            ids=None if ids is None else tuple(ids),
+            ids=cast("Sequence[str] | None", ids),
             session_id=session_id,
             after=self._moment("after", after),
             before=self._moment("before", before),

@@ -11,6 +11,7 @@ from ..display import ResultList, show
 from ..engine.operations import CountStored, Erase, Export, ListSessions, Restore
 from ..engine.protocol import Engine
 from ..engine.sourced import SourcedEngine
+from ..errors import invalid
 from ..models import JSON, Captured, EraseReceipt, Kind, MemoryItem, Session, Source, Sources
 from ..scope import Scope
 from ..validation import validate_limit
@@ -195,6 +196,8 @@ class Memory(FactMethods, ConsolidationMethods):
             The text, a string with ``.sections``; empty where nothing is remembered or the budget is too small.
         """
         budget = validate_limit(budget, name="budget", maximum=10_000_000)
+        if earlier is not None and not isinstance(earlier, Profile):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise invalid("earlier", earlier, "it is no profile", "Pass what profile() returned.")
         write_recalls(self._engine, self.scope)
         found = self._engine.run(self.scope, profile_request())
         if earlier is not None and earlier.holds(found):
@@ -321,8 +324,8 @@ def _lane_of_capture(
     return "quick" if keep == "history" else _lane_of_add(infer=infer)
 
 
-def _lane_of_consolidate(*_: Any, dry_run: bool = True, plan: object = None, **__: Any) -> Lane:
-    return "search" if dry_run and plan is None else "llm"
+def _lane_of_consolidate(*_: Any, dry_run: bool | None = None, plan: object = None, **__: Any) -> Lane:
+    return "search" if dry_run is not False and plan is None else "llm"
 
 
 def over_engine(memory: Memory, engine: Engine) -> Memory:

@@ -196,7 +196,9 @@ def arguments_error(tool: str, error: ValidationError, example: Mapping[str, JSO
     texts = [f"{_place(problem['loc'])}: {problem['msg']}" for problem in problems[:_NAMED_PROBLEMS]]
     if more := len(problems) - len(texts):
         texts.append(f"and {more} more")
-    shown = "" if example is None else f". Example: {dump_json(dict(example))}"
+    if any(problem["loc"][:1] == ("filters",) for problem in problems):
+        example = {**(example or {}), "filters": {"topic": "work", "price": {"$gte": 3}}}
+    shown = "" if not example else f". Example: {dump_json(dict(example))}"
     return InvalidInputError(f"Invalid arguments for {tool}: {'; '.join(texts)}{shown}")
 
 

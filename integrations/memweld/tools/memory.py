@@ -318,7 +318,7 @@ def _stores(memory: Memory) -> str:
     "memory",
     "Forget the memories that meet all conditions; without one every memory. Only when the user plainly asks for it. "
     "It cannot be undone.",
-    {},
+    {"session_id": "chat-1", "before": "2025-01-31"},
     destructive=True,
 )
 def _delete_all_memories(memory: Memory, arguments: DeleteAllMemories) -> Answer:

@@ -172,6 +172,7 @@ def test_conditions_choose_memories(url: str) -> None:
         for command in (("list",), ("search", "bees wasps ants")):
             shown = json.loads(done(*command, *who, *options, "--json"))["memories"]
             assert [item["text"].split()[-1] for item in shown] == expected, (command, options)
+        assert ("Nothing fits the conditions" in done("list", *who, *options)) == (not expected)
     assert "is no JSON" in failed("list", *who, "--filter", "n=3")
     assert "no such operator" in failed("search", "bees", *who, "--filter", '{"n": {"$near": 3}}')
     assert "either the ID of a memory, or conditions" in failed("delete", *who)
@@ -207,6 +208,9 @@ def test_a_memory_is_tidied_up_and_that_is_taken_back(url: str, tmp_path: Path) 
     assert done("undo", str(receipt), *who) == "Undone for user ana: 1 step\n"
     assert done("list", *who).count("\n") == 3
     assert "not undone (it was changed meanwhile): merge" in done("undo", str(receipt), *who)
+    done("add", "Bob's own", "--user", "bob", "--url", url)
+    refused = failed("undo", str(receipt), "--user", "bob", "--url", url)
+    assert "it belongs to user ana, not to user bob" in refused
     receipt.write_text("{}")
     assert "Receipt" in failed("undo", str(receipt), *who)
     receipt.write_text("no")

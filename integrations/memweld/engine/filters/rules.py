@@ -102,6 +102,8 @@ def _object(name: str, value: object, comparisons: Sequence[str]) -> Conditions:
 def _finite(condition: JSON, comparisons: Sequence[str], name: str = "", depth: int = 0) -> JSON:
     """The condition without infinity and NaN; ``name`` is the operator or field that it belongs to."""
     if isinstance(condition, float) and not math.isfinite(condition):
+        if math.isnan(condition) and comparisons is _SPELLINGS:
+            refuse("filters", {name: condition}, "nothing compares with NaN", "Pass a number.")
         return str(float(condition)) if name in comparisons else _UNEQUAL
     if depth > MAX_DEPTH:
         return condition

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVa
 from ...models import JSON, Kind, Source
 from ...validation import (
     MAX_LIMIT,
+    validate_flag,
     validate_item_source,
     validate_item_sources,
     validate_key,
@@ -82,13 +83,15 @@ Ttl = Annotated[float, unnamed(validate_ttl)]
 
 
 def _rules_of(annotations: Mapping[str, Any]) -> tuple[tuple[str, Rule, bool], ...]:
-    """Each operand that has a rule: its name, the rule, and whether None means "left out"."""
+    """Each operand that has a rule, as booleans do: its name, the rule, and whether None means "left out"."""
     rules: list[tuple[str, Rule, bool]] = []
     for name, annotation in annotations.items():
         options = (annotation, *get_args(annotation))
         rule = next((each.__metadata__[0] for each in options if hasattr(each, "__metadata__")), None)
         if rule is not None:
             rules.append((name, rule, not hasattr(annotation, "__metadata__")))
+        elif bool in options:
+            rules.append((name, validate_flag, annotation is not bool))
     return tuple(rules)
 
 

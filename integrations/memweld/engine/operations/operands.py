@@ -6,13 +6,13 @@ A rule takes the operand's name and value. It returns the value in the form in w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from ...errors import invalid
-from ...models import JSON, ValueWrite
+from ...models import JSON, MemoryItem, ValueWrite
 from ...validation import MAX_LIMIT, validate_json, validate_key, validate_limit, validate_text, validate_ttl
 
 __all__ = [
@@ -95,9 +95,13 @@ def validate_keyed_metadata(name: str, metadata: Mapping[str, JSON]) -> Mapping[
     return metadata
 
 
-def validate_keys(name: str, keys: Sequence[str]) -> tuple[str, ...]:
+def validate_keys(name: str, keys: object) -> tuple[str, ...]:
     """Several keys or ids."""
-    return tuple(validate_key(name, key) for key in keys)
+    given: object = keys
+    if isinstance(keys, (str, bytes, Mapping, MemoryItem)) or not isinstance(keys, Iterable):
+        rule = f"it must be a list of ids, not {type(given).__name__}"
+        raise invalid(name, given, rule, "Pass ids: item.id, or [first.id, second.id].")
+    return tuple(validate_key(name, key) for key in cast("Iterable[object]", given))
 
 
 def validate_places(_name: str, places: Sequence[Place]) -> tuple[Place, ...]:

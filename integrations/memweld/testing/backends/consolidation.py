@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -181,9 +181,12 @@ class ConsolidationTests(BackendFixtures):
         cook.add(ALSO_TEA, infer=False)
         receipt = cook.consolidate(dry_run=False)
         assert kinds(receipt) == ["merge"]
-        assert backend.user("ana", agent_id="waiter").undo(receipt).done == ()
-        assert backend.user("bob").undo(receipt).done == ()
-        assert backend.user("bob").all() == []
+        for other in (backend.user("ana", agent_id="waiter"), backend.user("bob"), backend.agent("cook")):
+            with pytest.raises(InvalidInputError, match="it belongs to user ana"):
+                other.undo(receipt)
+            with pytest.raises(InvalidInputError, match="it belongs to user ana"):
+                other.consolidate(plan=json.loads(json.dumps(cook.consolidate().to_dict())))
+            assert other.all() == []
         assert ana.undo(receipt).skipped == ()
         assert sorted(texts(cook.all())) == sorted([TEA, ALSO_TEA])
 
@@ -256,6 +259,10 @@ class ConsolidationTests(BackendFixtures):
         nothing: Any = "a plan"
         with pytest.raises(InvalidInputError, match="plan"):
             ana.consolidate(plan=nothing)
+        with pytest.raises(InvalidInputError, match="Leave dry_run out"):
+            ana.consolidate(plan=ana.consolidate(), dry_run=True)  # pyright: ignore[reportCallIssue, reportArgumentType]
+        with pytest.raises(InvalidInputError, match="dry_run 'no': it must be True or False"):
+            ana.consolidate(dry_run=cast("Any", "no"))
         forged = ConsolidationPlan.from_dict(
             {"steps": [{"kind": "merge", "reason": "", "ids": [item.id, "no-such-id"]}]}
         )

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -304,6 +304,33 @@ class ItemTests(BackendFixtures):
         assert len(bob.all()) == 1
         (again,) = ana.add("fact number one")
         assert [hit.id for hit in ana.search("fact")] == [again.id]
+
+    def test_wrong_arguments_have_a_remedy(self, ana: Memory) -> None:
+        """Items in place of ids, texts in place of booleans, and numbers outside of a range."""
+        (item,) = ana.add("I live in Porto", infer=False)
+        wrong: Any = item
+        calls: list[tuple[str, Callable[[], Any]]] = [
+            *(
+                ("item.id", lambda given=given: ana.add("I live in Faro", supersedes=given, infer=False))
+                for given in cast("list[Any]", [item, [item], {item.id: 1}, 5])
+            ),
+            *(("item.id", lambda call=call: call(wrong)) for call in (ana.get, ana.delete, ana.pin, ana.delete_many)),
+            ("item.id", lambda: ana.search("Porto", ids=item.id)),
+            ("what profile\\(\\) returned", lambda: ana.profile(earlier=cast("Any", "x"))),
+            ("pinned .*Pass a bool", lambda: ana.add("I live in Faro", pinned=cast("Any", "no"), infer=False)),
+            ("facts .*Pass a bool", lambda: ana.history("s").clear(facts=cast("Any", "no"))),
+            ("include_inactive .*Pass a bool", lambda: ana.all(include_inactive=cast("Any", "no"))),
+            ("pinned .*Pass a bool", lambda: ana.all(pinned=cast("Any", "no"))),
+            ("NaN", lambda: ana.all(filters={"p": {"$gt": float("nan")}})),
+            ("Pass a number such as 1", lambda: ana.all(limit=0)),
+            ("in pages", lambda: ana.all(limit=10_001)),
+            ("Pass a number such as 1", lambda: ana.profile(budget=0)),
+            ("Pass a number such as 1", lambda: ana.consolidate(keep_versions=-1)),
+        ]
+        for remedy, call in calls:
+            with pytest.raises(InvalidInputError, match=remedy):
+                call()
+        assert [each.text for each in ana.all()] == ["I live in Porto"]
 
     def test_too_many_filters_are_refused(self, ana: Memory) -> None:
         """A hundred are answered, more are an error of ours."""
