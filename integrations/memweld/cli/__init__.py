@@ -12,7 +12,14 @@ import typer
 from typer.core import TyperGroup
 
 from .admin import doctor_command, migrate_command, reindex_command, stats_command, users_command
-from .changes import conflicts_command, consolidate_command, undo_command, versions_command
+from .changes import (
+    conflicts_command,
+    consolidate_command,
+    keep_both_command,
+    supersede_command,
+    undo_command,
+    versions_command,
+)
 from .demo import demo_command
 from .help import Command, examples, write_sections
 from .memories import (
@@ -117,6 +124,8 @@ _COMMANDS = {
         "pin": pin_command,
         "unpin": unpin_command,
         "conflicts": conflicts_command,
+        "supersede": supersede_command,
+        "keep-both": keep_both_command,
         "delete": delete_command,
         "consolidate": consolidate_command,
         "undo": undo_command,

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 
     from ..consolidation import ConsolidationStep
 
-__all__ = ["conflicts_command", "consolidate_command", "undo_command", "versions_command"]
+__all__ = [
+    "conflicts_command",
+    "consolidate_command",
+    "keep_both_command",
+    "supersede_command",
+    "undo_command",
+    "versions_command",
+]
 
 _DONE = {"merge": "merged", "expire": "deleted", "drop_versions": "versions deleted", "summarize": "summarised"}
 
@@ -100,9 +107,47 @@ def versions_command(memory_id: MemoryId, user: User, url: Url = None, as_json: 
     if as_json:
         show_json({"versions": [item_data(item) for item in versions]})
         return
-    for item in versions:
-        end = "" if item.valid_until is None else f"{item.valid_until:%Y-%m-%d}"
-        show(f"{item.id}  {item.valid_from or item.created_at:%Y-%m-%d} – {end:10}  {safe_for_terminal(item.text)}")
+    spans = [(item.valid_from or item.created_at, item.valid_until) for item in versions]
+    is_within_a_day = any(end is not None and start.date() == end.date() for start, end in spans)
+    form, width = ("%Y-%m-%d %H:%M", 16) if is_within_a_day else ("%Y-%m-%d", 10)
+    for item, (start, end) in zip(versions, spans, strict=True):
+        until = "" if end is None else f"{end:{form}}"
+        changed_by = item.changed_by or ""
+        show(f"{item.id}  {start:{form}} – {until:{width}}  {changed_by:11}  {safe_for_terminal(item.text)}")
+
+
+def supersede_command(
+    memory_id: MemoryId,
+    user: User,
+    by: Annotated[str, typer.Option(metavar="ID", help="The ID of the memory in its place.")],
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a memory of a user in the place of one that is no longer true."""
+    from ..tools.answers import item_data
+
+    with existing(url) as backend:
+        item = backend.user(user).supersede(memory_id, by=by)
+    if as_json:
+        show_json({"memory": item_data(item)})
+    else:
+        show(f"Memory {by} stands in the place of {memory_id}")
+
+
+def keep_both_command(
+    memory_id: MemoryId,
+    other_id: Annotated[str, typer.Argument(metavar="ID", help="The ID of the other memory.")],
+    user: User,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say that two memories of a user are both true."""
+    with existing(url) as backend:
+        backend.user(user).keep_both(memory_id, other_id)
+    if as_json:
+        show_json({"kept": [memory_id, other_id]})
+    else:
+        show(f"Memories {memory_id} and {other_id} are both true")
 
 
 def conflicts_command(
@@ -123,7 +168,8 @@ def conflicts_command(
     for pair in pairs:
         for name, item in (("newer", pair.newer), ("older", pair.older)):
             show(f"{name}  {item.id}  {item.created_at:%Y-%m-%d}  {safe_for_terminal(item.text)}")
-    show("`memweld delete` forgets one; `memweld ui` keeps it among the versions." if pairs else "There are none.")
+    remedy = "`memweld supersede OLDER --by NEWER` decides for one; `memweld keep-both` says that both are true."
+    show(remedy if pairs else "There are none.")
 
 
 def _show_steps(steps: Sequence[ConsolidationStep]) -> None:

@@ -23,6 +23,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "unpin": ("memweld unpin 56b82121-fc35-4921-b940-1a54ac5772d5 --user ana",),
     "versions": ("memweld versions 56b82121-fc35-4921-b940-1a54ac5772d5 --user ana",),
     "conflicts": ("memweld conflicts --user ana",),
+    "supersede": ("memweld supersede 01K9XOLDER --by 01K9XNEWER --user ana",),
+    "keep-both": ("memweld keep-both 01K9XNEWER 01K9XOLDER --user ana",),
     "consolidate": (
         "memweld consolidate --user ana",
         "memweld consolidate --user ana --apply --receipt tidy.json",

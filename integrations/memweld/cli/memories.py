@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,6 +30,12 @@ from .options import (
     show_json,
 )
 from .tables import show_hits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..memory.memory import Memory
+    from ..models import MemoryItem
 
 __all__ = [
     "add_command",
@@ -63,6 +69,7 @@ def add_command(
         before = memory.counts()["items"]
         items = memory.add([{"role": "user", "content": content}], ttl=ttl)
         added = min(max(memory.counts()["items"] - before, 0), len(items))
+        notes = () if as_json else _notes_on(memory, items)
     if as_json:
         show_json({"added": added, "memories": [item_data(item) for item in items]})
         return
@@ -70,6 +77,23 @@ def add_command(
     if added < len(items):
         parts.append(f"{len(items) - added} known already: nothing was added twice")
     show("; ".join(parts))
+    for note in notes:
+        show(note)
+
+
+def _notes_on(memory: Memory, items: Sequence[MemoryItem]) -> list[str]:
+    """Lines on what stood in the place of items, what they conflict with, and what is redacted in them."""
+    from ..safe_text import safe_for_terminal
+
+    notes: list[str] = []
+    for item in items:
+        before = [each for each in memory.versions(item.id) if each.superseded_by == item.id]
+        others = [("supersedes", each) for each in before]
+        others += [("conflicts with", memory.get(each)) for each in item.conflicts]
+        notes += [f"{what} {other.id}  {safe_for_terminal(other.text)}" for what, other in others]
+        if item.redacted:
+            notes.append(f"redacted: {', '.join(item.redacted)}")
+    return notes
 
 
 def search_command(

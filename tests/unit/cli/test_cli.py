@@ -20,8 +20,8 @@ from memweld import connect
 from memweld.cli import app
 
 COMMANDS = set(
-    "add conflicts consolidate copy delete demo doctor erase export get import list migrate pin profile reindex "
-    "restore search serve sessions stats ui undo unpin users versions".split()
+    "add conflicts consolidate copy delete demo doctor erase export get import keep-both list migrate pin profile "
+    "reindex restore search serve sessions stats supersede ui undo unpin users versions".split()
 )
 
 
@@ -147,14 +147,25 @@ def test_conflicts_are_listed(url: str) -> None:
     who = ("--user", "ana", "--url", url)
     done("add", "My favourite player is Messi", *who)
     assert done("conflicts", *who) == "There are none.\n"
-    done("add", "My favourite player is Pelé", *who)
+    older = done("list", *who).split()[0]
+    answer = done("add", "My favourite player is Pelé", *who)
+    assert f"conflicts with {older}  My favourite player is Messi\n" in answer
     lines = done("conflicts", *who).splitlines()
     assert [line.split("  ")[-1] for line in lines[:2]] == [
         "My favourite player is Pelé",
         "My favourite player is Messi",
     ]
     (pair,) = json.loads(done("conflicts", *who, "--json"))["conflicts"]
-    assert done("versions", pair["older"]["id"], *who).count("\n") == 1
+    newer = pair["newer"]["id"]
+    assert done("versions", older, *who).count("\n") == 1
+    assert "both true" in done("keep-both", newer, older, *who)
+    assert done("conflicts", *who) == "There are none.\n"
+    assert "in the place of" in done("supersede", older, "--by", newer, *who)
+    versions = done("versions", newer, *who).splitlines()
+    assert [" supersede" in versions[0], versions[0].count(":"), len(versions)] == [True, 2, 2]
+    assert "No memory exists" in failed("supersede", "no-such-id", "--by", newer, *who)
+    done("add", "I live in Porto", *who)
+    assert "\nsupersedes " in done("add", "I live in Lisbon", *who)
 
 
 def test_conditions_choose_memories(url: str) -> None:
