@@ -46,7 +46,7 @@ class RelationTable:
 ENGLISH = RelationTable(
     users="the_user user the_human",
     selves="i i'm i've i'd im my me",
-    subjects="i i'm i've i'd im",
+    subjects="i i'm i've i'd",
     forms={
         "home": """i_live/reside_in/at i'm/im_living/based_in/at i_am_living/based_in/at my_new?_home?_address_is
         @_lives/resides_in/at @_is_living/based_in/at @'s_home?_address_is""",
@@ -73,8 +73,13 @@ ENGLISH = RelationTable(
     },
     ends={
         "home": """i_no_longer_live_in/at i_don't/dont_live_in/at_#_anymore i_do_not_live_in/at_#_anymore
-        i_don't/dont_live_in/at_#_any_more @_no_longer_lives_in/at @_doesn't_live_in/at_#_anymore""",
+        i_don't/dont_live_in/at_#_any_more
+        ~i_don't/dont_live_in/at ~i_do_not_live_in/at ~@_doesn't_live_in/at
+        @_no_longer_lives_in/at @_doesn't_live_in/at_#_anymore""",
         "employer": """i_no_longer_work_at/for i_don't/dont_work_at/for_#_anymore i_do_not_work_at/for_#_anymore
+        ~i_don't/dont_work_at/for ~i_do_not_work_at/for i_quit/left_my_job_at
+        i've_left/quit_my_job_at i_have_left/quit_my_job_at
+        ~@_doesn't_work_at/for @_quit/left_my/his/her/their_job_at
         @_no_longer_works_at/for @_doesn't_work_at/for_#_anymore""",
     },
     statuses={
@@ -98,10 +103,12 @@ GERMAN = RelationTable(
     selves="ich mein meine mir mich",
     subjects="ich",
     forms={
-        "home": """ich_wohne/lebe_in wohne/lebe_ich_in ich_bin_wohnhaft_in meine_neue?_adresse/anschrift_ist/lautet
-        @_wohnt/lebt_in""",
-        "employer": """ich_arbeite_bei/beim/für arbeite_ich_bei/beim/für ich_bin_bei/beim_#_angestellt/beschäftigt
-        mein_neuer?_arbeitgeber_ist/heißt @_arbeitet_bei/beim/für""",
+        "home": """ich_wohne_in wohne_ich_in ~ich_lebe_in ~lebe_ich_in ich_bin_wohnhaft_in
+        meine_neue?_adresse/anschrift_ist/lautet
+        @_wohnt_in ~@_lebt_in""",
+        "employer": """ich_arbeite_bei/beim arbeite_ich_bei/beim ~ich_arbeite_für ~arbeite_ich_für
+        ich_bin_bei/beim_#_angestellt/beschäftigt
+        mein_neuer?_arbeitgeber_ist/heißt @_arbeitet_bei/beim ~@_arbeitet_für""",
         "job": """ich_arbeite_als arbeite_ich_als mein_beruf_ist von_beruf_bin_ich ich_bin_von_beruf ich_bin_#_von_beruf
         @_arbeitet_als""",
         "name": "ich_heiße mein_name_ist/lautet @_heißt der_name_des_benutzers/nutzers_ist/lautet",
@@ -120,8 +127,9 @@ GERMAN = RelationTable(
         @_ist_von_*_nach_#_gezogen/umgezogen""",
     },
     ends={
-        "home": "ich_wohne/lebe_nicht_mehr_in @_wohnt/lebt_nicht_mehr_in",
-        "employer": "ich_arbeite_nicht_mehr_bei/beim/für @_arbeitet_nicht_mehr_bei/beim/für",
+        "home": "ich_wohne/lebe_nicht_mehr_in @_wohnt/lebt_nicht_mehr_in ~ich_wohne/lebe_nicht_in",
+        "employer": """ich_arbeite_nicht_mehr_bei/beim/für @_arbeitet_nicht_mehr_bei/beim/für
+        ~ich_arbeite_nicht_bei/beim/für ich_habe_bei/beim_#_gekündigt""",
     },
     statuses={
         "": "ich_bin @_ist",
@@ -161,8 +169,9 @@ SPANISH = RelationTable(
         "employer": "yo?_empecé_a_trabajar_para ~yo?_empecé_a_trabajar_en @_empezó_a_trabajar_para",
     },
     ends={
-        "home": "yo?_ya_no_vivo_en yo?_no_vivo_mas_en @_ya_no_vive_en",
-        "employer": "yo?_ya_no_trabajo_en/para @_ya_no_trabaja_en/para",
+        "home": "yo?_ya_no_vivo_en yo?_no_vivo_mas_en @_ya_no_vive_en ~yo?_no_vivo_en",
+        "employer": """yo?_ya_no_trabajo_en/para @_ya_no_trabaja_en/para ~yo?_no_trabajo_en/para
+        ~yo?_dejé_mi_trabajo_en""",
     },
     statuses={
         "": "yo?_estoy yo?_soy @_está @_es",
@@ -207,8 +216,9 @@ FRENCH = RelationTable(
     },
     ends={
         "home": """je_n'habite_plus_a?/au?/aux?/en? je_ne_vis_plus_a/au/aux/en @_n'habite_plus_a?/au?/aux?/en?
-        @_ne_vit_plus_a/au/aux/en""",
-        "employer": "je_ne_travaille_plus_chez/pour @_ne_travaille_plus_chez/pour",
+        @_ne_vit_plus_a/au/aux/en ~je_n'habite_pas_a?/au?/aux?/en? ~je_ne_vis_pas_a/au/aux/en""",
+        "employer": """je_ne_travaille_plus_chez/pour @_ne_travaille_plus_chez/pour ~je_ne_travaille_pas_chez/pour
+        ~j'ai_quitté_mon_travail/emploi/poste_chez""",
     },
     statuses={
         "": "je_suis @_est",
@@ -254,9 +264,9 @@ PORTUGUESE = RelationTable(
     },
     ends={
         "home": """eu?_já_não_moro/vivo_em/no/na eu?_não_moro/vivo_mais_em/no/na @_já_não_mora/vive_em/no/na
-        @_não_mora/vive_mais_em/no/na""",
+        @_não_mora/vive_mais_em/no/na ~eu?_não_moro/vivo_em/no/na""",
         "employer": """eu?_já_não_trabalho_em/no/na/para eu?_não_trabalho_mais_em/no/na/para
-        @_já_não_trabalha_em/no/na/para @_não_trabalha_mais_em/no/na/para""",
+        @_já_não_trabalha_em/no/na/para @_não_trabalha_mais_em/no/na/para ~eu?_não_trabalho_em/no/na/para""",
     },
     statuses={
         "": "eu?_sou eu?_estou @_é @_está",
@@ -299,8 +309,10 @@ ITALIAN = RelationTable(
         "employer": "io?_ho_iniziato/cominciato_a_lavorare_per/presso",
     },
     ends={
-        "home": "io?_non_vivo/abito_più_a/ad/in/nel/nella @_non_vive/abita_più_a/ad/in/nel/nella",
-        "employer": "io?_non_lavoro_più_per/presso/in/a/alla/da @_non_lavora_più_per/presso/in/a/alla/da",
+        "home": """io?_non_vivo/abito_più_a/ad/in/nel/nella @_non_vive/abita_più_a/ad/in/nel/nella
+        ~io?_non_vivo/abito_a/ad/in/nel/nella""",
+        "employer": """io?_non_lavoro_più_per/presso/in/a/alla/da @_non_lavora_più_per/presso/in/a/alla/da
+        ~io?_non_lavoro_per/presso/in/a/alla/da""",
     },
     statuses={
         "": "io?_sono @_è",
@@ -341,8 +353,8 @@ DUTCH = RelationTable(
         ben_ik_naar_#_verhuisd @_is_naar_#_verhuisd @_is_verhuisd_naar""",
     },
     ends={
-        "home": "ik_woon_niet_meer_in @_woont_niet_meer_in",
-        "employer": "ik_werk_niet_meer_bij/voor @_werkt_niet_meer_bij/voor",
+        "home": "ik_woon_niet_meer_in @_woont_niet_meer_in ~ik_woon_niet_in",
+        "employer": "ik_werk_niet_meer_bij/voor @_werkt_niet_meer_bij/voor ~ik_werk_niet_bij/voor",
     },
     statuses={
         "": "ik_ben @_is",

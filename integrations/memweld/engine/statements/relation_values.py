@@ -28,11 +28,11 @@ def _set(table: str) -> frozenset[str]:
 _TIMES, _MONTHS, PARTICLES = _set(tables.TIMES), _set(tables.MONTHS), _set(tables.PARTICLES)
 _SINCE = _set(tables.SINCE)
 _FUNCTION_WORDS = _set(tables.FUNCTION_WORDS)
-_LISTS = _set("and or und oder et y ed en")
+_LISTS = _set("and or und oder et y ed en not nicht")
 _NOT = {
     "home": _set(tables.NO_PLACES),
     "employer": _set(tables.NO_EMPLOYERS),
-    "form of address": _set(tables.DAYS) | _MONTHS,
+    "form of address": _set(tables.DAYS) | _MONTHS | _set(tables.VEHICLES),
 }
 
 

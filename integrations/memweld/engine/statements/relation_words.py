@@ -4,7 +4,9 @@ from __future__ import annotations
 
 __all__ = [
     "ADVERBS",
+    "BUTS",
     "DAYS",
+    "DOUBTS",
     "FUNCTION_WORDS",
     "HEDGES",
     "LEADS",
@@ -14,6 +16,7 @@ __all__ = [
     "PARTICLES",
     "SINCE",
     "TIMES",
+    "VEHICLES",
 ]
 
 LEADS = """
@@ -67,9 +70,32 @@ HEDGES = """
     i_think i_guess i_suppose maybe perhaps probably not_sure i_believe kidding joking not_really
     glaube_ich glaub_ich denke_ich vielleicht wahrscheinlich creo quizá quizás tal_vez a_lo_mejor probablemente
     je_crois je_pense peut-être probablement acho talvez se_calhar provavelmente credo forse probabilmente
-    denk_ik misschien waarschijnlijk
+    denk_ik misschien waarschijnlijk dream dreamt dreamed pretend pretended pretending imagine imagined hypothetically
 """
 """Words that make a doubt of a statement, anywhere in its sentence."""
+
+BUTS = """
+    but or though although however except unless aber oder obwohl doch pero aunque sino mais ou mas ma però oppure
+    maar of
+"""
+"""Words before what limits a statement or takes it back."""
+
+DOUBTS = """
+    no not nope never don't dont doesn't didn't didnt isn't wasn't aren't haven't hasn't false wrong untrue incorrect
+    lie lies lied lying joke jokes joked kid wish was were said say says saying told tell wrote write quote quoted read
+    only sometimes weekend weekends mondays part-time until till then back returned came left game story novel fiction
+    character lol haha jk psych is_that translate sentence example made_up
+    nein nicht nie kein keine keinen falsch gelogen lüge scherz spaß witz quatsch war waren sagte sagt schrieb nur bis
+    zurück manchmal wochenende wochenenden teilzeit spiel übersetze übersetzen satz stimmt damals
+    nunca tampoco falso mentira broma era estaba estuve fue dijo dice sólo solo hasta volví vuelto regresé juego a_veces
+    frase traduce
+    plaisante non pas jamais faux mensonge blague étais était dit écrit seulement jusqu'en jusque revenu revenue
+    retourné jeu parfois phrase traduis
+    não nem mentira brincadeira estava foi disse diz só até voltei jogo às_vezes traduz
+    mai bugia scherzo scherzavo ero stavo ha_detto dice soltanto fino tornato tornata gioco a_volte traduci
+    niet nooit geen leugen grapje was zei zegt alleen tot terug spel soms vertaal zin
+"""
+"""Words behind a statement that may take it back, limit it, or lay it in the mouth of another."""
 
 SINCE = "since seit desde depuis sinds há hace"
 """Words before the beginning of what still is: "I live in Lisbon since 2019"."""
@@ -99,15 +125,23 @@ FUNCTION_WORDS = """
 """
 """Words that make more of a description than the name of a profession."""
 
+VEHICLES = "train bus car bike bicycle foot plane tram metro subway underground taxi boat ferry ship air sea"
+"""Capitalised words that are no form of address: "I go by Train"."""
+
 NO_PLACES = """
     linux windows mac macos ubuntu debian fedora android ios iphone python rust go golang java kotlin typescript
     javascript swift ruby php vim neovim emacs vscode vs visual postgres postgresql mysql sqlite mongodb aws azure gcp
     google kubernetes docker slack teams discord notion obsidian gmail outlook github gitlab chrome firefox safari
     chatgpt claude gemini openai anthropic premium pro plus team enterprise netflix spotify whatsapp telegram signal
     marketing sales finance engineering product design support hr operations legal management
-    plan tier version department krieg miete untermiete angst frieden ruhe armut
+    plan tier version department peace fear poverty hope harmony luxury exile silence isolation hiding pain danger sin
+    love style
+    krieg miete untermiete angst frieden ruhe armut scheidung trennung partnerschaft
 """
 """Capitalised words that are no place: "I moved to Linux", "Ich wohne in Untermiete"."""
 
-NO_EMPLOYERS = "nacht tag regen bedarf gelegenheit wind schnee hitze geld freunden spaß homeoffice home"
+NO_EMPLOYERS = """
+    night day home free fun money myself peanuts dawn dusk noon lunch weekends
+    nacht tag regen bedarf gelegenheit wind schnee hitze kälte musik kerzenlicht geld freunden spaß homeoffice
+"""
 """Capitalised words that are no employer: "Ich arbeite bei Nacht"."""

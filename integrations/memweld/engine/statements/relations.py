@@ -26,10 +26,12 @@ MAX_CHARACTERS = 500
 _FENCE = "```"
 _MAX_LEADS = 4
 _QUALIFIER_WORDS = 5
+_QUESTION_WORDS = 3  # "Right?" doubts what was said
 _SELF = "i"
 # "Call me tomorrow" and "I'm 3 years into my degree" are not even doubtful.
 _STRICT = ("form of address", "age")
 _LEADS, _ADVERBS, _HEDGES = Phrases(tables.LEADS), Phrases(tables.ADVERBS), Phrases(tables.HEDGES)
+_DOUBTS, _BUTS = Phrases(tables.DOUBTS), Phrases(tables.BUTS)
 # Who has no spouse any more may say "single", too, and who is separated is married: neither contradicts the other.
 _IMPLIED = {"divorced": "single", "widowed": "single", "separated": "married"}
 _MONTH = "|".join(sorted({fold(month) for month in tables.MONTHS.split()}))
@@ -50,6 +52,7 @@ class Relation:
         is_single: Whether a person has one value of it at a time, and the text leaves no doubt about it.
         is_whole: Whether the text states nothing else.
         is_end: Whether the text says that the value is no longer true.
+        details: The further parts of an address: "Ontario" of "London, Ontario".
     """
 
     key: str
@@ -57,6 +60,7 @@ class Relation:
     is_single: bool = True
     is_whole: bool = True
     is_end: bool = False
+    details: tuple[str, ...] = ()
 
 
 class _Clause(NamedTuple):
@@ -103,6 +107,7 @@ class _Text:
             is_quoted = is_quoted or _introduces(body)
             if is_quoted or _QUOTES.search(body):
                 self._others.append(body)
+                self._doubt()
             else:
                 opens = self._read_sentence(body, end, opens=opens)
             # "Summarize this" stands above the words of another. A sentence that has ended does not.
@@ -113,8 +118,8 @@ class _Text:
         keys = {each.key for each in self._found}
         is_whole = len(keys) == 1 and not (self._others and worth_keeping(" ".join(self._others)))
         for each in dict.fromkeys(self._found):
-            rivals = [other for other in self._found if (other.key, other.is_end) == (each.key, each.is_end)]
-            is_alone = all(same_value(each, other) for other in rivals)
+            rivals = [other for other in self._found if other.key == each.key]
+            is_alone = all(same_value(each, other) == (each.is_end == other.is_end) for other in rivals)
             yield replace(each, is_whole=is_whole, is_single=each.is_single and is_alone)
 
     def _read_sentence(self, body: str, end: str, *, opens: bool) -> bool:
@@ -127,13 +132,39 @@ class _Text:
         for place, clause in enumerate(clauses):
             is_asked = is_question and place == len(clauses) - 1
             relation = self._relation(clause) if opens and not is_asked else None
+            is_part = before is not None and not is_asked and _qualifies(clause)
             if relation is not None:
                 self._found.append(replace(relation, is_single=relation.is_single and not is_doubtful))
-            elif before is None or is_asked or not _qualifies(clause):
-                self._others.append(clause.text + (end if place == len(clauses) - 1 else ","))
+            elif is_part and before is not None and before.key.endswith(("|home", "|birthday")):
+                self._qualify(clause)
+            else:
+                if not is_part:
+                    self._others.append(clause.text + (end if place == len(clauses) - 1 else ","))
+                if not self._is_harmless(clause, is_asked=is_question and place == len(clauses) - 1):
+                    self._doubt()
             opens = relation is not None or _opens(clause)
             before = relation or (before if _qualifies(clause) else None)
         return opens
+
+    def _doubt(self) -> None:
+        """Leave in doubt what the text stated so far: what follows may take it back."""
+        self._found = [replace(each, is_single=False) for each in self._found]
+
+    def _qualify(self, clause: _Clause) -> None:
+        """Add a further part of an address: London, Ontario, may be another than London."""
+        last = self._found[-1]
+        if last.key.endswith("|home"):
+            words = (word[-1] for word in clause.words if word[0] not in PARTICLES)
+            self._found[-1] = replace(last, details=(*last.details, *words))
+
+    def _is_harmless(self, clause: _Clause, *, is_asked: bool) -> bool:
+        """Whether a clause leaves in force what stands before it: a question, thanks, more about the speaker."""
+        words = clause.words
+        if _DOUBTS.find(words) or _HEDGES.find(words) or _BUTS.match(words):
+            return False
+        place = _without_leads(clause)
+        is_own = SUBJECTS.match(words, place) or USERS.match(words, place)
+        return len(words) >= _QUESTION_WORDS if is_asked else bool(is_own) or place >= len(words)
 
     def _relation(self, clause: _Clause) -> Relation | None:
         for _ in range(_MAX_LEADS):
@@ -230,7 +261,7 @@ def _joined(clause: _Clause) -> Iterator[_Clause]:
             for joining, selves in zip(JOINING, SELVES, strict=True)
         ):
             yield _part(clause, spans, start, place)
-            start = place + 1
+            start = place if _BUTS.match(word) else place + 1
     yield _part(clause, spans, start, len(clause.words))
 
 
@@ -269,12 +300,25 @@ def _opens(clause: _Clause) -> bool:
 
 def _qualifies(clause: _Clause) -> bool:
     """Whether a clause is a part of the address before it: "…, 1100 Lisbon", "…, Portugal"."""
-    return len(clause.raw) <= _QUALIFIER_WORDS and all(word[0].isupper() or word[0].isdigit() for word in clause.raw)
+    return (
+        len(clause.raw) <= _QUALIFIER_WORDS
+        and all(word[0].isupper() or word[0].isdigit() for word in clause.raw)
+        and not any(table.find(clause.words) for table in (_DOUBTS, _HEDGES, _LEADS, *SELVES))
+    )
 
 
 def same_value(one: Relation, other: Relation) -> bool:
     """Whether two values have the same words."""
-    return frozenset(one.value) == frozenset(other.value)
+    return _words(one) == _words(other)
+
+
+def _words(relation: Relation) -> frozenset[str]:
+    return frozenset(relation.value + relation.details)
+
+
+def _is_within(one: Relation, other: Relation) -> bool:
+    """Whether one of two values has all words of the other, but for the further parts of an address."""
+    return _words(one).issuperset(other.value) or _words(other).issuperset(one.value)
 
 
 def contradict(old: Relation, new: Relation) -> bool:
@@ -286,11 +330,15 @@ def contradict(old: Relation, new: Relation) -> bool:
     if old.key != new.key or not old.is_whole or (old.is_end and new.is_end):
         return False
     if old.is_end or new.is_end:
-        return same_value(old, new)
-    values = frozenset(old.value), frozenset(new.value)
-    return old.is_single and new.is_single and not (values[0] <= values[1] or values[1] <= values[0])
+        return new.is_single and same_value(old, new)
+    return old.is_single and new.is_single and not _is_within(old, new)
 
 
 def may_conflict(one: Relation, other: Relation) -> bool:
-    """Whether two statements give one relation different values, so that perhaps one of them is no longer true."""
-    return one.key == other.key and not (one.is_end or other.is_end) and not same_value(one, other)
+    """Whether perhaps one of two statements is no longer true.
+
+    They give one relation different values; or one of them ends it, and a value has all words of the other.
+    """
+    if one.key != other.key or (one.is_end and other.is_end):
+        return False
+    return _is_within(one, other) if one.is_end or other.is_end else not same_value(one, other)

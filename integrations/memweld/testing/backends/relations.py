@@ -81,6 +81,29 @@ class RelationTests(BackendFixtures):
         (braga,) = ana.add([{"role": "assistant", "content": "I live in Coimbra"}], infer=False)
         assert braga.conflicts == ()
 
+    def test_a_doubt_replaces_nothing(self, ana: Memory) -> None:
+        """Words of another do nothing; a tail that takes a statement back, a part of an address and an end conflict."""
+        (porto,) = add(ana, IN_PORTO)
+        told = (
+            "My friend said: I live in Lisbon",
+            "Meine Katze: Ich wohne in Lissabon",
+            "My boss told me, I live in Faro",
+        )
+        assert [item.conflicts for item in add(ana, *told)] == [()] * 3
+        for text in (
+            "I live in Lisbon (just kidding)",
+            "I live in Lisbon, says my brother",
+            "I moved to Lisbon, but I came back",
+            "I live in Lisbon. That was a lie.",
+            "I live in Porto, Ohio",
+            "I don't live in Porto",
+            "Ich lebe in Scheidung",
+        ):
+            (doubtful,) = add(ana, text)
+            assert porto.id in doubtful.conflicts, text
+            ana.delete(doubtful.id)
+        assert texts(ana.all()) == [IN_PORTO, *told]
+
     def test_conflicts_are_named_and_decided(self, ana: Memory) -> None:
         """``conflicts`` of the new item and of the memory; one supersedes the other, or both are true."""
         messi, other, ronaldo = add(ana, MESSI, "I like tea", RONALDO)

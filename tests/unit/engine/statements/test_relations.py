@@ -40,6 +40,13 @@ def test_the_table_is_large_and_mostly_of_look_alikes() -> None:
         ("I live in Porto", "I live in Lisbon, Portugal", True),
         ("I live in Porto", "I'm living in Porto now", False),
         ("I live in York", "I live in New York", False),
+        ("I live in London", "I live in London, Ontario", False),
+        ("I live in Paris, France", "I live in Paris, Texas", False),
+        ("I live in Porto, Portugal", "I live in Lisbon, Portugal", True),
+        ("I live in Porto", "I don't live in Porto", False),
+        ("I don't live in Porto", "I moved to Porto", True),
+        ("I live in Porto", "I no longer live in Porto (just kidding)", False),
+        ("I work at Google", "I quit my job at Google", True),
         ("I live in Porto", "I moved to Lisbon. Can you find me a bakery?", True),
         ("I live in Porto", "I moved to Lisbon. I love it.", True),
         ("I live in Porto and I work at Acme", "I moved to Lisbon", False),
@@ -72,7 +79,11 @@ def test_which_statements_may_conflict() -> None:
     assert not conflict("My favourite player is Messi", "Messi is my favourite player")
     assert not conflict("My favourite player is Messi", "My brother's favourite player is Ronaldo")
     assert conflict("I live in York", "I live in New York")
-    assert not conflict("I live in Lisbon", "I'm living in Lisbon, Portugal")
+    assert conflict("I live in London", "I live in London, Ontario")
+    assert conflict("I live in Paris, France", "I live in Paris, Texas")
+    assert not conflict("I live in Lisbon, Portugal", "I'm living in Lisbon (Portugal)")
+    assert conflict("I live in Porto", "I don't live in Porto")
+    assert not conflict("I live in Lisbon", "I don't live in Porto")
     assert not conflict("I live in Lisbon", "I no longer live in Porto")
 
 
