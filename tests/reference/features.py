@@ -82,6 +82,7 @@ ENGINE_FEATURES: Mapping[str, Sequence[str]] = {
     "`delete_all`, `clear(facts=True)`": (
         "test_memories_are_deleted_by_conditions",
         "test_a_session_takes_its_facts_along",
+        "test_a_wrong_replacement_is_forgotten",
     ),
     "export, restore and erase of all that": ("test_export_restore_and_erase",),
     "`recall(sources=)`": (

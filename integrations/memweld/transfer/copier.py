@@ -152,17 +152,24 @@ def _copies(
                 for _ in reader.pages():
                     notify()
             else:
-                _copy(reader, ScopeReader(target, scope, limit=page), target, report, notify)
+                if _copy(reader, ScopeReader(target, scope, limit=page), target, report, notify):
+                    # Earlier texts on later pages name the id that a merged memory had.
+                    again, existing = (ScopeReader(engine, scope, limit=page) for engine in (source, target))
+                    _copy(again, existing, target, report, notify)
                 _compare(source, target, report, page)
         yield report
 
 
 def _copy(
     source: ScopeReader, existing: ScopeReader, target: Engine, report: Copied, notify: Callable[[], object]
-) -> None:
-    """Store each page that the target does not have at the same place; a target that has them all is summed up."""
+) -> bool:
+    """Store each page that the target does not have at the same place; a target that has them all is summed up.
+
+    Returns:
+        Whether the target merged a memory into one with an equal text.
+    """
     existing_digests = existing.digests()
-    in_step = True
+    in_step, has_merged = True, False
     for data, digests in source.pages():
         in_step = in_step and list(islice(existing_digests, len(digests))) == digests
         if not in_step:
@@ -170,7 +177,8 @@ def _copy(
                 stored = target.run(report.scope, Restore(data=data))
             except InvalidInputError as error:
                 report.problem = f"{report.scope} was copied in part: {error}"
-                return
+                return False
+            has_merged = has_merged or "merged" in stored
             for store in _COUNTED:
                 report.stored[store] += stored[store]
         notify()
@@ -178,6 +186,7 @@ def _copy(
         for _ in existing_digests:
             pass
         report.target = existing.summary
+    return has_merged
 
 
 def _compare(source: Engine, target: Engine, report: Copied, page: int) -> None:

@@ -297,6 +297,19 @@ def test_what_was_there_stays_and_is_told(old: Backend, new: Backend) -> None:
     assert new.user("ana").state("n")["k"] == "latest"
 
 
+def test_earlier_texts_on_later_pages_follow_a_merged_memory(tmp_path: Path, new: Backend) -> None:
+    with connect(f"sqlite:///{tmp_path / 'changed.db'}") as changed:
+        ana = changed.user("ana")
+        (cat,) = ana.add("I have a cat")
+        ana.add("I love tea")
+        ana.update(cat.id, "I have two cats")
+        (same,) = new.user("ana").add("I have two cats")
+        copied(changed, new, user_id="ana", page=1)
+    assert [each.text for each in new.user("ana").versions(same.id)] == ["I have a cat", "I have two cats"]
+    new.user("ana").delete(same.id)
+    assert [each.text for each in new.user("ana").all(include_inactive=True)] == ["I love tea"]
+
+
 def test_a_difference_in_one_character_is_seen(old: Backend, new: Backend) -> None:
     fill_all(old)
     copied(old, new, everybody=True)
