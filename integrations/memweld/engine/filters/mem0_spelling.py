@@ -36,6 +36,10 @@ def rewrite(conditions: Conditions, *, level: int = 1) -> Conditions:
                 refuse("filters", name, f"{group} stands beside it and means the same", "Write one of them.")
             rewritten[group] = _rewrite_group(condition, level + 1)
             continue
+        if name in ("and", "or") and is_list(condition):
+            refuse(
+                "filters", name, "words that join conditions are in capitals", f'Write "{name.upper()}" or "${name}".'
+            )
         if name.startswith("$"):
             rewritten[name] = condition  # `rules.py` refuses it
         elif name not in _IDENTITIES:

@@ -20,7 +20,14 @@ _NOW = r"(?:\s(?:now|jetzt|ahora|maintenant|agora|adesso|nu))?"
 _SAYS = re.compile(
     r"(?P<sign>[\"'`*]{0,2}\s{0,3}(?::|=>?|->)\*{0,2}\s{0,3})"
     rf"|\s(?P<verb>is|equals|ist|lautet|es|est|é|è)(?!\w){_NOW}\s{{0,2}}:?\s{{1,3}}"
-    r"|\s(?P<weak>was|to|war|auf|in|era|a|était|à|por|para|con|avec|naar|van)\s{0,2}:?\s{1,3}",
+    r"|\s(?P<weak>was|to|war|auf|in|era|heißt|heisst|a|était|à|por|para|con|avec|naar|van)\s{0,2}:?\s{1,3}",
+    re.IGNORECASE,
+)
+# Words that mean other things, too: only a word of letters and digits behind them is a password.
+_SHORT = re.compile(
+    r"(?<!\w)(?:(?:(?:(?:mi|la) clave(?: del? \w{1,30})? es|my pass is|password['’]s|passwort|kennwort)\s{1,3})"
+    r"|(?:my pass|pw) ?[:=]\s{0,3})"
+    r"(?=[^\W\d_])(?=[^\W_]{0,62}\d)(?P<value>\S{6,128})",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?;]\s|\n")
@@ -104,6 +111,9 @@ def passwords(text: str) -> Iterator[tuple[int, int]]:
         if span is not None:
             behind = span[1]
             yield span
+    for short in _SHORT.finditer(text):
+        value = short["value"].rstrip(_TRAILING)
+        yield short.start("value"), short.start("value") + len(value)
 
 
 def _said_behind(text: str, start: int) -> tuple[int, int] | None:
@@ -114,7 +124,7 @@ def _said_behind(text: str, start: int) -> tuple[int, int] | None:
         words = between.split()
         if len(words) > _MOST_WORDS_BETWEEN or _SENTENCE_END.search(between) or (words and words[0] in _THINGS):
             return None
-        if "[redacted:" in text[start + says.end() : start + says.end() + _NEAR]:
+        if between.endswith("[redacted") or "[redacted:" in text[start + says.end() : start + says.end() + _NEAR]:
             return None
         span = _value(text, start + says.end(), is_weak=says["weak"] is not None)
         if span is not None:

@@ -35,8 +35,9 @@ def redact_secrets(text: str) -> str:
 def _replaced(text: str, spans: Iterable[tuple[int, int]], mark: str) -> str:
     parts, place = list[str](), 0
     for start, end in sorted(spans):
-        parts += (text[place:start], mark)
-        place = end
+        if start >= place:
+            parts += (text[place:start], mark)
+        place = max(place, end)
     return "".join((*parts, text[place:])) if parts else text
 
 

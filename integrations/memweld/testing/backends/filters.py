@@ -90,6 +90,8 @@ _REFUSED: list[tuple[Any, str]] = [
     ({f"k{number}": {"$gt": 1, "$lt": 3} for number in range(51)}, "at most 100"),
     ({"user_id": {"$ne": "ana"}}, "chooses no user"),
     ({"AND": [{"user_id": "bob"}]}, "chooses no user"),
+    ({"and": [{"price": 3}]}, "AND.*and"),
+    ({"or": [{"price": 3}]}, "OR.*or"),
     ({"$or": [{"n": 1}, {"$not": {"agent_id": "x"}}]}, "chooses no user"),
     ({"NOT": [{"run_id": "s1"}]}, "chooses no user"),
 ]
