@@ -22,7 +22,11 @@ def read(memory: Memory) -> Model:
     """The contents of a memory, in the form of the model."""
     exported = memory.export()
     model = empty()
-    model["items"] = sorted([item["kind"], item.get("key") or "", item["text"]] for item in exported["items"])
+    model["items"] = sorted(
+        [item["kind"], item.get("key") or "", item["text"]]
+        for item in exported["items"]
+        if item.get("superseded_by") is None
+    )
     model["state"] = {f"{row['namespace']}/{row['key']}": row["value"] for row in exported["state"]}
     for message in exported["messages"]:
         model["sessions"].setdefault(message["session_id"], []).append(message["content"])

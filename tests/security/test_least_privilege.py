@@ -184,11 +184,12 @@ class TestReading:
             "read",
             "scan",
             "find",
-            "count",
+            "count_stored",
             "export",
             "related",
             "settle",
             "item_versions",
+            "plan_consolidation",
         )
         for name, operation in OPERATIONS.items():
             assert operation.read_only is name.startswith(reads), name

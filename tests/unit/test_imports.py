@@ -132,6 +132,7 @@ def test_exported_members() -> None:
         "BackendUnavailableError",
         "ChatMessage",
         "ConfigurationError",
+        "Conflict",
         "ConsolidationPlan",
         "ConsolidationReceipt",
         "EraseReceipt",

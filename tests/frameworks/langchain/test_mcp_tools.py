@@ -577,9 +577,10 @@ class TestClosing:
         code = f"""
 from memweld.langchain import mcp_tools
 kept = mcp_tools({stdio("--url", "sqlite://")!r}, user_id="ana")
-print(kept[3].name, kept[3].invoke({{}}))
+listing = next(tool for tool in kept if tool.name == "get_all_memories")
+print(listing.invoke({{}}))
 """
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60, check=False
         )
-        assert (done.stdout, done.stderr) == ("get_all_memories Found 0 memories for user ana\n", "")
+        assert (done.stdout, done.stderr) == ("Found 0 memories for user ana\n", "")

@@ -30,8 +30,8 @@ def rewrite(conditions: Conditions, *, level: int = 1) -> Conditions:
         return conditions  # `rules.py` refuses them
     rewritten: Conditions = {}
     for name, condition in conditions.items():
-        group = _LOGIC.get(name, name)
-        if group in GROUPS and (is_list(condition) or is_object(condition)):
+        group = _group_of(name, condition)
+        if group is not None:
             if group in rewritten:
                 refuse("filters", name, f"{group} stands beside it and means the same", "Write one of them.")
             rewritten[group] = _rewrite_group(condition, level + 1)
@@ -50,6 +50,17 @@ def rewrite(conditions: Conditions, *, level: int = 1) -> Conditions:
             rule = "a filter chooses no user, agent or session"
             refuse("filters", name, rule, "Use backend.user(user_id, agent_id=…), and session_id= for mem0's run_id.")
     return rewritten
+
+
+def _group_of(name: str, condition: JSON) -> str | None:
+    """The group that joins conditions; None for a field, which may be called ``AND`` as well.
+
+    A server reads rewritten filters again: the condition of such a field is an object of operators by then.
+    """
+    if name in _LOGIC:
+        is_group = is_list(condition) or (is_object(condition) and not any(each.startswith("$") for each in condition))
+        return _LOGIC[name] if is_group else None
+    return name if name in GROUPS and (is_list(condition) or is_object(condition)) else None
 
 
 def _rewrite_group(condition: JSON, level: int) -> JSON:
