@@ -71,7 +71,7 @@ class TestMem0StoreWithGraph(ItemTests, ScopeTests, StateTests, WholeTests):
             assert standing is not None
             assert (standing.agrees, standing.items) == (True, 2)
             receipt = ana.erase()
-            assert (receipt.graph, receipt.overwritten, receipt.counts["items"]) == ("done", True, 2)
+            assert (receipt.graph, receipt.overwritten, receipt.counts["items"]) == ("done", True, 3)
             assert opened.store._opened.store.list(top_k=100)[0] == []
 
 

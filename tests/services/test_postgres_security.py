@@ -511,7 +511,10 @@ def test_a_consolidation_stays_with_its_user(place: Place) -> None:
         receipt = ana.consolidate(dry_run=False)
         assert [step.kind for step in receipt.done] == ["merge", "merge"]
         assert bob.export()["items"] == before[1]
-        assert bob.undo(receipt).done == ()
+        with pytest.raises(memweld.InvalidInputError, match="belongs to user ana"):
+            bob.undo(receipt)
+        forged = {name: part for name, part in receipt.to_dict().items() if name not in ("user_id", "agent_id")}
+        assert bob.undo(forged).done == ()
         others = bob.consolidate(dry_run=False, keep_versions=1)
         assert [step.kind for step in others.done] == ["merge", "drop_versions"]
         assert (bob.undo(others).skipped, ana.undo(receipt).skipped) == ((), ())
