@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Annotated, Any
 
@@ -12,14 +12,16 @@ from crewai.memory.utils import normalize_scope_path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from ..errors import invalid
+from ..memory.memory import Memory
 from ..memory.profile import Profile
 from ..memory.recall import recall_lines, write_block
-from ..models import JSON, Hit, MemoryItem
+from ..models import JSON, Hit, Kind, MemoryItem
 from ..tools import arguments_error
 
 __all__ = [
     "Labels",
     "RecalledMatch",
+    "all_items",
     "as_record",
     "has_category",
     "inside",
@@ -152,3 +154,14 @@ def marked_matches(hits: Sequence[Hit], *, budget: int, query: str, timezone: st
 def profile_match(profile: Profile) -> RecalledMatch:
     """A profile that is not empty as one match: its record is the first memory."""
     return RecalledMatch.showing(str(profile), profile.sections[0].lines[0].item, 1.0)
+
+
+def all_items(memory: Memory, kinds: Sequence[Kind] | None) -> Iterator[MemoryItem]:
+    """All memories of these kinds, page by page."""
+    cursor: str | None = None
+    while True:
+        page = memory.all(limit=1_000, cursor=cursor, kinds=kinds)
+        yield from page
+        cursor = page.next
+        if cursor is None:
+            return

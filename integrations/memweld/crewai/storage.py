@@ -40,6 +40,7 @@ from .extraction import extract_facts
 from .records import (
     Labels,
     RecalledMatch,
+    all_items,
     as_record,
     has_category,
     inside,
@@ -59,7 +60,7 @@ Said: TypeAlias = Callable[[str], "str | None"]
 
 _logger = logging.getLogger("memweld.crewai")
 
-_PAGE, _WIDER = 1_000, 4
+_WIDER = 4
 # A deletion by criteria leaves state alone, as `Memory.clear` does.
 _FACTS: tuple[Kind, ...] = ("item", "source", "preference", "task")
 
@@ -203,7 +204,7 @@ class MemweldStorage:
         if len(hits) >= limit or len(found) < requested:
             return hits[:limit]
         # Few memories fit, or far down: choose them first, and rank them alone.
-        ids = [item.id for item in _all(memory, self.options.search.get("kinds")) if fits(item)]
+        ids = [item.id for item in all_items(memory, self.options.search.get("kinds")) if fits(item)]
         return memory.search(query, limit=limit, ids=ids, **self.options.search)
 
     def begin(self, text: str, labels: Labels) -> Callable[[], object] | None:
@@ -273,7 +274,7 @@ class MemweldStorage:
         """The user's memories, of these kinds if given, oldest first; with ids, those of them that the user has."""
         memory = self.resolve()
         if ids is None:
-            yield from map(as_record, _all(memory, kinds))
+            yield from map(as_record, all_items(memory, kinds))
             return
         for memory_id in dict.fromkeys(ids):
             with contextlib.suppress(MemoryNotFoundError):
@@ -392,13 +393,3 @@ class MemweldStorage:
 
 def _epoch(memory: Memory) -> int:
     return memory._engine.run(memory.scope, GetEpoch())  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-
-
-def _all(memory: Memory, kinds: Sequence[Kind] | None) -> Iterator[MemoryItem]:
-    cursor: str | None = None
-    while True:
-        page = memory.all(limit=_PAGE, cursor=cursor, kinds=kinds)
-        yield from page
-        cursor = page.next
-        if cursor is None:
-            return
