@@ -20,7 +20,7 @@ from .base import BackendFixtures
 __all__ = ["ExpiryTests"]
 
 CODE = "The door code is 4711"
-SOON = 0.2
+SOON = 0.5
 
 
 class ExpiryTests(BackendFixtures):
