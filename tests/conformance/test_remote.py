@@ -4,7 +4,7 @@ import base64
 import pickle
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -88,3 +88,7 @@ class TestStdio(BackendSuite):
             # A command line has no scripted LLM; it travels to a server of the same kind.
             command = [sys.executable, "-c", WITH_LLM, url, base64.b64encode(pickle.dumps(options["llm"])).decode()]
         return memweld.connect(f"stdio:{shlex.join(command)}", redact=redact, timezone=options.get("timezone"))
+
+    @pytest.mark.skip(reason="the script of its LLM follows the test, which cannot reach another process")
+    def test_an_llm_names_what_a_fact_replaces(self, make: Callable[..., Backend]) -> None:
+        super().test_an_llm_names_what_a_fact_replaces(make)

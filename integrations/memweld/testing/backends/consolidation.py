@@ -40,6 +40,20 @@ def versions_of_tea(memory: Memory, count: int) -> list[str]:
     return ids
 
 
+# Functions of a module, because a test may send them to a server in another process.
+
+
+def first_summary(messages: list[tuple[str, str]]) -> str:
+    """The answer of an LLM that reads the first messages of the session."""
+    return '{"summary": "Ana plans a trip."}' if "message 40" in messages[1][1] else "no"
+
+
+def second_summary(messages: list[tuple[str, str]]) -> str:
+    """The answer of an LLM that reads the messages behind those alone."""
+    text = messages[1][1]
+    return '{"summary": "Ana booked the trip."}' if "message 41" in text and "message 40" not in text else "no"
+
+
 class ConsolidationTests(BackendFixtures):
     """Consolidation and its undoing."""
 
@@ -220,7 +234,7 @@ class ConsolidationTests(BackendFixtures):
         ana.history("short").append(talk[:39])
         ana.history("long").append(talk[:41])
         assert kinds(ana.consolidate()) == []
-        llm = ScriptedExtractor(['{"summary": "Ana plans a trip."}', "no", '{"summary": "Ana booked the trip."}'])
+        llm = ScriptedExtractor([first_summary, "no", second_summary])
         ana = make(llm=llm).user("ana")
         plan = ana.consolidate()
         assert [(step.kind, step.session_id, step.texts) for step in plan.steps] == [("summarize", "long", ())]
@@ -231,13 +245,10 @@ class ConsolidationTests(BackendFixtures):
         (summary,) = ana.all()
         assert (summary.text, summary.session_id, summary.extraction) == ("Ana plans a trip.", "long", "extracted")
         assert ana.search("trip")[0].id == summary.id
-        assert "message 40" in llm.prompts[0][1][1]
         assert kinds(ana.consolidate()) == []
         ana.history("long").append(talk[41:])
         assert ana.consolidate(dry_run=False).skipped[0].kind == "summarize"
         second = ana.consolidate(dry_run=False)
-        assert "message 41" in llm.prompts[2][1][1]
-        assert "message 40" not in llm.prompts[2][1][1]
         assert texts(ana.all()) == ["Ana booked the trip."]
         assert texts(ana.versions(summary.id)) == ["Ana plans a trip.", "Ana booked the trip."]
         ana.undo(second)
