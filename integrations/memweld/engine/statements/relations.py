@@ -24,6 +24,7 @@ MAX_CHARACTERS = 500
 """A longer text states no relation."""
 
 _FENCE = "```"
+_MARKS = str.maketrans({chr(code): " " for code in range(128) if not chr(code).isalnum()})
 _MAX_LEADS = 4
 _QUALIFIER_WORDS = 5
 _QUESTION_WORDS = 3  # "Right?" doubts what was said
@@ -81,11 +82,18 @@ def relations_of(text: str, *, role: str | None = "user", name: str | None = Non
         return ()
     folded = fold(text)
     tells = (
-        not TELLING.isdisjoint(WORD.findall(folded))
+        not TELLING.isdisjoint(_plain_words(folded))
         or has_beginning(folded)
         or (not folded.isascii() and not TELLING.isdisjoint(form for word in words_of(folded) for form in word))
     )
     return _Text(text, name).relations() if tells else ()
+
+
+def _plain_words(folded: str) -> Sequence[str]:
+    """The words of a text, as `WORD` reads them; several times as fast where none has an apostrophe or hyphen."""
+    if "'" in folded or "-" in folded or not folded.isascii():
+        return WORD.findall(folded)
+    return folded.translate(_MARKS).split()
 
 
 class _Text:
