@@ -85,6 +85,9 @@ def test_a_store_that_fails_loses_counts_alone(tmp_path: Path) -> None:
     backend._engine.close()
     recall_counts.write_recalls(backend._engine, ana.scope)
     backend.close()
+    with open_memory(tmp_path) as again:
+        assert recalled(again.user("ana")) == []
+        assert [item.text for item in again.user("ana").all()] == ["I keep bees"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

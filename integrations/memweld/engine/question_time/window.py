@@ -81,7 +81,6 @@ def _windows(named: Sequence[Named], now: datetime, *, is_southern: bool) -> lis
     times = [each.times[0] for each in named if each.form == "in"]
     plain = {time: period_of(time, now, is_southern=is_southern) for time in times}
     # "Last Friday on 23 January 2022" was no Friday of late.
-    # "Last Friday on 23 January 2022" was no Friday of late.
     is_dated = any(time.year is not None for time in times)
     outer = {time for time in times if is_dated and time.year is None and not time.is_open}
     for time in [each for each in plain if each.is_open]:
