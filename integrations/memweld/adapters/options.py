@@ -91,7 +91,7 @@ class TurnOptions:
         profile: Whether the user's profile (see `Memory.profile`) stands before the model in each turn, in the system
             message. It stays as it was in the session's first turn, so that a provider's cache serves it, as long as
             all that it says still holds. A number is its budget in characters.
-        capture: Whether turns are kept, and who waits for it. None: nobody if an LLM extracts (``"background"``), else
+        capture: Whether turns are kept, and who waits for it. None: none if an LLM extracts (``"background"``), else
             the run (``"awaited"``). ``True`` or ``"awaited"``: the run does.
             ``"background"``: it waits for the history alone; facts follow, in order within the session. A failure of
             theirs is logged.

@@ -133,7 +133,7 @@ def open_saved(url: str | None) -> Backend:
     if url is None or (known is not None and public_url(known) == url):
         url = known
     elif not url.lower().startswith("sqlite:"):
-        # Whoever can write the file that was saved must not choose what is started, or who is sent the token.
+        # A writer of the saved file must not choose the program that is started, or the server that gets the token.
         raise ConfigurationError(
             f"What was saved names the store {url!r}, which is opened only if MEMWELD_URL names it too: set it, "
             "or load inside `with loading_with(backend):`."

@@ -1,4 +1,4 @@
-"""The command ``memweld ui``: the inspector for the embedded file, in the browser of whoever sits at this machine."""
+"""The command ``memweld ui``: the inspector for the embedded file, in a browser on this machine."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def _key_arguments(key: str | Path, algorithm: str) -> dict[str, str]:
         return {"jwks_uri": text}
     is_secret = algorithm.startswith("HS")
     if "-----BEGIN" not in text:
-        # A public key may be read by everybody, but whoever changes it makes tokens for every user.
+        # A public key may be read by everybody, but a writer of it makes tokens for every user.
         content = read_secret(text, "key file") if is_secret else read_protected(text, "key file").content
         try:
             text = content.decode()

@@ -49,7 +49,7 @@ def origin_of(fact: str, drafts: Sequence[ItemDraft]) -> Origin:
     if others and of_kept < max(_SHARE * len(words), 1):
         count, _, best = max(others, key=lambda each: each[0])
         if count > of_kept or not kept:
-            # Words that nobody has said are not taken for the user's.
+            # Words that stand in no message are not taken for the user's.
             is_foreign = count == 0 and any(draft.role == "assistant" for _, _, draft in others)
             return Origin("assistant" if is_foreign else best.role, best.message_id if count else None, count == 0)
     _, _, draft = max(kept, key=lambda each: each[:2])

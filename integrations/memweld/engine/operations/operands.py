@@ -50,7 +50,7 @@ class ItemDraft:
         role: ``user`` or ``assistant``.
         name: The speaker's name.
         message_id: The message of the session that says it.
-        is_kept: Whether the text itself may be stored; if not, an LLM reads it and nobody keeps it.
+        is_kept: Whether the text itself may be stored; if not, an LLM reads it, and no store keeps it.
     """
 
     text: str

@@ -1,4 +1,4 @@
-"""Sealed numbers for callers: page cursors and epochs that tell nothing about other users, and that nobody can forge.
+"""Sealed numbers for callers: page cursors and epochs that tell nothing of other users, and that none can forge.
 
 Row numbers count what all users write. A cursor therefore holds its position encrypted, under a key that the database
 keeps in ``meta``: every process that opens the database reads it. Encryption and signature are one (SIV): the tag is a

@@ -60,7 +60,7 @@ class ProvenanceTests(BackendFixtures):
             ana.add("I like cake", source="web")  # pyright: ignore[reportArgumentType]
 
     def test_of_an_equal_text_the_more_trusted_source_counts(self, ana: Memory) -> None:
-        """Whoever says it first."""
+        """The order in which they say it does not count."""
         order = ("assistant", "tool", "agent", "document", "import", "user")
         for text, sources in (("I like tea", order), ("I like rum", reversed(order))):
             items = [ana.add(text, source=source, infer=False)[0] for source in sources]

@@ -195,7 +195,7 @@ class VersionTests(BackendFixtures):
         assert texts(ana.all(include_inactive=True)) == [IN_LISBON]
 
     def test_agents_and_other_users(self, backend: Backend, ana: Memory, bob: Memory) -> None:
-        """An earlier text belongs to the owner of its memory, whoever changes that."""
+        """An earlier text belongs to the owner of its memory, also where another agent changes that."""
         cook = backend.user("ana", agent_id="cook")
         (item,) = cook.add("Ana eats fish", infer=False)
         ana.update(item.id, "Ana eats no fish")

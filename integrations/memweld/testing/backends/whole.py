@@ -200,7 +200,7 @@ class WholeTests(BackendFixtures):
                 assert inspect.iscoroutinefunction(twin) or name in ("state", "history"), name
 
     def test_bytes_are_counted_with_those_of_agents(self, backend: Backend) -> None:
-        """A server limits what a user keeps, in every store and agent's part; nobody else's counts."""
+        """A server limits what a user keeps, in every store and agent's part; no other user's counts."""
 
         def kept() -> int:
             memory = backend.user("ana")
