@@ -46,7 +46,7 @@ _SERVED_CHARACTERS = 100_000
 def tells_changes(convert: F) -> F:
     """Decorate a conversion to neutral messages: ``native["shortened"]`` tells what it had to cut or replace.
 
-    A message that cannot be read becomes one of the assistant that names its class: it has no speaker, and the rest stays.
+    A message that cannot be read becomes one of the assistant that names its class. The others stay.
     """
     returns_list = str(convert.__annotations__["return"]).startswith("list")
 
