@@ -149,7 +149,8 @@ class MCP(Door):
             self._clients[user] = self._closing.enter_context(entered)
 
     def call(self, scope: Scope, tool: str, arguments: Arguments) -> str:
-        named = {} if scope.agent_id is None else {"agent_id": scope.agent_id}
+        # With a token, agent_id alone names the agent's own memory, which belongs to no user.
+        named = {} if scope.agent_id is None else {"user_id": scope.user_id, "agent_id": scope.agent_id}
         return self._portal.call(self._call, self._clients[scope.user_id], tool, {**named, **arguments})
 
     async def _call(self, client: Client[Any], tool: str, arguments: dict[str, Any]) -> str:

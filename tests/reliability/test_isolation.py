@@ -82,8 +82,12 @@ class World:
         """An id of anybody's; sentinels only where the scope must not reach them."""
         mine = self.allowed(scope)
         foreign = [memory_id for number, (memory_id, _) in self.sentinels.items() if number not in mine]
-        known = [memory_id for _, memory_id in list(self.owners)[-60:] if memory_id not in self._guarded()]
-        return chance.choice([*known, *known, *foreign[:20], "no-such-id", "*", "%", "' OR 1=1 --", "x" * 512])
+        known = [place for place in list(self.owners)[-200:] if place[1] not in self._guarded()]
+        own = [memory_id for root, memory_id in known if self.owners[root, memory_id] in mine]
+        if own and chance.random() < 0.3:
+            return chance.choice(own)
+        known_ids = [memory_id for _, memory_id in known[-60:]]
+        return chance.choice([*known_ids, *known_ids, *foreign[:20], "no-such-id", "*", "%", "' OR 1=1 --", "x" * 512])
 
     def _guarded(self) -> set[str]:
         return {memory_id for memory_id, _ in self.sentinels.values()}
@@ -246,7 +250,10 @@ class World:
             history.clear()
         native = {"framework": "f", "message": {"text": self.words(chance, scope)}}
         history.append({"role": "user", "content": self.words(chance, scope), "id": "m", "native": native})
-        return history.messages(), memory.sessions(), history.messages(before=self.memory_id(chance, scope))
+        answers: list[Any] = [history.messages(), memory.sessions()]
+        with contextlib.suppress(MemoryNotFoundError):
+            answers.append(history.messages(before=self.memory_id(chance, scope)))
+        return answers
 
     def core_turn(self, chance: random.Random, scope: Scope, memory: Memory) -> Any:
         turn = [{"role": "user", "content": self.words(chance, scope)}, {"role": "assistant", "content": "noted"}]
