@@ -27,6 +27,7 @@ class SearchTests(BackendFixtures):
         """The hits are those that a search without it gives such a score, in their order, and recall follows."""
         for text in _FITS:
             ana.add(text)
+        ana.settle_graph(20)
         hits = ana.search(_QUERY, limit=10)
         assert [hit.text for hit in hits] == list(_FITS)
         for count, (better, worse) in enumerate(itertools.pairwise(hits), 1):
