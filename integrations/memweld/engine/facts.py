@@ -31,7 +31,7 @@ from .search.embedders import GuardedEmbedding
 from .search.item_store import ItemStore, Question
 from .search.reindex import Reindexing
 from .search.state_texts import StateTexts
-from .search.time_ranking import TimedQuery, timed_query
+from .search.time_boost import TimedQuery, timed_query
 from .search.vector_store import VectorsElsewhere, VectorStoreSettings
 from .sql.cursors import Cursors
 from .sql.database import Database

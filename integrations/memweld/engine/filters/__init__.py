@@ -1,6 +1,6 @@
 """Filters: conditions on metadata and on values. One language, that of LangGraph's stores and more.
 
-``rules.py`` validates what callers write, ``mem0_spelling.py`` rewrites what they wrote for mem0, and ``conditions.py``
+``rules.py`` validates what callers write, ``mem0_syntax.py`` rewrites what they wrote for mem0, and ``conditions.py``
 reads it as a tree and fits objects to it.
 """
 

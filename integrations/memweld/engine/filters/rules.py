@@ -56,7 +56,7 @@ def validate_filters(value: object) -> Conditions:
     """
     if value is None or value == {}:
         return {}
-    from .mem0_spelling import rewrite
+    from .mem0_syntax import rewrite
 
     conditions = rewrite(_object("filters", value, _SPELLINGS))
     for name in conditions:

@@ -30,7 +30,7 @@ from .embedders import GuardedEmbedding, Vector, as_bytes
 from .large_user_search import find_candidates
 from .ranking import age_factors, as_score, explain, fits, word_weights
 from .snapshot import KINDS, Snapshot
-from .time_ranking import TimedQuery, time_scores
+from .time_boost import TimedQuery, time_scores
 from .tokenizer import forget_words, pack_terms
 
 __all__ = ["ItemStore", "Question"]

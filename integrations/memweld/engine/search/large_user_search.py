@@ -20,7 +20,7 @@ from .embedders import GuardedEmbedding, Vector, as_bytes
 from .inverted_index import InvertedIndex, postings_of
 from .ranking import term_weight, word_weights
 from .snapshot import KINDS, Snapshot
-from .time_ranking import name_terms
+from .time_boost import name_terms
 from .tokenizer import pack_terms, query_words
 
 __all__ = ["find_candidates"]

@@ -21,11 +21,14 @@ from .base import BackendFixtures
 __all__ = ["FilterTests"]
 
 _TRIPS: dict[str, dict[str, Any]] = {
-    "rome": {"price": 90, "city": "Rome", "tags": ["art", 1], "when": "2024-05-03", "at": {"lat": 41.9, "in": "IT"}},
-    "oslo": {"price": 120.5, "city": "Oslo", "tags": [], "when": "2024-07-01", "paid": True},
+    "rome": {
+        "price": 90, "city": "Rome", "tags": ["art", 1], "when": "2024-05-03", "at": {"lat": 41.9, "in": "IT"},
+        "run_id": "r1", "created_at": "2024-05-01",
+    },
+    "oslo": {"price": 120.5, "city": "Oslo", "tags": [], "when": "2024-07-01", "paid": True, "run_id": "r2"},
     "lima": {"price": "95", "city": "lima\u0000", "paid": None, "a\\u0000b": "\\u0000"},
     "bare": {},
-}
+}  # fmt: skip
 # What fits, in the order above.
 _FILTERS: list[tuple[dict[str, Any], str]] = [
     ({"price": {"$eq": 90}}, "rome"),
@@ -71,6 +74,10 @@ _FILTERS: list[tuple[dict[str, Any], str]] = [
     ({"OR": [{"city": {"icontains": "ROM"}}, {"paid": {"eq": True}}]}, "rome oslo"),
     ({"NOT": [{"city": "Rome"}, {"price": "*"}]}, "bare"),
     ({"city": "*", "price": {"nin": [90]}}, "oslo lima"),
+    # metadata with names of columns of mem0's
+    ({"run_id": {"$eq": "r1"}}, "rome"),
+    ({"$or": [{"created_at": {"$lt": "2024-06"}}, {"run_id": {"$in": ["r2"]}}]}, "rome oslo"),
+    ({"created_at": "2024-05-01"}, "rome"),
 ]
 _REFUSED: list[tuple[Any, str]] = [
     ({"n": {"$regex": ".*"}}, "no such operator"),
@@ -93,7 +100,10 @@ _REFUSED: list[tuple[Any, str]] = [
     ({"and": [{"price": 3}]}, "AND.*and"),
     ({"or": [{"price": 3}]}, "OR.*or"),
     ({"$or": [{"n": 1}, {"$not": {"agent_id": "x"}}]}, "chooses no user"),
-    ({"NOT": [{"run_id": "s1"}]}, "chooses no user"),
+    ({"NOT": [{"run_id": "s1"}]}, "session_id="),
+    ({"run_id": "s1"}, "session_id="),
+    ({"run_id": {"in": ["s1"]}}, "session_id="),
+    ({"AND": [{"created_at": {"gte": "2024-07-01"}}]}, "after= and before="),
 ]
 _MAY, _JUNE = "2024-05-01", "2024-06-01"
 

@@ -20,7 +20,7 @@ from ...search.coverage import Ranked
 from ...sql.item_rows import ItemRow, RowTemplate
 
 if TYPE_CHECKING:
-    from ...search.time_ranking import TimedQuery
+    from ...search.time_boost import TimedQuery
 
 __all__ = ["Call", "CallGuard", "in_a_call"]
 

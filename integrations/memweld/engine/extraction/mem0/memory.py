@@ -15,7 +15,7 @@ from ...operations import ItemDraft, Search
 from ...search.coverage import Ranked
 from ...search.embedders import GuardedEmbedding
 from ...search.item_store import ItemStore
-from ...search.time_ranking import TimedQuery
+from ...search.time_boost import TimedQuery
 from ...sql.database import Database
 from ...sql.item_rows import ItemRow, RowTemplate
 from ..failures import ExtractionFailedError

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import pytest
 
 from memweld.engine.operations import Search
-from memweld.engine.search.time_ranking import timed_query
+from memweld.engine.search.time_boost import timed_query
 
 NOW = datetime(2026, 11, 28, 23, 30, tzinfo=timezone.utc)
 

@@ -1,7 +1,9 @@
 """Filters on metadata as mem0 2.2 spells them: ``gte``, ``in``, ``AND``, ``OR``, ``NOT`` and the wildcard ``*``.
 
-In mem0 ``user_id``, ``agent_id``, ``app_id`` and ``run_id`` choose whose memories a filter finds. Here they are fields
-of the metadata where they stand alone and equal a value, and an error anywhere else.
+In mem0 ``user_id``, ``agent_id``, ``app_id`` and ``run_id`` choose whose memories a filter finds. Here the first three
+are fields of the metadata where they stand alone and equal a value, and an error anywhere else. ``run_id``, and a
+comparison of ``created_at`` in mem0's spelling, are errors that name the argument; with memweld's operators both are
+fields.
 """
 
 from __future__ import annotations
@@ -40,9 +42,10 @@ def rewrite(conditions: Conditions, *, level: int = 1) -> Conditions:
             refuse(
                 "filters", name, "words that join conditions are in capitals", f'Write "{name.upper()}" or "${name}".'
             )
+        _refuse_column(name, condition)
         if name.startswith("$"):
             rewritten[name] = condition  # `rules.py` refuses it
-        elif name not in _IDENTITIES:
+        elif name not in _IDENTITIES or (name == "run_id" and _has_operators(condition)):
             rewritten[name] = _rewrite_condition(name, condition, level + 1)
         elif level == 1 and not is_list(condition) and not is_object(condition):
             rewritten[name] = condition
@@ -52,13 +55,27 @@ def rewrite(conditions: Conditions, *, level: int = 1) -> Conditions:
     return rewritten
 
 
+def _refuse_column(name: str, condition: JSON) -> None:
+    """Refuse mem0's conditions on what is no metadata here, and would find nothing."""
+    is_time = name == "created_at" and is_object(condition) and not _WORDS.keys().isdisjoint(condition)
+    if is_time or (name == "run_id" and not _has_operators(condition)):
+        rule = f"a filter compares with metadata, and {'the time' if is_time else 'the session'} of a memory is none"
+        remedy = "after= and before=" if is_time else "session_id="
+        operator = "$gte" if is_time else "$eq"
+        refuse("filters", name, rule, f'Use {remedy}, or {{"{name}": {{"{operator}": …}}}} for metadata of that name.')
+
+
+def _has_operators(condition: JSON) -> bool:
+    return is_object(condition) and any(name.startswith("$") for name in condition)
+
+
 def _group_of(name: str, condition: JSON) -> str | None:
     """The group that joins conditions; None for a field, which may be called ``AND`` as well.
 
     A server reads rewritten filters again: the condition of such a field is an object of operators by then.
     """
     if name in _LOGIC:
-        is_group = is_list(condition) or (is_object(condition) and not any(each.startswith("$") for each in condition))
+        is_group = is_list(condition) or (is_object(condition) and not _has_operators(condition))
         return _LOGIC[name] if is_group else None
     return name if name in GROUPS and (is_list(condition) or is_object(condition)) else None
 
@@ -78,7 +95,7 @@ def _rewrite_condition(field: str, condition: JSON, level: int) -> JSON:
         refuse("filters", {field: condition}, rule, 'Write {"$in": […]} or {"$eq": […]}.')
     if not is_object(condition) or level > MAX_LEVELS:
         return condition
-    if any(name.startswith("$") for name in condition):
+    if _has_operators(condition):
         return {
             name: _rewrite_condition(field, each, level + 1) if name == "$not" else each
             for name, each in condition.items()
