@@ -25,7 +25,7 @@ from ..adapters.recall import TurnRecall
 from ..adapters.saved_config import SavedMemory
 from ..engine.extraction.attribution import origin_of
 from ..engine.filters import validate_conditions, value_filter
-from ..engine.operations import GetEpoch, ItemDraft
+from ..engine.operations import AddItems, GetEpoch, ItemDraft
 from ..errors import MemoryNotFoundError
 from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
@@ -254,12 +254,16 @@ class MemweldStorage:
             return [as_record(item) for item in memory.add(content, metadata=labelled, infer=False, source="agent")]
         if self.finish(memory, content):
             return []
-        if self._llm is not None and (facts := extract_facts(content, self._llm)) is not None:
-            answer = ItemDraft(text=content.answer or "", role="assistant", is_kept=False)
-            origins = (origin_of(fact, [ItemDraft(text=str(content)), answer]) for fact in facts)
-            messages = ({"role": each.role, "content": fact} for each, fact in zip(origins, facts, strict=True))
-            added = (memory.add(message, metadata=labelled, infer=False) for message in messages)
-            return [as_record(item) for items in added for item in items]
+        if self._llm is not None:
+            epoch = _epoch(memory)
+            if (facts := extract_facts(content, self._llm)) is not None:
+                answer = ItemDraft(text=content.answer or "", role="assistant", is_kept=False)
+                read = [ItemDraft(text=str(content)), answer]
+                drafts = [ItemDraft(text=fact, role=origin_of(fact, read).role) for fact in facts]
+                # An erasure takes along what the model reads meanwhile.
+                add = AddItems(drafts=drafts, metadata=labelled, epoch=epoch, is_extracted=True)
+                items = memory._engine.run(memory.scope, add)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+                return [as_record(item) for item in items]
         turn = [ChatMessage(role="user", content=str(content))]
         if content.answer:
             turn.append(ChatMessage(role="assistant", content=content.answer))

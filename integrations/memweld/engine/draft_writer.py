@@ -60,13 +60,15 @@ class DraftWriter:
         It bypasses mem0, which without an LLM would write the same: text, hash and vector.
         """
         at = (created_at or utc_now()).isoformat()
+        is_learnt = template.extraction == "extracted"
         rows = [
             template.row(
                 scope,
                 draft.text,
                 at,
-                role=draft.role,
+                role=None if is_learnt else draft.role,
                 name=draft.name,
+                speaker=draft.role,
                 message_id=None if template.session_id is None else draft.message_id,
             )
             for draft in drafts

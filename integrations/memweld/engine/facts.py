@@ -139,6 +139,7 @@ class Facts:
         template = RowTemplate(
             session_id=operation.session_id,
             metadata=metadata,
+            extraction="extracted" if operation.is_extracted else "verbatim",
             source=operation.source,
             valid_from=None if operation.valid_from is None else operation.valid_from.timestamp(),
             valid_until=None if operation.valid_until is None else operation.valid_until.timestamp(),

@@ -82,6 +82,8 @@ class AddItems(Operation[list[MemoryItem]]):
         epoch: See above.
         is_explicit: Whether the caller asks to remember these very texts: if the LLM finds no new fact in them, they
             become items themselves, else only sources.
+        is_extracted: Whether an LLM of the caller's has extracted the drafts; the role of each is then the speaker from
+            whom it was learnt.
         source: Where they come from; None: from the speaker of each, and an extracted fact from the speaker of the
             text that it was learnt from.
     """
@@ -100,6 +102,7 @@ class AddItems(Operation[list[MemoryItem]]):
     expires_at: Annotated[datetime, validate_time] | None = None
     epoch: Version | None = None
     is_explicit: bool = False
+    is_extracted: bool = False
     source: ItemSource | None = None
 
     @property

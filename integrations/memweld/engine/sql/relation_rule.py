@@ -62,7 +62,7 @@ def settle(
     answer: list[MemoryItem] = []
     for place, row in enumerate(rows):
         # Facts of one answer of an LLM are in no order; messages are.
-        beside = {each.id for each in (rows if operation.infer else rows[place:])}
+        beside = {each.id for each in (rows if operation.infer or operation.is_extracted else rows[place:])}
         is_on = operation.supersedes is None and _may_replace(row)
         is_last = operation.created_at is None and operation.valid_from is not None
         rule = _Rule(items, scope, row, at, beside, is_on=is_on, is_last=is_last)
