@@ -16,6 +16,7 @@ memweld translates errors of other libraries at its borders; they stay reachable
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Any, TypeVar
 
 __all__ = [
@@ -94,7 +95,7 @@ class MissingExtraError(MemweldError, ImportError):
 def invalid(name: str, value: Any, rule: str, remedy: str) -> InvalidInputError:
     """Build the error for a bad argument: the value, the rule and the remedy."""
     try:
-        shown = ascii(value) if isinstance(value, str) else repr(value)
+        shown = ascii(value) if isinstance(value, str) else str(value) if isinstance(value, date) else repr(value)
     except Exception:  # noqa: BLE001 - a repr may fail for a deep or huge value, which is not the subject here
         shown = f"of type {type(value).__name__}"
     if len(shown) > _SHOWN_CHARACTERS:

@@ -435,6 +435,18 @@ class TestPages:
         assert "Nothing was known by then" in ana.get("timeline", at="2026-01-09").text
         assert ana.get("timeline", at="January").status_code == 400
 
+    def test_a_refused_form_leads_back(self, backend: Backend) -> None:
+        (porto,) = backend.user("ana").add("I live in Porto")
+        ana = Browser(create_app(backend))
+        refused = ana.post("memory/supersede", {"user": "ana", "id": porto.id}, text="I live in Porto")
+        assert (refused.status_code, "it says the same" in refused.text) == (400, True)
+        back = re.search(r'href="([^"]+)">Back to the memory<', refused.text)
+        assert back is not None
+        assert "I live in Porto" in ana.http.get(html.unescape(back[1])).text
+        refused = ana.get("memories", user="ana", since="2026-05-01", until="2026-01-01")
+        assert (refused.status_code, "it is before 2026-05-01" in refused.text) == (400, True)
+        assert "Back to Memories" in refused.text
+
     def test_pages_and_filters(self, browser: Callable[[str], Browser], backend: Backend) -> None:
         memory = backend.user("ana")
         for number in range(60):

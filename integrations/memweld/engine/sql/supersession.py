@@ -73,8 +73,9 @@ def _take_place(items: Items, scope: Scope, rows: Sequence[ItemRow], successor: 
         if row.superseded_by == successor.id:
             continue  # sent again
         if row.id == successor.id or row.superseded_by is not None:
-            reason = "it says this itself" if row.id == successor.id else f"{row.superseded_by} is in its place already"
-            raise invalid("supersedes", row.id, reason, "Name a memory that is valid and says something else.")
+            reason = "it says the same" if row.id == successor.id else f"{row.superseded_by} is in its place already"
+            remedy = "Say what is true now, or name a memory that is valid and says something else."
+            raise invalid("supersedes", row.id, reason, remedy)
         end_row(items, scope, row, by=successor.id, at=at, changed_by="supersedes")
         successor = with_pin_of(items, successor, row)
     return successor

@@ -297,9 +297,14 @@ def _scope_query(visit: Visit) -> dict[str, str | None]:
 
 
 def _back(request: Request, name: str) -> tuple[str, str] | None:
-    """The section to which the reader of an error may go back; None for a request that names no memory."""
+    """The page to which the reader of an error may go back: of a form's memory its own, else the section.
+
+    None for a request that names no memory.
+    """
     query = {key: request.query_params[key] for key in ("user", "agent") if key in request.query_params}
     section = name.partition("/")[0]
+    if query and request.method == "POST" and section == "memory" and "id" in request.query_params:
+        return "the memory", link_to(request, section, {**query, "id": request.query_params["id"]})
     section = SECTIONS.get(section, section)
     page = PAGES.get(section)
     if not query or page is None or not page.section:

@@ -162,6 +162,8 @@ class Filters:
                 raise invalid(name, value, f"it is one of {', '.join(known)}", "Choose one.")
         for name in ("since", "until"):
             day_in(visit.query, name)
+        if filters.since is not None and filters.until is not None and filters.since > filters.until:
+            raise invalid("to day", filters.until, f"it is before {filters.since}", "Choose a later day, or swap them.")
         return filters
 
     @property
