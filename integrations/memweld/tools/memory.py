@@ -137,9 +137,15 @@ class NoArguments(Arguments):
 class UpdateMemory(MemoryIdArguments):
     """Arguments of ``update_memory``."""
 
-    data: str = Field(description="The new text.")
+    data: str | None = Field(default=None, description="The new text, if it changes.")
     metadata: JsonObject | None = Field(default=None, description="The new metadata: a JSON object.")
-    pinned: bool | None = Field(default=None, description="Pin it, or take its pin away; data may be the text it has.")
+    pinned: bool | None = Field(default=None, description="Pin it, or take its pin away.")
+
+    @model_validator(mode="after")
+    def _refuse_nothing(self) -> UpdateMemory:
+        if self.data is None and self.metadata is None and self.pinned is None:
+            raise ValueError("nothing is to change; pass data, metadata or pinned")
+        return self
 
 
 def _found(count: int, whose: str = "") -> str:
@@ -285,9 +291,13 @@ def _get_all_memories(memory: Memory, arguments: GetAllMemories) -> Answer:
     destructive=True,
 )
 def _update_memory(memory: Memory, arguments: UpdateMemory) -> Answer:
-    memory_id, pinned = arguments.memory_id, arguments.pinned
-    is_same = pinned is not None and arguments.metadata is None and memory.get(memory_id).text == arguments.data
-    item = memory.get(memory_id) if is_same else memory.update(memory_id, arguments.data, metadata=arguments.metadata)
+    memory_id, data, metadata, pinned = arguments.memory_id, arguments.data, arguments.metadata, arguments.pinned
+    if data is not None and pinned is None:
+        item = memory.update(memory_id, data, metadata=metadata)
+    else:
+        item = memory.get(memory_id)
+        if metadata is not None or data not in (None, item.text):
+            item = memory.update(memory_id, item.text if data is None else data, metadata=metadata)
     if pinned is not None:
         item = memory.pin(item.id) if pinned else memory.unpin(item.id)
     return Answer(f"Memory {item.id} updated successfully", {"memory": _listed(memory, [item])[1][0]})

@@ -196,3 +196,13 @@ class ProfileTests(BackendFixtures):
         arguments |= {"data": "I live in Faro", "pinned": "true"}
         assert not run_tool(TOOLS["update_memory"], lambda: ana, arguments).is_error
         assert texts(ana.all(pinned=True)) == ["I live in Faro"]
+        for change in ({"pinned": False}, {"metadata": {"topic": "home"}}):
+            assert not run_tool(TOOLS["update_memory"], lambda: ana, {"memory_id": item.id, **change}).is_error
+        kept = ana.get(item.id)
+        assert (kept.text, kept.pinned_at, kept.metadata) == ("I live in Faro", None, {"topic": "home"})
+        ana.preferences.set("theme", "dark")
+        (theme,) = ana.all(kinds="preference")
+        assert not run_tool(TOOLS["update_memory"], lambda: ana, {"memory_id": theme.id, "pinned": True}).is_error
+        assert ana.get(theme.id).pinned_at is not None
+        answer = run_tool(TOOLS["update_memory"], lambda: ana, {"memory_id": item.id})
+        assert (answer.is_error, "pass data, metadata or pinned" in answer.text) == (True, True)
