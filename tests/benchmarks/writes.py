@@ -24,10 +24,9 @@ import tempfile
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
-from unittest import mock
 
 from measuring import ms, sentences, timed, vocabulary
 from rich.console import Console
@@ -125,28 +124,35 @@ class TimedConnection:
         return getattr(self._connection, name)
 
 
+class TimedCall:
+    """A function that records the time of each call."""
+
+    def __init__(self, call: Callable[..., Any], took: list[float]) -> None:
+        self._call, self._took = call, took
+
+    def __call__(self, *arguments: Any) -> Any:
+        answers: list[Any] = []
+        self._took.append(timed(lambda: answers.append(self._call(*arguments))))
+        return answers[0]
+
+
 @contextmanager
 def parts_timed(backend: Any, took: dict[str, list[float]]) -> Iterator[None]:
-    """Make the parts of each add record their time."""
-    from memweld.engine.search import item_store as store
+    """Make the parts of each add record their time; the parts do their work as before."""
+    from memweld.engine.search import item_store
+    from memweld.engine.search.tokenizer import pack_terms
 
-    def watched(owner: Any, name: str, part: str) -> Any:
-        call = getattr(owner, name)
-
-        def timing(*arguments: Any) -> Any:
-            answers: list[Any] = []
-            took[part].append(timed(lambda: answers.append(call(*arguments))))
-            return answers[0]
-
-        return mock.patch.object(owner, name, timing)
-
-    connections = backend._engine.database._pool
+    pool = backend._engine.database._pool
     embedder = backend._engine.facts._embedding._embedder
-    with (
-        watched(embedder, "embed_texts", "the embedder: tokens and their mean"),
-        watched(store, "pack_terms", "terms: words and their stems"),
-        mock.patch.object(connections, "_writer", TimedConnection(connections._open_writer(), took)),
-    ):
+    parts = (
+        (embedder, "embed_texts", TimedCall(embedder.embed_texts, took["the embedder: tokens and their mean"])),
+        (item_store, "pack_terms", TimedCall(pack_terms, took["terms: words and their stems"])),
+        (pool, "_writer", TimedConnection(pool._open_writer(), took)),
+    )
+    with ExitStack() as stack:
+        for owner, name, part in parts:
+            stack.callback(setattr, owner, name, getattr(owner, name))
+            setattr(owner, name, part)
         yield
 
 
