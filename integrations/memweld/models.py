@@ -61,8 +61,8 @@ Sources: TypeAlias = Source | Sequence[Source] | Literal["trusted"]
 the assistant, or from the words of a tool."""
 
 Change: TypeAlias = Literal["update", "set", "supersedes", "rule", "llm", "consolidate"]
-"""Why another text stands in a memory's place: `Memory.update`; its key was set again; the caller named it in
-``supersedes``; a rule of memweld; the LLM; `Memory.consolidate`."""
+"""What replaced a memory's text: `Memory.update`; a new value under its key; ``supersedes`` of the caller; a rule of
+memweld; the LLM; `Memory.consolidate`."""
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 """The speaker of a chat message."""
@@ -98,9 +98,9 @@ class MemoryItem(Readable):
         valid_from: When it becomes true (UTC), if the caller said so, or since when it has this text; else None.
         valid_until: When it stops being true (UTC), because the caller said so or another memory supersedes it; None:
             it has no end.
-        superseded_by: The id of the memory in its place, or None. An earlier text of a memory has that memory's id.
-        changed_by: Why that memory stands in its place: ``update``, ``set`` (its key was set again), ``supersedes``,
-            ``rule``, ``llm`` or ``consolidate``; None: nothing does.
+        superseded_by: The id of the memory that replaced it, or None. An earlier text of a memory has that memory's id.
+        changed_by: What replaced it: ``update``, ``set`` (a new value under its key), ``supersedes``, ``rule``, ``llm``
+            or ``consolidate``; None if nothing did.
         source: Where it comes from: ``user`` (the user's words, or what your program adds), ``assistant`` (an answer),
             ``agent`` (a model that called a tool), ``tool`` (a tool of an MCP server), ``document`` or ``import``. If
             several say it, the most trusted: ``user``, then ``import``, ``document``, ``agent``, ``tool``.

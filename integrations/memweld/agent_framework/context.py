@@ -46,11 +46,10 @@ _logger = logging.getLogger("memweld.agent_framework")
 class MemweldContextProvider(ContextProvider):
     """Automatic memory: ``Agent(client, context_providers=[…])``.
 
-    Once per run it puts the memories that fit what the user said before the run's input, marked as data; no session of
-    memweld's holds them. What the user says becomes memories, with an LLM when the agent has answered. If the model
-    fails, or a caller leaves its stream, the user's words do. One provider serves many agents, users and runs at once.
-    Put it behind history providers: then it does not repeat what they show, and what it recalls stands behind the
-    session.
+    Once per run it puts the memories that fit the user's words before the run's input, marked as data; the session does
+    not store them. What the user says becomes memories, with an LLM once the agent has answered. If the model fails, or
+    the caller leaves its stream, the user's words become memories as they are. One provider serves many agents, users
+    and runs at once. List it after history providers: it then skips what they show, and its block follows the session.
 
     Args:
         memory: A memory; or a backend, then the session's state or `memweld.user_scope` names the user of each run.

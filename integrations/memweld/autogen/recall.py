@@ -27,11 +27,11 @@ class RecallSource(Protocol):
 
 
 class _RecallView:
-    """Stands in for one context's ``get_messages``: shows the blocks in the user's last message.
+    """Replaces one context's ``get_messages``: shows the blocks in the user's last message.
 
-    AutoGen 0.7.5 gives a Memory only ``add_message`` to speak with. A message that is added stays: it piles up turn by
-    turn, is saved with the agent's state, and Anthropic's client refuses it as a system message behind others. The
-    model sees a view on the instance, and nothing keeps it.
+    AutoGen 0.7.5 lets a Memory speak only through ``add_message``. An added message stays: such messages pile up turn
+    by turn and are saved with the agent's state. Anthropic's client refuses a system message after other messages. So
+    the model sees a view of the context, and the context stores no block.
     """
 
     def __init__(self, context: ChatCompletionContext) -> None:
@@ -64,9 +64,8 @@ async def own_messages(context: ChatCompletionContext) -> list[LLMMessage]:
 def with_block(messages: Sequence[LLMMessage], block: str, profile: str = "") -> list[LLMMessage]:
     """The messages with a recalled block before the words of the last user message, or in front if there is none.
 
-    A profile stands in front of all: with an agent's own system messages, which providers take if no other message
-    stands between them. The block stands behind all that stays the same from turn to turn, so that it remains in a
-    provider's cache.
+    A profile comes first, next to the agent's own system messages: providers take several if no other message separates
+    them. The block comes after everything that stays the same from turn to turn, which a provider can then cache.
     """
     shown = [SystemMessage(content=profile), *messages] if profile else list(messages)
     if not block:

@@ -119,11 +119,11 @@ def versions_command(memory_id: MemoryId, user: User, url: Url = None, as_json: 
 def supersede_command(
     memory_id: MemoryId,
     user: User,
-    by: Annotated[str, typer.Option(metavar="ID", help="The ID of the memory in its place.")],
+    by: Annotated[str, typer.Option(metavar="ID", help="The ID of the memory that replaces it.")],
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put a memory of a user in the place of one that is no longer true."""
+    """Replace a memory of a user that is no longer true by another one."""
     from ..tools.answers import item_data
 
     with existing(url) as backend:
@@ -131,7 +131,7 @@ def supersede_command(
     if as_json:
         show_json({"memory": item_data(item)})
     else:
-        show(f"Memory {by} stands in the place of {memory_id}")
+        show(f"Memory {by} now replaces {memory_id}")
 
 
 def keep_both_command(

@@ -82,7 +82,7 @@ def add_command(
 
 
 def _notes_on(memory: Memory, items: Sequence[MemoryItem]) -> list[str]:
-    """Lines on what stood in the place of items, what they conflict with, and what is redacted in them."""
+    """Lines on what items replaced, what they conflict with, and what is redacted in them."""
     from ..safe_text import safe_for_terminal
 
     notes: list[str] = []

@@ -35,7 +35,7 @@ def profile_command(
 
 
 def pin_command(memory_id: MemoryId, user: User, url: Url = None, as_json: AsJson = False) -> None:
-    """Pin a memory of a user, so that it always stands in the profile."""
+    """Pin a memory of a user, so that the profile always shows it."""
     _pin(memory_id, user, url, is_pinned=True, as_json=as_json)
 
 

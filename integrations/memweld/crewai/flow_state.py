@@ -44,7 +44,7 @@ class _UnfitError(Exception):
     """A value that would come back changed.
 
     Attributes:
-        place: Where it stands in the state.
+        place: Its path in the state.
         reason: What is wrong with it.
     """
 
@@ -109,7 +109,7 @@ def _changed(state: BaseModel, dump: Mapping[str, JSON]) -> list[str]:
     kind = type(state)
     live = {name: getattr(state, name) for name in (*kind.model_fields, *(state.model_extra or {}))}
     try:
-        # What is not dumped stands there as it is, lest the model misses it.
+        # Fields that the dump leaves out keep their live value; the model may require them.
         again = kind.model_validate({**live, **load_state(dump)})
     except ValidationError as error:
         unread = {str(each["loc"][0]) if each["loc"] else "" for each in error.errors(include_url=False)}

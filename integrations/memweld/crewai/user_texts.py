@@ -108,7 +108,7 @@ def _noting_messages(original: Any) -> Any:
 
 
 def _request_in(messages: Sequence[Mapping[str, Any]]) -> dict[str, Note]:
-    """Where the request stands in the joined messages: the last one of the user, and nothing if there is none."""
+    """The span of the request in the joined messages: the user's last message; an empty span if there is none."""
     texts = [message_content_text(cast("Any", message)) for message in messages if message.get("content")]
     roles = [message.get("role") for message in messages if message.get("content")]
     place = max((place for place, role in enumerate(roles) if role == "user"), default=None)

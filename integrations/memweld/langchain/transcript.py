@@ -87,9 +87,9 @@ def injected(
 
     The profile, which stays the same in a session, ends the system message.
 
-    There the block stands behind all that stays the same from turn to turn, so that it remains in a provider's cache.
-    A system message further back or a second message of the user would not do: not every provider takes them. Where no
-    human spoke, the block ends the system message.
+    There the block comes after everything that stays the same from turn to turn, which a provider can then cache. Not
+    every provider takes a system message further back, or a second message of the user. Where no human spoke, the
+    block ends the system message.
     """
     if profile:
         request = request.override(system_message=_with_block(request.system_message, profile))

@@ -1,4 +1,4 @@
-"""The methods of a Memory on facts that change: texts, versions, what stands in the place of what, pins."""
+"""The methods of a Memory on facts that change: texts, versions, replacements, pins."""
 
 from __future__ import annotations
 

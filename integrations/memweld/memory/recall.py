@@ -70,8 +70,8 @@ def recall_lines(
         hits: The memories, best first.
         budget: How many characters the lines may take, line breaks included.
         query: The text that was searched for: of a long memory the passage with most of its words is shown.
-        timezone: The zone of the dates; that in which each memory was said, if None. Where several memories are of one
-            day, the time of day stands beside the date.
+        timezone: The zone of the dates; None: the zone in which each memory was said. Where several memories share a
+            day, the lines show the time of day, too.
     """
     texts = [safe_for_model(hit.text[: max(budget, LOOKED_AT // max(len(hits), 2))]) for hit in hits]
     chosen, room = list[int](), budget

@@ -169,7 +169,7 @@ class Message(Arguments):
 
 
 MessageField: TypeAlias = Annotated[Message, WithJsonSchema(Message.model_json_schema())]
-"""A message in the arguments of a tool, whose schema stands in place: providers follow no reference."""
+"""A message in the arguments of a tool, with its schema inlined: providers do not follow references."""
 
 
 def message_list(value: object) -> object:

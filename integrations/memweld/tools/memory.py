@@ -55,7 +55,7 @@ class AddMemory(Arguments):
     supersedes: IdList | None = Field(
         default=None, description="IDs of memories that are no longer true because of this one."
     )
-    pinned: bool = Field(default=False, description="Whether it always stands in the profile.")
+    pinned: bool = Field(default=False, description="Whether the profile always shows it.")
     ttl: float | None = Field(default=None, gt=0, description="Seconds until it is forgotten; never if left out.")
 
 

@@ -160,7 +160,7 @@ def test_conflicts_are_listed(url: str) -> None:
     assert done("versions", older, *who).count("\n") == 1
     assert "both true" in done("keep-both", newer, older, *who)
     assert done("conflicts", *who) == "There are none.\n"
-    assert "in the place of" in done("supersede", older, "--by", newer, *who)
+    assert "now replaces" in done("supersede", older, "--by", newer, *who)
     versions = done("versions", newer, *who).splitlines()
     assert [" supersede" in versions[0], versions[0].count(":"), len(versions)] == [True, 2, 2]
     assert "No memory exists" in failed("supersede", "no-such-id", "--by", newer, *who)

@@ -35,7 +35,7 @@ def rewrite(conditions: Conditions, *, level: int = 1) -> Conditions:
         group = _group_of(name, condition)
         if group is not None:
             if group in rewritten:
-                refuse("filters", name, f"{group} stands beside it and means the same", "Write one of them.")
+                refuse("filters", name, f"{group}, which means the same, is given as well", "Write one of them.")
             rewritten[group] = _rewrite_group(condition, level + 1)
             continue
         if name in ("and", "or") and is_list(condition):

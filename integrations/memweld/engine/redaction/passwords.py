@@ -176,7 +176,7 @@ def pins(text: str) -> Iterator[tuple[int, int]]:
 
 
 def assigned_secrets(text: str) -> Iterator[tuple[int, int]]:
-    """Where something stands behind ``api_key=``, ``client_secret:`` and the like that looks like a key."""
+    """The spans of values that look like keys, after ``api_key=``, ``client_secret:`` and the like."""
     for found in _ASSIGNED.finditer(text):
         value = found["value"].rstrip(_TRAILING)
         if _is_key(value):

@@ -42,7 +42,7 @@ _PARTS, _FEW, _MANY = 32, 256, 256
 # The time of a value under a key is when the key got it, not when the key was first set.
 _TIMESTAMP = "CASE WHEN key IS NULL THEN created_at ELSE updated_at END"
 # Terms are NULL in a row whose words would be taken apart in another way by now.
-# An earlier text stands beside no message of its session.
+# An earlier text has no neighbours among the messages of its session.
 _SESSION = f"CASE WHEN {earlier_text()} THEN NULL ELSE session_id END"
 _COLUMNS = (
     f"seq, owner, kind, {_SESSION}, {_TIMESTAMP}, terms, {{vector}}, CASE WHEN terms IS NULL THEN text END, "

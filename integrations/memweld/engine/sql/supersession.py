@@ -82,9 +82,9 @@ def _take_place(items: Items, scope: Scope, rows: Sequence[ItemRow], successor: 
 
 
 def end_row(items: Items, scope: Scope, row: ItemRow, *, by: str, at: float, changed_by: Change) -> ItemRow:
-    """Write that an item stands in the place of a row from a moment on; the row as it is then.
+    """Record that an item replaces a row from a moment on, and return the row as stored then.
 
-    Sources of the row say the same, and leave with it. If the item expires, so do they. No end lies before a beginning.
+    The row's sources say the same and end with it. If the item expires, so do they. No row ends before it begins.
     """
     for each in items.superseded_by(scope, [row.id]):
         if (end := _end_of(each, at)) != each.valid_until:

@@ -197,7 +197,7 @@ def find_form(words: Sequence[Word]) -> Match | None:
 
 
 def _match(parts: Sequence[frozenset[str]], words: Sequence[Word]) -> tuple[int, int, bool] | None:
-    """Where the value of a form stands in a clause; None if the clause has another form."""
+    """The span of a form's value in a clause; None if the clause has another form."""
     place = 0
     value: tuple[int, int] | None = None
     for number, part in enumerate(parts):

@@ -51,7 +51,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What stands behind a form, or in it.
+    """The words that a form captures as its value.
 
     Attributes:
         relation: The name of the relation.

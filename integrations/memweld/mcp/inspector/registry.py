@@ -15,14 +15,14 @@ Lane = Literal["quick", "search", "write", "llm"]
 
 NOTES = {
     "updated": "The memory is updated.",
-    "decided": "The other memory stands among the versions of the true one.",
+    "decided": "The other memory is now an earlier version of the true one.",
     "both": "Both are true, and no conflict any more.",
-    "pinned": "It stands in the profile.",
+    "pinned": "It is now in the profile.",
     "unpinned": "Its pin is gone.",
     "deleted": "It is deleted.",
     "gone": "It was gone already.",
     "stored": "It is stored.",
-    "superseded": "This memory stands in the place of the earlier one.",
+    "superseded": "This memory replaces the earlier one.",
     "undone": "It is as it was before.",
     "partly": "It is as it was before, but for memories that were changed meanwhile.",
 }

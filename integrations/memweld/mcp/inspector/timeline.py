@@ -22,7 +22,7 @@ REASONS = {
     "llm": "replaced by the LLM",
     "consolidate": "merged",
 }
-"""Why another text stands in the place of a memory, in words."""
+"""What replaced a memory's text, in words."""
 
 
 def timeline(visit: Visit) -> dict[str, Any]:

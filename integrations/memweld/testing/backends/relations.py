@@ -193,7 +193,7 @@ class RelationTests(BackendFixtures):
         assert texts(ana.all()) == [IN_PORTO]
 
     def test_the_caller_decides(self, ana: Memory) -> None:
-        """``supersedes`` of the caller stands in the place of the rule; an empty list: nothing is superseded."""
+        """The caller's ``supersedes`` overrides the rule; an empty list supersedes nothing."""
         (porto,) = add(ana, IN_PORTO)
         (lisbon,) = ana.add(IN_LISBON, supersedes=[], infer=False)
         assert lisbon.conflicts == (porto.id,)

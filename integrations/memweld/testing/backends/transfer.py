@@ -116,9 +116,9 @@ class MovingTests(BackendFixtures):
             pytest.skip("this role may not list users")
         for number, infer in enumerate((None, False)):
             for background in (False, True):
-                user = backend.user(f"nobody-{number}-{background}")
+                user = backend.user(f"silent-{number}-{background}")
                 assert user.capture(turn, infer=infer, background=background) == []
                 assert user.flush(20)
         assert backend.users() == before
-        backend.user("somebody").capture(turn, session_id="s")
-        assert backend.users() == [*before, "somebody"]
+        backend.user("writer").capture(turn, session_id="s")
+        assert backend.users() == [*before, "writer"]
