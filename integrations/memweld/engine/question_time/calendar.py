@@ -37,6 +37,7 @@ class Time:
         direction: -1 for "last", 0 for "this", 1 for "next", -2 for the one before the last; None: not said.
         year: The year, where one is said.
         count: The number of units; `FEW` for "a few".
+        portion: 0, 1 or 2 for its beginning, middle or end, a third each; None: all of it.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Time:
     direction: int | None = None
     year: int | None = None
     count: int = 1
+    portion: int | None = None
 
     @property
     def is_open(self) -> bool:
@@ -53,8 +55,9 @@ class Time:
     @property
     def is_present(self) -> bool:
         """Whether it means the present: today, this week."""
-        offset = self.value[0] if self.kind == "part" else self.value
-        return self.direction == 0 or (self.kind in ("day", "part", "evening") and offset == 0)
+        if self.kind in ("day", "part", "evening"):
+            return (self.value[0] if self.kind == "part" else self.value) == 0
+        return self.direction == 0 and self.portion is None
 
 
 def period_of(time: Time, now: datetime, *, is_southern: bool = False) -> Period:
@@ -71,7 +74,7 @@ def period_of(time: Time, now: datetime, *, is_southern: bool = False) -> Period
     """
     relative = _RELATIVE.get(time.kind)
     if relative is not None:
-        return relative(time, now)
+        return _cut(relative(time, now), time.portion)
     # "On Monday" is no day that is not over yet.
     direction = -1 if time.kind == "weekday" and time.direction is None else time.direction
     return _chosen(list(_candidates(time, now, is_southern=is_southern)), direction, now)
@@ -93,7 +96,7 @@ def _candidates(time: Time, now: datetime, *, is_southern: bool) -> Iterable[Per
         return
     for year in [now.year + offset for offset in _YEARS] if time.year is None else [time.year]:
         try:
-            yield _in_year(time, year, is_southern=is_southern)
+            yield _cut(_in_year(time, year, is_southern=is_southern), time.portion)
         except ValueError:
             # No 29 February.
             if time.year is not None:
@@ -120,6 +123,18 @@ def _in_year(time: Time, year: int, *, is_southern: bool) -> Period:
             start = _date(year, month, day)
             return start, start + _DAY
     return start, _later(start, months)
+
+
+def _cut(period: Period, portion: int | None) -> Period:
+    """A third of a period: in months where it has three or more, else in days."""
+    if portion is None:
+        return period
+    start, end = period
+    months = 12 * (end.year - start.year) + end.month - start.month
+    if months % 3 == 0:
+        return _later(start, portion * months // 3), _later(start, (portion + 1) * months // 3)
+    third = (end - start).days / 3
+    return start + int(portion * third) * _DAY, start + round((portion + 1) * third) * _DAY
 
 
 def _date(year: int, month: int, day: int) -> datetime:

@@ -77,6 +77,13 @@ _NEEDS = {"ete": frozenset("l en cet d de".split())}
 _NOT_BEFORE = {"fall": frozenset("from off down".split())}
 # Words of other meanings: "may 3 people come", "we march 3 miles".
 _AMBIGUOUS = frozenset("may march mars fall spring ete".split())
+# What a number counts: "2024 Euro".
+_COUNTED = frozenset(
+    "euro euros eur dollar dollars franken prozent percent mal stuck seiten schritte punkte personen menschen leute "
+    "people miles steps km meter metres kilometer kilo kg gramm liter".split()
+)
+# A unit of these is no unit of late: "the last week of 2024".
+_LONGER = frozenset("unit year decade season month quarter".split())
 _NAMES = frozenset("weekday month season year day_number".split())
 
 
@@ -170,7 +177,8 @@ class _Reader:
                 place += 1
                 continue
             form, times, end = found
-            names = self._names(place, end) if form == "in" and times[0].direction is None else ()
+            is_named = form == "in" and times[0].direction is times[0].portion is None
+            names = self._names(place, end) if is_named else ()
             named.append(Named(form, times, self._words[place].start, self._words[end - 1].end, names))
             place = end
         return named
@@ -275,12 +283,20 @@ class _Reader:
         for previous, word in zip([before, *(each.folded for each in words)], words, strict=False):
             if word.folded in _NEEDS and previous not in _NEEDS[word.folded]:
                 return True
+        if self._language.name == "en" and self._is_verb(start, end):
+            return True
         # A day of "may" or "march" needs a year, an ordinal, a preposition or a capital letter.
         month = next((word for word in words if word.folded in _AMBIGUOUS), None)
         if not is_day or self._language.name != "en" or month is None:
             return False
         is_name = month.text[0].isupper() and month.start > 0
         return not (is_name or any(_ORDINAL.fullmatch(word.folded) for word in words))
+
+    def _is_verb(self, start: int, end: int) -> bool:
+        """Whether a part of a month may be none: "how early may I come", "the end of the march"."""
+        last = self._words[end - 1]
+        is_portion = any("portion" in self._at_kinds(place) for place in range(start, end - 1))
+        return is_portion and last.text in ("may", "march") and self._words[end - 2].folded in ("early", "late", "the")
 
     def _is_other(self, place: int, found: _Match) -> bool:
         """Whether the words around make something else of it: "my last week at Acme", "in the fall from his bike"."""
@@ -292,6 +308,13 @@ class _Reader:
             return False
         behind, last = self._words[found.end].folded, self._words[found.end - 1].folded
         if behind in _NOT_BEFORE.get(last, ()) or (time.is_open and time.kind == "month" and behind == "s"):
+            return True
+        if time.kind == "year" and behind in _COUNTED:
+            return True
+        if time.kind == "unit" and any(
+            kind == "of" and (inner := self._inner(end, "of")) is not None and inner.time.kind in _LONGER
+            for kind, _, end in self._at(found.end)
+        ):
             return True
         is_part = time.kind == "unit" or (time.is_open and time.kind in ("month", "season"))
         return is_part and self._language.name in ("en", "de") and self._is_of(found.end)

@@ -6,6 +6,7 @@ They stand in a tree, so that each word of a query is compared once for all of t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from .calendar import Time
@@ -82,8 +83,24 @@ def _christmas(values: Values) -> Time | None:
     return Time("season", "christmas") if values[0] == "christmas" else None
 
 
+def _many(kind: str, unit: str) -> Make:
+    """So many months or minutes, which one phrase counts: "half a year"."""
+    return lambda values: Time(kind, unit, -1 if kind == "span" else None, count=values[-1])
+
+
+def _portion(make: Make) -> Make:
+    """The beginning, middle or end of a longer time."""
+
+    def made(values: Values) -> Time | None:
+        time = make(values[1:])
+        return None if time is None or time.value in _SHORT else replace(time, portion=values[0])
+
+    return made
+
+
+_SHORT = ("hour", "minute", "day", "week", "weekend")
 # The classes whose words only link others.
-SILENT = frozenset("in on at of the ago_before ago_after past".split())
+SILENT = frozenset("in on at of of_year the ago_before ago_after past".split())
 
 
 class Node:
@@ -122,13 +139,46 @@ def _of_one_year(kind: str) -> Make:
     return lambda values: Time(kind, values[0], year=values[0])
 
 
+_LONG: Sequence[tuple[str, Make]] = (
+    ("year", _of_one_year("year")),
+    ("decade", _of_one_year("decade")),
+    ("dir unit", _unit),
+    ("unit dir_after", lambda values: _unit(values[::-1])),
+    ("unit year", lambda values: Time("year", values[1], year=values[1]) if values[0] == "year" else None),
+    ("dir season", _directed("season")),
+    ("season dir_after", lambda values: Time("season", *values)),
+    ("season", _one("season")),
+    ("season of? year", _of_year("season")),
+)
+_MONTHS: Sequence[tuple[str, Make]] = (
+    ("month", _one("month")),
+    ("month of? year", _of_year("month")),
+    ("dir month", _directed("month")),
+    ("month dir_after", lambda values: Time("month", *values)),
+)
+_PORTIONS = [
+    (f"{before}the? {name} of? the? {classes}", _portion(make))
+    for before in ("", "at ", "in ", "on ")
+    for name, forms in (("portion", (*_LONG, *_MONTHS)), ("days_of", _MONTHS))
+    for classes, make in forms
+]
 FREE = _patterns(
+    *_PORTIONS,
+    ("ago_before months", _many("ago", "month")),
+    ("ago_before minutes", _many("ago", "minute")),
+    ("months ago_after", _many("ago", "month")),
+    ("minutes ago_after", _many("ago", "minute")),
+    ("dir months", _many("span", "month")),
+    ("past months", _many("span", "month")),
+    ("of_year year", _of_one_year("year")),
     ("day", _one("day")),
     ("day part", _part),
     ("dir part", _this_part),
     ("evening", _one("evening")),
     ("dir unit", _unit),
     ("unit dir_after", lambda values: _unit(values[::-1])),
+    ("on the? unit dir_after", lambda values: _unit(values[::-1])),
+    ("in the? unit dir_after", lambda values: _unit(values[::-1])),
     ("dir n unit", _span),
     ("n dir unit", lambda values: _span((values[1], values[0], values[2]))),
     ("past n? unit", _past),
@@ -185,4 +235,8 @@ LEAD = _patterns(
     ("dir unit", lambda values: Time("span", values[1])),
     ("n unit", lambda values: Time("span", values[1], count=values[0])),
 )
-SINCE = _patterns(("n unit", lambda values: Time("span", values[1], -1, count=values[0])))
+SINCE = _patterns(
+    ("n unit", lambda values: Time("span", values[1], -1, count=values[0])),
+    ("months", _many("span", "month")),
+    ("minutes", _many("span", "minute")),
+)

@@ -36,7 +36,15 @@ unit month: month, months
 unit quarter: quarter, quarters
 unit year: year, years
 n 0: a few, few, several
-n 1: a, an, one; two, a couple of, couple of; three; four; five; six; seven; eight; nine; ten; eleven; twelve
+n 1: a, an, one; two, a couple of, couple of, a couple; three; four; five; six; seven; eight; nine; ten; eleven; twelve
+months 6: half a year, half year
+months 18: a year and a half, one and a half years
+minutes 30: half an hour, half hour
+portion 0: early, early in, beginning of, start of
+portion 1: mid, middle of
+portion 2: late, late in, end of
+days_of 0: first week of, first week in, first days of
+days_of 2: last week of, last week in, last days of
 ago_after: ago
 weekday 0: monday; tuesday; wednesday; thursday; friday; saturday; sunday
 month 1: january, jan; february, feb; march; april, apr; may; june, jun; july, jul; august, aug; september, sept, sep;
@@ -89,7 +97,17 @@ unit quarter: quartal, quartals
 unit year: jahr, jahre, jahren, jahres
 n 0: ein paar, einigen, einige, mehreren, wenigen
 n 1: einem, einer, eine, ein; zwei; drei; vier; funf; sechs; sieben; acht; neun; zehn; elf; zwolf
+months 6: einem halben jahr, halben jahr, halbe jahr, halbes jahr
+months 18: anderthalb jahren, eineinhalb jahren
+minutes 30: einer halben stunde, halben stunde, halbe stunde
+portion 0: anfang, beginn
+portion 1: mitte
+portion 2: ende
+days_of 0: erste woche im, ersten woche im, ersten tage im, ersten tagen im
+days_of 2: letzte woche im, letzten woche im, letzten tage im, letzten tagen im
 ago_before: vor
+of_year: ich, du, wir, ihr, habe, hast, hat, haben, hatte, hattest, hatten, warst, waren, wurde, wurden, was war,
+ was ist, mir, mich, uns, geschah, passierte, gab es, alles, sich
 weekday 0: montag; dienstag; mittwoch; donnerstag; freitag; samstag, sonnabend; sonntag
 month 1: januar, janner; februar, feber; marz; april; mai; juni; juli; august; september; oktober; november; dezember
 season spring: fruhling, fruhjahr
@@ -142,6 +160,14 @@ unit quarter: trimestre, trimestres
 unit year: ano, anos
 n 0: unos, unas, algunos, algunas, varios, varias, unos cuantos, unas cuantas
 n 1: un, una; dos, un par de; tres; cuatro; cinco; seis; siete; ocho; nueve; diez; once; doce
+months 6: medio ano
+months 18: un ano y medio, ano y medio
+minutes 30: media hora
+portion 0: a principios, principios, a comienzos, comienzos, principio, a inicios, inicios, inicio
+portion 1: a mediados, mediados
+portion 2: a finales, finales, a fines, final de, final del
+days_of 0: primera semana, primeros dias
+days_of 2: ultima semana, ultimos dias
 ago_before: hace
 weekday 0: lunes; martes; miercoles; jueves; viernes; sabado; domingo
 month 1: enero; febrero; marzo; abril; mayo; junio; julio; agosto; septiembre, setiembre; octubre; noviembre;
@@ -161,7 +187,7 @@ between: entre
 from: de, desde
 and: y, e
 to: a, hasta
-of: de, del
+of: de, del, del mes de
 the: el, la, los, las
 own: mi, mis, tu, tus, su, sus, nuestra, nuestro
 asks: hice, hizo, hicimos, hecho, paso, pasado, dije, dijo, dijimos, hablamos, hable, conte, mencione, hacer, todo
@@ -192,6 +218,14 @@ unit quarter: trimestre, trimestres
 unit year: an, ans, annee, annees
 n 0: quelques, plusieurs
 n 1: un, une; deux; trois; quatre; cinq; six; sept; huit; neuf; dix; onze; douze
+months 18: un an et demi
+minutes 30: une demi heure, demi heure
+portion 0: debut
+portion 1: milieu
+portion 2: fin
+days_of 0: premiere semaine, premiers jours
+days_of 1: mi
+days_of 2: derniere semaine, derniers jours
 ago_before: il y a, y a
 weekday 0: lundi; mardi; mercredi; jeudi; vendredi; samedi; dimanche
 month 1: janvier; fevrier; mars; avril; mai; juin; juillet; aout; septembre; octobre; novembre; decembre
@@ -211,7 +245,7 @@ between: entre
 from: de, du
 and: et
 to: a, au
-of: de, d, du
+of: de, d, du, du mois de, du mois d
 the: le, la, l, les
 own: mon, ma, mes, ton, ta, tes, son, sa, ses, notre, votre, leur
 asks: fait, faire, passe, dit, parle, raconte, discute, mentionne, alle, allee, tout
@@ -242,6 +276,14 @@ unit quarter: trimestre, trimestres
 unit year: ano, anos
 n 0: alguns, algumas, uns, umas, varios, varias
 n 1: um, uma; dois, duas; tres; quatro; cinco; seis; sete; oito; nove; dez; onze; doze
+months 6: meio ano
+months 18: um ano e meio
+minutes 30: meia hora
+portion 0: inicio, comeco, principio, inicios, principios
+portion 1: meados
+portion 2: final de, final do, finais, fim, fins
+days_of 0: primeira semana, primeiros dias
+days_of 2: ultima semana, ultimos dias
 ago_before: ha, faz
 ago_after: atras
 weekday 0: segunda feira; terca feira; quarta feira; quinta feira; sexta feira; sabado; domingo
@@ -261,7 +303,7 @@ between: entre
 from: de, desde
 and: e
 to: a, ate
-of: de, do, da
+of: de, do, da, do mes de
 the: o, a, os, as
 own: meu, minha, meus, minhas, seu, sua, nosso, nossa
 asks: fiz, fez, fizemos, feito, aconteceu, disse, falamos, falei, contei, mencionei, fazer, houve, tudo

@@ -99,6 +99,27 @@ ENGLISH = """
 2024-05-01..2024-08-01       = between May and July 2024
 2020-01-01..2023-01-01       = between 2020 and 2022 | from 2020 to 2022
 2025-03-01..2025-04-01       = in March last year | last year in March
+2026-05-01..2026-06-01       = half a year ago
+2025-05-01..2025-06-01       = a year and a half ago | one and a half years ago
+2026-05-28..2026-11-28T18:30 = in the last half year | the past half year | since half a year
+2026-11-28T17:45..2026-11-28T18:15 = half an hour ago
+2026-11-09..2026-11-16       = a couple weeks ago
+2024-01-01..2024-05-01       = early 2024 | early in 2024 | at the beginning of 2024 | the start of the year 2024
+2024-05-01..2024-09-01       = mid 2024 | mid-2024 | in the middle of 2024
+2024-09-01..2025-01-01       = late 2024 | at the end of 2024
+2025-01-01..2025-05-01       = early last year | at the beginning of last year
+2026-09-01..2027-01-01       = late this year
+1990-01-01..1993-05-01       = in the early 1990s
+2026-03-01..2026-03-11       = at the beginning of March | early March | in early March | the first week of March
+2026-03-11..2026-03-22       = in the middle of March | mid-March | mid march
+2026-03-21..2026-04-01       = at the end of March | the end of march | the last week of March | last week in March
+2024-03-21..2024-04-01       = at the end of March 2024 | late March 2024 | the last week of March 2024
+2026-11-21..2026-12-01       = late November
+2025-12-21..2026-01-01       = late December
+2026-08-01..2026-09-01       = late summer | in the late summer of 2026
+2024-01-01..2026-11-28T18:30 = since early 2024
+..2026-03-21                 = before the end of March
+2026-03-01..2026-05-01       = between the beginning of March and the end of April
 2026-11-17..2026-11-18       = on Tuesday last week
 2025-06-01..2025-09-01       = in the summer last year
 2026-01-01..2026-04-01       = in January or in March?
@@ -134,6 +155,15 @@ GERMAN = """
 2021-01-01..2026-11-28T18:30 = nach 2020
 2026-05-01..2026-08-01       = zwischen Mai und Juli | von Mai bis Juli
 2025-03-01..2025-04-01       = im März letzten Jahres
+2024-01-01..2025-01-01       = Wo habe ich 2024 gewohnt? | Was war 2024? | Wer hat 2024 gewonnen?
+2024-01-01..2024-05-01       = Anfang 2024 | am Anfang des Jahres 2024 | zu Beginn des Jahres 2024
+2025-09-01..2026-01-01       = Ende letzten Jahres
+2026-03-11..2026-03-22       = Mitte März
+2026-03-21..2026-04-01       = Ende März | in der letzten Woche im März
+2026-05-01..2026-06-01       = vor einem halben Jahr
+2025-05-01..2025-06-01       = vor anderthalb Jahren | vor eineinhalb Jahren
+2026-05-28..2026-11-28T18:30 = seit einem halben Jahr | im letzten halben Jahr
+2026-11-28T17:45..2026-11-28T18:15 = vor einer halben Stunde
 """
 SPANISH = """
 2026-11-27..2026-11-28       = ¿Qué hice ayer? | ayer
@@ -159,6 +189,13 @@ SPANISH = """
 2021-01-01..2026-11-28T18:30 = después de 2020
 2026-05-01..2026-08-01       = entre mayo y julio | de mayo a julio
 2025-12-24..2025-12-27       = la navidad pasada
+2026-03-01..2026-03-11       = a principios de marzo | a comienzos del mes de marzo
+2024-03-11..2024-03-22       = a mediados de marzo de 2024
+2026-03-21..2026-04-01       = a finales de marzo | la última semana de marzo
+2025-01-01..2025-05-01       = a principios del año pasado
+2026-05-01..2026-06-01       = hace medio año
+2025-05-01..2025-06-01       = hace un año y medio
+2026-11-21..2026-11-23       = el fin de semana pasado
 """
 FRENCH = """
 2026-11-27..2026-11-28       = Qu'ai-je fait hier ? | hier
@@ -185,6 +222,12 @@ FRENCH = """
 2021-01-01..2026-11-28T18:30 = après 2020
 2026-05-01..2026-08-01       = entre mai et juillet | de mai à juillet
 2025-12-24..2025-12-27       = à Noël
+2026-03-01..2026-03-11       = début mars | au début du mois de mars | la première semaine de mars
+2026-03-11..2026-03-22       = mi-mars
+2024-01-01..2024-05-01       = début 2024 | au début de 2024 | au début de l'année 2024
+2025-09-01..2026-01-01       = fin 2025 | à la fin de l'année dernière
+2025-05-01..2025-06-01       = il y a un an et demi
+2026-11-28T17:45..2026-11-28T18:15 = il y a une demi-heure
 """
 PORTUGUESE = """
 2026-11-27..2026-11-28       = O que fiz ontem? | ontem
@@ -206,6 +249,13 @@ PORTUGUESE = """
 2026-03-01..2026-11-28T18:30 = desde março
 ..2023-01-01                 = antes de 2023
 2026-05-01..2026-08-01       = entre maio e julho | de maio a julho
+2026-03-01..2026-03-11       = no início de março | no começo de março
+2026-03-11..2026-03-22       = em meados de março
+2024-09-01..2025-01-01       = no final de 2024 | no fim de 2024
+2025-09-01..2026-01-01       = no fim do ano passado
+2026-05-01..2026-06-01       = há meio ano
+2025-05-01..2025-06-01       = há um ano e meio
+2026-11-21..2026-11-23       = no fim de semana passado
 """
 LOOK_ALIKES = """
 May I ask you something? | may be | I may go | It may rain | Does May like tea? | Since when do I know May?
@@ -219,9 +269,12 @@ every Monday | on Mondays | weekends | montags | los lunes | le lundi | a day in
 hurt in the fall from his bike | I fall asleep | Do I have a spring in my step? | the fall of Rome
 April's birthday is when? | Does April work in April's office?
 j'ai été malade | où ai-je été ? | Guten Morgen | am Morgen | jeden Morgen | por la mañana | de la mañana
-half a year ago | years ago | long ago | a while ago | ago
+half the years ago | years ago | long ago | a while ago | ago
 room 2019 | order 2024 | 2024 | 1999 people | call 555 2020 | in 2500 | the number 12 | 3/5/2026 | 1.2.3 | v2.0.24
 on 31 February | 30 February 2024 | 2023-02-29 | 2026-13-01 | on 45 May
+How early may I come? | the end of the march | at the end of the day | the last week of 2024
+la última semana de 2024 | last quarter of 2024 | Ich habe 2024 Euro | In Zimmer 2024 | ¿Cómo fue mi 2024?
+la final 2024 | late again | in the 90s
 no natal | em Natal | Mars is a planet | eine Tag | tag this | son | set | the sun | mar
 at 3 pm | from here to there | between you and me | before I go | since you asked | after all | until then
 What is my dog's name? | Where do I live? | Wo wohne ich? | ¿Dónde vivo? | Où est-ce que j'habite ? | Onde moro?
@@ -275,6 +328,10 @@ def test_a_look_alike_names_none(query: str) -> None:
         ("2026-11-28T12:00+00:00", "UTC", "on 29 February", "2024-02-29..2024-03-01"),
         ("2026-03-31T12:00+00:00", "UTC", "the last month", "2026-02-01..2026-03-01"),
         ("2026-03-31T12:00+00:00", "UTC", "in the last two months", "2026-01-31..2026-03-31T12:00"),
+        # A part of a month or year that has not begun is that of the last one.
+        ("2026-11-03T12:00+00:00", "UTC", "late November", "2025-11-21..2025-12-01"),
+        ("2026-11-03T12:00+00:00", "UTC", "early November", "2026-11-01..2026-11-11"),
+        ("2026-11-03T12:00+00:00", "UTC", "at the end of February 2024", "2024-02-20..2024-03-01"),
         # South of the equator summer begins in December.
         ("2026-11-28T12:00-03:00", "America/Sao_Paulo", "no verão passado", "2025-12-01..2026-03-01"),
         ("2026-11-28T12:00+11:00", "Australia/Sydney", "last winter", "2026-06-01..2026-09-01"),
@@ -331,6 +388,8 @@ def test_the_rest_is_without_the_words_of_the_window(query: str, rest: str) -> N
         ("last week", []),
         ("last March", []),
         ("since May 2024", []),
+        # A text of October names 2024, too.
+        ("early 2024", []),
     ],
 )
 def test_names_by_which_a_text_may_name_the_window(query: str, names: list[str]) -> None:
@@ -342,7 +401,14 @@ def test_names_by_which_a_text_may_name_the_window(query: str, names: list[str])
 
 @pytest.mark.parametrize(
     ("query", "is_present"),
-    [("today", True), ("this week", True), ("heute Morgen", True), ("in November", False), ("since May", False)],
+    [
+        ("today", True),
+        ("this week", True),
+        ("heute Morgen", True),
+        ("in November", False),
+        ("since May", False),
+        ("early this year", False),
+    ],
 )
 def test_the_present_is_told_apart(query: str, is_present: bool) -> None:
     """What was true earlier today is over; what was true since May is asked for."""
@@ -352,7 +418,8 @@ def test_the_present_is_told_apart(query: str, is_present: bool) -> None:
 
 
 WORDS = (
-    "in on last the march may 3 2024 week ago since before between and de la el il y a hace vor jahr . ? 1er 03.05.2024"
+    "in on last the march may 3 2024 week ago since before between and de la el il y a hace vor jahr . ? 1er "
+    "03.05.2024 early end of half ende"
 )
 
 
