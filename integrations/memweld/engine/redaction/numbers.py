@@ -8,7 +8,7 @@ from collections.abc import Iterator
 __all__ = ["card_numbers", "ibans", "is_card_number", "is_iban"]
 
 _SEPARATORS = " \u00a0\u202f.-"
-_DIGITS = re.compile(rf"(?<![\w+])[0-9](?:[{_SEPARATORS}]?[0-9])*")
+_DIGITS = re.compile(rf"(?<![\w+])[0-9](?:[{_SEPARATORS}]{{0,2}}[0-9])*")
 _GROUPS = re.compile(r"[0-9]+")
 _SHAPES = {(4, 4, 4, 4), (4, 4, 4, 4, 3), (4, 6, 5), (4, 6, 4)}
 _LONGEST = 5

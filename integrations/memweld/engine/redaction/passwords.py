@@ -11,27 +11,32 @@ from ..search.stopwords import STOP_WORDS
 __all__ = ["assigned_secrets", "field_secret", "passwords", "pins", "url_passwords"]
 
 _NOUN = re.compile(
-    r"pass(?:word|phrase|code|wd)(?![a-z\]])|(?<![a-z])pwd(?![a-z])|(?:passwort|kennwort)(?![a-zäöü])|contraseña(?!\w)"
-    r"|mot de passe(?!\w)|(?<!\w)senha(?!\w)|palavra-passe|parola d['’]ordine|wachtwoord(?!\w)",
+    r"pass(?:word|phrase|code|wd)(?![a-z\]])|(?<![a-z])pwd(?![a-z])|(?:passwort|kennwort)(?![a-zäöü])|contrase[ñn]a(?!\w)"
+    r"|mot de passe(?!\w)|(?<!\w)mdp(?!\w)|(?<!\w)senha(?!\w)|palavra-passe|parola d['’]ordine|wachtwoord(?!\w)",
     re.IGNORECASE,
 )
 _NOW = r"(?:\s(?:now|jetzt|ahora|maintenant|agora|adesso|nu))?"
 # A sign, a verb that says what the password is, and a verb that may say something else of it.
 _SAYS = re.compile(
-    r"(?P<sign>[\"'`*]{0,2}\s{0,3}(?::|=>?|->)\*{0,2}\s{0,3})"
-    rf"|\s(?P<verb>is|equals|ist|lautet|es|est|é|è)(?!\w){_NOW}\s{{0,2}}:?\s{{1,3}}"
-    r"|\s(?P<weak>was|to|war|auf|in|era|heißt|heisst|a|était|à|por|para|con|avec|naar|van)\s{0,2}:?\s{1,3}",
+    r"(?P<sign>[\"'`*]{0,2}\s{0,3}(?::=?|(?<![=!])=(?!=)>?|->|>(?=[^\s<>]{1,128}</))\*{0,2}\s{0,3})"
+    rf"|\s(?P<verb>is|equals|ist|lautet|es|est|c['’]est|é|è)(?!\w){_NOW}\s{{0,2}}:?\s{{1,3}}"
+    r"|\s(?P<weak>was|will be|to|war|auf|in|e|era|heißt|heisst|a|était|à|por|para|con|avec|naar|van)\s{0,2}:?\s{1,3}",
     re.IGNORECASE,
 )
 # Words that mean other things, too: only a word of letters and digits behind them is a password.
 _SHORT = re.compile(
-    r"(?<!\w)(?:(?:(?:(?:mi|la) clave(?: del? \w{1,30})? es|my pass is|password['’]s|passwort|kennwort)\s{1,3})"
-    r"|(?:my pass|pw) ?[:=]\s{0,3})"
+    r"(?<!\w)(?:(?:(?:mi|la) clave(?: del? \w{1,30})? es|my pass is|pw ist?|password['’]s)\s{1,3}"
+    r"|(?:passwor[dt]|kennwort)[\s|]{1,3}(?!\S{0,32}(?:sha|md5|auth|base64|utf|crypt|argon|kdf))"
+    r"|(?:(?<!ing )(?<!bus )(?<!ski )pass|pw) ?[:=]\s{0,3})"
     r"(?=[^\W\d_])(?=[^\W_]{0,62}\d)(?P<value>\S{6,128})",
     re.IGNORECASE,
 )
+_CHANGED = re.compile(
+    r"(?<!\w)(?:changed|set)(?:\s\w{1,20}){1,3}?\spassword\sto\s(?P<value>[^\W\d_]{4,40})(?=\s{0,2}(?:[.,;!)\n]|\Z))",
+    re.IGNORECASE,
+)
 _SENTENCE_END = re.compile(r"[.!?;]\s|\n")
-_NEXT_FIELD = re.compile(r"[;&,](?=\w{1,40}=)")
+_NEXT_FIELD = re.compile(r"[;&,](?=\w{1,40}=)|</")
 # A password manager is no password.
 _THINGS = frozenset(
     "manager managers policy policies reset field prompt generator length hash hashes rule rules vault app".split()
@@ -41,12 +46,15 @@ _NEAR = len('**"« [redacted:')
 _MOST_WORDS_BETWEEN = 7
 _QUOTED = re.compile(r"[*]{0,2}[\"'`“”„«‹‘’]{1,2}[ \u202f]?([^\"'`“”„«»‹›‘’\r\n]{1,128}?)[ \u202f]?[\"'`“”»›’]")
 _TOKEN = re.compile(r"\S{1,256}")
-_CLAUSE = re.compile(r"[^.,;:!?()\r\n]{1,120}")
-_TRAILING = ".,;:)]}>\"'`*”»’"
+_AND = r"\s(?:and|but|und|aber|y|pero|et|mais|mas|en|maar)\s"
+_CLAUSE = re.compile(rf"(?:(?!{_AND})[^.,;:!?()\r\n]){{1,120}}")
+_OTHER_CLAUSE = re.compile(_AND, re.IGNORECASE)
+_TRAILING = ".,;:)]}>|\"'`*”»’"
 # What programs and manuals have in a password's place.
 _NO_VALUE = re.compile(
     r"[<({\[$%*•.…#_-]|xxx|\w{1,40}(?:\.\w{1,40}){0,4}[(\[]|(?:none|null|nil|undefined|true|false|str|string|text"
-    r"|int|bool|any|optional)(?:\W|\Z)|https?:",
+    r"|int|bool|any|optional)(?:\W|\Z)|https?:"
+    r"|(?:settings|config|cfg|self|this|os|env|environ|process|args|request|options)\.",
     re.IGNORECASE,
 )
 _LENGTH = re.compile(r"[0-9]{1,3}[+-]?[0-9]{0,3}\s(?:\w{1,20}\s)?(?:char|zeich|caract|carat|letter|digit|day|tag|tek)")
@@ -56,6 +64,7 @@ _UNLIKE_A_SECRET = frozenset(
     short simple complex easy hard difficult known unknown lost gone missing old new outdated saved stored hashed salted
     encrypted empty blank optional mandatory due changed reset forgotten not never always sensitive shared public
     private secret confidential same different similar important good bad better fine ok okay broken locked set unset
+    expire longer shorter stronger weaker than
     default temporary permanent correct right hidden visible masked redacted protected case case-sensitive below above
     attached enclosed coming still already only too very really required-field required_field input field there here
     falsch richtig ungültig gültig abgelaufen sicher unsicher stark schwach lang kurz einfach schwer bekannt unbekannt
@@ -73,7 +82,8 @@ _UNLIKE_A_SECRET = frozenset(
     """.split()
 )
 _CODE_NOUN = re.compile(
-    r"(?<!\w)(?:pin(?:[- ]?(?:code|number|nummer))?|geheimzahl|cv[vc]2?|security code|(?:karten)?prüfnummer)(?!\w)",
+    r"(?<!\w)(?:pin(?:[- ]?(?:code|number|nummer))?|geheimzahl|cv[vc]2?|security code|(?:karten)?prüfnummer"
+    r"|sicherheitscode|código de (?:seguridad|segurança)|code de sécurité|codice di sicurezza)(?!\w)",
     re.IGNORECASE,
 )
 _CODE = re.compile(
@@ -82,10 +92,12 @@ _CODE = re.compile(
     re.IGNORECASE,
 )
 _ASSIGNED = re.compile(
-    r"(?:api[ _-]?key|secret[ _-]?(?:access[ _-]?)?key|client[ _-]?secret|(?:access|refresh|auth|api)[ _-]?token"
+    r"(?:api[ _-]?key|api[ -]?schlüssel|clé api|(?:clave|chave|chiave) (?:d[aei]l? )?api"
+    r"|secret[ _-]?(?:access[ _-]?)?key|client[ _-]?secret|(?:access|refresh|auth|api)[ _-]?token"
     r"|(?:session|bearer)[ _-]?token|api[ _-]?secret|(?:access|account|private)[ _-]?key"
     r"|(?<![a-z0-9_-])(?:secret|token|authorization)|[?&;](?:sig|key|x-amz-signature))"
-    r"[\"'`*]{0,2}\s{0,3}(?:=|:|is\s)\s{0,3}[\"'`*]{0,2}(?P<value>[^\s\"'`,;&<>]{8,})",
+    r"[\"'`*]{0,2}(?:\s(?:for|of|to|für|von|de|do|da|del|pour|per|di|voor)\s[\w.-]{1,30}){0,2}"
+    r"\s{0,3}(?:=|:|(?:is|ist|lautet|es|est|é|è)\s)\s{0,3}[\"'`*]{0,2}(?P<value>[^\s\"'`,;&<>]{8,})",
     re.IGNORECASE,
 )
 _IN_URL = re.compile(
@@ -111,6 +123,9 @@ def passwords(text: str) -> Iterator[tuple[int, int]]:
         if span is not None:
             behind = span[1]
             yield span
+    for changed in _CHANGED.finditer(text):
+        if _is_phrase(changed["value"]):
+            yield changed.span("value")
     for short in _SHORT.finditer(text):
         value = short["value"].rstrip(_TRAILING)
         yield short.start("value"), short.start("value") + len(value)
@@ -126,7 +141,10 @@ def _said_behind(text: str, start: int) -> tuple[int, int] | None:
             return None
         if between.endswith("[redacted") or "[redacted:" in text[start + says.end() : start + says.end() + _NEAR]:
             return None
-        span = _value(text, start + says.end(), is_weak=says["weak"] is not None)
+        if says["sign"] is not None and not words and _NO_VALUE.match(text, start + says.end()):
+            return None
+        is_weak = says["weak"] is not None or "=" in between or _OTHER_CLAUSE.search(between) is not None
+        span = _value(text, start + says.end(), is_weak=is_weak)
         if span is not None:
             return span
     return None
@@ -156,6 +174,8 @@ def _is_phrase(clause: str) -> bool:
     words = clause.lower().split()
     if not 1 <= len(words) <= 6 or not _common_words().isdisjoint(words):
         return False
+    if len(words) > 1 and len(words[0]) > 5 and words[0].endswith("ed"):
+        return False  # "rotated every month"
     return not _UNLIKE_A_SECRET.intersection(words if len(words) < 3 else words[1:])
 
 
@@ -189,9 +209,11 @@ def url_passwords(text: str) -> Iterator[tuple[int, int]]:
 
 
 def field_secret(name: str, value: str) -> str | None:
-    """The kind of secret that a field of this name holds: ``password`` or ``secret``; None for others."""
+    """The kind of secret that a field of this name holds: ``password``, ``secret``, ``security code``; else None."""
     folded = "".join(filter(str.isalnum, name)).lower()
-    if folded == "pwd" or folded.endswith(_PASSWORD_FIELDS):
+    if folded in ("pin", "cvv", "cvv2", "cvc", "cvc2", "securitycode"):
+        return "security code" if value.isdecimal() and 3 <= len(value) <= 8 else None
+    if folded in ("pwd", "pass") or folded.endswith(_PASSWORD_FIELDS):
         return None if _is_no_value(value) else "password"
     if folded in ("secret", "token") or folded.endswith(_KEY_FIELDS):
         return "secret" if _is_key(value) else None

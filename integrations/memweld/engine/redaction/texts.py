@@ -23,7 +23,7 @@ Redact: TypeAlias = 'Callable[[str], str] | Literal["secrets"]'
 """Takes out of a text what must not be stored: a function of yours, or memweld's patterns for secrets."""
 
 # Base64 of an image or a sound is no text.
-_DATA_URL = re.compile(r"data:[\w/+.-]{1,100};base64,")
+_DATA_URL = re.compile(r"data:[\w/+.-]{1,100};base64,[\w+/=-]*")
 # Frameworks find a message's parts again by these fields of its dump.
 _STRUCTURE = frozenset({"id", "type", "role", "tool_call_id", "call_id", "framework", "source"})
 # A card number may be a number of JSON, too.
@@ -109,7 +109,7 @@ class Redaction:
 
     def text(self, text: str, field: str = "") -> str:
         """The text; one of JSON stays JSON."""
-        if _DATA_URL.match(text):
+        if _DATA_URL.fullmatch(text):
             return text
         redacted = self._redact(text) if not field or self._field is None else self._field(field, text)
         if redacted == text:
@@ -136,9 +136,10 @@ class Redaction:
             listed = cast("Sequence[JSON]", value)
             parts = [self.json(each, field, spared=spared) for each in listed]
             return listed if all(new is old for new, old in zip(parts, listed, strict=True)) else parts
-        if isinstance(value, int) and value >= _LEAST_NUMBER:
+        has_name = field and self._field is not None and not isinstance(value, bool)
+        if isinstance(value, int) and (value >= _LEAST_NUMBER or has_name):
             number = str(value)
-            redacted = self.text(number)
+            redacted = self.text(number, field)
             return value if redacted == number else redacted
         return value
 

@@ -38,13 +38,17 @@ _FORMS = (
     rf"hv[sb]\.{_W}{{24,}}",  # Vault
     r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}",  # Shopify
     r"key-[0-9a-f]{32}(?![A-Za-z0-9])",  # Mailgun
+    rf"dckr_[op]at_{_W}{{24,}}",  # Docker
+    r"sbp_[0-9a-f]{40}",  # Supabase
+    rf"(?:figd_|ATATT3|glsa_|sq0[ac]\w{{1,2}}-){_W}{{20,}}",  # Figma, Atlassian, Grafana, Square
+    r"PMAK-[0-9a-f]{24}-[0-9a-f]{34}",  # Postman
     r"AGE-SECRET-KEY-1[0-9A-Z]{58}",
 )
 _SERVICE_KEY = re.compile(rf"(?<![A-Za-z0-9_-])(?:{'|'.join(_FORMS)})")
 _SLACK_HOOK = re.compile(r"hooks\.slack\.com/services/[A-Za-z0-9/]{20,}")
 _JWT = re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_.-]{16,}")
 _BEARER = re.compile(
-    r"(?<![A-Za-z0-9_-])(?:bearer\s{1,3}|authorization:\s{0,3}basic\s{1,3})[\w.~+/=-]{12,}", re.IGNORECASE
+    r"(?<![A-Za-z0-9_-])(?:bearer\s{1,3}|authorization:\s{0,3}[a-z-]{1,20}\s{1,3})[\w.~+/=-]{12,}", re.IGNORECASE
 )
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,2}PRIVATE KEY(?: BLOCK)?-----(?:[A-Za-z0-9+/=\s\\:,.()]|-(?!-))*"

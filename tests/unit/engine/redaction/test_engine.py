@@ -65,11 +65,11 @@ def test_an_operation_without_secrets_is_passed_on_as_it_is() -> None:
 
 
 def test_json_in_a_text_stays_json() -> None:
-    text = json.dumps({"card": 4111111111111111, "password": "sun", "list": [CARD], "n": 3, "is": True})
+    text = json.dumps({"card": 4111111111111111, "password": "sun", "list": [CARD], "pin": 4711, "n": 3, "is": True})
     redacted = json.loads(SECRETS.text(text))
     assert redacted == {
         "card": "[redacted: card number]", "password": "[redacted: password]", "list": ["[redacted: card number]"],
-        "n": 3, "is": True,
+        "pin": "[redacted: security code]", "n": 3, "is": True,
     }  # fmt: skip
     assert SECRETS.text(f"{{no JSON}} {CARD}") == "{no JSON} [redacted: card number]"
 
@@ -82,7 +82,7 @@ def test_the_key_of_a_preference_tells_what_its_value_is(name: str) -> None:
         item = ana.preferences.set(name, value)
         ana.state("s").set(name, value)
         assert value not in item.text
-        assert value not in json.dumps(ana.export()) or name == "PIN", "a bare number says nothing of itself"
+        assert value not in json.dumps(ana.export())
 
 
 def test_images_are_no_text() -> None:
@@ -94,6 +94,10 @@ def test_images_are_no_text() -> None:
         image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
         backend.user("ana").history("s").append([{"role": "user", "content": [image]}])
         assert backend.user("ana").history("s").messages()[0].content == [image]
+
+
+def test_a_text_behind_an_image_is_redacted() -> None:
+    assert "hunter2" not in SECRETS.text("data:image/png;base64,AAAA My password is hunter2")
 
 
 def fail(text: str) -> str:
