@@ -258,7 +258,8 @@ class ChatMessage(Readable):
         name: The speaker's name, if any.
         tool_calls: The tool calls of an assistant message.
         tool_call_id: The call that a tool message answers.
-        created_at: When it was said; by default the time of the append (UTC). An offset from UTC is kept.
+        created_at: When it was said; by default the time of the append (UTC). An offset from UTC is kept; without one
+            it is a time of the memory's zone.
         native: The framework's own dump, ``{"framework": name, "message": …}``. That framework reads the message back
             from it without loss; others ignore it.
     """

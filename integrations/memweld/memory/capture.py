@@ -49,6 +49,7 @@ def capture_turn(
     infer: bool,
     keep: Captured,
     background: bool,
+    timezone: str | None,
 ) -> list[MemoryItem]:
     """Keep a turn (see `Memory.capture`); ``infer`` says whether the LLM extracts its facts."""
     if keep not in ("turn", "history", "facts"):
@@ -59,7 +60,7 @@ def capture_turn(
     if session_id is None or keep == "facts":
         turn: Sequence[ChatMessage] = to_messages(messages)
     else:
-        append = AppendMessages(session_id=session_id, messages=read_messages(messages))
+        append = AppendMessages(session_id=session_id, messages=read_messages(messages, timezone))
         turn = append.messages
     drafts, error = ([], None) if keep == "history" else _facts_of(turn, infer=infer)
     statements = _statements(drafts)

@@ -21,9 +21,10 @@ __all__ = ["AsyncHistory", "History"]
 class History(Displayed):
     """The messages of one session, in order, readable from every framework."""
 
-    def __init__(self, engine: Engine, scope: Scope, session_id: str) -> None:
+    def __init__(self, engine: Engine, scope: Scope, session_id: str, *, timezone: str | None = None) -> None:
         self._engine = engine
         self._scope = scope
+        self._timezone = timezone
         self.session_id = validate_key("session_id", session_id)
 
     def append(self, messages: MessagesLike) -> list[ChatMessage]:
@@ -31,6 +32,7 @@ class History(Displayed):
 
         Args:
             messages: `ChatMessage` or ``{"role", "content", …}``, one or a list; a bare string is said by the user.
+                A ``created_at`` without an offset is a time of the memory's zone.
 
         Returns:
             The messages as stored, with their ids and times.
@@ -38,7 +40,7 @@ class History(Displayed):
         Raises:
             InvalidInputError: A message breaks a rule; nothing was appended.
         """
-        operation = AppendMessages(session_id=self.session_id, messages=read_messages(messages))
+        operation = AppendMessages(session_id=self.session_id, messages=read_messages(messages, self._timezone))
         self._engine.run(self._scope, operation)
         return list(operation.messages)
 
@@ -56,7 +58,7 @@ class History(Displayed):
         Raises:
             InvalidInputError: A message breaks a rule; nothing was changed.
         """
-        read = read_messages(messages)
+        read = read_messages(messages, self._timezone)
         if not read:
             self.clear()
             return []

@@ -105,7 +105,7 @@ class Memory(FactMethods, ConsolidationMethods):
 
     def history(self, session_id: str) -> History:
         """The messages of a session."""
-        return History(self._engine, self.scope, session_id)
+        return History(self._engine, self.scope, session_id, timezone=self.timezone)
 
     def sessions(self) -> list[Session]:
         """The sessions that have a history, the latest used first."""
@@ -250,6 +250,7 @@ class Memory(FactMethods, ConsolidationMethods):
             infer=self._wants_extraction(infer),
             keep=keep,
             background=background,
+            timezone=self.timezone,
         )
 
     def flush(self, timeout: float | None = None) -> bool:

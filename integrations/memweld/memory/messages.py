@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias, cast
 from ..engine.message_rules import new_id, validate_message, validate_messages
 from ..errors import InvalidInputError, invalid
 from ..models import ChatMessage
-from ..validation import validate_text
+from ..validation import validate_moment, validate_text
 from .content import storable
 from .foreign_messages import from_object
 
@@ -80,8 +80,12 @@ def _from_mapping(message: Mapping[str, Any]) -> ChatMessage:
     return ChatMessage(**fields)
 
 
-def read_messages(values: MessagesLike) -> list[ChatMessage]:
+def read_messages(values: MessagesLike, timezone: str | None = None) -> list[ChatMessage]:
     """One message or several as the caller gives them, in our form (see `read_message`).
+
+    Args:
+        values: What was said.
+        timezone: The zone of their times without an offset; UTC if None.
 
     Raises:
         InvalidInputError: It is no message, or one of them is none (the error names its position).
@@ -90,16 +94,26 @@ def read_messages(values: MessagesLike) -> list[ChatMessage]:
         return [ChatMessage(role="user", content=validate_text("message", values))]
     # Pydantic's models, which frameworks' messages are, can be iterated: they yield their fields.
     if isinstance(values, (ChatMessage, Mapping)) or hasattr(values, "content"):
-        return _read(values)
+        return _in_zone(_read(values), timezone)
     if not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without types
         raise invalid("messages", values, "it must be text, a message or a list of messages", "Wrap it in a list.")
     messages: list[ChatMessage] = []
     for position, value in enumerate(values):
         try:
-            messages += _read(value)
+            messages += _in_zone(_read(value), timezone)
         except InvalidInputError as error:
             raise InvalidInputError(f"Message {position}: {error}") from error
     return messages
+
+
+def _in_zone(messages: list[ChatMessage], timezone: str | None) -> list[ChatMessage]:
+    """The messages with times that have an offset, as those of facts (see `validate_moment`)."""
+    return [
+        message
+        if message.created_at is None
+        else dataclasses.replace(message, created_at=validate_moment("created_at", message.created_at, timezone))
+        for message in messages
+    ]
 
 
 def to_message(value: object) -> ChatMessage:

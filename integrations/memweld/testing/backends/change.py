@@ -126,6 +126,12 @@ class ChangeTests(BackendFixtures):
         theme = ana.preferences.set("theme", "dark", expires_at="2090-01-01")
         assert stay.expires_at == theme.expires_at == datetime(2090, 1, 1, 5, tzinfo=timezone.utc)
         assert len(ana.search("Who bought a bike in July?", now=date(2024, 9, 1))) > 0
+        noon = {"role": "user", "content": "Hello", "created_at": "2024-07-01T12:00"}
+        day = {"role": "user", "content": "Hello", "created_at": first}
+        ana.history("s").append(noon)
+        ana.capture([noon, day], session_id="s", keep="history")
+        said_at = [message.created_at and message.created_at.isoformat() for message in ana.history("s").messages()]
+        assert said_at == [f"2024-07-01T{hour}:00:00-04:00" for hour in ("12", "12", "00")]
         (said,) = backend.user("bob").add("I bought a bike", created_at="2024-07-01", infer=False)
         assert said.created_at.isoformat() == "2024-07-01T00:00:00+00:00"
 
