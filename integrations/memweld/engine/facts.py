@@ -255,7 +255,7 @@ class Facts:
     def _set_again(self, before: ItemRow, row: ItemRow) -> None:
         """Write a keyed row: another value leaves the one before as an earlier value, an equal one leaves its time."""
         if _sorted(row.metadata) == _sorted(before.metadata):
-            self._items.rewrite_details(replace(row, valid_from=before.since, updated_at=utc_now().isoformat()))
+            self._items.rewrite_details(replace(row, valid_from=before.begins_at, updated_at=utc_now().isoformat()))
         else:
             kept = keep_earlier(self._items, before, "set", now())
             self._change(before, replace(row, valid_from=kept.valid_from))

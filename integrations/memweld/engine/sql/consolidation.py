@@ -19,6 +19,7 @@ from .items import Items
 from .mem0_entities import unlink
 from .occurrences import merged
 from .restore import EmbeddedTexts
+from .supersession import ended
 from .ttl import purge
 
 __all__ = ["Consolidation", "Summary"]
@@ -164,8 +165,7 @@ class Consolidation:
         changes: list[_Rows] = []
         for row in others:
             result = merged(result, row, is_dated=False)
-            end = moment.timestamp() if row.valid_until is None else min(row.valid_until, moment.timestamp())
-            after = replace(row, superseded_by=kept.id, changed_by="consolidate", valid_until=end, updated_at=at)
+            after = ended(row, by=kept.id, at=moment.timestamp(), changed_by="consolidate", updated_at=at)
             changes.append((row, replace(after, pinned_at=None, links=None)))
         pins = [row.pinned_at for row in rows if row.pinned_at is not None]
         # What was known of it, and when, stays answerable: the others say so with their own times.
@@ -221,10 +221,7 @@ class Consolidation:
         )
         added = template.row(self._scope, summary.text, moment.isoformat())
         end, at = moment.timestamp(), moment.isoformat()
-        superseded = (
-            replace(row, superseded_by=added.id, changed_by="consolidate", valid_until=end, updated_at=at)
-            for row in former
-        )
+        superseded = (ended(row, by=added.id, at=end, changed_by="consolidate", updated_at=at) for row in former)
         return [(None, added), *zip(former, superseded, strict=True)]
 
     def _rows(self, ids: Sequence[str]) -> list[ItemRow]:
@@ -254,8 +251,11 @@ class Consolidation:
         for change in step.changes:
             now, before = current.get(change.memory_id), self._row(change.before)
             self._check_place(now, before, ids)
-            # Users do not see the relation, so that no receipt has it.
-            rows.append((now, before if now is None or before is None else replace(before, relation=now.relation)))
+            if now is not None and before is not None:
+                # Users see neither, so that no receipt has them.
+                own_end = None if before.superseded_by is None else now.own_end
+                before = replace(before, relation=now.relation, own_end=own_end)
+            rows.append((now, before))
         return rows
 
     def _row(self, item: MemoryItem | None) -> ItemRow | None:

@@ -31,6 +31,7 @@ from .mem0_entities import unlink, unlink_all
 from .occurrences import without_message, without_messages, without_session
 from .selection import Selection, Window
 from .state import StateStore
+from .supersession import held_again
 from .ttl import purge
 from .versions import versions_of
 
@@ -161,7 +162,7 @@ class ItemOperations:
             if successor is not None:
                 self._items.rewrite_details(replace(row, superseded_by=successor))
             elif self._items.by_hash(row.scope, row.hash, row.kind) is None:
-                self._items.rewrite_details(replace(row, superseded_by=None, changed_by=None, valid_until=None))
+                self._items.rewrite_details(held_again(row))
 
     def _delete(self, scope: Scope, memory_ids: Sequence[str]) -> int:
         """Delete items with their values and links, in one transaction; how many of them the scope had."""

@@ -56,6 +56,7 @@ class ItemRow:
     expires_at: float | None = None
     pinned_at: float | None = None
     relation: str | None = None
+    own_end: float | None = None
     seq: int = 0
 
     @property
@@ -65,11 +66,6 @@ class ItemRow:
             return [] if self.links is None else json.loads(self.links)
         except ValueError:
             return []
-
-    @property
-    def since(self) -> float:
-        """The beginning of its validity, else the time when it was first stored (seconds since 1970)."""
-        return self.valid_from if self.valid_from is not None else datetime.fromisoformat(self.created_at).timestamp()
 
     @property
     def is_trusted(self) -> bool:

@@ -17,7 +17,8 @@ items
     of a fact its sources. ``valid_from``, ``valid_until``: seconds since 1970 (``validity.py``). ``superseded_by``: the
     id of the item in its place. ``changed_by``, ``source``: see `MemoryItem`. ``expires_at``, ``pinned_at``: seconds
     since 1970.
-    ``relation``: the relation that the text states; NULL: none that memweld knows.
+    ``relation``: the relation that the text states; NULL: none that memweld knows. ``own_end``: of a superseded item
+    the ``valid_until`` that it had before.
 recalls
     How often an item was put before a model, and when last (``profile.py``). A table of its own, so that a count
     changes no item: indexes in RAM would read it again.
@@ -85,6 +86,7 @@ CREATE TABLE items (
     expires_at {real},
     pinned_at {real},
     relation {text},
+    own_end {real},
     created_at {text} NOT NULL,
     updated_at {text} NOT NULL,
     vector {vector} NOT NULL,

@@ -14,7 +14,16 @@ from .item_rows import ItemRow, remedy_of_keyed
 from .items import Items
 from .versions import end_with
 
-__all__ = ["end_row", "keep_both", "rows_to_supersede", "supersede", "supersede_items", "with_pin_of"]
+__all__ = [
+    "end_row",
+    "ended",
+    "held_again",
+    "keep_both",
+    "rows_to_supersede",
+    "supersede",
+    "supersede_items",
+    "with_pin_of",
+]
 
 
 def rows_to_supersede(items: Items, scope: Scope, memory_ids: Sequence[str]) -> list[ItemRow]:
@@ -92,14 +101,24 @@ def end_row(items: Items, scope: Scope, row: ItemRow, *, by: str, at: float, cha
     sources = [source for source in items.linked(row) if by not in source.linked_ids]
     updated_at = utc_now().isoformat()
     for each in (*sources, row):
-        ended = replace(
-            each, valid_until=_end_of(each, at), superseded_by=by, changed_by=changed_by, updated_at=updated_at
-        )
-        items.rewrite_details(ended)
-        row = ended
+        row = ended(each, by=by, at=at, changed_by=changed_by, updated_at=updated_at)
+        items.rewrite_details(row)
     if (successor := items.get(scope, by)) is not None:
         end_with(items, successor)
     return row
+
+
+def ended(row: ItemRow, *, by: str, at: float, changed_by: Change, updated_at: str) -> ItemRow:
+    """A row in whose place another stands from a moment on."""
+    end, own_end = _end_of(row, at), row.valid_until if row.superseded_by is None else row.own_end
+    return replace(
+        row, valid_until=end, own_end=own_end, superseded_by=by, changed_by=changed_by, updated_at=updated_at
+    )
+
+
+def held_again(row: ItemRow) -> ItemRow:
+    """A row that nothing supersedes any more, with the end that it had before."""
+    return replace(row, valid_until=row.own_end, own_end=None, superseded_by=None, changed_by=None)
 
 
 def _end_of(row: ItemRow, at: float) -> float:
@@ -137,5 +156,5 @@ def _hold_beside(items: Items, row: ItemRow, other: ItemRow) -> None:
     if row.superseded_by is not None:
         if (same := items.by_hash(row.scope, row.hash)) is not None:
             raise invalid("memory_id", row.id, f"{same.id} says the same", f"Keep both {same.id} and {other.id}.")
-        changed = replace(changed, superseded_by=None, changed_by=None, valid_until=None)
+        changed = held_again(changed)
     items.rewrite_details(changed)

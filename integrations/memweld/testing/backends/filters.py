@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
+from itertools import product
 from typing import Any
 
 import pytest
@@ -346,6 +347,25 @@ class FilterTests(BackendFixtures):
         assert ana.get(third.id).valid_until is None
         ana.history("s2").clear(facts=True)
         assert _texts(ana.all()) == ["My bike is red"]
+
+    def test_what_comes_back_has_its_own_end(self, ana: Memory) -> None:
+        """A memory that was over, or had an end to come, before another took its place."""
+        for number, (end, undo) in enumerate(product(("2020-01-01", "2090-01-01"), ("clear", "keep_both"))):
+            said = f"I rent room {number}"
+            (lease,) = ana.add(said, valid_until=end, created_at="2019-01-01", infer=False)
+            session = f"s{number}"
+            (later,) = ana.add(
+                f"I bought {number}", created_at="2025-01-01", supersedes=lease.id, session_id=session, infer=False
+            )
+            assert ana.get(lease.id).valid_until == min(later.created_at, lease.valid_until or later.created_at)
+            ana.update(later.id, f"I have bought {number}")
+            if undo == "clear":
+                ana.history(session).clear(facts=True)
+            else:
+                ana.keep_both(lease.id, later.id)
+            back = ana.get(lease.id)
+            assert (back.superseded_by, back.valid_until) == (None, lease.valid_until)
+            assert (said in _texts(ana.all())) is (end == "2090-01-01")
 
     def test_a_wrong_replacement_is_forgotten(self, ana: Memory) -> None:
         """What the rule superseded of another session holds again, also when a message is edited."""
