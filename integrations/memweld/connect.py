@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from .engine.protocol import Engine
@@ -15,6 +15,7 @@ from .urls import public_url
 
 if TYPE_CHECKING:
     from .engine.extraction.options import ExtractionOptions
+    from .engine.redaction.texts import Redaction
     from .engine.sql_engine import SqlEngine
     from .settings import Settings
 
@@ -34,6 +35,7 @@ class _Options:
     mem0: Mapping[str, Any] | str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     durability: str | None = None
+    redaction: Redaction | None = None
 
     def refuse(self, names: Sequence[str], reason: str) -> None:
         """Refuse those of the arguments that are given.
@@ -122,8 +124,8 @@ def connect(
     from .engine.redaction.texts import redaction_of
 
     known = redaction_of(redaction)
-    engine = redacting(_make_engine(url, settings, options), known, public_url(url))
-    return Backend(engine, url=url, timezone=zone)
+    engine = _make_engine(url, settings, replace(options, redaction=known))
+    return Backend(redacting(engine, known, public_url(url)), url=url, timezone=zone)
 
 
 def redact_secrets(text: str) -> str:
@@ -224,7 +226,9 @@ def _extraction(settings: Settings, options: _Options, configured_llm: Any = Non
     """How facts are extracted: the arguments, and the settings where an argument is None."""
     from .engine.extraction.options import ExtractionOptions
 
+    redaction = {} if options.redaction is None else {"redact": options.redaction.text}
     return ExtractionOptions(
+        **redaction,
         llm=_first(options.llm, configured_llm or settings.llm),
         timeout=settings.llm_timeout,
         mode=_first(options.extraction, settings.extraction),

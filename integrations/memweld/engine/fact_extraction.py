@@ -80,7 +80,7 @@ class FactExtraction:
                     from .extraction.mem0.memory import Mem0Memory
 
                     options = self._options
-                    llm = GuardedLLM(load_llm(options.llm), timeout=options.timeout)
+                    llm = GuardedLLM(load_llm(options.llm), timeout=options.timeout, redact=options.redact)
                     parts = (self._database, self._store, self._embedding, llm)
                     self._made = Mem0Memory(*parts, instructions=options.instructions)
             return self._made

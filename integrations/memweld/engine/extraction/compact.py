@@ -80,7 +80,7 @@ class CompactExtractor:
 
     def __init__(self, options: ExtractionOptions) -> None:
         self._options = options
-        self._llm = GuardedLLM(load_llm(options.llm), timeout=options.timeout)
+        self._llm = GuardedLLM(load_llm(options.llm), timeout=options.timeout, redact=options.redact)
 
     def extract(
         self,

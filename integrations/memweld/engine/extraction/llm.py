@@ -139,11 +139,13 @@ class GuardedLLM:
     Args:
         ask: Asks the real model; None where there is none, because mem0 demands an LLM even so.
         timeout: Seconds to wait for an answer.
+        redact: Takes out of the answers what must not be stored.
     """
 
-    def __init__(self, ask: Ask | None, *, timeout: float) -> None:
+    def __init__(self, ask: Ask | None, *, timeout: float, redact: Callable[[str], str] = str) -> None:
         self._ask = ask
         self._timeout = timeout
+        self._redact = redact
         self._result = _Result()
         self.config: Any = None
 
@@ -166,8 +168,8 @@ class GuardedLLM:
         self._result.facts = None
         answer = self._answer([dict(message) for message in messages], response_format)
         try:
-            facts = [fact.text for fact in read_facts(answer_text(answer))]
-        except ExtractionFailedError:
+            facts = [fact.text for fact in read_facts(self._redact(answer_text(answer)))]
+        except (ExtractionFailedError, ConfigurationError):
             raise
         except Exception as error:
             raise ExtractionFailedError(f"the LLM's answer cannot be read: {type(error).__name__}") from error
@@ -190,7 +192,8 @@ class GuardedLLM:
         Raises:
             ExtractionFailedError: The model raised, timed out, or did not answer text.
         """
-        return answer_text(self._answer([dict(message) for message in messages], {"type": "json_object"}))
+        answer = self._answer([dict(message) for message in messages], {"type": "json_object"})
+        return self._redact(answer_text(answer))
 
     def _answer(self, messages: list[dict[str, str]], response_format: Any) -> object:
         """Ask in a thread, and leave it behind after the time limit or a cancellation.

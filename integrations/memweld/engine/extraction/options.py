@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -24,6 +24,7 @@ class ExtractionOptions:
             memweld's.
         instructions: What to keep and what to leave out, in the caller's words.
         categories: Of these the LLM gives each fact one, which is ``category`` in its metadata.
+        redact: Takes out of the LLM's answers what must not be stored; it may have read older texts.
 
     Raises:
         ConfigurationError: The mode is unknown, or categories are for mem0.
@@ -34,6 +35,7 @@ class ExtractionOptions:
     mode: ExtractionMode | None = None
     instructions: str | None = None
     categories: Sequence[str] = ()
+    redact: Callable[[str], str] = field(default=str, repr=False)
 
     def __post_init__(self) -> None:
         if self.mode not in (None, "compact", "mem0"):

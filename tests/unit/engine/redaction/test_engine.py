@@ -184,6 +184,22 @@ def _texts_behind(queue: CaptureQueue) -> str:
     return "\n".join(texts)
 
 
+@pytest.mark.parametrize("extraction", ["compact", "mem0"])
+def test_answers_of_an_llm_are_redacted(tmp_path: Path, extraction: Any) -> None:
+    """It may have read what was stored before, and a summary is a text of its own."""
+    path = tmp_path / "m.db"
+    with memweld.connect(path) as backend:
+        messages = [{"role": "user", "content": f"I pay with {CARD}, number {n}"} for n in range(60)]
+        backend.user("ana").history("s").append(messages)
+    answers: list[Any] = [facts(f"Ana pays with {CARD}"), json.dumps({"summary": f"Ana paid with {CARD}."})]
+    llm = ScriptedExtractor(answers)
+    with memweld.connect(path, redact="secrets", llm=llm, extraction=extraction) as backend:
+        ana = backend.user("ana")
+        assert [item.text for item in ana.add("I pay by card")] == ["Ana pays with [redacted: card number]"]
+        ana.consolidate(dry_run=False)
+        assert "Ana paid with [redacted: card number]." in [item.text for item in ana.all()]
+
+
 def test_a_record_keeps_its_place_at_a_restore() -> None:
     with memweld.connect("sqlite://") as plain, memweld.connect("sqlite://", redact="secrets") as discreet:
         state = plain.user("ana").state("card 4111111111111111")
