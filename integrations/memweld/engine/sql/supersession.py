@@ -71,6 +71,10 @@ def supersede_items(items: Items, scope: Scope, operation: SupersedeItems) -> Me
             reason = f"{row.superseded_by} is in its place"
             raise invalid("by", row.id, reason, "Name a memory that is valid.")
         others = [rows[each] for each in dict.fromkeys(operation.memory_ids)]
+        if row.scope.agent_id is not None and any(each.scope != row.scope for each in others):
+            # An agent that deletes its memory would take along what it does not see.
+            reason = f"it belongs to {row.scope}, and what it should replace does not"
+            raise invalid("by", row.id, reason, "Add the fact to the user's own memory, with supersedes=.")
         latest = max((each.begins_at for each in others), default=0.0)
         # An older statement that is the true one takes the place from now on.
         at = row.begins_at if row.begins_at > latest else utc_now().timestamp()

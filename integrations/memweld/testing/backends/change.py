@@ -169,7 +169,7 @@ class ChangeTests(BackendFixtures):
                 memory.add(IN_LISBON, supersedes=[mine.id, wrong], infer=False)
         with pytest.raises(InvalidInputError, match="preference"):
             ana.add("I like it dark", supersedes=theme.id, infer=False)
-        with pytest.raises(InvalidInputError, match="itself"):
+        with pytest.raises(InvalidInputError, match="it says the same"):
             ana.add(IN_PORTO, supersedes=mine.id, infer=False)
         with pytest.raises(MemoryNotFoundError):
             ana.versions(secret.id)
@@ -180,6 +180,8 @@ class ChangeTests(BackendFixtures):
             ana.add(IN_FARO, supersedes=mine.id, infer=False)
         assert texts(ana.all(kinds="item", include_inactive=True)) == [IN_PORTO, IN_LISBON]
         cook.add("I eat fish", infer=False)
+        with pytest.raises(InvalidInputError, match="belongs to user ana and agent cook"):
+            ana.supersede(lisbon.id, by=cook.all()[0].id)
         ana.add("I eat nothing", supersedes=cook.all()[0].id, infer=False)
         assert cook.all() == []
 
