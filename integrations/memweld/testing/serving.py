@@ -16,11 +16,19 @@ __all__ = ["free_port", "serving"]
 
 
 class _Server(uvicorn.Server):
-    """Looks a hundred times a second whether it should end, where uvicorn's own looks ten times."""
+    """Ends within a hundredth of a second; uvicorn 0.54 takes two tenths, even without connections."""
 
     async def main_loop(self) -> None:
         while not await self.on_tick(0):  # noqa: ASYNC110 - other threads set a flag
             await asyncio.sleep(0.01)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.server_state.connections or self.server_state.tasks:
+            await super().shutdown(sockets)
+            return
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
+        await self.lifespan.shutdown()
 
 
 def free_port() -> int:
