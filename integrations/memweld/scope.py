@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 
 from .errors import ConfigurationError, InvalidInputError, for_clients, invalid
 
-__all__ = ["MAX_IDENTITY_CHARACTERS", "Scope", "current_user", "user_scope", "validate_identity", "validate_timezone"]
+__all__ = [
+    "MAX_IDENTITY_CHARACTERS", "Scope", "current_user", "known_timezone", "user_scope", "validate_identity",
+    "validate_timezone",
+]  # fmt: skip
 
 MAX_IDENTITY_CHARACTERS = 256
 
@@ -79,6 +82,14 @@ def validate_timezone(value: object) -> str | None:
             raise invalid("timezone", value, rule, remedy) from error
         return value
     raise invalid("timezone", value, rule, remedy)
+
+
+def known_timezone(name: str | None) -> str | None:
+    """The zone, or None where this machine lacks it: a server may have fewer zones than its client."""
+    try:
+        return validate_timezone(name)
+    except InvalidInputError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

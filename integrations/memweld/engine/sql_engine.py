@@ -280,15 +280,14 @@ class SqlEngine:
 
     @_handles(ops.Consolidate)
     def _consolidate(self, scope: Scope, operation: ops.Consolidate) -> ConsolidationReceipt:
-        plan = operation.plan
         summaries = dict[str, Summary]()
         epoch: int | None = None
         if operation.lane == "llm":
             epoch = self._epoch(scope)
-            summaries = summarize_sessions(scope, plan, self.items, self.sessions, self.facts.summarize)
+            summaries = summarize_sessions(scope, operation.plan, self.items, self.sessions, self.facts.summarize)
         embedded = self._embedded([each.text for each in summaries.values() if each.text])
         return Consolidation(self._database, scope, embedded).run(
-            plan, summaries, lambda: epoch is None or self._epoch(scope) == epoch
+            operation, summaries, lambda: epoch is None or self._epoch(scope) == epoch
         )
 
     @_handles(ops.UndoConsolidation)

@@ -22,6 +22,7 @@ class ConsolidationMethods:
 
     _engine: Engine
     scope: Scope
+    timezone: str | None
 
     @overload
     def consolidate(
@@ -67,7 +68,8 @@ class ConsolidationMethods:
         if dry_run is not None:
             validate_flag("dry_run", dry_run)
         if plan is None:
-            plan = self._engine.run(self.scope, PlanConsolidation(keep_versions=keep_versions, summarize=summarize))
+            planning = PlanConsolidation(keep_versions=keep_versions, summarize=summarize, timezone=self.timezone)
+            plan = self._engine.run(self.scope, planning)
             plan = replace(plan, user_id=self.scope.user_id, agent_id=self.scope.agent_id)
             if dry_run is not False:
                 return plan
@@ -78,7 +80,7 @@ class ConsolidationMethods:
         elif not isinstance(plan, ConsolidationPlan):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise invalid("plan", plan, "it is no plan", "Pass what consolidate() returned.")
         self._check_owner("plan", plan)
-        return self._stamped(self._engine.run(self.scope, Consolidate(plan=plan)))
+        return self._stamped(self._engine.run(self.scope, Consolidate(plan=plan, timezone=self.timezone)))
 
     def undo(self, receipt: ConsolidationReceipt | Mapping[str, JSON]) -> ConsolidationReceipt:
         """Take a consolidation back: texts, ids, times, pins and versions are as they were.

@@ -6,7 +6,7 @@ from typing import Annotated, get_args
 from ...consolidation import ConsolidationPlan, ConsolidationReceipt, ConsolidationStep, StepKind
 from ...errors import invalid
 from ..export_data import ExportData, validate_export_data
-from .base import Lane, Operation, between
+from .base import Key, Lane, Operation, between
 from .operands import validate_keys
 
 __all__ = ["MAX_STEPS", "Consolidate", "PlanConsolidation", "UndoConsolidation", "validate_receipt"]
@@ -60,6 +60,7 @@ class PlanConsolidation(Operation[ConsolidationPlan]):
     Attributes:
         keep_versions: So many earlier versions of a memory stay: the first and the latest ones; None: all.
         summarize: Whether long sessions are summarised; without an LLM none is.
+        timezone: The zone in which days begin (see `Search.timezone`).
     """
 
     read_only = True
@@ -67,6 +68,7 @@ class PlanConsolidation(Operation[ConsolidationPlan]):
 
     keep_versions: Annotated[int, between(0, 1_000)] | None = None
     summarize: bool = True
+    timezone: Key | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +76,17 @@ class Consolidate(Operation[ConsolidationReceipt]):
     """Do the steps of a plan in one transaction, and answer with all that takes them back.
 
     A step is skipped if a memory in it was changed after the plan was made, or if the LLM fails.
+
+    Attributes:
+        plan: The plan.
+        timezone: The zone in which days begin (see `Search.timezone`).
     """
 
     changes_items = True
     overwrites = True
 
     plan: Annotated[ConsolidationPlan, _validate_plan]
+    timezone: Key | None = None
 
     @property
     def lane(self) -> Lane:

@@ -14,8 +14,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import InvalidInputError
-from ...scope import validate_timezone
+from ...scope import known_timezone
 from ...validation import utc_now
 from ..operations import Search
 from ..question_time import QuestionTime, asking_words, window_of
@@ -61,7 +60,7 @@ def timed_query(search: Search, query: str) -> TimedQuery | None:
     if search.as_of is not None:
         return None
     now = search.now or utc_now()
-    window = window_of(query, now, _known_zone(search.timezone))
+    window = window_of(query, now, known_timezone(search.timezone))
     if window is None:
         return None
     return TimedQuery(
@@ -70,14 +69,6 @@ def timed_query(search: Search, query: str) -> TimedQuery | None:
         words=window.rest if is_telling(window.rest, asking_words()) else "",
         is_over=not (window.is_present and _holds(window, now)),
     )
-
-
-def _known_zone(name: str | None) -> str | None:
-    # A server may have fewer zones than its client.
-    try:
-        return validate_timezone(name)
-    except InvalidInputError:
-        return None
 
 
 def _holds(window: QuestionTime, now: datetime) -> bool:

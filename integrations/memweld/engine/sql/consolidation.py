@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from ...consolidation import ConsolidationPlan, ConsolidationReceipt, ConsolidationStep, ItemChange
+from ...consolidation import ConsolidationReceipt, ConsolidationStep, ItemChange
 from ...models import MemoryItem
-from ...scope import Scope
+from ...scope import Scope, known_timezone
 from ...validation import dump_json, utc_now
 from ..export_data import owner_scope
+from ..operations import Consolidate
 from .consolidation_plan import SUMMARIZED, duplicate_key
 from .database import Connection, Database
 from .item_rows import ItemRow, RowTemplate, row_of, text_hash
@@ -72,21 +73,22 @@ class Consolidation:
         self._room = _MOST_CHARACTERS
 
     def run(
-        self, plan: ConsolidationPlan, summaries: Mapping[str, Summary], is_current: Callable[[], bool]
+        self, operation: Consolidate, summaries: Mapping[str, Summary], is_current: Callable[[], bool]
     ) -> ConsolidationReceipt:
         """Do the steps of a plan (see `Consolidate`).
 
         Args:
-            plan: The plan.
+            operation: The plan, and the zone of its days.
             summaries: The summaries, by session.
             is_current: Whether the scope was not erased since the summaries were made.
         """
+        plan = operation.plan
         with self._database.writing(self._scope) as connection:
             known = summaries if is_current() else dict[str, Summary]()
 
             def rows_of(step: ConsolidationStep) -> Sequence[_Rows]:
                 if step.kind == "merge":
-                    return self._merged(step)
+                    return self._merged(step, known_timezone(operation.timezone))
                 if step.kind == "drop_versions":
                     return self._dropped(step)
                 if step.kind == "summarize":
@@ -152,10 +154,10 @@ class Consolidation:
 
     # the steps
 
-    def _merged(self, step: ConsolidationStep) -> list[_Rows]:
+    def _merged(self, step: ConsolidationStep, timezone: str | None) -> list[_Rows]:
         """The latest row with the occurrences, links and pin of the others, and these superseded by it."""
         rows = self._rows(step.ids)
-        keys = {duplicate_key(row) for row in rows}
+        keys = {duplicate_key(row, timezone) for row in rows}
         if len(rows) < 2 or len(keys) > 1 or None in keys:
             raise _SkippedError(_CHANGED)
         kept, *others = rows

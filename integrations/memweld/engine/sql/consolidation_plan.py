@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from itertools import chain, islice
 from operator import attrgetter
 from typing import NamedTuple
 
 from ...consolidation import ConsolidationPlan, ConsolidationStep, StepKind
-from ...scope import Scope
+from ...scope import Scope, known_timezone
+from ...validation import local_time
 from ..operations import ListSessions, PlanConsolidation
 from ..operations.consolidation import MAX_STEPS
 from ..statements.canonical import canonical_form, is_tied_to_its_day
@@ -33,7 +35,6 @@ _LONG_SESSION = 40
 """A session is long if it has so many messages, or so many more than its summary."""
 
 _PAGE = 1_000
-_DAY = len("2026-01-31")
 
 
 def plan_consolidation(
@@ -44,7 +45,7 @@ def plan_consolidation(
     with database.reading(scope):
         steps = chain(
             _expired(database, scope),
-            _duplicates(items, scope),
+            _duplicates(items, scope, known_timezone(operation.timezone)),
             () if operation.keep_versions is None else _old_versions(items, scope, operation.keep_versions),
             _sessions(items, scope) if can_summarize and operation.summarize else (),
         )
@@ -66,22 +67,27 @@ def _expired(database: Database, scope: Scope) -> Iterator[ConsolidationStep]:
         yield ConsolidationStep(kind="expire", reason=f"{count:,} expired")
 
 
-def duplicate_key(row: ItemRow) -> tuple[object, ...] | None:
-    """Rows with an equal key say the same of the same person, up to the same time; None: the row equals no other."""
+def duplicate_key(row: ItemRow, timezone: str | None) -> tuple[object, ...] | None:
+    """Rows with an equal key say the same of the same person, up to the same time; None: the row equals no other.
+
+    Args:
+        row: The row.
+        timezone: The zone in which days begin; None: that in which each row was said.
+    """
     if row.kind != "item" or row.superseded_by is not None or not row.is_valid(now()):
         return None
     form = canonical_form(row.text)
     if form is None:
         return None
-    day = row.created_at[:_DAY] if is_tied_to_its_day(form) else ""
+    day = local_time(datetime.fromisoformat(row.created_at), timezone).date() if is_tied_to_its_day(form) else None
     return form, day, row.relation, row.scope, row.role, row.name, row.source, row.valid_until, row.expires_at
 
 
-def _duplicates(items: Items, scope: Scope) -> Iterator[ConsolidationStep]:
+def _duplicates(items: Items, scope: Scope, timezone: str | None) -> Iterator[ConsolidationStep]:
     first: dict[bytes, int] = {}
     groups: dict[bytes, list[int]] = {}
     for row in _pages(items, scope):
-        key = duplicate_key(row)
+        key = duplicate_key(row, timezone)
         if key is not None:
             digest = hashlib.blake2b(repr(key).encode(), digest_size=16).digest()
             place = first.setdefault(digest, row.seq)

@@ -136,24 +136,29 @@ _TIMES = frozenset(
     january july june just last lately later march may midnight minute minutes moment monday month months morning next
     night noon november now nowadays october presently recently saturday september soon sunday thursday today tomorrow
     tonight tuesday wednesday week weekend weeks year years yesterday yet
+    spring summer autumn winter season semester term christmas easter xmas pm o'clock
     abend aktuell april august bald derzeit dezember dienstag donnerstag eben februar freitag gerade gestern heute
     jahr jahre jahren januar jetzt juli juni kürzlich letzte letzten letzter letztes mai mittag mittwoch momentan monat
     monate monaten montag morgen märz nachmittag nacht neulich november nächste nächsten nächster nächstes oktober
     samstag september sonntag stunde stunden tag tage tagen vorgestern vormittag woche wochen wochenende zurzeit
-    übermorgen
+    übermorgen frühling frühjahr sommer herbst winter weihnachten ostern silvester semester uhr
     abril actualmente agosto ahora anoche anteayer ayer año años diciembre domingo día días enero febrero hace hora
     horas hoy jueves julio junio lunes martes marzo mayo mañana mes meses minuto minutos miércoles noche noviembre
+    primavera verano otoño invierno navidad navidades
     octubre pasada pasado pronto próxima próximo recientemente semana semanas septiembre sábado tarde viernes
     actuellement an année ans août aujourd'hui avril bientôt demain dernier dernière dimanche décembre février heure
     heures hier janvier jeudi jour jours juillet juin lundi maintenant mardi mars matin mercredi mois novembre nuit
+    printemps été automne hiver noël pâques
     octobre prochain prochaine récemment samedi semaine semaines septembre soir vendredi
     agora amanhã ano anos anteontem atualmente dezembro dia dias domingo fevereiro hoje janeiro logo manhã março maio
     meses minuto mês noite novembro ontem outubro passada passado próxima próximo quarta quinta recentemente segunda
-    semana semanas setembro sexta terça
+    semana semanas setembro sexta terça verão outono inverno natal páscoa
     adesso anni anno aprile attualmente dicembre domani domenica fa febbraio gennaio giorni giorno giovedì giugno ieri
     luglio lunedì maggio martedì mattina mercoledì mese mesi minuti notte oggi ora ore ottobre presto prossima prossimo
+    estate autunno inverno natale pasqua
     recentemente sabato scorsa scorso sera settembre settimana settimane stasera venerdì
     avond binnenkort dag dagen dinsdag donderdag geleden gisteren jaar januari juni juli maand maanden maandag maart
+    lente zomer herfst kerst kerstmis pasen
     mei middag momenteel nu ochtend onlangs oktober straks uur vandaag volgende vorige vrijdag weekend woensdag zaterdag
     zondag
     """.split()
@@ -197,12 +202,12 @@ def canonical_form(text: str) -> str | None:
 def is_tied_to_its_day(text: str) -> bool:
     """Whether a text may mean something else on another day: "I have an exam tomorrow".
 
-    A text in another script than the Latin one may always.
+    A text in another script than the Latin one may always, and so may "5pm" or "the 3rd".
     """
     if not text.isascii() and any(character.isalpha() and ord(character) >= _LATIN_END for character in text):
         return True
     words = normalize("NFC", text).lower().translate(_PLAIN).split()
-    return not _TIMES.isdisjoint(words)
+    return any(word in _TIMES or (word[0].isdigit() and not word.isdigit()) for word in words)
 
 
 def _folded(words: Sequence[str], marks: str = "") -> tuple[str, ...]:

@@ -192,6 +192,13 @@ class ConsolidationTests(BackendFixtures):
         assert [step.texts for step in ana.consolidate().steps] == [
             ("I have an exam tomorrow.", "I have an exam tomorrow!")
         ]
+        # The same day in UTC, and two in New York.
+        eve = backend.user("eve", timezone="America/New_York")
+        for text, said_at in (("I fly tomorrow", "2026-07-02T01:00:00Z"), ("I fly tomorrow!", "2026-07-02T14:00:00Z")):
+            eve.add(text, created_at=said_at, infer=False)
+        assert kinds(eve.consolidate()) == []
+        eve.add("I fly tomorrow.", created_at="2026-07-02T03:00:00Z", infer=False)
+        assert [step.texts for step in eve.consolidate(dry_run=False).done] == [("I fly tomorrow.", "I fly tomorrow")]
         cook.add(ALSO_TEA, infer=False)
         receipt = cook.consolidate(dry_run=False)
         assert kinds(receipt) == ["merge"]
