@@ -95,7 +95,7 @@ unit weekend: wochenende
 unit month: monat, monate, monaten, monats
 unit quarter: quartal, quartals
 unit year: jahr, jahre, jahren, jahres
-n 0: ein paar, einigen, einige, mehreren, wenigen
+n 0: ein paar, paar, einigen, einige, mehreren, wenigen
 n 1: einem, einer, eine, ein; zwei; drei; vier; funf; sechs; sieben; acht; neun; zehn; elf; zwolf
 months 6: einem halben jahr, halben jahr, halbe jahr, halbes jahr
 months 18: anderthalb jahren, eineinhalb jahren
@@ -140,7 +140,7 @@ day -1: ayer
 day -2: anteayer, antier, antes de ayer
 day 1: manana
 day 2: pasado manana
-evening -1: anoche
+evening -1: anoche, la noche pasada
 part morning: por la manana, manana
 part afternoon: por la tarde, tarde
 part evening: por la noche, noche
@@ -148,6 +148,7 @@ dir -1: pasado, pasada, ultimo, ultima
 dir 0: este, esta, estos, estas
 dir 1: proximo, proxima, proximos, proximas
 past: ultimos, ultimas, pasados, pasadas
+dir_after -2: antepasado, antepasada
 dir_after -1: pasado, pasada
 dir_after 1: proximo, proxima, que viene, que vienen
 unit minute: minuto, minutos
@@ -203,6 +204,7 @@ evening -1: la nuit derniere
 part morning: matin
 part afternoon: apres midi
 part evening: soir, nuit
+dir -2: avant dernier, avant derniere
 dir 0: ce, cet, cette, ces
 dir 1: prochain, prochaine, prochains, prochaines
 past: derniers, dernieres
@@ -264,6 +266,7 @@ dir -1: passado, passada, ultimo, ultima
 dir 0: este, esta, neste, nesta, esse, essa, nesse, nessa, deste, desta
 dir 1: proximo, proxima, proximos, proximas
 past: ultimos, ultimas
+dir_after -2: retrasado, retrasada
 dir_after -1: passado, passada
 dir_after 1: que vem, proximo, proxima
 unit minute: minuto, minutos

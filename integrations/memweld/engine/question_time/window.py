@@ -63,9 +63,10 @@ def window_of(query: str, now: datetime, timezone_name: str | None = None) -> Qu
         if not 1 <= len(found) <= _MOST:
             return None
         start, end = _joined(found)
+        # An hour that the clock shows twice is that of now.
         times = (
-            -math.inf if start == EARLIEST else start.replace(tzinfo=zone).timestamp(),
-            math.inf if end == LATEST else end.replace(tzinfo=zone).timestamp(),
+            -math.inf if start == EARLIEST else start.replace(tzinfo=zone, fold=local.fold).timestamp(),
+            math.inf if end == LATEST else end.replace(tzinfo=zone, fold=local.fold).timestamp(),
         )
     except (ValueError, OverflowError, IndexError, StopIteration):
         return None

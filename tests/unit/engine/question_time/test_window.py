@@ -138,6 +138,7 @@ GERMAN = """
 2026-11-27T18:00..2026-11-28T06:00 = letzte Nacht
 2026-11-16..2026-11-23       = Was war letzte Woche? | in der letzten Woche | vorige Woche | vor einer Woche
 2026-11-09..2026-11-16       = vorletzte Woche | vor zwei Wochen
+2026-10-17..2026-11-28T18:30 = in den letzten paar Wochen
 2026-11-30..2026-12-07       = nächste Woche | kommende Woche
 2026-10-01..2026-11-01       = letzten Monat | im letzten Monat | vor einem Monat | im Oktober
 2025-01-01..2026-01-01       = letztes Jahr | im vergangenen Jahr | vor einem Jahr | im Jahr 2025 | im Jahre 2025
@@ -172,7 +173,8 @@ SPANISH = """
 2026-11-29..2026-11-30       = ¿Qué tengo mañana?
 2026-11-30..2026-12-01       = pasado mañana | el próximo lunes
 2026-11-28T04:00..2026-11-28T12:00 = esta mañana
-2026-11-27T18:00..2026-11-28T06:00 = anoche
+2026-11-27T18:00..2026-11-28T06:00 = anoche | la noche pasada
+2026-11-09..2026-11-16       = la semana antepasada
 2026-11-16..2026-11-23       = la semana pasada | hace una semana
 2026-11-30..2026-12-07       = la semana que viene | la próxima semana
 2026-10-01..2026-11-01       = el mes pasado | en octubre | el pasado octubre
@@ -205,6 +207,7 @@ FRENCH = """
 2026-11-28T04:00..2026-11-28T12:00 = ce matin
 2026-11-28T12:00..2026-11-28T18:00 = cet après-midi
 2026-11-27T17:00..2026-11-28 = hier soir
+2026-11-09..2026-11-16       = l'avant-dernière semaine
 2026-11-16..2026-11-23       = la semaine dernière | la semaine passée | il y a une semaine
 2026-11-30..2026-12-07       = la semaine prochaine
 2026-10-01..2026-11-01       = le mois dernier | en octobre | au mois d'octobre
@@ -236,6 +239,7 @@ PORTUGUESE = """
 2026-11-30..2026-12-01       = depois de amanhã
 2026-11-28T04:00..2026-11-28T12:00 = esta manhã | hoje de manhã
 2026-11-27T17:00..2026-11-28 = ontem à noite
+2026-11-09..2026-11-16       = na semana retrasada
 2026-11-16..2026-11-23       = na semana passada | há uma semana
 2026-11-30..2026-12-07       = na próxima semana | a semana que vem
 2026-10-01..2026-11-01       = no mês passado | em outubro
@@ -343,6 +347,14 @@ def test_a_look_alike_names_none(query: str) -> None:
 def test_a_calendar_and_a_zone(now: str, zone: str, query: str, window: str) -> None:
     """The day, week and season are those of the user's zone."""
     assert shown(window_of(query, datetime.fromisoformat(now), zone), zone) == window
+
+
+def test_a_window_ends_now_in_the_hour_that_comes_twice() -> None:
+    """As the clocks go back, it is 02:30 for the second time."""
+    now = datetime.fromisoformat("2026-10-25T01:30:00+00:00")
+    window = window_of("in the last hour", now, "Europe/Berlin")
+    assert window is not None
+    assert (window.end - now.timestamp(), window.end - window.start) == (0, 7200)
 
 
 def test_a_window_has_the_length_of_its_day() -> None:
