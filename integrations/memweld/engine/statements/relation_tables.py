@@ -106,7 +106,7 @@ GERMAN = RelationTable(
         "home": """ich_wohne_in wohne_ich_in ~ich_lebe_in ~lebe_ich_in ich_bin_wohnhaft_in
         meine_neue?_adresse/anschrift_ist/lautet
         @_wohnt_in ~@_lebt_in""",
-        "employer": """ich_arbeite_bei/beim arbeite_ich_bei/beim ~ich_arbeite_für ~arbeite_ich_für
+        "employer": """ich_arbeite_bei arbeite_ich_bei ~ich_arbeite_beim/für ~arbeite_ich_beim/für
         ich_bin_bei/beim_#_angestellt/beschäftigt
         mein_neuer?_arbeitgeber_ist/heißt @_arbeitet_bei/beim ~@_arbeitet_für""",
         "job": """ich_arbeite_als arbeite_ich_als mein_beruf_ist von_beruf_bin_ich ich_bin_von_beruf ich_bin_#_von_beruf

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
 
 from . import relation_words as tables
-from .phrases import Word, fold
+from .phrases import Word, fold, words_of
 
-__all__ = ["PARTICLES", "Rest", "Value", "read_value"]
+__all__ = ["PARTICLES", "Rest", "Value", "extent", "read_value"]
 
 _PROPER_WORDS = 8
 _JOB_WORDS = 3
@@ -17,7 +19,8 @@ _OLDEST = 125
 _PHONE_DIGITS = 5
 _ADDRESS = re.compile(r"[^\s@,;<>()]{1,64}@[^\s@,;<>()]{1,255}")
 _DIGITS = re.compile(r"\d+")
-_ZONE = re.compile(r"[a-z][\w+:/-]{0,60}")
+_ZONE = re.compile(r"[a-z]{2,30}/[\w+/-]{1,60}|(?:utc|gmt)(?:[+-]\d{1,2}(?::\d{2})?)?")
+_ZONE_LETTERS = 5  # CEST
 _ORDINALS = ("st", "nd", "rd", "th", "er", "º", "°")
 
 
@@ -32,8 +35,11 @@ _LISTS = _set("and or und oder et y ed en not nicht")
 _NOT = {
     "home": _set(tables.NO_PLACES),
     "employer": _set(tables.NO_EMPLOYERS),
-    "form of address": _set(tables.DAYS) | _MONTHS | _set(tables.VEHICLES),
+    "form of address": _set(tables.DAYS) | _MONTHS | _set(tables.VEHICLES) | _set(tables.NO_FORMS_OF_ADDRESS),
+    "job": _set(tables.NO_JOBS),
 }
+_ABBREVIATED_PLACES, _STREETS = _set(tables.ABBREVIATED_PLACES), _set(tables.STREETS)
+_AREAS = frozenset(" ".join(word[-1] for word in words_of(each.replace("_", " "))) for each in _set(tables.AREAS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,8 @@ def _age(rest: Rest) -> Value | None:
 
 def _zone(rest: Rest) -> Value | None:
     zone = fold(rest.text).strip(" .!")
-    return Value((zone,), _ZONE.fullmatch(zone) is not None) if zone else None
+    is_short = rest.text.strip(" .!").isupper() and len(zone) <= _ZONE_LETTERS
+    return Value((zone,), is_short or _ZONE.fullmatch(zone) is not None) if zone else None
 
 
 def _date(rest: Rest) -> Value | None:
@@ -111,7 +118,9 @@ def _job(rest: Rest) -> Value | None:
     words = rest.words
     if not words:
         return None
-    is_clear = len(words) <= _JOB_WORDS and not any(word[0] in _FUNCTION_WORDS for word in words)
+    is_clear = len(words) <= _JOB_WORDS and not any(
+        word[0] in _FUNCTION_WORDS or not _NOT["job"].isdisjoint(word) for word in words
+    )
     return Value(tuple(word[-1] for word in words), is_clear)
 
 
@@ -141,8 +150,31 @@ def _proper(rest: Rest) -> Value | None:
         and not any(
             word[0] in _LISTS or not _NOT.get(rest.relation, _LISTS).isdisjoint(word) for word in words[start:end]
         )
+        and not (rest.is_event and _is_product(raw[start:end], words[start:end], rest.text))
     )
     return Value(tuple(word[-1] for word in words[start:end] if word[0] not in PARTICLES), is_clear)
+
+
+def _is_product(raw: Sequence[str], words: Sequence[Word], text: str) -> bool:
+    """Whether a name is written as those of tools: PyTorch, C++, SQL, Vue 3."""
+    return (
+        len("".join(raw)) == 1
+        or words[-1][0].isdecimal()
+        or any(mark in text for mark in "+#/")
+        or any(
+            (len(each) > 1 and each.isupper() and word[0] not in _ABBREVIATED_PLACES)
+            or any(one.islower() and two.isupper() for one, two in pairwise(each))
+            for each, word in zip(raw, words, strict=True)
+        )
+    )
+
+
+def extent(words: Sequence[str]) -> Literal["area", "street", "place"]:
+    """What the words of a home name: a country or region, a street or house, or a place."""
+    if " ".join(words) in _AREAS:
+        return "area"
+    is_street = any(word in _STREETS or word.isdecimal() or word.endswith(("strasse", "straat")) for word in words)
+    return "street" if is_street else "place"
 
 
 def _is_time(word: Word) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 __all__ = [
+    "ABBREVIATED_PLACES",
     "ADVERBS",
+    "AREAS",
     "BUTS",
     "DAYS",
     "DOUBTS",
@@ -12,10 +14,15 @@ __all__ = [
     "LEADS",
     "MONTHS",
     "NO_EMPLOYERS",
+    "NO_FORMS_OF_ADDRESS",
+    "NO_JOBS",
     "NO_PLACES",
     "PARTICLES",
+    "REMARKS",
     "SINCE",
+    "STREETS",
     "TIMES",
+    "TODAY",
     "VEHICLES",
 ]
 
@@ -60,6 +67,9 @@ TIMES = """
 """
 """Words of a time behind an event: *two weeks ago*. Years are none: who tells of them tells a story."""
 
+TODAY = "today heute hoy aujourd'hui hoje oggi vandaag"
+"""Words with which the user works in a place for a day: "I'm working at Starbucks today"."""
+
 DAYS = """
     monday tuesday wednesday thursday friday saturday sunday tonight
     montag dienstag mittwoch donnerstag freitag samstag sonnabend sonntag
@@ -71,6 +81,7 @@ HEDGES = """
     glaube_ich glaub_ich denke_ich vielleicht wahrscheinlich creo quizá quizás tal_vez a_lo_mejor probablemente
     je_crois je_pense peut-être probablement acho talvez se_calhar provavelmente credo forse probabilmente
     denk_ik misschien waarschijnlijk dream dreamt dreamed pretend pretended pretending imagine imagined hypothetically
+    officially on_paper offiziell oficialmente officiellement ufficialmente officieel
 """
 """Words that make a doubt of a statement, anywhere in its sentence."""
 
@@ -84,9 +95,10 @@ DOUBTS = """
     no not nope never don't dont doesn't didn't didnt isn't wasn't aren't haven't hasn't false wrong untrue incorrect
     lie lies lied lying joke jokes joked kid wish was were said say says saying told tell wrote write quote quoted read
     only sometimes weekend weekends mondays part-time until till then back returned came left game story novel fiction
-    character lol haha jk psych is_that translate sentence example made_up
+    character lol haha jk psych is_that translate sentence example made_up made_that_up made_it_up mean meant quoting
+    heard test testing film movie song title acting role roleplay
     nein nicht nie kein keine keinen falsch gelogen lüge scherz spaß witz quatsch war waren sagte sagt schrieb nur bis
-    zurück manchmal wochenende wochenenden teilzeit spiel übersetze übersetzen satz stimmt damals
+    zurück manchmal wochenende wochenenden teilzeit spiel übersetze übersetzen satz stimmt damals zitat lied rolle
     nunca tampoco falso mentira broma era estaba estuve fue dijo dice sólo solo hasta volví vuelto regresé juego a_veces
     frase traduce
     plaisante non pas jamais faux mensonge blague étais était dit écrit seulement jusqu'en jusque revenu revenue
@@ -96,6 +108,21 @@ DOUBTS = """
     niet nooit geen leugen grapje was zei zegt alleen tot terug spel soms vertaal zin
 """
 """Words behind a statement that may take it back, limit it, or lay it in the mouth of another."""
+
+REMARKS = """
+    it it's is that's this the a here there place city town area neighbourhood neighborhood weather food people life
+    everything so very really such truly pretty great good nice lovely wonderful amazing awesome beautiful fantastic
+    perfect gorgeous fun sunny warm cold hot expensive cheap quiet busy happy excited
+    es ist das die der hier dort sehr wirklich echt ein eine stadt ort wetter essen leute leben toll schön super gut
+    großartig wunderbar herrlich klasse prima fantastisch teuer ruhig
+    está la el un una ciudad lugar aquí allí clima comida gente vida muy tan genial bonita bonito preciosa precioso
+    buena bueno increíble maravillosa maravilloso fantástica fantástico
+    c'est est le une ville ici là gens vie très vraiment génial beau belle bien bon bonne magnifique merveilleux
+    é a o uma um cidade aqui lá muito tão ótimo ótima óptimo óptima bom boa linda lindo maravilhosa incrível
+    è il città posto qui cibo vita molto davvero così bello bella bellissimo bellissima ottimo meraviglioso stupendo
+    het de een stad plek daar eten mensen leven heel erg zo geweldig mooi leuk prachtig goed fijn
+"""
+"""Words of a remark that takes nothing back: "It's great here", "The weather is lovely"."""
 
 SINCE = "since seit desde depuis sinds há hace"
 """Words before the beginning of what still is: "I live in Lisbon since 2019"."""
@@ -135,13 +162,70 @@ NO_PLACES = """
     chatgpt claude gemini openai anthropic premium pro plus team enterprise netflix spotify whatsapp telegram signal
     marketing sales finance engineering product design support hr operations legal management
     plan tier version department peace fear poverty hope harmony luxury exile silence isolation hiding pain danger sin
-    love style
-    krieg miete untermiete angst frieden ruhe armut scheidung trennung partnerschaft
+    love style level chapter phase stage grade season series
+    kafka rabbitmq redis terraform ansible jenkins grafana prometheus datadog snowflake databricks spark airflow
+    bigquery elasticsearch cassandra supabase firebase heroku vercel netlify cloudflare hetzner react angular svelte
+    vue django flask rails laravel spring node deno bun webpack vite tailwind bootstrap tensorflow keras pandas polars
+    cobol fortran perl scala haskell elixir erlang clojure julia matlab lua zig dart flutter zsh bash fish powershell
+    tmux arch nixos gentoo mint suse centos freebsd pycharm intellij eclipse xcode cursor copilot zed helix sublime
+    notepad word excel powerpoint onenote evernote logseq todoist trello asana jira linear confluence basecamp zoom
+    skype figma sketch photoshop canva brave edge opera vivaldi bing kagi perplexity mistral llama deepseek grok
+    bitwarden lastpass keepass proton fastmail icloud dropbox onedrive nextcloud vodafone verizon revolut wise paypal
+    stripe shopify wordpress wix salesforce hubspot mastodon bluesky threads tiktok instagram facebook twitter reddit
+    youtube disney tidal kindle samsung huawei tesla microsoft amazon apple meta oracle siemens bosch intel nvidia
+    cisco dell lenovo accenture deloitte mckinsey uber airbnb ikea scrum kanban agile waterfall devops microservices
+    serverless git svn dvorak colemak qwerty keto paleo
+    english spanish german french italian portuguese dutch chinese mandarin japanese korean russian arabic hindi turkish
+    polish swedish esperanto latin
+    home apartment building room number unit block floor flat suite house dorm downtown uptown
+    krieg miete untermiete angst frieden ruhe armut scheidung trennung partnerschaft rente eile freiheit
+    wohngemeinschaft wg hotels zone zimmer haus stadtnähe bahnhofsnähe andar piso lua paix paradis étage pace piano
 """
-"""Capitalised words that are no place: "I moved to Linux", "Ich wohne in Untermiete"."""
+"""Capitalised words that are no place: "I moved to Linux", "Ich wohne in Untermiete", "I live in Apartment 5"."""
+
+ABBREVIATED_PLACES = "usa us uk uae nyc la dc sf hk eu cdmx"
+"""Names of places without a small letter."""
+
+AREAS = """
+    europe asia africa america portugal spain france germany italy austria switzerland belgium netherlands holland
+    luxembourg ireland england scotland wales uk united_kingdom great_britain denmark norway sweden finland iceland
+    poland czechia czech_republic slovakia hungary romania bulgaria greece turkey cyprus malta croatia serbia slovenia
+    ukraine russia estonia latvia lithuania usa us america united_states canada mexico brazil argentina chile colombia
+    peru venezuela ecuador uruguay bolivia paraguay cuba costa_rica india pakistan china japan korea south_korea taiwan
+    thailand vietnam indonesia malaysia philippines australia new_zealand israel lebanon egypt morocco tunisia algeria
+    nigeria kenya ghana ethiopia south_africa angola mozambique saudi_arabia iran iraq uae eu
+    deutschland österreich schweiz spanien frankreich italien belgien niederlande england schottland polen griechenland
+    türkei schweden norwegen dänemark europa bayern hessen sachsen
+    españa francia alemania italia suiza inglaterra estados_unidos méxico brasil andalucía cataluña
+    espagne allemagne italie suisse belgique angleterre états-unis bretagne provence
+    espanha frança alemanha itália suíça inglaterra algarve alentejo
+    spagna germania svizzera inghilterra portogallo francia toscana sicilia
+    duitsland frankrijk spanje nederland belgië engeland
+    alabama alaska arizona arkansas california colorado connecticut delaware florida georgia hawaii idaho illinois
+    indiana iowa kansas kentucky louisiana maine maryland massachusetts michigan minnesota mississippi missouri montana
+    nebraska nevada new_hampshire new_jersey new_mexico north_carolina ohio oklahoma oregon pennsylvania tennessee texas
+    utah vermont virginia wisconsin wyoming ontario quebec bavaria catalonia andalusia tuscany
+"""
+"""Countries and regions: a town may lie in one of them, so that both are true."""
+
+STREETS = """
+    street avenue ave road rd lane drive boulevard blvd way square rua avenida travessa praça calle plaza paseo rue
+    place via viale piazza corso straat laan weg platz allee gasse strasse
+"""
+"""Words of a street: it may lie in the town that is known."""
 
 NO_EMPLOYERS = """
     night day home free fun money myself peanuts dawn dusk noon lunch weekends
-    nacht tag regen bedarf gelegenheit wind schnee hitze kälte musik kerzenlicht geld freunden spaß homeoffice
+    nacht tag regen bedarf gelegenheit wind schnee hitze kälte musik kerzenlicht geld freunden spaß homeoffice charity
+    kunden sonne minusgraden tageslicht stille fieber stromausfall dunkelheit sonnenschein
 """
 """Capitalised words that are no employer: "Ich arbeite bei Nacht"."""
+
+NO_JOBS = """
+    team volunteer freelancer contractor favour favor freiwilliger freiwillige voluntario voluntaria bénévole voluntário
+    voluntária volontario volontaria vrijwilliger freiberufler autónomo zzp'er
+"""
+"""Words behind "I work as a" that may be true beside a profession."""
+
+NO_FORMS_OF_ADDRESS = "tomorrow later back please asap crazy anytime soon now old-fashioned"
+"""Words behind "call me" that are no name."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from . import relation_words as tables
 from .phrases import WORD, Phrases, Word, fold, words_of
 from .relation_forms import JOINING, SELVES, SUBJECTS, TELLING, USERS, find_attribute, find_form, has_beginning
-from .relation_values import PARTICLES, Rest, read_value
+from .relation_values import PARTICLES, Rest, extent, read_value
 from .rule import CLAUSE, SENTENCE_END, worth_keeping
 
 __all__ = ["MAX_CHARACTERS", "Relation", "contradict", "may_conflict", "relations_of", "same_value"]
@@ -32,7 +32,8 @@ _SELF = "i"
 # "Call me tomorrow" and "I'm 3 years into my degree" are not even doubtful.
 _STRICT = ("form of address", "age")
 _LEADS, _ADVERBS, _HEDGES = Phrases(tables.LEADS), Phrases(tables.ADVERBS), Phrases(tables.HEDGES)
-_DOUBTS, _BUTS = Phrases(tables.DOUBTS), Phrases(tables.BUTS)
+_DOUBTS, _BUTS, _REMARKS = Phrases(tables.DOUBTS), Phrases(tables.BUTS), Phrases(tables.REMARKS)
+_TODAY = frozenset(tables.TODAY.split())
 # Who has no spouse any more may say "single", too, and who is separated is married: neither contradicts the other.
 _IMPLIED = {"divorced": "single", "widowed": "single", "separated": "married"}
 _MONTH = "|".join(sorted({fold(month) for month in tables.MONTHS.split()}))
@@ -145,6 +146,8 @@ class _Text:
                 self._found.append(replace(relation, is_single=relation.is_single and not is_doubtful))
             elif is_part and before is not None and before.key.endswith(("|home", "|birthday")):
                 self._qualify(clause)
+                if any(mark in body for mark in "([{"):
+                    self._doubt()  # "(Minecraft)" is no part of an address
             else:
                 if not is_part:
                     self._others.append(clause.text + (end if place == len(clauses) - 1 else ","))
@@ -166,13 +169,15 @@ class _Text:
             self._found[-1] = replace(last, details=(*last.details, *words))
 
     def _is_harmless(self, clause: _Clause, *, is_asked: bool) -> bool:
-        """Whether a clause leaves in force what stands before it: a question, thanks, more about the speaker."""
+        """Whether a clause leaves in force what stands before it: a question, thanks, a remark, more of the speaker."""
         words = clause.words
         if _DOUBTS.find(words) or _HEDGES.find(words) or _BUTS.match(words):
             return False
         place = _without_leads(clause)
         is_own = SUBJECTS.match(words, place) or USERS.match(words, place)
-        return len(words) >= _QUESTION_WORDS if is_asked else bool(is_own) or place >= len(words)
+        if is_asked:
+            return len(words) >= _QUESTION_WORDS
+        return bool(is_own) or all(_REMARKS.match(words, each) for each in range(place, len(words)))
 
     def _relation(self, clause: _Clause) -> Relation | None:
         for _ in range(_MAX_LEADS):
@@ -184,6 +189,7 @@ class _Text:
         return None
 
     def _read(self, clause: _Clause) -> Relation | None:
+        is_today = any(not _TODAY.isdisjoint(word) for word in clause.words)
         clause, subject = self._with_user(_without_adverbs(clause))
         raw, words, text = clause
         if (match := find_form(words)) is not None:
@@ -201,6 +207,7 @@ class _Text:
             if value is None:
                 return None
             is_clear = value.is_clear and form.is_clear and match.is_whole and not text.isupper()
+            is_clear = is_clear and not (is_today and form.relation == "employer")
             if form.relation in _STRICT and not is_clear:
                 return None
             return Relation(key, value.words, is_single=is_clear, is_end=form.kind == "end")
@@ -332,13 +339,16 @@ def _is_within(one: Relation, other: Relation) -> bool:
 def contradict(old: Relation, new: Relation) -> bool:
     """Whether a new statement takes the place of an old one.
 
-    Both are clear, and neither value has all words of the other: "New York" says no less than "York". The end of a
-    relation takes the place of its value, and the other way round.
+    Both are clear, and neither value has all words of the other: "New York" says no less than "York". Portugal and a
+    street in Porto are no other home than Porto. The end of a relation takes the place of its value, and the other way
+    round.
     """
     if old.key != new.key or not old.is_whole or (old.is_end and new.is_end):
         return False
     if old.is_end or new.is_end:
         return new.is_single and same_value(old, new)
+    if old.key.endswith("|home") and extent(old.value) != extent(new.value):
+        return False
     return old.is_single and new.is_single and not _is_within(old, new)
 
 

@@ -62,6 +62,11 @@ def test_the_table_is_large_and_mostly_of_look_alikes() -> None:
         ("I'm divorced", "I'm single", False),
         ("I'm married", "I'm divorced", True),
         ("I'm engaged", "I'm married", True),
+        ("I live in Porto", "I live in Portugal", False),
+        ("I live in Germany", "I moved to Munich", False),
+        ("I live in Portugal", "I moved to the United States", True),
+        ("I live in Porto", "My address is 5 Main Street", False),
+        ("I live at 5 Main Street", "I live at 7 Hill Road", True),
     ],
 )
 def test_which_value_takes_the_place_of_another(old: str, new: str, expected: bool) -> None:
