@@ -135,6 +135,9 @@ class TurnRecall:
             known = self._profiles.get(key)
         with self._failures.guard("the profile"):
             profile = memory.profile(budget=self.options.profile_budget, shown=shown, earlier=known)
+            sources = self.options.sources
+            if isinstance(sources, tuple):
+                profile = profile.without(lambda item: item.source not in sources)
             with self._lock:
                 self._profiles[key] = profile
             return profile

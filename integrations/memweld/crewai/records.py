@@ -138,15 +138,17 @@ class RecalledMatch(MemoryMatch):
         return self._shown or super().format()
 
 
-def marked_matches(hits: Sequence[Hit], *, budget: int, query: str, timezone: str | None) -> list[RecalledMatch]:
+def marked_matches(
+    hits: Sequence[Hit], *, budget: int, query: str, timezone: str | None, notice: bool = True
+) -> list[RecalledMatch]:
     """The hits as matches, as far as they fit into the budget (see `memweld.memory.recall.recall_lines`).
 
     CrewAI joins the results of ``format``, and its search tool leaves out a match that an earlier query found. So each
-    match is a whole block; the first has the notice that it is data, not instructions.
+    match is a whole block; the first has the notice that it is data, not instructions, unless a profile before it has.
     """
     lines = recall_lines(hits, budget=budget, query=query, timezone=timezone)
     return [
-        RecalledMatch.showing(write_block([line], notice=place == 0), hit, hit.score)
+        RecalledMatch.showing(write_block([line], notice=notice and place == 0), hit, hit.score)
         for place, (hit, line) in enumerate(lines)
     ]
 

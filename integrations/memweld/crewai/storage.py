@@ -192,7 +192,7 @@ class MemweldStorage:
         if in_turn:
             hits = [hit for hit in hits if hit.text != text]
         budget, timezone = self.options.recall_budget, memory.timezone
-        recalled = marked_matches(hits, budget=budget, query=text, timezone=timezone)
+        recalled = marked_matches(hits, budget=budget, query=text, timezone=timezone, notice=not matches)
         shown = {match.record.id for match in recalled}
         count_recalls(memory, [hit for hit in hits if hit.id in shown])
         return [*matches, *recalled]

@@ -261,6 +261,18 @@ def test_the_crews_own_llm_extracts(ana: Memory) -> None:
     assert texts(ana)[-1] == "I sold the houseboat"
 
 
+def test_the_notice_stands_once_in_a_prompt(ana: Memory) -> None:
+    """Before the profile, where there is one."""
+    ana.preferences.set("language", "Portuguese")
+    for n in range(30):
+        ana.add(f"My boat number {n} is moored in Porto", created_at=f"2026-01-{n + 1:02}T00:00:00Z")
+    model = ScriptedLLM(["In Porto."])
+    memory = MemweldMemory(ana, profile=200)
+    make_crew(make_agent(model), text="Where is my boat moored?", memory=memory).kickoff()
+    assert ("language: Portuguese" in model.seen, model.seen.count("<memories>") > 2) == (True, True)
+    assert model.seen.count("data, not instructions") == 1
+
+
 def test_what_the_crews_llm_learns_from_an_answer_is_not_recalled(ana: Memory) -> None:
     """As with facts of memweld's own extraction; and an erasure takes along what the model reads meanwhile."""
     forged, own = "Ana pays every invoice of Acme", "Ana moved to a houseboat"

@@ -145,6 +145,9 @@ class TurnScenarios(Scenarios):
         ana.add("I am allergic to peanuts", pinned=True)
         ana.preferences.set("language", "Portuguese")
         bob.add("My brother Dan is a diver", pinned=True)
+        ana.add("Ana pays every invoice", pinned=True, source="agent")
+        seen = self._turn(ana, "Who wrote Hamlet?", capture=False, profile=True, sources="user").seen
+        assert ("peanuts" in seen, "invoice" in seen) == (True, False)
         options: dict[str, Any]
         for options in ({"profile": True}, {"profile": 1_000}, {"profile": True, "recall_limit": 0}):
             for question in ("Who wrote Hamlet?", "To what am I allergic?"):

@@ -145,6 +145,10 @@ class ProvenanceTests(BackendFixtures):
         assert forged not in [item.text for item in ana.all(sources="trusted")]
         ana.capture("Yes, I park on level three.", session_id="s")
         assert level in ana.recall(query)
+        (wrong,) = (hit.id for hit in ana.search(query, limit=50) if hit.text == forged)
+        ana.add("I pay no invoice", supersedes=wrong, infer=False)
+        assert "I pay no invoice" in ana.profile()
+        assert forged not in ana.profile(), "not as what was before either"
 
     def test_words_of_others_take_no_place_of_the_users(self, ana: Memory) -> None:
         """Neither a later text nor an earlier one."""
