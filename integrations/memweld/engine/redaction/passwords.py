@@ -213,6 +213,8 @@ def field_secret(name: str, value: str) -> str | None:
     folded = "".join(filter(str.isalnum, name)).lower()
     if folded in ("pin", "cvv", "cvv2", "cvc", "cvc2", "securitycode"):
         return "security code" if value.isdecimal() and 3 <= len(value) <= 8 else None
+    if folded == "pass" and (len(value) < 5 or value.isdecimal()):
+        return None  # how many tests passed
     if folded in ("pwd", "pass") or folded.endswith(_PASSWORD_FIELDS):
         return None if _is_no_value(value) else "password"
     if folded in ("secret", "token") or folded.endswith(_KEY_FIELDS):

@@ -130,7 +130,10 @@ class Redaction:
             pairs = cast("Mapping[str, JSON]", value)
             return self._replaced(
                 pairs,
-                {key: each if key in spared else self.json(each, key, spared=spared) for key, each in pairs.items()},
+                {
+                    key: each if key in spared and isinstance(each, str) else self.json(each, key, spared=spared)
+                    for key, each in pairs.items()
+                },
             )
         if isinstance(value, (list, tuple)):
             listed = cast("Sequence[JSON]", value)

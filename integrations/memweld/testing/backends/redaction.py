@@ -60,14 +60,16 @@ class RedactionTests(BackendFixtures):
             ),
             ChatMessage(role="assistant", tool_calls=(call,)),
             ChatMessage(role="tool", content=json.dumps({"card": CARD, "ok": True}), tool_call_id="c1"),
+            ChatMessage(role="user", content=[{"type": "document", "source": {"type": "text", "data": WITH_BOTH}}]),
         ]
         history = discreet.history("s1")
         history.append(messages)
-        user, assistant, tool = history.messages()
+        user, assistant, tool, document = history.messages()
         assert user.text == REDACTED
         assert user.native == {"framework": "x", "message": {"content": REDACTED, "id": "m"}}
         assert assistant.tool_calls[0].arguments == {"card": "[redacted: card number]", "amount": 3}
         assert json.loads(tool.text) == {"card": "[redacted: card number]", "ok": True}
+        assert document.content == [{"type": "document", "source": {"type": "text", "data": REDACTED}}]
         stored = json.dumps(discreet.export())
         assert not [secret for secret in (CARD, PASSWORD, "4711", "sunflower", "4111111111111111") if secret in stored]
 
