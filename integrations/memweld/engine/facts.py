@@ -259,7 +259,8 @@ class Facts:
         else:
             kept = keep_earlier(self._items, before, "set", now())
             self._change(before, replace(row, valid_from=kept.valid_from))
-        end_with(self._items, row)
+        if before.expires_at is not None or row.expires_at is not None:
+            end_with(self._items, row)
 
     def _detached(self, row: ItemRow, text: str) -> ItemRow:
         """The row with a text of its own: its sources, which say the old one, go, as the facts of a source do."""

@@ -133,8 +133,8 @@ class ItemStore:
                         # One that has expired is in its place.
                         purge(self._database, row.scope)
                         self.items.insert(row, *columns)
-                    else:
-                        end_with(self.items, merged)
+                    elif merged.expires_at is not None or merged.updated_at == row.updated_at:
+                        end_with(self.items, merged)  # perhaps it had an end before
                 stored.append(merged or row)
         return stored
 

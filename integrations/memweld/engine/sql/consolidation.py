@@ -255,8 +255,8 @@ class Consolidation:
             self._check_place(now, before, ids)
             if now is not None and before is not None:
                 # Users see neither, so that no receipt has them.
-                own_end = None if before.superseded_by is None else now.own_end
-                before = replace(before, relation=now.relation, own_end=own_end)
+                own = (None, None) if before.superseded_by is None else (now.own_end, now.own_expiry)
+                before = replace(before, relation=now.relation, own_end=own[0], own_expiry=own[1])
             rows.append((now, before))
         return rows
 

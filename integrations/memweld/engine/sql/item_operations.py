@@ -162,7 +162,7 @@ class ItemOperations:
             if successor is not None:
                 self._items.rewrite_details(replace(row, superseded_by=successor))
             elif self._items.by_hash(row.scope, row.hash, row.kind) is None:
-                self._items.rewrite_details(held_again(row))
+                held_again(self._items, row)
 
     def _delete(self, scope: Scope, memory_ids: Sequence[str]) -> int:
         """Delete items with their values and links, in one transaction; how many of them the scope had."""

@@ -57,6 +57,7 @@ class ItemRow:
     pinned_at: float | None = None
     relation: str | None = None
     own_end: float | None = None
+    own_expiry: float | None = None
     seq: int = 0
 
     @property
@@ -229,6 +230,7 @@ def row_of(item: MemoryItem, scope: Scope, fingerprint: str) -> ItemRow:
         expires_at=_seconds(item.expires_at),
         pinned_at=_seconds(item.pinned_at),
         relation=relation_key(scope, item.kind, item.text, item.role, item.name),
+        own_expiry=None if item.superseded_by is None else _seconds(item.expires_at),
     )
 
 

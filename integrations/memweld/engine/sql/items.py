@@ -49,7 +49,7 @@ _REWRITE_RECORD = (
 _DETAILS = (
     "session_id", "message_id", "occurrences", "links", "metadata", "extraction", "extraction_error", "valid_from",
     "valid_until", "superseded_by", "changed_by", "source", "expires_at", "pinned_at", "relation", "own_end",
-    "created_at", "updated_at",
+    "own_expiry", "created_at", "updated_at",
 )  # fmt: skip
 _REWRITE_DETAILS = f"UPDATE items SET stamp = ?, {', '.join(f'{name} = ?' for name in _DETAILS)} WHERE {_OWN}"
 _values = attrgetter(*_NAMES)

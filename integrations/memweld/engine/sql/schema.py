@@ -17,8 +17,8 @@ items
     of a fact its sources. ``valid_from``, ``valid_until``: seconds since 1970 (``validity.py``). ``superseded_by``: the
     id of the item in its place. ``changed_by``, ``source``: see `MemoryItem`. ``expires_at``, ``pinned_at``: seconds
     since 1970.
-    ``relation``: the relation that the text states; NULL: none that memweld knows. ``own_end``: of a superseded item
-    the ``valid_until`` that it had before.
+    ``relation``: the relation that the text states; NULL: none that memweld knows. ``own_end``,
+    ``own_expiry``: the ``valid_until`` and ``expires_at`` that a superseded item had before.
 recalls
     How often an item was put before a model, and when last (``profile.py``). A table of its own, so that a count
     changes no item: indexes in RAM would read it again.
@@ -87,6 +87,7 @@ CREATE TABLE items (
     pinned_at {real},
     relation {text},
     own_end {real},
+    own_expiry {real},
     created_at {text} NOT NULL,
     updated_at {text} NOT NULL,
     vector {vector} NOT NULL,

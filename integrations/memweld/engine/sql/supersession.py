@@ -107,22 +107,26 @@ def end_row(items: Items, scope: Scope, row: ItemRow, *, by: str, at: float, cha
     for each in (*sources, row):
         row = ended(each, by=by, at=at, changed_by=changed_by, updated_at=updated_at)
         items.rewrite_details(row)
-    if (successor := items.get(scope, by)) is not None:
+    successor = items.get(scope, by)
+    if successor is not None and successor.expires_at is not None:
         end_with(items, successor)
     return row
 
 
 def ended(row: ItemRow, *, by: str, at: float, changed_by: Change, updated_at: str) -> ItemRow:
     """A row in whose place another stands from a moment on."""
-    end, own_end = _end_of(row, at), row.valid_until if row.superseded_by is None else row.own_end
-    return replace(
-        row, valid_until=end, own_end=own_end, superseded_by=by, changed_by=changed_by, updated_at=updated_at
-    )
+    if row.superseded_by is None:
+        row = replace(row, own_end=row.valid_until, own_expiry=row.expires_at)
+    return replace(row, valid_until=_end_of(row, at), superseded_by=by, changed_by=changed_by, updated_at=updated_at)
 
 
-def held_again(row: ItemRow) -> ItemRow:
-    """A row that nothing supersedes any more, with the end that it had before."""
-    return replace(row, valid_until=row.own_end, own_end=None, superseded_by=None, changed_by=None)
+def held_again(items: Items, row: ItemRow) -> None:
+    """Write that nothing supersedes a row any more: it has the ends that it had before."""
+    ends = {"valid_until": row.own_end, "expires_at": row.own_expiry, "own_end": None, "own_expiry": None}
+    changed = replace(row, superseded_by=None, changed_by=None, **ends)
+    items.rewrite_details(changed)
+    if changed.expires_at != row.expires_at:
+        end_with(items, changed)
 
 
 def _end_of(row: ItemRow, at: float) -> float:
@@ -160,5 +164,6 @@ def _hold_beside(items: Items, row: ItemRow, other: ItemRow) -> None:
     if row.superseded_by is not None:
         if (same := items.by_hash(row.scope, row.hash)) is not None:
             raise invalid("memory_id", row.id, f"{same.id} says the same", f"Keep both {same.id} and {other.id}.")
-        changed = held_again(changed)
-    items.rewrite_details(changed)
+        held_again(items, changed)
+    else:
+        items.rewrite_details(changed)

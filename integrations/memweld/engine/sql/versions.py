@@ -48,6 +48,7 @@ def keep_earlier(items: Items, before: ItemRow, changed_by: Literal["update", "s
         changed_by=changed_by,
         valid_from=before.valid_from if is_valid else at,
         valid_until=at,
+        own_expiry=before.expires_at,
     )
     items.insert_earlier(earlier)
     _drop_oldest(items, before)
@@ -55,12 +56,21 @@ def keep_earlier(items: Items, before: ItemRow, changed_by: Literal["update", "s
 
 
 def end_with(items: Items, row: ItemRow) -> None:
-    """Have the versions and the sources of an item expire when it does, or before."""
-    if row.expires_at is not None:
-        sources = items.linked(row) if row.kind == "item" else ()
-        for each in (*items.superseded_by(row.scope, [row.id]), *sources):
-            if each.expires_at is None or each.expires_at > row.expires_at:
-                items.rewrite_details(replace(each, expires_at=row.expires_at))
+    """Have what an item supersedes expire when it does, or at an earlier end of its own; its sources not later."""
+    behind: dict[str | None, list[ItemRow]] = {}
+    for each in items.superseded_by(row.scope, [row.id]):
+        behind.setdefault(each.superseded_by, []).append(each)
+    waiting = [(each, row.expires_at) for each in behind.pop(row.id, ())]
+    while waiting:
+        each, end = waiting.pop()
+        end = min((moment for moment in (each.own_expiry, end) if moment is not None), default=None)
+        if end != each.expires_at:
+            items.rewrite_details(replace(each, expires_at=end))
+        waiting += [(other, end) for other in behind.pop(each.id, ())]
+    if row.expires_at is not None and row.kind == "item":
+        for source in items.linked(row):
+            if source.expires_at is None or source.expires_at > row.expires_at:
+                items.rewrite_details(replace(source, expires_at=row.expires_at))
 
 
 def _drop_oldest(items: Items, row: ItemRow) -> None:

@@ -145,6 +145,26 @@ class ExpiryTests(BackendFixtures):
         time.sleep(SOON + 0.1)
         assert ana.all(include_inactive=True) == []
 
+    def test_what_holds_again_has_its_own_expiry(self, ana: Memory) -> None:
+        """A memory expires with that in its place only while that is in its place, and to expire."""
+        end = utc_now() + timedelta(days=400)
+        for number, undo in enumerate(("keep_both", "clear", "add")):
+            (flat,) = ana.add(f"I rent flat {number}", infer=False)
+            (room,) = ana.add(f"I rent room {number}", supersedes=flat.id, expires_at=end, infer=False)
+            ana.update(room.id, f"I rent the room {number}")
+            hotel, session = f"I am in hotel {number}", f"s{number}"
+            (stay,) = ana.add(hotel, supersedes=room.id, ttl=3600, session_id=session, infer=False)
+            assert ana.get(flat.id).expires_at == ana.get(room.id).expires_at == stay.expires_at
+            if undo == "keep_both":
+                ana.keep_both(room.id, stay.id)
+            elif undo == "clear":
+                ana.history(session).clear(facts=True)
+            else:
+                ana.add(hotel, infer=False)
+            for memory_id in (flat.id, room.id):
+                assert abs((ana.get(memory_id).expires_at or utc_now()) - end) < timedelta(milliseconds=1)
+            assert f"I rent the room {number}" in [item.text for item in ana.all(include_inactive=True)]
+
     def test_sources_expire_with_their_facts(self, make: Callable[..., Backend]) -> None:
         """Else the text behind a fact would go on saying it."""
         llm = ScriptedExtractor([facts("The code of the door is 4711"), facts("The code of the door is 4711")])
