@@ -521,3 +521,27 @@ def test_a_consolidation_stays_with_its_user(place: Place) -> None:
         after = [memory.export()["items"] for memory in (ana, bob)]
     by_id = [[sorted(items, key=lambda item: item["id"]) for items in exports] for exports in (before, after)]
     assert by_id[0] == by_id[1]
+
+
+def test_a_fact_changes_for_its_user_alone(place: Place) -> None:
+    """The rule for relations, ``supersedes`` and ``keep_both`` reach no memory of another user, known by id or not."""
+    with connect(place.member) as backend:
+        ana, bob, agent = backend.user("ana"), backend.user("bob"), backend.user("ana", agent_id="guide")
+        (theirs,) = bob.add("I live in Porto", infer=False)
+        (kept,) = agent.add("The user lives in Porto", infer=False)
+        (home,) = ana.add("I moved to Lisbon", infer=False)
+        assert (bob.get(theirs.id).superseded_by, ana.get(kept.id).superseded_by) == (None, home.id)
+        assert (home.conflicts, bob.conflicts(), agent.all()) == ((), [], [])
+        calls: list[Callable[[], object]] = [
+            lambda: ana.add("I live in Faro", supersedes=theirs.id, infer=False),
+            lambda: ana.supersede(theirs.id, by=home.id),
+            lambda: ana.keep_both(home.id, theirs.id),
+            lambda: ana.versions(theirs.id),
+        ]
+        for call in calls:
+            with pytest.raises(memweld.MemoryNotFoundError):
+                call()
+        assert [item.text for item in bob.all()] == ["I live in Porto"]
+        assert [item.text for item in ana.all()] == ["I moved to Lisbon"]
+        (faro,) = bob.add("I moved to Faro", infer=False)
+        assert [version.text for version in bob.versions(faro.id)] == ["I live in Porto", "I moved to Faro"]
