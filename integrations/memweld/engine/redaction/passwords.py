@@ -12,7 +12,7 @@ __all__ = ["assigned_secrets", "field_secret", "passwords", "pins", "url_passwor
 
 _NOUN = re.compile(
     r"pass(?:word|phrase|code|wd)(?![a-z\]])|(?<![a-z])pwd(?![a-z])|(?:passwort|kennwort)(?![a-zäöü])|contrase[ñn]a(?!\w)"
-    r"|mot de passe(?!\w)|(?<!\w)mdp(?!\w)|(?<!\w)senha(?!\w)|palavra-passe|parola d['’]ordine|wachtwoord(?!\w)",
+    r"|mot de passe(?!\w)|(?<!\w)(?-i:mdp)(?!\w)|(?<!\w)senha(?!\w)|palavra-passe|parola d['’]ordine|wachtwoord(?!\w)",
     re.IGNORECASE,
 )
 _NOW = r"(?:\s(?:now|jetzt|ahora|maintenant|agora|adesso|nu))?"
@@ -32,14 +32,17 @@ _SHORT = re.compile(
     re.IGNORECASE,
 )
 _CHANGED = re.compile(
-    r"(?<!\w)(?:changed|set)(?:\s\w{1,20}){1,3}?\spassword\sto\s(?P<value>[^\W\d_]{4,40})(?=\s{0,2}(?:[.,;!)\n]|\Z))",
+    r"(?<!\w)(?:changed|set)(?!\sa\s)(?:\s\w{1,20}){1,3}?\spassword\sto\s(?P<value>[^\W\d_]{4,40})(?=\s{0,2}(?:[.,;!)\n]|\Z))",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.!?;]\s|\n")
 _NEXT_FIELD = re.compile(r"[;&,](?=\w{1,40}=)|</")
 # A password manager is no password.
 _THINGS = frozenset(
-    "manager managers policy policies reset field prompt generator length hash hashes rule rules vault app".split()
+    """
+    manager managers policy policies reset field prompt generator length hash hashes rule rules vault app hint hints
+    strength min max timeout last changed
+    """.split()
 )
 _WINDOW = 120
 _NEAR = len('**"« [redacted:')
@@ -53,7 +56,7 @@ _TRAILING = ".,;:)]}>|\"'`*”»’"
 # What programs and manuals have in a password's place.
 _NO_VALUE = re.compile(
     r"[<({\[$%*•.…#_-]|xxx|\w{1,40}(?:\.\w{1,40}){0,4}[(\[]|(?:none|null|nil|undefined|true|false|str|string|text"
-    r"|int|bool|any|optional)(?:\W|\Z)|https?:"
+    r"|int|bool|any|optional|n/a|tbd|see|ask)(?:\W|\Z)|https?:"
     r"|(?:settings|config|cfg|self|this|os|env|environ|process|args|request|options)\.",
     re.IGNORECASE,
 )
@@ -64,7 +67,7 @@ _UNLIKE_A_SECRET = frozenset(
     short simple complex easy hard difficult known unknown lost gone missing old new outdated saved stored hashed salted
     encrypted empty blank optional mandatory due changed reset forgotten not never always sensitive shared public
     private secret confidential same different similar important good bad better fine ok okay broken locked set unset
-    expire longer shorter stronger weaker than
+    expire longer shorter stronger weaker than memorable hers chez sul sulla nel nella
     default temporary permanent correct right hidden visible masked redacted protected case case-sensitive below above
     attached enclosed coming still already only too very really required-field required_field input field there here
     falsch richtig ungültig gültig abgelaufen sicher unsicher stark schwach lang kurz einfach schwer bekannt unbekannt
@@ -137,7 +140,7 @@ def _said_behind(text: str, start: int) -> tuple[int, int] | None:
     for says in _SAYS.finditer(window):
         between = window[: says.start()]
         words = between.split()
-        if len(words) > _MOST_WORDS_BETWEEN or _SENTENCE_END.search(between) or (words and words[0] in _THINGS):
+        if len(words) > _MOST_WORDS_BETWEEN or _SENTENCE_END.search(between) or _is_thing(between):
             return None
         if between.endswith("[redacted") or "[redacted:" in text[start + says.end() : start + says.end() + _NEAR]:
             return None
@@ -148,6 +151,12 @@ def _said_behind(text: str, start: int) -> tuple[int, int] | None:
         if span is not None:
             return span
     return None
+
+
+def _is_thing(between: str) -> bool:
+    """Whether what follows the word makes it another: ``password_min_length``, ``reset-password?email``."""
+    first = between.split(maxsplit=1)[:1]
+    return bool(first) and (first[0][0] in "?&" or not _THINGS.isdisjoint(re.split(r"[\W_]+", first[0].lower())))
 
 
 def _value(text: str, start: int, *, is_weak: bool) -> tuple[int, int] | None:
