@@ -198,6 +198,8 @@ class Memory(FactMethods, ConsolidationMethods):
         budget = validate_limit(budget, name="budget", maximum=10_000_000)
         if earlier is not None and not isinstance(earlier, Profile):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise invalid("earlier", earlier, "it is no profile", "Pass what profile() returned.")
+        if isinstance(shown, str):
+            raise invalid("shown", shown, "it is one text, and each letter would count as one", "Pass a list of texts.")
         write_recalls(self._engine, self.scope)
         found = self._engine.run(self.scope, profile_request())
         if earlier is not None and earlier.holds(found):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import pickle
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 
-from memweld import MemoryItem, Profile
+import memweld
+from memweld import InvalidInputError, MemoryItem, Profile
 from memweld.engine.operations import ProfileItems
 from memweld.memory.profile import write_profile
 from memweld.memory.recall import CLOSING, NOTICE, OPENING
@@ -89,3 +91,9 @@ def test_ids_from_elsewhere_forge_nothing() -> None:
     profile = write_profile(ProfileItems(pinned=[odd]), budget=900, timezone=None)
     assert len(lines(profile)) == 2
     assert profile.count(CLOSING) == 1
+
+
+def test_one_text_is_no_list_of_shown_texts(tmp_path: Path) -> None:
+    """Each letter would count as one."""
+    with memweld.connect(tmp_path / "m.db") as backend, pytest.raises(InvalidInputError, match="Pass a list of texts"):
+        backend.user("ana").profile(shown="I like tea")

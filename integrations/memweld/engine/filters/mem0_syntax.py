@@ -59,7 +59,7 @@ def _refuse_column(name: str, condition: JSON) -> None:
     """Refuse mem0's conditions on what is no metadata here, and would find nothing."""
     is_time = name == "created_at" and is_object(condition) and not _WORDS.keys().isdisjoint(condition)
     if is_time or (name == "run_id" and not _has_operators(condition)):
-        rule = f"a filter compares with metadata, and {'the time' if is_time else 'the session'} of a memory is none"
+        rule = f"a memory's {'time' if is_time else 'session'} is no part of its metadata"
         remedy = "after= and before=" if is_time else "session_id="
         operator = "$gte" if is_time else "$eq"
         refuse("filters", name, rule, f'Use {remedy}, or {{"{name}": {{"{operator}": …}}}} for metadata of that name.')

@@ -186,19 +186,23 @@ class ItemStore:
             # So many more places as sources may have to leave.
             sources = int(np.count_nonzero(allowed & (snapshot.kinds == KINDS["source"])))
             look = count + min(sources, count + _SPARE)
+            wanted = None if search is None else search.sources
             while True:
                 best = _highest(scores, look)
                 found = self.items.by_places(scope, [int(seq) for seq in snapshot.seqs[best]])
                 ranked = ((found.get(int(snapshot.seqs[row])), float(scores[row])) for row in best)
                 hits = [Ranked(item, score) for item, score in ranked if item is not None]
-                if search is not None and search.sources == "trusted":
-                    # Few are not: to read some rows more costs less than to ask for them all before.
-                    hits = [hit for hit in hits if hit.row.is_trusted]
+                if wanted is not None:
+                    # Mostly few are not: to read some rows more costs less than to ask for them all before.
+                    hits = [hit for hit in hits if hit.row.is_from(wanted)]
                 if sources:
                     hits = without_covered(hits, lambda ids: self.items.by_ids(scope, ids))
                 if len(hits) >= count or len(best) < look:
                     break
                 look *= 4
+                if wanted is not None and wanted != "trusted" and look > 16 * count:
+                    scores[~np.isin(snapshot.seqs, self.items.matching(scope, Selection(sources=wanted)))] = -1.0
+                    wanted = None
             if search is None or not search.explain:
                 return hits[:count]
             position = {int(snapshot.seqs[row]): int(row) for row in best}
@@ -242,7 +246,7 @@ class ItemStore:
             allowed &= ~np.isin(snapshot.seqs, expired)
         if selection.validity is not None:
             allowed &= snapshot.valid(selection.validity)
-        if selection.filters or selection.session_id is not None or selection.sources not in (None, "trusted"):
+        if selection.filters or selection.session_id is not None:
             places = self.items.matching(scope, replace(selection, validity=None))
             allowed &= np.isin(snapshot.seqs, places)
         elif selection.window:

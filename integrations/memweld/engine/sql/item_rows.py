@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from ...explanation import Explanation
 from ...models import JSON, Change, Extraction, Hit, Kind, MemoryItem, Source
@@ -68,10 +68,11 @@ class ItemRow:
         except ValueError:
             return []
 
-    @property
-    def is_trusted(self) -> bool:
-        """Whether no LLM has extracted it from the words of the assistant or of a tool."""
-        return self.extraction != "extracted" or self.source not in ("assistant", "tool")
+    def is_from(self, sources: Sequence[Source] | Literal["trusted"]) -> bool:
+        """Whether it is from one of these sources (see `Sources`)."""
+        if sources == "trusted":
+            return self.extraction != "extracted" or self.source not in ("assistant", "tool")
+        return self.source in sources
 
     def is_valid(self, moment: float) -> bool:
         """Whether it is held true at a moment (seconds since 1970)."""

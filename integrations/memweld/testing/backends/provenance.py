@@ -180,6 +180,17 @@ class ProvenanceTests(BackendFixtures):
         assert ana.delete_all(sources="document") == 1
         assert [item.text for item in ana.all()] == ["I like tea", "Tea is out"]
 
+    def test_rare_sources_are_found_among_many(self, ana: Memory) -> None:
+        """However few of the best hits are from them."""
+        ana.add([{"role": "user", "content": f"I drink tea number {number}"} for number in range(120)], infer=False)
+        pages = {f"A book of many pages, on page {number} tea" for number in range(4)}
+        for page in pages:
+            ana.add(page, source="document", infer=False)
+        query = "Which tea do I drink?"
+        assert {hit.text for hit in ana.search(query, limit=4, sources="document")} == pages
+        assert {hit.source for hit in ana.search(query, limit=5, sources=["user", "import"])} == {"user"}
+        assert ana.search(query, limit=3, sources="tool") == []
+
 
 async def _search(memory: Memory) -> Sequence[MemoryItem]:
     return await memory.aio.search("tea", sources="user")
