@@ -19,7 +19,7 @@ from .tables import TABLES
 __all__ = ["Named", "asking_words", "find_times"]
 
 # Each alternative is one class of characters, or of bounded length: none backtracks far.
-_WORD = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|[\w\u0300-\u036f]+")
+_WORD = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|[\w\u0300-\u036f]+|[€$£%]")
 # A year, a date or a quarter: other numbers name a time only beside a word for one.
 _DATED = re.compile(r"\b(?:19|20)[0-9]{2}(?![0-9])|[0-9][-./][0-9]{1,2}[-./][0-9]|\bq[1-4]\b")
 _ORDINAL = re.compile(r"(\d{1,2})(?:st|nd|rd|th|er|o|a)")
@@ -80,7 +80,7 @@ _AMBIGUOUS = frozenset("may march mars fall spring ete".split())
 # What a number counts: "2024 Euro".
 _COUNTED = frozenset(
     "euro euros eur dollar dollars franken prozent percent mal stuck seiten schritte punkte personen menschen leute "
-    "people miles steps km meter metres kilometer kilo kg gramm liter".split()
+    "people miles steps km meter metres kilometer kilo kg gramm liter € $ £ %".split()
 )
 # A unit of these is no unit of late: "the last week of 2024".
 _LONGER = frozenset("unit year decade season month quarter".split())
@@ -309,7 +309,8 @@ class _Reader:
         behind, last = self._words[found.end].folded, self._words[found.end - 1].folded
         if behind in _NOT_BEFORE.get(last, ()) or (time.is_open and time.kind == "month" and behind == "s"):
             return True
-        if time.kind == "year" and behind in _COUNTED:
+        is_noun = "of_year" in self._at_kinds(place) and self._words[found.end].text[0].isupper()
+        if time.kind == "year" and (is_noun or behind in _COUNTED):
             return True
         if time.kind == "unit" and any(
             kind == "of" and (inner := self._inner(end, "of")) is not None and inner.time.kind in _LONGER

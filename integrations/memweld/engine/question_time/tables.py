@@ -106,8 +106,8 @@ portion 2: ende
 days_of 0: erste woche im, ersten woche im, ersten tage im, ersten tagen im
 days_of 2: letzte woche im, letzten woche im, letzten tage im, letzten tagen im
 ago_before: vor
-of_year: ich, du, wir, ihr, habe, hast, hat, haben, hatte, hattest, hatten, warst, waren, wurde, wurden, was war,
- was ist, mir, mich, uns, geschah, passierte, gab es, alles, sich
+of_year: ich, ich bin, du, wir, ihr, habe, hast, hat, haben, hatte, hattest, hatten, warst, waren, wurde, wurden,
+ was war, was ist, mir, mich, uns, geschah, passierte, gab es, alles, sich
 weekday 0: montag; dienstag; mittwoch; donnerstag; freitag; samstag, sonnabend; sonntag
 month 1: januar, janner; februar, feber; marz; april; mai; juni; juli; august; september; oktober; november; dezember
 season spring: fruhling, fruhjahr

@@ -156,7 +156,8 @@ GERMAN = """
 2021-01-01..2026-11-28T18:30 = nach 2020
 2026-05-01..2026-08-01       = zwischen Mai und Juli | von Mai bis Juli
 2025-03-01..2025-04-01       = im März letzten Jahres
-2024-01-01..2025-01-01       = Wo habe ich 2024 gewohnt? | Was war 2024? | Wer hat 2024 gewonnen?
+2024-01-01..2025-01-01       = Wo habe ich 2024 gewohnt? | Ich bin 2024 umgezogen
+2024-01-01..2025-01-01       = Was war 2024? | Wer hat 2024 gewonnen?
 2024-01-01..2024-05-01       = Anfang 2024 | am Anfang des Jahres 2024 | zu Beginn des Jahres 2024
 2025-09-01..2026-01-01       = Ende letzten Jahres
 2026-03-11..2026-03-22       = Mitte März
@@ -278,6 +279,7 @@ room 2019 | order 2024 | 2024 | 1999 people | call 555 2020 | in 2500 | the numb
 on 31 February | 30 February 2024 | 2023-02-29 | 2026-13-01 | on 45 May
 How early may I come? | the end of the march | at the end of the day | the last week of 2024
 la última semana de 2024 | last quarter of 2024 | Ich habe 2024 Euro | In Zimmer 2024 | ¿Cómo fue mi 2024?
+Ich habe 2000 € gespart | Habe ich 2000 Kalorien gegessen? | Ich habe $2000 gespart | in 2000 €
 la final 2024 | late again | in the 90s
 no natal | em Natal | Mars is a planet | eine Tag | tag this | son | set | the sun | mar
 at 3 pm | from here to there | between you and me | before I go | since you asked | after all | until then
