@@ -107,7 +107,7 @@ def _texts_before(items: Items, scope: Scope, ids: set[str], since: float) -> di
     for row in items.superseded_by(scope, sorted(ids)):
         successor, end = row.superseded_by, row.valid_until or 0
         # What was merged said the same.
-        is_shown = row.kind != "source" and row.changed_by != "consolidate" and row.is_trusted
+        is_shown = row.kind != "source" and row.changed_by != "consolidate" and row.is_from("trusted")
         if successor in ids and is_shown and end >= since:
             known = latest.get(successor)
             if known is None or end >= (known.valid_until or 0):
