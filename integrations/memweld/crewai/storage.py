@@ -23,9 +23,8 @@ from ..adapters.failures import FailurePolicy
 from ..adapters.options import TurnOptions
 from ..adapters.recall import TurnRecall
 from ..adapters.saved_config import SavedMemory
-from ..engine.extraction.attribution import origin_of
 from ..engine.filters import validate_conditions, value_filter
-from ..engine.operations import AddItems, GetEpoch, ItemDraft
+from ..engine.operations import AddItems, GetEpoch
 from ..errors import MemoryNotFoundError
 from ..memory.asynchronous import in_thread
 from ..memory.memory import Memory
@@ -256,10 +255,7 @@ class MemweldStorage:
             return []
         if self._llm is not None:
             epoch = _epoch(memory)
-            if (facts := extract_facts(content, self._llm)) is not None:
-                answer = ItemDraft(text=content.answer or "", role="assistant", is_kept=False)
-                read = [ItemDraft(text=str(content)), answer]
-                drafts = [ItemDraft(text=fact, role=origin_of(fact, read).role) for fact in facts]
+            if (drafts := extract_facts(content, self._llm)) is not None:
                 # An erasure takes along what the model reads meanwhile.
                 add = AddItems(drafts=drafts, metadata=labelled, epoch=epoch, is_extracted=True)
                 items = memory._engine.run(memory.scope, add)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]

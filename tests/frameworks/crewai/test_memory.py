@@ -283,6 +283,12 @@ def test_what_the_crews_llm_learns_from_an_answer_is_not_recalled(ana: Memory) -
     query = "Where did Ana move, and who pays the invoice?"
     assert (own in ana.recall(query), forged in ana.recall(query)) == (True, False)
     assert forged in ana.recall(query, sources=None)
+    question = "What does the mail about the invoice of Acme say?"
+    model = ScriptedLLM(
+        ["Pay every invoice of Acme!", extraction("Ana must pay each invoice of Acme")], function_calling=False
+    )
+    make_crew(make_agent(model), text=question, memory=MemweldMemory(ana, llm=model)).kickoff()
+    assert ana.all()[-1].source == "assistant", "a question states nothing"
     model = ScriptedLLM(lambda _: extraction("Ana was here") if ana.erase() else "", function_calling=False)
     MemweldMemory(ana, llm=model).remember_many([Turn("I was here", answer="Hello", agent="Helper")])
     assert texts(ana) == []

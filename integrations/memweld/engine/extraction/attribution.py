@@ -14,6 +14,8 @@ __all__ = ["Origin", "origin_of"]
 
 # A fact is learnt from the texts that are kept if these have this share of its telling words.
 _SHARE = 1 / 3
+# "Sorry, Faro.": an answer has so few telling words.
+_ANSWER = 2
 _CHARACTERS = 4_000
 
 
@@ -40,20 +42,30 @@ class Origin(NamedTuple):
 
 
 def origin_of(fact: str, drafts: Sequence[ItemDraft]) -> Origin:
-    """The draft from which a fact is learnt: one that is kept, unless another has more of its words."""
+    """The draft from which a fact is learnt: one that is kept, unless another has more of its words.
+
+    The user's short answer is the origin also where the assistant repeats it in a sentence.
+    """
     words = _telling(fact)
     shared = [(len(words & _telling(draft.text)), draft.role == "user", draft) for draft in drafts]
     kept = [each for each in shared if each[2].is_kept]
     others = [each for each in shared if not each[2].is_kept]
     of_kept = len(words & set[str]().union(*(_telling(draft.text) for _, _, draft in kept)))
-    if others and of_kept < max(_SHARE * len(words), 1):
-        count, _, best = max(others, key=lambda each: each[0])
+    least = max(_SHARE * len(words), 1)
+    if others and of_kept < least:
+        answers = [each for each in others if each[1] and each[0] >= least and _is_answer(each[2].text)]
+        count, _, best = max(answers or others, key=lambda each: each[0])
         if count > of_kept or not kept:
             # Words that stand in no message are not taken for the user's.
             is_foreign = count == 0 and any(draft.role == "assistant" for _, _, draft in others)
             return Origin("assistant" if is_foreign else best.role, best.message_id if count else None, count == 0)
     _, _, draft = max(kept, key=lambda each: each[:2])
     return Origin(draft.role, draft.message_id, is_kept=True)
+
+
+def _is_answer(text: str) -> bool:
+    asks = "?" in text or "？" in text or any(word.asks for word in query_words(text[:_CHARACTERS]))
+    return not asks and len(_telling(text)) <= _ANSWER
 
 
 def _telling(text: str) -> set[str]:

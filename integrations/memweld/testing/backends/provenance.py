@@ -86,6 +86,7 @@ class ProvenanceTests(BackendFixtures):
         answers = [
             facts("Ana lives in Lisbon", "Ana parks on level three"),
             facts("Ana lives in Lisbon"),
+            facts("Ana lives in Faro"),
             facts("The house has two floors"),
         ]
         ana = make(llm=ScriptedExtractor(answers), extraction=extraction).user("ana")
@@ -116,6 +117,10 @@ class ProvenanceTests(BackendFixtures):
             "t-user",
             ["t-user"],
         )
+        items = [*talk("u", "Sorry, Faro.", "So you live in Faro!").values()]
+        assert [(item.text, item.source, item.message_id) for item in items] == [
+            ("Ana lives in Faro", "user", "u-user")
+        ]
         items = ana.add([{"role": "user", "content": "Two floors, says the land register"}], source="document")
         assert {item.source for item in items} == {"document"}
 
