@@ -52,8 +52,8 @@ ENGLISH = RelationTable(
         @_lives/resides_in/at @_is_living/based_in/at @'s_home?_address_is""",
         "employer": """i_work_at/for i'm/im_working_at/for i_am_working_at/for i'm/im_employed_at/by
         i_am_employed_at/by my_new?_employer_is @_works_at/for @_is_working/employed_at/for/by @'s_employer_is""",
-        "job": """i_work_as_a/an i'm/im_working_as_a/an i_am_working_as_a/an my_profession/occupation_is my_job_title_is
-        @_works_as_a/an @'s_profession/occupation_is @'s_job_title_is""",
+        "job": """i_work_as_a/an i'm/im_working_as_a/an i_am_working_as_a/an ~my_profession/occupation_is
+        ~my_job_title_is @_works_as_a/an ~@'s_profession/occupation_is ~@'s_job_title_is""",
         "name": "my_name_is my_name's i'm/im_called i_am_called @'s_name_is @_is_called/named",
         "form of address": """you?_can?_call_me i_go_by i_prefer_to_be_called i'd_like_to_be_called @_goes_by
         @_prefers/wants_to_be_called""",
@@ -109,8 +109,8 @@ GERMAN = RelationTable(
         "employer": """ich_arbeite_bei arbeite_ich_bei ~ich_arbeite_beim/für ~arbeite_ich_beim/für
         ich_bin_bei/beim_#_angestellt/beschäftigt
         mein_neuer?_arbeitgeber_ist/heißt @_arbeitet_bei/beim ~@_arbeitet_für""",
-        "job": """ich_arbeite_als arbeite_ich_als mein_beruf_ist von_beruf_bin_ich ich_bin_von_beruf ich_bin_#_von_beruf
-        @_arbeitet_als""",
+        "job": """ich_arbeite_als arbeite_ich_als ~mein_beruf_ist von_beruf_bin_ich ich_bin_von_beruf
+        ich_bin_#_von_beruf @_arbeitet_als""",
         "name": "ich_heiße mein_name_ist/lautet @_heißt der_name_des_benutzers/nutzers_ist/lautet",
         "form of address": "nenn/nenne/nennt_mich nennen_sie_mich",
         "phone": "meine_neue?_telefonnummer_ist/lautet ~meine_nummer_ist/lautet",
@@ -153,7 +153,7 @@ SPANISH = RelationTable(
         "home": """yo?_vivo/resido_en yo?_estoy_viviendo_en mi_nueva?/nuevo?_direccion/domicilio_es @_vive/reside_en
         @_esta_viviendo_en""",
         "employer": "yo?_trabajo_para ~yo?_trabajo_en mi_empleador_es @_trabaja_para ~@_trabaja_en",
-        "job": "yo?_trabajo_como mi_profesion_es soy_#_de_profesion @_trabaja_como",
+        "job": "yo?_trabajo_como ~mi_profesion_es soy_#_de_profesion @_trabaja_como",
         "name": "yo?_me_llamo mi_nombre_es @_se_llama el_nombre_del_usuario_es el_nombre_de_la_usuaria_es",
         "form of address": "llamame/llameme/llamadme puedes_llamarme",
         "phone": "mi_nuevo?_telefono_es mi_nuevo?_numero_de_telefono_es ~mi_numero_es",
@@ -197,7 +197,7 @@ FRENCH = RelationTable(
         "home": """j'habite_a?/au?/aux?/en? je_vis/reside/demeure_a/au/aux/en mon/ma_nouvelle?_adresse_est
         @_habite_a?/au?/aux?/en? @_vit/reside_a/au/aux/en""",
         "employer": "je_travaille_chez/pour mon_employeur_est @_travaille_chez/pour",
-        "job": """je_travaille_comme mon_métier_est ma_profession_est
+        "job": """je_travaille_comme ~mon_métier_est ~ma_profession_est
         je_suis_#_de_métier/profession @_travaille_comme""",
         "name": "je_m'appelle @_s'appelle",
         "form of address": "appelle-moi/appelez-moi",
@@ -246,7 +246,7 @@ PORTUGUESE = RelationTable(
         @_mora/vive/reside_em/no/na/nos/nas""",
         "employer": """eu?_trabalho_para ~eu?_trabalho_em/no/na o?_meu_empregador_é @_trabalha_para
         ~@_trabalha_em/no/na""",
-        "job": "eu?_trabalho_como a?_minha_profissão_é @_trabalha_como",
+        "job": "eu?_trabalho_como ~a?_minha_profissão_é @_trabalha_como",
         "name": "eu?_me?_chamo-me/chamo o?_meu_nome_é @_chama-se @_se_chama o_nome_do_utilizador/usuario_é",
         "form of address": "chama-me/chame-me me_chama/chame_de? pode/podes_chamar-me",
         "phone": "o?_meu_novo?_telefone_é o?_meu_novo?_número_de_telefone_é ~o?_meu_número_é",
@@ -293,7 +293,7 @@ ITALIAN = RelationTable(
         @_vive/abita/risiede_a/ad/in/nel/nella""",
         "employer": """io?_lavoro_per/presso ~io?_lavoro_in/a/alla/da il?_mio_datore_di_lavoro_è @_lavora_per/presso
         ~@_lavora_in/a/alla/da""",
-        "job": "io?_lavoro_come la?_mia_professione_è @_lavora_come",
+        "job": "io?_lavoro_come ~la?_mia_professione_è @_lavora_come",
         "name": "io?_mi_chiamo il?_mio_nome_è @_si_chiama il_nome_dell'utente_è",
         "form of address": "chiamami puoi_chiamarmi",
         "phone": "il?_mio_nuovo?_telefono_è il?_mio_nuovo?_numero_di_telefono_è ~il?_mio_numero_è",
@@ -337,7 +337,7 @@ DUTCH = RelationTable(
     forms={
         "home": "ik_woon_in/te woon_ik_in/te ik_leef_in ik_ben_woonachtig_in mijn_nieuwe?_adres_is @_woont/leeft_in",
         "employer": "ik_werk_bij/voor werk_ik_bij/voor mijn_werkgever_is @_werkt_bij/voor",
-        "job": "ik_werk_als werk_ik_als mijn_beroep_is ik_ben_#_van_beroep @_werkt_als",
+        "job": "ik_werk_als werk_ik_als ~mijn_beroep_is ik_ben_#_van_beroep @_werkt_als",
         "name": "ik_heet mijn_naam_is @_heet de_naam_van_de_gebruiker_is",
         "form of address": "noem_mij/me",
         "phone": "mijn_nieuwe?_telefoonnummer_is ~mijn_nummer_is",

@@ -33,7 +33,7 @@ _SINCE = _set(tables.SINCE)
 _FUNCTION_WORDS = _set(tables.FUNCTION_WORDS)
 _LISTS = _set("and or und oder et y ed en not nicht")
 _NOT = {
-    "home": _set(tables.NO_PLACES),
+    "home": _set(tables.NO_PLACES) | _set(tables.DAYS) | (_MONTHS - {"janeiro"}),
     "employer": _set(tables.NO_EMPLOYERS),
     "form of address": _set(tables.DAYS) | _MONTHS | _set(tables.VEHICLES) | _set(tables.NO_FORMS_OF_ADDRESS),
     "job": _set(tables.NO_JOBS),
@@ -110,6 +110,8 @@ def _date(rest: Rest) -> Value | None:
             parts.append(number if number.isdecimal() else word[-1])
         elif word[0] not in PARTICLES and word[0] not in ("on", "am"):
             is_clear = False
+    # 5/3 may be May or March.
+    is_clear = is_clear and not all(map(str.isdecimal, parts))
     # A month or a year alone is no day.
     return Value(tuple(parts), is_clear) if len(parts) > 1 and any(map(str.isdecimal, parts)) else None
 
@@ -132,7 +134,9 @@ def _proper(rest: Rest) -> Value | None:
         not raw[place][0].isupper() or not _MONTHS.isdisjoint(words[place]) for place in range(since + 1, end)
     ):
         end = since
-    while rest.is_event and end > 1 and _is_time(words[end - 1]):
+    # "Page 3" is no time, "May 3" is.
+    is_numbered = end > 1 and words[end - 1][0].isdecimal() and not _is_time(words[end - 2])
+    while rest.is_event and end > 1 and _is_time(words[end - 1]) and not is_numbered:
         end -= 1
     while start < end and words[start][0] in PARTICLES:
         start += 1

@@ -9,8 +9,10 @@ __all__ = [
     "BUTS",
     "DAYS",
     "DOUBTS",
+    "FRAMES",
     "FUNCTION_WORDS",
     "HEDGES",
+    "JOKES",
     "LEADS",
     "MONTHS",
     "NO_EMPLOYERS",
@@ -109,6 +111,17 @@ DOUBTS = """
 """
 """Words behind a statement that may take it back, limit it, or lay it in the mouth of another."""
 
+FRAMES = """
+    game story novel fiction character roleplay act_as you_are pretend suppose imagine translate rewrite proofread
+    grammar sentence example following sent_this wrote_this
+    spiel geschichte rolle übersetze satz beispiel stell_dir_vor juego historia traduce frase imagina jeu histoire
+    traduis phrase jogo história traduz gioco storia traduci immagina spel verhaal vertaal zin stel_je_voor
+"""
+"""Words of a sentence behind which others may speak: "Act as Bob", "Check the grammar"."""
+
+JOKES = "😂 🤣 😜 😉 🙃 😏 ;) ;-) :P :p /s xD"
+"""Marks of irony, anywhere in a text."""
+
 REMARKS = """
     it it's is that's this the a here there place city town area neighbourhood neighborhood weather food people life
     everything so very really such truly pretty great good nice lovely wonderful amazing awesome beautiful fantastic
@@ -177,6 +190,8 @@ NO_PLACES = """
     serverless git svn dvorak colemak qwerty keto paleo
     english spanish german french italian portuguese dutch chinese mandarin japanese korean russian arabic hindi turkish
     polish swedish esperanto latin
+    page desk table seat bed yoga islam christianity
+    hause norden süden osten westen urlaub pension altbau elternzeit sichtweite laufweite ferienwohnungen vrede
     home apartment building room number unit block floor flat suite house dorm downtown uptown
     krieg miete untermiete angst frieden ruhe armut scheidung trennung partnerschaft rente eile freiheit
     wohngemeinschaft wg hotels zone zimmer haus stadtnähe bahnhofsnähe andar piso lua paix paradis étage pace piano
@@ -217,13 +232,15 @@ STREETS = """
 NO_EMPLOYERS = """
     night day home free fun money myself peanuts dawn dusk noon lunch weekends
     nacht tag regen bedarf gelegenheit wind schnee hitze kälte musik kerzenlicht geld freunden spaß homeoffice charity
+    christmas easter school university height food freedom both level chance navidad noël natal natale daglicht
     kunden sonne minusgraden tageslicht stille fieber stromausfall dunkelheit sonnenschein
 """
 """Capitalised words that are no employer: "Ich arbeite bei Nacht"."""
 
 NO_JOBS = """
-    team volunteer freelancer contractor favour favor freiwilliger freiwillige voluntario voluntaria bénévole voluntário
-    voluntária volontario volontaria vrijwilliger freiberufler autónomo zzp'er
+    rule pair hobby example couple ausgleich übung team volunteer freelancer contractor favour favor freiwilliger
+    freiwillige voluntario voluntaria bénévole voluntário voluntária volontario volontaria vrijwilliger freiberufler
+    autónomo zzp'er
 """
 """Words behind "I work as a" that may be true beside a profession."""
 

@@ -33,6 +33,7 @@ _SELF = "i"
 _STRICT = ("form of address", "age")
 _LEADS, _ADVERBS, _HEDGES = Phrases(tables.LEADS), Phrases(tables.ADVERBS), Phrases(tables.HEDGES)
 _DOUBTS, _BUTS, _REMARKS = Phrases(tables.DOUBTS), Phrases(tables.BUTS), Phrases(tables.REMARKS)
+_FRAMES, _JOKES = Phrases(tables.FRAMES), tables.JOKES.split()
 _TODAY = frozenset(tables.TODAY.split())
 # Who has no spouse any more may say "single", too, and who is separated is married: neither contradicts the other.
 _IMPLIED = {"divorced": "single", "widowed": "single", "separated": "married"}
@@ -107,6 +108,7 @@ class _Text:
         self._text = _ORDINAL.sub(r"\1", _BRACKETS.sub(r" \1 ", cased))
         self._found: list[Relation] = []
         self._others: list[str] = []
+        self._is_doubtful = any(mark in text for mark in _JOKES)
 
     def relations(self) -> tuple[Relation, ...]:
         """What it states."""
@@ -129,7 +131,8 @@ class _Text:
         for each in dict.fromkeys(self._found):
             rivals = [other for other in self._found if other.key == each.key]
             is_alone = all(same_value(each, other) == (each.is_end == other.is_end) for other in rivals)
-            yield replace(each, is_whole=is_whole, is_single=each.is_single and is_alone)
+            is_single = each.is_single and is_alone and not self._is_doubtful
+            yield replace(each, is_whole=is_whole, is_single=is_single)
 
     def _read_sentence(self, body: str, end: str, *, opens: bool) -> bool:
         """Read a sentence, whose beginning may state something; whether the line below it may."""
@@ -149,6 +152,7 @@ class _Text:
                 if any(mark in body for mark in "([{"):
                     self._doubt()  # "(Minecraft)" is no part of an address
             else:
+                self._is_doubtful = self._is_doubtful or _FRAMES.find(clause.words)
                 if not is_part:
                     self._others.append(clause.text + (end if place == len(clauses) - 1 else ","))
                 if not self._is_harmless(clause, is_asked=is_question and place == len(clauses) - 1):
@@ -333,6 +337,9 @@ def _words(relation: Relation) -> frozenset[str]:
 
 def _is_within(one: Relation, other: Relation) -> bool:
     """Whether one of two values has all words of the other, but for the further parts of an address."""
+    if one.key.endswith("phone"):
+        short, long = sorted((one.value[0], other.value[0]), key=len)
+        return long.endswith(short.lstrip("0"))  # the code of the country is left out
     return _words(one).issuperset(other.value) or _words(other).issuperset(one.value)
 
 

@@ -67,6 +67,8 @@ def test_the_table_is_large_and_mostly_of_look_alikes() -> None:
         ("I live in Portugal", "I moved to the United States", True),
         ("I live in Porto", "My address is 5 Main Street", False),
         ("I live at 5 Main Street", "I live at 7 Hill Road", True),
+        ("My phone number is 912345678", "My phone number is +351 912345678", False),
+        ("My phone number is 912345678", "My phone number is +351 923456789", True),
     ],
 )
 def test_which_value_takes_the_place_of_another(old: str, new: str, expected: bool) -> None:
