@@ -99,9 +99,14 @@ _ASSIGNED = re.compile(
     r"|secret[ _-]?(?:access[ _-]?)?key|client[ _-]?secret|(?:access|refresh|auth|api)[ _-]?token"
     r"|(?:session|bearer)[ _-]?token|api[ _-]?secret|(?:access|account|private)[ _-]?key"
     r"|(?<![a-z0-9_-])(?:secret|token|authorization)|[?&;](?:sig|key|x-amz-signature))"
-    r"[\"'`*]{0,2}(?:\s(?:for|of|to|für|von|de|do|da|del|pour|per|di|voor)\s[\w.-]{1,30}){0,2}"
-    r"\s{0,3}(?:=|:|(?:is|ist|lautet|es|est|é|è)\s)\s{0,3}[\"'`*]{0,2}(?P<value>[^\s\"'`,;&<>]{8,})",
+    r"[\"'`*]{0,2}",
     re.IGNORECASE,
+)
+_MOST_PLACES = 3
+# One pattern of all three would try each length of the words between.
+_OWNER = re.compile(r"\s(?:for|of|to|für|von|de|do|da|del|pour|per|di|voor)\s[\w.-]{1,30}", re.IGNORECASE)
+_KEY = re.compile(
+    r"\s{0,3}(?:=|:|(?:is|ist|lautet|es|est|é|è)\s)\s{0,3}[\"'`*]{0,2}(?P<value>[^\s\"'`,;&<>]{8,})", re.IGNORECASE
 )
 _IN_URL = re.compile(
     r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,20}://[^\s:/@?#\"'<>]{0,128}:([^\s/\"'<>]{1,128})@", re.IGNORECASE
@@ -206,7 +211,17 @@ def pins(text: str) -> Iterator[tuple[int, int]]:
 
 def assigned_secrets(text: str) -> Iterator[tuple[int, int]]:
     """The spans of values that look like keys, after ``api_key=``, ``client_secret:`` and the like."""
-    for found in _ASSIGNED.finditer(text):
+    end = 0
+    for name in _ASSIGNED.finditer(text):
+        if name.start() < end:
+            continue
+        places = [name.end()]
+        while len(places) < _MOST_PLACES and (owner := _OWNER.match(text, places[-1])):
+            places.append(owner.end())
+        found = next((key for place in reversed(places) if (key := _KEY.match(text, place))), None)
+        if found is None:
+            continue
+        end = found.end()
         value = found["value"].rstrip(_TRAILING)
         if _is_key(value):
             yield found.start("value"), found.start("value") + len(value)

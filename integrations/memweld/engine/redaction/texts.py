@@ -23,7 +23,8 @@ Redact: TypeAlias = 'Callable[[str], str] | Literal["secrets"]'
 """Takes out of a text what must not be stored: a function of yours, or memweld's patterns for secrets."""
 
 # Base64 of an image or a sound is no text.
-_DATA_URL = re.compile(r"data:[\w/+.-]{1,100};base64,[\w+/=-]*")
+_DATA_URL = re.compile(r"data:[\w/+.-]{1,100};base64,")
+_NO_BASE64 = re.compile(r"[^\w+/=-]")
 # Frameworks find a message's parts again by these fields of its dump.
 _STRUCTURE = frozenset({"id", "type", "role", "tool_call_id", "call_id", "framework", "source"})
 # A card number may be a number of JSON, too.
@@ -109,7 +110,7 @@ class Redaction:
 
     def text(self, text: str, field: str = "") -> str:
         """The text; one of JSON stays JSON."""
-        if _DATA_URL.fullmatch(text):
+        if (data := _DATA_URL.match(text)) and not _NO_BASE64.search(text, data.end()):
             return text
         redacted = self._redact(text) if not field or self._field is None else self._field(field, text)
         if redacted == text:
