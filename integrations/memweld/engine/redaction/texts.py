@@ -29,6 +29,8 @@ _NO_BASE64 = re.compile(r"[^\w+/=-]")
 _STRUCTURE = frozenset({"id", "type", "role", "tool_call_id", "call_id", "framework", "source"})
 # A card number may be a number of JSON, too.
 _LEAST_NUMBER = 10**11
+# By the name of its field a PIN or a password; smaller ones are counts.
+_LEAST_CODE = 100
 
 
 def redaction_of(redact: object) -> Redaction:
@@ -140,8 +142,8 @@ class Redaction:
             listed = cast("Sequence[JSON]", value)
             parts = [self.json(each, field, spared=spared) for each in listed]
             return listed if all(new is old for new, old in zip(parts, listed, strict=True)) else parts
-        has_name = field and self._field is not None and not isinstance(value, bool)
-        if isinstance(value, int) and (value >= _LEAST_NUMBER or has_name):
+        least = _LEAST_NUMBER if not field or self._field is None else _LEAST_CODE
+        if isinstance(value, int) and value >= least:
             number = str(value)
             redacted = self.text(number, field)
             return value if redacted == number else redacted

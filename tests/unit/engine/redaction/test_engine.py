@@ -65,11 +65,13 @@ def test_an_operation_without_secrets_is_passed_on_as_it_is() -> None:
 
 
 def test_json_in_a_text_stays_json() -> None:
-    text = json.dumps({"card": 4111111111111111, "password": "sun", "list": [CARD], "pin": 4711, "n": 3, "is": True})
+    text = json.dumps(
+        {"card": 4111111111111111, "password": "sun", "list": [CARD], "pin": 4711, "reset_password": 3, "is": True}
+    )
     redacted = json.loads(SECRETS.text(text))
     assert redacted == {
         "card": "[redacted: card number]", "password": "[redacted: password]", "list": ["[redacted: card number]"],
-        "pin": "[redacted: security code]", "n": 3, "is": True,
+        "pin": "[redacted: security code]", "reset_password": 3, "is": True,
     }  # fmt: skip
     assert SECRETS.text(f"{{no JSON}} {CARD}") == "{no JSON} [redacted: card number]"
 
