@@ -12,6 +12,8 @@ from .logs import LogFormat, LogLevel, configure_logs
 from .options import Url, connected, words
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..mcp import Limits
 
 __all__ = ["serve_command"]
@@ -176,11 +178,13 @@ Redaction = Annotated[
 NoUi = Annotated[bool, typer.Option("--no-ui", help="HTTP: without the inspector, the web pages at /ui.")]
 
 
-def _limits(**given: int | None) -> Limits:
-    """The limits that are given, and the defaults of the others."""
+def _limits(*, connections: int | None, **given: int | None) -> Limits:
+    """The limits that are given, and the defaults of the others; one address may have half of the connections."""
     from ..mcp import Limits
 
-    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    per_address = connections and max(1, connections // 2)
+    limits = {**given, "connections": connections, "connections_per_address": per_address}
+    chosen: dict[str, Any] = {name: value for name, value in limits.items() if value is not None}
     return Limits(**chosen)
 
 
@@ -222,20 +226,18 @@ def serve_command(
     insecure_open_to_anyone_who_connects: OpenToAnyone = False,
 ) -> None:
     """Serve the memory to MCP clients."""
-    from ..errors import ConfigurationError
     from ..mcp import ENGINE_SCOPE, GeneratedToken, create_server
     from ..mcp.auth import auth_from
 
     if transport is Transport.STDIO:
         _refuse_http_options(context, auth=auth)
-    ways = {
-        "--auth": auth is not None,
-        "--generate-token": generate_token,
-        "--insecure-open-to-anyone-who-connects": insecure_open_to_anyone_who_connects,
-    }
-    chosen = [option for option, is_chosen in ways.items() if is_chosen]
-    if len(chosen) > 1:
-        raise ConfigurationError(f"{' and '.join(chosen)} exclude each other.")
+    _refuse_two_ways(
+        {
+            "--auth": auth is not None,
+            "--generate-token": generate_token,
+            "--insecure-open-to-anyone-who-connects": insecure_open_to_anyone_who_connects,
+        }
+    )
     provider: Any = None
     if generate_token:
         provider = GeneratedToken(user or "local", **({"scopes": [ENGINE_SCOPE]} if lock_user else {}))
@@ -263,7 +265,6 @@ def serve_command(
                 sessions=sessions_per_user,
                 bytes_kept=bytes_per_user,
                 connections=connections,
-                connections_per_address=connections and max(1, connections // 2),
             ),
             engine_tools=engine_tools,
             audit=audit,
@@ -284,6 +285,15 @@ def serve_command(
             allowed_hosts=words(allowed_hosts),
             allowed_origins=words(allowed_origins),
         )
+
+
+def _refuse_two_ways(ways: Mapping[str, bool]) -> None:
+    """Refuse more than one way of admitting clients."""
+    from ..errors import ConfigurationError
+
+    chosen = [option for option, is_chosen in ways.items() if is_chosen]
+    if len(chosen) > 1:
+        raise ConfigurationError(f"{' and '.join(chosen)} exclude each other: choose one.")
 
 
 def _refuse_http_options(context: typer.Context, *, auth: str | None) -> None:

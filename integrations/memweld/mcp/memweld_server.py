@@ -220,7 +220,8 @@ class MemweldServer(FastMCP[Any]):
         if allowed_hosts and self.auth is None and not self._open_to_anyone:
             # A proxy on this machine that calls the server by such a name would admit clients from anywhere.
             raise ConfigurationError(
-                "allowed_hosts names what other machines call this server, which has no authentication: give it auth."
+                "allowed_hosts are names by which other machines call this server, and it has no authentication: pass "
+                "auth, or leave allowed_hosts out."
             )
         if transport == "sse" and stateless_http:
             raise ConfigurationError("SSE keeps its sessions in one process and cannot be stateless; use http.")

@@ -115,9 +115,9 @@ def create_server(
         errors: How a failed tool call is answered: ``jsonrpc`` with a JSON-RPC error object, ``tool`` with the same
             object in a result that is marked ``isError``, for clients that do not survive the former.
         toolsets: Sets of tools (``memory``, ``preferences``, ``tasks``, ``state``, ``history``) or names of single
-            tools. The first three if not given, and the key-value API besides. If given, the server has nothing else:
-            of the key-value API, the methods whose tools are chosen, and no tools of the engine unless
-            ``engine_tools``. With ``get_profile`` there is the resource ``memory://profile``.
+            tools. If not given, the first three, and the key-value API. If given, the server has only these: of the
+            key-value API the methods whose tools are chosen, and no tools of the engine unless ``engine_tools``.
+            ``get_profile`` adds the resource ``memory://profile``.
         user_id: The default user, for calls that name no user and come without a token.
         lock_user: Calls that name another user are refused, and the tools' schemas do not ask for a user.
         name: How the server introduces itself.
@@ -130,7 +130,7 @@ def create_server(
         audit: A file that gets a JSON line for each call and each refused attempt: who, what, whose memory, how many,
             from where, with which outcome; never texts. While it cannot be written, calls are refused.
         metrics: Serve Prometheus' metrics at ``/metrics``. With ``auth`` a token needs the scope ``memory:metrics``.
-        ui: Whether the server has the inspector, web pages at ``/ui`` over HTTP.
+        ui: Whether the server shows the inspector, web pages at ``/ui`` over HTTP.
         insecure_open_to_anyone_who_connects: Serve other machines although there is no ``auth``. Every program that
             reaches the port reads and changes the memory of every user.
 
@@ -154,9 +154,7 @@ def create_server(
     chosen = select_tools(toolsets)
     engine = backend._engine  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     counting = _metrics(engine) if metrics else None
-    records: list[CallRecord] = [] if audit is None else [AuditLog(audit)]
-    records += [] if counting is None else [counting]
-    record = CallRecords(records) if records else None
+    record = _record(audit, counting)
     recording = [] if record is None else [RecordMiddleware(record)]
     served = None if toolsets is None else {tool.name for tool in chosen}
     pages = functools.partial(inspector_routes, backend, access, auth=auth, tools=served, record=record)
@@ -183,6 +181,13 @@ def create_server(
     routes += rest_routes(backend, access.identify, writes_per_day=writes_per_day, tools=served, record=record)
     server._additional_http_routes.extend(routes)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return server
+
+
+def _record(audit: str | os.PathLike[str] | None, counting: Metrics | None) -> CallRecord | None:
+    """The record of calls, for the audit log and the metrics; None without both."""
+    records: list[CallRecord] = [] if audit is None else [AuditLog(audit)]
+    records += [] if counting is None else [counting]
+    return CallRecords(records) if records else None
 
 
 def _metrics(engine: Engine) -> Metrics:

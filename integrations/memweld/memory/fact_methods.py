@@ -61,35 +61,35 @@ class FactMethods(ChangeMethods):
     ) -> list[MemoryItem]:
         """Remember messages, or a text of the user.
 
-        With an LLM configured, it extracts the facts; without one each message is stored verbatim. No answer of the LLM
-        loses a text: the text behind new facts is kept as a ``source``; if it finds no new fact, the text itself is
-        stored; if it fails, too, and then the item's ``extraction`` is ``failed``. A text that the scope has already is
-        not stored twice: it gets the metadata, the session and the time, too.
+        With an LLM configured, it extracts the facts; without one memweld stores each message verbatim. No answer of
+        the LLM loses a text: the text behind new facts is kept as a ``source``. If the LLM finds no new fact, memweld
+        stores the text itself; likewise if the LLM fails, with ``failed`` as the item's ``extraction``. A text that the
+        scope has already is not stored twice: its item gains the metadata, the session and the time.
 
         Args:
             messages: Text, a message or a list of messages: ``{"role", "content"}``, or message objects of LangChain,
-                OpenAI, CrewAI or AutoGen. System and tool messages are no facts and are left out.
+                OpenAI, CrewAI or AutoGen. System and tool messages state no facts and are left out.
             metadata: Your own JSON data, returned exactly and usable in filters.
             infer: Whether the LLM extracts; None means if there is one.
             session_id: The conversation it belongs to; neighbours in it help search.
             created_at: The time of the messages, for imports; now, if not given. Like all times here it is a datetime,
-                ISO 8601 text, or a day, which stands for its beginning; without an offset, in the memory's zone.
+                ISO 8601 text, or a day, which means its first moment; without an offset, in the memory's zone.
             valid_from: When it becomes true; before, no search finds it.
             valid_until: When it stops being true; then no search finds it, but it is not lost (see `all`).
-            supersedes: The id of a memory, or several, in whose place the first new one stands from ``valid_from`` on,
-                else from ``created_at`` on. They are left out from then on, and `versions` shows them. None: those with
-                another value of the same relation, such as the user's home; an empty list: none.
-            pinned: Whether to `pin` what is stored, also where it was there already.
-            expires_at: When it is deleted: from then on it is nowhere, nor are its versions. If the text is there
-                already, the last `add` decides: without an end it stays.
+            supersedes: The id of a memory, or several, that the first new one replaces from ``valid_from`` on, else
+                from ``created_at`` on. From then on searches leave them out, and `versions` shows them. None: those
+                with another value of the same relation, such as the user's home; an empty list: none.
+            pinned: Whether to `pin` the items, also those that the scope has already.
+            expires_at: When it is deleted, with its versions; no answer contains them from then on. If the scope has
+                the text already, the last `add` decides: without an end it stays.
             ttl: The same as seconds or a timedelta from now.
             source: Where it comes from: ``user``, ``assistant``, ``tool``, ``document``, ``import`` or ``agent``. If
-                not given, the speaker of each message; an extracted fact has that of the text it was learnt from.
+                not given, the speaker of each message; an extracted fact has the source of its text.
 
         Returns:
-            The items that hold it, in order, also those that were there already; ``item.conflicts`` are the ids of
-            those that are perhaps no longer true. Empty only if the scope was erased while the LLM was answering: an
-            erasure takes earlier messages along.
+            The items that hold it, in order, also those that the scope had already; ``item.conflicts`` are the ids of
+            memories that are perhaps no longer true. Empty only if the scope was erased while the LLM was answering: an
+            erasure drops earlier messages, too.
 
         Raises:
             InvalidInputError: An argument breaks a rule; nothing was written.
@@ -151,8 +151,8 @@ class FactMethods(ChangeMethods):
     ) -> list[Hit]:
         """Find memories by meaning and by words, best first.
 
-        A time in the query ("in March", "last week", "vor drei Tagen") ranks higher what was said or held true then,
-        in the time zone of the memory (see docs/how-to/times.md).
+        A time in the query ("in March", "last week", "vor drei Tagen") ranks memories that were said or valid then
+        higher. It is read in the time zone of the memory (see docs/how-to/times.md).
 
         Args:
             query: A question or some words; of a long text its last 4,000 characters.
@@ -164,18 +164,18 @@ class FactMethods(ChangeMethods):
             filters: Conditions on metadata: ``{key: value}``, or operators, ``{"price": {"$gte": 3}}``: ``$eq``,
                 ``$ne``, ``$gt``, ``$gte``, ``$lt``, ``$lte``, ``$in``, ``$nin``, ``$exists``, ``$contains``,
                 ``$icontains``, ``$not``, and between conditions ``$and``, ``$or``, ``$not``; mem0's spelling, too.
-            min_score: Only hits with at least this score, so that a question about nothing that is known finds nothing;
+            min_score: Only hits with at least this score, so that a question about something unknown finds nothing;
                 with ``recency`` the score that age leaves.
             recency: The age at which a memory counts half; age does not count if not given.
             ids: Only the memories with these ids; all if not given.
             session_id: Only what belongs to this conversation.
-            after: Only what was said at this time or later: a datetime, ISO 8601 text, or a day, which stands for its
-                beginning; without an offset, in the memory's zone. A text that was added several times was said at each
-                of these times.
+            after: Only what was said at this time or later: a datetime, ISO 8601 text, or a day, which means its first
+                moment; without an offset, in the memory's zone. A text that was added several times was said at each of
+                these times.
             before: Only what was said before this time.
             explain: Give each hit the parts of its score as ``hit.explanation``.
             include_inactive: Also find memories that are superseded, or not valid now.
-            as_of: Find what was held true at this time, not what is now. A time in the query then has no effect.
+            as_of: Find memories that were valid at this time instead of now. A time in the query then has no effect.
             now: The moment from which a time in the query counts; now if not given.
 
         Raises:
