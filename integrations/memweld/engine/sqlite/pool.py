@@ -82,10 +82,19 @@ def _is_in_background() -> bool:
     return isinstance(threading.current_thread(), BackgroundThread)
 
 
-def _close_all(connections: list[sqlite3.Connection]) -> None:
-    for connection in connections:
-        connection.close()
-    connections.clear()
+def _close_all(pool: weakref.ref[SqlitePool], connections: list[sqlite3.Connection]) -> None:
+    # At the end of the program the pool still lives, and a thread of memweld's own may be in the middle of a statement:
+    # Python 3.11 crashes where another thread closes its connection then. One that takes long keeps what it has.
+    is_end = pool() is not None
+    if is_end and not _turn.acquire(timeout=_FORK_SECONDS):
+        return
+    try:
+        for connection in connections:
+            connection.close()
+        connections.clear()
+    finally:
+        if is_end:
+            _turn.release()
 
 
 class SqlitePool:
@@ -117,7 +126,7 @@ class SqlitePool:
         self._file: tuple[int, int] | None = None
         self._log: tuple[str, tuple[int, int]] | None = None
         # As files do: what is open is closed when its owner goes or the program ends.
-        self._finalizer = weakref.finalize(self, _close_all, self._open)
+        self._finalizer = weakref.finalize(self, _close_all, weakref.ref(self), self._open)
 
     def _renew(self) -> None:
         if self._open and self.path is not None and (file := _identity(self.path)) is not None:

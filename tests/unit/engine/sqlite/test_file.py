@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import memweld
+from memweld.engine.fork import BackgroundThread
 from memweld.engine.operations import PutValue, WriteValues
 from memweld.engine.sqlite import vacuum
 from memweld.engine.sqlite.url import path_of
@@ -632,3 +634,27 @@ def test_users_with_many_agents(backend: memweld.Backend) -> None:
     assert [hit.agent_id for hit in ana.search("noted")] == ["agent 7"]
     assert len(ana.export()["state"]) == 1500
     assert ana.erase().counts["values"] == 1500
+
+
+def test_the_end_of_the_program_waits_for_a_thread_of_memwelds_own(tmp_path: Path) -> None:
+    """Python 3.11 crashes where a connection is closed in the middle of another thread's statement."""
+    with memweld.connect(f"sqlite:///{tmp_path / 'm.db'}", embedder=HashEmbedder()) as backend:
+        backend.user("ana").add("tea")
+        pool = backend._engine._database._pool  # type: ignore[attr-defined]
+        writes, answers = threading.Event(), list[object]()
+
+        def work() -> None:
+            connection = pool.take_writer()
+            writes.set()
+            time.sleep(0.2)
+            try:
+                answers.append(connection.execute("SELECT 1").fetchone())
+            finally:
+                pool.give_back_writer()
+
+        thread = BackgroundThread(work, "test")
+        thread.start()
+        assert writes.wait(20)
+        pool._finalizer()  # as at the end of the program
+        thread.join(20)
+    assert answers == [(1,)]
