@@ -49,6 +49,8 @@ def name(page: Path) -> str:
 
 # trustcall 0.0.39, which langmem imports, reads a name that LangGraph has moved.
 @pytest.mark.filterwarnings("ignore:Importing Send from langgraph.constants")
+# CrewAI's MemoryRecord takes the time from it.
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 @pytest.mark.parametrize(
     "page",
     [pytest.param(page, marks=[pytest.mark.slow] if name(page) in SLOW else []) for page in PAGES],
