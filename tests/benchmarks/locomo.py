@@ -13,6 +13,7 @@ adversarial; the main figure is R@10 over 1 to 4.
 - mem0: mem0 as it is, with its local Qdrant and the same static embeddings; without its sparse model, a download.
 - bm25: SQLite's FTS5 with stemming, the stop words of questions left out.
 - vectors: cosine of the same static embeddings.
+- untimed: memweld, with a time in a question read as plain words (``as_of`` has that effect); on request.
 - postgres: memweld on the empty database, or the new schema of one, that ``--postgres`` names; left out without it.
 
 ``--quick`` takes the first conversation alone. All of it takes two to five minutes on two cores, most of them mem0's.
@@ -90,6 +91,12 @@ class Memweld:
 
     def best_score(self, user: str, question: str) -> float:
         return self._backend.user(user).search(question, limit=1)[0].score
+
+
+class Untimed(Memweld):
+    def search(self, user: str, question: str, limit: int) -> list[str]:
+        hits = self._backend.user(user).search(question, limit=limit, as_of=self._latest[user])
+        return [turn for hit in hits for turn in self._turns[hit.id]]
 
 
 class Wordllama:
@@ -223,7 +230,7 @@ def scores(system: Memweld, questions: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
-SYSTEMS: dict[str, Any] = {"memweld": Memweld, "mem0": Mem0, "bm25": Bm25, "vectors": Vectors}
+SYSTEMS: dict[str, Any] = {"memweld": Memweld, "mem0": Mem0, "bm25": Bm25, "vectors": Vectors, "untimed": Untimed}
 
 
 @dataclass
@@ -314,7 +321,7 @@ def tables(results: dict[str, Measured]) -> Iterator[Table]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=Path, nargs="?", default=os.environ.get("MEMWELD_LOCOMO"))
-    parser.add_argument("--systems", default=",".join(SYSTEMS), help="which, with commas")
+    parser.add_argument("--systems", default="memweld,mem0,bm25,vectors", help="which, with commas")
     parser.add_argument("--postgres", metavar="URL", help="also memweld on this Postgres database, which is empty")
     parser.add_argument("--quick", action="store_true", help="the first conversation alone")
     options = parser.parse_args()
