@@ -91,10 +91,9 @@ class TurnOptions:
         profile: Whether the user's profile (see `Memory.profile`) stands before the model in each turn, in the system
             message. It stays as it was in the session's first turn, so that a provider's cache serves it, as long as
             all that it says still holds. A number is its budget in characters.
-        capture: Whether turns are kept, and who waits for it. None: none if an LLM extracts (``"background"``), else
-            the run (``"awaited"``). ``True`` or ``"awaited"``: the run does.
+        capture: Whether turns are kept, and whether the run waits for it. ``True`` or ``"awaited"``: it does.
             ``"background"``: it waits for the history alone; facts follow, in order within the session. A failure of
-            theirs is logged.
+            theirs is logged. None: ``"background"`` if an LLM extracts, else ``"awaited"``.
         infer: Whether the backend's LLM extracts facts from a turn; None means if there is one.
         history_limit: How many messages of the session at most are put before the model, the latest; all if None.
         history_budget: How many characters of them at most, an image counted as 4,000; any number if None.
