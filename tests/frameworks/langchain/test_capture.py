@@ -211,7 +211,7 @@ def test_the_llm_gets_only_what_is_kept(tmp_path: Path) -> None:
 def redact(messages: list[BaseMessage]) -> list[BaseMessage]:
     """Takes out the card's number, in place, and drops whole messages that are off the record."""
     for message in messages:
-        message.content = str(message.content).replace("4111", "[card]")
+        message.content = str(message.content).replace("visa", "[card]")
         for call in getattr(message, "tool_calls", ()):
             call["args"] = {"town": "[town]"}
     return [message for message in messages if "off the record" not in str(message.content)]
@@ -233,11 +233,11 @@ class Redactor:
     "given", [redact, aredact, Redactor(), RunnableLambda(redact)], ids=lambda each: repr(type(each))
 )
 def test_what_the_filter_refuses_is_nowhere(ana: Memory, mode: Mode, given: Any, capture: Any) -> None:
-    model = ScriptedChatModel([tool_call("weather", {"town": "Porto"}), "You paid with 4111.", "Fine."])
+    model = ScriptedChatModel([tool_call("weather", {"town": "Porto"}), "You paid with visa.", "Fine."])
     middleware = MemweldMiddleware(ana, message_filter=given, capture=capture)
     agent = create_agent(model, tools=[weather], middleware=[middleware], checkpointer=InMemorySaver())
-    messages = invoke(agent, "My card is 4111", mode)
-    assert [str(message.text) for message in messages][::3] == ["My card is 4111", "You paid with 4111."]
+    messages = invoke(agent, "My card is visa", mode)
+    assert [str(message.text) for message in messages][::3] == ["My card is visa", "You paid with visa."]
     assert isinstance(messages[1], AIMessage)
     assert messages[1].tool_calls[0]["args"] == {"town": "Porto"}, "the agent's own stay as they are"
     invoke(agent, "off the record: I hate tea", mode)
@@ -250,7 +250,7 @@ def test_what_the_filter_refuses_is_nowhere(ana: Memory, mode: Mode, given: Any,
         ("assistant", "Fine."),
     ]
     assert texts(ana) == ["My card is [card]"]
-    assert "4111" not in repr(ana.export())
+    assert "visa" not in repr(ana.export())
     assert "hate tea" not in repr(ana.export())
     assert "'Porto'" not in repr(ana.export())
 
@@ -334,7 +334,7 @@ def test_an_asynchronous_filter_in_a_synchronous_run_inside_a_running_loop(ana: 
     agent = create_agent(ScriptedChatModel(["Fine."]), middleware=[MemweldMiddleware(ana, message_filter=aredact)])
 
     async def main() -> None:
-        invoke(agent, "My card is 4111")
+        invoke(agent, "My card is visa")
 
     asyncio.run(main())
     assert texts(ana) == ["My card is [card]"]
@@ -352,14 +352,14 @@ def test_a_slow_filter_does_not_block_the_event_loop(ana: Memory) -> None:
 
 def test_the_agents_artifacts_need_no_copy(ana: Memory) -> None:
     lock = threading.Lock()  # cannot be copied
-    said = [HumanMessage("My card is 4111"), AIMessage("Ok."), ToolMessage("4111", tool_call_id="1", artifact=lock)]
+    said = [HumanMessage("My card is visa"), AIMessage("Ok."), ToolMessage("visa", tool_call_id="1", artifact=lock)]
     agent = create_agent(
         ScriptedChatModel(["Fine."]), middleware=[MemweldMiddleware(ana, message_filter=redact, session_id="t")]
     )
     messages = agent.invoke({"messages": said})["messages"]
     assert messages[2].artifact is lock
     assert messages_of(ana, "t")[2] == ("tool", "[card]")
-    assert messages[2].content == "4111"
+    assert messages[2].content == "visa"
 
 
 # what is recalled although it is shown

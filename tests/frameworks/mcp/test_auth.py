@@ -106,7 +106,7 @@ async def refused(client: Client[Any], tool: str = "get_all_memories", **argumen
 class TestTheSubjectIsTheUser:
     def test_it_is_the_default_and_the_only_one(self, keys: RSAKeyPair, backend: Backend) -> None:
         tokens = issuer(keys, backend)
-        bobs = backend.user("bob").add("Bob's safe opens with 4711")[0].id
+        bobs = backend.user("bob").add("Bob's safe opens with tulip")[0].id
 
         async def use(client: Client[Any]) -> None:
             await client.call_tool("add_memory", said("Ana keeps bees"))
@@ -125,13 +125,13 @@ class TestTheSubjectIsTheUser:
                 data: Any = error.data
                 assert data["type"] == "AccessDeniedError"
                 assert ANY_USER_SCOPE in data["details"]
-                assert "4711" not in str(error)
+                assert "tulip" not in str(error)
             data = (await refused(client, "get_memory", memory_id=bobs)).data
             assert data == {"type": "MemoryNotFoundError", "details": f"No memory exists with ID {bobs}"}
 
         tokens.use(tokens.token("ana"), use)
         assert [item.text for item in backend.user("ana").all()] == ["Ana keeps bees"]
-        assert [item.text for item in backend.user("bob").all()] == ["Bob's safe opens with 4711"]
+        assert [item.text for item in backend.user("bob").all()] == ["Bob's safe opens with tulip"]
 
     def test_the_schemas_do_not_ask_for_a_user(self, keys: RSAKeyPair, backend: Backend) -> None:
         tokens = issuer(keys, backend)

@@ -451,15 +451,15 @@ def test_to_forget_needs_no_embedder(connect: Callable[..., memweld.Backend]) ->
 
 
 def test_mem0_logs_no_text(connect: Callable[..., memweld.Backend], caplog: pytest.LogCaptureFixture) -> None:
-    ana = connect(llm=ScriptedExtractor([facts("my PIN is 4711"), "my PIN is 4711"])).user("ana")
+    ana = connect(llm=ScriptedExtractor([facts("my word is tangerine"), "my word is tangerine"])).user("ana")
     with caplog.at_level("DEBUG"):
-        (item,) = ana.add("my PIN is 4711")
-        ana.add("the PIN is still 4711")
-        ana.update(item.id, "my PIN is 4712")
-        ana.preferences.set("pin", 4711)
-        ana.preferences.set("pin", 4712)
+        (item,) = ana.add("my word is tangerine")
+        ana.add("the word is still tangerine")
+        ana.update(item.id, "my word is tangerines")
+        ana.preferences.set("word", "tangerine")
+        ana.preferences.set("word", "tangerines")
         ana.delete(item.id)
-    assert "471" not in caplog.text
+    assert "tangerine" not in caplog.text
 
 
 @pytest.mark.slow

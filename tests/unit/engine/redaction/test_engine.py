@@ -78,7 +78,7 @@ def test_json_in_a_text_stays_json() -> None:
 
 @pytest.mark.parametrize("name", ["password", "token", "api_key", "client_secret", "PIN", "card", "Passwort"])
 def test_the_key_of_a_preference_tells_what_its_value_is(name: str) -> None:
-    value = {"PIN": "4711", "card": CARD}.get(name, "a1b2c3d4e5")
+    value = {"PIN": "47114711", "card": CARD}.get(name, "a1b2c3d4e5")
     with memweld.connect("sqlite://", redact="secrets") as backend:
         ana = backend.user("ana")
         item = ana.preferences.set(name, value)
