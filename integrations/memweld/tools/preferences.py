@@ -89,9 +89,10 @@ def _list(memory: Memory, lines: Sequence[str]) -> str:
     destructive=True,
 )
 def _set_preference(memory: Memory, arguments: SetPreference) -> Answer:
-    memory.preferences.set(arguments.key, arguments.value)
-    text = f"Preference {named(arguments.key)} set to {named(shown(arguments.value))} for {memory.scope}"
-    data: dict[str, JSON] = {arguments.key: arguments.value} if small(arguments.value) else {}
+    # The stored value, which may be a redacted one.
+    value = memory.preferences.set(arguments.key, arguments.value).metadata["value"]
+    text = f"Preference {named(arguments.key)} set to {named(shown(value))} for {memory.scope}"
+    data: dict[str, JSON] = {arguments.key: value} if small(value) else {}
     return Answer(text, {"preferences": data})
 
 

@@ -11,12 +11,15 @@ import pytest
 
 from ... import Backend, Memory
 from ...models import ChatMessage, ToolCall
+from ...tools import TOOLS
+from ...tools.call import run_tool
 from ..llm import ScriptedExtractor, facts
 from .base import BackendFixtures
 
 __all__ = ["RedactionTests"]
 
-CARD, PASSWORD = "4111 1111 1111 1111", "hunter2"
+# The PIN is longer than any digits that an id or a time may hold.
+CARD, PASSWORD, PIN = "4111 1111 1111 1111", "hunter2", "47110815"
 WITH_BOTH = f"My card is {CARD} and my password is {PASSWORD}."
 REDACTED = "My card is [redacted: card number] and my password is [redacted: password]."
 
@@ -44,9 +47,12 @@ class RedactionTests(BackendFixtures):
         assert discreet.get(item.id).metadata == {**kept, "kept": [1, None]}
         (tea,) = discreet.add("I like tea", infer=False)
         assert (tea.text, tea.redacted) == ("I like tea", ())
-        assert discreet.update(tea.id, f"My PIN for {CARD} is 4711").text.count("[redacted: ") == 2
+        assert discreet.update(tea.id, f"My PIN for {CARD} is {PIN}").text.count("[redacted: ") == 2
         discreet.preferences.set("wifi password", "sunflower")
         assert discreet.preferences.get("wifi password") == "[redacted: password]"
+        answer = run_tool(TOOLS["set_preference"], lambda: discreet, {"key": "password", "value": PASSWORD})
+        assert answer.data == {"preferences": {"password": "[redacted: password]"}}
+        assert PASSWORD not in answer.marked
         discreet.tasks.record("pay", outcome=f"paid with {CARD}", success=True, metadata={"card": CARD})
         notes = discreet.state("notes")
         notes.set("card", {"number": CARD}, text=f"The number is {CARD}")
@@ -71,7 +77,7 @@ class RedactionTests(BackendFixtures):
         assert json.loads(tool.text) == {"card": "[redacted: card number]", "ok": True}
         assert document.content == [{"type": "document", "source": {"type": "text", "data": REDACTED}}]
         stored = json.dumps(discreet.export())
-        assert not [secret for secret in (CARD, PASSWORD, "4711", "sunflower", "4111111111111111") if secret in stored]
+        assert not [secret for secret in (CARD, PASSWORD, PIN, "sunflower", "4111111111111111") if secret in stored]
 
     def test_a_restore_takes_secrets_out(self, make: Callable[..., Backend], ana: Memory) -> None:
         """An export of a memory that has them leaves them behind."""
