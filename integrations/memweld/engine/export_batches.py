@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TypeAlias
 
-from ..models import ChatMessage, MemoryItem
-from .export_data import ExportData, ExportedSession, ExportedValue, record_place
+from ..models import ChatMessage
+from .export_data import ExportData, ExportedItem, ExportedSession, ExportedValue, record_place
 
 __all__ = ["batches"]
 
-Measure: TypeAlias = "Callable[[MemoryItem | ExportedValue | ChatMessage], int]"
+Measure: TypeAlias = "Callable[[ExportedItem | ExportedValue | ChatMessage], int]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,16 +26,26 @@ from .message_rules import validate_message
 __all__ = [
     "ExportData",
     "ExportPage",
+    "ExportedItem",
     "ExportedSession",
     "ExportedValue",
     "naming_place",
     "owner_scope",
     "record_place",
     "validate_export_data",
+    "validate_item",
 ]
 
 _OCCURRENCE = frozenset({"session_id", "message_id", "metadata", "created_at"})
 _REMEDY = "Pass what Memory.export() returned, or the file that `memweld export` wrote."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ExportedItem(MemoryItem):
+    """An item. A superseded one has the ``valid_until`` and ``expires_at`` that it gets back as its own ends."""
+
+    own_valid_until: datetime | None = None
+    own_expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +77,7 @@ class ExportedSession:
 class ExportData:
     """The content of an export. Within the scope of the export, ``agent_id`` alone says whose each part is."""
 
-    items: tuple[MemoryItem, ...] = ()
+    items: tuple[ExportedItem, ...] = ()
     values: tuple[ExportedValue, ...] = ()
     sessions: tuple[ExportedSession, ...] = ()
 
@@ -107,7 +117,9 @@ def validate_export_data(_name: str, data: ExportData) -> ExportData:
     """
     for number, item in enumerate(data.items):
         with naming_place(f"items[{number}] of the export"):
-            _validate_item(item)
+            validate_item(item)
+            for name in ("own_valid_until", "own_expires_at"):
+                validate_time(name, getattr(item, name))
     for number, value in enumerate(data.values):
         with naming_place(f"state[{number}] of the export"):
             validate_key("namespace", value.namespace)
@@ -133,7 +145,12 @@ def naming_place(place: str) -> Generator[None]:
         raise InvalidInputError(f"In {place}: {error}") from error
 
 
-def _validate_item(item: MemoryItem) -> None:
+def validate_item(item: MemoryItem) -> None:
+    """Apply the rules for input to an item that an engine restores.
+
+    Raises:
+        InvalidInputError: A field breaks one.
+    """
     validate_key("memory_id", item.id)
     validate_text("text", item.text)
     if item.kind not in ("item", "source", "preference", "task", "record"):

@@ -7,9 +7,9 @@ from dataclasses import MISSING, fields, replace
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
-from ..engine.export_data import ExportData, ExportedSession, ExportedValue, naming_place
+from ..engine.export_data import ExportData, ExportedItem, ExportedSession, ExportedValue, naming_place
 from ..errors import invalid
-from ..models import JSON, ChatMessage, MemoryItem
+from ..models import JSON, ChatMessage
 from ..scope import Scope, validate_identity
 from ..validation import utc_now, validate_key, validate_time
 from .messages import to_message
@@ -20,7 +20,10 @@ T = TypeVar("T")
 
 _FORMAT, _VERSION = "memweld-export", 1
 _REMEDY = "Pass what Memory.export() returned, or the file that `memweld export` wrote."
-_TIMES = ("created_at", "updated_at", "started_at", "expires_at", "valid_from", "valid_until", "pinned_at")
+_TIMES = (
+    "created_at", "updated_at", "started_at", "expires_at", "valid_from", "valid_until", "pinned_at", "own_valid_until",
+    "own_expires_at",
+)  # fmt: skip
 
 
 def write_export(scope: Scope, data: ExportData) -> dict[str, JSON]:
@@ -79,7 +82,7 @@ def read_export(scope: Scope, data: object) -> ExportData:
         remedy = "Restore it for that user; if the user has another id now, write that id into the export's user_id."
         raise invalid("export", export.get("user_id"), f"it is of another user than the memory of {scope}", remedy)
     return ExportData(
-        items=tuple(_read(export, "items", MemoryItem)),
+        items=tuple(_read(export, "items", ExportedItem)),
         values=tuple(_read(export, "state", ExportedValue)),
         sessions=tuple(_sessions(export)),
     )

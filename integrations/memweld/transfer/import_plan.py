@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from ..engine.export_data import ExportData, ExportedSession, ExportedValue, validate_export_data
+from ..engine.export_data import ExportData, ExportedItem, ExportedSession, ExportedValue, validate_export_data
 from ..engine.operations import GetItem, ReadMessages, ReadValues, Restore
 from ..engine.protocol import Engine
 from ..errors import BackendUnavailableError, InvalidInputError, MemoryNotFoundError
 from ..memory.backend import Backend
-from ..models import MemoryItem
 from ..progress import progress_bar
 from ..scope import Scope
 from .copier import engine_of
@@ -20,7 +19,7 @@ from .copier import engine_of
 __all__ = ["Part", "Plan", "validated"]
 
 T = TypeVar("T")
-Part = MemoryItem | ExportedValue | ExportedSession
+Part = ExportedItem | ExportedValue | ExportedSession
 
 _BATCH = 200
 
@@ -33,7 +32,7 @@ def validated(place: str, part: Callable[[], T]) -> T:
     """
     try:
         row = part()
-        if isinstance(row, MemoryItem):
+        if isinstance(row, ExportedItem):
             validate_export_data("data", ExportData(items=(row,)))
         elif isinstance(row, ExportedValue):
             validate_export_data("data", ExportData(values=(row,)))
@@ -81,7 +80,7 @@ class Plan:
             if isinstance(part, ExportedSession):
                 counts.update(sessions=1, messages=len(part.messages))
             else:
-                counts.update(["items" if isinstance(part, MemoryItem) else "values"])
+                counts.update(["items" if isinstance(part, ExportedItem) else "values"])
         return counts
 
     def store(
@@ -122,7 +121,7 @@ class Plan:
 
     def _store(self, engine: Engine, scope: Scope, parts: Sequence[Part], overwrite: bool) -> Iterator[int]:
         """Store the rows of a scope; after each batch the number of its rows."""
-        facts = [part for part in parts if isinstance(part, MemoryItem)]
+        facts = [part for part in parts if isinstance(part, ExportedItem)]
         for items in _batches([item for item in facts if item.id not in self.undated or not _has(engine, scope, item)]):
             self._restore(engine, scope, ExportData(items=items))
             yield len(items)
@@ -170,7 +169,7 @@ def _message_ids(engine: Engine, scope: Scope, session_id: str) -> set[str]:
     return found
 
 
-def _has(engine: Engine, scope: Scope, item: MemoryItem) -> bool:
+def _has(engine: Engine, scope: Scope, item: ExportedItem) -> bool:
     try:
         engine.run(scope, GetItem(memory_id=item.id))
     except MemoryNotFoundError:

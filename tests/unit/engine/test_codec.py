@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from memweld.consolidation import ConsolidationPlan, ConsolidationReceipt, ConsolidationStep, ItemChange
 from memweld.engine.codec import decode_answer, decode_operation, encode_answer, encode_operation
-from memweld.engine.export_data import ExportData, ExportedSession, ExportedValue, ExportPage
+from memweld.engine.export_data import ExportData, ExportedItem, ExportedSession, ExportedValue, ExportPage
 from memweld.engine.operations import (
     OPERATIONS,
     GetItem,
@@ -129,9 +129,10 @@ kept_sessions = st.builds(
     messages=st.lists(messages, max_size=2).map(tuple),
     agent_id=optional,
 )
+kept_items = st.builds(ExportedItem, **ITEM, own_valid_until=st.none() | times, own_expires_at=st.none() | times)
 kept = st.builds(
     ExportData,
-    items=st.lists(items, max_size=2).map(tuple),
+    items=st.lists(kept_items, max_size=2).map(tuple),
     values=st.lists(kept_values, max_size=2).map(tuple),
     sessions=st.lists(kept_sessions, max_size=2).map(tuple),
 )

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memweld.engine.export_batches import batches
-from memweld.engine.export_data import ExportData, ExportedSession, ExportedValue
-from memweld.models import ChatMessage, MemoryItem
+from memweld.engine.export_data import ExportData, ExportedItem, ExportedSession, ExportedValue
+from memweld.models import ChatMessage
 
 AT = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
@@ -18,9 +18,9 @@ def measure(row: object) -> int:
 
 def make(facts: list[int], values: list[int], sessions: list[list[int]]) -> ExportData:
     """Data with rows of these sizes; every second value has a text."""
-    items = [MemoryItem(id=f"i{at}", text="x" * size, created_at=AT, updated_at=AT) for at, size in enumerate(facts)]
+    items = [ExportedItem(id=f"i{at}", text="x" * size, created_at=AT, updated_at=AT) for at, size in enumerate(facts)]
     records = [
-        MemoryItem(id=f"r{at}", text="x", kind="record", key=f'["n","k{at}"]', created_at=AT, updated_at=AT)
+        ExportedItem(id=f"r{at}", text="x", kind="record", key=f'["n","k{at}"]', created_at=AT, updated_at=AT)
         for at in range(0, len(values), 2)
     ]
     return ExportData(

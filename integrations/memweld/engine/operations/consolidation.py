@@ -5,7 +5,7 @@ from typing import Annotated, get_args
 
 from ...consolidation import ConsolidationPlan, ConsolidationReceipt, ConsolidationStep, StepKind
 from ...errors import invalid
-from ..export_data import ExportData, validate_export_data
+from ..export_data import validate_item
 from .base import Key, Lane, Operation, between
 from .operands import validate_keys
 
@@ -35,7 +35,8 @@ def _validate_steps(name: str, steps: tuple[ConsolidationStep, ...]) -> None:
                 raise invalid("changes", change.memory_id, "each is about one memory", _REMEDY)
             if items[0].kind == "record" or items[-1].kind == "record":
                 raise invalid("kind", "record", "a record changes with its state value alone", _REMEDY)
-            validate_export_data("changes", ExportData(items=items))
+            for item in items:
+                validate_item(item)
 
 
 def _validate_plan(name: str, plan: ConsolidationPlan) -> ConsolidationPlan:

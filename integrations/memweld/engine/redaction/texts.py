@@ -18,6 +18,7 @@ from .secrets import redact_field, redact_secrets
 __all__ = ["Redact", "Redaction", "redaction_of"]
 
 T = TypeVar("T")
+M = TypeVar("M", bound=MemoryItem)
 
 Redact: TypeAlias = 'Callable[[str], str] | Literal["secrets"]'
 """Takes out of a text what must not be stored: a function of yours, or memweld's patterns for secrets."""
@@ -192,7 +193,7 @@ class Redaction:
             sessions=self._each(self._session)(data.sessions),
         )
 
-    def _item(self, item: MemoryItem) -> MemoryItem:
+    def _item(self, item: M) -> M:
         # The metadata of a record are the place of its value.
         is_record = item.kind == "record"
         return _with(

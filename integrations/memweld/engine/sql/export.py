@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from ...errors import invalid
-from ...models import ChatMessage, MemoryItem
+from ...models import ChatMessage
 from ...scope import Scope
-from ..export_data import ExportData, ExportedSession, ExportedValue, ExportPage
+from ..export_data import ExportData, ExportedItem, ExportedSession, ExportedValue, ExportPage
 from ..operations import Export
 from . import owners
 from .cursors import Cursors
@@ -59,10 +59,10 @@ class _ValueRow:
     """A value with the item of its text, if it has one."""
 
     value: ExportedValue
-    record: MemoryItem | None
+    record: ExportedItem | None
 
 
-_Row: TypeAlias = "MemoryItem | _ValueRow | _MessageRow"
+_Row: TypeAlias = "ExportedItem | _ValueRow | _MessageRow"
 
 
 def export_page(database: Database, cursors: Cursors, scope: Scope, operation: Export) -> ExportPage:
@@ -87,7 +87,7 @@ def export_page(database: Database, cursors: Cursors, scope: Scope, operation: E
         if limit is None:
             # Records among the facts, in the order in which all of them were stored.
             items = Items(database).page(scope, limit=UNLIMITED, after=0)
-            data = replace(data, items=tuple(row.item() for row in items))
+            data = replace(data, items=tuple(row.exported() for row in items))
     return ExportPage(data)
 
 
@@ -115,7 +115,7 @@ def _position(cursors: Cursors, scope: Scope, cursor: str | None) -> _Position:
 
 
 def _export_data(rows: list[_Row]) -> ExportData:
-    items = [row for row in rows if isinstance(row, MemoryItem)]
+    items = [row for row in rows if isinstance(row, ExportedItem)]
     values = [row for row in rows if isinstance(row, _ValueRow)]
     sessions: dict[tuple[str | None, str, str, str], list[ChatMessage]] = {}
     for row in rows:
@@ -166,7 +166,7 @@ class _Reader:
         while rows := self._items.page(self._scope, limit=_BATCH, after=number, selection=_FACTS):
             for row in rows:
                 number = row.seq
-                yield ("items", 0, 0, number), row.item(), len(row.text) + len(row.metadata)
+                yield ("items", 0, 0, number), row.exported(), len(row.text) + len(row.metadata)
 
     def _values(self, owner: int, agent_id: str | None, number: int) -> Iterator[tuple[_Position, _Row, int]]:
         # The plus keeps SQLite from going through all owners' rows: an index has the numbers of this one's.
@@ -202,7 +202,7 @@ class _Reader:
             expires_at=to_datetime(expires_at),
         )
         characters = len(value) + (0 if item is None else len(item.text) + len(item.metadata))
-        return _ValueRow(exported, None if item is None else item.item()), characters
+        return _ValueRow(exported, None if item is None else item.exported()), characters
 
     def _messages(
         self, owner: int, agent_id: str | None, first: int, number: int

@@ -14,6 +14,7 @@ from ...explanation import Explanation
 from ...models import JSON, Change, Extraction, Hit, Kind, MemoryItem, Source
 from ...scope import Scope
 from ...validation import dump_json, fold_text
+from ..export_data import ExportedItem
 from ..statements.relations import Relation, relations_of
 from .damage import damaged
 from .ttl import to_datetime
@@ -94,6 +95,11 @@ class ItemRow:
             BackendUnavailableError: The row is damaged.
         """
         return MemoryItem(**self._fields())
+
+    def exported(self) -> ExportedItem:
+        """The row as an export has it. Raises as `item` does."""
+        end, expiry = to_datetime(self.own_end), to_datetime(self.own_expiry)
+        return ExportedItem(**self._fields(), own_valid_until=end, own_expires_at=expiry)
 
     def hit(self, score: float, explanation: Explanation | None = None) -> Hit:
         """The row as a hit of a search, its score between 0 and 1. Raises as `item` does."""
@@ -205,6 +211,10 @@ def row_of(item: MemoryItem, scope: Scope, fingerprint: str) -> ItemRow:
         scope: The scope that owns it.
         fingerprint: The `text_hash` of its text.
     """
+    if isinstance(item, ExportedItem):
+        own_end, own_expiry = item.own_valid_until, item.own_expires_at
+    else:
+        own_end, own_expiry = None, None if item.superseded_by is None else item.expires_at
     return ItemRow(
         scope=scope,
         id=item.id,
@@ -231,7 +241,8 @@ def row_of(item: MemoryItem, scope: Scope, fingerprint: str) -> ItemRow:
         expires_at=_seconds(item.expires_at),
         pinned_at=_seconds(item.pinned_at),
         relation=relation_key(scope, item.kind, item.text, item.role, item.name),
-        own_expiry=None if item.superseded_by is None else _seconds(item.expires_at),
+        own_end=_seconds(own_end),
+        own_expiry=_seconds(own_expiry),
     )
 
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 from ...errors import BackendUnavailableError
-from ...models import MemoryItem
 from ...scope import Scope
 from ...validation import dump_json
 from ..export_batches import batches
-from ..export_data import ExportData, ExportedSession, ExportedValue, owner_scope, record_place
+from ..export_data import ExportData, ExportedItem, ExportedSession, ExportedValue, owner_scope, record_place
 from . import owners
 from .database import Connection, Database
 from .item_rows import ItemRow, row_of
@@ -164,7 +163,7 @@ class _Restoration:
         )
         self._restored.values += 1
 
-    def _store_item(self, item: MemoryItem) -> None:
+    def _store_item(self, item: ExportedItem) -> None:
         """A free fact, preference or task outcome, unless a later one is stored or it has expired."""
         if item.expires_at is not None and item.expires_at.timestamp() <= now():
             return
@@ -195,7 +194,7 @@ class _Restoration:
             self._items.rewrite(replace(self._row(item), id=stored.id), *self._embedded.texts[item.text][1:])
             self._restored.items += 1
 
-    def _merge_item(self, item: MemoryItem, same: ItemRow) -> None:
+    def _merge_item(self, item: ExportedItem, same: ItemRow) -> None:
         """Add sessions, metadata and times to the fact with an equal text."""
         self._restored.places[item.id] = same.id
         self._items.supersede_by(self._scope, item.id, same.id)
@@ -203,7 +202,7 @@ class _Restoration:
         if merged is not None and merged != same:
             self._restored.merged += 1
 
-    def _insert_item(self, item: MemoryItem) -> str:
+    def _insert_item(self, item: ExportedItem) -> str:
         """Store a new row; its id, which is another one where another row of the user has the item's own."""
         row = self._row(item)
         self._record_embedder()
@@ -226,7 +225,7 @@ class _Restoration:
             self._embedded.record_embedder(self._connection)
             self._is_recorded = True
 
-    def _row(self, item: MemoryItem) -> ItemRow:
+    def _row(self, item: ExportedItem) -> ItemRow:
         return row_of(item, owner_scope(self._scope, item.agent_id), self._embedded.texts[item.text][0])
 
     def store_session(self, session: ExportedSession) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
@@ -204,6 +205,26 @@ class ChangeTests(BackendFixtures):
         ana.restore(older)
         ana.restore(exported)
         assert texts(ana.versions(porto.id)) == [IN_PORTO, IN_LISBON, IN_PORTO]
+
+    def test_own_ends_are_restored(self, ana: Memory) -> None:
+        """A superseded memory that comes back after a restore has the ends that it had before."""
+        end = utc_now() + timedelta(days=400)
+        for undo in ("keep_both", "clear"):
+            ends: dict[str, Any] = {"valid_until": end, "expires_at": end + timedelta(days=1)}
+            (room,) = ana.add("I rent a room", infer=False, **ends)
+            (flat,) = ana.add("I rent a flat", supersedes=room.id, ttl=3600, session_id="s", infer=False)
+            assert (ana.get(room.id).valid_until or end) < end
+            exported = json.loads(json.dumps(ana.export()))
+            ana.erase()
+            ana.restore(exported)
+            assert same_export(ana.export(), exported)
+            if undo == "clear":
+                ana.history("s").clear(facts=True)
+            else:
+                ana.keep_both(room.id, flat.id)
+            back = ana.get(room.id)
+            assert (back.superseded_by, back.valid_until, back.expires_at) == (None, room.valid_until, room.expires_at)
+            ana.erase()
 
     def test_sources_leave_with_their_facts(self, make: Callable[..., Backend]) -> None:
         """The text behind a superseded fact says it, too."""

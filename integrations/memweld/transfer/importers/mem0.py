@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
+from ...engine.export_data import ExportedItem
 from ...errors import InvalidInputError
-from ...models import JSON, MemoryItem
+from ...models import JSON
 from ...scope import Scope
 from ...validation import utc_now, validate_text, validate_time
 from ..import_plan import Plan, validated
@@ -84,7 +85,7 @@ def _owner(row: Mapping[str, Any], requested: Scope | None) -> Scope | None:
     return owner if requested is None or requested.contains(owner) else None
 
 
-def _item(row: Mapping[str, Any], owner: Scope, session_id: str | None, at: datetime) -> MemoryItem:
+def _item(row: Mapping[str, Any], owner: Scope, session_id: str | None, at: datetime) -> ExportedItem:
     text = validate_text("memory", row.get("memory"))
     updated_at = validate_time("updated_at", row.get("updated_at"))
     created_at = validate_time("created_at", row.get("created_at")) or updated_at or at
@@ -94,7 +95,7 @@ def _item(row: Mapping[str, Any], owner: Scope, session_id: str | None, at: date
         extra["role"] = role
     session_id = row.get("run_id") or session_id
     metadata = _metadata(row.get("metadata"), extra)
-    return MemoryItem(
+    return ExportedItem(
         id=row["id"] if row.get("id") is not None else _made_id(owner, text, session_id, metadata),
         text=text,
         user_id=owner.user_id,
