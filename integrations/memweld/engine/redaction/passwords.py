@@ -1,4 +1,4 @@
-"""Passwords: what follows ``password is``, ``password:``, ``PASSWORD=`` and the like, in seven languages."""
+"""Passwords: what follows ``password is``, ``PASSWORD=`` and the like, or stands before ``is my password``."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _NOUN = re.compile(
     re.IGNORECASE,
 )
 _NOW = r"(?:\s(?:now|jetzt|ahora|maintenant|agora|adesso|nu))?"
-# A sign, a verb that says what the password is, and a verb that may say something else of it.
+# A sign, but that of a URL or a time; a verb that says what the password is; a verb that may say something else of it.
 _SAYS = re.compile(
-    r"(?P<sign>[\"'`*]{0,2}\s{0,3}(?::=?|(?<![=!])=(?!=)>?|->|>(?=[^\s<>]{1,128}</))\*{0,2}\s{0,3})"
+    r"(?P<sign>[\"'`*]{0,2}\s{0,3}(?::(?!//|(?<=[0-9]:)[0-9])=?|(?<![=!])=(?!=)>?|->|>(?=[^\s<>]{1,128}</))\*{0,2}\s{0,3})"
     rf"|\s(?P<verb>is|equals|ist|lautet|es|est|c['’]est|é|è)(?!\w){_NOW}\s{{0,2}}:?\s{{1,3}}"
     r"|\s(?P<weak>was|will be|to|war|auf|in|e|era|heißt|heisst|a|était|à|por|para|con|avec|naar|van)\s{0,2}:?\s{1,3}",
     re.IGNORECASE,
@@ -34,6 +34,17 @@ _SHORT = re.compile(
 _CHANGED = re.compile(
     r"(?<!\w)(?:changed|set)(?!\sa\s)(?:\s\w{1,20}){1,3}?\spassword\sto\s(?P<value>[^\W\d_]{4,40})(?=\s{0,2}(?:[.,;!)\n]|\Z))",
     re.IGNORECASE,
+)
+# In front of the word: "letmein99 is my password".
+_BEFORE = re.compile(
+    r"(?<!\S)(?P<value>\S{6,64})\s(?:is|ist|es|est|é|è)\s(?:my|our|the|mein|das|mi|la|mon|le|a|minha|a minha|la mia"
+    r"|mijn|het)(?:\s\w{1,20})?\s\Z",
+    re.IGNORECASE,
+)
+_ENDS = re.compile(r"\s{0,2}(?:[.,;:!?)]|\Z)|\s(?:for|of|to|on|at|and|but|now|für|von|de|del|do|da|du|pour|voor)(?!\w)")
+_CURL = re.compile(
+    r"(?<!\S)(?:-u|--user)[ =](?:[\"'][^\s:\"']{1,64}:(?P<quoted>[^\"'\n]{1,128})"
+    r"|[^\s:\"']{1,64}:(?P<value>[^\s\"']{1,128}))"
 )
 _SENTENCE_END = re.compile(r"[.!?;]\s|\n")
 _NEXT_FIELD = re.compile(r"[;&,](?=\w{1,40}=)|</")
@@ -85,7 +96,7 @@ _UNLIKE_A_SECRET = frozenset(
     """.split()
 )
 _CODE_NOUN = re.compile(
-    r"(?<!\w)(?:pin(?:[- ]?(?:code|number|nummer))?|geheimzahl|cv[vc]2?|security code|(?:karten)?prüfnummer"
+    r"(?<!\w)(?<!gpio )(?:pin(?:[- ]?(?:code|number|nummer))?|geheimzahl|cv[vc]2?|security code|(?:karten)?prüfnummer"
     r"|sicherheitscode|código de (?:seguridad|segurança)|code de sécurité|codice di sicurezza)(?!\w)",
     re.IGNORECASE,
 )
@@ -111,6 +122,8 @@ _KEY = re.compile(
 _IN_URL = re.compile(
     r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,20}://[^\s:/@?#\"'<>]{0,128}:([^\s/\"'<>]{1,128})@", re.IGNORECASE
 )
+# A secret key of AWS has no beginning of its own.
+_AWS = re.compile(r"(?<![\w/+=])[A-Za-z0-9/+]{40}(?![\w/+=])")
 _PASSWORD_FIELDS = (
     "password", "passwd", "passphrase", "passcode", "passwort", "kennwort", "contraseña", "motdepasse", "senha",
     "wachtwoord",
@@ -127,16 +140,31 @@ def passwords(text: str) -> Iterator[tuple[int, int]]:
     for noun in _NOUN.finditer(text):
         if noun.start() < behind:
             continue
-        span = _said_behind(text, noun.end())
+        span = _said_behind(text, noun.end()) or _said_before(text, noun)
         if span is not None:
             behind = span[1]
             yield span
     for changed in _CHANGED.finditer(text):
         if _is_phrase(changed["value"]):
             yield changed.span("value")
+    for user in _CURL.finditer(text):
+        group = "value" if user["quoted"] is None else "quoted"
+        if "curl" in text[max(user.start() - _WINDOW, 0) : user.start()] and not _NO_VALUE.match(user[group]):
+            yield user.span(group)
     for short in _SHORT.finditer(text):
         value = short["value"].rstrip(_TRAILING)
         yield short.start("value"), short.start("value") + len(value)
+
+
+def _said_before(text: str, noun: re.Match[str]) -> tuple[int, int] | None:
+    """The word of letters and digits of which the text says that it is the password."""
+    found = _BEFORE.search(text, max(noun.start() - _WINDOW, 0), noun.start())
+    value = "" if found is None else found["value"].strip(_TRAILING)
+    is_code = any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+    if found is None or not is_code or _NO_VALUE.match(value) or not _ENDS.match(text, noun.end()):
+        return None
+    start = text.index(value, found.start())
+    return start, start + len(value)
 
 
 def _said_behind(text: str, start: int) -> tuple[int, int] | None:
@@ -211,6 +239,12 @@ def pins(text: str) -> Iterator[tuple[int, int]]:
 
 def assigned_secrets(text: str) -> Iterator[tuple[int, int]]:
     """The spans of values that look like keys, after ``api_key=``, ``client_secret:`` and the like."""
+    for key in _AWS.finditer(text):
+        before = text[max(key.start() - _WINDOW // 2, 0) : key.start()].lower()
+        # The hash of a commit has no capitals.
+        kinds = (str.isupper, str.islower, str.isdigit)
+        if ("aws" in before or "secret" in before) and all(any(map(kind, key[0])) for kind in kinds):
+            yield key.span()
     end = 0
     for name in _ASSIGNED.finditer(text):
         if name.start() < end:
