@@ -225,6 +225,7 @@ the day before yesterday | vorgestern | anteayer | avant-hier | anteontem
 this morning | heute Morgen | esta mañana | ce matin | esta manhã
 yesterday evening | gestern Abend | ayer por la noche | hier soir | ontem à noite
 three days ago | vor drei Tagen | hace tres días | il y a trois jours | há três dias
+a fortnight ago | vor vierzehn Tagen | hace quince días | il y a quinze jours | há quinze dias
 half an hour ago | vor einer halben Stunde | hace media hora | il y a une demi-heure | há meia hora
 a year and a half ago | vor anderthalb Jahren | hace un año y medio | il y a un an et demi | há um ano e meio
 a few days ago | vor ein paar Tagen | hace unos días | il y a quelques jours | há alguns dias
@@ -237,6 +238,7 @@ next week | nächste Woche | la semana que viene | la semaine prochaine | na pr�
 last Monday | letzten Montag | el lunes pasado | lundi dernier | segunda-feira passada
 on 3 May | am 3. Mai | el 3 de mayo | le 3 mai | no dia 3 de maio
 on 3 May 2024 | am 3. Mai 2024 | el 3 de mayo de 2024 | le 3 mai 2024 | no dia 3 de maio de 2024
+on the first of May | am ersten Mai | el primero de mayo | le premier mai | no primeiro de maio
 2024-05-03 | 03.05.2024 | 2024-05-03 | 2024-05-03 | 2024-05-03
 in March | im März | en marzo | en mars | em março
 in March 2024 | im März 2024 | en marzo de 2024 | en mars 2024 | em março de 2024
@@ -245,6 +247,7 @@ mid-March | Mitte März | a mediados de marzo | mi-mars | em meados de março
 late 2024 | Ende 2024 | a finales de 2024 | fin 2024 | no final de 2024
 in March last year | im März letzten Jahres | en marzo del año pasado | en mars l'an dernier | em março do ano passado
 last summer | letzten Sommer | el verano pasado | l'été dernier | no verão passado
+at Easter 2024 | zu Ostern 2024 | en Semana Santa de 2024 | à Pâques 2024 | na Páscoa de 2024
 in 2024 | im Jahr 2024 | en 2024 | en 2024 | em 2024
 since March | seit März | desde marzo | depuis mars | desde março
 before 2023 | vor 2023 | antes de 2023 | avant 2023 | antes de 2023

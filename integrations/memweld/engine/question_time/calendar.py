@@ -115,6 +115,9 @@ def _in_year(time: Time, year: int, *, is_southern: bool) -> Period:
             start, months = _date(year, time.value, 1), 1
         case "season" if time.value == "christmas":
             return _date(year, 12, 24), _date(year, 12, 27)
+        case "season" if time.value == "easter":
+            sunday = _easter(year)
+            return sunday - 2 * _DAY, sunday + 2 * _DAY
         case "season":
             month = _MONTHS_OF_SEASONS[time.value]
             start, months = _date(year, (month + 5) % 12 + 1 if is_southern else month, 1), 3
@@ -123,6 +126,14 @@ def _in_year(time: Time, year: int, *, is_southern: bool) -> Period:
             start = _date(year, month, day)
             return start, start + _DAY
     return start, _later(start, months)
+
+
+def _easter(year: int) -> datetime:
+    """Easter Sunday, by Gauss's rule for the years 1900 to 2099."""
+    moon = (19 * (year % 19) + 24) % 30
+    day = moon + (2 * (year % 4) + 4 * (year % 7) + 6 * moon + 5) % 7
+    is_late = day == 35 or (day == 34 and moon == 28 and year % 19 > 10)
+    return _date(year, 3, 22) + (day - 7 * is_late) * _DAY
 
 
 def _cut(period: Period, portion: int | None) -> Period:

@@ -22,7 +22,7 @@ __all__ = ["Named", "asking_words", "find_times"]
 _WORD = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|[\w\u0300-\u036f]+|[€$£%]")
 # A year, a date or a quarter: other numbers name a time only beside a word for one.
 _DATED = re.compile(r"\b(?:19|20)[0-9]{2}(?![0-9])|[0-9][-./][0-9]{1,2}[-./][0-9]|\bq[1-4]\b")
-_ORDINAL = re.compile(r"(\d{1,2})(?:st|nd|rd|th|er|o|a)")
+_ORDINAL = re.compile(r"(\d{1,2})(?:st|nd|rd|th|er|[oaºª])")
 _DECADE = re.compile(r"(?:19|20)\d0s")
 _ENDS = frozenset('.?!;:()[]{}"\n…¿¡|<>')
 _MARKS = re.compile(r"[\u0300-\u036f]")
@@ -64,7 +64,7 @@ class _Language(NamedTuple):
     asks: frozenset[str]
 
 
-_TELLING = ("day", "part", "evening", "unit", "weekday", "short_weekday", "month", "season")
+_TELLING = ("day", "part", "evening", "unit", "weeks", "weekday", "short_weekday", "month", "season")
 # Words that mean another thing behind these.
 _NOT_BEHIND = {
     "morgen": frozenset("guten am jeden jedem der dem den".split()),
@@ -84,7 +84,7 @@ _COUNTED = frozenset(
 )
 # A unit of these is no unit of late: "the last week of 2024".
 _LONGER = frozenset("unit year decade season month quarter".split())
-_NAMES = frozenset("weekday month season year day_number".split())
+_NAMES = frozenset("weekday month season year day_number ordinal".split())
 
 
 @cache

@@ -79,12 +79,13 @@ def _weekend(values: Values) -> Time | None:
     return Time("unit", "weekend", -1) if values[0] == "weekend" else None
 
 
-def _christmas(values: Values) -> Time | None:
-    return Time("season", "christmas") if values[0] == "christmas" else None
+def _feast(values: Values) -> Time | None:
+    name, *year = values
+    return Time("season", name, year=year[0] if year else None) if name in ("christmas", "easter") else None
 
 
 def _many(kind: str, unit: str) -> Make:
-    """So many months or minutes, which one phrase counts: "half a year"."""
+    """So many months, weeks or minutes, which one phrase counts: "half a year"."""
     return lambda values: Time(kind, unit, -1 if kind == "span" else None, count=values[-1])
 
 
@@ -131,7 +132,7 @@ def _patterns(*rules: tuple[str, Make]) -> Node:
             ends = [*ends, *added] if each.endswith("?") else added
         for end in ends:
             end.make = make
-            end.is_day = "day_number" in classes and classes[0] in "dm" and "year" not in classes
+            end.is_day = classes.startswith(("day_number", "ordinal", "month the")) and "year" not in classes
     return root
 
 
@@ -162,14 +163,28 @@ _PORTIONS = [
     for name, forms in (("portion", (*_LONG, *_MONTHS)), ("days_of", _MONTHS))
     for classes, make in forms
 ]
+_DATES: Sequence[tuple[str, Make]] = (
+    ("day_number of? month", _dated),
+    ("on the? day_number of? month", _dated),
+    ("day_number of? month of? year", _dated),
+    ("on the? day_number of? month of? year", _dated),
+    ("month the? day_number", _month_first),
+    ("on month the? day_number", _month_first),
+    ("month the? day_number year", _month_first),
+    ("on month the? day_number year", _month_first),
+)
 FREE = _patterns(
     *_PORTIONS,
-    ("ago_before months", _many("ago", "month")),
-    ("ago_before minutes", _many("ago", "minute")),
-    ("months ago_after", _many("ago", "month")),
-    ("minutes ago_after", _many("ago", "minute")),
-    ("dir months", _many("span", "month")),
-    ("past months", _many("span", "month")),
+    *(
+        (pattern.format(counted), _many(form, counted.removesuffix("s")))
+        for counted in ("months", "weeks", "minutes")
+        for pattern, form in (
+            ("ago_before {}", "ago"),
+            ("{} ago_after", "ago"),
+            ("dir {}", "span"),
+            ("past {}", "span"),
+        )
+    ),
     ("of_year year", _of_one_year("year")),
     ("day", _one("day")),
     ("day part", _part),
@@ -200,20 +215,18 @@ FREE = _patterns(
     ("in the? month of? year", _of_year("month")),
     ("date", _numeric),
     ("on the? date", _numeric),
-    ("day_number of? month", _dated),
-    ("on the? day_number of? month", _dated),
-    ("day_number of? month of? year", _dated),
-    ("on the? day_number of? month of? year", _dated),
-    ("month the? day_number", _month_first),
-    ("on month the? day_number", _month_first),
-    ("month the? day_number year", _month_first),
-    ("on month the? day_number year", _month_first),
+    *_DATES,
+    *(
+        (classes.replace("day_number of?", "ordinal of").replace("day_number", "ordinal"), make)
+        for classes, make in _DATES
+    ),
     ("dir season", _directed("season")),
     ("season dir_after", lambda values: Time("season", *values)),
     ("season of? year", _of_year("season")),
     ("in the? season", _one("season")),
     ("in the? season of? year", _of_year("season")),
-    ("at the? season", _christmas),
+    ("at the? season", _feast),
+    ("at the? season of? year", _feast),
     ("quarter of? year", _of_year("quarter")),
     ("in the? quarter", _one("quarter")),
     ("in the? quarter of? year", _of_year("quarter")),
@@ -237,6 +250,5 @@ LEAD = _patterns(
 )
 SINCE = _patterns(
     ("n unit", lambda values: Time("span", values[1], -1, count=values[0])),
-    ("months", _many("span", "month")),
-    ("minutes", _many("span", "minute")),
+    *((counted, _many("span", counted.removesuffix("s"))) for counted in ("months", "weeks", "minutes")),
 )

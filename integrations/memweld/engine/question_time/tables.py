@@ -35,8 +35,12 @@ unit weekend: weekend
 unit month: month, months
 unit quarter: quarter, quarters
 unit year: year, years
+weeks 2: a fortnight, fortnight
+weeks 4: two fortnights
 n 0: a few, few, several
-n 1: a, an, one; two, a couple of, couple of, a couple; three; four; five; six; seven; eight; nine; ten; eleven; twelve
+n 1: a, an, one; two, a couple of, couple of, a couple; three; four; five; six; seven; eight; nine; ten; eleven; twelve;
+ thirteen; fourteen; fifteen; sixteen; seventeen; eighteen; nineteen; twenty
+n 30: thirty
 months 6: half a year, half year
 months 18: a year and a half, one and a half years
 minutes 30: half an hour, half hour
@@ -49,11 +53,16 @@ ago_after: ago
 weekday 0: monday; tuesday; wednesday; thursday; friday; saturday; sunday
 month 1: january, jan; february, feb; march; april, apr; may; june, jun; july, jul; august, aug; september, sept, sep;
  october, oct; november, nov; december, dec
+ordinal 1: first; second; third; fourth; fifth; sixth; seventh; eighth; ninth; tenth; eleventh; twelfth; thirteenth;
+ fourteenth; fifteenth; sixteenth; seventeenth; eighteenth; nineteenth; twentieth; twenty first; twenty second;
+ twenty third; twenty fourth; twenty fifth; twenty sixth; twenty seventh; twenty eighth; twenty ninth; thirtieth;
+ thirty first
 season spring: spring
 season summer: summer
 season autumn: autumn, fall
 season winter: winter
 season christmas: christmas, xmas
+season easter: easter
 in: in, during, in the year, in the month of, back in
 at: at, over
 on: on
@@ -95,8 +104,11 @@ unit weekend: wochenende
 unit month: monat, monate, monaten, monats
 unit quarter: quartal, quartals
 unit year: jahr, jahre, jahren, jahres
+weeks 2: vierzehn tagen, vierzehn tage, 14 tagen, 14 tage
 n 0: ein paar, paar, einigen, einige, mehreren, wenigen
-n 1: einem, einer, eine, ein; zwei; drei; vier; funf; sechs; sieben; acht; neun; zehn; elf; zwolf
+n 1: einem, einer, eine, ein; zwei; drei; vier; funf; sechs; sieben; acht; neun; zehn; elf; zwolf;
+ dreizehn; vierzehn; funfzehn; sechzehn; siebzehn; achtzehn; neunzehn; zwanzig
+n 30: dreissig, dreißig
 months 6: einem halben jahr, halben jahr, halbe jahr, halbes jahr
 months 18: anderthalb jahren, eineinhalb jahren
 minutes 30: einer halben stunde, halben stunde, halbe stunde
@@ -110,11 +122,17 @@ of_year: ich, ich bin, du, wir, ihr, habe, hast, hat, haben, hatte, hattest, hat
  was war, was ist, mir, mich, uns, geschah, passierte, gab es, alles, sich
 weekday 0: montag; dienstag; mittwoch; donnerstag; freitag; samstag, sonnabend; sonntag
 month 1: januar, janner; februar, feber; marz; april; mai; juni; juli; august; september; oktober; november; dezember
+day_number 1: ersten, erster; zweiten; dritten; vierten; funften; sechsten; siebten, siebenten; achten; neunten;
+ zehnten; elften; zwolften; dreizehnten; vierzehnten; funfzehnten; sechzehnten; siebzehnten; achtzehnten; neunzehnten
+day_number 20: zwanzigsten; einundzwanzigsten; zweiundzwanzigsten; dreiundzwanzigsten; vierundzwanzigsten;
+ funfundzwanzigsten; sechsundzwanzigsten; siebenundzwanzigsten; achtundzwanzigsten; neunundzwanzigsten;
+ dreissigsten, dreißigsten; einunddreissigsten, einunddreißigsten
 season spring: fruhling, fruhjahr
 season summer: sommer
 season autumn: herbst
 season winter: winter
 season christmas: weihnachten
+season easter: ostern
 in: in, im, wahrend, im jahr, im jahre, im monat
 at: an, zu, uber
 on: am
@@ -159,8 +177,11 @@ unit weekend: fin de semana
 unit month: mes, meses
 unit quarter: trimestre, trimestres
 unit year: ano, anos
+weeks 2: quince dias, 15 dias, una quincena
 n 0: unos, unas, algunos, algunas, varios, varias, unos cuantos, unas cuantas
-n 1: un, una; dos, un par de; tres; cuatro; cinco; seis; siete; ocho; nueve; diez; once; doce
+n 1: un, una; dos, un par de; tres; cuatro; cinco; seis; siete; ocho; nueve; diez; once; doce;
+ trece; catorce; quince; dieciseis; diecisiete; dieciocho; diecinueve; veinte
+n 30: treinta
 months 6: medio ano
 months 18: un ano y medio, ano y medio
 minutes 30: media hora
@@ -173,11 +194,13 @@ ago_before: hace
 weekday 0: lunes; martes; miercoles; jueves; viernes; sabado; domingo
 month 1: enero; febrero; marzo; abril; mayo; junio; julio; agosto; septiembre, setiembre; octubre; noviembre;
  diciembre
+day_number 1: primero, uno
 season spring: primavera
 season summer: verano
 season autumn: otono
 season winter: invierno
 season christmas: navidad, navidades
+season easter: pascua, semana santa
 in: en, durante, en el ano, en el mes de
 on: el, el dia
 since: desde
@@ -218,8 +241,11 @@ unit weekend: week end, weekend
 unit month: mois
 unit quarter: trimestre, trimestres
 unit year: an, ans, annee, annees
+weeks 2: quinze jours, 15 jours, une quinzaine
 n 0: quelques, plusieurs
-n 1: un, une; deux; trois; quatre; cinq; six; sept; huit; neuf; dix; onze; douze
+n 1: un, une; deux; trois; quatre; cinq; six; sept; huit; neuf; dix; onze; douze;
+ treize; quatorze; quinze; seize; dix sept; dix huit; dix neuf; vingt
+n 30: trente
 months 18: un an et demi
 minutes 30: une demi heure, demi heure
 portion 0: debut
@@ -231,11 +257,13 @@ days_of 2: derniere semaine, derniers jours
 ago_before: il y a, y a
 weekday 0: lundi; mardi; mercredi; jeudi; vendredi; samedi; dimanche
 month 1: janvier; fevrier; mars; avril; mai; juin; juillet; aout; septembre; octobre; novembre; decembre
+day_number 1: premier
 season spring: printemps
 season summer: ete
 season autumn: automne
 season winter: hiver
 season christmas: noel
+season easter: paques
 in: en, au, pendant, durant, au mois de, au mois d, en l an, dans
 at: a
 date_on: le
@@ -277,8 +305,11 @@ unit weekend: fim de semana
 unit month: mes, meses
 unit quarter: trimestre, trimestres
 unit year: ano, anos
+weeks 2: quinze dias, 15 dias, uma quinzena
 n 0: alguns, algumas, uns, umas, varios, varias
-n 1: um, uma; dois, duas; tres; quatro; cinco; seis; sete; oito; nove; dez; onze; doze
+n 1: um, uma; dois, duas; tres; quatro; cinco; seis; sete; oito; nove; dez; onze; doze;
+ treze; quatorze, catorze; quinze; dezesseis, dezasseis; dezessete, dezassete; dezoito; dezenove, dezanove; vinte
+n 30: trinta
 months 6: meio ano
 months 18: um ano e meio
 minutes 30: meia hora
@@ -292,10 +323,12 @@ ago_after: atras
 weekday 0: segunda feira; terca feira; quarta feira; quinta feira; sexta feira; sabado; domingo
 short_weekday 0: segunda; terca; quarta; quinta; sexta
 month 1: janeiro; fevereiro; marco; abril; maio; junho; julho; agosto; setembro; outubro; novembro; dezembro
+day_number 1: primeiro
 season spring: primavera
 season summer: verao
 season autumn: outono
 season winter: inverno
+season easter: pascoa
 in: em, no, na, durante, durante o, durante a, no ano de, no mes de
 on: no, na, no dia, em, dia
 since: desde

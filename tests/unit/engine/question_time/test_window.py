@@ -100,6 +100,16 @@ ENGLISH = """
 2020-01-01..2023-01-01       = between 2020 and 2022 | from 2020 to 2022
 2025-03-01..2025-04-01       = in March last year | last year in March
 2026-05-01..2026-06-01       = half a year ago
+2026-11-09..2026-11-16       = a fortnight ago
+2026-10-26..2026-11-02       = two fortnights ago
+2026-11-14..2026-11-28T18:30 = in the last fortnight | the past fortnight
+2026-11-08..2026-11-09       = twenty days ago
+2026-05-01..2026-05-02       = on the first of May | see May the first | on May first | on the first of may
+2024-05-21..2024-05-22       = on the twenty-first of May 2024 | May twenty-first, 2024
+2026-05-02..2026-11-28T18:30 = after the first of May
+2026-04-03..2026-04-07       = at Easter | over Easter | last Easter
+2024-03-29..2024-04-02       = at Easter 2024 | over Easter of 2024
+2023-12-24..2023-12-27       = at Christmas 2023
 2025-05-01..2025-06-01       = a year and a half ago | one and a half years ago
 2026-05-28..2026-11-28T18:30 = in the last half year | the past half year | since half a year
 2026-11-28T17:45..2026-11-28T18:15 = half an hour ago
@@ -163,6 +173,10 @@ GERMAN = """
 2026-03-11..2026-03-22       = Mitte März
 2026-03-21..2026-04-01       = Ende März | in der letzten Woche im März
 2026-05-01..2026-06-01       = vor einem halben Jahr
+2026-11-09..2026-11-16       = vor vierzehn Tagen | vor 14 Tagen
+2026-05-01..2026-05-02       = am ersten Mai
+2024-05-31..2024-06-01       = am einunddreißigsten Mai 2024
+2026-04-03..2026-04-07       = zu Ostern | letzte Ostern
 2025-05-01..2025-06-01       = vor anderthalb Jahren | vor eineinhalb Jahren
 2026-05-28..2026-11-28T18:30 = seit einem halben Jahr | im letzten halben Jahr
 2026-11-28T17:45..2026-11-28T18:15 = vor einer halben Stunde
@@ -197,6 +211,9 @@ SPANISH = """
 2026-03-21..2026-04-01       = a finales de marzo | la última semana de marzo
 2025-01-01..2025-05-01       = a principios del año pasado
 2026-05-01..2026-06-01       = hace medio año
+2026-11-09..2026-11-16       = hace quince días | hace una quincena
+2026-05-01..2026-05-02       = el primero de mayo | el uno de mayo de 2026
+2026-04-03..2026-04-07       = en Semana Santa | la Pascua pasada
 2025-05-01..2025-06-01       = hace un año y medio
 2026-11-21..2026-11-23       = el fin de semana pasado
 """
@@ -231,6 +248,9 @@ FRENCH = """
 2024-01-01..2024-05-01       = début 2024 | au début de 2024 | au début de l'année 2024
 2025-09-01..2026-01-01       = fin 2025 | à la fin de l'année dernière
 2025-05-01..2025-06-01       = il y a un an et demi
+2026-11-09..2026-11-16       = il y a quinze jours | il y a une quinzaine
+2026-05-01..2026-05-02       = le premier mai | le premier mai 2026
+2026-04-03..2026-04-07       = à Pâques
 2026-11-28T17:45..2026-11-28T18:15 = il y a une demi-heure
 """
 PORTUGUESE = """
@@ -259,12 +279,16 @@ PORTUGUESE = """
 2024-09-01..2025-01-01       = no final de 2024 | no fim de 2024
 2025-09-01..2026-01-01       = no fim do ano passado
 2026-05-01..2026-06-01       = há meio ano
+2026-11-09..2026-11-16       = há quinze dias | quinze dias atrás
+2026-05-01..2026-05-02       = no primeiro de maio | primeiro de maio de 2026 | em 1º de maio
+2026-04-03..2026-04-07       = na Páscoa
 2025-05-01..2025-06-01       = há um ano e meio
 2026-11-21..2026-11-23       = no fim de semana passado
 """
 LOOK_ALIKES = """
 May I ask you something? | may be | I may go | It may rain | Does May like tea? | Since when do I know May?
 We march every week | march 3 miles | We march 3 miles in 5 minutes | the march of time | on the march
+May the first be a holiday? | the first of all | my first May in Lisbon | the first May | how may the first of us come
 one second please | wait a second | the second one | Was it the second? | na segunda vez | a segunda opção
 in 5 minutes | Can I cook it in two days? | I can do it in a week | in zwei Tagen | en dos días | em dois dias
 What is my last name? | the last time | my last week at Acme | Who was last? | last but not least | my last day
