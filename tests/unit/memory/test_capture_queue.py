@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -20,21 +21,29 @@ from memweld.testing import HashEmbedder
 from memweld.testing.llm import ScriptedExtractor, facts
 
 
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_order_is_kept_within_a_key_and_keys_do_not_wait_for_each_other() -> None:
     background = CaptureQueue(workers=4)
     done: list[tuple[str, int]] = []
     gate = threading.Event()
-    background.submit("held", lambda: gate.wait(10))
+    background.submit("held", lambda: gate.wait(60))
     background.submit("held", lambda: done.append(("held", 0)))
     for number in range(50):
         for key in ("a", "b"):
             background.submit(key, lambda key=key, number=number: done.append((key, number)))
-    assert not background.flush(timeout=0.2), "the held one is not done"
+    until(lambda: len(done) == 100)
+    assert not background.flush(timeout=0.05), "the held one is not done"
     assert [number for key, number in done if key == "a"] == list(range(50))
     assert [number for key, number in done if key == "b"] == list(range(50))
     assert ("held", 0) not in done
     gate.set()
-    assert background.flush(timeout=10)
+    assert background.flush(timeout=60)
     assert done[-1] == ("held", 0)
 
 
@@ -45,17 +54,18 @@ def test_who_submits_too_much_waits() -> None:
 
     def submit() -> None:
         for number in range(4):
-            background.submit(number, lambda: gate.wait(10))
+            background.submit(number, lambda: gate.wait(60))
             submitted.append(number)
 
     caller = threading.Thread(target=submit)
     caller.start()
-    time.sleep(0.2)
+    until(lambda: len(submitted) == 2)
+    time.sleep(0.05)
     assert submitted == [0, 1]
     gate.set()
-    caller.join(10)
+    caller.join(60)
     assert submitted == [0, 1, 2, 3]
-    assert background.flush(timeout=10)
+    assert background.flush(timeout=60)
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), SystemExit(1)])
@@ -69,7 +79,7 @@ def test_an_error_is_logged_and_the_rest_is_done(error: BaseException, caplog: p
     background.submit("a", fail)
     background.submit("a", lambda: done.append("a"))
     with caplog.at_level(logging.WARNING, "memweld.background"):
-        assert background.flush(timeout=10)
+        assert background.flush(timeout=60)
     assert done == ["a"]
     assert "work in the background failed" in caplog.text
 
@@ -79,10 +89,7 @@ def test_no_thread_is_left_without_work() -> None:
     for number in range(20):
         background.submit(number, lambda: None)
     background.flush()
-    deadline = time.monotonic() + 10
-    while any(thread.name == "memweld-background" for thread in threading.enumerate()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: all(thread.name != "memweld-background" for thread in threading.enumerate()))
 
 
 @pytest.fixture
@@ -108,16 +115,16 @@ def test_without_a_thread_the_work_is_done_by_who_submits_it(no_threads: list[st
     assert done == [threading.current_thread()]
     no_threads.clear()
     background.submit("a", lambda: done.append(threading.current_thread()))
-    assert background.flush(10)
+    assert background.flush(60)
     assert done[1] is not threading.current_thread()
     # One thread that there is does the work of those that there are not.
     gate = threading.Event()
-    background.submit("a", lambda: gate.wait(10))
+    background.submit("a", lambda: gate.wait(60))
     no_threads.append("memweld-background")
     background.submit("b", lambda: done.append("b"))
     assert len(done) == 2
     gate.set()
-    assert background.flush(10)
+    assert background.flush(60)
     assert done[2] == "b"
 
 
@@ -137,36 +144,38 @@ def test_who_finds_no_room_in_time_does_it_the_quick_way(caplog: pytest.LogCaptu
     gate = threading.Event()
     done: list[str] = []
     for number in range(4):
-        background.submit(number, lambda: gate.wait(10), instead=lambda: done.append("quick"))
+        background.submit(number, lambda: gate.wait(60), instead=lambda: done.append("quick"))
     assert done == ["quick", "quick"]
     assert "kept as it is" in caplog.text
     gate.set()
-    assert background.flush(10)
+    assert background.flush(60)
     background.submit("a", lambda: done.append("slow"), instead=lambda: done.append("quick"))
-    assert background.flush(10)
+    assert background.flush(60)
     assert done == ["quick", "quick", "slow"]
 
 
 @pytest.mark.parametrize("is_told", [True, False])
 def test_at_the_end_nobody_waits_for_what_hangs(is_told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memweld.memory.capture_queue._STUCK_SECONDS", 0.1)
+    monkeypatch.setattr("memweld.memory.capture_queue._STUCK_SECONDS", 30 if is_told else 0.1)
     background = CaptureQueue(workers=1)
-    gate = threading.Event()
+    gate, begun = threading.Event(), threading.Event()
     done: list[str] = []
 
     def hang() -> None:
+        begun.set()
         with on_cancel(gate.set) if is_told else nullcontext():
-            gate.wait(30)
+            gate.wait(60)
         done.append("held")
 
     background.submit("a", hang, instead=lambda: done.append("quick 1"))
     background.submit("a", lambda: done.append("slow"), instead=lambda: done.append("quick 2"))
     background.submit("b", lambda: done.append("no other way"))
+    assert begun.wait(60)
     background.finish(0.1)
     assert done[0] == ("held" if is_told else "quick 1")
     assert sorted(done[1:]) == ["no other way", "quick 2"]
     gate.set()
-    assert background.flush(10)
+    assert background.flush(60)
     background.submit("a", lambda: done.append("slow"), instead=lambda: done.append("later"))
     background.finish(10)
     assert done[-1] == "later"
@@ -176,14 +185,14 @@ def test_what_is_dropped_is_not_done() -> None:
     background = CaptureQueue(workers=1)
     gate = threading.Event()
     done: list[str] = []
-    background.submit("a", lambda: gate.wait(10))
+    background.submit("a", lambda: gate.wait(60))
     for key in ("a", "b", "a", "c"):
         background.submit(key, lambda key=key: done.append(key))
     background.drop(lambda key: key in ("a", "b"))
     gate.set()
-    assert background.flush(10)
+    assert background.flush(60)
     background.submit("a", lambda: done.append("anew"))
-    assert background.flush(10)
+    assert background.flush(60)
     assert done == ["c", "anew"]
 
 
@@ -211,10 +220,12 @@ def test_an_llm_that_hangs_keeps_no_other_call_waiting() -> None:
 def test_closing_does_not_wait_for_an_llm_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = threading.Event()
     url = f"sqlite:///{tmp_path / 'memory.db'}"
-    backend = connect(url, llm=ScriptedExtractor([lambda _: gate.wait(60)]), embedder=HashEmbedder())
+    llm = ScriptedExtractor([lambda _: gate.wait(60)])
+    backend = connect(url, llm=llm, embedder=HashEmbedder())
     ana = backend.user("ana")
     for number in range(3):
         ana.capture(f"I say {number}", session_id="s", background=True)
+    until(lambda: len(llm.prompts) == 1)
     monkeypatch.setenv("MEMWELD_LLM_TIMEOUT", "60")
     backend.close(grace=0.2)
     gate.set()
@@ -225,13 +236,16 @@ def test_closing_does_not_wait_for_an_llm_that_hangs(tmp_path: Path, monkeypatch
 
 def test_closing_waits_for_what_was_captured(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'memory.db'}"
-    extractor = ScriptedExtractor([facts(f"Fact {number}") for number in range(3)], delay=0.1)
+    gate = threading.Event()
+    answers = [lambda _, number=number: gate.wait(60) and facts(f"Fact {number}") for number in range(3)]
+    extractor = ScriptedExtractor(answers, delay=0.1)
     with connect(url, llm=extractor, embedder=HashEmbedder()) as backend:
         ana = backend.user("ana")
         for number in range(3):
             assert ana.capture(f"I say {number}", session_id="s", background=True) == []
         assert len(ana.history("s").messages()) == 3, "the history is not put off"
         assert ana.all() == []
+        gate.set()
     with connect(url, embedder=HashEmbedder()) as backend:
         assert [item.text for item in backend.user("ana").all()] == ["Fact 0", "Fact 1", "Fact 2"]
 
@@ -247,16 +261,19 @@ def test_users_and_their_facts_stay_apart(tmp_path: Path) -> None:
 
 
 EXIT = """
-import sys, memweld
+import sys, threading, memweld
 from memweld.memory import capture_queue
 from memweld.testing import HashEmbedder
+gate = threading.Event()
 capture_queue.GRACE_SECONDS = 60  # loading mem0 alone takes longer than the default on a busy machine
 from memweld.testing.llm import ScriptedExtractor, facts
-llm = ScriptedExtractor([facts("Lives in Porto"), facts("Has a cat")], delay=0.3)
+answers = (facts("Lives in Porto"), facts("Has a cat"))
+llm = ScriptedExtractor([lambda _, answer=answer: gate.wait(60) and answer for answer in answers], delay=0.3)
 ana = memweld.connect(sys.argv[1], llm=llm, embedder=HashEmbedder()).user("ana")
 ana.capture("I moved to Porto", session_id="s", background=True)
 ana.capture("With my cat", session_id="s", background=True)
 print(len(ana.all()))
+gate.set()
 """
 FORK = """
 import os, sys, threading, memweld

@@ -324,9 +324,9 @@ def test_a_difference_in_one_character_is_seen(old: Backend, new: Backend) -> No
 
 
 def test_a_value_that_ends_meanwhile_is_no_difference(old: Backend, new: Backend) -> None:
-    old.user("ana").values.write([ValueWrite(namespace="n", key="k", value=1, text="short", ttl=0.4)])
+    old.user("ana").values.write([ValueWrite(namespace="n", key="k", value=1, text="short", ttl=2)])
     old.user("ana").state("n")["stays"] = 2
-    (report,) = copied(old, new, user_id="ana", progress=lambda _: time.sleep(0.5))
+    (report,) = copied(old, new, user_id="ana", progress=lambda _: time.sleep(2.1))
     assert report.equal
     assert report.source.counts["values"] == 1
     assert new.user("ana").state("n").list_keys() == ["stays"]

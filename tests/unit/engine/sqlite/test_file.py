@@ -254,7 +254,8 @@ def test_erasures_share_one_rewriting(backend: memweld.Backend, monkeypatch: pyt
     pool.take_writer()
     with ThreadPoolExecutor(5) as threads:
         receipts = [threads.submit(user.erase) for user in users]
-        time.sleep(0.3)
+        while len(pool._writing._queue) < len(users):
+            time.sleep(0.01)
         pool.give_back_writer()
         assert [receipt.result(30).overwritten for receipt in receipts] == [True] * 5
     assert len(rewritten) <= 2
@@ -636,8 +637,11 @@ def test_users_with_many_agents(backend: memweld.Backend) -> None:
     assert ana.erase().counts["values"] == 1500
 
 
-def test_the_end_of_the_program_waits_for_a_thread_of_memwelds_own(tmp_path: Path) -> None:
+def test_the_end_of_the_program_waits_for_a_thread_of_memwelds_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Python 3.11 crashes where a connection is closed in the middle of another thread's statement."""
+    monkeypatch.setattr("memweld.engine.sqlite.pool._FORK_SECONDS", 30)
     with memweld.connect(f"sqlite:///{tmp_path / 'm.db'}", embedder=HashEmbedder()) as backend:
         backend.user("ana").add("tea")
         pool = backend._engine._database._pool  # type: ignore[attr-defined]

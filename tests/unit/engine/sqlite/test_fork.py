@@ -33,7 +33,8 @@ def adds_in_child(memory: memweld.Memory, key: str) -> bool:
     return os.waitpid(child, 0)[1] == 0
 
 
-def test_children_beside_background_threads(tmp_path: Path) -> None:
+def test_children_beside_background_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memweld.engine.sqlite.pool._FORK_SECONDS", 30)
     with memweld.connect(f"sqlite:///{tmp_path / 'm.db'}", embedder=HashEmbedder()) as backend:
         ana, ended = backend.user("ana"), threading.Event()
         ana.history("h").append([{"role": "user", "content": f"message {number}"} for number in range(500)])
