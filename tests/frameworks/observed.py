@@ -1,8 +1,9 @@
-"""Observations for tests of adapters: stored texts, a session's messages, the turns of an event loop."""
+"""Observations for tests of adapters: stored texts, a session's messages, work that is held."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable
 
 from memweld import Memory
@@ -20,17 +21,31 @@ def messages_of(memory: Memory, session_id: str) -> list[tuple[str, str]]:
     return [(message.role, message.text) for message in memory.history(session_id).messages()]
 
 
-async def count_ticks(work: Awaitable[object]) -> int:
-    """How often another task ran, every 10 ms at most, until the work was done."""
-    ticks = 0
+class Held:
+    """A place where work in a thread waits until a test releases it."""
 
-    async def tick() -> None:
-        nonlocal ticks
-        while True:
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.released = threading.Event()
+        self.answers: list[bool] = []
+
+    def wait(self) -> None:
+        self.begun.set()
+        self.answers.append(self.released.wait(20))
+
+    async def until_begun(self) -> None:
+        while not self.begun.is_set():
             await asyncio.sleep(0.01)
-            ticks += 1
 
-    ticking = asyncio.create_task(tick())
-    await work
-    ticking.cancel()
-    return ticks
+
+async def runs_beside(work: Awaitable[object], held: Held) -> bool:
+    """Whether another task ran ten times while the work was held."""
+
+    async def run() -> None:
+        await held.until_begun()
+        for _ in range(10):
+            await asyncio.sleep(0.01)
+        held.released.set()
+
+    await asyncio.gather(work, run())
+    return all(held.answers)

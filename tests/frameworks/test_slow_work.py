@@ -47,7 +47,7 @@ class StuckEmbedder(HashEmbedder):
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         if any("slow" in text for text in texts):
             self.reached.set()
-            assert self.released.wait(60)
+            assert self.released.wait(120)
         return super().embed_documents(texts)
 
 
@@ -102,7 +102,7 @@ async def rest(backend: Backend) -> AsyncIterator[tuple[Call, Call]]:
     app = create_app(backend, user_id="ana", stateless=True)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1", timeout=90) as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1", timeout=150) as client,
     ):
 
         async def add(text: str) -> None:
@@ -229,7 +229,7 @@ async def test_forty_slow_writes_and_a_quick_look(memory: Backend, stuck: StuckE
             try:
                 for number in range(CALLS):
                     group.start_soon(write_slowly, number)
-                with anyio.fail_after(20):
+                with anyio.fail_after(60):
                     while not stuck.reached.is_set():
                         await anyio.sleep(0.01)
                     await anyio.sleep(0.1)
@@ -248,7 +248,7 @@ class StuckModel:
 
     def invoke(self, _: Any) -> str:
         self.reached.set()
-        assert self.released.wait(60)
+        assert self.released.wait(120)
         return facts()
 
 
@@ -311,7 +311,7 @@ async def test_forty_extractions_and_a_quick_look(surface: Surface) -> None:
             try:
                 for number in range(CALLS):
                     group.start_soon(write_slowly, write, f"slow fact {number}")
-                with anyio.fail_after(20):
+                with anyio.fail_after(60):
                     while not stuck.reached.is_set():
                         await anyio.sleep(0.01)
                     await anyio.sleep(0.1)

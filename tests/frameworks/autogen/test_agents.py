@@ -9,8 +9,6 @@ import io
 import json
 import logging
 import sys
-import threading
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,7 +44,7 @@ from autogen_core.models import (
     UserMessage,
 )
 from autogen_core.tools import BaseTool, StaticWorkbench, Workbench
-from observed import DATA, count_ticks, messages_of, texts
+from observed import DATA, Held, messages_of, runs_beside, texts
 
 import memweld
 from memweld import (
@@ -173,20 +171,15 @@ class TestAutoGen(AdapterSuite):
 
 
 class Slow(Memory):
-    """A memory that takes its time to search."""
+    """A memory that holds its searches."""
 
     def __init__(self, memory: Memory) -> None:
         super().__init__(memory._engine, memory.scope)
-        self.searching = threading.Event()
+        self.held = Held()
 
     def search(self, *args: Any, **options: Any) -> Any:
-        self.searching.set()
-        time.sleep(0.3)
+        self.held.wait()
         return super().search(*args, **options)
-
-    async def begun(self) -> None:
-        while not self.searching.is_set():
-            await asyncio.sleep(0.01)
 
 
 # tools
@@ -222,9 +215,10 @@ class TestTools:
         token = CancellationToken()
         helper = agent(model, tools=memory_tools(slow))
         run = asyncio.create_task(helper.run(task="Bees?", cancellation_token=token))
-        await slow.begun()
+        await slow.held.until_begun()
         token.cancel()
-        assert "was cancelled" in answer(await asyncio.wait_for(run, 5))
+        assert "was cancelled" in answer(await asyncio.wait_for(run, 15))
+        slow.held.released.set()
 
     async def test_one_agent_serves_many_users_at_once(self, backend: Backend) -> None:
         tools = memory_tools(backend)
@@ -239,8 +233,9 @@ class TestTools:
         assert [backend.user(user).preferences.all() for user in users] == [{"name": user} for user in users]
 
     async def test_tools_do_not_block_the_loop(self, ana: Memory) -> None:
-        ticks = await count_ticks(memory_workbench(Slow(ana)).call_tool("search_memories", {"query": "bees"}))
-        assert ticks >= 5
+        slow = Slow(ana)
+        call = memory_workbench(slow).call_tool("search_memories", {"query": "bees"})
+        assert await runs_beside(call, slow.held)
 
 
 # the Memory protocol
@@ -670,10 +665,11 @@ class TestContext:
         context = MemweldChatCompletionContext(ana, "s", recall_limit=0)
         helper = agent(model, model_context=context, tools=memory_tools(slow))
         run = asyncio.create_task(helper.run(task="Bees?"))
-        await slow.begun()
+        await slow.held.until_begun()
         run.cancel()
         with pytest.raises(asyncio.CancelledError):
             await run
+        slow.held.released.set()
         await helper.run(task="Are you there?")
         call, result = model.calls[1].messages[2:4]
         assert isinstance(call, AssistantMessage)

@@ -632,7 +632,7 @@ class TestOwnMemory:
                 if isinstance(message, MemoryQueryEvent):
                     await meeting.wait()
 
-        await asyncio.wait_for(asyncio.gather(run("one", "bees keep"), run("two", "Porto sea")), 10)
+        await asyncio.wait_for(asyncio.gather(run("one", "bees keep"), run("two", "Porto sea")), 60)
         assert "I keep bees" in models["one"].seen
         assert "Porto lies" not in models["one"].seen
         assert "Porto lies by the sea" in models["two"].seen
@@ -646,17 +646,17 @@ class TestCancellation:
         class Waiting(Model):
             async def create(self, *args: Any, **options: Any) -> Any:
                 started.set()
-                waiting = asyncio.ensure_future(asyncio.sleep(30))
+                waiting = asyncio.ensure_future(asyncio.sleep(120))
                 options["cancellation_token"].link_future(waiting)  # as real clients do
                 await waiting
 
         token = CancellationToken()
         team = RoundRobinGroupChat([member("writer", Waiting(), ana)], termination_condition=MaxMessageTermination(2))
         run = asyncio.create_task(team.run(task="I want to see Porto", cancellation_token=token))
-        await asyncio.wait_for(started.wait(), 10)
+        await asyncio.wait_for(started.wait(), 60)
         token.cancel()
         with pytest.raises((asyncio.CancelledError, RuntimeError)):
-            await asyncio.wait_for(run, 10)
+            await asyncio.wait_for(run, 60)
         assert texts(ana) == ["I want to see Porto"]
         model = Model(["Porto it is"])
         await member("writer", model, ana).run(task="I want to see Porto")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from langchain_core.messages import (
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
-from observed import count_ticks, messages_of, texts
+from observed import Held, messages_of, runs_beside, texts
 
 from memweld import ChatMessage, InvalidInputError, Memory, connect
 from memweld.engine.operations import AddItems, Operation
@@ -58,7 +57,7 @@ def test_in_the_background_the_answer_does_not_wait_for_the_facts(tmp_path: Path
     gate = threading.Event()
 
     def extract(prompt: Any) -> str:
-        assert gate.wait(20)
+        assert gate.wait(60)
         return facts("Second" if "And my cat" in str(prompt).partition("## New Messages")[2] else "First")
 
     with connect(
@@ -341,13 +340,18 @@ def test_an_asynchronous_filter_in_a_synchronous_run_inside_a_running_loop(ana: 
 
 
 def test_a_slow_filter_does_not_block_the_event_loop(ana: Memory) -> None:
+    held = Held()
+
     def slow(messages: list[BaseMessage]) -> list[BaseMessage]:
-        time.sleep(0.3)
+        held.wait()
         return messages
 
     agent = create_agent(ScriptedChatModel(["Fine."]), middleware=[MemweldMiddleware(ana, message_filter=slow)])
 
-    assert asyncio.run(count_ticks(agent.ainvoke({"messages": [HumanMessage("Hello")]}))) >= 10
+    async def main() -> bool:
+        return await runs_beside(agent.ainvoke({"messages": [HumanMessage("Hello")]}), held)
+
+    assert asyncio.run(main())
 
 
 def test_the_agents_artifacts_need_no_copy(ana: Memory) -> None:

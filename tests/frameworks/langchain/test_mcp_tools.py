@@ -138,7 +138,7 @@ class Stranger:
     async def meet(self, number: int) -> str:
         """Return when so many callers are here."""
         self.meeting[number] = self.meeting.get(number, 0) + 1
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while self.meeting[number] < number:
             if time.monotonic() > deadline:
                 return "alone"
@@ -376,9 +376,9 @@ class TestErrors:
             in_agent(tools, "get_all_memories", {}, config=who("ana"))
 
     def test_a_call_that_takes_too_long(self, stranger: Stranger) -> None:
-        with served(stranger.app) as url, mcp_tools(url, timeout=0.5) as tools:
+        with served(stranger.app) as url, mcp_tools(url, timeout=2) as tools:
             late = call(tools, "meet", number=2)
-            assert (late.status, "did not answer within 0.5 seconds" in late.text) == ("error", True)
+            assert (late.status, "did not answer within 2 seconds" in late.text) == ("error", True)
             assert call(tools, "meet", number=1).text == "met"
 
     def test_the_extra_is_named(self) -> None:
@@ -515,13 +515,13 @@ class TestRestart:
             losing.tool, losing.losing = "count", 1
             assert call(tools, "count").status == "error"
             assert call(tools, "meet", number=2).text == "met"
-            assert waiting.result(timeout=10).text == "met"
+            assert waiting.result(timeout=60).text == "met"
         assert app.asked.count("initialize") == 1
 
 
 class TestClosing:
     def gone(self) -> bool:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while (threads() or children()) and time.monotonic() < deadline:
             gc.collect()
             time.sleep(0.02)
@@ -546,7 +546,7 @@ class TestClosing:
             while not stranger.meeting:
                 time.sleep(0.01)
             tools.close()
-            answer = waiting.result(timeout=10)
+            answer = waiting.result(timeout=60)
             assert (answer.status, "closed" in answer.text) == ("error", True)
         assert threads() == []
 

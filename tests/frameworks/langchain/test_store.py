@@ -9,9 +9,10 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
@@ -42,6 +43,7 @@ from memweld import (
     connect,
     user_scope,
 )
+from memweld.engine.sql import ttl as lifetimes
 from memweld.langchain import MemweldMiddleware, MemweldStore
 from memweld.testing import HashEmbedder, Mode
 from memweld.testing.langchain import ScriptedChatModel, tool_call
@@ -197,7 +199,7 @@ async def test_puts_come_in_the_order_of_their_calls(backend: Backend, monkeypat
 
     def run(scope: Any, operation: Any) -> Any:
         if operation.name == "write_values":
-            busy.wait(0.2)
+            busy.wait(60)
         return plain(scope, operation)
 
     monkeypatch.setattr(engine, "run", run)
@@ -346,13 +348,22 @@ def test_what_is_put_is_found_by_every_framework(store: MemweldStore, ana: Memor
 # time
 
 
-def test_what_expires(store: MemweldStore, ana: Memory) -> None:
-    store.put(TRIPS, "short", {"text": "The tram leaves soon"}, ttl=0.005)
+@pytest.fixture
+def let_pass(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Lets so many minutes pass."""
+    passed: list[float] = []
+    clock = SimpleNamespace(time=lambda: time.time() + 60 * sum(passed), monotonic=time.monotonic)
+    monkeypatch.setattr(lifetimes, "time", clock)
+    return passed.append
+
+
+def test_what_expires(store: MemweldStore, ana: Memory, let_pass: Callable[[float], None]) -> None:
+    store.put(TRIPS, "short", {"text": "The tram leaves soon"}, ttl=5)
     store.put(TRIPS, "long", {"text": "The boat leaves late"}, ttl=10)
     store.put(TRIPS, "ever", {"text": "The house stays"})
     assert keys(store.search(TRIPS)) == ["short", "long", "ever"]
     assert "tram" in ana.recall("tram")
-    time.sleep(0.4)
+    let_pass(6)
     assert store.get(TRIPS, "short") is None
     assert keys(store.search(TRIPS)) == ["long", "ever"]
     assert "short" not in keys(store.search(TRIPS, query="tram"))
@@ -360,14 +371,14 @@ def test_what_expires(store: MemweldStore, ana: Memory) -> None:
     assert (store.sweep_ttl(), asyncio.run(store.asweep_ttl())) == (1, 0)
 
 
-def test_reading_keeps_alive_unless_told_otherwise(ana: Memory) -> None:
-    store = MemweldStore(ana, ttl={"default_ttl": 0.01})
+def test_reading_keeps_alive_unless_told_otherwise(ana: Memory, let_pass: Callable[[float], None]) -> None:
+    store = MemweldStore(ana, ttl={"default_ttl": 10})
     names = ["get", "search", "query", "unread", "no"]
     for key in names:
         store.put((key,), key, {"text": f"The {key} tram"})
     store.put(("for ever",), "k", {"n": 1}, ttl=None)
     for _ in range(4):
-        time.sleep(0.25)
+        let_pass(4)
         store.get(("get",), "get")
         store.search(("search",))
         store.search(("query",), query="tram")
@@ -375,11 +386,25 @@ def test_reading_keeps_alive_unless_told_otherwise(ana: Memory) -> None:
         store.search(("no",), refresh_ttl=False)
     assert store.list_namespaces() == [("for ever",), ("get",), ("query",), ("search",)]
     careful = MemweldStore(ana, ttl={"refresh_on_read": False})
-    careful.put(("a",), "k", {"n": 1}, ttl=0.01)
+    careful.put(("a",), "k", {"n": 1}, ttl=10)
     for _ in range(3):
-        time.sleep(0.25)
+        let_pass(4)
         careful.get(("a",), "k")
     assert careful.get(("a",), "k") is None
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def rows(backend: Backend) -> int:
+    """How many values the file has, expired ones too."""
+    database: Any = backend._engine._database  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+    with database.reading_all() as connection:
+        return int(connection.execute("SELECT count(*) FROM state").fetchone()[0])
 
 
 def test_a_sweeper_deletes_from_time_to_time(backend: Backend) -> None:
@@ -389,16 +414,13 @@ def test_a_sweeper_deletes_from_time_to_time(backend: Backend) -> None:
             store.put(TRIPS, "k", {"text": "soon gone"}, ttl=0.001)
     ended = store.start_ttl_sweeper(0.002)
     assert store.start_ttl_sweeper(0.002) is not ended
-    deadline = time.monotonic() + 10
-    while backend.user("bob").erase().counts["values"] and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(0.3)
+    until(lambda: rows(backend) == 0)
     assert backend.admin.purge_expired() == 0
-    assert store.stop_ttl_sweeper(timeout=5)
-    assert ended.result(timeout=5) is None
+    assert store.stop_ttl_sweeper(timeout=60)
+    assert ended.result(timeout=60) is None
     again = store.start_ttl_sweeper(0.002)
     assert again.cancel()
-    assert store.stop_ttl_sweeper(timeout=5)
+    assert store.stop_ttl_sweeper(timeout=60)
     with pytest.raises(CancelledError):
         again.result()
 
@@ -414,14 +436,11 @@ def test_a_sweeper_ends_with_its_backend(
 
     monkeypatch.setattr(backend.admin.__class__, "purge_expired", lambda _: fail() if failures else 0)
     ended = [store.start_ttl_sweeper(0.0005), store.start_ttl_sweeper(0.0005)]
-    deadline = time.monotonic() + 10
-    while failures and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert caplog.text.count("it is tried again") == 2
+    until(lambda: caplog.text.count("it is tried again") == 2)
     assert not any(future.done() for future in ended)
     backend.close()
-    assert [future.result(timeout=5) for future in ended] == [None, None]
-    assert store.start_ttl_sweeper(5).result(timeout=5) is None
+    assert [future.result(timeout=60) for future in ended] == [None, None]
+    assert store.start_ttl_sweeper(5).result(timeout=60) is None
     assert caplog.text.count("it is tried again") == 2
 
 

@@ -184,11 +184,11 @@ class TestErrors:
             assert backend.user("ana").all() == []
 
     def test_a_call_that_takes_too_long(self, extracting: Callable[[float], Backend]) -> None:
-        local = extracting(1.5)
+        local = extracting(4)
         local.user("bob").add("tea")  # mem0 is loaded then, and ends with the server in time
         with served(create_server(local).http_app()) as url:
-            late = pytest.raises(BackendUnavailableError, match=r"did not answer within 0\.7 seconds")
-            with Backend(RemoteEngine(url, timeout=0.7), url=url) as backend, late:
+            late = pytest.raises(BackendUnavailableError, match=r"did not answer within 2 seconds")
+            with Backend(RemoteEngine(url, timeout=2), url=url) as backend, late:
                 backend.user("ana").add("tea")
 
     def test_what_the_server_can_is_asked_once(self, extracting: Callable[[float], Backend]) -> None:
@@ -289,7 +289,7 @@ class TestRestart:
             time.sleep(0.5)
             with served(create_server(local).http_app(), port):
                 for future in adds:
-                    future.result(timeout=30)
+                    future.result(timeout=60)
         assert len(local.user("ana").all()) == 8
 
     def test_writers_go_on_while_the_server_restarts(self, local: Backend) -> None:
@@ -313,7 +313,7 @@ class TestRestart:
                         time.sleep(0.7)
                         if round_ == 2:
                             stop.set()
-                            done = [future.result(timeout=30) for future in futures]
+                            done = [future.result(timeout=60) for future in futures]
         for name, written in enumerate(done):
             assert written > 3
             texts = [message.text for message in local.user("ana").history(f"s{name}").messages()]
@@ -371,7 +371,7 @@ class TestThreadsAndLoops:
             time.sleep(0.3)
             backend.close()
             with pytest.raises(BackendUnavailableError, match="closed"):
-                waiting.result(timeout=5)
+                waiting.result(timeout=60)
             backend.close()
             with pytest.raises(BackendUnavailableError, match="closed"):
                 backend.user("ana").all()
@@ -383,7 +383,7 @@ class TestThreadsAndLoops:
         assert len(threads()) == 1
         del backend
         gc.collect()
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while threads() and time.monotonic() < deadline:
             time.sleep(0.01)
         assert threads() == []
