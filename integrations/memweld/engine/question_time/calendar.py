@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-__all__ = ["EARLIEST", "FEW", "LATEST", "Period", "Time", "distance", "period_of", "period_within"]
+__all__ = ["CLOCK_UNITS", "EARLIEST", "FEW", "LATEST", "Period", "Time", "distance", "period_of", "period_within"]
 
 Period: TypeAlias = "tuple[datetime, datetime]"
 """The beginning, and the end that is no part of it, as local times without a zone."""
@@ -20,10 +20,12 @@ FEW = 0
 _FEWEST, _MOST = 2, 6
 
 _MONTHS_OF_SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "winter": 12}
+CLOCK_UNITS = {"hour": timedelta(hours=1), "minute": timedelta(minutes=1)}
+"""The units that are no part of the calendar, with their lengths."""
 _HOURS = {"morning": (4, 12), "afternoon": (12, 18), "evening": (17, 24)}
-_CLOCK = {"hour": timedelta(hours=1), "minute": timedelta(minutes=1)}
 _DAY = timedelta(days=1)
-_YEARS = range(-3, 4)
+# Among these is a leap year that has begun, and one to come.
+_YEARS = range(-4, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ def _evening(time: Time, now: datetime) -> Period:
 
 def _unit(time: Time, now: datetime) -> Period:
     direction = time.direction or 0
-    if length := _CLOCK.get(time.value):
+    if length := CLOCK_UNITS.get(time.value):
         return (now - length, now) if direction < 0 else (now, now + length)
     start = _shifted(time.value, _floor(time.value, now), direction)
     return start, start + 2 * _DAY if time.value == "weekend" else _shifted(time.value, start, 1)
@@ -192,15 +194,15 @@ def _unit(time: Time, now: datetime) -> Period:
 
 def _span(time: Time, now: datetime) -> Period:
     count = _MOST if time.count == FEW else time.count
-    start = now if time.value in _CLOCK else _floor("day", now)
+    start = now if time.value in CLOCK_UNITS else _floor("day", now)
     if time.direction == 1:
-        return now, _shifted(time.value, start, count) + (0 if time.value in _CLOCK else 1) * _DAY
+        return now, _shifted(time.value, start, count) + (0 if time.value in CLOCK_UNITS else 1) * _DAY
     return _shifted(time.value, start, -count), now
 
 
 def _ago(time: Time, now: datetime) -> Period:
     least, most = (_FEWEST, _MOST) if time.count == FEW else (time.count, time.count)
-    if length := _CLOCK.get(time.value):
+    if length := CLOCK_UNITS.get(time.value):
         return now - 1.5 * most * length, now - 0.5 * least * length
     first = _unit(replace(time, direction=-most), now)
     return first[0], _unit(replace(time, direction=-least), now)[1]
@@ -239,8 +241,8 @@ def _floor(unit: str, moment: datetime) -> datetime:
 
 
 def _shifted(unit: str, moment: datetime, count: int) -> datetime:
-    if unit in _CLOCK:
-        return moment + count * _CLOCK[unit]
+    if unit in CLOCK_UNITS:
+        return moment + count * CLOCK_UNITS[unit]
     if unit in ("day", "week", "weekend"):
         return moment + count * _DAY * (1 if unit == "day" else 7)
     return _later(moment, count * {"month": 1, "quarter": 3, "year": 12}[unit])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 from ...validation import local_time
-from .calendar import EARLIEST, LATEST, Period, Time, distance, period_of, period_within
+from .calendar import CLOCK_UNITS, EARLIEST, LATEST, Period, Time, distance, period_of, period_within
 from .grammar import Named, find_times
 
 __all__ = ["QuestionTime", "window_of"]
@@ -57,15 +57,18 @@ def window_of(query: str, now: datetime, timezone_name: str | None = None) -> Qu
         return None
     local = local_time(now, timezone_name)
     zone = ZoneInfo(timezone_name) if timezone_name is not None else local.tzinfo or timezone.utc
+    # Hours and minutes go on where the clocks change.
+    if any(time.value in CLOCK_UNITS for each in named for time in each.times):
+        zone = timezone(local.utcoffset() or timedelta())
     is_southern = timezone_name is not None and timezone_name.startswith(_SOUTHERN)
     try:
         found = _windows(named, local.replace(tzinfo=None), is_southern=is_southern)
         if not 1 <= len(found) <= _MOST:
             return None
         start, end = _joined(found)
-        # An hour that the clock shows twice is that of now.
+        # An hour that the clock shows twice begins with the first one, and ends now.
         times = (
-            -math.inf if start == EARLIEST else start.replace(tzinfo=zone, fold=local.fold).timestamp(),
+            -math.inf if start == EARLIEST else start.replace(tzinfo=zone).timestamp(),
             math.inf if end == LATEST else end.replace(tzinfo=zone, fold=local.fold).timestamp(),
         )
     except (ValueError, OverflowError, IndexError, StopIteration):

@@ -338,6 +338,10 @@ def test_a_look_alike_names_none(query: str) -> None:
         ("2026-03-30T12:00+02:00", "Europe/Berlin", "yesterday", "2026-03-29..2026-03-30"),
         ("2026-10-26T12:00+01:00", "Europe/Berlin", "yesterday", "2026-10-25..2026-10-26"),
         ("2026-03-30T12:00+02:00", "Europe/Berlin", "last week", "2026-03-23..2026-03-30"),
+        # Hours go on: 03:10 is ten minutes after 01:59.
+        ("2027-03-28T01:10+00:00", "Europe/Berlin", "in the last hour", "2027-03-28T01:10..2027-03-28T03:10"),
+        ("2027-03-28T01:20+00:00", "Europe/Berlin", "half an hour ago", "2027-03-28T01:35..2027-03-28T03:05"),
+        ("2027-10-31T02:30+00:00", "Europe/Berlin", "three hours ago", "2027-10-31..2027-10-31T02:00"),
         # Year ends, and weeks over them.
         ("2027-01-01T12:00+00:00", "UTC", "yesterday", "2026-12-31..2027-01-01"),
         ("2027-01-01T12:00+00:00", "UTC", "last week", "2026-12-21..2026-12-28"),
@@ -356,6 +360,8 @@ def test_a_look_alike_names_none(query: str) -> None:
         # Leap days, and months of other lengths.
         ("2024-03-01T12:00+00:00", "UTC", "yesterday", "2024-02-29..2024-03-01"),
         ("2026-11-28T12:00+00:00", "UTC", "on 29 February", "2024-02-29..2024-03-01"),
+        ("2028-02-28T12:00+00:00", "UTC", "on 29 February", "2024-02-29..2024-03-01"),
+        ("2028-02-29T12:00+00:00", "UTC", "on 29 February", "2028-02-29..2028-03-01"),
         ("2026-03-31T12:00+00:00", "UTC", "the last month", "2026-02-01..2026-03-01"),
         ("2026-03-31T12:00+00:00", "UTC", "in the last two months", "2026-01-31..2026-03-31T12:00"),
         # A part of a month or year that has not begun is that of the last one.
@@ -375,12 +381,20 @@ def test_a_calendar_and_a_zone(now: str, zone: str, query: str, window: str) -> 
     assert shown(window_of(query, datetime.fromisoformat(now), zone), zone) == window
 
 
-def test_a_window_ends_now_in_the_hour_that_comes_twice() -> None:
-    """As the clocks go back, it is 02:30 for the second time."""
-    now = datetime.fromisoformat("2026-10-25T01:30:00+00:00")
-    window = window_of("in the last hour", now, "Europe/Berlin")
+@pytest.mark.parametrize(
+    ("now", "zone", "query", "hours"),
+    [
+        ("2026-10-25T01:30+00:00", "Europe/Berlin", "in the last hour", 1),
+        ("2026-10-25T01:30+00:00", "Europe/Berlin", "since today", 3.5),
+        ("2026-11-01T05:30+00:00", "America/Havana", "since today", 1.5),
+    ],
+)
+def test_a_window_ends_now_in_the_hour_that_comes_twice(now: str, zone: str, query: str, hours: float) -> None:
+    """As the clocks go back, it is half past for the second time; in Havana the day begins twice."""
+    moment = datetime.fromisoformat(now)
+    window = window_of(query, moment, zone)
     assert window is not None
-    assert (window.end - now.timestamp(), window.end - window.start) == (0, 7200)
+    assert (window.end - moment.timestamp(), window.end - window.start) == (0, hours * 3600)
 
 
 def test_a_window_has_the_length_of_its_day() -> None:
