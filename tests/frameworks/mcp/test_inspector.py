@@ -435,6 +435,14 @@ class TestPages:
         assert "Nothing was known by then" in ana.get("timeline", at="2026-01-09").text
         assert ana.get("timeline", at="January").status_code == 400
 
+    def test_the_timeline_of_the_hour_that_comes_twice(self) -> None:
+        with memweld.connect("sqlite://", timezone="Europe/Berlin") as backend:
+            for text, at in (("I woke up", "00:50"), ("I slept on", "01:10")):
+                backend.user("ana").add(text, created_at=f"2026-10-25T{at}:00Z")
+            page = Browser(create_app(backend)).get("timeline", user="ana").text
+        assert page.index("I slept on") < page.index("I woke up")
+        assert re.findall(r"2026-10-25 (\d\d:\d\d) –", page) == ["02:10", "02:50"]
+
     def test_a_refused_form_leads_back(self, backend: Backend) -> None:
         (porto,) = backend.user("ana").add("I live in Porto")
         ana = Browser(create_app(backend))

@@ -39,11 +39,11 @@ def timeline(visit: Visit) -> dict[str, Any]:
     )
     visit.count = len(page)
     zone = memory.timezone or "UTC"
-    # Imports store old memories late.
-    dated = sorted(((local_time(item.created_at, zone), item) for item in page), key=lambda each: each[0], reverse=True)
+    # Imports store old memories late. A local clock shows one hour twice.
+    dated = sorted(page, key=lambda item: item.created_at, reverse=True)
     days = [
-        (day, [item for _, item in group])
-        for day, group in itertools.groupby(dated, key=lambda each: each[0].date().isoformat())
+        (day, list(items))
+        for day, items in itertools.groupby(dated, lambda item: local_time(item.created_at, zone).date().isoformat())
     ]
     query = {"at": day}
     return {
