@@ -177,7 +177,7 @@ class TestCallsInFlight:
 
         def wait(user: str) -> None:
             waiting.append(user)
-            assert gate.wait(30)
+            assert gate.wait(60)
 
         async def work(request: Request) -> Response:
             user = request.headers["authorization"]
@@ -190,13 +190,13 @@ class TestCallsInFlight:
             for thread in threads:
                 thread.start()
             try:
-                deadline = time.monotonic() + 20
+                deadline = time.monotonic() + 60
                 while len(waiting) < 5:
                     assert time.monotonic() < deadline
                     time.sleep(0.01)
                 time.sleep(0.3)
                 assert len(waiting) == 5
-                assert ana.http.get("/work", timeout=5).text == "done"
+                assert ana.http.get("/work").text == "done"
             finally:
                 gate.set()
                 for thread in threads:
@@ -209,7 +209,7 @@ class TestCallsInFlight:
 
         async def work(_: Request) -> Response:
             waiting.append(1)
-            await in_thread(lambda: gate.wait(30))
+            await in_thread(lambda: gate.wait(60))
             return Response("done")
 
         routes = [Route("/work", work)]
@@ -220,7 +220,7 @@ class TestCallsInFlight:
             for thread in threads:
                 thread.start()
             try:
-                deadline = time.monotonic() + 20
+                deadline = time.monotonic() + 60
                 while len(waiting) < 2:
                     assert time.monotonic() < deadline
                     time.sleep(0.01)
@@ -238,7 +238,7 @@ class TestCallsInFlight:
 
         async def work(request: Request) -> Response:
             waiting.append(len(await request.body()))
-            await in_thread(lambda: gate.wait(30))
+            await in_thread(lambda: gate.wait(60))
             return Response("done")
 
         routes = [Route("/work", work, methods=["POST"])]
@@ -248,7 +248,7 @@ class TestCallsInFlight:
             for thread in threads:
                 thread.start()
             try:
-                deadline = time.monotonic() + 20
+                deadline = time.monotonic() + 60
                 while len(waiting) < 4:
                     assert time.monotonic() < deadline
                     time.sleep(0.01)
@@ -268,9 +268,10 @@ class TestSessions:
                 sessions.append(ana.session)
             assert "result" in ana.call("get_preferences", session=sessions[0])
             ana.initialize()
-            time.sleep(0.2)
-            alive = ["result" in ana.call("get_preferences", session=each) for each in [*sessions, ana.session]]
-            assert alive == [True, False, True, True]
+            while "result" in ana.call("get_preferences", session=sessions[1]):
+                time.sleep(0.02)
+            assert all("result" in ana.call("get_preferences", session=each) for each in (sessions[0], ana.session))
+            assert "result" in ana.call("get_preferences", session=sessions[2])
             assert "result" in bob.call("get_preferences")
 
     def test_one_over_sse_costs_ten_calls_too(self, backend: Backend) -> None:

@@ -88,8 +88,8 @@ def asking_for_much(port: int) -> socket.socket:
 
 
 def received(client: socket.socket, *, step: int = 65_536, pause: float = 0) -> int:
-    """How many bytes come until the server closes, or all; it may take eight seconds."""
-    count, deadline = 0, time.monotonic() + 8
+    """How many bytes come until the server closes, or all; it may take a minute."""
+    count, deadline = 0, time.monotonic() + 60
     while count <= MUCH:
         assert time.monotonic() < deadline
         try:
@@ -102,6 +102,16 @@ def received(client: socket.socket, *, step: int = 65_536, pause: float = 0) -> 
         time.sleep(pause)
     client.close()
     return count
+
+
+def answered(client: socket.socket) -> bytes:
+    """The small answer, all of it."""
+    data = b""
+    while not data.endswith(b"ok"):
+        more = client.recv(4_096)
+        assert more, data
+        data += more
+    return data
 
 
 class TestDeadlines:
@@ -147,14 +157,16 @@ class TestDeadlines:
 
     @pytest.mark.parametrize(("step", "is_complete"), [(524_288, True), (8_192, False)])
     def test_a_client_that_reads_steadily_gets_its_answer(self, step: int, is_complete: bool) -> None:
-        with guarding(QUICK) as port:
+        # Longer than a busy machine stalls, and shorter than the whole answer takes.
+        with guarding(replace(QUICK, stall_seconds=1.8) if is_complete else QUICK) as port:
             assert (received(asking_for_much(port), step=step, pause=0.05) > MUCH) is is_complete
 
-    def test_an_honest_client_keeps_its_connection(self, port: int) -> None:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-            for _ in range(8):
-                assert client.get("/health").status_code == 200
-                time.sleep(0.1)
+    def test_an_honest_client_keeps_its_connection(self) -> None:
+        with guarding(replace(QUICK, idle_seconds=2)) as port, opened(port) as client:
+            for _ in range(6):
+                client.sendall(SMALL)
+                assert answered(client).startswith(b"HTTP/1.1 200")
+                time.sleep(0.5)
 
 
 class TestHeaders:
@@ -195,14 +207,12 @@ class TestFloods:
         with guarding(limits) as port, opened(port) as first, opened(port) as second:
             for client in (first, second, first):
                 client.sendall(SMALL)
-                time.sleep(0.1)
+                assert answered(client)
             assert is_served(port)
             with contextlib.suppress(ConnectionResetError):
-                while second.recv(4_096):
-                    pass
-            assert first.recv(4_096)
+                assert second.recv(4_096) == b""
             first.sendall(SMALL)
-            assert first.recv(4_096).startswith(b"HTTP/1.1 200")
+            assert answered(first).startswith(b"HTTP/1.1 200")
 
     @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="every address of 127.0.0.0/8 is this machine's")
     def test_idle_connections_of_another_address_keep_nobody_out(self) -> None:
@@ -217,24 +227,25 @@ class TestFloods:
 
     def test_idle_connections_keep_nobody_out(self, port: int) -> None:
         clients = [opened(port, b"GET /heal") for _ in range(60)]
-        assert is_served(port, timeout=1)
+        assert is_served(port)
         for client in clients:
             client.close()
 
     def test_a_full_server_answers_503(self) -> None:
         # Every connection waits for an answer: none can be closed for another.
-        limits = replace(QUICK, connections=6, connections_per_address=3, body_seconds=5)
+        limits = replace(QUICK, connections=6, connections_per_address=3, body_seconds=30)
         with connect("sqlite://") as backend, running(create_server(backend, limits=limits)) as port:
             busy = [opened(port, POST + b"content-length: 9\r\n\r\n{") for _ in range(3)]
-            time.sleep(0.2)
+            time.sleep(1)  # until the server has read all three
             answer = httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False)
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
             assert answer.json()["error"]["type"] == "ServerBusyError"
             assert answer.headers["x-content-type-options"] == "nosniff"
             for client in busy:
                 client.close()
-            time.sleep(0.2)
-            assert is_served(port)
+            deadline = time.monotonic() + 30
+            while not is_served(port):
+                assert time.monotonic() < deadline
 
     @pytest.mark.parametrize(
         ("files", "fitted"),

@@ -19,7 +19,8 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")]
 
-# An embedder that hangs for texts with "hang" and is slow for those with "slow", over the transport of the argument.
+# An embedder that hangs for texts with "hang" and is slow for those with "slow" or "late", over the transport of the
+# argument.
 SERVER = """
 import sys, time, memweld
 from memweld.mcp import create_server
@@ -27,9 +28,10 @@ from memweld.testing import HashEmbedder
 
 class Waiting(HashEmbedder):
     def embed_query(self, text):
-        if "hang" in text or "slow" in text:
+        seconds = sum(seconds for word, seconds in (("hang", 60), ("late", 5), ("slow", 1)) if word in text)
+        if seconds:
             print("embedding", file=sys.stderr, flush=True)
-            time.sleep(60 if "hang" in text else 1)
+            time.sleep(seconds)
         return super().embed_query(text)
 
 server = create_server(memweld.connect(sys.argv[2], embedder=Waiting()), user_id="ana")
@@ -57,11 +59,11 @@ LONGER = """
 import threading, time
 from memweld.mcp import http_server
 
-http_server.GRACE_SECONDS = http_server._LAST_SECONDS = 0.2
+http_server.GRACE_SECONDS = http_server._LAST_SECONDS = 0.5
 with http_server.ShutdownWatchdog() as watchdog:
     threading.Thread(target=time.sleep, args=(60,), name="AnyIO worker thread").start()
     watchdog.arm()
-time.sleep(1)
+time.sleep(2)
 print("going on", flush=True)
 """
 
@@ -145,7 +147,7 @@ class TestHttp:
         thread = threading.Thread(target=hang)
         thread.start()
         assert process.stderr.readline() == b"embedding\n"
-        assert seconds_to_end(process) < 10.5
+        assert seconds_to_end(process) < 12
         thread.join(10)
         for client in opened:
             client.close()
@@ -179,16 +181,16 @@ class TestHttp:
 
             def add() -> None:
                 headers = {**HEADERS, "mcp-session-id": session}
-                statuses.append(httpx.post(f"{base}/mcp", json=call("slow"), headers=headers, timeout=30).status_code)
+                statuses.append(httpx.post(f"{base}/mcp", json=call("late"), headers=headers, timeout=30).status_code)
 
             thread = threading.Thread(target=add)
             thread.start()
             assert process.stderr.readline() == b"embedding\n"
             assert client.get("/health").status_code == 200
             process.send_signal(signal.SIGTERM)
-            time.sleep(0.4)
             # Over the connection that is open: new ones are refused by then.
-            answer = client.get("/health")
+            while (answer := client.get("/health")).status_code == 200:
+                time.sleep(0.05)
             assert (answer.status_code, answer.json()["status"]) == (503, "stopping")
             thread.join(20)
         assert statuses == [200]
@@ -231,7 +233,7 @@ class TestStdio:
             except BlockingIOError:
                 break
         time.sleep(0.5)
-        assert seconds_to_end(process) < 10.5
+        assert seconds_to_end(process) < 12
         process.communicate()
 
     def test_a_blocked_event_loop(self, tmp_path: Path) -> None:

@@ -586,6 +586,16 @@ class TestRoutes:
             assert httpx.get(f"{base}/whoami").json() == {"user": "ana"}
 
 
+def takes_connections(base: str) -> bool:
+    try:
+        httpx.get(f"{base}/health", timeout=30)
+    except httpx.ConnectError:
+        return False
+    except httpx.TransportError:  # it closed the connection in the moment in which it closed its socket
+        pass
+    return True
+
+
 SLOW = """
 import sys, time, memweld
 from memweld.mcp import create_server
@@ -595,7 +605,7 @@ class Slow(HashEmbedder):
     def embed_query(self, text):
         sys.stderr.write("embedding\\n")
         sys.stderr.flush()
-        time.sleep(1.5)
+        time.sleep(2)
         return super().embed_query(text)
 
 with memweld.connect(sys.argv[1], embedder=Slow()) as backend:
@@ -643,9 +653,8 @@ class TestTheEnd:
         # Both calls: one that comes after the signal is refused.
         assert [process.stderr.readline() for _ in threads] == [b"embedding\n"] * 2
         process.send_signal(number)
-        time.sleep(0.6)
-        with pytest.raises(httpx.ConnectError):
-            httpx.get(f"{base}/health")
+        while takes_connections(base):
+            time.sleep(0.05)
         for thread in threads:
             thread.join(timeout=20)
         for name in ("ana", "bob"):
@@ -689,7 +698,7 @@ class TestTheEnd:
             assert stream.status_code == 200
             started = time.monotonic()
             assert end(process) == (0, "")
-            assert time.monotonic() - started < 4
+            assert time.monotonic() - started < 6
             assert stream.read() == b""
         sse.close()
 
@@ -699,7 +708,7 @@ class TestTheEnd:
         http = Http(base)
         spoken = {"messages": [{"role": "user", "content": "x"}], "user_id": "ana"}
         with pytest.raises(httpx.ReadTimeout):
-            http.request("POST", body=call("add_memory", spoken), timeout=0.5)
+            http.request("POST", body=call("add_memory", spoken), timeout=0.3)
         assert http(b'{"jsonrpc":"2.0","id":8,"method":"ping"}') == b'{"jsonrpc":"2.0","id":8,"result":{}}'
         code, errors = end(process)
         assert code == 0

@@ -175,15 +175,16 @@ def test_ready_is_more_than_alive(
     """Strangers are not told why; the log is, once."""
     store = Store()
     monkeypatch.setattr(type(backend._engine), "admin", store)
-    monkeypatch.setattr("memweld.mcp.health._SECONDS", 0.2)
+    monkeypatch.setattr("memweld.mcp.health._SECONDS", 30)
     monkeypatch.setattr("memweld.mcp.health._KEPT_SECONDS", 0.0)
-    monkeypatch.setattr("memweld.mcp.metrics._SECONDS", 0.2)
     with serving(create_app(backend, metrics=True)) as url:
         assert (health(url)[0], health(url, "/health/ready")[0], health(url, "/health/live")[0]) == (200, 200, 200)
         if isinstance(problem, Exception):
             store.problem = problem
         else:
             store.seconds = 1.0
+            monkeypatch.setattr("memweld.mcp.health._SECONDS", 0.2)
+            monkeypatch.setattr("memweld.mcp.metrics._SECONDS", 0.2)
         for path in ("/health", "/health/ready", "/health"):
             status, body = health(url, path)
             assert (status, body["status"]) == (503, "unavailable")
@@ -191,7 +192,8 @@ def test_ready_is_more_than_alive(
         assert health(url, "/health/live")[0] == 200
         assert scrape(url)["memweld_store_up",] == 0
         store.seconds, store.problem = 0.0, None
-        deadline = time.monotonic() + 10
+        monkeypatch.setattr("memweld.mcp.health._SECONDS", 30)
+        deadline = time.monotonic() + 60
         while health(url)[0] != 200:
             assert time.monotonic() < deadline
     lines = [record.getMessage() for record in caplog.records if record.name == "memweld.mcp"]
