@@ -317,10 +317,12 @@ def validate_item_sources(value: object) -> tuple[Source, ...] | Literal["truste
     if value == "trusted":
         return "trusted"
     named = (value,) if isinstance(value, str) else value
-    if not isinstance(named, (list, tuple, set, frozenset)) or not named:
-        raise invalid("sources", value, "it is a source, a list of some, or trusted", "Pass None to look at all.")
-    sources: list[Source] = [validate_item_source(each) for each in cast("Iterable[object]", named)]
-    return tuple(sources)
+    sources = tuple(cast("Iterable[object]", named)) if isinstance(named, (list, tuple, set, frozenset)) else ()
+    unknown = [each for each in sources if each not in _SOURCES] if sources else [value]
+    if unknown:
+        rule = f"it is one or several of {', '.join(_SOURCES)}, or trusted alone"
+        raise invalid("sources", unknown[0], rule, "Pass some of these.")
+    return cast("tuple[Source, ...]", sources)
 
 
 def local_time(moment: datetime, timezone_name: str | None) -> datetime:

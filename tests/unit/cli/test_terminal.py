@@ -145,7 +145,8 @@ class TestSearch:
         assert len(texts("--kinds", "preference")) == 1
         assert texts("--sources", "import, document") == []
         assert texts("--sources", "user") == texts("--sources", "trusted") == texts()
-        assert "it is one of user, assistant" in run("search", "tea", "--user", "ana", "--sources", "web").stderr
+        refused = run("search", "tea", "--user", "ana", "--sources", "user,web").stderr
+        assert "sources 'web': it is one or several of user, assistant, " in " ".join(refused.split())
         assert texts("--session", "chat-with-a-very-long-name") == ["I like tea"]
         assert texts("--min-score", "1") == []
         assert "Nothing fits" in done("search", "tea", "--user", "ana", "--min-score", "1")

@@ -180,7 +180,7 @@ class ProvenanceTests(BackendFixtures):
         assert "China" not in ana.recall("tea", sources="user")
         assert [hit.text for hit in asyncio.run(_search(ana))] == ["I like tea"]
         for sources in ("web", [], ["user", None], 3):
-            with pytest.raises(InvalidInputError, match="source"):
+            with pytest.raises(InvalidInputError, match=r"sources .*one or several of user, .*, or trusted alone"):
                 ana.search("tea", sources=sources)  # pyright: ignore[reportArgumentType]
         assert ana.delete_all(sources="document") == 1
         assert [item.text for item in ana.all()] == ["I like tea", "Tea is out"]
