@@ -27,7 +27,7 @@ install: $(INSTALLED) ## Make .venv with memweld, its extras and the test tools
 demo: $(INSTALLED) ## See one memory shared by LangChain, CrewAI, AutoGen and MCP (ARGS="--conversation FILE")
 	$(BIN)/memweld demo $(ARGS)
 
-test-quick: $(INSTALLED) ## Run unit tests and the backend suite on SQLite, without slow tests: less than a minute
+test-quick: $(INSTALLED) ## Run unit tests and the backend suite on SQLite, without slow tests: two minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not exhaustive and not services" \
 		tests/unit tests/conformance/test_embedded.py $(ARGS)
 
