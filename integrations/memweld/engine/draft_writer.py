@@ -59,13 +59,13 @@ class DraftWriter:
 
         It bypasses mem0, which without an LLM would write the same: text, hash and vector.
         """
-        at = (created_at or utc_now()).isoformat()
+        at = created_at or utc_now()
         is_learnt = template.extraction == "extracted"
         rows = [
             template.row(
                 scope,
                 draft.text,
-                at,
+                (draft.created_at or at).isoformat(),
                 role=None if is_learnt else draft.role,
                 name=draft.name,
                 speaker=draft.role,

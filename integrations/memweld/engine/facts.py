@@ -135,6 +135,9 @@ class Facts:
             operation: The drafts.
             earlier: The messages of the session before it, for the LLM.
         """
+        said_at = [draft.created_at for draft in operation.drafts if draft.created_at is not None]
+        if said_at and operation.created_at is None:
+            operation = replace(operation, created_at=max(said_at))
         metadata = dump_json(operation.metadata) if operation.metadata else "{}"
         template = RowTemplate(
             session_id=operation.session_id,

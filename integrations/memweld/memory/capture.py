@@ -33,7 +33,13 @@ def drafts_of(messages: Sequence[ChatMessage], roles: Sequence[str]) -> list[Ite
     """
     texts = ((message, message.text) for message in messages if message.role in roles)
     return [
-        ItemDraft(text=validate_text("message", text), role=message.role, name=message.name, message_id=message.id)
+        ItemDraft(
+            text=validate_text("message", text),
+            role=message.role,
+            name=message.name,
+            message_id=message.id,
+            created_at=message.created_at,
+        )
         for message, text in texts
         if text.strip()
     ]
@@ -57,11 +63,14 @@ def capture_turn(
     # Validated first: a refused call writes nothing.
     add = AddItems(drafts=(), infer=infer, metadata=metadata, session_id=session_id)
     append = None
+    read = read_messages(messages, timezone)
     if session_id is None or keep == "facts":
-        turn: Sequence[ChatMessage] = to_messages(messages)
+        named: Sequence[ChatMessage] = to_messages(read)
     else:
-        append = AppendMessages(session_id=session_id, messages=read_messages(messages, timezone))
-        turn = append.messages
+        append = AppendMessages(session_id=session_id, messages=read)
+        named = append.messages
+    # Facts have the times of callers alone, so that a retry changes none.
+    turn = [replace(message, created_at=each.created_at) for message, each in zip(named, read, strict=True)]
     drafts, error = ([], None) if keep == "history" else _facts_of(turn, infer=infer)
     statements = _statements(drafts)
     # An LLM reads the whole turn; of its texts no others are kept than without one.

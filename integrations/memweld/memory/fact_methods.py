@@ -33,7 +33,7 @@ from ..validation import (
 )
 from .capture import drafts_of
 from .change_methods import ChangeMethods, as_ids
-from .messages import MessagesLike, to_messages
+from .messages import MessagesLike, read_messages, to_messages
 
 __all__ = ["FactMethods"]
 
@@ -72,8 +72,9 @@ class FactMethods(ChangeMethods):
             metadata: Your own JSON data, returned exactly and usable in filters.
             infer: Whether the LLM extracts; None means if there is one.
             session_id: The conversation it belongs to; neighbours in it help search.
-            created_at: The time of the messages, for imports; now, if not given. Like all times here it is a datetime,
-                ISO 8601 text, or a day, which means its first moment; without an offset, in the memory's zone.
+            created_at: The time of the messages, for imports; if not given, each one's own ``created_at``, else now.
+                Like all times here it is a datetime, ISO 8601 text, or a day, which means its first moment; without an
+                offset, in the memory's zone.
             valid_from: When it becomes true; before, no search finds it.
             valid_until: When it stops being true; then no search finds it, but it is not lost (see `all`).
             supersedes: The id of a memory, or several, that the first new one replaces from ``valid_from`` on, else
@@ -96,11 +97,11 @@ class FactMethods(ChangeMethods):
             MemoryNotFoundError: ``supersedes`` names a memory that this scope does not have.
             ConfigurationError: ``infer=True`` without an LLM.
         """
-        drafts = drafts_of(to_messages(messages, named=False), ("user", "assistant"))
+        drafts = drafts_of(to_messages(read_messages(messages, self.timezone), named=False), ("user", "assistant"))
         if not drafts:
             raise invalid("messages", messages, "no message of the user or assistant has text", "Add what was said.")
         add = AddItems(
-            drafts=drafts,
+            drafts=drafts if created_at is None else [replace(draft, created_at=None) for draft in drafts],
             infer=self._wants_extraction(infer),
             metadata={} if metadata is None else metadata,
             session_id=session_id,

@@ -225,7 +225,7 @@ class Memory(FactMethods, ConsolidationMethods):
         each time. A message that comes again under its id with other words replaces what was kept and learnt of it.
 
         Args:
-            messages: The messages of the turn.
+            messages: The messages of the turn. If one has a ``created_at``, its facts have it, too.
             session_id: The session whose history they join; without one only facts are kept.
             metadata: Your own JSON data for the facts.
             infer: Whether the LLM extracts; None means if there is one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from ...scope import Scope
@@ -27,16 +28,19 @@ class Origin(NamedTuple):
         message_id: Its message.
         is_kept: Whether it is kept as a source, which leads to the fact by a link. An assistant's answer and a question
             are no sources: there the message alone leads to the fact, which goes when that is edited.
+        created_at: When it was said, if known.
     """
 
     role: str
     message_id: str | None
     is_kept: bool
+    created_at: datetime | None = None
 
     def row(
         self, template: RowTemplate, scope: Scope, text: str, created_at: str, *, memory_id: str | None = None
     ) -> ItemRow:
         """The row of a fact of this origin; without a session no message is known."""
+        created_at = created_at if self.created_at is None else self.created_at.isoformat()
         message_id = self.message_id if template.session_id else None
         return template.row(scope, text, created_at, memory_id=memory_id, message_id=message_id, speaker=self.role)
 
@@ -58,9 +62,10 @@ def origin_of(fact: str, drafts: Sequence[ItemDraft]) -> Origin:
         if count > of_kept or not kept:
             # Words that stand in no message are not taken for the user's.
             is_foreign = count == 0 and any(draft.role == "assistant" for _, _, draft in others)
-            return Origin("assistant" if is_foreign else best.role, best.message_id if count else None, count == 0)
+            role = "assistant" if is_foreign else best.role
+            return Origin(role, best.message_id, False, best.created_at) if count else Origin(role, None, True)
     _, _, draft = max(kept, key=lambda each: each[:2])
-    return Origin(draft.role, draft.message_id, is_kept=True)
+    return Origin(draft.role, draft.message_id, True, draft.created_at)
 
 
 def _is_answer(text: str) -> bool:

@@ -70,7 +70,7 @@ class AddItems(Operation[list[MemoryItem]]):
         infer: Whether the LLM extracts.
         metadata: The caller's data for all of them.
         session_id: Their conversation.
-        created_at: Their time; None: now.
+        created_at: The time of drafts without one of their own; None: that of the latest, else now.
         valid_from: When they become true; None: without a beginning.
         valid_until: When they stop being true; None: without an end.
         supersedes: The ids of items of the scope that the first stored item takes the place of, from ``valid_from`` on

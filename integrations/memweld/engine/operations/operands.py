@@ -13,7 +13,15 @@ from typing import Any, TypeAlias, cast
 
 from ...errors import invalid
 from ...models import JSON, MemoryItem, ValueWrite
-from ...validation import MAX_LIMIT, validate_json, validate_key, validate_limit, validate_text, validate_ttl
+from ...validation import (
+    MAX_LIMIT,
+    validate_json,
+    validate_key,
+    validate_limit,
+    validate_text,
+    validate_time,
+    validate_ttl,
+)
 
 __all__ = [
     "ItemDraft",
@@ -51,6 +59,7 @@ class ItemDraft:
         name: The speaker's name.
         message_id: The message of the session that says it.
         is_kept: Whether the text itself may be stored; if not, an LLM reads it, and no store keeps it.
+        created_at: When it was said; None: at the time of the operation.
     """
 
     text: str
@@ -58,6 +67,7 @@ class ItemDraft:
     name: str | None = None
     message_id: str | None = None
     is_kept: bool = True
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +90,8 @@ def _validate_draft(draft: ItemDraft) -> ItemDraft:
     for name, value in (("message name", draft.name), ("message id", draft.message_id)):
         if value is not None:
             validate_key(name, value)
-    return draft
+    said_at = validate_time("message created_at", draft.created_at)
+    return draft if said_at is draft.created_at else replace(draft, created_at=said_at)
 
 
 def validate_value(name: str, value: JSON) -> JSON:

@@ -17,7 +17,7 @@ from ...validation import utc_now
 from ..operations import AddItems, ListConflicts
 from ..statements.relations import Relation, contradict, may_conflict
 from . import owners
-from .item_rows import ItemRow
+from .item_rows import ItemRow, text_hash
 from .items import Items
 from .supersession import end_row, supersede, with_pin_of
 from .ttl import now
@@ -58,14 +58,15 @@ def settle(
     rows = supersede(items, scope, operation, list({row.id: row for row in stored}.values()))
     if not any(replaced.values() if replaced else ()) and all(row.relation is None for row in rows):
         return [row.item() for row in rows]
-    at = (operation.valid_from or operation.created_at or utc_now()).timestamp()
+    said_at = {text_hash(draft.text): draft.created_at for draft in operation.drafts}
     answer: list[MemoryItem] = []
     for place, row in enumerate(rows):
         # Facts of one answer of an LLM are in no order; messages are.
         beside = {each.id for each in (rows if operation.infer or operation.is_extracted else rows[place:])}
         is_on = operation.supersedes is None and _may_replace(row)
         is_last = operation.created_at is None and operation.valid_from is not None
-        rule = _Rule(items, scope, row, at, beside, is_on=is_on, is_last=is_last)
+        at = operation.valid_from or said_at.get(row.hash) or operation.created_at or utc_now()
+        rule = _Rule(items, scope, row, at.timestamp(), beside, is_on=is_on, is_last=is_last)
         if replaced and rule.is_on:
             rule.replace(replaced.get(row.id, ()))
         answer.append(rule.settle())

@@ -161,6 +161,33 @@ class TurnTests(BackendFixtures):
         assert [item.text for item in bob.all()] == ["The password is hunter2"]
         assert ana.add("My password is hunter3")[0].text == "The password is hunter2"
 
+    def test_facts_have_the_times_of_their_messages(self, make: Callable[..., Backend]) -> None:
+        """An old chat that is added, captured or read by an LLM: what was said last is true, and a retry adds none."""
+        chat = [
+            {"role": "user", "content": "I moved to Lisbon", "id": "m2", "created_at": "2023-05-02T10:00"},
+            {"role": "user", "content": "I live in Porto", "id": "m1", "created_at": "2021-05-02T10:00"},
+        ]
+        extractor = ScriptedExtractor([facts("Ana moved to Lisbon", "Ana lives in Porto")])
+        for name, backend in (("add", make()), ("capture", make()), ("facts", make()), ("llm", make(llm=extractor))):
+            user = backend.user(f"dated-{name}", timezone="America/New_York")
+            for _ in range(2):
+                if name == "add":
+                    user.add(chat, session_id="old")
+                else:
+                    user.capture(chat, session_id="old", keep="facts" if name == "facts" else "turn")
+                stored = {item.text: item for item in user.all(include_inactive=True)}
+                times = {text.split()[-1]: item.created_at.isoformat() for text, item in stored.items()}
+                assert times == {"Lisbon": "2023-05-02T10:00:00-04:00", "Porto": "2021-05-02T10:00:00-04:00"}
+                assert len(stored) == len(user.all(include_inactive=True)) == 2
+            assert [item.text.split()[-1] for item in user.all(before="2022-01-01", include_inactive=True)] == ["Porto"]
+            if name != "llm":  # whose facts of one answer are in no order
+                assert [item.text for item in user.all()] == ["I moved to Lisbon"]
+                assert [item.text for item in user.all(as_of="2022-01-01")] == ["I live in Porto"]
+        (item,) = user.add([{**chat[0], "content": "I like tea"}], created_at="2024-01-10", infer=False)
+        assert item.created_at.isoformat() == "2024-01-10T00:00:00-05:00"
+        (item,) = user.capture([{"role": "user", "content": "I like cocoa"}], session_id="new", infer=False)
+        assert item.created_at.year > 2024
+
     def test_the_history_is_kept_of_what_is_no_fact(self, ana: Memory) -> None:
         """The history keeps a message that a fact may not hold; capture refuses or logs it after that."""
         for number, content in enumerate(("pasted\x00text", "x" * 1_000_001)):
