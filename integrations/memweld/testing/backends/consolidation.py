@@ -214,8 +214,9 @@ class ConsolidationTests(BackendFixtures):
     def test_what_has_expired_goes_for_good(self, ana: Memory) -> None:
         """A plan counts it, and undoing brings nothing of it back."""
         ana.state("n").set("k", "secret", ttl=1.0, text="The code is 1234")
-        (short,) = ana.add("The code is 5678", ttl=1.0, infer=False)
+        (short,) = ana.add("The code is 5678", ttl=3600, infer=False)
         ana.update(short.id, "The code is 9012")
+        ana.add("The code is 9012", ttl=1.0, infer=False)
         ana.add("I live in Porto", infer=False)
         time.sleep(1.1)
         before = ana.export()

@@ -391,6 +391,6 @@ class FilterTests(BackendFixtures):
             ana.capture([{"role": "user", "content": text}], session_id="s1", background=True)
         ana.capture([{"role": "user", "content": "I study law"}], session_id="s2", background=True)
         assert ana.history("s1").clear(facts=True) == 3
-        assert ana.flush(20)
+        assert ana.flush(60)
         assert ana.all(session_id="s1", kinds=["item", "source"]) == []
         assert len(ana.all(session_id="s2", kinds=["item", "source"])) == 2

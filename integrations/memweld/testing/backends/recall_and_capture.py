@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,6 +58,24 @@ READABLE: list[str] = [
     'Of {tea}: {"facts": [{"text": "Ana likes tea"}, {"text": "An',
     '<think>{"facts": []}?</think> <think>Or { not</think> {"facts": [{"text": "Ana likes tea"}]}',
 ]
+
+
+ASKED = "Please remember it."
+
+
+class _HeldExtractor:
+    """An LLM that answers once there is a file ``go``. In any process, it reports a text with `ASKED` as ``asked``."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+
+    def invoke(self, messages: Any) -> str:
+        if ASKED in str(messages):
+            (self._place / "asked").touch()
+        deadline = time.monotonic() + 60
+        while not (self._place / "go").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return facts("The password is hunter2")
 
 
 class TurnTests(BackendFixtures):
@@ -139,22 +158,28 @@ class TurnTests(BackendFixtures):
         assert await ana.aio.flush(60)
         assert [item.text for item in await ana.aio.all()] == ["I like tea"]
 
-    def test_an_erasure_ends_what_waits_for_the_llm(self, make: Callable[..., Backend]) -> None:
+    def test_an_erasure_ends_what_waits_for_the_llm(self, make: Callable[..., Backend], tmp_path: Path) -> None:
         """In the background and in the foreground, here and in another connection; other users' facts are kept."""
-        backend = make(llm=ScriptedExtractor([facts("The password is hunter2")], delay=1.5))
+        backend = make(llm=_HeldExtractor(tmp_path))
         other = make()
         ana, bob = backend.user("ana"), backend.user("bob")
         for place in (ana, other.user("ana")):
             place.add("Loads what it needs", infer=False)
+            (tmp_path / "asked").unlink(missing_ok=True)
+            (tmp_path / "go").unlink(missing_ok=True)
             with ThreadPoolExecutor() as pool:
                 for agent in (None, "a"):
                     memory = backend.user("ana", agent_id=agent)
                     for _ in range(2):
                         memory.capture("My password is hunter2", session_id="s", background=True)
-                added = pool.submit(ana.add, "My password is hunter2")
+                added = pool.submit(ana.add, f"My password is hunter2. {ASKED}")
                 bob.capture("I have one, too", session_id="s", background=True)
-                time.sleep(0.5)
+                deadline = time.monotonic() + 60
+                while not (tmp_path / "asked").exists():
+                    assert time.monotonic() < deadline
+                    time.sleep(0.01)
                 place.erase()
+                (tmp_path / "go").touch()
                 assert added.result(60) == []
             assert backend.flush(60)
             assert (ana.all(), ana.sessions()) == ([], [])

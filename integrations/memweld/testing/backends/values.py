@@ -18,6 +18,7 @@ __all__ = ["ValueTests"]
 
 # Long enough for some writes to a store that has just begun, on a busy machine.
 SHORT, LONG = 1.5, 600.0
+ENDING = (("a", "The ficus"), ("b", None))
 
 
 def gone(memory: Memory, word: str) -> bool:
@@ -103,12 +104,13 @@ class ValueTests(BackendFixtures):
     def test_what_has_expired_is_gone_from_every_answer(self, ana: Memory, make: Callable[..., Backend]) -> None:
         """At once, on every connection, whether it was swept or not; the sweep counts what it deletes."""
         state = ana.state("plants")
-        ana.search("ficus")  # the first search loads what it needs
-        state.set("plain", 1, ttl=SHORT)
-        state.set("told", 2, ttl=SHORT, text="The ficus is thirsty")
+        state.set("plain", 1, ttl=LONG)
+        state.set("told", 2, ttl=LONG, text="The ficus is thirsty")
         state.set("long", 3, ttl=LONG)
         (record,) = ana.search("ficus")
         assert state["told"] == 2
+        state.set("plain", 1, ttl=SHORT)
+        state.set("told", 2, ttl=SHORT, text="The ficus is thirsty")
         time.sleep(SHORT + 0.1)
         for memory in (ana, make().user("ana")):
             old = memory.state("plants")
@@ -122,17 +124,19 @@ class ValueTests(BackendFixtures):
                 memory.get(record.id)
         with pytest.raises(MemoryNotFoundError):
             ana.delete(record.id)
-        state.set("told", 5, ttl=SHORT)
+        state.set("told", 5, ttl=LONG)
         assert (state["told"], ana.clear()) == (5, 0)
 
     def test_a_sweep_deletes_what_has_expired(self, ana: Memory, bob: Memory) -> None:
         """Of the scope that sweeps, records included; a second one finds nothing."""
-        ana.search("ficus")  # the first search loads what it needs
         for memory in (ana, bob):
-            memory.state("n").set("a", 1, ttl=SHORT, text="The ficus")
-            memory.state("n").set("b", 1, ttl=SHORT)
+            memory.state("n").set("a", 1, ttl=LONG, text="The ficus")
+            memory.state("n").set("b", 1, ttl=LONG)
             memory.state("n").set("c", 1)
         assert ana.values.purge_expired() == 0
+        for memory in (ana, bob):
+            ends = [ValueWrite(namespace="n", key=key, value=1, text=text, ttl=SHORT) for key, text in ENDING]
+            memory.values.write(ends)
         time.sleep(SHORT + 0.1)
         assert (ana.values.purge_expired(), ana.values.purge_expired()) == (2, 0)
         assert bob.values.purge_expired() == 2
