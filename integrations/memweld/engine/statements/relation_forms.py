@@ -12,7 +12,6 @@ from .phrases import Phrases, Word, fold, words_of
 
 __all__ = [
     "JOINING",
-    "POSSESSIVES",
     "SELVES",
     "SUBJECTS",
     "TELLING",
@@ -21,6 +20,8 @@ __all__ = [
     "Match",
     "find_attribute",
     "find_form",
+    "has_beginning",
+    "with_genitive",
 ]
 
 _GAP = 4  # words that ``*`` stands for, at most
@@ -28,10 +29,12 @@ _VALUE = 8  # words of a value in the middle, at most
 _ATTRIBUTE = 5
 # Without its accent it is another word, or a name.
 _EXACT = frozenset("é è né née mudé trasladé marié".split())
+_ARTICLES = frozenset("the der die das el la le o a il het de".split())
 _FREQUENT = frozenset(
     "i i'm my is in at to by am ich bin mein meine mi me je mon ma eu meu minha io mio mia ik mijn".split()
 )
 _USER, _USERS_OWN, _ANY, _HERE = "@", "@'s", "*", "#"
+_MY = frozenset(word for table in tables.LANGUAGES.values() for word in table.possessives.split())
 
 Kind = Literal["state", "event", "end"]
 
@@ -74,6 +77,8 @@ def _alternatives(part: str) -> tuple[frozenset[str], bool]:
     """The words of one place, and whether it may be empty."""
     options = part.split("/")
     words = {fold(each.rstrip("?")) for each in options}
+    if not words.isdisjoint(_MY):
+        words.add(_USERS_OWN)
     return frozenset(words | {plain(word) for word in words if word not in _EXACT}), any(
         "?" in each for each in options
     )
@@ -141,7 +146,7 @@ def _attributes(table: tables.RelationTable) -> _Attributes:
     copulas = table.copulas.split()
     words = (word for each in table.attributes.split() for word in _alternatives(each)[0])
     return _Attributes(
-        possessives=Phrases(table.possessives),
+        possessives=Phrases(f"{table.possessives} {_USERS_OWN}"),
         copulas=Phrases(" ".join(each.lstrip("=") for each in copulas)),
         naming=Phrases(" ".join(each[1:] for each in copulas if each[0] == "=")),
         words=frozenset(words),
@@ -149,6 +154,7 @@ def _attributes(table: tables.RelationTable) -> _Attributes:
 
 
 _ATTRIBUTES = tuple(map(_attributes, tables.LANGUAGES.values()))
+_GENITIVES = Phrases(" ".join(table.genitives for table in tables.LANGUAGES.values()))
 _NAMING = frozenset(
     word
     for table in tables.LANGUAGES.values()
@@ -158,9 +164,6 @@ _NAMING = frozenset(
 )
 USERS = Phrases(" ".join(table.users for table in tables.LANGUAGES.values()))
 """The user in the third person."""
-
-POSSESSIVES = Phrases(" ".join(table.possessives for table in tables.LANGUAGES.values()))
-"""The words for *my*, of all languages."""
 
 SELVES = tuple(Phrases(table.selves) for table in tables.LANGUAGES.values())
 """Words with which a clause about the speaker begins, by language."""
@@ -182,6 +185,16 @@ TELLING = frozenset[str]().union(
 def has_beginning(text: str) -> bool:
     """Whether a folded text has a compound that makes an attribute: *Lieblingsfarbe*."""
     return any(each in text for each in _BEGINNINGS)
+
+
+def with_genitive(words: Sequence[Word]) -> list[Word] | None:
+    """The words of *the user's new address is*, with ``@'s`` in front, for *the new address of the user is*."""
+    for place in range(1, min(_ATTRIBUTE + 1, len(words))):
+        if length := _GENITIVES.match(words, place):
+            article = int(words[0][0] in _ARTICLES)
+            own = [tuple(form.removeprefix("l'") for form in word) for word in words[article:place]]
+            return [(_USERS_OWN,), *own, *words[place + length :]]
+    return None
 
 
 def find_form(words: Sequence[Word]) -> Match | None:

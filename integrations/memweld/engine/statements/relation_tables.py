@@ -1,8 +1,9 @@
 """Beginnings of the statements whose relation is known, for the languages of the stop words.
 
 A form is a row of words joined by ``_``: ``a/b`` are alternatives, ``a?`` may be missing, ``*`` are one to four other
-words, and ``#`` are those of the value, which else follows behind. ``@`` is the user in the third person. ``~``
-precedes a form that may say something else: it has no single value. An entry without accents matches accented words.
+words, and ``#`` are those of the value, which else follows behind. ``@`` is the user in the third person; where *my*
+stands, *the user's* may. ``~`` precedes a form that may say something else: it has no single value. An entry without
+accents matches accented words.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ class RelationTable:
 
     Attributes:
         users: The names of the user in the third person.
+        genitives: The same behind what is theirs: ``die Adresse des Nutzers``.
         selves: Words with which a clause about the speaker begins.
         subjects: Those of them that make the speaker the subject.
         forms: The beginnings of statements by relation.
@@ -31,6 +33,7 @@ class RelationTable:
     """
 
     users: str
+    genitives: str
     selves: str
     subjects: str
     forms: dict[str, str]
@@ -45,25 +48,26 @@ class RelationTable:
 
 ENGLISH = RelationTable(
     users="the_user user the_human",
+    genitives="of_the_user",
     selves="i i'm i've i'd im my me",
     subjects="i i'm i've i'd",
     forms={
         "home": """i_live/reside_in/at i'm/im_living/based_in/at i_am_living/based_in/at my_new?_home?_address_is
-        @_lives/resides_in/at @_is_living/based_in/at @'s_home?_address_is""",
+        @_lives/resides_in/at @_is_living/based_in/at""",
         "employer": """i_work_at/for i'm/im_working_at/for i_am_working_at/for i'm/im_employed_at/by
-        i_am_employed_at/by my_new?_employer_is @_works_at/for @_is_working/employed_at/for/by @'s_employer_is""",
+        i_am_employed_at/by my_new?_employer_is @_works_at/for @_is_working/employed_at/for/by""",
         "job": """i_work_as_a/an i'm/im_working_as_a/an i_am_working_as_a/an ~my_profession/occupation_is
-        ~my_job_title_is @_works_as_a/an ~@'s_profession/occupation_is ~@'s_job_title_is""",
-        "name": "my_name_is my_name's i'm/im_called i_am_called @'s_name_is @_is_called/named",
+        ~my_job_title_is @_works_as_a/an""",
+        "name": "my_name_is my_name's i'm/im_called i_am_called @_is_called/named",
         "form of address": """you?_can?_call_me i_go_by i_prefer_to_be_called i'd_like_to_be_called @_goes_by
         @_prefers/wants_to_be_called""",
-        "phone": "my_new?_phone_number?_is ~my_number_is @'s_phone_number?_is",
-        "mobile phone": "my_new?_mobile/cell_phone?_number?_is @'s_mobile/cell_phone?_number?_is",
-        "e-mail": "my_new?_email/e-mail_address?_is @'s_email/e-mail_address?_is",
-        "birthday": """my_birthday_is_on? i_was_born_on my_date_of_birth_is my_birth_date_is @'s_birthday_is_on?
+        "phone": "my_new?_phone_number?_is ~my_number_is",
+        "mobile phone": "my_new?_mobile/cell_phone?_number?_is",
+        "e-mail": "my_new?_email/e-mail_address?_is",
+        "birthday": """my_birthday_is_on? i_was_born_on my_date_of_birth_is my_birth_date_is
         @_was_born_on""",
-        "age": "i'm/im_#_years_old i_am_#_years_old my_age_is @_is_#_years_old @'s_age_is i_turned @_turned",
-        "time zone": "my_time_zone_is my_timezone_is @'s_time_zone_is @'s_timezone_is",
+        "age": "i'm/im_#_years_old i_am_#_years_old my_age_is @_is_#_years_old i_turned @_turned",
+        "time zone": "my_time_zone_is my_timezone_is",
     },
     events={
         "home": """i_moved/relocated_to i've/ive_moved/relocated_to i_have_moved/relocated_to i_moved_back_to
@@ -92,7 +96,7 @@ ENGLISH = RelationTable(
         "separated": "separated",
     },
     joining="and but because since so",
-    possessives="my @'s",
+    possessives="my",
     copulas="is are",
     attributes="""favourite favorite favourites favorites name names nickname surname number birthday age size weight
     height budget goal deadline""",
@@ -100,6 +104,7 @@ ENGLISH = RelationTable(
 
 GERMAN = RelationTable(
     users="der_benutzer die_benutzerin der_nutzer die_nutzerin benutzer nutzer der_user die_userin",
+    genitives="des_benutzers der_benutzerin des_nutzers der_nutzerin des_users der_userin",
     selves="ich mein meine mir mich",
     subjects="ich",
     forms={
@@ -111,7 +116,7 @@ GERMAN = RelationTable(
         mein_neuer?_arbeitgeber_ist/heißt @_arbeitet_bei/beim ~@_arbeitet_für""",
         "job": """ich_arbeite_als arbeite_ich_als ~mein_beruf_ist von_beruf_bin_ich ich_bin_von_beruf
         ich_bin_#_von_beruf @_arbeitet_als""",
-        "name": "ich_heiße mein_name_ist/lautet @_heißt der_name_des_benutzers/nutzers_ist/lautet",
+        "name": "ich_heiße mein_name_ist/lautet @_heißt",
         "form of address": "nenn/nenne/nennt_mich nennen_sie_mich",
         "phone": "meine_neue?_telefonnummer_ist/lautet ~meine_nummer_ist/lautet",
         "mobile phone": "meine_neue?_handynummer/mobilnummer_ist/lautet",
@@ -147,6 +152,7 @@ GERMAN = RelationTable(
 
 SPANISH = RelationTable(
     users="el_usuario la_usuaria usuario usuaria",
+    genitives="del_usuario de_la_usuaria",
     selves="yo mi mis me soy estoy tengo vivo trabajo",
     subjects="yo soy estoy tengo vivo trabajo",
     forms={
@@ -154,7 +160,7 @@ SPANISH = RelationTable(
         @_esta_viviendo_en""",
         "employer": "yo?_trabajo_para ~yo?_trabajo_en mi_empleador_es @_trabaja_para ~@_trabaja_en",
         "job": "yo?_trabajo_como ~mi_profesion_es soy_#_de_profesion @_trabaja_como",
-        "name": "yo?_me_llamo mi_nombre_es @_se_llama el_nombre_del_usuario_es el_nombre_de_la_usuaria_es",
+        "name": "yo?_me_llamo mi_nombre_es @_se_llama",
         "form of address": "llamame/llameme/llamadme puedes_llamarme",
         "phone": "mi_nuevo?_telefono_es mi_nuevo?_numero_de_telefono_es ~mi_numero_es",
         "mobile phone": "mi_nuevo?_movil/celular_es mi_nuevo?_numero_de_movil/celular_es",
@@ -191,6 +197,7 @@ SPANISH = RelationTable(
 
 FRENCH = RelationTable(
     users="l'utilisateur l'utilisatrice utilisateur utilisatrice",
+    genitives="de_l'utilisateur de_l'utilisatrice",
     selves="je j'ai j'habite je suis mon ma mes moi",
     subjects="je j'ai j'habite",
     forms={
@@ -238,6 +245,7 @@ FRENCH = RelationTable(
 
 PORTUGUESE = RelationTable(
     users="o_utilizador a_utilizadora o_usuario a_usuaria utilizador utilizadora usuario usuaria",
+    genitives="do_utilizador da_utilizadora do_usuario da_usuaria",
     selves="eu meu minha o_meu a_minha me sou estou tenho moro vivo trabalho chamo-me",
     subjects="eu sou estou tenho moro vivo trabalho",
     forms={
@@ -247,7 +255,7 @@ PORTUGUESE = RelationTable(
         "employer": """eu?_trabalho_para ~eu?_trabalho_em/no/na o?_meu_empregador_é @_trabalha_para
         ~@_trabalha_em/no/na""",
         "job": "eu?_trabalho_como ~a?_minha_profissão_é @_trabalha_como",
-        "name": "eu?_me?_chamo-me/chamo o?_meu_nome_é @_chama-se @_se_chama o_nome_do_utilizador/usuario_é",
+        "name": "eu?_me?_chamo-me/chamo o?_meu_nome_é @_chama-se @_se_chama",
         "form of address": "chama-me/chame-me me_chama/chame_de? pode/podes_chamar-me",
         "phone": "o?_meu_novo?_telefone_é o?_meu_novo?_número_de_telefone_é ~o?_meu_número_é",
         "mobile phone": "o?_meu_telemóvel/celular_é o?_meu_número_de_telemóvel/celular_é",
@@ -286,6 +294,7 @@ PORTUGUESE = RelationTable(
 
 ITALIAN = RelationTable(
     users="l'utente utente",
+    genitives="dell'utente",
     selves="io mi mio mia il_mio la_mia sono ho vivo abito lavoro",
     subjects="io sono ho vivo abito lavoro",
     forms={
@@ -294,7 +303,7 @@ ITALIAN = RelationTable(
         "employer": """io?_lavoro_per/presso ~io?_lavoro_in/a/alla/da il?_mio_datore_di_lavoro_è @_lavora_per/presso
         ~@_lavora_in/a/alla/da""",
         "job": "io?_lavoro_come ~la?_mia_professione_è @_lavora_come",
-        "name": "io?_mi_chiamo il?_mio_nome_è @_si_chiama il_nome_dell'utente_è",
+        "name": "io?_mi_chiamo il?_mio_nome_è @_si_chiama",
         "form of address": "chiamami puoi_chiamarmi",
         "phone": "il?_mio_nuovo?_telefono_è il?_mio_nuovo?_numero_di_telefono_è ~il?_mio_numero_è",
         "mobile phone": "il?_mio_cellulare_è il?_mio_numero_di_cellulare_è",
@@ -332,13 +341,14 @@ ITALIAN = RelationTable(
 
 DUTCH = RelationTable(
     users="de_gebruiker gebruiker",
+    genitives="van_de_gebruiker",
     selves="ik mijn mij me",
     subjects="ik",
     forms={
         "home": "ik_woon_in/te woon_ik_in/te ik_leef_in ik_ben_woonachtig_in mijn_nieuwe?_adres_is @_woont/leeft_in",
         "employer": "ik_werk_bij/voor werk_ik_bij/voor mijn_werkgever_is @_werkt_bij/voor",
         "job": "ik_werk_als werk_ik_als ~mijn_beroep_is ik_ben_#_van_beroep @_werkt_als",
-        "name": "ik_heet mijn_naam_is @_heet de_naam_van_de_gebruiker_is",
+        "name": "ik_heet mijn_naam_is @_heet",
         "form of address": "noem_mij/me",
         "phone": "mijn_nieuwe?_telefoonnummer_is ~mijn_nummer_is",
         "mobile phone": "mijn_mobiele_nummer_is",

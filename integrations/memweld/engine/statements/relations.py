@@ -14,7 +14,17 @@ from typing import NamedTuple
 
 from . import relation_words as tables
 from .phrases import WORD, Phrases, Word, fold, words_of
-from .relation_forms import JOINING, SELVES, SUBJECTS, TELLING, USERS, find_attribute, find_form, has_beginning
+from .relation_forms import (
+    JOINING,
+    SELVES,
+    SUBJECTS,
+    TELLING,
+    USERS,
+    find_attribute,
+    find_form,
+    has_beginning,
+    with_genitive,
+)
 from .relation_values import PARTICLES, Rest, extent, read_value
 from .rule import CLAUSE, SENTENCE_END, worth_keeping
 
@@ -226,7 +236,8 @@ class _Text:
         if not length and (length := USERS.match(bare)):
             subject = _SELF
         if not length:
-            return clause, subject
+            own = with_genitive(words)
+            return (clause, subject) if own is None else (_Clause(raw[-len(own) :], own, text), _SELF)
         mark = "@" if bare[length - 1] == words[length - 1] else "@'s"
         return _Clause([mark, *raw[length:]], [(mark,), *words[length:]], text), subject
 
