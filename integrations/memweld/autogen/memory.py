@@ -39,7 +39,10 @@ __all__ = ["MemweldMemory", "cancellable"]
 
 T = TypeVar("T")
 
-_QUERY_OPTIONS = {"limit", "kinds", "sources", "filters", "min_score", "recency", "session_id", "after", "before"}
+_QUERY_OPTIONS = {
+    "limit", "kinds", "sources", "filters", "min_score", "recency", "session_id", "after", "before", "as_of",
+    "include_inactive",
+}  # fmt: skip
 _MIME_TYPE = "mime_type"
 _logger = logging.getLogger("memweld.autogen")
 
@@ -140,7 +143,7 @@ class MemweldMemory(AutoGenMemory, Component[MemweldMemoryConfig]):
             query: A question or some words.
             cancellation_token: Cancels the waiting.
             kwargs: ``limit``, ``kinds``, ``sources``, ``filters``, ``min_score``, ``recency``, ``session_id``,
-                ``after`` and ``before`` as in `memweld.Memory.search`.
+                ``after``, ``before``, ``as_of`` and ``include_inactive`` as in `memweld.Memory.search`.
 
         Returns:
             The memories as they were added, best first; ``metadata`` has your own keys, and beside them id, score,

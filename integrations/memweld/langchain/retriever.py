@@ -19,11 +19,12 @@ from ..errors import invalid
 from ..memory.asynchronous import in_thread
 from ..memory.backend import Backend
 from ..memory.memory import Memory
-from ..memory.recall import recall_query
+from ..memory.recall import recall_query, validity_note
 from ..models import JSON, Hit, Kind, Sources
 from ..safe_text import safe_for_model
 from ..tools import as_utc
 from ..validation import (
+    validate_flag,
     validate_item_sources,
     validate_key,
     validate_kinds,
@@ -36,23 +37,29 @@ from .binding import memory_of_run
 
 __all__ = ["MemweldRetriever"]
 
-_SEARCH = ("k", "kinds", "sources", "filters", "min_score", "recency", "session_id", "after", "before")
+_SEARCH = (
+    "k", "kinds", "sources", "filters", "min_score", "recency", "session_id", "after", "before", "as_of",
+    "include_inactive",
+)  # fmt: skip
 
 
 class MemweldRetriever(BaseRetriever):
     """Finds memories by meaning and by words, best first: ``MemweldRetriever(memory=ana).invoke("bees")``.
 
-    A Document has the memory's text as ``page_content``, its id as ``id``, and in ``metadata``:
+    A Document has the memory's text as ``page_content``, with a note such as ``(until 2025-03-01)`` if it is not valid
+    now, its id as ``id``, and in ``metadata``:
 
     - ``score``: how well it fits, from 0 to 1;
     - ``created_at`` and ``updated_at``: UTC, as ``2025-10-15T10:30:00Z``;
+    - ``valid_from`` and ``valid_until``: from when and until when it is true, as above, None if unknown;
     - ``kind``, ``key``, ``session_id`` and ``agent_id``: as in `memweld.MemoryItem`, None where there is none;
     - the memory's own metadata beside these. An own key that has one of these names, or is ``metadata``, is found in a
       dict under ``metadata``, so nothing is lost and no memory can give itself another score.
 
     The user's id is not in it: Documents go to models and logs. A blank query finds nothing; of a long one the end is
-    searched for. Everything from ``k`` to ``before`` can also be given per call: ``retriever.invoke("bees", k=2)``.
-    The asynchronous methods do not block the event loop. One object serves many users at once.
+    searched for. Everything from ``k`` to ``include_inactive`` can also be given per call:
+    ``retriever.invoke("bees", k=2)``. The asynchronous methods do not block the event loop. One object serves many
+    users at once.
 
     Args:
         memory: A memory; or a backend, then each call is for the user that the run names: the authenticated user, the
@@ -66,6 +73,8 @@ class MemweldRetriever(BaseRetriever):
         session_id: Only what belongs to this conversation; all if None.
         after: Only what was said at this time or later (see `memweld.Memory.search`).
         before: Only what was said before this time.
+        as_of: Only what was valid at this time (see `memweld.Memory.search`); what is valid now if None.
+        include_inactive: Also what was superseded, has ended, or has not begun.
         **fields: What every retriever takes: ``name``, ``tags`` and ``metadata`` for tracing.
 
     Raises:
@@ -83,6 +92,8 @@ class MemweldRetriever(BaseRetriever):
     session_id: str | None = None
     after: datetime | date | str | None = None
     before: datetime | date | str | None = None
+    as_of: datetime | date | str | None = None
+    include_inactive: bool = False
 
     def __init__(
         self,
@@ -97,6 +108,8 @@ class MemweldRetriever(BaseRetriever):
         session_id: str | None = None,
         after: datetime | date | str | None = None,
         before: datetime | date | str | None = None,
+        as_of: datetime | date | str | None = None,
+        include_inactive: bool = False,
         **fields: Any,
     ) -> None:
         search = {
@@ -109,9 +122,11 @@ class MemweldRetriever(BaseRetriever):
             "session_id": session_id,
             "after": after,
             "before": before,
+            "as_of": as_of,
+            "include_inactive": include_inactive,
         }
         # The rules here and not in pydantic's validators, whose error would be another than everywhere else.
-        _validate(search)
+        _validate(search | {name: value for name, value in fields.items() if name not in BaseRetriever.model_fields})
         super().__init__(memory=validate_source(memory), **search, **fields)  # pyright: ignore[reportCallIssue]
 
     # BaseRetriever (langchain-core 1.7) tells the methods that search nothing of the config that a caller passes, and
@@ -159,7 +174,8 @@ class MemweldRetriever(BaseRetriever):
         search = own | {name: value for name, value in keywords.items() if name != "verbose"}
         _validate(search)
         text = recall_query(query)
-        return [_document(hit) for hit in memory.search(text, limit=search.pop("k"), **search)] if text else []
+        hits = memory.search(text, limit=search.pop("k"), **search) if text else []
+        return [_document(hit, memory.timezone) for hit in hits]
 
 
 def _validate(search: Mapping[str, Any]) -> None:
@@ -171,17 +187,20 @@ def _validate(search: Mapping[str, Any]) -> None:
     validate_filters(search["filters"])
     validate_score("min_score", search["min_score"])
     validate_recency(search["recency"])
+    validate_flag("include_inactive", search["include_inactive"])
     if search["session_id"] is not None:
         validate_key("session_id", search["session_id"])
-    for name in ("after", "before"):
+    for name in ("after", "before", "as_of"):
         validate_moment(name, search[name], None)
 
 
-def _document(hit: Hit) -> Document:
+def _document(hit: Hit, timezone: str | None) -> Document:
     facts: dict[str, JSON] = {
         "score": hit.score,
         "created_at": as_utc(hit.created_at),
         "updated_at": as_utc(hit.updated_at),
+        "valid_from": hit.valid_from and as_utc(hit.valid_from),
+        "valid_until": hit.valid_until and as_utc(hit.valid_until),
         "kind": hit.kind,
         "key": hit.key,
         "session_id": hit.session_id,
@@ -191,4 +210,5 @@ def _document(hit: Hit) -> Document:
     hidden = {key: own.pop(key) for key in (*facts, "metadata") if key in own}
     if hidden:
         facts["metadata"] = hidden
-    return Document(id=hit.id, page_content=safe_for_model(hit.text, line_break=None), metadata=own | facts)
+    text = safe_for_model(hit.text, line_break=None) + validity_note(hit, timezone)
+    return Document(id=hit.id, page_content=text, metadata=own | facts)

@@ -72,6 +72,8 @@ def test_a_document_says_what_is_known_of_a_memory(backend: Backend, mode: Mode)
     assert document.metadata == {
         "score": hit.score,
         "created_at": "2025-10-15T10:30:00Z",
+        "valid_from": None,
+        "valid_until": None,
         "kind": "item",
         "key": None,
         "session_id": "dinner",
@@ -79,6 +81,19 @@ def test_a_document_says_what_is_known_of_a_memory(backend: Backend, mode: Mode)
         "source": "form 7",
         "tags": ["diet"],
     }
+
+
+@both
+def test_a_document_says_until_when_a_memory_was_true(ana: Memory, mode: Mode) -> None:
+    ana.add("I live in Porto", created_at="2024-01-10")
+    ana.add("I moved to Lisbon", created_at="2025-03-01")
+    retriever = MemweldRetriever(ana, kinds="item", k=1)
+    (document,) = run(retriever, "Where did I live in June 2024?", mode)
+    assert document.page_content == "I live in Porto (until 2025-03-01)"
+    assert document.metadata["valid_until"] == "2025-03-01T00:00:00Z"
+    assert texts(run(retriever, "home Porto", mode, as_of="2024-06-30")) == ["I live in Porto (until 2025-03-01)"]
+    assert texts(run(retriever, "home Porto", mode, include_inactive=True)) == ["I live in Porto (until 2025-03-01)"]
+    assert texts(run(retriever, "home Lisbon", mode)) == ["I moved to Lisbon"]
 
 
 def test_own_metadata_does_not_take_the_place_of_ours(ana: Memory) -> None:
@@ -151,8 +166,14 @@ def test_arguments_that_break_a_rule(ana: Memory) -> None:
         {"recency": 7},
         {"after": "last May"},
         {"session_id": ""},
+        {"as_of": "once"},
+        {"include_inactive": "yes"},
+        {"filter": {"year": 2024}},
+        {"user_id": "bob"},
     ]
     for wrong in wrongs:
+        with pytest.raises(InvalidInputError):
+            MemweldRetriever(ana, **wrong)
         with pytest.raises(InvalidInputError):
             retriever.invoke("bees", **wrong)
         with pytest.raises(InvalidInputError):
