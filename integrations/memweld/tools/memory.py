@@ -37,6 +37,7 @@ __all__ = ["MAX_SEARCH_LIMIT", "MEMORY_TOOLS"]
 MAX_SEARCH_LIMIT = 50
 MAX_LISTED = 200
 _SHOWN_CONFLICTS = 5
+_REPLACED = {"supersedes", "rule", "llm"}
 # Lines of a memory stay lines, and cannot be taken for those of the answer.
 _WHOLE = "get_memory shows all, in pages"
 _LATER = "; the graph store follows when it can be reached again"
@@ -181,8 +182,18 @@ def _add_memory(memory: Memory, arguments: AddMemory) -> Answer:
         pinned=arguments.pinned,
         ttl=arguments.ttl,
     )
-    text = f"Added {len(items)} memories for {memory.scope}{_conflicts(memory, items)}"
+    text = f"Added {len(items)} memories for {memory.scope}{_replaced(memory, items)}{_conflicts(memory, items)}"
     return Answer(text, {"memories": _listed(memory, items)[1]})
+
+
+def _replaced(memory: Memory, items: Sequence[MemoryItem]) -> str:
+    """The memories that the new ones supersede, so that a model notices a wrong one."""
+    before = [each for item in items for each in memory.versions(item.id) if each.changed_by in _REPLACED]
+    if not before:
+        return ""
+    return "\nNo longer true, because the new ones replace them:" + numbered(
+        f"ID: {item.id} - {named(item.text)}" for item in before[-_SHOWN_CONFLICTS:]
+    )
 
 
 def _conflicts(memory: Memory, items: Sequence[MemoryItem]) -> str:
@@ -305,7 +316,8 @@ def _update_memory(memory: Memory, arguments: UpdateMemory) -> Answer:
 
 @tool(
     "memory",
-    "Forget one memory by its ID, when the user asks to or it is wrong. It cannot be undone.",
+    "Forget one memory by its ID, with its earlier versions and what it replaced, when the user asks to or it is "
+    "wrong. It cannot be undone.",
     _BY_ID,
     destructive=True,
 )

@@ -94,6 +94,7 @@ class ToolScenarios(Scenarios):
             spoken = [{"role": "user", "content": f"The {mode} office moved to Faro"}]
             added = driver.call_tool(ana, "add_memory", {"messages": spoken, "supersedes": [item.id]}, mode)
             assert not added.is_error
+            assert f"{item.id} - The {mode} office moved to Lisbon" in added.text, "the model sees what it replaced"
             office = [each.text for each in ana.all() if f"{mode} office" in each.text]
             assert office == [f"The {mode} office moved to Faro"]
             assert len(ana.versions(item.id)) == 3
