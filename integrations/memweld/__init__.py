@@ -25,7 +25,7 @@ from .errors import (
 )
 from .explanation import Explanation
 from .memory.backend import Backend
-from .memory.memory import Memory
+from .memory.memory import AsyncMemory, Memory
 from .memory.profile import Profile
 from .models import ChatMessage, Conflict, EraseReceipt, Hit, MemoryItem, Related, Session, TaskOutcome, ToolCall
 from .scope import Scope, user_scope
@@ -34,6 +34,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AccessDeniedError",
+    "AsyncMemory",
     "Backend",
     "BackendUnavailableError",
     "ChatMessage",

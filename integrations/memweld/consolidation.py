@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from .display import MOST_ROWS, Readable, html_table
 from .errors import invalid
@@ -73,6 +73,7 @@ class _Written(Readable):
     """The base of what a program stores as JSON."""
 
     __slots__ = ()
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
     def to_dict(self) -> dict[str, JSON]:
         """A JSON object of it, for `from_dict`. Times are in ISO 8601; what says nothing is left out."""

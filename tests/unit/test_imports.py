@@ -128,6 +128,7 @@ print(result.exit_code)
 def test_exported_members() -> None:
     assert sorted(memweld.__all__) == [
         "AccessDeniedError",
+        "AsyncMemory",
         "Backend",
         "BackendUnavailableError",
         "ChatMessage",

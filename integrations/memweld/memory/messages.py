@@ -35,11 +35,11 @@ class MessageObject(Protocol):
         ...
 
 
-MessageLike: TypeAlias = "ChatMessage | Mapping[str, Any] | MessageObject"
-"""A `ChatMessage`; ``{"role": …, "content": …}`` with ``name``, ``tool_calls`` … where known; or an object."""
+MessageLike: TypeAlias = "str | ChatMessage | Mapping[str, Any] | MessageObject"
+"""Text of the user; a `ChatMessage`; ``{"role": …, "content": …}`` with ``name``, ``tool_calls`` …; or an object."""
 
-MessagesLike: TypeAlias = "str | MessageLike | Sequence[MessageLike]"
-"""One message or several; a bare string is said by the user."""
+MessagesLike: TypeAlias = "MessageLike | Sequence[MessageLike]"
+"""One message or several."""
 
 _FIELDS = frozenset(field.name for field in dataclasses.fields(ChatMessage))
 
@@ -57,13 +57,15 @@ def read_message(value: object) -> ChatMessage:
 
 
 def _read(value: object) -> list[ChatMessage]:
+    if isinstance(value, str):
+        return [ChatMessage(role="user", content=validate_text("message", value))]
     if isinstance(value, ChatMessage):
         return [value]
     if isinstance(value, Mapping):
         return [_from_mapping(cast("Mapping[str, Any]", value))]
     objects = from_object(value)
     if objects is None:
-        rule = f"it must be a ChatMessage or an object with role and content, not {type(value).__name__}"
+        rule = f"it must be text, a ChatMessage or an object with role and content, not {type(value).__name__}"
         raise invalid("message", value, rule, 'Write {"role": "user", "content": "…"}.')
     return [_from_mapping(each) for each in objects]
 
@@ -90,10 +92,8 @@ def read_messages(values: MessagesLike, timezone: str | None = None) -> list[Cha
     Raises:
         InvalidInputError: It is no message, or one of them is none (the error names its position).
     """
-    if isinstance(values, str):
-        return [ChatMessage(role="user", content=validate_text("message", values))]
     # Pydantic's models, which frameworks' messages are, can be iterated: they yield their fields.
-    if isinstance(values, (ChatMessage, Mapping)) or hasattr(values, "content"):
+    if isinstance(values, (str, ChatMessage, Mapping)) or hasattr(values, "content"):
         return _in_zone(_read(values), timezone)
     if not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without types
         raise invalid("messages", values, "it must be text, a message or a list of messages", "Wrap it in a list.")

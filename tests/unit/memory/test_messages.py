@@ -89,6 +89,12 @@ def test_a_memory_takes_them() -> None:
         ana.capture(langchain(), session_id="s")
         assert [message.role for message in ana.history("s").messages()] == [role for role, *_ in SPOKEN]
         assert [item.text for item in ana.add(autogen()[1:2])] == ["Which trams?"]
+        ana.history("texts").append(["Hi", {"role": "assistant", "content": "Hello"}])
+        assert [message.role for message in ana.history("texts").messages()] == ["user", "assistant"]
+        assert [item.text for item in ana.add(["I keep bees", "I like tea"])] == ["I keep bees", "I like tea"]
+        with pytest.raises(InvalidInputError, match="Message 1: Invalid message"):
+            ana.add(["I keep hens", "  "])
+        assert len(ana.all()) == 3
 
 
 def test_what_has_content_and_no_speaker_is_refused() -> None:

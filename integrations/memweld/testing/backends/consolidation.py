@@ -275,9 +275,9 @@ class ConsolidationTests(BackendFixtures):
         for each in wrong:
             with pytest.raises(InvalidInputError):
                 ana.undo(each)
-        nothing: Any = "a plan"
-        with pytest.raises(InvalidInputError, match="plan"):
-            ana.consolidate(plan=nothing)
+        for nothing in cast("Any", ("a plan", {"step": []})):
+            with pytest.raises(InvalidInputError, match=r"(?i)plan"):
+                ana.consolidate(plan=nothing)
         with pytest.raises(InvalidInputError, match="Leave dry_run out"):
             ana.consolidate(plan=ana.consolidate(), dry_run=True)  # pyright: ignore[reportCallIssue, reportArgumentType]
         with pytest.raises(InvalidInputError, match="dry_run 'no': it must be True or False"):
