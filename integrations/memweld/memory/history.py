@@ -35,7 +35,8 @@ class History(Displayed):
                 A ``created_at`` without an offset is a time of the memory's zone.
 
         Returns:
-            The messages as stored, with their ids and times.
+            The messages with their ids and times, and their texts as given: ``connect(redact=…)`` changes only what is
+            stored.
 
         Raises:
             InvalidInputError: A message breaks a rule; nothing was appended.
@@ -53,7 +54,7 @@ class History(Displayed):
                 them. None: all.
 
         Returns:
-            The messages as stored, with their ids and times.
+            The messages, as `append` does.
 
         Raises:
             InvalidInputError: A message breaks a rule; nothing was changed.
@@ -95,11 +96,11 @@ class History(Displayed):
         Args:
             facts: Forget what the session says, too: the memories that it alone says, with their sources and what they
                 supersede. Memories that other sessions also say stay for them, and what the session superseded of
-                others holds again. Captures of the session that wait in
-                the background are dropped; for one at work the call waits, half a minute at most.
+                others holds again. Captures of the session that wait in the background are dropped; for one at work the
+                call waits, half a minute at most.
 
         Returns:
-            How many messages it had.
+            How many messages it had; memories do not count.
         """
         if facts:
             drop_captures(self._engine, self._scope, self.session_id)
