@@ -253,6 +253,7 @@ since March | seit März | desde marzo | depuis mars | desde março
 before 2023 | vor 2023 | antes de 2023 | avant 2023 | antes de 2023
 after 2020 | nach 2020 | después de 2020 | après 2020 | depois de 2020
 between May and July | zwischen Mai und Juli | entre mayo y julio | entre mai et juillet | entre maio e julho
+from 3 to 9 May | vom 3. bis 9. Mai | del 3 al 9 de mayo | du 3 au 9 mai | de 3 a 9 de maio
 the week before 3 May | die Woche vor dem 3. Mai | la semana antes del 3 de mayo \
 | la semaine avant le 3 mai | a semana antes de 3 de maio
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
@@ -221,14 +222,23 @@ class _Reader:
         return None
 
     def _between(self, place: int, link: str) -> tuple[str, tuple[Time, ...], int] | None:
-        first = self._inner(place, link)
-        if first is None:
-            return None
-        for kind, _, behind in self._at(first.end):
+        first = self._inner(place, link) or self._day_number(place)
+        for kind, _, behind in self._at(first.end) if first is not None else ():
             second = self._inner(behind, link) if kind == link else None
-            if second is not None:
+            if first is None or second is None:
+                continue
+            if first.time.kind != "day_number":
                 return "between", (first.time, second.time), second.end
+            if second.time.kind == "date":
+                month, _ = second.time.value
+                return "between", (replace(second.time, value=(month, first.time.value)), second.time), second.end
         return None
+
+    def _day_number(self, place: int) -> _Match | None:
+        """A number whose month follows: "between 3 and 9 May"."""
+        starts = [place, *(end for kind, _, end in self._at(place) if kind == "the")]
+        found = (each for start in starts for each in self._at(start))
+        return next((_Match(Time(kind, value), end) for kind, value, end in found if kind == "day_number"), None)
 
     def _inner(self, place: int, relation: str) -> _Match | None:
         rules = (FREE, BARE, SINCE) if relation == "since" else (FREE, BARE)

@@ -208,9 +208,9 @@ before: antes de, antes del
 after: despues de, despues del
 until: hasta
 between: entre
-from: de, desde
+from: de, del, desde
 and: y, e
-to: a, hasta
+to: a, al, hasta
 of: de, del, del mes de
 the: el, la, los, las
 own: mi, mis, tu, tus, su, sus, nuestra, nuestro
@@ -336,11 +336,11 @@ before: antes de, antes do, antes da
 after: depois de, depois do, depois da, apos
 until: ate
 between: entre
-from: de, desde
+from: de, do, desde
 and: e
-to: a, ate
+to: a, ao, ate
 of: de, do, da, do mes de
-the: o, a, os, as
+the: o, a, os, as, o dia, dia
 own: meu, minha, meus, minhas, seu, sua, nosso, nossa
 asks: fiz, fez, fizemos, feito, aconteceu, disse, falamos, falei, contei, mencionei, fazer, houve, tudo
 """

@@ -107,6 +107,7 @@ ENGLISH = """
 2026-05-01..2026-05-02       = on the first of May | see May the first | on May first | on the first of may
 2024-05-21..2024-05-22       = on the twenty-first of May 2024 | May twenty-first, 2024
 2026-05-02..2026-11-28T18:30 = after the first of May
+2024-05-03..2024-05-10       = between 3 and 9 May 2024 | from the 3rd to the 9th of May 2024
 2026-04-03..2026-04-07       = at Easter | over Easter | last Easter
 2024-03-29..2024-04-02       = at Easter 2024 | over Easter of 2024
 2023-12-24..2023-12-27       = at Christmas 2023
@@ -175,6 +176,7 @@ GERMAN = """
 2026-05-01..2026-06-01       = vor einem halben Jahr
 2026-11-09..2026-11-16       = vor vierzehn Tagen | vor 14 Tagen
 2026-05-01..2026-05-02       = am ersten Mai
+2026-05-03..2026-05-10       = zwischen dem 3. und dem 9. Mai | vom 3. bis zum 9. Mai
 2024-05-31..2024-06-01       = am einunddreißigsten Mai 2024
 2026-04-03..2026-04-07       = zu Ostern | letzte Ostern
 2025-05-01..2025-06-01       = vor anderthalb Jahren | vor eineinhalb Jahren
@@ -212,6 +214,7 @@ SPANISH = """
 2025-01-01..2025-05-01       = a principios del año pasado
 2026-05-01..2026-06-01       = hace medio año
 2026-11-09..2026-11-16       = hace quince días | hace una quincena
+2026-05-03..2026-05-10       = del 3 al 9 de mayo | entre el 3 y el 9 de mayo
 2026-05-01..2026-05-02       = el primero de mayo | el uno de mayo de 2026
 2026-04-03..2026-04-07       = en Semana Santa | la Pascua pasada
 2025-05-01..2025-06-01       = hace un año y medio
@@ -249,6 +252,7 @@ FRENCH = """
 2025-09-01..2026-01-01       = fin 2025 | à la fin de l'année dernière
 2025-05-01..2025-06-01       = il y a un an et demi
 2026-11-09..2026-11-16       = il y a quinze jours | il y a une quinzaine
+2026-05-03..2026-05-10       = du 3 au 9 mai | entre le 3 et le 9 mai
 2026-05-01..2026-05-02       = le premier mai | le premier mai 2026
 2026-04-03..2026-04-07       = à Pâques
 2026-11-28T17:45..2026-11-28T18:15 = il y a une demi-heure
@@ -280,6 +284,7 @@ PORTUGUESE = """
 2025-09-01..2026-01-01       = no fim do ano passado
 2026-05-01..2026-06-01       = há meio ano
 2026-11-09..2026-11-16       = há quinze dias | quinze dias atrás
+2026-05-03..2026-05-10       = de 3 a 9 de maio | do dia 3 ao dia 9 de maio
 2026-05-01..2026-05-02       = no primeiro de maio | primeiro de maio de 2026 | em 1º de maio
 2026-04-03..2026-04-07       = na Páscoa
 2025-05-01..2025-06-01       = há um ano e meio
@@ -288,6 +293,7 @@ PORTUGUESE = """
 LOOK_ALIKES = """
 May I ask you something? | may be | I may go | It may rain | Does May like tea? | Since when do I know May?
 We march every week | march 3 miles | We march 3 miles in 5 minutes | the march of time | on the march
+between 3 and 9 people | from 3 to May
 May the first be a holiday? | the first of all | my first May in Lisbon | the first May | how may the first of us come
 one second please | wait a second | the second one | Was it the second? | na segunda vez | a segunda opção
 in 5 minutes | Can I cook it in two days? | I can do it in a week | in zwei Tagen | en dos días | em dois dias
