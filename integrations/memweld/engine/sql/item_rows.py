@@ -19,10 +19,13 @@ from ..statements.relations import Relation, relations_of
 from .damage import damaged
 from .ttl import to_datetime
 
-__all__ = ["FACT_KINDS", "ItemRow", "RowTemplate", "relation_key", "remedy_of_keyed", "row_of", "text_hash"]
+__all__ = ["FACT_KINDS", "SEVERAL", "ItemRow", "RowTemplate", "relation_key", "remedy_of_keyed", "row_of", "text_hash"]
 
 FACT_KINDS: tuple[Kind, ...] = ("item", "preference", "task", "record")
 """All kinds but sources: the kinds that a list shows by default."""
+
+SEVERAL = "several"
+"""The column ``relation`` of a text that states several: no relation has this key."""
 
 
 @dataclass(slots=True)
@@ -247,8 +250,9 @@ def row_of(item: MemoryItem, scope: Scope, fingerprint: str) -> ItemRow:
 
 
 def relation_key(scope: Scope, kind: Kind, text: str, role: str | None, name: str | None) -> str | None:
-    """The column ``relation``: the first that a free fact states, or ends."""
-    return next((each.key for each in _relations(scope, kind, text, role, name)), None)
+    """The column ``relation``: that which a free fact states, or ends; `SEVERAL` if there are more."""
+    keys = {each.key for each in _relations(scope, kind, text, role, name)}
+    return SEVERAL if len(keys) > 1 else next(iter(keys), None)
 
 
 def _relations(scope: Scope, kind: Kind, text: str, role: str | None, name: str | None) -> tuple[Relation, ...]:

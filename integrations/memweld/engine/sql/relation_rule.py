@@ -17,7 +17,7 @@ from ...validation import utc_now
 from ..operations import AddItems, ListConflicts
 from ..statements.relations import Relation, contradict, may_conflict
 from . import owners
-from .item_rows import ItemRow, text_hash
+from .item_rows import SEVERAL, ItemRow, text_hash
 from .items import Items
 from .supersession import end_row, supersede, with_pin_of
 from .ttl import now
@@ -121,8 +121,9 @@ class _Rule:
         if self.row.relation is None:
             return self.row.item()
         row, stated = self.row, self.row.relations()
-        others = _with_relations(self.items, self.scope, [each.key for each in stated], self.at)
-        others = [each for each in others if each.id != row.id and not _is_kept(each, row)]
+        keys = [each.key for each in stated]
+        others = _with_relations(self.items, self.scope, keys, self.at)
+        others = [each for each in others if each.id != row.id and not _is_kept(each, row) and _has_one(each, keys)]
         is_on = self.is_on and not _keeps_two(others)
         earlier, later, conflicts = list[ItemRow](), list[ItemRow](), list[ItemRow]()
         for other in others:
@@ -183,6 +184,11 @@ def _takes_place(new: Sequence[Relation], old: Sequence[Relation]) -> bool:
     return any(contradict(one, two) for one in old for two in new)
 
 
+def _has_one(row: ItemRow, keys: Sequence[str]) -> bool:
+    """Whether a row states one of these relations."""
+    return row.relation != SEVERAL or any(each.key in keys for each in row.relations())
+
+
 def _is_kept(one: ItemRow, other: ItemRow) -> bool:
     """Whether the user said that both are true."""
     return one.id in other.linked_ids and other.id in one.linked_ids
@@ -197,17 +203,23 @@ def list_conflicts(items: Items, scope: Scope, operation: ListConflicts) -> list
     """Pairs of valid items that may contradict each other (see `ListConflicts`)."""
     by_key: dict[str, list[ItemRow]] = {}
     with items.database.reading(scope):
-        keys = _shared_relations(items, scope)
+        several = _with_relations(items, scope, [SEVERAL], now(), limit=_LISTED_ROWS)
+        keys = dict.fromkeys(each.key for row in several for each in row.relations())
+        keys = [*_shared_relations(items, scope), *keys][:_LISTED_RELATIONS]
         for row in _with_relations(items, scope, keys, now(), limit=_LISTED_ROWS):
             if row.superseded_by is None and row.is_valid(now()):
-                by_key.setdefault(row.relation or "", []).append(row)
+                for key in dict.fromkeys(each.key for each in row.relations()):
+                    by_key.setdefault(key, []).append(row)
     found: list[Conflict] = []
+    listed: set[tuple[str, str]] = set()
     for rows in by_key.values():
         for newer, older in combinations(rows, 2):
             if len(found) == operation.limit:
                 return found
             pairs = ((one, two) for one in newer.relations() for two in older.relations())
-            if not _is_kept(newer, older) and any(may_conflict(*pair) for pair in pairs):
+            is_new = (newer.id, older.id) not in listed and not _is_kept(newer, older)
+            if is_new and any(may_conflict(*pair) for pair in pairs):
+                listed.add((newer.id, older.id))
                 found.append(Conflict(newer=newer.item(), older=older.item()))
     return found
 
@@ -215,17 +227,22 @@ def list_conflicts(items: Items, scope: Scope, operation: ListConflicts) -> list
 def _with_relations(
     items: Items, scope: Scope, relations: Sequence[str], at: float, *, limit: int = _READ_ROWS
 ) -> list[ItemRow]:
-    """The free facts of the scope that state one of the relations and are not over at a moment, newest first."""
+    """The free facts of the scope that state one of the relations and are not over at a moment, newest first.
+
+    Those that state several come with them, if there is room.
+    """
     with items.database.reading(scope) as connection:
         owner = owners.find(connection, scope)
     if owner is None or not relations:
         return []
+    relations = [*relations, SEVERAL]
     marks = ", ".join("?" * len(relations))
     condition = (
         f" AND items.root = ? AND relation IN ({marks}) AND kind = 'item' "
-        "AND (valid_until IS NULL OR valid_until > ?) ORDER BY +items.seq DESC LIMIT ?"
+        "AND (valid_until IS NULL OR valid_until > ?) ORDER BY relation = ?, +items.seq DESC LIMIT ?"
     )
-    return items.select(scope, condition, [owner.root, *relations, at, limit], few=True)
+    rows = items.select(scope, condition, [owner.root, *relations, at, SEVERAL, limit], few=True)
+    return sorted(rows, key=lambda row: row.seq, reverse=True)
 
 
 def _shared_relations(items: Items, scope: Scope) -> list[str]:

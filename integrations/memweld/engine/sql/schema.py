@@ -17,7 +17,7 @@ items
     of a fact its sources. ``valid_from``, ``valid_until``: seconds since 1970 (``validity.py``). ``superseded_by``: the
     id of the item in its place. ``changed_by``, ``source``: see `MemoryItem`. ``expires_at``, ``pinned_at``: seconds
     since 1970.
-    ``relation``: the relation that the text states; NULL: none that memweld knows. ``own_end``,
+    ``relation``: the relation that the text states, ``several``, or NULL: none that memweld knows. ``own_end``,
     ``own_expiry``: the ``valid_until`` and ``expires_at`` that a superseded item had before.
 recalls
     How often an item was put before a model, and when last (``profile.py``). A table of its own, so that a count

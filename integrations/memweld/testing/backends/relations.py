@@ -81,6 +81,22 @@ class RelationTests(BackendFixtures):
         (braga,) = ana.add([{"role": "assistant", "content": "I live in Coimbra"}], infer=False)
         assert braga.conflicts == ()
 
+    def test_any_relation_of_a_text_may_conflict(self, ana: Memory) -> None:
+        """A text with several keeps its name and its home: a new one of either is in conflict with it."""
+        (both, job) = add(ana, "My name is Ana and I live in Porto.", "I work at Acme")
+        (lisbon,) = add(ana, IN_LISBON)
+        (eva,) = add(ana, "My name is Eva")
+        assert (lisbon.conflicts, eva.conflicts, job.conflicts) == ((both.id,), (both.id,), ())
+        (third,) = add(ana, "My name is Ana and I live in Faro.")
+        assert (ana.get(lisbon.id).superseded_by, ana.get(eva.id).superseded_by) == (third.id, third.id)
+        assert third.conflicts == (both.id,)
+        add(ana, "My favourite player is Messi and my favourite food is rice")
+        assert [ids((pair.older, pair.newer)) for pair in ana.conflicts()] == [(both.id, third.id)]
+        add(ana, "My favourite player is Pele and my favourite food is fish")
+        assert len(ana.conflicts()) == 2, "a pair is listed once"
+        (braga,) = add(ana, "I live in Braga")
+        assert braga.conflicts == (third.id, both.id)
+
     def test_a_doubt_replaces_nothing(self, ana: Memory) -> None:
         """Words of another do nothing; a tail that takes a statement back, a part of an address and an end conflict."""
         (porto,) = add(ana, IN_PORTO)
