@@ -14,7 +14,8 @@ from .options import AsJson, MemoryId, Url, User, counted, existing, read_json, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..consolidation import ConsolidationStep
+    from ..consolidation import ConsolidationPlan, ConsolidationReceipt, ConsolidationStep
+    from ..memory.memory import Memory
 
 __all__ = [
     "conflicts_command",
@@ -33,7 +34,7 @@ def consolidate_command(
     *,
     apply: Annotated[bool, typer.Option("--apply", help="Do it; else only the plan is shown.")] = False,
     receipt: Annotated[
-        Path | None, typer.Option(help="With --apply: the file for the receipt, which `memweld undo` takes.")
+        Path | None, typer.Option(help="With --apply: a new file for the receipt, which `memweld undo` takes.")
     ] = None,
     keep_versions: Annotated[
         int | None, typer.Option(help="So many earlier versions of a memory stay; all if not given.", min=0, max=1_000)
@@ -44,10 +45,14 @@ def consolidate_command(
 ) -> None:
     """Merge memories of a user that say the same, and delete what has expired."""
     from ..errors import InvalidInputError
-    from ..files import open_private
 
     if receipt is not None and not apply:
         raise InvalidInputError("A plan has no receipt: pass --apply, or leave --receipt out.")
+    if receipt is not None and os.path.lexists(receipt):
+        # Nothing else undoes an earlier consolidation.
+        raise InvalidInputError(
+            f"The file {receipt} exists, perhaps an earlier receipt. Name a new one with --receipt."
+        )
     with existing(url) as backend:
         memory = backend.user(user)
         plan = memory.consolidate(keep_versions=keep_versions, summarize=summaries)
@@ -56,16 +61,11 @@ def consolidate_command(
                 show_json(plan.to_dict())
             elif plan.steps:
                 _show_steps(plan.steps)
-                show("Nothing is changed yet: --apply does it.")
+                show("Nothing is changed yet: --apply does it; with --receipt FILE it can be undone.")
             else:
                 show(f"There is nothing to consolidate for user {user}.")
             return
-        # Without its receipt a consolidation cannot be undone, so the file comes first.
-        descriptor = None if receipt is None else open_private(receipt)
-        result = memory.consolidate(plan=plan)
-    if descriptor is not None:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(f"{json.dumps(result.to_dict(), ensure_ascii=False)}\n")
+        result = memory.consolidate(plan=plan) if receipt is None else _apply(memory, plan, receipt)
     if as_json:
         show_json(result.to_dict())
         return
@@ -75,8 +75,24 @@ def consolidate_command(
     show(f"Consolidated user {user}: {counted(len(result.done), 'steps')}")
     if receipt is not None:
         show(f"`memweld undo {receipt} --user {user}` takes it back.")
+    elif result.done:
+        show("Without --receipt FILE it cannot be undone; `memweld versions ID` shows what was merged.")
     if result.has_more:
         show("More is left: run it again.")
+
+
+def _apply(memory: Memory, plan: ConsolidationPlan, receipt: Path) -> ConsolidationReceipt:
+    """Do a plan. Without its receipt it cannot be undone, so the file comes first."""
+    from ..files import open_private
+
+    try:
+        with os.fdopen(open_private(receipt), "w", encoding="utf-8") as file:
+            result = memory.consolidate(plan=plan)
+            file.write(f"{json.dumps(result.to_dict(), ensure_ascii=False)}\n")
+    except BaseException:
+        receipt.unlink(missing_ok=True)
+        raise
+    return result
 
 
 def undo_command(
