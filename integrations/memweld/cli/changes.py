@@ -58,7 +58,7 @@ def consolidate_command(
         plan = memory.consolidate(keep_versions=keep_versions, summarize=summaries)
         if not apply:
             if as_json:
-                show_json(plan.to_dict())
+                show_json(_all_of(plan))
             elif plan.steps:
                 _show_steps(plan.steps)
                 show("Nothing is changed yet: --apply does it; with --receipt FILE it can be undone.")
@@ -67,7 +67,7 @@ def consolidate_command(
             return
         result = memory.consolidate(plan=plan) if receipt is None else _apply(memory, plan, receipt)
     if as_json:
-        show_json(result.to_dict())
+        show_json(_all_of(result))
         return
     _show_steps(result.done)
     for step in result.skipped:
@@ -95,6 +95,13 @@ def _apply(memory: Memory, plan: ConsolidationPlan, receipt: Path) -> Consolidat
     return result
 
 
+def _all_of(made: ConsolidationPlan | ConsolidationReceipt) -> object:
+    """All fields, with whole times: `undo` reads a receipt back."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(type(made)).dump_python(made, mode="json", warnings=False, fallback=dict)
+
+
 def undo_command(
     file: Annotated[Path, typer.Argument(help="A receipt that `memweld consolidate` wrote.")],
     user: User,
@@ -106,7 +113,7 @@ def undo_command(
     with existing(url) as backend:
         result = backend.user(user).undo(receipt)
     if as_json:
-        show_json(result.to_dict())
+        show_json(_all_of(result))
         return
     show(f"Undone for user {user}: {counted(len(result.done), 'steps')}")
     for step in result.skipped:
@@ -116,12 +123,11 @@ def undo_command(
 def versions_command(memory_id: MemoryId, user: User, url: Url = None, as_json: AsJson = False) -> None:
     """List the versions of a memory of a user, oldest first."""
     from ..safe_text import safe_for_terminal
-    from ..tools.answers import item_data
 
     with existing(url) as backend:
         versions = backend.user(user).versions(memory_id)
     if as_json:
-        show_json({"versions": [item_data(item) for item in versions]})
+        show_json({"versions": versions})
         return
     spans = [(item.valid_from or item.created_at, item.valid_until) for item in versions]
     is_within_a_day = any(end is not None and start.date() == end.date() for start, end in spans)
@@ -140,12 +146,10 @@ def supersede_command(
     as_json: AsJson = False,
 ) -> None:
     """Replace a memory of a user that is no longer true by another one."""
-    from ..tools.answers import item_data
-
     with existing(url) as backend:
         item = backend.user(user).supersede(memory_id, by=by)
     if as_json:
-        show_json({"memory": item_data(item)})
+        show_json({"memory": item})
     else:
         show(f"Memory {by} now replaces {memory_id}")
 
@@ -174,12 +178,11 @@ def conflicts_command(
 ) -> None:
     """List pairs of memories of a user that say different things of the same, such as two homes."""
     from ..safe_text import safe_for_terminal
-    from ..tools.answers import item_data
 
     with existing(url) as backend:
         pairs = backend.user(user).conflicts(limit=limit)
     if as_json:
-        show_json({"conflicts": [{"newer": item_data(pair.newer), "older": item_data(pair.older)} for pair in pairs]})
+        show_json({"conflicts": pairs})
         return
     for pair in pairs:
         for name, item in (("newer", pair.newer), ("older", pair.older)):

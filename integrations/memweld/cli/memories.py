@@ -59,7 +59,6 @@ def add_command(
 ) -> None:
     """Remember something about a user."""
     from ..errors import InvalidInputError
-    from ..tools.answers import item_data
 
     content = sys.stdin.read().removesuffix("\n") if text == "-" else text
     if not content.strip():
@@ -69,9 +68,10 @@ def add_command(
         before = memory.counts()["items"]
         items = memory.add([{"role": "user", "content": content}], ttl=ttl)
         added = min(max(memory.counts()["items"] - before, 0), len(items))
-        notes = () if as_json else _notes_on(memory, items)
+        superseded = _superseded_by(memory, items)
+        notes = () if as_json else _notes_on(memory, items, superseded)
     if as_json:
-        show_json({"added": added, "memories": [item_data(item) for item in items]})
+        show_json({"added": added, "memories": items, "superseded": superseded})
         return
     parts = [f"Added {counted(added, 'memories')} for user {user}"] if added or not items else []
     if added < len(items):
@@ -81,19 +81,20 @@ def add_command(
         show(note)
 
 
-def _notes_on(memory: Memory, items: Sequence[MemoryItem]) -> list[str]:
+def _superseded_by(memory: Memory, items: Sequence[MemoryItem]) -> list[MemoryItem]:
+    """The memories in whose place the items stand."""
+    before = (each for item in items for each in memory.versions(item.id) if each.superseded_by == item.id)
+    return [each for each in before if each.changed_by != "update"]
+
+
+def _notes_on(memory: Memory, items: Sequence[MemoryItem], superseded: Sequence[MemoryItem]) -> list[str]:
     """Lines on what items replaced, what they conflict with, and what is redacted in them."""
     from ..safe_text import safe_for_terminal
 
-    notes: list[str] = []
-    for item in items:
-        before = [each for each in memory.versions(item.id) if each.superseded_by == item.id]
-        others = [("supersedes", each) for each in before]
-        others += [("conflicts with", memory.get(each)) for each in item.conflicts]
-        notes += [f"{what} {other.id}  {safe_for_terminal(other.text)}" for what, other in others]
-        if item.redacted:
-            notes.append(f"redacted: {', '.join(item.redacted)}")
-    return notes
+    others = [("supersedes", each) for each in superseded]
+    others += [("conflicts with", memory.get(each)) for item in items for each in item.conflicts]
+    notes = [f"{what} {other.id}  {safe_for_terminal(other.text)}" for what, other in others]
+    return notes + [f"redacted: {', '.join(item.redacted)}" for item in items if item.redacted]
 
 
 def search_command(
@@ -115,8 +116,6 @@ def search_command(
     as_json: AsJson = False,
 ) -> None:
     """Find memories of a user, best first."""
-    from ..tools.answers import item_data
-
     with existing(url) as backend:
         hits = backend.user(user).search(
             query,
@@ -126,7 +125,7 @@ def search_command(
             explain=explain,
         )
     if as_json:
-        show_json({"memories": [item_data(hit) for hit in hits]})
+        show_json({"memories": hits})
     elif hits:
         show_hits(hits)
     else:
@@ -151,7 +150,6 @@ def list_command(
 ) -> None:
     """List the memories of a user, oldest first."""
     from ..safe_text import safe_for_terminal
-    from ..tools.answers import item_data
 
     conditions = conditions_of(
         kinds=kinds, sources=sources, session=session, after=after, before=before, filters=filters
@@ -159,7 +157,7 @@ def list_command(
     with existing(url) as backend:
         page = backend.user(user).all(limit=limit, cursor=cursor, **conditions)
     if as_json:
-        show_json({"memories": [item_data(item) for item in page], "next": page.next})
+        show_json({"memories": page, "next": page.next})
         return
     for item in page:
         show(f"{item.id}  {item.created_at:%Y-%m-%d}  {safe_for_terminal(item.text)}")
@@ -179,7 +177,7 @@ def get_command(memory_id: MemoryId, user: User, url: Url = None, as_json: AsJso
     with existing(url) as backend:
         item = backend.user(user).get(memory_id)
     if as_json:
-        show_json({"memory": item_data(item)})
+        show_json({"memory": item})
         return
     for name, value in item_data(item).items():
         show(f"{name}: {safe_for_terminal(value if isinstance(value, str) else json.dumps(value))}")
@@ -234,16 +232,7 @@ def sessions_command(user: User, url: Url = None, as_json: AsJson = False) -> No
     with existing(url) as backend:
         sessions = backend.user(user).sessions()
     if as_json:
-        rows = [
-            {
-                "session_id": session.session_id,
-                "messages": session.messages,
-                "started_at": as_utc(session.started_at),
-                "updated_at": as_utc(session.updated_at),
-            }
-            for session in sessions
-        ]
-        show_json({"sessions": rows})
+        show_json({"sessions": sessions})
         return
     for session in sessions:
         name = safe_for_terminal(session.session_id)
@@ -310,8 +299,6 @@ def erase_command(
     as_json: AsJson = False,
 ) -> None:
     """Remove all data of a user. It cannot be undone."""
-    from ..tools.answers import as_utc
-
     with connected(url) as backend:
         memory = backend.user(user)
         if not yes:
@@ -320,15 +307,7 @@ def erase_command(
             )
         receipt = memory.erase()
     if as_json:
-        show_json(
-            {
-                "user_id": receipt.user_id,
-                "counts": dict(receipt.counts),
-                "erased_at": as_utc(receipt.erased_at),
-                "overwritten": receipt.overwritten,
-                "graph": receipt.graph,
-            }
-        )
+        show_json(receipt)
         return
     show(f"Erased {receipt.total} rows of user {receipt.user_id} at {receipt.erased_at:%Y-%m-%dT%H:%M:%SZ}")
     for store, count in receipt.counts.items():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -28,6 +30,7 @@ __all__ = [
     "connected",
     "counted",
     "existing",
+    "fields_of",
     "read_json",
     "show",
     "show_json",
@@ -108,9 +111,29 @@ def conditions_of(
     return {**chosen, "session_id": session, "after": after, "before": before, "filters": read}
 
 
+def fields_of(value: Any) -> dict[str, Any]:
+    """All fields of a memory or another data class, also those that say nothing."""
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+
+
+def _plain(value: Any) -> object:
+    """A value that JSON does not know: a time (in UTC), a score's parts, a data class, a mapping."""
+    from ..explanation import Explanation
+    from ..tools.answers import as_utc
+
+    if isinstance(value, datetime):
+        return as_utc(value)
+    if isinstance(value, Explanation):
+        return value.as_json()
+    return fields_of(value) if dataclasses.is_dataclass(value) else dict(value)
+
+
 def show_json(value: object) -> None:
-    """Write a value as JSON; characters that show nothing, or that a terminal obeys, are escaped."""
-    text = json.dumps(value, ensure_ascii=False, indent=2)
+    """Write a value as JSON: times in UTC, data classes with all fields.
+
+    Characters that show nothing, or that a terminal obeys, are escaped.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=_plain)
     if not text.isascii():
         text = "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
     typer.echo(text.replace("\x7f", "\\u007f"))

@@ -6,31 +6,38 @@ from typing import Annotated
 
 import typer
 
-from .options import AsJson, MemoryId, Url, User, existing, show, show_json
+from .options import AsJson, MemoryId, Url, User, existing, fields_of, show, show_json
 
 __all__ = ["pin_command", "profile_command", "unpin_command"]
+
+_MOST = 10_000_000
+_SECTIONS = ("pinned", "preferences", "changed", "recalled")
 
 
 def profile_command(
     user: User,
     *,
-    budget: Annotated[int, typer.Option(help="How many characters at most.", min=1, max=10_000_000)] = 2_000,
+    budget: Annotated[int, typer.Option(help="How many characters at most.", min=1, max=_MOST)] = 2_000,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Show who a user is: what is pinned, preferred, new, or recalled most."""
-    from ..tools.answers import item_data
-
     with existing(url) as backend:
-        profile = backend.user(user).profile(budget=budget)
+        memory = backend.user(user)
+        profile = memory.profile(budget=budget)
     if as_json:
-        show_json({section.name: [item_data(line.item) for line in section.lines] for section in profile.sections})
-        return
-    for section in profile.sections:
+        lines = {section.name: section.lines for section in profile.sections}
+        show_json(
+            {
+                name: [fields_of(line.item) | {"before": line.before} for line in lines.get(name, ())]
+                for name in _SECTIONS
+            }
+        )
+    for section in () if as_json else profile.sections:
         show(f"{section.title}:")
         for line in section.lines:
             show(line.text)
-    if not profile:
+    if not profile and not as_json:
         show(f"Nothing of user {user} belongs in a profile yet.")
 
 
@@ -45,12 +52,10 @@ def unpin_command(memory_id: MemoryId, user: User, url: Url = None, as_json: AsJ
 
 
 def _pin(memory_id: str, user: str, url: str | None, *, is_pinned: bool, as_json: bool) -> None:
-    from ..tools.answers import item_data
-
     with existing(url) as backend:
         memory = backend.user(user)
         item = memory.pin(memory_id) if is_pinned else memory.unpin(memory_id)
     if as_json:
-        show_json({"memory": item_data(item)})
+        show_json({"memory": item})
     else:
         show(f"{'Pinned' if is_pinned else 'Unpinned'} memory {memory_id}")

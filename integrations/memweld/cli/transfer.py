@@ -108,6 +108,7 @@ def _copied_row(report: Copied) -> dict[str, object]:
         "user_id": report.scope.user_id,
         "agent_id": report.scope.agent_id,
         "source": dict(report.source.counts),
+        "target": None if report.target is None else dict(report.target.counts),
         "stored": report.stored,
         "equal": report.equal,
         "problem": report.problem,
