@@ -25,6 +25,7 @@ def profile_command(
     with existing(url) as backend:
         memory = backend.user(user)
         profile = memory.profile(budget=budget)
+        is_too_small = not profile and bool(memory.profile(budget=_MOST))
     if as_json:
         lines = {section.name: section.lines for section in profile.sections}
         show_json(
@@ -37,7 +38,9 @@ def profile_command(
         show(f"{section.title}:")
         for line in section.lines:
             show(line.text)
-    if not profile and not as_json:
+    if is_too_small:
+        show(f"No line of the profile of user {user} fits into {budget} characters: raise --budget.", err=as_json)
+    elif not profile and not as_json:
         show(f"Nothing of user {user} belongs in a profile yet.")
 
 

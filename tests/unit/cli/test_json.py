@@ -101,3 +101,17 @@ def test_sessions_conflicts_copies_and_erasures(url: str, tmp_path: Path) -> Non
     (copied,) = answer("copy", url, f"sqlite:///{tmp_path / 'other.db'}", "--user", "ana")["copied"]
     assert copied["source"] == copied["target"]
     assert list(answer("erase", "--yes")) == fields(EraseReceipt)
+
+
+def test_a_budget_too_small_for_a_profile_is_said(url: str) -> None:
+    def shown(*arguments: str) -> tuple[str, str]:
+        result = CliRunner().invoke(app, ["profile", *arguments], catch_exceptions=False)
+        return result.stdout, result.stderr
+
+    answer("add", "I keep bees")
+    notice = "No line of the profile of user ana fits into 5 characters: raise --budget.\n"
+    assert shown("--budget", "5") == (notice, "")
+    empty, said = shown("--budget", "5", "--json")
+    assert (set(map(str, json.loads(empty).values())), said) == ({"[]"}, notice)
+    assert shown("--user", "bob") == ("Nothing of user bob belongs in a profile yet.\n", "")
+    assert shown("--user", "bob", "--budget", "5") == ("Nothing of user bob belongs in a profile yet.\n", "")
