@@ -25,6 +25,7 @@ __all__ = ["Neo4jServer", "PostgresServer", "ServerMissingError"]
 
 _HERE = Path(__file__).parent
 _START_SECONDS = 90.0
+_ATTEMPTS = 5
 
 
 class ServerMissingError(Exception):
@@ -85,6 +86,21 @@ class _Server:
             RuntimeError: It ended, or does not answer in time; with the end of its log.
         """
         log = self.folder / "log"
+        self._spawn(log)
+        attempts, deadline = 1, time.monotonic() + _START_SECONDS
+        while not self.ready():
+            ended = self.process is not None and self.process.poll() is not None
+            if time.monotonic() > deadline or (ended and attempts == _ATTEMPTS):
+                self.kill()
+                raise RuntimeError(f"{self.name} does not answer:\n{log.read_text(errors='replace')[-2000:]}")
+            if ended:
+                # Children of a killed Postgres still end, and it starts only after them.
+                attempts += 1
+                time.sleep(1)
+                self._spawn(log)
+            time.sleep(0.1)
+
+    def _spawn(self, log: Path) -> None:
         with log.open("ab") as output:
             options: dict[str, Any] = {
                 "stdout": output,
@@ -92,14 +108,7 @@ class _Server:
                 "cwd": self.folder,
                 **self.options(),
             }
-            process: subprocess.Popen[Any] = subprocess.Popen(self.command(), **options)
-        self.process = process
-        deadline = time.monotonic() + _START_SECONDS
-        while not self.ready():
-            if process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise RuntimeError(f"{self.name} does not answer:\n{log.read_text(errors='replace')[-2000:]}")
-            time.sleep(0.1)
+            self.process = subprocess.Popen(self.command(), **options)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Ask it to end, and wait."""

@@ -232,9 +232,10 @@ def test_changes_are_seen_at_once(url: str) -> None:
         assert ana.search("trombone glacier")[0].id == item.id
         ana.delete(item.id)
         assert item.id not in {hit.id for hit in ana.search("trombone glacier", limit=50)}
-        ana.state("n").set("gone", 1, text="a zeppelin over the fjord", ttl=0.3)
+        ana.state("n").set("gone", 1, text="a zeppelin over the fjord", ttl=600)
         assert "zeppelin" in ana.search("zeppelin fjord")[0].text
-        time.sleep(0.4)
+        ana.state("n").set("gone", 1, text="a zeppelin over the fjord", ttl=0.1)
+        time.sleep(0.2)
         assert "zeppelin" not in " ".join(hit.text for hit in ana.search("zeppelin fjord", limit=50))
 
 

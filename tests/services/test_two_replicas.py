@@ -124,11 +124,11 @@ def proxied(replicas: list[Replica]) -> Iterator[Proxy]:
     thread = threading.Thread(target=loop.run_until_complete, args=(proxy.run(ready.set, stop),), daemon=True)
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(60)
         yield proxy
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
         loop.close()
 
@@ -187,13 +187,13 @@ class Load:
 
         def wait(calls: int) -> None:
             for _ in range(calls):
-                assert self._done.acquire(timeout=30)
+                assert self._done.acquire(timeout=60)
 
         with ThreadPoolExecutor(CLIENTS) as clients:
             running = [clients.submit(self._client) for _ in range(CLIENTS)]
             meanwhile(wait)
             for client in running:
-                client.result(timeout=60)
+                client.result(timeout=90)
 
 
 def bare(proxy: Proxy) -> Callable[[str], str]:
