@@ -236,10 +236,13 @@ last month | letzten Monat | el mes pasado | le mois dernier | no mês passado
 last year | letztes Jahr | el año pasado | l'année dernière | no ano passado
 next week | nächste Woche | la semana que viene | la semaine prochaine | na próxima semana
 last Monday | letzten Montag | el lunes pasado | lundi dernier | segunda-feira passada
+on Monday | am Montag | el lunes | lundi | na segunda-feira
 on 3 May | am 3. Mai | el 3 de mayo | le 3 mai | no dia 3 de maio
 on 3 May 2024 | am 3. Mai 2024 | el 3 de mayo de 2024 | le 3 mai 2024 | no dia 3 de maio de 2024
 on the first of May | am ersten Mai | el primero de mayo | le premier mai | no primeiro de maio
 2024-05-03 | 03.05.2024 | 2024-05-03 | 2024-05-03 | 2024-05-03
+recently | neulich | recientemente | récemment | recentemente
+before | früher | antes | avant | antes
 in March | im März | en marzo | en mars | em março
 in March 2024 | im März 2024 | en marzo de 2024 | en mars 2024 | em março de 2024
 at the beginning of March | Anfang März | a principios de marzo | début mars | no início de março

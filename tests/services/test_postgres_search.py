@@ -168,6 +168,7 @@ def test_candidates_of_a_time(url: str) -> None:
         found = dora.search("my violin in July 2024", limit=500, explain=True)
         assert held.id in [hit.id for hit in found]
         assert held.id not in [hit.id for hit in dora.search("my violin", limit=500)]
+        assert dora.search("What was my previous violin?", limit=1)[0].id == held.id
         for hit in found:
             assert hit.explanation is not None
             assert sum(hit.explanation.shares.values()) == pytest.approx(hit.score, rel=1e-4)

@@ -24,6 +24,7 @@ CLOCK_UNITS = {"hour": timedelta(hours=1), "minute": timedelta(minutes=1)}
 """The units that are no part of the calendar, with their lengths."""
 _HOURS = {"morning": (4, 12), "afternoon": (12, 18), "evening": (17, 24)}
 _DAY = timedelta(days=1)
+_RECENTLY = 30 * _DAY
 # Among these is a leap year that has begun, and one to come.
 _YEARS = range(-4, 5)
 
@@ -33,8 +34,8 @@ class Time:
     """A time as a question names it.
 
     Attributes:
-        kind: ``day``, ``part``, ``evening``, ``unit``, ``span``, ``ago``, ``weekday``, ``month``, ``date``, ``season``,
-            ``quarter``, ``year`` or ``decade``.
+        kind: ``day``, ``part``, ``evening``, ``unit``, ``span``, ``ago``, ``former``, ``recent``, ``weekday``,
+            ``month``, ``date``, ``season``, ``quarter``, ``year`` or ``decade``.
         value: The number or name of it: days from today, the unit, the weekday (Monday is 0), month and day …
         direction: -1 for "last", 0 for "this", 1 for "next", -2 for the one before the last; None: not said.
         year: The year, where one is said.
@@ -53,6 +54,11 @@ class Time:
     def is_open(self) -> bool:
         """Whether another time may say in which year, or week, it lies."""
         return self.kind in ("weekday", "month", "date", "season", "quarter") and self.direction is self.year is None
+
+    @property
+    def is_vague(self) -> bool:
+        """Whether it gives way to any other time: formerly, recently."""
+        return self.kind in ("former", "recent")
 
     @property
     def is_present(self) -> bool:
@@ -219,6 +225,7 @@ def distance(time: Time, moment: datetime, *, is_before: bool) -> Period:
 
 _RELATIVE: Mapping[str, Callable[[Time, datetime], Period]] = {
     "day": _day, "part": _part, "evening": _evening, "unit": _unit, "span": _span, "ago": _ago,
+    "former": lambda _, now: (EARLIEST, now), "recent": lambda _, now: (_floor("day", now) - _RECENTLY, now),
 }  # fmt: skip
 
 

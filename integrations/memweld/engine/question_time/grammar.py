@@ -14,16 +14,19 @@ from typing import Any, Literal, NamedTuple
 
 from ...validation import normalize
 from .calendar import Time
+from .look_alikes import AMBIGUOUS, COMMON, COUNTED, HABIT, NEEDS, NOT_BEFORE, NOT_BEHIND, NOT_ONCE, ONCE
 from .patterns import BARE, FREE, LEAD, SILENT, SINCE, Node, Values
 from .tables import TABLES
 
 __all__ = ["Named", "asking_words", "find_times"]
 
 # Each alternative is one class of characters, or of bounded length: none backtracks far.
-_WORD = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|[\w\u0300-\u036f]+|[€$£%]")
+_WORD = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|\d{1,2}\.\d{1,2}(?=\.)|[\w\u0300-\u036f]+|[€$£%]")
 # A year, a date or a quarter: other numbers name a time only beside a word for one.
-_DATED = re.compile(r"\b(?:19|20)[0-9]{2}(?![0-9])|[0-9][-./][0-9]{1,2}[-./][0-9]|\bq[1-4]\b")
+_DATED = re.compile(r"\b(?:19|20)[0-9]{2}(?![0-9])|[0-9][-./][0-9]{1,2}[-./][0-9]|[0-9]\.[0-9]{1,2}(?:\.|$)|\bq[1-4]\b")
 _ORDINAL = re.compile(r"(\d{1,2})(?:st|nd|rd|th|er|[oaºª])")
+# "3.10." is a day in German alone.
+_DAY_AND_MONTH = re.compile(r"(\d{1,2})\.(\d{1,2})")
 _DECADE = re.compile(r"(?:19|20)\d0s")
 _ENDS = frozenset('.?!;:()[]{}"\n…¿¡|<>')
 _MARKS = re.compile(r"[\u0300-\u036f]")
@@ -65,24 +68,7 @@ class _Language(NamedTuple):
     asks: frozenset[str]
 
 
-_TELLING = ("day", "part", "evening", "unit", "weeks", "weekday", "short_weekday", "month", "season")
-# Words that mean another thing behind these.
-_NOT_BEHIND = {
-    "morgen": frozenset("guten am jeden jedem der dem den".split()),
-    "manana": frozenset("la de por".split()),
-    "a": frozenset(["half"]),
-    "an": frozenset(["half"]),
-}
-# The French word is also "been", and a fall needs no season.
-_NEEDS = {"ete": frozenset("l en cet d de".split())}
-_NOT_BEFORE = {"fall": frozenset("from off down".split())}
-# Words of other meanings: "may 3 people come", "we march 3 miles".
-_AMBIGUOUS = frozenset("may march mars fall spring ete".split())
-# What a number counts: "2024 Euro".
-_COUNTED = frozenset(
-    "euro euros eur dollar dollars franken prozent percent mal stuck seiten schritte punkte personen menschen leute "
-    "people miles steps km meter metres kilometer kilo kg gramm liter € $ £ %".split()
-)
+_TELLING = frozenset("day part evening unit weeks weekday short_weekday month season recent former former_end".split())
 # A unit of these is no unit of late: "the last week of 2024".
 _LONGER = frozenset("unit year decade season month quarter".split())
 _NAMES = frozenset("weekday month season year day_number ordinal".split())
@@ -110,19 +96,20 @@ def _language(name: str, table: str) -> _Language:
                     (words, kind, value + offset if isinstance(value, int) else value)
                 )
                 if kind in _TELLING:
-                    telling.add(words[-1])
+                    telling.add(words[0] if words[-1] == "to" else words[-1])
     return _Language(name, phrases, frozenset(telling), frozenset(asks))
 
 
 @cache
 def _all(name: Literal["telling", "asks"]) -> frozenset[str]:
-    return frozenset[str]().union(*(getattr(language, name) for language in _languages()))
+    return frozenset[str]().union(*(getattr(language, name) for language in _languages())) - COMMON
 
 
 def find_times(query: str) -> list[Named]:
     """The times that a query names, in order; none where it names none."""
     folded = _fold(query)
-    if _all("telling").isdisjoint(_WORD.findall(folded)) and not _DATED.search(folded):
+    is_telling = not _all("telling").isdisjoint(_WORD.findall(folded))
+    if not is_telling and not _DATED.search(folded) and not ONCE.search(folded):
         return []
     words = list(_words(query))
     readings = [_Reader(language, words).read() for language in _languages() if _may_read(language, words)]
@@ -167,6 +154,7 @@ class _Reader:
     def __init__(self, language: _Language, words: Sequence[_Word]) -> None:
         self._language = language
         self._words = words
+        self._folded = {word.folded for word in words}
         self._classes: dict[int, list[tuple[str, Any, int]]] = {}
 
     def read(self) -> list[Named]:
@@ -182,17 +170,17 @@ class _Reader:
             names = self._names(place, end) if is_named else ()
             named.append(Named(form, times, self._words[place].start, self._words[end - 1].end, names))
             place = end
-        return named
+        return [each for each in named if not each.times[0].is_vague] or named[:1]
 
     def _names(self, start: int, end: int) -> tuple[str, ...]:
         places = [place for place in range(start, end) if not _NAMES.isdisjoint(self._at_kinds(place))]
         words = [self._words[place] for place in places]
         # Alone the word may mean anything.
-        return () if {word.folded for word in words} <= _AMBIGUOUS else tuple(word.text for word in words)
+        return () if {word.folded for word in words} <= AMBIGUOUS else tuple(word.text for word in words)
 
     def _plain(self, place: int) -> tuple[str, tuple[Time, ...], int] | None:
         found = self._longest(place, (FREE,))
-        if found is None or self._is_other(place, found):
+        if found is None or self._is_other(place, found) or self._is_untimed(place, found):
             return None
         return "in", (found.time,), found.end
 
@@ -281,6 +269,8 @@ class _Reader:
                 for at, (each, part) in enumerate(zip(following, phrase, strict=True))
             ):
                 yield kind, value, end
+        if self._language.name == "de" and (day := _DAY_AND_MONTH.fullmatch(word.folded)):
+            yield "day_and_month", (int(day[2]), int(day[1])), place + 1
         if word.folded[0].isdigit() or word.folded[0] == "q":
             yield from ((kind, value, place + 1) for kind, value in _number_classes(word.folded))
 
@@ -288,15 +278,15 @@ class _Reader:
         """Whether the words may well mean something else."""
         words = self._words[start:end]
         before = self._words[start - 1].folded if start and not words[0].is_apart else ""
-        if before in _NOT_BEHIND.get(words[0].folded, ()):
+        if before in NOT_BEHIND.get(words[0].folded, ()):
             return True
         for previous, word in zip([before, *(each.folded for each in words)], words, strict=False):
-            if word.folded in _NEEDS and previous not in _NEEDS[word.folded]:
+            if word.folded in NEEDS and previous not in NEEDS[word.folded]:
                 return True
         if self._language.name == "en" and self._is_verb(start, end):
             return True
         # A day of "may" or "march" needs a year, an ordinal, a preposition or a capital letter.
-        month = next((word for word in words if word.folded in _AMBIGUOUS), None)
+        month = next((word for word in words if word.folded in AMBIGUOUS), None)
         if not is_day or self._language.name != "en" or month is None:
             return False
         is_name = month.text[0].isupper() and month.start > 0
@@ -317,10 +307,10 @@ class _Reader:
         if found.end >= len(self._words) or self._words[found.end].is_apart:
             return False
         behind, last = self._words[found.end].folded, self._words[found.end - 1].folded
-        if behind in _NOT_BEFORE.get(last, ()) or (time.is_open and time.kind == "month" and behind == "s"):
+        if behind in NOT_BEFORE.get(last, ()) or (time.is_open and time.kind == "month" and behind == "s"):
             return True
         is_noun = "of_year" in self._at_kinds(place) and self._words[found.end].text[0].isupper()
-        if time.kind == "year" and (is_noun or behind in _COUNTED):
+        if time.kind == "year" and (is_noun or behind in COUNTED):
             return True
         if time.kind == "unit" and any(
             kind == "of" and (inner := self._inner(end, "of")) is not None and inner.time.kind in _LONGER
@@ -329,6 +319,24 @@ class _Reader:
             return True
         is_part = time.kind == "unit" or (time.is_open and time.kind in ("month", "season"))
         return is_part and self._language.name in ("en", "de") and self._is_of(found.end)
+
+    def _is_untimed(self, place: int, found: _Match) -> bool:
+        """Whether it is a habit, as in "le lundi", or an order in time, as in "the day before" and "before lunch"."""
+        end = found.end
+        words = [word.folded for word in self._words[max(0, place - 6) : end]]
+        if found.time.kind == "weekday" and end == place + 1:
+            return words[-2:-1] in (["le"], ["chaque"], ["un"])
+        if found.time.kind != "former":
+            return False
+        is_last = end == len(self._words) or self._words[end].is_apart
+        beside = [*(self._at(place - 1) if place else ()), *(() if is_last else self._at(end))]
+        if not {kind for kind, _, _ in beside}.isdisjoint(("unit", "part", "weekday")) or not NOT_ONCE.isdisjoint(
+            self._folded
+        ):
+            return True
+        if not is_last and ("former_end", end) in {(kind, behind) for kind, _, behind in self._at(place)}:
+            return True
+        return words[-1] == "to" and HABIT.search(" ".join(["", *words[:-2]][-6:])) is None
 
     def _is_of(self, place: int) -> bool:
         """Whether "of" follows and no time: "the last week of school"."""

@@ -175,6 +175,10 @@ _DATES: Sequence[tuple[str, Make]] = (
 )
 FREE = _patterns(
     *_PORTIONS,
+    ("former", _one("former")),
+    ("former_end", _one("former")),
+    ("recent", _one("recent")),
+    ("bare_weekday", _one("weekday")),
     *(
         (pattern.format(counted), _many(form, counted.removesuffix("s")))
         for counted in ("months", "weeks", "minutes")
@@ -215,6 +219,7 @@ FREE = _patterns(
     ("in the? month of? year", _of_year("month")),
     ("date", _numeric),
     ("on the? date", _numeric),
+    ("on the? day_and_month", _one("date")),
     *_DATES,
     *(
         (classes.replace("day_number of?", "ordinal of").replace("day_number", "ordinal"), make)
@@ -236,6 +241,7 @@ FREE = _patterns(
 # Behind "since", "before", "between" and so on a name alone is a time.
 BARE = _patterns(
     ("weekday", _one("weekday")),
+    ("day_and_month", _one("date")),
     ("month", _one("month")),
     ("season", _one("season")),
     ("quarter", _one("quarter")),

@@ -50,6 +50,10 @@ portion 2: late, late in, end of
 days_of 0: first week of, first week in, first days of
 days_of 2: last week of, last week in, last days of
 ago_after: ago
+recent: recently, lately, of late
+former: previously, formerly, back then, previous, my former, our former, your former, his former, her former,
+ their former, s former, used to, use to, was my old, were my old, was our old, were our old
+former_end: before, in the past
 weekday 0: monday; tuesday; wednesday; thursday; friday; saturday; sunday
 month 1: january, jan; february, feb; march; april, apr; may; june, jun; july, jul; august, aug; september, sept, sep;
  october, oct; november, nov; december, dec
@@ -120,6 +124,10 @@ days_of 2: letzte woche im, letzten woche im, letzten tage im, letzten tagen im
 ago_before: vor
 of_year: ich, ich bin, du, wir, ihr, habe, hast, hat, haben, hatte, hattest, hatten, warst, waren, wurde, wurden,
  was war, was ist, mir, mich, uns, geschah, passierte, gab es, alles, sich
+recent: neulich, kurzlich, vor kurzem, in letzter zeit
+former: fruher, damals, vorher, zuvor, ehemals, in der vergangenheit, war meine alte, war mein alter, war mein altes,
+ lautete meine alte, fruhere, fruheren, fruherer, fruheres, fruherem, ehemalige, ehemaligen, ehemaliger, ehemaliges,
+ ehemaligem, vorherige, vorherigen, vorheriger, vorheriges, vorherigem, vorige, vorigen, voriger, voriges, vorigem
 weekday 0: montag; dienstag; mittwoch; donnerstag; freitag; samstag, sonnabend; sonntag
 month 1: januar, janner; februar, feber; marz; april; mai; juni; juli; august; september; oktober; november; dezember
 day_number 1: ersten, erster; zweiten; dritten; vierten; funften; sechsten; siebten, siebenten; achten; neunten;
@@ -191,6 +199,10 @@ portion 2: a finales, finales, a fines, final de, final del
 days_of 0: primera semana, primeros dias
 days_of 2: ultima semana, ultimos dias
 ago_before: hace
+recent: recientemente, ultimamente
+former: anteriormente, antiguamente, previamente, anterior, anteriores, solia, solias, soliamos, mi antiguo, mi antigua,
+ mis antiguos, mis antiguas, nuestro antiguo, nuestra antigua
+former_end: antes, en el pasado
 weekday 0: lunes; martes; miercoles; jueves; viernes; sabado; domingo
 month 1: enero; febrero; marzo; abril; mayo; junio; julio; agosto; septiembre, setiembre; octubre; noviembre;
  diciembre
@@ -255,6 +267,11 @@ days_of 0: premiere semaine, premiers jours
 days_of 1: mi
 days_of 2: derniere semaine, derniers jours
 ago_before: il y a, y a
+recent: recemment, dernierement, ces derniers temps
+former: auparavant, precedemment, anterieurement, autrefois, jadis, precedent, precedente, precedents, precedentes,
+ mon ancien, mon ancienne, mes anciens, mes anciennes, notre ancien, notre ancienne
+former_end: avant, d avant, par le passe, dans le passe
+bare_weekday 0: lundi; mardi; mercredi; jeudi; vendredi; samedi; dimanche
 weekday 0: lundi; mardi; mercredi; jeudi; vendredi; samedi; dimanche
 month 1: janvier; fevrier; mars; avril; mai; juin; juillet; aout; septembre; octobre; novembre; decembre
 day_number 1: premier
@@ -266,7 +283,6 @@ season christmas: noel
 season easter: paques
 in: en, au, pendant, durant, au mois de, au mois d, en l an, dans
 at: a
-date_on: le
 since: depuis
 before: avant, avant le
 after: apres
@@ -320,6 +336,10 @@ days_of 0: primeira semana, primeiros dias
 days_of 2: ultima semana, ultimos dias
 ago_before: ha, faz
 ago_after: atras
+recent: recentemente, ultimamente
+former: anteriormente, antigamente, previamente, anterior, anteriores, costumava, costumavamos, meu antigo,
+ minha antiga, meus antigos, minhas antigas, nosso antigo, nossa antiga
+former_end: antes, no passado
 weekday 0: segunda feira; terca feira; quarta feira; quinta feira; sexta feira; sabado; domingo
 short_weekday 0: segunda; terca; quarta; quinta; sexta
 month 1: janeiro; fevereiro; marco; abril; maio; junho; julho; agosto; setembro; outubro; novembro; dezembro

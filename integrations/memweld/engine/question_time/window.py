@@ -35,6 +35,7 @@ class QuestionTime:
         rest: The query without the words of the window.
         names: Words by which a text may name the same time, such as a month and a year.
         is_present: Whether it means the present: today, this week. What was true earlier in it is over.
+        is_former: Whether it means all that was true once: "before", "my previous home". ``rest`` has its words.
     """
 
     start: float
@@ -42,6 +43,7 @@ class QuestionTime:
     rest: str
     names: tuple[str, ...] = ()
     is_present: bool = False
+    is_former: bool = False
 
 
 def window_of(query: str, now: datetime, timezone_name: str | None = None) -> QuestionTime | None:
@@ -77,7 +79,8 @@ def window_of(query: str, now: datetime, timezone_name: str | None = None) -> Qu
         return None
     is_present = all(each.form == "in" and each.times[0].is_present for each in named)
     names = tuple(name for each in named for name in each.names)
-    return QuestionTime(*times, _rest(query, named), names, is_present)
+    is_former = named[0].times[0].kind == "former"
+    return QuestionTime(*times, query if is_former else _rest(query, named), names, is_present, is_former)
 
 
 def _windows(named: Sequence[Named], now: datetime, *, is_southern: bool) -> list[Period]:
@@ -87,6 +90,9 @@ def _windows(named: Sequence[Named], now: datetime, *, is_southern: bool) -> lis
     # "Last Friday on 23 January 2022" was no Friday of late.
     is_dated = any(time.year is not None for time in times)
     outer = {time for time in times if is_dated and time.year is None and not time.is_open}
+    # "On Monday, 3 May" is one day.
+    if any(time.kind == "date" for time in times):
+        outer.update(time for time in times if time.kind == "weekday")
     for time in [each for each in plain if each.is_open]:
         for other in [each for each in plain if not each.is_open]:
             if (inside := period_within(time, plain[other], is_southern=is_southern)) is not None:

@@ -71,9 +71,10 @@ def find_candidates(
 
 def _within(rows: RowFilter, window: QuestionTime) -> RowFilter:
     """The filter for those of the rows that were learnt within the window, or that have times of their own."""
+    start = window.end if window.is_former else window.start
     learnt = f"{LEARNT} >= ? AND {LEARNT} < ?"
     condition = f"{rows.condition} AND ({DATED} OR items.occurrences IS NOT NULL OR ({learnt}))"
-    return replace(rows, condition=condition, variables=[*rows.variables, window.start, window.end])
+    return replace(rows, condition=condition, variables=[*rows.variables, start, window.end])
 
 
 def _united(some: Sequence[Any], others: Sequence[Any]) -> list[Any]:

@@ -8,6 +8,7 @@ some, and the others stay as they are: nothing is left out. Where no word of the
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -88,9 +89,11 @@ def time_scores(
         fit: How well each row fits otherwise, shape (n,).
     """
     start, end = timed.window.start, timed.window.end
-    times = read_times(
-        connection, root, start, end, among=snapshot.seqs.tolist() if snapshot.total is not None else None
-    )
+    among = snapshot.seqs.tolist() if snapshot.total is not None else None
+    if timed.window.is_former:
+        over = read_times(connection, root, end, math.inf, among=among).other
+        return np.where(np.isin(snapshot.seqs, np.asarray(over, dtype=np.int64)), _GAIN * fit, 0.0)
+    times = read_times(connection, root, start, end, among=among)
     is_later = snapshot.timestamps >= end
     is_said = (snapshot.timestamps >= start) & ~is_later
     is_near = is_later & (snapshot.timestamps < end + _WEEK)

@@ -52,6 +52,37 @@ class QuestionTimeTests(BackendFixtures):
         assert f"{IN_LISBON}\n" in block
         assert asyncio.run(ana.aio.search("Where did I live in March?", now=NOW))[0].text == IN_PORTO
 
+    def test_a_question_about_once_finds_what_is_over(self, ana: Memory) -> None:
+        """The earlier home goes first, whoever calls it so; another time in the question counts alone."""
+        now = utc_now()
+        ana.add(IN_PORTO, created_at=now - timedelta(days=900), infer=False)
+        ana.add("I love long walks", created_at=now - timedelta(days=800), infer=False)
+        ana.add("I moved to Lisbon", created_at=now - timedelta(days=300), infer=False)
+        for query in (
+            "Where did I live before?",
+            "Where did I use to live?",
+            "¿Dónde vivía antes?",
+            "my previous home",
+        ):
+            assert first(ana, query, now.isoformat()) == IN_PORTO
+        assert f"{IN_PORTO} (until {now - timedelta(days=300):%Y-%m-%d})" in ana.recall("Where did I live before?")
+        for query in (
+            "What should I do before my flight?",
+            "Where do I live?",
+            "Where did I previously live last month?",
+        ):
+            assert IN_PORTO not in [hit.text for hit in ana.search(query, limit=9)]
+        as_of = ana.search("Where did I live before?", as_of=now)
+        assert IN_PORTO not in [hit.text for hit in as_of]
+
+    def test_what_was_said_of_late_goes_first(self, ana: Memory) -> None:
+        """Recently is the last 30 days."""
+        now = utc_now()
+        for day, text in ((400, "I bought a red bike"), (3, "I bought a red coat"), (90, "I bought a red lamp")):
+            ana.add(text, created_at=now - timedelta(days=day), infer=False)
+        for query in ("What did I buy recently?", "What red thing have I bought lately?"):
+            assert first(ana, query, now.isoformat()) == "I bought a red coat"
+
     def test_what_was_said_then_goes_first(self, ana: Memory) -> None:
         """Any occurrence counts, and what was said at other times stays behind it."""
         ana.add("I cooked fish soup", created_at="2026-11-18T12:00:00Z", infer=False)

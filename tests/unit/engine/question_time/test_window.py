@@ -136,6 +136,15 @@ ENGLISH = """
 2026-01-01..2026-04-01       = in January or in March?
 2023-07-27..2023-08-03       = the week before August 3, 2023
 2025-12-22..2025-12-23       = two days before Christmas
+2026-05-03..2026-05-04       = on Monday, 3 May | What did I do Monday, May 3?
+2026-10-29..2026-11-28T18:30 = What did I buy recently? | lately | What have I read of late?
+2026-05-01..2026-06-01       = What did I buy in May, before? | my previous purchases in May | recently, in May
+..2026-11-28T18:30           = Where did I live before? | Where did I live before? And what now? | my former job
+..2026-11-28T18:30           = Where did I use to live? | What did I used to drink? | Where did my sister use to live?
+..2026-11-28T18:30           = Tell me what I used to eat | I used to live in Porto | How often did we use to meet?
+..2026-11-28T18:30           = Where did I live previously? | What was my previous home? | Where did I live back then?
+..2026-11-28T18:30           = What was my old phone number? | Where did I work in the past? | Ana's former job
+..2026-11-28T18:30           = Can you tell me where I lived before?
 2022-01-23..2022-01-24       = What did I finish last Friday on 23 January, 2022?
 2023-05-01..2023-06-01       = in May, in 2023 | in 2023 and in May
 """
@@ -182,6 +191,14 @@ GERMAN = """
 2025-05-01..2025-06-01       = vor anderthalb Jahren | vor eineinhalb Jahren
 2026-05-28..2026-11-28T18:30 = seit einem halben Jahr | im letzten halben Jahr
 2026-11-28T17:45..2026-11-28T18:15 = vor einer halben Stunde
+2026-11-23..2026-11-24       = Was habe ich am 23.11. gemacht? | am 23.11.
+2025-12-03..2025-12-04       = Was war am 3.12.?
+2026-11-23..2026-11-28T18:30 = seit dem 23.11.
+2026-11-23..2026-11-26       = zwischen dem 23.11. und dem 25.11. | vom 23.11. bis 25.11.
+2026-10-29..2026-11-28T18:30 = Was habe ich neulich gekauft? | Was las ich in letzter Zeit? | vor kurzem | kürzlich
+..2026-11-28T18:30           = Wo habe ich früher gewohnt? | Wo habe ich vorher gewohnt? | Wo wohnte ich damals?
+..2026-11-28T18:30           = Was ist meine frühere Adresse? | Wer war mein ehemaliger Chef? | meine vorige Wohnung
+..2026-11-28T18:30           = Was war meine alte Telefonnummer? | Kannst du mir sagen, wo ich früher wohnte?
 """
 SPANISH = """
 2026-11-27..2026-11-28       = ¿Qué hice ayer? | ayer
@@ -218,6 +235,9 @@ SPANISH = """
 2026-05-01..2026-05-02       = el primero de mayo | el uno de mayo de 2026
 2026-04-03..2026-04-07       = en Semana Santa | la Pascua pasada
 2025-05-01..2025-06-01       = hace un año y medio
+2026-10-29..2026-11-28T18:30 = ¿Qué compré recientemente? | ¿Qué he leído últimamente?
+..2026-11-28T18:30           = ¿Dónde vivía antes? | ¿Dónde trabajaba anteriormente? | ¿Dónde solía vivir?
+..2026-11-28T18:30           = ¿Cuál era mi dirección anterior? | ¿Cuál era mi antiguo número? | en el pasado
 2026-11-21..2026-11-23       = el fin de semana pasado
 """
 FRENCH = """
@@ -256,6 +276,11 @@ FRENCH = """
 2026-05-01..2026-05-02       = le premier mai | le premier mai 2026
 2026-04-03..2026-04-07       = à Pâques
 2026-11-28T17:45..2026-11-28T18:15 = il y a une demi-heure
+2026-11-23..2026-11-24       = Qu'ai-je fait lundi ? | lundi
+2026-05-03..2026-05-04       = lundi 3 mai
+2026-10-29..2026-11-28T18:30 = Qu'ai-je acheté récemment ? | ces derniers temps
+..2026-11-28T18:30           = Où habitais-je avant ? | Où ai-je habité auparavant ? | mon adresse d'avant
+..2026-11-28T18:30           = Quel était mon ancien numéro ? | mon emploi précédent | Où vivais-je autrefois ?
 """
 PORTUGUESE = """
 2026-11-27..2026-11-28       = O que fiz ontem? | ontem
@@ -288,6 +313,9 @@ PORTUGUESE = """
 2026-05-01..2026-05-02       = no primeiro de maio | primeiro de maio de 2026 | em 1º de maio
 2026-04-03..2026-04-07       = na Páscoa
 2025-05-01..2025-06-01       = há um ano e meio
+2026-10-29..2026-11-28T18:30 = O que comprei recentemente? | ultimamente
+..2026-11-28T18:30           = Onde morava antes? | Onde eu morava antigamente? | Onde costumava morar?
+..2026-11-28T18:30           = Qual era o meu antigo número? | o meu emprego anterior | no passado
 2026-11-21..2026-11-23       = no fim de semana passado
 """
 LOOK_ALIKES = """
@@ -298,7 +326,7 @@ May the first be a holiday? | the first of all | my first May in Lisbon | the fi
 one second please | wait a second | the second one | Was it the second? | na segunda vez | a segunda opção
 in 5 minutes | Can I cook it in two days? | I can do it in a week | in zwei Tagen | en dos días | em dois dias
 What is my last name? | the last time | my last week at Acme | Who was last? | last but not least | my last day
-the last week of school | the next door | next to me | this time | these days | the other day | one day | lately
+the last week of school | the next door | next to me | this time | these days | the other day | one day
 What do I do on weekends? | los fines de semana
 every Monday | on Mondays | weekends | montags | los lunes | le lundi | a day in the life | day by day | daily
 hurt in the fall from his bike | I fall asleep | Do I have a spring in my step? | the fall of Rome
@@ -306,6 +334,17 @@ April's birthday is when? | Does April work in April's office?
 j'ai été malade | où ai-je été ? | Guten Morgen | am Morgen | jeden Morgen | por la mañana | de la mañana
 half the years ago | years ago | long ago | a while ago | ago
 room 2019 | order 2024 | 2024 | 1999 people | call 555 2020 | in 2500 | the number 12 | 3/5/2026 | 1.2.3 | v2.0.24
+What should I do before my flight? | before lunch | What did I do the day before?
+the week before | What must I do before? | Kann ich früher kommen?
+the previous message | What was my previous question? | the former or the latter | in the past tense
+I am used to it | I'm used to tea | What am I used to eating? | Have I been used to it? | What do I use to paint?
+What command did I use to restart it? | the command I used to start it | Which tool is used to build?
+How old am I? | Where does my old friend live? | Ich muss vorher essen | Was soll ich vorher essen?
+Was habe ich am Tag vorher gemacht? | eine Stunde früher | früher oder später | in früher Kindheit | am früheren Abend
+antes de comer | antes do almoço | ¿Qué debo hacer antes? | cuanto antes | el día anterior | la pregunta anterior
+anterior a la boda | un edificio antiguo | o dia anterior | a mensagem anterior | Comment former une équipe ?
+avant le repas | en avant | comme avant | la semaine d'avant | le jour précédent | sans précédent | un ancien combattant
+Que fais-je le lundi ? | tous les lundis | un lundi | on 3.10. | Does it run on 3.10. | am 45.13. | Was kostet 12.50.
 on 31 February | 30 February 2024 | 2023-02-29 | 2026-13-01 | on 45 May
 How early may I come? | the end of the march | at the end of the day | the last week of 2024
 la última semana de 2024 | last quarter of 2024 | Ich habe 2024 Euro | In Zimmer 2024 | ¿Cómo fue mi 2024?
