@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import starmap
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -154,7 +154,15 @@ class Items:
             changed = None if stored is None else merged(stored, row, is_dated=is_dated)
             if changed is not None and changed is not stored:
                 self.rewrite_details(changed)
+                self._end_earlier(changed)
         return changed
+
+    def _end_earlier(self, row: ItemRow) -> None:
+        """End the earlier texts of a row that is over before they were changed."""
+        end = row.valid_until
+        for each in self.superseded_by(row.scope, [row.id]) if end is not None else ():
+            if each.changed_by == "update" and end is not None and (each.valid_until or 0.0) > end:
+                self.rewrite_details(replace(each, valid_until=max(end, each.valid_from or end)))
 
     def rewrite_details(self, row: ItemRow) -> None:
         """Replace what the row with this id has beside its text."""

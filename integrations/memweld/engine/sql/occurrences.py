@@ -95,6 +95,8 @@ def _with_validity(row: ItemRow, added: ItemRow, *, may_end: bool) -> ItemRow:
     is_given = may_end and (added.valid_from is not None or added.valid_until is not None)
     is_over = row.valid_until is not None and row.valid_until <= datetime.fromisoformat(added.created_at).timestamp()
     valid_from = row.valid_from if added.valid_from is None else added.valid_from
+    if valid_from is not None and added.valid_until is not None:
+        valid_from = min(valid_from, added.valid_until)
     if not (is_given or is_over) or (row.valid_from, row.valid_until) == (valid_from, added.valid_until):
         return row
     return replace(row, valid_from=valid_from, valid_until=added.valid_until, updated_at=added.updated_at)

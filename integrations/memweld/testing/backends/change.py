@@ -108,6 +108,16 @@ class ChangeTests(BackendFixtures):
         assert ana.get(late.id).valid_until == late.valid_from
         assert texts(ana.all(as_of="2090-11-25")) == [IN_LISBON]
 
+    def test_an_end_before_a_correction(self, ana: Memory) -> None:
+        """What was over before its text was corrected, was over in its earlier texts, too."""
+        (item,) = ana.add("I go to the jim", created_at="2024-01-10", infer=False)
+        ana.update(item.id, "I go to the gym")
+        (over,) = ana.add("I go to the gym", valid_until="2025-07-01", infer=False)
+        assert over.valid_from == over.valid_until
+        assert texts(ana.all(as_of="2025-06-30")) == ["I go to the jim"]
+        assert texts(ana.all(as_of="2025-09-01")) == texts(ana.all()) == []
+        assert texts(ana.versions(item.id)) == ["I go to the jim", "I go to the gym"]
+
     def test_days_are_those_of_the_user(self, backend: Backend) -> None:
         """A day, as text or as a date, and a time without an offset are in the memory's zone in every argument."""
         ana = backend.user("ana", timezone="America/New_York")
