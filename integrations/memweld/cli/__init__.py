@@ -18,6 +18,7 @@ from .changes import (
     keep_both_command,
     supersede_command,
     undo_command,
+    update_command,
     versions_command,
 )
 from .demo import demo_command
@@ -34,6 +35,7 @@ from .memories import (
     sessions_command,
 )
 from .overview import show_overview
+from .preferences import delete_preference_command, preferences_command, set_preference_command
 from .profile import pin_command, profile_command, unpin_command
 from .serve import serve_command
 from .transfer import copy_command, import_command
@@ -119,10 +121,14 @@ _COMMANDS = {
         "search": search_command,
         "list": list_command,
         "get": get_command,
+        "update": update_command,
         "versions": versions_command,
         "profile": profile_command,
         "pin": pin_command,
         "unpin": unpin_command,
+        "preferences": preferences_command,
+        "set-preference": set_preference_command,
+        "delete-preference": delete_preference_command,
         "conflicts": conflicts_command,
         "supersede": supersede_command,
         "keep-both": keep_both_command,

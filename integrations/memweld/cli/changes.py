@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import AsJson, MemoryId, Url, User, counted, existing, read_json, show, show_json
+from .options import AsJson, MemoryId, Url, User, counted, existing, read_json, show, show_json, text_or_stdin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,7 @@ __all__ = [
     "keep_both_command",
     "supersede_command",
     "undo_command",
+    "update_command",
     "versions_command",
 ]
 
@@ -136,6 +137,25 @@ def versions_command(memory_id: MemoryId, user: User, url: Url = None, as_json: 
         until = "" if end is None else f"{end:{form}}"
         changed_by = item.changed_by or ""
         show(f"{item.id}  {start:{form}} – {until:{width}}  {changed_by:11}  {safe_for_terminal(item.text)}")
+
+
+def update_command(
+    memory_id: MemoryId,
+    text: Annotated[str, typer.Argument(help="The new text; - reads it from stdin.")],
+    user: User,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replace the text of a memory of a user; the text before becomes an earlier version."""
+    content = text_or_stdin(text)
+    with existing(url) as backend:
+        item = backend.user(user).update(memory_id, content)
+    if as_json:
+        show_json({"memory": item})
+        return
+    show(f"Updated memory {memory_id}")
+    if item.redacted:
+        show(f"redacted: {', '.join(item.redacted)}")
 
 
 def supersede_command(

@@ -10,17 +10,30 @@ from typer.core import TyperCommand
 __all__ = ["EXAMPLES", "Command", "examples", "write_sections"]
 
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
-    "add": ('memweld add "I love Python" --user ana', "pbpaste | memweld add - --user ana"),
+    "add": (
+        'memweld add "I love Python" --user ana',
+        "pbpaste | memweld add - --user ana",
+        'memweld add "I work from Faro" --user ana --valid-from 2026-07-01 --valid-until 2026-08-01',
+        'memweld add "I am vegan now" --user ana --supersedes 56b82121-fc35-4921-b940-1a54ac5772d5 --pin',
+    ),
     "search": (
         'memweld search "which language?" --user ana',
         "memweld search tea --user ana --min-score 0.3 --kinds item,preference --json",
+        'memweld search "where do I live?" --user ana --as-of 2025-03-01',
     ),
-    "list": ("memweld list --user ana", "memweld list --user ana --session chat-1 --json"),
+    "list": ("memweld list --user ana", "memweld list --user ana --session chat-1 --include-inactive --json"),
     "get": ("memweld get 56b82121-fc35-4921-b940-1a54ac5772d5 --user ana",),
     "delete": ("memweld delete 56b82121-fc35-4921-b940-1a54ac5772d5 --user ana",),
     "profile": ("memweld profile --user ana",),
     "pin": ("memweld pin 56b82121-fc35-4921-b940-1a54ac5772d5 --user ana",),
     "unpin": ("memweld unpin 56b82121-fc35-4921-b940-1a54ac5772d5 --user ana",),
+    "update": ('memweld update 56b82121-fc35-4921-b940-1a54ac5772d5 "My cat is called Mimi" --user ana',),
+    "preferences": ("memweld preferences --user ana", "memweld preferences theme --user ana --json"),
+    "set-preference": (
+        "memweld set-preference theme dark --user ana",
+        'memweld set-preference drinks \'["tea", "water"]\' --user ana',
+    ),
+    "delete-preference": ("memweld delete-preference theme --user ana",),
     "versions": ("memweld versions 56b82121-fc35-4921-b940-1a54ac5772d5 --user ana",),
     "conflicts": ("memweld conflicts --user ana",),
     "supersede": ("memweld supersede 01K9XOLDER --by 01K9XNEWER --user ana",),

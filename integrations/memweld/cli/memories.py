@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,12 +12,15 @@ import typer
 from .options import (
     After,
     AsJson,
+    AsOf,
     Before,
     Filter,
+    IncludeInactive,
     Kinds,
     MemoryId,
     Session,
     Sources,
+    Ttl,
     Url,
     User,
     conditions_of,
@@ -28,6 +30,7 @@ from .options import (
     read_json,
     show,
     show_json,
+    text_or_stdin,
 )
 from .tables import show_hits
 
@@ -53,20 +56,33 @@ __all__ = [
 def add_command(
     text: Annotated[str, typer.Argument(help="What to remember; - reads it from stdin.")],
     user: User,
-    ttl: Annotated[float | None, typer.Option(help="Seconds until it is forgotten; never if left out.")] = None,
+    *,
+    supersedes: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="A memory that is no longer true because of it; may be given several times."),
+    ] = None,
+    valid_from: Annotated[str | None, typer.Option(help="The day or time (ISO) from which on it is true.")] = None,
+    valid_until: Annotated[str | None, typer.Option(help="The day or time (ISO) at which it stops being true.")] = None,
+    created_at: Annotated[str | None, typer.Option(help="The day or time (ISO) at which it was said.")] = None,
+    pinned: Annotated[bool, typer.Option("--pin", "--pinned", help="Pin it, so that the profile shows it.")] = False,
+    ttl: Ttl = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Remember something about a user."""
-    from ..errors import InvalidInputError
-
-    content = sys.stdin.read().removesuffix("\n") if text == "-" else text
-    if not content.strip():
-        raise InvalidInputError("The text is empty. Add what was said.")
+    content = text_or_stdin(text)
     with connected(url) as backend:
         memory = backend.user(user)
         before = memory.counts()["items"]
-        items = memory.add([{"role": "user", "content": content}], ttl=ttl)
+        items = memory.add(
+            [{"role": "user", "content": content}],
+            supersedes=supersedes or None,
+            valid_from=valid_from,
+            valid_until=valid_until,
+            created_at=created_at,
+            pinned=pinned,
+            ttl=ttl,
+        )
         added = min(max(memory.counts()["items"] - before, 0), len(items))
         superseded = _superseded_by(memory, items)
         notes = () if as_json else _notes_on(memory, items, superseded)
@@ -88,12 +104,14 @@ def _superseded_by(memory: Memory, items: Sequence[MemoryItem]) -> list[MemoryIt
 
 
 def _notes_on(memory: Memory, items: Sequence[MemoryItem], superseded: Sequence[MemoryItem]) -> list[str]:
-    """Lines on what items replaced, what they conflict with, and what is redacted in them."""
+    """Lines on what items replaced, what they conflict with, whether they hold now, and what is redacted in them."""
+    from ..memory.recall import validity_note
     from ..safe_text import safe_for_terminal
 
     others = [("supersedes", each) for each in superseded]
     others += [("conflicts with", memory.get(each)) for item in items for each in item.conflicts]
     notes = [f"{what} {other.id}  {safe_for_terminal(other.text)}" for what, other in others]
+    notes += [f"not valid now{note}" for note in (validity_note(item, None) for item in items) if note]
     return notes + [f"redacted: {', '.join(item.redacted)}" for item in items if item.redacted]
 
 
@@ -110,6 +128,8 @@ def search_command(
     session: Session = None,
     after: After = None,
     before: Before = None,
+    as_of: AsOf = None,
+    include_inactive: IncludeInactive = False,
     filters: Filter = None,
     explain: Annotated[bool, typer.Option("--explain", help="With --json: also the parts of each score.")] = False,
     url: Url = None,
@@ -122,6 +142,8 @@ def search_command(
             limit=limit,
             min_score=min_score,
             **conditions_of(kinds=kinds, sources=sources, session=session, after=after, before=before, filters=filters),
+            as_of=as_of,
+            include_inactive=include_inactive,
             explain=explain,
         )
     if as_json:
@@ -144,25 +166,30 @@ def list_command(
     session: Session = None,
     after: After = None,
     before: Before = None,
+    as_of: AsOf = None,
+    include_inactive: IncludeInactive = False,
     filters: Filter = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """List the memories of a user, oldest first."""
+    from ..memory.recall import validity_note
     from ..safe_text import safe_for_terminal
 
     conditions = conditions_of(
         kinds=kinds, sources=sources, session=session, after=after, before=before, filters=filters
     )
     with existing(url) as backend:
-        page = backend.user(user).all(limit=limit, cursor=cursor, **conditions)
+        page = backend.user(user).all(
+            limit=limit, cursor=cursor, as_of=as_of, include_inactive=include_inactive, **conditions
+        )
     if as_json:
         show_json({"memories": page, "next": page.next})
         return
     for item in page:
-        show(f"{item.id}  {item.created_at:%Y-%m-%d}  {safe_for_terminal(item.text)}")
+        show(f"{item.id}  {item.created_at:%Y-%m-%d}  {safe_for_terminal(item.text)}{validity_note(item, None)}")
     if not page:
-        has_conditions = any(value is not None for value in conditions.values())
+        has_conditions = any(value is not None for value in (as_of, *conditions.values()))
         what = "Nothing fits the conditions in what is" if has_conditions else "Nothing is"
         show(f"{what} remembered of user {user}.")
     elif page.next is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -18,12 +19,15 @@ if TYPE_CHECKING:
 __all__ = [
     "After",
     "AsJson",
+    "AsOf",
     "Before",
     "Filter",
+    "IncludeInactive",
     "Kinds",
     "MemoryId",
     "Session",
     "Sources",
+    "Ttl",
     "Url",
     "User",
     "conditions_of",
@@ -34,6 +38,7 @@ __all__ = [
     "read_json",
     "show",
     "show_json",
+    "text_or_stdin",
     "words",
 ]
 
@@ -72,6 +77,11 @@ Kinds = Annotated[
 ]
 After = Annotated[str | None, typer.Option("--after", help="Only what was said from this day or time (ISO) on.")]
 Before = Annotated[str | None, typer.Option("--before", help="Only what was said before this day or time (ISO).")]
+AsOf = Annotated[
+    str | None, typer.Option("--as-of", help="What was held true at this day or time (ISO), instead of now.")
+]
+IncludeInactive = Annotated[bool, typer.Option("--include-inactive", help="Also what is superseded, or not valid now.")]
+Ttl = Annotated[float | None, typer.Option(help="Seconds until it is forgotten; never if left out.")]
 Filter = Annotated[
     str | None,
     typer.Option("--filter", help='Conditions on metadata, in JSON: \'{"topic": "work", "price": {"$gte": 3}}\'.'),
@@ -188,6 +198,20 @@ def counted(count: int, things: str) -> str:
     """A number of things: ``1 memory``, ``2 memories``."""
     one = f"{things[:-3]}y" if things.endswith("ies") else things[:-1]
     return f"{count} {one if count == 1 else things}"
+
+
+def text_or_stdin(text: str) -> str:
+    """The text of a memory; of ``-`` what stdin has.
+
+    Raises:
+        InvalidInputError: It is empty.
+    """
+    from ..errors import InvalidInputError
+
+    content = sys.stdin.read().removesuffix("\n") if text == "-" else text
+    if not content.strip():
+        raise InvalidInputError("The text is empty. Add what was said.")
+    return content
 
 
 def words(text: str | None) -> list[str] | None:

@@ -24,6 +24,7 @@ def show_hits(hits: Sequence[Hit]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from ..memory.recall import validity_note
     from ..safe_text import safe_for_terminal
 
     console = Console(file=sys.stdout, highlight=False, markup=False)
@@ -41,7 +42,7 @@ def show_hits(hits: Sequence[Hit]) -> None:
     for hit in hits:
         cells = [f"{hit.score:.2f}", f"{hit.created_at:%Y-%m-%d}", hit.kind]
         cells += [hit.session_id or ""] * has_sessions
-        cells.append(hit.text)
+        cells.append(f"{hit.text}{validity_note(hit, None)}")
         cells += [hit.id] * has_ids
         table.add_row(*(Text(safe_for_terminal(cell)) for cell in cells))
     console.print(table)

@@ -20,8 +20,9 @@ from memweld import connect
 from memweld.cli import app
 
 COMMANDS = set(
-    "add conflicts consolidate copy delete demo doctor erase export get import keep-both list migrate pin profile "
-    "reindex restore search serve sessions stats supersede ui undo unpin users versions".split()
+    "add conflicts consolidate copy delete delete-preference demo doctor erase export get import keep-both list "
+    "migrate pin preferences profile reindex restore search serve sessions set-preference stats supersede ui undo "
+    "unpin update users versions".split()
 )
 
 
