@@ -79,7 +79,7 @@ def consolidate_command(
     elif result.done:
         show("Without --receipt FILE it cannot be undone; `memweld versions ID` shows what was merged.")
     if result.has_more:
-        show("More is left: run it again.")
+        show(f"More is left: run it again{'' if receipt is None else ' with another --receipt'}.")
 
 
 def _apply(memory: Memory, plan: ConsolidationPlan, receipt: Path) -> ConsolidationReceipt:

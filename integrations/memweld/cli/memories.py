@@ -84,7 +84,8 @@ def add_command(
             ttl=ttl,
         )
         added = min(max(memory.counts()["items"] - before, 0), len(items))
-        superseded = _superseded_by(memory, items)
+        # What a known text superseded when it was new is no news.
+        superseded = _superseded_by(memory, items) if added or supersedes else []
         notes = () if as_json else _notes_on(memory, items, superseded)
     if as_json:
         show_json({"added": added, "memories": items, "superseded": superseded})
@@ -212,9 +213,7 @@ def get_command(memory_id: MemoryId, user: User, url: Url = None, as_json: AsJso
 
 def delete_command(
     user: User,
-    memory_id: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="The memory's ID, or give conditions.")
-    ] = None,
+    memory_id: Annotated[str | None, typer.Argument(metavar="ID", help="The memory's ID, or give conditions.")] = None,
     *,
     kinds: Kinds = None,
     sources: Sources = None,

@@ -169,7 +169,7 @@ def existing(url: str | None, token: str | None = None) -> Backend:
     place = url or load_settings().url or f"sqlite:///{default_file()}"
     path = path_of(place) if place.lower().startswith("sqlite://") else None
     if path is not None and not Path(path).exists():
-        raise InvalidInputError(f"There is no file {path}. Name another with --url, or add a first memory to it.")
+        raise InvalidInputError(f"There is no file {path}. Name another URL, or add a first memory to this one.")
     return connected(url, token)
 
 

@@ -19,7 +19,7 @@ Key = Annotated[str, typer.Argument(help="The key of the preference, such as the
 
 def preferences_command(
     user: User,
-    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="The key of one preference; else all.")] = None,
+    key: Annotated[str | None, typer.Argument(metavar="KEY", help="The key of one preference; else all.")] = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:

@@ -89,7 +89,8 @@ def copy_command(
                 _show_copied(report, dry_run=dry_run)
     if not nonempty and not different:
         # A mistyped name must not look like a finished copy.
-        show("memweld: nothing was copied: FROM has nothing of the named user or agent.", err=True, fg="red")
+        whose = "" if everybody else " of the named user or agent"
+        show(f"memweld: nothing was copied: FROM has nothing{whose}.", err=True, fg="red")
         raise typer.Exit(1)
     if as_json:
         show_json({"copied": rows, "different": different, "dry_run": dry_run})

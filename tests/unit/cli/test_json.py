@@ -52,9 +52,12 @@ def test_add_says_what_it_supersedes(url: str) -> None:
     (porto,) = answer("add", "I live in Porto")["memories"]
     moved = answer("add", "I live in Lisbon")
     assert [(each["id"], each["changed_by"]) for each in moved["superseded"]] == [(porto["id"], "rule")]
+    assert answer("add", "I live in Lisbon")["superseded"] == []
     with connect(url) as backend:
         backend.user("ana").update(moved["memories"][0]["id"], "I live in Faro")
-    assert [each["id"] for each in answer("add", "I live in Faro")["superseded"]] == [porto["id"]]
+    (work,) = answer("add", "I work from home")["memories"]
+    again = answer("add", "I live in Faro", "--supersedes", work["id"])
+    assert (again["added"], [each["id"] for each in again["superseded"]]) == (0, [porto["id"], work["id"]])
 
 
 def test_the_profile_has_all_sections_and_texts_before(url: str) -> None:

@@ -525,7 +525,9 @@ class TestCommand:
         for options in (["--user", "anna"], ["--user", "anna", "--dry-run"]):
             result = run("copy", old.url, target, *options)
             assert result.exit_code == 1
-            assert "nothing was copied" in result.stderr
+            assert "FROM has nothing of the named user or agent" in result.stderr
+        old.user("ana").erase()
+        assert run("copy", old.url, target, "--all").stderr.endswith("nothing was copied: FROM has nothing.\n")
 
     def test_nobody_is_no_default(self, old: Backend, new: Backend) -> None:
         result = run("copy", old.url, new.url)
