@@ -83,6 +83,7 @@ def test_which_statements_may_conflict() -> None:
         return may_conflict(first, second)
 
     assert conflict("My favourite player is Messi", "My favorite player is Ronaldo")
+    assert conflict("My favourite colour is blue", "My favorite color is green")
     assert not conflict("My favourite player is Messi", "Messi is my favourite player")
     assert not conflict("My favourite player is Messi", "My brother's favourite player is Ronaldo")
     assert conflict("I live in York", "I live in New York")
