@@ -311,7 +311,10 @@ def _update_memory(memory: Memory, arguments: UpdateMemory) -> Answer:
             item = memory.update(memory_id, item.text if data is None else data, metadata=metadata)
     if pinned is not None:
         item = memory.pin(item.id) if pinned else memory.unpin(item.id)
-    return Answer(f"Memory {item.id} updated successfully", {"memory": _listed(memory, [item])[1][0]})
+    text = f"Memory {item.id} updated successfully"
+    if item.superseded_by is not None:
+        text += f", but it is no longer true: {item.superseded_by} is in its place. Correct that one if it is wrong"
+    return Answer(text, {"memory": _listed(memory, [item])[1][0]})
 
 
 @tool(

@@ -221,3 +221,7 @@ class VersionTests(BackendFixtures):
         outcome = run_tool(TOOLS["update_memory"], lambda: ana, {"memory_id": before.id, "data": IN_FARO})
         assert outcome.is_error
         assert item.id in outcome.marked
+        (braga,) = ana.add("I live in Braga", supersedes=item.id, infer=False)
+        outcome = run_tool(TOOLS["update_memory"], lambda: ana, {"memory_id": item.id, "data": IN_FARO})
+        assert not outcome.is_error
+        assert f"{braga.id} is in its place" in outcome.marked
