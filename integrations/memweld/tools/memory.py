@@ -256,6 +256,8 @@ def _get_memory(memory: Memory, arguments: GetMemory) -> Answer:
     part, cursor = text_page(item.text, arguments.cursor)
     owner = f"User: {item.user_id}" if item.user_id is not None else f"Agent: {item.agent_id}"
     text = f"Memory: {safe_for_model(part, line_break=INDENTED)}\nCreated: {as_utc(item.created_at)}\n{owner}"
+    if note := validity_note(item, memory.timezone):
+        text += f"\nNot true now{note}"
     data: dict[str, JSON] = {"memory": item_data(item) | {"text": part}} | next_page(cursor)
     if arguments.versions:
         lines, data["versions"] = _earlier(memory, item)

@@ -225,3 +225,6 @@ class VersionTests(BackendFixtures):
         outcome = run_tool(TOOLS["update_memory"], lambda: ana, {"memory_id": item.id, "data": IN_FARO})
         assert not outcome.is_error
         assert f"{braga.id} is in its place" in outcome.marked
+        for memory_id, is_over in ((item.id, True), (braga.id, False)):
+            shown = run_tool(TOOLS["get_memory"], lambda: ana, {"memory_id": memory_id})
+            assert ("Not true now (until " in shown.marked) is is_over
