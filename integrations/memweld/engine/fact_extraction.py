@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..errors import BackendUnavailableError
 from ..models import Hit, MemoryItem
-from ..scope import Scope
-from ..validation import QUERY_CHARACTERS, dump_json, utc_now
+from ..scope import Scope, known_timezone
+from ..validation import QUERY_CHARACTERS, dump_json, local_time, utc_now
 from .draft_writer import DraftWriter
 from .extraction.attribution import Origin, origin_of
 from .extraction.compact import CompactExtractor
@@ -142,7 +142,8 @@ class FactExtraction:
     ) -> list[MemoryItem]:
         moment = operation.created_at or utc_now()
         known = self._related(scope, operation.drafts)
-        facts = self._compact.extract(operation.drafts, earlier, moment, [each.text for each in known])
+        local = local_time(moment, known_timezone(operation.timezone))
+        facts = self._compact.extract(operation.drafts, earlier, local, [each.text for each in known])
         texts = [fact.text for fact in facts]
         kept = [draft.text for draft in operation.drafts if draft.is_kept]
         with self._embedding.prepared([*texts, *kept]), self._database.writing(scope):

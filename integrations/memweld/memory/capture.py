@@ -61,7 +61,7 @@ def capture_turn(
     if keep not in ("turn", "history", "facts"):
         raise invalid("keep", keep, "it is turn, history or facts", "Choose one.")
     # Validated first: a refused call writes nothing.
-    add = AddItems(drafts=(), infer=infer, metadata=metadata, session_id=session_id)
+    add = AddItems(drafts=(), infer=infer, metadata=metadata, session_id=session_id, timezone=timezone)
     append = None
     read = read_messages(messages, timezone)
     if session_id is None or keep == "facts":

@@ -114,6 +114,7 @@ class FactMethods(ChangeMethods):
             # An LLM that finds nothing worth keeping does not overrule a caller who said: remember this.
             is_explicit=True,
             source=source,
+            timezone=self.timezone,
         )
         if add.infer:
             add = replace(add, epoch=self._engine.run(self.scope, GetEpoch()))

@@ -94,7 +94,7 @@ class CompactExtractor:
         Args:
             drafts: The new messages.
             earlier: Messages of the session before them.
-            moment: When the new messages were written.
+            moment: When the new messages were written, as local time of the user.
             known: Stored facts that the LLM shall not repeat, and may replace: the numbers in ``Fact.replaces`` count
                 them from 1.
 

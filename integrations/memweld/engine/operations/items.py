@@ -86,6 +86,7 @@ class AddItems(Operation[list[MemoryItem]]):
             whom it was learnt.
         source: Where they come from; None: from the speaker of each, and an extracted fact from the speaker of the
             text that it was learnt from.
+        timezone: The zone of the day that the LLM is told (see `Search.timezone`).
     """
 
     changes_items = True
@@ -104,6 +105,7 @@ class AddItems(Operation[list[MemoryItem]]):
     is_explicit: bool = False
     is_extracted: bool = False
     source: ItemSource | None = None
+    timezone: Key | None = None
 
     @property
     def lane(self) -> Lane:

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -47,6 +48,22 @@ def test_the_prompt(connect: Callable[..., memweld.Memory]) -> None:
     assert len(system) < 3_000
     ana.add("It was long ago", created_at="2001-02-03")
     assert "Saturday, 2001-02-03" in llm.prompts[1][0][1]
+
+
+@pytest.mark.parametrize("way", ["add", "capture", "background"])
+def test_the_day_is_that_of_the_user(
+    connect: Callable[..., memweld.Memory], way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the evening of Denver it is the next day already in UTC."""
+    llm = ScriptedExtractor([facts("Ana ran on 30 January")])
+    ana = connect(llm, timezone="America/Denver")
+    monkeypatch.setattr("memweld.engine.fact_extraction.utc_now", lambda: datetime(2026, 2, 1, 2, tzinfo=timezone.utc))
+    if way == "add":
+        ana.add("I ran yesterday")
+    else:
+        ana.capture("I ran yesterday", background=way == "background")
+        assert ana.flush(20)
+    assert "Saturday, 2026-01-31" in llm.prompts[0][0][1]
 
 
 def test_the_llm_sees_related_facts_and_no_sources(connect: Callable[..., memweld.Memory]) -> None:
