@@ -218,15 +218,19 @@ def _in_turns(sections: Sequence[Sequence[_Entry]]) -> Iterator[_Entry]:
 def _choose(chosen: Mapping[str, list[_Entry]], seen: set[str], candidates: Iterable[_Entry], room: int) -> int:
     """Put in ``chosen`` what fits, in this order; the characters that it needs.
 
-    No memory is chosen twice, neither by its id nor by its text: ``seen`` has both.
+    No memory is chosen twice, neither by its id nor by its text and the one before: ``seen`` has these.
     """
     used = 0
     for entry in candidates:
-        marks = {f"id {entry.item.id}", f"text {fold_text(entry.item.text)}"}
+        mark, *told = (
+            f"id {entry.item.id}",
+            *(f"text {fold_text(each)}" for each in (entry.item.text, entry.before) if each),
+        )
         section = chosen[entry.section]
         needed = entry.least + (0 if section else len(_TITLES[entry.section]) + 2)
-        if used + needed <= room and seen.isdisjoint(marks):
+        # A model that was told the new text may not know the one before.
+        if used + needed <= room and mark not in seen and not seen.issuperset(told):
             section.append(entry)
-            seen |= marks
+            seen |= {mark, told[0]}
             used += needed
     return used

@@ -174,6 +174,16 @@ class TurnScenarios(Scenarios):
         assert turn.seen.count("I keep bees in Porto") == 1
         assert not any("Changed lately" in message.text for message in ana.history("s").messages())
 
+    def test_a_profile_says_what_a_session_replaced(self, ana: Memory) -> None:
+        """The move is said in the session, and the home before it nowhere else."""
+        self._needs_history()
+        ana.add("I live in Porto", infer=False)
+        if "I live in Porto" not in self._turn(ana, "Hello", session_id="s", profile=True).seen:
+            pytest.skip("here a chat session has no profile")
+        for text in ("I moved to Lisbon", "Who wrote Hamlet?"):
+            turn = self._turn(ana, text, session_id="s", profile=True)
+        assert turn.seen.count("I moved to Lisbon (before: I live in Porto)") == 1
+
     def test_capture_can_be_left_out_or_follow(self, ana: Memory) -> None:
         """Off: no facts. In the background: they follow."""
         self._turn(ana, "I live in Porto", capture=False)
