@@ -424,7 +424,9 @@ class TestPages:
         (porto,) = memory.add("I live in Porto", created_at="2026-01-10T12:00:00Z")
         (lisbon,) = memory.add("I live in Lisbon", created_at="2026-03-01T12:00:00Z", supersedes=porto.id)
         memory.add("I row on Sundays", created_at="2026-03-11T12:00:00Z")
+        memory.add("I retire", valid_from="2099-01-01")
         page = ana.get("timeline").text
+        assert "<span>from 2099-01-01 00:00</span>" in page
         assert "2026-01-10 12:00 – 2026-03-01 12:00" in page
         assert "2026-03-01 12:00 – now" in page
         assert re.search(rf'href="[^"]*{lisbon.id}">replaced</a>', page)

@@ -16,8 +16,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from ... import __version__
+from ...models import MemoryItem
 from ...safe_text import safe_for_terminal
-from ...validation import local_time
+from ...validation import local_time, utc_now
 from .session import base_of, csrf_token, with_seed
 
 if TYPE_CHECKING:
@@ -122,6 +123,12 @@ def render(
     def moment(value: datetime) -> str:
         return local_time(value, timezone or "UTC").strftime("%Y-%m-%d %H:%M")
 
+    def span(item: MemoryItem) -> str:
+        start, end = item.valid_from or item.created_at, item.valid_until
+        if end is None and start > utc_now():
+            return f"from {moment(start)}"
+        return f"{moment(start)} – {'now' if end is None else moment(end)}"
+
     def link(page: str = "", **query: str | None) -> str:
         return link_to(request, page, {**(scope or {}), **query} if page else query)
 
@@ -134,6 +141,7 @@ def render(
             link=link,
             scope=scope or {},
             moment=moment,
+            span=span,
             version=__version__,
             zone=timezone or "UTC",
             **{"nav": (), "subject": None, "done": None, **context},
