@@ -33,7 +33,7 @@ from ..validation import (
 )
 from .capture import drafts_of
 from .change_methods import ChangeMethods, as_ids
-from .messages import MessagesLike, read_messages, to_messages
+from .messages import MessagesLike, to_messages
 
 __all__ = ["FactMethods"]
 
@@ -97,7 +97,7 @@ class FactMethods(ChangeMethods):
             MemoryNotFoundError: ``supersedes`` names a memory that this scope does not have.
             ConfigurationError: ``infer=True`` without an LLM.
         """
-        drafts = drafts_of(to_messages(read_messages(messages, self.timezone), named=False), ("user", "assistant"))
+        drafts = drafts_of(to_messages(messages, timezone=self.timezone, named=False), ("user", "assistant"))
         if not drafts:
             raise invalid("messages", messages, "no message of the user or assistant has text", "Add what was said.")
         add = AddItems(

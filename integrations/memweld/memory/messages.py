@@ -125,14 +125,15 @@ def to_message(value: object) -> ChatMessage:
     return validate_message(read_message(value))
 
 
-def to_messages(values: MessagesLike, *, named: bool = True) -> list[ChatMessage]:
+def to_messages(values: MessagesLike, *, timezone: str | None = None, named: bool = True) -> list[ChatMessage]:
     """One message or several that can be stored, with ids and times. A bare string is said by the user.
 
     Args:
         values: What was said.
+        timezone: The zone of their times without an offset; UTC if None.
         named: Give an id and a time to messages that have none.
 
     Raises:
         InvalidInputError: There are none, or a message breaks a rule (the error names its position).
     """
-    return list(validate_messages("messages", read_messages(values), named=named))
+    return list(validate_messages("messages", read_messages(values, timezone), named=named))

@@ -90,8 +90,9 @@ def _validate_draft(draft: ItemDraft) -> ItemDraft:
     for name, value in (("message name", draft.name), ("message id", draft.message_id)):
         if value is not None:
             validate_key(name, value)
-    said_at = validate_time("message created_at", draft.created_at)
-    return draft if said_at is draft.created_at else replace(draft, created_at=said_at)
+    if draft.created_at is None:
+        return draft
+    return replace(draft, created_at=validate_time("message created_at", draft.created_at))
 
 
 def validate_value(name: str, value: JSON) -> JSON:
