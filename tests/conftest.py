@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "services"))
@@ -30,6 +31,16 @@ os.environ.update(
 )
 for name in [name for name in os.environ if name.startswith(("MEMWELD_", "OPENAI_"))]:
     del os.environ[name]
+
+# The same examples in each run, on however slow a machine; `--hypothesis-profile=default` looks for others.
+settings.register_profile(
+    "memweld",
+    database=None,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("memweld")
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
 import memweld
 from memweld import Backend
@@ -23,6 +23,7 @@ from memweld.mcp import create_app, token_file_auth
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+expect.set_options(timeout=30_000)  # two processes and a browser share two cores
 TOKENS = {"ana-token-0123456789": {"sub": "ana"}, "bob-token-0123456789": {"sub": "bob"}}
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip

@@ -77,7 +77,7 @@ def the_next_read(place: Place, rounds: int) -> None:
             assert found == sorted(text for _, _, text in model["items"]), op
     for process, ordered, _ in team:
         ordered.send(None)
-        process.join(30)
+        process.join(60)
         assert process.exitcode == 0
     place.check()
 

@@ -15,7 +15,7 @@ import doors
 import hostile
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import Place
 
@@ -51,7 +51,7 @@ pieces = st.sampled_from([*MARKS, *INJECTIONS, "\n", "\r\n", " "]) | st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=10
 )
 said = st.lists(pieces, min_size=1, max_size=6).map("".join).filter(lambda text: bool(text.strip()))
-bounded = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+bounded = settings(max_examples=60)
 
 
 @pytest.fixture(scope="module", params=["ram", pytest.param("postgres", marks=pytest.mark.services)])

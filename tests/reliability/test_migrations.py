@@ -41,7 +41,7 @@ def create_and_die(file: str, statements: int, says: Connection) -> None:
 def test_a_creation_that_is_killed_has_not_happened(tmp_path: Path, statements: int) -> None:
     file = tmp_path / "memory.db"
     process, hears = writer.start(create_and_die, str(file), statements)
-    process.join(30)
+    process.join(60)
     assert process.exitcode == -signal.SIGKILL
     with pytest.raises(EOFError):
         hears.recv()

@@ -50,4 +50,4 @@ def start(function: Any, *arguments: Any) -> tuple[BaseProcess, Connection]:
 def kill(process: BaseProcess) -> None:
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
-    process.join(30)
+    process.join(60)

@@ -77,7 +77,7 @@ def own_lines(text: str) -> int:
 
 
 @given(TEXTS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_no_stored_text_forges_an_answer(text: str) -> None:
     text = text.encode(errors="ignore").decode().replace("\x00", "")
     for name, answer in answers(text):

@@ -143,7 +143,7 @@ LETTERS = st.text("aéが가\u1100\u1161ｶ !", max_size=3)
 
 
 @given(st.lists(st.one_of(MARKS, LETTERS), max_size=8).map("".join))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_normalize_is_that_of_unicodedata(text: str) -> None:
     for form in ("NFC", "NFKC", "NFD", "NFKD"):
         assert normalize(form, text) == unicodedata.normalize(form, text)

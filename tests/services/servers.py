@@ -184,7 +184,9 @@ class PostgresServer(_Server):
     def command(self) -> list[str]:
         """The server on TCP, and a socket in its folder."""
         network = ["-h", "127.0.0.1", "-p", str(self.port), "-k", str(self.folder)]
-        return [str(self._bin / "postgres"), "-D", str(self._data), *network, "-c", "max_connections=200"]
+        # Autovacuum takes snapshots at any moment, and VACUUM FULL keeps the rows that one of them sees.
+        options = ["-c", "max_connections=200", "-c", "autovacuum=off"]
+        return [str(self._bin / "postgres"), "-D", str(self._data), *network, *options]
 
     def options(self) -> dict[str, Any]:
         """As a user who is not root."""

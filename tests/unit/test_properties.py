@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -15,7 +15,7 @@ text = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 key = text.filter(lambda value: bool(value.strip()) and "\x00" not in value)
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text
 values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3))
-in_memory = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+in_memory = settings(max_examples=60)
 
 
 @pytest.fixture(scope="module")
@@ -135,4 +135,4 @@ class Isolation(RuleBasedStateMachine):
 
 
 TestIsolation = Isolation.TestCase
-TestIsolation.settings = settings(deadline=None, max_examples=25, stateful_step_count=25)
+TestIsolation.settings = settings(max_examples=25, stateful_step_count=25)

@@ -32,7 +32,7 @@ TEMPLATES = (
 
 
 @given(TEXTS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_no_text_hides_or_breaks_out(text: str) -> None:
     for shown in (safe_for_model(text), safe_for_terminal(text), html.unescape(safe_for_html(text))):
         categories = {unicodedata.category(character) for character in shown} - {"Cf"}
@@ -45,7 +45,7 @@ def test_no_text_hides_or_breaks_out(text: str) -> None:
 
 
 @given(TEXTS, st.sampled_from(TEMPLATES), TEXTS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_no_text_poses_as_a_token_or_marker(before: str, token: str, after: str) -> None:
     plain = unicodedata.normalize("NFKC", safe_for_model(before + token + after)).casefold()
     for marker in ("<|", "</", "< /", "<<", "<s>", "<bos>", "<think", "<memories", "< memories", "<start", "[inst]"):

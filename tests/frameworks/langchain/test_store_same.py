@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from langgraph.store.base import GetOp, Item, ListNamespacesOp, MatchCondition, Op, PutOp, SearchItem, SearchOp
 from langgraph.store.memory import InMemoryStore
@@ -152,7 +152,7 @@ def users() -> Iterator[int]:
     return itertools.count()
 
 
-@settings(max_examples=75, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=75)
 @given(steps=st.lists(st.tuples(batches, st.booleans(), st.integers(0, 4)), max_size=8), indexed=st.booleans())
 def test_every_batch_has_the_same_results(
     backend: Backend, users: Iterator[int], steps: list[tuple[list[Op], bool, int]], indexed: bool
@@ -188,7 +188,7 @@ simple = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(steps=simple)
 def test_the_named_methods_have_the_same_results(
     backend: Backend, users: Iterator[int], steps: list[tuple[Any, ...]]

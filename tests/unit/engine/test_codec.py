@@ -325,7 +325,7 @@ def exactly(value: Any) -> str:
 
 
 @pytest.mark.parametrize("name", sorted(ANSWERS))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_answers_come_back_equal(name: str, data: st.DataObject) -> None:
     answer = data.draw(ANSWERS[name])
@@ -336,7 +336,7 @@ def test_answers_come_back_equal(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(OPERANDS))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_operations_come_back_equal(name: str, data: st.DataObject) -> None:
     operation = OPERATIONS[name](**data.draw(st.fixed_dictionaries(OPERANDS[name])))

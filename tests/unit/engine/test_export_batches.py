@@ -47,7 +47,7 @@ def make(facts: list[int], values: list[int], sessions: list[list[int]]) -> Expo
 SIZES = st.lists(st.integers(1, 12), max_size=9)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(SIZES, SIZES, st.lists(SIZES, max_size=4), st.integers(2, 6), st.integers(5, 30))
 def test_batches_hold_everything_in_order(
     facts: list[int], values: list[int], sessions: list[list[int]], rows: int, size: int

@@ -84,7 +84,7 @@ filters = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(objects, filters)
 def test_negation_and_groups_follow_logic(metadata: dict[str, Any], conditions: dict[str, Any]) -> None:
     """Whatever is generated is valid, and each object fits a filter or its negation."""
@@ -95,7 +95,7 @@ def test_negation_and_groups_follow_logic(metadata: dict[str, Any], conditions: 
     assert metadata_filter(dump_json({"$and": [valid, {"$or": [valid, {"a": 7}]}]}))(metadata) is fits
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(values, values)
 def test_equality_is_that_of_json(one: Any, other: Any) -> None:
     """Of lists and objects, too: 1 is 1.0, and not true."""

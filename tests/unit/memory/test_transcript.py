@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import memweld
@@ -85,7 +85,6 @@ MESSAGES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(MESSAGES, st.one_of(st.none(), st.integers(1, 8)), st.one_of(st.none(), st.integers(1, 90)), st.booleans())
 def test_every_window_is_a_valid_request(
     messages: list[ChatMessage], limit: int | None, characters: int | None, prompts: bool

@@ -520,7 +520,7 @@ WORDS = (
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.sampled_from(WORDS.split()), max_size=12).map(" ".join))
 def test_any_words_give_a_window_or_none(query: str) -> None:
     """No query raises, and a window begins before it ends."""

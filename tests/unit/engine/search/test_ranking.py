@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import memweld
@@ -385,7 +385,7 @@ def test_a_lexicon_counts_as_it_would_from_the_start() -> None:
 WORDS = ("tea", "cat", "moon", "river", "stone", "piano", "Porto", "猫", "café", "runs", "the", "is", "what")
 sentences = st.lists(st.sampled_from(WORDS), min_size=1, max_size=8).map(" ".join)
 corpora = st.lists(sentences, min_size=1, max_size=12, unique=True)
-quickly = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quickly = settings(max_examples=40)
 
 
 @pytest.fixture(scope="module")

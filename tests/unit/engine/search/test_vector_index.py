@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import memweld
@@ -421,7 +421,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("memweld.engine.search.inverted_index._TAIL_ROWS", 4)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 @given(operations=OPERATIONS)
 @pytest.mark.usefixtures("impatient")
 def test_after_any_operations_it_answers_as_if_read_anew(
