@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import AsJson, MemoryId, Url, User, counted, existing, read_json, show, show_json, text_or_stdin
+from .options import (
+    AsJson,
+    MemoryId,
+    Url,
+    User,
+    counted,
+    existing,
+    local_day,
+    read_json,
+    show,
+    show_json,
+    text_or_stdin,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,13 +137,18 @@ def undo_command(
 def versions_command(memory_id: MemoryId, user: User, url: Url = None, as_json: AsJson = False) -> None:
     """List the versions of a memory of a user, oldest first."""
     from ..safe_text import safe_for_terminal
+    from ..validation import local_time
 
     with existing(url) as backend:
-        versions = backend.user(user).versions(memory_id)
+        memory = backend.user(user)
+        versions = memory.versions(memory_id)
     if as_json:
         show_json({"versions": versions})
         return
-    spans = [(item.valid_from or item.created_at, item.valid_until) for item in versions]
+    local = partial(local_time, timezone_name=memory.timezone)
+    spans = [
+        (local(item.valid_from or item.created_at), item.valid_until and local(item.valid_until)) for item in versions
+    ]
     is_within_a_day = any(end is not None and start.date() == end.date() for start, end in spans)
     form, width = ("%Y-%m-%d %H:%M", 16) if is_within_a_day else ("%Y-%m-%d", 10)
     for item, (start, end) in zip(versions, spans, strict=True):
@@ -200,13 +218,14 @@ def conflicts_command(
     from ..safe_text import safe_for_terminal
 
     with existing(url) as backend:
-        pairs = backend.user(user).conflicts(limit=limit)
+        memory = backend.user(user)
+        pairs = memory.conflicts(limit=limit)
     if as_json:
         show_json({"conflicts": pairs})
         return
     for pair in pairs:
         for name, item in (("newer", pair.newer), ("older", pair.older)):
-            show(f"{name}  {item.id}  {item.created_at:%Y-%m-%d}  {safe_for_terminal(item.text)}")
+            show(f"{name}  {item.id}  {local_day(item.created_at, memory)}  {safe_for_terminal(item.text)}")
     remedy = "`memweld supersede OLDER --by NEWER` decides for one; `memweld keep-both` says that both are true."
     show(remedy if pairs else "There are none.")
 

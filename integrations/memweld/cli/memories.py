@@ -27,6 +27,7 @@ from .options import (
     connected,
     counted,
     existing,
+    local_day,
     read_json,
     show,
     show_json,
@@ -112,7 +113,7 @@ def _notes_on(memory: Memory, items: Sequence[MemoryItem], superseded: Sequence[
     others = [("supersedes", each) for each in superseded]
     others += [("conflicts with", memory.get(each)) for item in items for each in item.conflicts]
     notes = [f"{what} {other.id}  {safe_for_terminal(other.text)}" for what, other in others]
-    notes += [f"not valid now{note}" for note in (validity_note(item, None) for item in items) if note]
+    notes += [f"not valid now{note}" for note in (validity_note(item, memory.timezone) for item in items) if note]
     return notes + [f"redacted: {', '.join(item.redacted)}" for item in items if item.redacted]
 
 
@@ -138,7 +139,8 @@ def search_command(
 ) -> None:
     """Find memories of a user, best first."""
     with existing(url) as backend:
-        hits = backend.user(user).search(
+        memory = backend.user(user)
+        hits = memory.search(
             query,
             limit=limit,
             min_score=min_score,
@@ -150,7 +152,7 @@ def search_command(
     if as_json:
         show_json({"memories": hits})
     elif hits:
-        show_hits(hits)
+        show_hits(hits, memory.timezone)
     else:
         show(f"Nothing fits in what is remembered of user {user}.")
 
@@ -181,14 +183,14 @@ def list_command(
         kinds=kinds, sources=sources, session=session, after=after, before=before, filters=filters
     )
     with existing(url) as backend:
-        page = backend.user(user).all(
-            limit=limit, cursor=cursor, as_of=as_of, include_inactive=include_inactive, **conditions
-        )
+        memory = backend.user(user)
+        page = memory.all(limit=limit, cursor=cursor, as_of=as_of, include_inactive=include_inactive, **conditions)
     if as_json:
         show_json({"memories": page, "next": page.next})
         return
     for item in page:
-        show(f"{item.id}  {item.created_at:%Y-%m-%d}  {safe_for_terminal(item.text)}{validity_note(item, None)}")
+        note = validity_note(item, memory.timezone)
+        show(f"{item.id}  {local_day(item.created_at, memory)}  {safe_for_terminal(item.text)}{note}")
     if not page:
         has_conditions = any(value is not None for value in (as_of, *conditions.values()))
         what = "Nothing fits the conditions in what is" if has_conditions else "Nothing is"

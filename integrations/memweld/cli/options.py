@@ -15,6 +15,7 @@ from .completion import complete_session, complete_user
 
 if TYPE_CHECKING:
     from ..memory.backend import Backend
+    from ..memory.memory import Memory
 
 __all__ = [
     "After",
@@ -35,6 +36,7 @@ __all__ = [
     "counted",
     "existing",
     "fields_of",
+    "local_day",
     "read_json",
     "show",
     "show_json",
@@ -192,6 +194,13 @@ def read_json(file: Path, command: str) -> Any:
         raise BackendUnavailableError(f"Cannot read {file}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise InvalidInputError(f"{file} is not the JSON that `{command}` writes: {error}") from error
+
+
+def local_day(moment: datetime, memory: Memory) -> str:
+    """The day of a time in the zone of a memory, in which its owner names days."""
+    from ..validation import local_time
+
+    return f"{local_time(moment, memory.timezone):%Y-%m-%d}"
 
 
 def counted(count: int, things: str) -> str:

@@ -15,7 +15,7 @@ _WITH_IDS = 120
 """The columns of a terminal that has room for ids."""
 
 
-def show_hits(hits: Sequence[Hit]) -> None:
+def show_hits(hits: Sequence[Hit], timezone: str | None) -> None:
     """Write the hits of a search: score, date, kind, session and text; ids where the terminal is wide.
 
     Stored text is made safe for the terminal first, and has no markup.
@@ -26,6 +26,7 @@ def show_hits(hits: Sequence[Hit]) -> None:
 
     from ..memory.recall import validity_note
     from ..safe_text import safe_for_terminal
+    from ..validation import local_time
 
     console = Console(file=sys.stdout, highlight=False, markup=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -40,9 +41,9 @@ def show_hits(hits: Sequence[Hit]) -> None:
     if has_ids:
         table.add_column("id", no_wrap=True)
     for hit in hits:
-        cells = [f"{hit.score:.2f}", f"{hit.created_at:%Y-%m-%d}", hit.kind]
+        cells = [f"{hit.score:.2f}", f"{local_time(hit.created_at, timezone):%Y-%m-%d}", hit.kind]
         cells += [hit.session_id or ""] * has_sessions
-        cells.append(f"{hit.text}{validity_note(hit, None)}")
+        cells.append(f"{hit.text}{validity_note(hit, timezone)}")
         cells += [hit.id] * has_ids
         table.add_row(*(Text(safe_for_terminal(cell)) for cell in cells))
     console.print(table)

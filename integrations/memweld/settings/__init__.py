@@ -31,7 +31,7 @@ class Settings:
         embedder: A mem0 embedder configuration, ``static``, ``fastembed`` or ``fastembed:MODEL``.
         durability: ``normal``, or ``full``: writes to the embedded file survive a power loss.
         cache_mb: The RAM for the vectors and words of the users that searched last, in millions of bytes.
-        timezone: The time zone of the dates that a model is shown.
+        timezone: The time zone of days in arguments, and of the dates that a model or a terminal is shown.
         redact: ``secrets``: take keys, tokens, passwords and card numbers out of every text before it is stored.
         mem0: A mem0 configuration as JSON, or ``platform``; a database in RAM has none.
         user_id: The default user of the command line and of a stdio server.

@@ -82,6 +82,24 @@ def test_what_is_over_is_said() -> None:
     assert texts("list") == []
 
 
+def test_days_are_those_of_the_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day that a person names is the day that a person is shown."""
+    monkeypatch.setenv("MEMWELD_TIMEZONE", "Asia/Tokyo")
+    monkeypatch.setenv("COLUMNS", "140")
+    known = done("add", "I rent a flat", "--created-at", "2025-03-05T20:00:00Z", "--valid-until", "2025-07-01")
+    assert known.endswith("(until 2025-07-01)\n")
+    for command in (("list",), ("search", "flat")):
+        shown = done(*command, "--include-inactive")
+        assert "2025-03-06  " in shown
+        assert "I rent a flat (until 2025-07-01)" in shown
+    memory_id = answer("list", "--include-inactive")["memories"][0]["id"]
+    assert "  2025-03-06 – 2025-07-01  " in done("versions", memory_id)
+    assert texts("list", "--as-of", "2025-07-01") == []
+    for player in ("Messi", "Pelé"):
+        done("add", f"My favourite player is {player}", "--created-at", "2025-03-05T20:00:00Z")
+    assert done("conflicts").count("  2025-03-06  ") == 2
+
+
 def test_a_text_is_corrected() -> None:
     memory_id = answer("add", "My cat is called Mimmi")["memories"][0]["id"]
     assert done("update", memory_id, "My cat is called Mimi") == f"Updated memory {memory_id}\n"
