@@ -269,6 +269,7 @@ class Facts:
         """The row with a text of its own: its sources, which say the old one, go, as the facts of a source do."""
         with self._database.writing(row.scope) as connection:
             for other in self._items.linked(row):
+                self._items.supersede_by(row.scope, other.id, row.id)
                 self._items.remove(row.scope, other.id)
                 unlink(connection, row.scope, other.id)
         return replace(without_messages(row), kind="item", text=text, links=None)

@@ -5,7 +5,7 @@ To forget must always be possible, so nothing here loads an embedder or mem0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ...errors import MemoryNotFoundError
@@ -147,9 +147,15 @@ class ItemOperations:
         for row in left:
             if row is not None:
                 self._items.rewrite_details(row)
-        gone = {row.id: row for row, rest in zip(rows, left, strict=True) if rest is None}
+        gone = {
+            row.id: row for row in self._with_linked(row for row, rest in zip(rows, left, strict=True) if rest is None)
+        }
         self._hold_again(scope, gone)
         self._delete(scope, list(gone))
+
+    def _with_linked(self, rows: Iterable[ItemRow]) -> list[ItemRow]:
+        """The rows with those that go with them."""
+        return [each for row in rows for each in (row, *self._items.linked(row))]
 
     def _hold_again(self, scope: Scope, gone: Mapping[str, ItemRow]) -> None:
         """Let what stays not leave with the rows in its place: it holds again, or the next of the chain is there."""
@@ -169,10 +175,11 @@ class ItemOperations:
         with self._database.writing(scope) as connection:
             purge(self._database, scope)
             rows = list(self._items.by_ids(scope, memory_ids).values())
-            for row in (*rows, *self._items.superseded_by(scope, [row.id for row in rows])):
-                for each in (row, *self._items.linked(row)):
-                    if self._items.remove(scope, each.id):
-                        unlink(connection, scope, each.id)
+            gone = self._with_linked(rows)
+            gone += self._with_linked(self._items.superseded_by(scope, [row.id for row in gone]))
+            for row in gone:
+                if self._items.remove(scope, row.id):
+                    unlink(connection, scope, row.id)
                 self._values.delete_record(connection, row.scope, row.id)
         return len(rows)
 

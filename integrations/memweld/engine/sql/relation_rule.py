@@ -136,7 +136,8 @@ class _Rule:
                 later.append(other)
             elif any(may_conflict(one, two) for one in stated for two in theirs):
                 conflicts.append(other)
-        if (same := self._imported_before(others)) is not None:
+        same = self._imported_before(others)
+        if same is not None and not self.items.superseded_by(self.scope, [row.id]):
             self.items.remove(row.scope, row.id)
             return same.item()
         for other in earlier:

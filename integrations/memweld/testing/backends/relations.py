@@ -305,6 +305,34 @@ class RelationTests(BackendFixtures):
         block = ana.recall("Where do I live?")
         assert ("Lisbon" in block, "Porto" in block) == (True, False)
 
+    @pytest.mark.parametrize("undo", ["edit", "clear", "delete", "update"])
+    def test_no_memory_is_lost_behind_an_extracted_fact(self, make: Callable[..., Backend], undo: str) -> None:
+        """What a fact superseded holds again if its message is edited or cleared, and goes or stays with its source."""
+        learnt = (facts(f"The user lives in {town}") for town in ("Porto", "Lisbon"))
+        ana = make(llm=ScriptedExtractor([*learnt, facts()])).user("ana")
+        for number, text in enumerate(("I live in Porto", "I moved to Lisbon")):
+            ana.capture([{"role": "user", "content": text, "id": f"m{number}"}], session_id=f"s{number}")
+        (source,) = ana.all(kinds="source", session_id="s1")
+        (porto, lisbon) = ana.all(include_inactive=True)
+        assert porto.superseded_by == lisbon.id
+        if undo == "edit":
+            ana.capture([{"role": "user", "content": "I love Lisbon", "id": "m1"}], session_id="s1")
+        elif undo == "clear":
+            ana.history("s1").clear(facts=True)
+        elif undo == "delete":
+            ana.delete(source.id)
+        else:
+            ana.update(source.id, "I moved to Faro")
+        if undo == "delete":
+            assert ana.all(include_inactive=True) == []
+        elif undo == "update":
+            assert [item.text for item in ana.all()] == ["I moved to Faro"]
+            assert [item.text for item in ana.versions(source.id)][-1] == "I moved to Faro"
+            assert ana.get(porto.id).superseded_by == source.id
+        else:
+            assert [item.text for item in ana.all()] == ["The user lives in Porto"]
+            assert ana.get(porto.id).valid_until is None
+
     def test_tools_name_conflicts(self, ana: Memory) -> None:
         """A model reads which memory may be wrong, and decides with the tools that it has."""
         said = [{"role": "user", "content": RONALDO}]
@@ -314,11 +342,12 @@ class RelationTests(BackendFixtures):
         assert f"{messi.id} - {MESSI}" in outcome.marked
         (ronaldo,) = [item for item in ana.all() if item.text == RONALDO]
         outcome = run_tool(TOOLS["add_memory"], lambda: ana, {"messages": said, "supersedes": [messi.id]})
-        assert messi.id not in outcome.marked
+        assert "say something else" not in outcome.marked
+        assert f"No longer true, because the new ones replace them:\n1. ID: {messi.id}" in outcome.marked
         assert texts(ana.all()) == [RONALDO]
         assert texts(asyncio.run(ana.aio.versions(ronaldo.id))) == [MESSI, RONALDO]
         assert asyncio.run(ana.aio.conflicts()) == []
         (old,) = add(ana, IN_PORTO, at=datetime(2024, 1, 1, tzinfo=timezone.utc))
         outcome = run_tool(TOOLS["add_memory"], lambda: ana, {"messages": [{"role": "user", "content": IN_LISBON}]})
-        assert old.id not in outcome.marked
+        assert f"1. ID: {old.id} - {IN_PORTO}" in outcome.marked
         assert texts(ana.all()) == [RONALDO, IN_LISBON]
