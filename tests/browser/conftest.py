@@ -52,7 +52,7 @@ def chromium() -> Generator[Browser]:
         reason = "no chromium on this machine: apt-get install chromium (make browser)"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS), timeout=120_000)
         try:
             yield browser
         finally:
@@ -71,6 +71,7 @@ def page(browser: Browser) -> Iterator[Page]:
     """A page of a new profile; a dialog, or an error on the page, fails the test."""
     context = browser.new_context()
     page = context.new_page()
+    page.set_default_timeout(60_000)
     problems: list[str] = []
 
     def refuse(dialog: Dialog) -> None:
