@@ -31,6 +31,8 @@ _DECADE = re.compile(r"(?:19|20)\d0s")
 _ENDS = frozenset('.?!;:()[]{}"\n…¿¡|<>')
 _MARKS = re.compile(r"[\u0300-\u036f]")
 _YEARS = range(1900, 2100)
+# A longer text tells something with "previously", and asks for no past.
+_MOST_WORDS = 40
 
 
 class _Word(NamedTuple):
@@ -321,8 +323,10 @@ class _Reader:
         return is_part and self._language.name in ("en", "de") and self._is_of(found.end)
 
     def _is_untimed(self, place: int, found: _Match) -> bool:
-        """Whether it is a habit, as in "le lundi", or an order in time, as in "the day before" and "before lunch"."""
+        """Whether it is a habit, as in "le lundi", an order in time, as in "the day before", or part of a long text."""
         end = found.end
+        if found.time.is_vague and len(self._words) > _MOST_WORDS:
+            return True
         words = [word.folded for word in self._words[max(0, place - 6) : end]]
         if found.time.kind == "weekday" and end == place + 1:
             return words[-2:-1] in (["le"], ["chaque"], ["un"])

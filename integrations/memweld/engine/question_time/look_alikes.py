@@ -13,6 +13,7 @@ NOT_BEHIND = {
     "an": frozenset(["half"]),
     "avant": frozenset("d en plus comme juste bien".split()),
     "precedent": frozenset(["sans"]),
+    "previously": frozenset(["as"]),
     "fruher": frozenset("in etwas viel noch nicht".split()),
     "antes": frozenset("cuanto quanto".split()),
     "used": frozenset("am is are was were be been being m s re get gets got getting".split()),

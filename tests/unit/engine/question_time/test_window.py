@@ -339,6 +339,7 @@ the week before | What must I do before? | Kann ich früher kommen?
 the previous message | What was my previous question? | the former or the latter | in the past tense
 I am used to it | I'm used to tea | What am I used to eating? | Have I been used to it? | What do I use to paint?
 What command did I use to restart it? | the command I used to start it | Which tool is used to build?
+as previously discussed
 How old am I? | Where does my old friend live? | Ich muss vorher essen | Was soll ich vorher essen?
 Was habe ich am Tag vorher gemacht? | eine Stunde früher | früher oder später | in früher Kindheit | am früheren Abend
 antes de comer | antes do almoço | ¿Qué debo hacer antes? | cuanto antes | el día anterior | la pregunta anterior
@@ -512,6 +513,13 @@ def test_the_present_is_told_apart(query: str, is_present: bool) -> None:
     window = window_of(query, NOW, "UTC")
     assert window is not None
     assert window.is_present is is_present
+
+
+def test_a_long_text_asks_for_no_past() -> None:
+    """It tells something."""
+    for text in ("Where did I live before?", "What did I buy recently?"):
+        assert window_of(f"{'Tell me more. ' * 10}{text}", NOW, "UTC") is not None
+        assert window_of(f"{'Tell me more. ' * 12}{text}", NOW, "UTC") is None
 
 
 WORDS = (
