@@ -31,8 +31,11 @@ _ATTRIBUTE = 5
 _EXACT = frozenset("é è né née mudé trasladé marié".split())
 _ARTICLES = frozenset("the der die das el la le o a il het de".split())
 _FREQUENT = frozenset(
-    "i i'm my is in at to by am ich bin mein meine mi me je mon ma eu meu minha io mio mia ik mijn".split()
+    """i i'm my is in at to by am ich bin seit mein meine mi me desde je mon ma eu meu minha io mio mia ik mijn
+    sinds depuis nouveau nouvel""".split()
 )
+# "Ich wohne seit einem Jahr nicht mehr in Köln": behind it stands another statement.
+_LIMITS = frozenset("nicht kein nie auch nur no también non anche não também pas plus aussi niet ook until bis".split())
 _USER, _USERS_OWN, _ANY, _HERE = "@", "@'s", "*", "#"
 _MY = frozenset(word for table in tables.LANGUAGES.values() for word in table.possessives.split())
 
@@ -214,12 +217,16 @@ def _match(parts: Sequence[frozenset[str]], words: Sequence[Word]) -> tuple[int,
     place = 0
     value: tuple[int, int] | None = None
     for number, part in enumerate(parts):
-        if _ANY in part or _HERE in part:
+        if _ANY in part and number + 1 == len(parts):
+            place, start = min(place + _GAP, len(words)), place
+            if place == start or not _LIMITS.isdisjoint(word[0] for word in words[start:place]):
+                return None
+        elif _ANY in part or _HERE in part:
             # The words that follow are literal: the first place where they stand ends the gap.
             following = parts[number + 1] if number + 1 < len(parts) else frozenset[str]()
             limit = min(place + (_GAP if _ANY in part else _VALUE), len(words) - 1)
             end = next((at for at in range(place + 1, limit + 1) if not following.isdisjoint(words[at])), None)
-            if end is None:
+            if end is None or (_ANY in part and not _LIMITS.isdisjoint(word[0] for word in words[place:end])):
                 return None
             if _HERE in part:
                 value = place, end
