@@ -6,6 +6,7 @@ __all__ = [
     "ABBREVIATED_PLACES",
     "ADVERBS",
     "AREAS",
+    "ASKING",
     "BUTS",
     "DAYS",
     "DOUBTS",
@@ -30,12 +31,19 @@ __all__ = [
 
 LEADS = """
     hi hello hey well so ok okay yes no oh please remember remember_that note_that fyi btw by_the_way just_so_you_know
-    actually anyway sorry and but thanks because since
+    actually anyway sorry and but thanks thank_you thanks_in_advance cheers because since update_my_profile
+    update_my_details update_your_records update_your_notes update_that remember_this save_this save_that
+    danke danke_dir danke_schön dankeschön vielen_dank bitte_merken merk_dir_das speichere_das aktualisiere_mein_profil
     hallo ja nein also bitte übrigens merk_dir merk_dir_dass und aber eigentlich nämlich
+    gracias muchas_gracias mil_gracias recuérdalo guárdalo actualiza_mi_perfil
     hola sí bueno pues por_favor recuerda recuerda_que y pero en_realidad por_cierto
+    merci_beaucoup mets_à_jour_mon_profil mettez_à_jour_mon_profil
     bonjour salut oui non bon alors merci retiens_que souviens-toi_que et mais en_fait au_fait d'ailleurs
+    muito_obrigado muito_obrigada atualiza_o_meu_perfil atualize_meu_perfil
     olá oi sim não bem então obrigado obrigada lembra-te_que lembre-se_que e mas na_verdade a_propósito
+    grazie_mille mille_grazie aggiorna_il_mio_profilo
     ciao sì allora grazie ricorda ricorda_che ricordati_che ma in_realtà a_proposito
+    dank_je dank_je_wel dank_u werk_mijn_profiel_bij
     hoi nee nou dus bedankt onthoud onthoud_dat en maar eigenlijk trouwens
 """
 """Words before a statement that change nothing about it."""
@@ -113,19 +121,28 @@ DOUBTS = """
 
 FRAMES = """
     game story novel fiction character roleplay act_as you_are pretend suppose imagine translate rewrite proofread
-    grammar sentence example following sent_this wrote_this
+    grammar sentence quote example following sent_this wrote_this
     spiel geschichte rolle übersetze satz beispiel stell_dir_vor juego historia traduce frase imagina jeu histoire
     traduis phrase jogo história traduz gioco storia traduci immagina spel verhaal vertaal zin stel_je_voor
 """
 """Words of a sentence behind which others may speak: "Act as Bob", "Check the grammar"."""
+
+ASKING = """
+    any_tips any_ideas any_advice any_recommendations any_suggestions where_to_eat
+    was_kann was_können was_soll was_sollte was_muss was_darf was_ist was_sind was_gibt was_koche was_esse was_mache
+    was_machen was_brauche was_empfiehlst was_würdest was_kostet irgendwelche_tipps irgendwelche_ideen
+    algún_consejo alguna_idea alguna_recomendación alguna_sugerencia où des_conseils des_idées une_idée
+    alguma_dica alguma_ideia alguma_sugestão qualche_consiglio qualche_idea nog_tips nog_ideeën
+"""
+"""Beginnings of a question that doubts nothing, though it is short or has a word of another language."""
 
 JOKES = "😂 🤣 😜 😉 🙃 😏 ;) ;-) :P :p /s xD"
 """Marks of irony, anywhere in a text."""
 
 REMARKS = """
     it it's is that's this the a here there place city town area neighbourhood neighborhood weather food people life
-    everything so very really such truly pretty great good nice lovely wonderful amazing awesome beautiful fantastic
-    perfect gorgeous fun sunny warm cold hot expensive cheap quiet busy happy excited
+    everything so much lot lots very really such truly pretty great good nice lovely wonderful amazing awesome beautiful
+    fantastic perfect gorgeous fun sunny warm cold hot expensive cheap quiet busy happy excited
     es ist das die der hier dort sehr wirklich echt ein eine stadt ort wetter essen leute leben toll schön super gut
     großartig wunderbar herrlich klasse prima fantastisch teuer ruhig
     está la el un una ciudad lugar aquí allí clima comida gente vida muy tan genial bonita bonito preciosa precioso
@@ -187,7 +204,7 @@ NO_PLACES = """
     stripe shopify wordpress wix salesforce hubspot mastodon bluesky threads tiktok instagram facebook twitter reddit
     youtube disney tidal kindle samsung huawei tesla microsoft amazon apple meta oracle siemens bosch intel nvidia
     cisco dell lenovo accenture deloitte mckinsey uber airbnb ikea scrum kanban agile waterfall devops microservices
-    serverless git svn dvorak colemak qwerty keto paleo
+    serverless git svn dvorak colemak qwerty keto paleo bitcoin ethereum wayland
     english spanish german french italian portuguese dutch chinese mandarin japanese korean russian arabic hindi turkish
     polish swedish esperanto latin
     page desk table seat bed yoga islam christianity

@@ -43,7 +43,7 @@ _SELF = "i"
 _STRICT = ("form of address", "age")
 _LEADS, _ADVERBS, _HEDGES = Phrases(tables.LEADS), Phrases(tables.ADVERBS), Phrases(tables.HEDGES)
 _DOUBTS, _BUTS, _REMARKS = Phrases(tables.DOUBTS), Phrases(tables.BUTS), Phrases(tables.REMARKS)
-_FRAMES, _JOKES = Phrases(tables.FRAMES), tables.JOKES.split()
+_FRAMES, _ASKING, _JOKES = Phrases(tables.FRAMES), Phrases(tables.ASKING), tables.JOKES.split()
 _TODAY = frozenset(tables.TODAY.split())
 # Who has no spouse any more may say "single", too, and who is separated is married: neither contradicts the other.
 _IMPLIED = {"divorced": "single", "widowed": "single", "separated": "married"}
@@ -185,12 +185,13 @@ class _Text:
     def _is_harmless(self, clause: _Clause, *, is_asked: bool) -> bool:
         """Whether a clause leaves in force what stands before it: a question, thanks, a remark, more of the speaker."""
         words = clause.words
-        if _DOUBTS.find(words) or _HEDGES.find(words) or _BUTS.match(words):
+        asking = _ASKING.match(words) if is_asked else 0
+        if _DOUBTS.find(words, asking) or _HEDGES.find(words) or (not asking and _BUTS.match(words)):
             return False
         place = _without_leads(clause)
         is_own = SUBJECTS.match(words, place) or USERS.match(words, place)
         if is_asked:
-            return len(words) >= _QUESTION_WORDS
+            return asking > 0 or len(words) >= _QUESTION_WORDS
         return bool(is_own) or all(_REMARKS.match(words, each) for each in range(place, len(words)))
 
     def _relation(self, clause: _Clause) -> Relation | None:
