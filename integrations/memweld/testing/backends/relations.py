@@ -169,6 +169,17 @@ class RelationTests(BackendFixtures):
         assert same_export(ana.export(), exported)
         assert len(ana.conflicts()) == 2
 
+    def test_a_mistaken_move_is_taken_back(self, ana: Memory) -> None:
+        """Deleting the new memory deletes what it superseded, unless both are kept before."""
+        porto, lisbon = add(ana, IN_PORTO, IN_LISBON)
+        ana.keep_both(porto.id, lisbon.id)
+        ana.delete(lisbon.id)
+        assert texts(ana.all()) == [IN_PORTO]
+        (lisbon,) = add(ana, IN_LISBON)
+        assert lisbon.conflicts == (), "what was kept beside it is gone"
+        ana.delete(lisbon.id)
+        assert ana.all(include_inactive=True) == []
+
     def test_an_import_in_any_order(self, ana: Memory) -> None:
         """Values hold one after the other in the order of their times, and the same import adds nothing."""
         homes = {IN_PORTO: "2020-01-01", IN_FARO: "2022-01-01", IN_LISBON: "2024-01-01"}
