@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 
 from ...validation import normalize
 
-__all__ = ["canonical_form", "is_tied_to_its_day"]
+__all__ = ["SPELLINGS", "canonical_form", "is_tied_to_its_day"]
 
 _MOST_CHARACTERS = 400
 _LONGEST_OPENER = 4
@@ -44,18 +44,25 @@ def _phrases(table: str) -> frozenset[tuple[str, ...]]:
 _OPENERS = _phrases(
     """
     actually btw by_the_way fyi for_your_information for_the_record hello hey hi in_fact just_so_you_know note ok okay
-    oh please please_note please_remember remember so well yeah yep yes you_know
-    ach also also_gut bitte bitte_merken hallo ja merk_dir merke_dir nebenbei tja übrigens
-    a_propósito bueno hola oye por_cierto por_favor pues recuerda sí vale
-    au_fait bonjour bref d'ailleurs oui salut s'il_te_plaît voilà
-    aliás bem bom_dia olá por_sinal sim
-    allora beh ciao comunque dai ecco sì
-    hoi nou trouwens zeg
+    oh please please_note please_remember remember so thank_you thanks well yeah yep yes you_know
+    ach also also_gut bitte bitte_merk_dir bitte_merke_dir bitte_merken danke hallo ja merk_dir merk_dir_bitte merke_dir
+    nebenbei tja übrigens
+    a_propósito bueno gracias hola oye por_cierto por_favor pues recuerda sí vale
+    au_fait bonjour bref d'ailleurs merci n'oublie_pas oui salut s'il_te_plaît voilà
+    aliás bem bom_dia lembra-te lembre-se obrigada obrigado olá por_sinal sim
+    allora beh ciao comunque dai ecco grazie ricorda ricordati sì
+    bedankt hoi nou onthoud trouwens zeg
     """
 )
 """Beginnings that state nothing, where a comma, a colon or a dash follows."""
 
-_REMINDERS = _phrases("remember_that please_remember_that note_that please_note_that keep_in_mind_that remember")
+_REMINDERS = _phrases(
+    """
+    remember_that please_remember_that note_that please_note_that keep_in_mind_that remember
+    recuerda_que no_olvides_que por_favor_recuerda_que n'oublie_pas_que n'oubliez_pas_que souviens-toi_que retiens_que
+    lembra-te_que lembra-te_de_que lembre-se_que lembre-se_de_que ricorda_che ricordati_che
+    """
+)
 """Beginnings that state nothing, where the first person follows."""
 
 _CLOSERS = _phrases(
@@ -65,8 +72,6 @@ _CLOSERS = _phrases(
     """
 )
 """Ends that state nothing, behind a comma or a full stop."""
-
-_FIRST_PERSON = frozenset("i i'm i've i'll i'd my mine we we're we've our".split())
 
 _SECRETS = frozenset(
     """
@@ -93,7 +98,7 @@ _CONTRACTIONS: dict[str, str] = {
 }
 """Not "she's" and "I'd", which have two meanings each."""
 
-_SPELLINGS = {
+SPELLINGS = {
     "behaviour": "behavior",
     "cancelled": "canceled",
     "centre": "center",
@@ -128,6 +133,12 @@ _OWN_VERBS = {
     ),
 }
 """Verbs whose ending alone says that the speaker is the subject."""
+_FIRST_PERSON = frozenset(
+    """
+    i i'm i've i'll i'd my mine we we're we've our me mi mis vivo trabajo je j'ai j'aime j'habite j'adore mon ma mes
+    meu minha moro io mio mia
+    """.split()
+).union(_OWN_VERBS, *_OWN_VERBS.values())
 _BEFORE_VERB = frozenset("me mi no non não nunca nunca mai".split())
 
 _TIMES = frozenset(
@@ -272,7 +283,7 @@ def _expanded(words: Sequence[str]) -> Iterator[str]:
         plain = word.removesuffix(mark) if mark else word
         if plain == "I":
             plain = "i"
-        expansion = _CONTRACTIONS.get(plain.lower()) or _SPELLINGS.get(plain) or plain
+        expansion = _CONTRACTIONS.get(plain.lower()) or SPELLINGS.get(plain) or plain
         *first, last = expansion.split(" ")
         yield from first
         yield last + mark

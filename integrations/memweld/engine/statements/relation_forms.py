@@ -8,6 +8,7 @@ from itertools import product
 from typing import Literal, NamedTuple
 
 from . import relation_tables as tables
+from .canonical import SPELLINGS
 from .phrases import Phrases, Word, fold, words_of
 
 __all__ = [
@@ -240,9 +241,6 @@ def _match(parts: Sequence[frozenset[str]], words: Sequence[Word]) -> tuple[int,
     return *value, place == len(words)
 
 
-_BRITISH = {"favorite": "favourite", "color": "colour", "flavor": "flavour"}
-
-
 def find_attribute(words: Sequence[Word]) -> tuple[str, int, int] | None:
     """What a clause says of something that the speaker has: its name, and where the value stands.
 
@@ -270,5 +268,5 @@ def _attribute(words: Sequence[Word], language: _Attributes, *, is_name: bool = 
     has_word = any(not language.words.isdisjoint(word) or word[0].startswith(_BEGINNINGS) for word in words)
     if not (has_word or is_name):
         return None
-    name = " ".join(_BRITISH.get(word[0], word[-1] if "'" not in word[0] else word[0]) for word in words)
+    name = " ".join(SPELLINGS.get(word[0]) or (word[-1] if "'" not in word[0] else word[0]) for word in words)
     return f"{name} name" if is_name else name

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from . import relation_words as tables
+from .canonical import SPELLINGS
 from .phrases import WORD, Phrases, Word, fold, words_of
 from .relation_forms import (
     JOINING,
@@ -248,7 +249,7 @@ def _read_attribute(clause: _Clause, subject: str) -> Relation | None:
     if found is None:
         return None
     name, start, end = found
-    value = tuple(word[-1] for word in clause.words[start:end] if word[0] not in PARTICLES)
+    value = tuple(SPELLINGS.get(word[-1], word[-1]) for word in clause.words[start:end] if word[0] not in PARTICLES)
     return Relation(f"{subject}|my {name}", value, is_single=False) if value else None
 
 

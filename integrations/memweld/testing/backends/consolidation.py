@@ -84,6 +84,15 @@ class ConsolidationTests(BackendFixtures):
         assert kinds(ana.consolidate()) == []
         assert texts(bob.all()) == [TEA]
 
+    def test_spellings_of_one_relation(self, ana: Memory) -> None:
+        """Equal values in British and American spelling are merged, and another value conflicts with both."""
+        (british,) = ana.add("My favourite colour is grey", infer=False)
+        (american,) = ana.add("My favorite color is gray", infer=False)
+        (step,) = ana.consolidate().steps
+        assert (step.kind, set(step.ids), american.conflicts) == ("merge", {british.id, american.id}, ())
+        (red,) = ana.add("My favourite color is red", infer=False)
+        assert set(red.conflicts) == {british.id, american.id}
+
     def test_a_merged_memory_is_pinned_and_is_no_recent_change(self, ana: Memory) -> None:
         """A pin passes on, and comes back; a profile does not show what says the same as before."""
         (tea,) = ana.add(TEA, created_at="2024-01-01", infer=False)

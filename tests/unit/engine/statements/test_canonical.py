@@ -48,6 +48,14 @@ I work 9–5 | I work 9-5
 Ich mag Tee | Ich mag Tee.
 Ich mag Tee | Übrigens, ich mag Tee!
 Ich mag Tee | Bitte merken: Ich mag Tee
+I like tea | Thanks, I like tea
+Ich mag Tee | Bitte merk dir: Ich mag Tee
+Ich mag Tee | Danke! Ich mag Tee.
+Me gusta el té | Recuerda que me gusta el té
+Vivo en Lisboa | No olvides que vivo en Lisboa
+J'aime le thé | N'oublie pas que j'aime le thé
+Gosto de chá | Lembra-te que gosto de chá
+Abito a Roma | Ricordati che abito a Roma
 Ich mag keinen Tee | ich mag keinen Tee.
 Ich wohne in Köln, aber ich arbeite in Bonn | Ich wohne in Köln aber ich arbeite in Bonn.
 Me gusta el té | ¡Me gusta el té!
@@ -86,6 +94,11 @@ I like tea | I like teas
 I like tea | I like tea?
 I like tea | Do I like tea
 I like tea | No, I like tea
+I like tea | No thanks, I like tea
+Me gusta el té | Recuerda me gusta el té
+El té es bueno | Recuerda que el té es bueno
+Ana aime le thé | N'oublie pas que Ana aime le thé
+Me gusta el té | Ana recuerda que me gusta el té
 I like tea | I like the tea
 I like tea | "I like tea"
 I like tea | I like tea 👎
