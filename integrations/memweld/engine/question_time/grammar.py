@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 from ...validation import normalize
@@ -340,7 +341,9 @@ class _Reader:
             return True
         if not is_last and ("former_end", end) in {(kind, behind) for kind, _, behind in self._at(place)}:
             return True
-        return words[-1] == "to" and HABIT.search(" ".join(["", *words[:-2]][-6:])) is None
+        before = ["", *words[:-2]][-5:]
+        pairs = pairwise(before)
+        return words[-1] == "to" and not any(one in HABIT[0] and two in HABIT[1] for one, two in pairs)
 
     def _is_of(self, place: int) -> bool:
         """Whether "of" follows and no time: "the last week of school"."""

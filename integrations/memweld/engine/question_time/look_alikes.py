@@ -41,10 +41,11 @@ NOT_ONCE = frozenset(
     "dois devrais puis vais reponse discussion devo deveria tenho posso vou mensagem pergunta resposta conversa".split()
 )
 """With these, words for the past ask for what to do, or for another message."""
-HABIT = re.compile(
-    r"(?:^ |\b(?:where|what|who|how|when|why|often|much) )(?:did|i|we|he|she|they|you|my|our)\b(?: \w+){0,3}$"
+HABIT = (
+    frozenset(["", *"where what who how when why often much".split()]),
+    frozenset("did i we he she they you my our".split()),
 )
-"""What stands before "used to" of a habit: "what I", but not "the command I"."""
+"""Two words that stand before "used to" of a habit, the empty one at the beginning: "what I", not "the command I"."""
 COMMON = frozenset("before past antes avant use used old".split())
 """Words that ask for what was true once only as `ONCE` has them."""
 ONCE = re.compile(r"\b(?:(?:before|past|antes|avant)\s?(?:[^\w\s,'’-]|$)|used? to\b|(?:my|our) old\b)")
