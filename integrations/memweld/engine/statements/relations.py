@@ -46,6 +46,7 @@ _LEADS, _ADVERBS, _HEDGES = Phrases(tables.LEADS), Phrases(tables.ADVERBS), Phra
 _DOUBTS, _BUTS, _REMARKS = Phrases(tables.DOUBTS), Phrases(tables.BUTS), Phrases(tables.REMARKS)
 _FRAMES, _ASKING, _JOKES = Phrases(tables.FRAMES), Phrases(tables.ASKING), tables.JOKES.split()
 _TODAY = frozenset(tables.TODAY.split())
+_NO, _BEHIND_NO = ("no", "não", "non"), ("i", "i'm", "i've", "my", "je", "j'habite", "j'ai")
 # Who has no spouse any more may say "single", too, and who is separated is married: neither contradicts the other.
 _IMPLIED = {"divorced": "single", "widowed": "single", "separated": "married"}
 _MONTH = "|".join(sorted({fold(month) for month in tables.MONTHS.split()}))
@@ -199,7 +200,7 @@ class _Text:
         for _ in range(_MAX_LEADS):
             found = self._read(clause)
             lead = _LEADS.match(clause.words)
-            if found is not None or not lead:
+            if found is not None or not lead or _is_negated(clause.words):
                 return found
             clause = _cut(clause, lead)
         return None
@@ -242,6 +243,11 @@ class _Text:
             return (clause, subject) if own is None else (_Clause(raw[-len(own) :], own, text), _SELF)
         mark = "@" if bare[length - 1] == words[length - 1] else "@'s"
         return _Clause([mark, *raw[length:]], [(mark,), *words[length:]], text), subject
+
+
+def _is_negated(words: Sequence[Word]) -> bool:
+    """Whether *no* stands before a verb, as in Spanish, Portuguese and Italian: "No me mudé a Sevilla"."""
+    return words[0][0] in _NO and len(words) > 1 and words[1][0] not in _BEHIND_NO
 
 
 def _read_attribute(clause: _Clause, subject: str) -> Relation | None:
