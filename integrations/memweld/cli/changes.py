@@ -172,6 +172,8 @@ def update_command(
         show_json({"memory": item})
         return
     show(f"Updated memory {memory_id}")
+    if item.superseded_by is not None:
+        show(f"It is no longer true: memory {item.superseded_by} is in its place. Update that one if it is wrong.")
     if item.redacted:
         show(f"redacted: {', '.join(item.redacted)}")
 

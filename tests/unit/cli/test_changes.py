@@ -113,6 +113,8 @@ def test_a_text_is_corrected() -> None:
         ("My cat is Mimi", "update"),
         ("My cat is\nMimi", None),
     ]
+    later = answer("add", "My dog is Rex", "--supersedes", memory_id)["memories"][0]["id"]
+    assert f"memory {later} is in its place" in done("update", memory_id, "My cat is Momo")
     assert "No memory exists" in failed("update", "no-such-id", "My cat")
     assert "The text is empty" in failed("update", memory_id, " ")
     done("set-preference", "theme", "dark")
