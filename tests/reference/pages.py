@@ -244,6 +244,7 @@ on the first of May | am ersten Mai | el primero de mayo | le premier mai | no p
 recently | neulich | recientemente | récemment | recentemente
 before | früher | antes | avant | antes
 in March | im März | en marzo | en mars | em março
+2024-03 | 03/2024 | 2024-03 | 03/2024 | 03/2024
 in March 2024 | im März 2024 | en marzo de 2024 | en mars 2024 | em março de 2024
 at the beginning of March | Anfang März | a principios de marzo | début mars | no início de março
 mid-March | Mitte März | a mediados de marzo | mi-mars | em meados de março

@@ -22,7 +22,10 @@ from .tables import TABLES
 __all__ = ["Named", "asking_words", "find_times"]
 
 # Each alternative is one class of characters, or of bounded length: none backtracks far.
-_WORD = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|\d{1,2}\.\d{1,2}(?=\.)|[\w\u0300-\u036f]+|[€$£%]")
+_WORD = re.compile(
+    r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|(?:19|20)\d\d-[01]\d(?![-./\w])|(?<!\w)[01]?\d/(?:19|20)\d\d(?![-./\w])"
+    r"|\d{1,2}\.\d{1,2}(?=\.)|(?<!\w)['’]\d\d(?!\w)|[\w\u0300-\u036f]+|[€$£%]"
+)
 # A year, a date or a quarter: other numbers name a time only beside a word for one.
 _DATED = re.compile(r"\b(?:19|20)[0-9]{2}(?![0-9])|[0-9][-./][0-9]{1,2}[-./][0-9]|[0-9]\.[0-9]{1,2}(?:\.|$)|\bq[1-4]\b")
 _ORDINAL = re.compile(r"(\d{1,2})(?:st|nd|rd|th|er|[oaºª])")
@@ -274,7 +277,7 @@ class _Reader:
                 yield kind, value, end
         if self._language.name == "de" and (day := _DAY_AND_MONTH.fullmatch(word.folded)):
             yield "day_and_month", (int(day[2]), int(day[1])), place + 1
-        if word.folded[0].isdigit() or word.folded[0] == "q":
+        if word.folded[0].isdigit() or word.folded[0] in "q'’":
             yield from ((kind, value, place + 1) for kind, value in _number_classes(word.folded))
 
     def _is_ambiguous(self, start: int, end: int, *, is_day: bool) -> bool:
@@ -369,14 +372,18 @@ def _number_classes(word: str) -> Iterator[tuple[str, Any]]:
         yield "quarter", int(word[1])
     elif _DECADE.fullmatch(word):
         yield "decade", int(word[:4])
+    elif word[0] in "'’":
+        yield "year", (2000 if word[1:] < "70" else 1900) + int(word[1:])
     elif (date := _date(word)) is not None:
         yield "date", date
 
 
 def _date(word: str) -> tuple[int, int, int] | None:
-    """Year, month and day of a date in digits; None where it may be another one."""
+    """Year, month and day of a date in digits, 0 of a whole month; None where it may be another one."""
     mark = next((each for each in "-./" if each in word), "")
     parts = word.split(mark) if mark else []
+    if len(parts) == 2 and (1 <= int(min(parts, key=len)) <= 12) and mark != ".":
+        return int(max(parts, key=len)), int(min(parts, key=len)), 0
     if len(parts) != 3 or not all(part.isdecimal() and part.isascii() for part in parts):
         return None
     if len(parts[0]) == 4 and int(parts[0]) in _YEARS:

@@ -27,7 +27,7 @@ NOT_BEFORE = {
     "anterior": frozenset("a al ao".split()),
 }
 """Words that mean another thing before these."""
-AMBIGUOUS = frozenset("may march mars fall spring ete".split())
+AMBIGUOUS = frozenset("may march mar mars fall spring ete".split())
 """Words of other meanings: "may 3 people come", "we march 3 miles"."""
 COUNTED = frozenset(
     "euro euros eur dollar dollars franken prozent percent mal stuck seiten schritte punkte personen menschen leute "

@@ -59,7 +59,7 @@ def _month_first(values: Values) -> Time | None:
 
 def _numeric(values: Values) -> Time | None:
     year, month, day = values[0]
-    return Time("date", (month, day), year=year)
+    return Time("date", (month, day), year=year) if day else Time("month", month, year=year)
 
 
 def _of_year(kind: str) -> Make:
@@ -219,6 +219,7 @@ FREE = _patterns(
     ("in the? month of? year", _of_year("month")),
     ("date", _numeric),
     ("on the? date", _numeric),
+    ("in the? date", _numeric),
     ("on the? day_and_month", _one("date")),
     *_DATES,
     *(

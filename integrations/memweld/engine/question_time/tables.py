@@ -55,8 +55,8 @@ former: previously, formerly, back then, previous, my former, our former, your f
  their former, s former, used to, use to, was my old, were my old, was our old, were our old
 former_end: before, in the past
 weekday 0: monday; tuesday; wednesday; thursday; friday; saturday; sunday
-month 1: january, jan; february, feb; march; april, apr; may; june, jun; july, jul; august, aug; september, sept, sep;
- october, oct; november, nov; december, dec
+month 1: january, jan; february, feb; march, mar; april, apr; may; june, jun; july, jul; august, aug;
+ september, sept, sep; october, oct; november, nov; december, dec
 ordinal 1: first; second; third; fourth; fifth; sixth; seventh; eighth; ninth; tenth; eleventh; twelfth; thirteenth;
  fourteenth; fifteenth; sixteenth; seventeenth; eighteenth; nineteenth; twentieth; twenty first; twenty second;
  twenty third; twenty fourth; twenty fifth; twenty sixth; twenty seventh; twenty eighth; twenty ninth; thirtieth;

@@ -107,6 +107,9 @@ ENGLISH = """
 2026-05-01..2026-05-02       = on the first of May | see May the first | on May first | on the first of may
 2024-05-21..2024-05-22       = on the twenty-first of May 2024 | May twenty-first, 2024
 2026-05-02..2026-11-28T18:30 = after the first of May
+2024-03-01..2024-04-01       = residence in 2024-03 | home 2024-03 | in 03/2024 | in March '24 | Mar 2024 | in march ’24
+2024-03-01..2024-05-01       = from 2024-03 to 2024-04 | between 2024-03 and 2024-04
+1998-06-01..1998-09-01       = in the summer of '98
 2024-05-03..2024-05-10       = between 3 and 9 May 2024 | from the 3rd to the 9th of May 2024
 2026-04-03..2026-04-07       = at Easter | over Easter | last Easter
 2024-03-29..2024-04-02       = at Easter 2024 | over Easter of 2024
@@ -321,7 +324,7 @@ PORTUGUESE = """
 LOOK_ALIKES = """
 May I ask you something? | may be | I may go | It may rain | Does May like tea? | Since when do I know May?
 We march every week | march 3 miles | We march 3 miles in 5 minutes | the march of time | on the march
-between 3 and 9 people | from 3 to May
+between 3 and 9 people | from 3 to May | 2024-13 | call 2024-03-x | 14/2024 | in '24 | el mar 3 | rock'24
 May the first be a holiday? | the first of all | my first May in Lisbon | the first May | how may the first of us come
 one second please | wait a second | the second one | Was it the second? | na segunda vez | a segunda opção
 in 5 minutes | Can I cook it in two days? | I can do it in a week | in zwei Tagen | en dos días | em dois dias
