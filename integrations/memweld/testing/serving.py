@@ -38,7 +38,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(app: Any, *, port: int = 0, seconds: float = 15, **settings: Any) -> Generator[str]:
+def serving(app: Any, *, port: int = 0, seconds: float = 60, **settings: Any) -> Generator[str]:
     """Serve an application until the block ends.
 
     Args:
