@@ -22,6 +22,7 @@ __all__ = [
     "find_attribute",
     "find_form",
     "has_beginning",
+    "left_out_subject",
     "with_genitive",
 ]
 
@@ -30,6 +31,7 @@ _VALUE = 8  # words of a value in the middle, at most
 _ATTRIBUTE = 5
 # Without its accent it is another word, or a name.
 _EXACT = frozenset("é è né née mudé trasladé marié".split())
+_PRONOUNS = frozenset("i ich je yo eu io ik".split())
 _ARTICLES = frozenset("the der die das el la le o a il het de".split())
 _FREQUENT = frozenset(
     """i i'm my is in at to by am ich bin seit mein meine mi me desde je mon ma eu meu minha io mio mia ik mijn
@@ -199,6 +201,17 @@ def with_genitive(words: Sequence[Word]) -> list[Word] | None:
             own = [tuple(form.removeprefix("l'") for form in word) for word in words[article:place]]
             return [(_USERS_OWN,), *own, *words[place + length :]]
     return None
+
+
+def left_out_subject(words: Sequence[Word], place: int) -> int:
+    """How many words at the beginning are the subject of the words at a place, too: "I live in Porto and work at …".
+
+    A form stands at both places: "I want to leave Porto and work at …" states no employer.
+    """
+    length = USERS.match(words) or int(words[0][0] in _PRONOUNS)
+    own: list[Word] = [words[0] if words[0][0] in _PRONOUNS else (_USER,)]
+    is_stated = length > 0 and find_form([*own, *words[length:place]]) is not None
+    return length if is_stated and find_form([*own, *words[place : place + _VALUE]]) is not None else 0
 
 
 def find_form(words: Sequence[Word]) -> Match | None:

@@ -24,6 +24,7 @@ from .relation_forms import (
     find_attribute,
     find_form,
     has_beginning,
+    left_out_subject,
     with_genitive,
 )
 from .relation_values import PARTICLES, Rest, extent, read_value
@@ -149,8 +150,8 @@ class _Text:
     def _read_sentence(self, body: str, end: str, *, opens: bool) -> bool:
         """Read a sentence, whose beginning may state something; whether the line below it may."""
         clauses = [clause for part in CLAUSE.split(body) if part and (clause := _clause(part)) is not None]
-        clauses = [part for clause in clauses for part in _joined(clause)]
         is_question = end in ("?", "؟")
+        clauses = [part for clause in clauses for part in _joined(clause, is_question=is_question)]
         is_doubtful = any(_HEDGES.find(clause.words) for clause in clauses)
         before: Relation | None = None
         for place, clause in enumerate(clauses):
@@ -288,25 +289,28 @@ def _text_behind(text: str, raw: Sequence[str], count: int) -> str:
     return text[start - 1 if start and text[start - 1] == "+" else start :]
 
 
-def _joined(clause: _Clause) -> Iterator[_Clause]:
-    """The clauses that *and* or *but* joins, if a word about the speaker follows."""
-    start = 0
-    spans = [match.span() for match in WORD.finditer(clause.text)]
-    for place in range(1, len(clause.words) - 1):
-        word = clause.words[place : place + 1]
-        if any(
-            joining.match([word[0][:1]]) and selves.match(clause.words, place + 1)
-            for joining, selves in zip(JOINING, SELVES, strict=True)
-        ):
-            yield _part(clause, spans, start, place)
-            start = place if _BUTS.match(word) else place + 1
-    yield _part(clause, spans, start, len(clause.words))
+def _joined(clause: _Clause, *, is_question: bool) -> Iterator[_Clause]:
+    """The clauses that *and* or *but* joins, if a word about the speaker follows, or a form that lacks its subject."""
+    raw, words, text = clause
+    start, subject = 0, 0
+    passed = set[int]()
+    spans = [match.span() for match in WORD.finditer(text)]
 
+    def part(end: int) -> _Clause:
+        first, last = spans[start][0] if start else 0, len(text) if end == len(spans) else spans[end][0]
+        return _Clause([*raw[:subject], *raw[start:end]], [*words[:subject], *words[start:end]], text[first:last])
 
-def _part(clause: _Clause, spans: Sequence[tuple[int, int]], start: int, end: int) -> _Clause:
-    first = 0 if start == 0 else spans[start][0]
-    last = len(clause.text) if end == len(spans) else spans[end][0]
-    return _Clause(clause.raw[start:end], clause.words[start:end], clause.text[first:last])
+    for place in range(1, len(words) - 1):
+        joined = {language for language, joining in enumerate(JOINING) if joining.match([words[place][:1]])}
+        is_but = _BUTS.match(words[place : place + 1]) > 0
+        is_own = any(SELVES[language].match(words, place + 1) for language in joined)
+        may_lack = bool(joined - passed) and not (is_but or is_own or is_question or _DOUBTS.find(words[:place]))
+        lacking = left_out_subject(words, place + 1) if may_lack else 0
+        if is_own or lacking:
+            yield part(place)
+            start, subject = place if is_but else place + 1, lacking
+        passed |= joined  # "… and want to leave and work at …"
+    yield part(len(words))
 
 
 def _without_adverbs(clause: _Clause) -> _Clause:

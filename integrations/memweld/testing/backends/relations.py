@@ -94,8 +94,9 @@ class RelationTests(BackendFixtures):
         assert [ids((pair.older, pair.newer)) for pair in ana.conflicts()] == [(both.id, third.id)]
         add(ana, "My favourite player is Pele and my favourite food is fish")
         assert len(ana.conflicts()) == 2, "a pair is listed once"
-        (braga,) = add(ana, "I live in Braga")
+        (braga,) = add(ana, "The user lives in Braga and works at Globex")
         assert braga.conflicts == (third.id, both.id)
+        assert ana.get(job.id).superseded_by == braga.id
 
     def test_a_doubt_replaces_nothing(self, ana: Memory) -> None:
         """Words of another do nothing; a tail that takes a statement back, a part of an address and an end conflict."""
