@@ -184,8 +184,9 @@ class PostgresServer(_Server):
     def command(self) -> list[str]:
         """The server on TCP, and a socket in its folder."""
         network = ["-h", "127.0.0.1", "-p", str(self.port), "-k", str(self.folder)]
-        # Autovacuum takes snapshots at any moment, and VACUUM FULL keeps the rows that one of them sees.
-        options = ["-c", "max_connections=200", "-c", "autovacuum=off"]
+        # Autovacuum takes snapshots at any moment, and VACUUM FULL keeps the rows that one of them sees. With fsync a
+        # killed server first syncs all files of all databases: minutes on a busy disk, and no test cuts the power.
+        options = ["-c", "max_connections=200", "-c", "autovacuum=off", "-c", "fsync=off"]
         return [str(self._bin / "postgres"), "-D", str(self._data), *network, *options]
 
     def options(self) -> dict[str, Any]:
