@@ -51,6 +51,7 @@ LEADS = """
 ADVERBS = """
     now currently presently nowadays these_days at_the_moment at_present right_now recently finally officially just
     still again last_week last_month last_year yesterday today
+    current already aktuelle aktueller schon bereits actual actuel actuelle déjà atual attuale già huidige
     jetzt nun inzwischen mittlerweile derzeit zurzeit zur_zeit momentan im_moment aktuell gerade heute seit_kurzem
     neuerdings endlich immer_noch wieder kürzlich neulich vor_kurzem letzte_woche letzten_monat letztes_jahr gestern
     ahora actualmente hoy_en_día hoy últimamente de_momento por_fin todavía recientemente hace_poco la_semana_pasada
