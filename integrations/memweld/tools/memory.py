@@ -58,6 +58,8 @@ class AddMemory(Arguments):
     )
     pinned: bool = Field(default=False, description="Whether the profile always shows it.")
     ttl: float | None = Field(default=None, gt=0, description="Seconds until it is forgotten; never if left out.")
+    valid_from: str | None = Field(default=None, description="The date or time from which it is true.")
+    valid_until: str | None = Field(default=None, description="The date or time until which it is true.")
 
 
 _Kinds: TypeAlias = Annotated[
@@ -83,6 +85,18 @@ class Conditions(Arguments):
         return {name: getattr(self, name) for name in Conditions.model_fields}
 
 
+class ReadConditions(Conditions):
+    """The arguments that choose memories to read."""
+
+    as_of: str | None = Field(default=None, description="What was true at this date or time, instead of now.")
+    include_inactive: bool = Field(default=False, description="Also what is no longer true.")
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """The conditions as `Memory` takes them."""
+        return {name: getattr(self, name) for name in ReadConditions.model_fields}
+
+
 class Question(Arguments):
     """The arguments of a search that come first."""
 
@@ -90,7 +104,7 @@ class Question(Arguments):
     limit: int = Field(default=10, ge=1, le=MAX_SEARCH_LIMIT, description="How many memories at most; 10 if left out.")
 
 
-class SearchMemories(Conditions, Question):
+class SearchMemories(ReadConditions, Question):
     """Arguments of ``search_memories``."""
 
     min_score: float | None = Field(default=None, ge=0, le=1, description="The lowest score.")
@@ -111,7 +125,7 @@ class GetMemory(MemoryIdArguments):
     cursor: Cursor = None
 
 
-class GetAllMemories(Conditions):
+class GetAllMemories(ReadConditions):
     """Arguments of ``get_all_memories``."""
 
     limit: int = Field(default=100, ge=1, le=MAX_LISTED, description="How many memories at most; 100 if left out.")
@@ -181,6 +195,8 @@ def _add_memory(memory: Memory, arguments: AddMemory) -> Answer:
         supersedes=arguments.supersedes or None,
         pinned=arguments.pinned,
         ttl=arguments.ttl,
+        valid_from=arguments.valid_from,
+        valid_until=arguments.valid_until,
     )
     text = f"Added {len(items)} memories for {memory.scope}{_replaced(memory, items)}{_conflicts(memory, items)}"
     return Answer(text, {"memories": _listed(memory, items)[1]})

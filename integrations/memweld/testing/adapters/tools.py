@@ -95,6 +95,11 @@ class ToolScenarios(Scenarios):
             added = driver.call_tool(ana, "add_memory", {"messages": spoken, "supersedes": [item.id]}, mode)
             assert not added.is_error
             assert f"{item.id} - The {mode} office moved to Lisbon" in added.text, "the model sees what it replaced"
+            known = {"query": f"Where is the {mode} office?", "include_inactive": True}
+            assert (
+                f"{item.id} - The {mode} office moved to Lisbon (until"
+                in driver.call_tool(ana, "search_memories", known, mode).text
+            )
             office = [each.text for each in ana.all() if f"{mode} office" in each.text]
             assert office == [f"The {mode} office moved to Faro"]
             assert len(ana.versions(item.id)) == 3
@@ -106,6 +111,20 @@ class ToolScenarios(Scenarios):
                 "I moved my bees to Porto",
                 "I moved my bees to Lisbon",
             ]
+
+    def test_a_fact_for_some_time(self, ana: Memory) -> None:
+        """A model says from when and until when a fact is true, and asks what was true at another time."""
+        for mode in self.driver.modes:
+            spoken = [{"role": "user", "content": f"The {mode} office is in Faro"}]
+            times = {"valid_from": "2025-07-01", "valid_until": "2025-08-01"}
+            assert not self.driver.call_tool(ana, "add_memory", {"messages": spoken, **times}, mode).is_error
+            for tool, arguments in (("search_memories", {"query": f"{mode} office"}), ("get_all_memories", {})):
+                then = self.driver.call_tool(ana, tool, {**arguments, "as_of": "2025-07-14"}, mode)
+                assert f"The {mode} office is in Faro" in then.text
+                assert "Faro" not in self.driver.call_tool(ana, tool, arguments, mode).text
+            wrong = self.driver.call_tool(ana, "get_all_memories", {"as_of": "that summer"}, mode)
+            assert wrong.is_error
+            assert "as_of" in wrong.text
 
     def test_tools_of_preferences_and_tasks(self, ana: Memory) -> None:
         """Preferences and task outcomes are the user's own, for every agent that reads them."""
