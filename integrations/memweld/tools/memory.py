@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeAlias, cast
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from ..errors import MemoryNotFoundError
 from ..memory.memory import Memory
 from ..memory.profile import ProfileLine
 from ..memory.recall import drop_unfitting, shown_time, speaker_note, validity_note
@@ -198,13 +199,26 @@ def _add_memory(memory: Memory, arguments: AddMemory) -> Answer:
         valid_from=arguments.valid_from,
         valid_until=arguments.valid_until,
     )
-    text = f"Added {len(items)} memories for {memory.scope}{_replaced(memory, items)}{_conflicts(memory, items)}"
+    text = f"Added {len(items)} memories for {memory.scope}{_others(memory, items)}"
     return Answer(text, {"memories": _listed(memory, items)[1]})
+
+
+def _others(memory: Memory, items: Sequence[MemoryItem]) -> str:
+    """What the answer says of other memories. What was added stays added, even if one of these is deleted meanwhile."""
+    try:
+        return _replaced(memory, items) + _conflicts(memory, items)
+    except MemoryNotFoundError:
+        return ""
 
 
 def _replaced(memory: Memory, items: Sequence[MemoryItem]) -> str:
     """The memories that the new ones supersede, so that a model notices a wrong one."""
-    before = [each for item in items for each in memory.versions(item.id) if each.changed_by in _REPLACED]
+    before = [
+        each
+        for item in items
+        for each in memory.versions(item.id)
+        if each.superseded_by == item.id and each.changed_by in _REPLACED
+    ]
     if not before:
         return ""
     return "\nNo longer true, because the new ones replace them:" + numbered(

@@ -363,3 +363,9 @@ class RelationTests(BackendFixtures):
         outcome = run_tool(TOOLS["add_memory"], lambda: ana, {"messages": [{"role": "user", "content": IN_LISBON}]})
         assert f"1. ID: {old.id} - {IN_PORTO}" in outcome.marked
         assert texts(ana.all()) == [RONALDO, IN_LISBON]
+        said = [{"role": "user", "content": "I moved to Faro"}]
+        outcome = run_tool(TOOLS["add_memory"], lambda: ana, {"messages": said})
+        assert IN_LISBON in outcome.marked
+        assert IN_PORTO not in outcome.marked, "replaced before"
+        outcome = run_tool(TOOLS["add_memory"], lambda: ana, {"messages": said, "ttl": 1e-6})
+        assert not outcome.is_error, "what is gone at once was added"
