@@ -71,6 +71,8 @@ def add_command(
     as_json: AsJson = False,
 ) -> None:
     """Remember something about a user."""
+    from ..tools.answers import replaced_by
+
     content = text_or_stdin(text)
     with connected(url) as backend:
         memory = backend.user(user)
@@ -86,7 +88,7 @@ def add_command(
         )
         added = min(max(memory.counts()["items"] - before, 0), len(items))
         # What a known text superseded when it was new is no news.
-        superseded = _superseded_by(memory, items) if added or supersedes else []
+        superseded = replaced_by(memory, items) if added or supersedes else []
         notes = () if as_json else _notes_on(memory, items, superseded)
     if as_json:
         show_json({"added": added, "memories": items, "superseded": superseded})
@@ -97,12 +99,6 @@ def add_command(
     show("; ".join(parts))
     for note in notes:
         show(note)
-
-
-def _superseded_by(memory: Memory, items: Sequence[MemoryItem]) -> list[MemoryItem]:
-    """The memories in whose place the items stand."""
-    before = (each for item in items for each in memory.versions(item.id) if each.superseded_by == item.id)
-    return [each for each in before if each.changed_by != "update"]
 
 
 def _notes_on(memory: Memory, items: Sequence[MemoryItem], superseded: Sequence[MemoryItem]) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from ..errors import InvalidInputError, MemoryNotFoundError, invalid
+from ..memory.memory import Memory
 from ..memory.passages import LOOKED_AT, fair_share, passage, query_pattern
 from ..models import JSON, Hit, MemoryItem
 from ..safe_text import safe_for_model
@@ -35,6 +36,7 @@ __all__ = [
     "named",
     "next_page",
     "numbered",
+    "replaced_by",
     "shown",
     "small",
     "text_cursor",
@@ -58,6 +60,7 @@ LEAST = 200
 # The rest of an entry: number, id, score, date.
 _AROUND = 80
 _SMALL_CHARACTERS = 1_000
+_REPLACED = frozenset({"supersedes", "rule", "llm"})
 _UNSHOWN = ("message_id", "occurrences", "links")
 
 
@@ -208,6 +211,20 @@ def cursor_key(cursor: str | None) -> str | None:
 def bad_cursor(cursor: str) -> InvalidInputError:
     """The error for a cursor that continues nothing."""
     return invalid("cursor", cursor, "it continues no answer", "Pass that of the answer before, or leave it out.")
+
+
+def replaced_by(memory: Memory, items: Iterable[MemoryItem]) -> list[MemoryItem]:
+    """The memories in whose place the items stand; earlier texts of the items themselves are none.
+
+    Raises:
+        MemoryNotFoundError: An item is gone meanwhile.
+    """
+    return [
+        each
+        for item in items
+        for each in memory.versions(item.id)
+        if each.superseded_by == item.id and each.changed_by in _REPLACED
+    ]
 
 
 def item_data(item: MemoryItem) -> dict[str, JSON]:

@@ -27,6 +27,7 @@ from .answers import (
     named,
     next_page,
     numbered,
+    replaced_by,
     text_page,
     to_continue,
 )
@@ -38,7 +39,6 @@ __all__ = ["MAX_SEARCH_LIMIT", "MEMORY_TOOLS"]
 MAX_SEARCH_LIMIT = 50
 MAX_LISTED = 200
 _SHOWN_CONFLICTS = 5
-_REPLACED = {"supersedes", "rule", "llm"}
 # Lines of a memory stay lines, and cannot be taken for those of the answer.
 _WHOLE = "get_memory shows all, in pages"
 _LATER = "; the graph store follows when it can be reached again"
@@ -213,12 +213,7 @@ def _others(memory: Memory, items: Sequence[MemoryItem]) -> str:
 
 def _replaced(memory: Memory, items: Sequence[MemoryItem]) -> str:
     """The memories that the new ones supersede, so that a model notices a wrong one."""
-    before = [
-        each
-        for item in items
-        for each in memory.versions(item.id)
-        if each.superseded_by == item.id and each.changed_by in _REPLACED
-    ]
+    before = replaced_by(memory, items)
     if not before:
         return ""
     return "\nNo longer true, because the new ones replace them:" + numbered(
