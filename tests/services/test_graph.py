@@ -625,6 +625,16 @@ class TestFailures:
         kept, graph = both(backend, ["ana"], ask, file)
         assert kept == graph == {item.id: "Clara lives in Faro"}
 
+    def test_what_is_being_deleted_has_no_row(self, neo4j_server: Neo4jServer) -> None:
+        """Neo4j reads null of a node or edge that another transaction deletes meanwhile."""
+        from memweld.engine.projections.neo4j.client import GraphClient
+        from memweld.engine.projections.neo4j.url import parse_graph_url
+
+        client = GraphClient(parse_graph_url(neo4j_server.url))
+        rows = client.read("UNWIND [1, null, 2] AS n RETURN n, 'edge' AS kind", seconds=30)
+        client.close()
+        assert rows == [{"n": 1, "kind": "edge"}, {"n": 2, "kind": "edge"}]
+
     def test_threads_of_one_process(self, backend: Backend, ask: Ask, file: Path) -> None:
         errors: list[BaseException] = []
 

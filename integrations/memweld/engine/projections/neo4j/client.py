@@ -102,6 +102,8 @@ class GraphClient:
     def read(self, query: str, *, seconds: float, **parameters: Any) -> list[Row]:
         """Run a query, and wait so many seconds for its rows.
 
+        Rows with a null are left out: Neo4j reads null of a node or edge that another transaction deletes meanwhile.
+
         Raises:
             BackendUnavailableError: It cannot be reached, or does not answer in time.
             ConfigurationError: It refuses the login or does not know the database.
@@ -114,7 +116,7 @@ class GraphClient:
 
                 # The driver's types want literal strings. Ours are constants; values travel as parameters.
                 answer = session.run(Query(cast("Any", query), timeout=seconds), parameters)
-                return [record.data() for record in answer]
+                return [record.data() for record in answer if None not in record.values()]
 
         return self._within(run, seconds)
 

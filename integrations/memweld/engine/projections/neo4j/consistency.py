@@ -102,7 +102,10 @@ class Consistency:
     def _nodes(self, ids: Sequence[str]) -> dict[str, tuple[Mapping[str, JSON], list[list[str]]]]:
         """The properties and ties of the nodes of memories."""
         rows = self._client.read(cypher.NODES_OF, seconds=_SECONDS, ids=ids)
-        nodes = {row["node"]: (row["properties"], [tie_of(*tie) for tie in row["ties"]]) for row in rows}
+        nodes = {row["node"]: (row["properties"], list[list[str]]()) for row in rows}
+        for row in self._client.read(cypher.TIES_OF, seconds=_SECONDS, ids=ids):
+            if row["node"] in nodes:
+                nodes[row["node"]][1].append(tie_of(row["kind"], row["neighbour"]))
         for row in self._client.read(cypher.RELATIONS_OF, seconds=_SECONDS, ids=ids):
             if row["node"] in nodes:
                 nodes[row["node"]][1].append(["RELATED_TO", *(str(row[part]) for part in ("one", "name", "other"))])

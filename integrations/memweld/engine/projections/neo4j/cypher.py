@@ -20,6 +20,7 @@ __all__ = [
     "RELATED",
     "RELATIONS_OF",
     "SIMILAR_NAMES",
+    "TIES_OF",
     "UNTIE",
     "for_agent",
 ]
@@ -102,7 +103,7 @@ ORDER BY e.key = $key DESC, size(e.key) LIMIT 20
 """
 
 # One step over a memory to another entity, and on to its memories. An entity that very many memories mention leads
-# nowhere.
+# nowhere. A memory that mentions the entity itself is found via itself.
 RELATED = """
 UNWIND $entities AS id
 MATCH (e:Entity {memweld_id: id})<-[:MENTIONS]-(m:Memory)
@@ -111,7 +112,7 @@ WITH e, m, COUNT { (e)<-[:MENTIONS]-() } AS mentions
 ORDER BY mentions, m.created_at DESC LIMIT $most
 CALL {
     WITH e, m, mentions
-    RETURN m AS found, null AS via, null AS over, 0 AS further
+    RETURN m AS found, m AS via, e AS over, 0 AS further
     UNION ALL
     WITH e, m, mentions
     WITH e, m WHERE mentions <= $crowd
@@ -156,9 +157,12 @@ RETURN m.memweld_id AS node ORDER BY m.memweld_id LIMIT $limit
 
 NODES_OF = """
 UNWIND $ids AS id MATCH (m:Memory {memweld_id: id})
-RETURN m.memweld_id AS node, properties(m) AS properties,
-       [(m)-[tie:REMEMBERS|KEEPS|MENTIONS|SAID_IN]-(n) |
-        [type(tie), n {.memweld_id, .space, .key, .name}]] AS ties
+RETURN m.memweld_id AS node, properties(m) AS properties
+"""
+
+TIES_OF = """
+UNWIND $ids AS id MATCH (m:Memory {memweld_id: id})-[tie:REMEMBERS|KEEPS|MENTIONS|SAID_IN]-(n)
+RETURN m.memweld_id AS node, type(tie) AS kind, n {.memweld_id, .space, .key, .name} AS neighbour
 """
 
 RELATIONS_OF = """

@@ -66,10 +66,13 @@ class GraphQueries:
             crowd=_CROWD,
             rows=_ROWS,
         )
-        stored = self._read_rows(scope, sorted({row[name] for row in rows for name in ("item", "via") if row[name]}))
+        stored = self._read_rows(scope, sorted({row[name] for row in rows for name in ("item", "via")}))
         # The graph may be a moment behind: rows of an item's former text do not count.
-        current = [row for row in rows if _is_current(stored, row["item"], row["hash"])]
-        current = [row for row in current if row["via"] is None or _is_current(stored, row["via"], row["via_hash"])]
+        current = [
+            row
+            for row in rows
+            if _is_current(stored, row["item"], row["hash"]) and _is_current(stored, row["via"], row["via_hash"])
+        ]
         scored = _scored([row for row in current if row["item"] != about])
         best = sorted(scored, key=lambda each: (-scored[each][0], stored[each].seq))[:limit]
         return [_related(stored[each], *scored[each]) for each in best]
@@ -130,7 +133,7 @@ def _scored(rows: Sequence[Row]) -> dict[str, tuple[float, tuple[str, ...], tupl
     further: dict[str, tuple[float, tuple[str, ...]]] = {}
     for row in rows:
         weight = _weight(row["mentions"])
-        if row["via"] is None:
+        if row["via"] == row["item"]:
             direct.setdefault(row["item"], {})[row["name"]] = weight
         else:
             way = (_FURTHER * weight * _weight(row["further"]), (row["name"], row["over"]))
