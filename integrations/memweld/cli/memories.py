@@ -105,9 +105,10 @@ def _notes_on(memory: Memory, items: Sequence[MemoryItem], superseded: Sequence[
     """Lines on what items replaced, what they conflict with, whether they hold now, and what is redacted in them."""
     from ..memory.recall import validity_note
     from ..safe_text import safe_for_terminal
+    from ..tools.answers import conflicts_of
 
     others = [("supersedes", each) for each in superseded]
-    others += [("conflicts with", memory.get(each)) for item in items for each in item.conflicts]
+    others += [("conflicts with", each) for each in conflicts_of(memory, items)]
     notes = [f"{what} {other.id}  {safe_for_terminal(other.text)}" for what, other in others]
     notes += [f"not valid now{note}" for note in (validity_note(item, memory.timezone) for item in items) if note]
     return notes + [f"redacted: {', '.join(item.redacted)}" for item in items if item.redacted]

@@ -228,14 +228,15 @@ class Facts:
 
     def update(self, scope: Scope, operation: UpdateItem) -> MemoryItem:
         """Replace the text of a free fact (see `UpdateItem`)."""
-        memory_id, text = operation.memory_id, operation.text
+        memory_id = operation.memory_id
         self._ready_to_change()
+        text = self._row(scope, memory_id).text if operation.text is None else operation.text
         with self._embedding.prepared([text]), self._database.writing(scope):
-            row = self._items.get(scope, memory_id)
-            if row is None:
-                raise MemoryNotFoundError(memory_id)
+            row = self._row(scope, memory_id)
             if row.key is not None:
                 raise invalid("memory_id", memory_id, f"it is a {row.kind}", remedy_of_keyed(row))
+            # Another writer may have changed it since.
+            text = row.text if operation.text is None else operation.text
             if row.changed_by == "update":
                 remedy = "Change that memory, or delete this text."
                 raise invalid("memory_id", memory_id, f"it is an earlier text of {row.superseded_by}", remedy)
@@ -250,10 +251,13 @@ class Facts:
             if operation.metadata is not None:
                 changed = with_metadata(changed, operation.metadata)
             self._change(row, changed)
-            changed = self._items.get(scope, memory_id)
-        if changed is None:
+            return self._row(scope, memory_id).item()
+
+    def _row(self, scope: Scope, memory_id: str) -> ItemRow:
+        row = self._items.get(scope, memory_id)
+        if row is None:
             raise MemoryNotFoundError(memory_id)
-        return changed.item()
+        return row
 
     def _set_again(self, before: ItemRow, row: ItemRow) -> None:
         """Write a keyed row: another value leaves the one before as an earlier value, an equal one leaves its time."""

@@ -25,6 +25,7 @@ __all__ = [
     "Excerpt",
     "as_utc",
     "bad_cursor",
+    "conflicts_of",
     "continuing",
     "cursor_key",
     "entry_page",
@@ -216,15 +217,23 @@ def bad_cursor(cursor: str) -> InvalidInputError:
 def replaced_by(memory: Memory, items: Iterable[MemoryItem]) -> list[MemoryItem]:
     """The memories in whose place the items stand; earlier texts of the items themselves are none.
 
-    Raises:
-        MemoryNotFoundError: An item is gone meanwhile.
+    What was added stays added: of an item that is gone meanwhile, there are none.
     """
-    return [
-        each
-        for item in items
-        for each in memory.versions(item.id)
-        if each.superseded_by == item.id and each.changed_by in _REPLACED
-    ]
+    found: list[MemoryItem] = []
+    for item in items:
+        with contextlib.suppress(MemoryNotFoundError):
+            versions = memory.versions(item.id)
+            found += [each for each in versions if each.superseded_by == item.id and each.changed_by in _REPLACED]
+    return found
+
+
+def conflicts_of(memory: Memory, items: Iterable[MemoryItem], *, limit: int | None = None) -> list[MemoryItem]:
+    """The memories of which added items say something else, without those that are gone meanwhile."""
+    found: list[MemoryItem] = []
+    for memory_id in list(dict.fromkeys(each for item in items for each in item.conflicts))[:limit]:
+        with contextlib.suppress(MemoryNotFoundError):
+            found.append(memory.get(memory_id))
+    return found
 
 
 def item_data(item: MemoryItem) -> dict[str, JSON]:

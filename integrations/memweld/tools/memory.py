@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeAlias, cast
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ..errors import MemoryNotFoundError
+from ..engine.operations import UpdateItem
 from ..memory.memory import Memory
 from ..memory.profile import ProfileLine
 from ..memory.recall import drop_unfitting, shown_time, speaker_note, validity_note
@@ -20,6 +20,7 @@ from .answers import (
     LEAST,
     PAGED_CHARACTERS,
     as_utc,
+    conflicts_of,
     continuing,
     excerpts,
     item_data,
@@ -199,16 +200,8 @@ def _add_memory(memory: Memory, arguments: AddMemory) -> Answer:
         valid_from=arguments.valid_from,
         valid_until=arguments.valid_until,
     )
-    text = f"Added {len(items)} memories for {memory.scope}{_others(memory, items)}"
+    text = f"Added {len(items)} memories for {memory.scope}{_replaced(memory, items)}{_conflicts(memory, items)}"
     return Answer(text, {"memories": _listed(memory, items)[1]})
-
-
-def _others(memory: Memory, items: Sequence[MemoryItem]) -> str:
-    """What the answer says of other memories. What was added stays added, even if one of these is deleted meanwhile."""
-    try:
-        return _replaced(memory, items) + _conflicts(memory, items)
-    except MemoryNotFoundError:
-        return ""
 
 
 def _replaced(memory: Memory, items: Sequence[MemoryItem]) -> str:
@@ -223,8 +216,7 @@ def _replaced(memory: Memory, items: Sequence[MemoryItem]) -> str:
 
 def _conflicts(memory: Memory, items: Sequence[MemoryItem]) -> str:
     """The memories of which a new one says something else, each with its text."""
-    ids = dict.fromkeys(each for item in items for each in item.conflicts)
-    found = [memory.get(each) for each in list(ids)[:_SHOWN_CONFLICTS]]
+    found = conflicts_of(memory, items, limit=_SHOWN_CONFLICTS)
     if not found:
         return ""
     return "\nThese say something else of the same. Add it again with supersedes what is no longer true:" + numbered(
@@ -316,10 +308,12 @@ def _get_all_memories(memory: Memory, arguments: GetAllMemories) -> Answer:
             return memory.all(limit=limit, cursor=arguments.cursor, **arguments.conditions)
 
     items = page(arguments.limit)
-    lines, data = _listed(memory, items, least=PAGED_CHARACTERS)
-    cursor = items.next if len(lines) == len(items) else page(len(lines)).next
-    text = _found(len(lines), f" for {memory.scope}") + numbered(lines) + to_continue("get_all_memories", cursor)
-    return Answer(text, {"memories": data} | next_page(cursor))
+    while len((listed := _listed(memory, items, least=PAGED_CHARACTERS))[0]) < len(items):
+        # Listed anew, so that the cursor continues behind what is shown, whatever was deleted meanwhile.
+        items = page(len(listed[0]))
+    lines, data = listed
+    text = _found(len(lines), f" for {memory.scope}") + numbered(lines) + to_continue("get_all_memories", items.next)
+    return Answer(text, {"memories": data} | next_page(items.next))
 
 
 @tool(
@@ -334,8 +328,12 @@ def _update_memory(memory: Memory, arguments: UpdateMemory) -> Answer:
         item = memory.update(memory_id, data, metadata=metadata)
     else:
         item = memory.get(memory_id)
-        if metadata is not None or data not in (None, item.text):
-            item = memory.update(memory_id, item.text if data is None else data, metadata=metadata)
+        if data not in (None, item.text):
+            item = memory.update(memory_id, data, metadata=metadata)
+        elif metadata is not None:
+            # Without the text, which others may change meanwhile.
+            change = UpdateItem(memory_id=memory_id, metadata=metadata)
+            item = memory._engine.run(memory.scope, change)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     if pinned is not None:
         item = memory.pin(item.id) if pinned else memory.unpin(item.id)
     text = f"Memory {item.id} updated successfully"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from memweld import connect
+from memweld import Memory, MemoryItem, connect
 from memweld.cli import app
 
 
@@ -53,6 +54,27 @@ def test_a_memory_takes_the_place_of_others() -> None:
     assert [memory["text"] for memory in answer("profile")["pinned"]] == ["I am vegan"]
     assert texts("list", "--include-inactive") == ["I eat meat", "I eat fish", "I am vegan"]
     assert "No memory exists with ID nothing" in failed("add", "I am", "--supersedes", "nothing")
+
+
+def test_what_is_stored_is_said_though_others_are_gone_meanwhile(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    done("add", "My favourite player is Messi")
+    done("add", "My favourite player is Pele", "--created-at", "2024-01-10")
+    plain, gone = Memory.add, list[Callable[[MemoryItem], str]]()
+
+    def add(self: Memory, *arguments: Any, **options: Any) -> list[MemoryItem]:
+        items = plain(self, *arguments, **options)
+        with connect(url) as other:
+            other.user("ana").delete(gone.pop()(items[0]))
+        return items
+
+    monkeypatch.setattr(Memory, "add", add)
+    gone.append(lambda item: item.conflicts[0])
+    assert done("add", "My favourite player is Ronaldo").count("conflicts with") == 1
+    left = answer("list")["memories"][0]["id"]
+    gone.append(lambda item: item.id)
+    stored = answer("add", "My favourite player is Neymar", "--supersedes", left)
+    assert [each["text"] for each in stored["memories"]] == ["My favourite player is Neymar"]
+    assert stored["superseded"] == []
 
 
 def test_a_memory_is_true_for_a_time() -> None:

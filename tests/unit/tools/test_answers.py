@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from memweld import ChatMessage, InvalidInputError, Memory, ToolCall, connect
+from memweld import ChatMessage, InvalidInputError, Memory, MemoryItem, ToolCall, connect
+from memweld.models import Page
 from memweld.testing import HashEmbedder
 from memweld.tools import TOOLS, Answer
 from memweld.tools.answers import ANSWER_CHARACTERS, excerpts
@@ -94,6 +95,41 @@ def test_a_list_has_pages_that_end_where_there_is_no_room(ana: Memory) -> None:
     assert continued["memories"][0]["id"] == ids[3]
     with pytest.raises(InvalidInputError, match="cursor"):
         run(ana, "get_all_memories", cursor="nowhere")
+
+
+def test_no_memory_is_passed_over_when_others_are_deleted_meanwhile(
+    ana: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has no room on a page is on the next one, though the page became shorter while it was written."""
+    ana.add([{"role": "user", "content": f"Note {number}: " + "some words " * 200} for number in range(30)])
+    ids = [item.id for item in ana.all()]
+    plain, pages = Memory.all, list[int]()
+
+    def listed(self: Memory, **options: Any) -> Page:
+        pages.append(options["limit"])
+        if len(pages) == 2:
+            ana.delete(ids[0])
+        return plain(self, **options)
+
+    monkeypatch.setattr(Memory, "all", listed)
+    shown: list[Any] = [item["id"] for page in walk(ana, "get_all_memories") for item in page.data["memories"]]
+    assert shown == ids[1:]
+
+
+def test_a_change_of_metadata_keeps_the_text_of_another_writer(ana: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    (item,) = ana.add("I live in Porto", metadata={"n": 1})
+    plain = Memory.get
+
+    def get(self: Memory, memory_id: str) -> MemoryItem:
+        found = plain(self, memory_id)
+        ana.update(memory_id, "I live in Faro")
+        return found
+
+    monkeypatch.setattr(Memory, "get", get)
+    data: Any = run(ana, "update_memory", memory_id=item.id, metadata={"n": 2}).data
+    assert data["memory"]["text"] == "I live in Faro"
+    assert [(each.text, each.metadata) for each in ana.all()] == [("I live in Faro", {"n": 2})]
+    assert [each.text for each in ana.versions(item.id)] == ["I live in Porto", "I live in Faro"]
 
 
 def test_large_metadata_are_left_out_of_lists(ana: Memory) -> None:

@@ -66,7 +66,7 @@ class ListConflicts(Operation[list[Conflict]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateItem(Operation[MemoryItem]):
-    """Replace the text of an item, and its metadata unless it is None; another text before becomes an earlier one.
+    """Replace the text of an item, and its metadata; what is None stays. Another text before becomes an earlier one.
 
     ``source`` says where another text comes from; None: from the user.
     """
@@ -76,6 +76,6 @@ class UpdateItem(Operation[MemoryItem]):
     usual_lane = "write"
 
     memory_id: Key
-    text: Text
+    text: Text | None = None
     metadata: Metadata | None = None
     source: ItemSource | None = None
