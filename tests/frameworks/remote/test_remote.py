@@ -256,6 +256,24 @@ class TestLostAnswers:
             state.update("count", increment)
         assert (ran, local.user("ana").state("n")["count"]) == ([1], 2)
 
+    def test_what_answers_with_a_receipt_is_not_repeated(self, losing: tuple[Losing, Backend], local: Backend) -> None:
+        """The second answer would be another receipt: of steps that count as changed meanwhile."""
+        app, backend = losing
+        ana, kept = backend.user("ana"), local.user("ana")
+        ana.add([{"role": "user", "content": text} for text in ("I like tea", "I do like tea!")])
+        plan, doubt = ana.consolidate(), "not known: read it before"
+        app.losing = 1
+        with pytest.raises(BackendUnavailableError, match=doubt):
+            ana.consolidate(plan=plan)
+        assert len(kept.all()) == 1
+        kept.clear()
+        kept.add([{"role": "user", "content": text} for text in ("I like tea", "I do like tea!")])
+        receipt = ana.consolidate(dry_run=False)
+        app.losing = 1
+        with pytest.raises(BackendUnavailableError, match=doubt):
+            ana.undo(receipt)
+        assert len(kept.all()) == 2
+
     def test_a_server_that_loses_every_answer_is_given_up(
         self, losing: tuple[Losing, Backend], monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -112,3 +112,8 @@ class UndoConsolidation(Operation[ConsolidationReceipt]):
     usual_lane = "write"
 
     receipt: Annotated[ConsolidationReceipt, validate_receipt]
+
+    @property
+    def is_repeatable(self) -> bool:
+        """The second time its steps would count as changed meanwhile; and the answer is the only receipt."""
+        return False
