@@ -19,7 +19,7 @@ __all__ = ["DraftWriter", "ErasedError"]
 
 
 class ErasedError(Exception):
-    """The scope was erased after the call began, or the texts have expired by now."""
+    """The scope was erased after the call began."""
 
 
 class DraftWriter:
@@ -38,13 +38,13 @@ class DraftWriter:
         self._cursors = Cursors(database)
 
     def check_epoch(self, scope: Scope, operation: AddItems) -> None:
-        """Make sure, in the writing transaction, that the texts have not expired, nor the scope been erased.
+        """Make sure, in the writing transaction, that the scope has not been erased.
 
         The epoch of the operation tells whether it was erased since `GetEpoch` gave that number.
         """
         epoch = operation.epoch
-        if operation.expires_at is not None and operation.expires_at <= utc_now():
-            raise ErasedError
+        if operation.expires_at is not None:
+            self._database.go_back(operation.expires_at.timestamp())
         if epoch is None:
             return
         with self._database.reading(scope) as connection:

@@ -43,7 +43,7 @@ from .sql.outbox import Outbox
 from .sql.relation_rule import settle
 from .sql.restore import EmbeddedTexts
 from .sql.supersession import rows_to_supersede
-from .sql.ttl import now
+from .sql.ttl import now, purge
 from .sql.versions import end_with, keep_earlier
 
 __all__ = ["Facts"]
@@ -175,15 +175,14 @@ class Facts:
         template = RowTemplate(kind=kind, key=key, metadata=metadata, source=source, expires_at=end)
         self._ready_to_change()
         with self._embedding.prepared([text]), self._database.writing(scope):
+            if end is not None:
+                self._database.go_back(end)
             before = self._items.by_key(scope, kind, key)
             if before is None:
-                (row,) = self._writer.store(scope, [ItemDraft(text=text)], template, utc_now())
+                self._writer.store(scope, [ItemDraft(text=text)], template, utc_now())
             else:
-                row = replace(before, text=text, metadata=metadata, source=source, expires_at=end)
-                self._set_again(before, row)
+                self._set_again(before, replace(before, text=text, metadata=metadata, source=source, expires_at=end))
             stored = self._items.by_key(scope, kind, key)
-        if stored is None and end is not None and end <= now():
-            stored = row  # it has expired meanwhile
         if stored is None:
             raise BackendUnavailableError(f"The {kind} {key!r} cannot be read back.")
         return stored.item()
@@ -232,6 +231,7 @@ class Facts:
         self._ready_to_change()
         text = self._row(scope, memory_id).text if operation.text is None else operation.text
         with self._embedding.prepared([text]), self._database.writing(scope):
+            purge(self._database, scope)  # the text of an expired memory is free
             row = self._row(scope, memory_id)
             if row.key is not None:
                 raise invalid("memory_id", memory_id, f"it is a {row.kind}", remedy_of_keyed(row))

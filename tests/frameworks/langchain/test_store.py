@@ -43,7 +43,7 @@ from memweld import (
     connect,
     user_scope,
 )
-from memweld.engine.sql import ttl as lifetimes
+from memweld.engine.sql import database as clocks
 from memweld.langchain import MemweldMiddleware, MemweldStore
 from memweld.testing import HashEmbedder, Mode
 from memweld.testing.langchain import ScriptedChatModel, tool_call
@@ -353,7 +353,7 @@ def let_pass(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Lets so many minutes pass."""
     passed: list[float] = []
     clock = SimpleNamespace(time=lambda: time.time() + 60 * sum(passed), monotonic=time.monotonic)
-    monkeypatch.setattr(lifetimes, "time", clock)
+    monkeypatch.setattr(clocks, "time", clock)
     return passed.append
 
 

@@ -18,7 +18,7 @@ from langgraph.store.base import GetOp, Item, ListNamespacesOp, MatchCondition, 
 from langgraph.store.memory import InMemoryStore
 
 from memweld import Backend, connect
-from memweld.engine.sql import ttl as lifetimes
+from memweld.engine.sql import database as clocks
 from memweld.langchain import MemweldStore
 from memweld.testing import HashEmbedder
 
@@ -165,7 +165,7 @@ def test_every_batch_has_the_same_results(
         return now.timestamp()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lifetimes, "time", SimpleNamespace(time=clock, monotonic=time.monotonic))
+        patch.setattr(clocks, "time", SimpleNamespace(time=clock, monotonic=time.monotonic))
         for ops, awaited, passed in steps:
             now += timedelta(minutes=passed)
             expected = reference.batch(ops, now)

@@ -84,6 +84,7 @@ class Consolidation:
         """
         plan = operation.plan
         with self._database.writing(self._scope) as connection:
+            purge(self._database, self._scope)
             known = summaries if is_current() else dict[str, Summary]()
 
             def rows_of(step: ConsolidationStep) -> Sequence[_Rows]:
@@ -93,8 +94,7 @@ class Consolidation:
                     return self._dropped(step)
                 if step.kind == "summarize":
                     return self._summarized(step, known.get(step.session_id or "", Summary(problem=_CHANGED)))
-                purge(self._database, self._scope)
-                return ()
+                return ()  # what has expired is gone
 
             done, skipped = self._each(connection, plan.steps, rows_of)
         has_more = plan.has_more or any(step.reason == _FULL for step in skipped)
@@ -103,6 +103,7 @@ class Consolidation:
     def undo(self, receipt: ConsolidationReceipt) -> ConsolidationReceipt:
         """Take back the steps of a receipt, the last one first (see `UndoConsolidation`)."""
         with self._database.writing(self._scope) as connection:
+            purge(self._database, self._scope)
             done, skipped = self._each(connection, receipt.done[::-1], self._undone)
         return ConsolidationReceipt(made_at=utc_now(), done=done, skipped=skipped)
 

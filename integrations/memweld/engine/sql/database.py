@@ -6,7 +6,9 @@ transaction that begins with its first write, so that slow work before it (a mod
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
@@ -19,7 +21,7 @@ from ..protocol import HealthCheck, Migration
 from .candidates import CandidateSearch
 from .dialect import Dialect
 
-__all__ = ["ALL_ROOTS", "Block", "Connection", "Cursor", "Database", "Root", "root_of"]
+__all__ = ["ALL_ROOTS", "Block", "Connection", "Cursor", "Database", "Root", "now", "root_of"]
 
 T = TypeVar("T")
 
@@ -33,6 +35,11 @@ ALL_ROOTS: Root = ("", "")
 def root_of(scope: Scope) -> Root:
     """The user, or for an agent's own memory the agent."""
     return (scope.user_id, "") if scope.user_id is not None else ("", scope.agent_id or "")
+
+
+def now() -> float:
+    """The current time as the tables store it: seconds since 1970."""
+    return time.time()
 
 
 class Cursor(Protocol):
@@ -101,6 +108,7 @@ class _Thread(threading.local):
     """The open transactions and blocks of the current thread."""
 
     root: Root | None = None
+    moment: float | None = None
     in_unit = False
     writer: Connection | None = None
     reader: Connection | None = None
@@ -160,6 +168,24 @@ class Database(ABC):
 
     def exclude_writers(self, connection: Connection) -> None:  # noqa: B027 - SQLite has one writer
         """Keep all other writers out until the end of a transaction that writes for all, after the open ones."""
+
+    @property
+    def moment(self) -> float:
+        """The time by which items expire, one for all statements of a transaction; outside of one the current time.
+
+        So no statement misses a row that the one before has seen, nor meets one that it has not.
+        """
+        thread = self._thread
+        if thread.root is None:
+            return now()
+        if thread.moment is None:
+            thread.moment = now()
+        return thread.moment
+
+    def go_back(self, end: float) -> None:
+        """Let the open transaction write what expires at a time, also if that has come while it was waited for."""
+        if self._thread.root is not None:
+            self._thread.moment = min(self.moment, math.nextafter(end, 0.0))
 
     # what only some databases do
 
@@ -279,7 +305,7 @@ class Database(ABC):
             thread = self._thread
             connection, thread.reader = thread.reader, None
             if thread.writer is None:
-                thread.root = None
+                thread.root = thread.moment = None
             if connection is not None:
                 self._end_reading(connection)
         self._raise_translated(error)
@@ -316,7 +342,7 @@ class Database(ABC):
             finally:
                 thread.in_unit, thread.writer = False, None
                 if thread.reader is None:
-                    thread.root = None
+                    thread.root = thread.moment = None
                 if connection is not None:
                     self._end_writing(connection)
             if connection is not None and commits:

@@ -144,6 +144,7 @@ class ItemOperations:
 
     def _forget(self, scope: Scope, rows: Sequence[ItemRow], left: Sequence[ItemRow | None]) -> None:
         """Replace rows by their rest; those without one leave, and what they supersede of others holds again."""
+        purge(self._database, scope)  # the texts of expired memories are free
         for row in left:
             if row is not None:
                 self._items.rewrite_details(row)

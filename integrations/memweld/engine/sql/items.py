@@ -18,7 +18,7 @@ from .item_rows import ItemRow
 from .occurrences import merged
 from .schema import earlier_text
 from .selection import ALL_ROWS, Selection
-from .ttl import EXPIRED_ITEM, now
+from .ttl import EXPIRED_ITEM
 
 __all__ = ["Identity", "Items"]
 
@@ -310,7 +310,7 @@ class Items:
 
     def expired(self, connection: Connection, root: int) -> list[int]:
         """The places of the root's items that have expired, or whose values have."""
-        at = now()
+        at = self.database.moment
         rows = connection.execute(
             "SELECT items.seq FROM state CROSS JOIN items "
             "WHERE items.id = state.record AND items.owner = state.owner AND state.expires_at <= ? AND items.root = ? "
@@ -333,7 +333,7 @@ class Items:
         return RowFilter(
             owner=None if owner.id == owner.root else owner.id,
             condition=f"{extra} AND NOT {EXPIRED_ITEM}",
-            variables=[*variables, now()],
+            variables=[*variables, self.database.moment],
             among=among,
             count=count,
         )
@@ -391,6 +391,6 @@ class Items:
             rows = connection.execute(
                 f"SELECT {_SELECTED}, seq, agent_id FROM items JOIN owners ON owners.id = items.owner "
                 f"WHERE {'+' if few else ''}items.{visible} AND NOT {EXPIRED_ITEM}{conditions}",
-                [variable, now(), *variables],
+                [variable, self.database.moment, *variables],
             ).fetchall()
         return [_row(row, Scope.stored(scope.user_id, row[-1] or None)) for row in rows]

@@ -12,6 +12,7 @@ from ...validation import dump_json, utc_now
 from ..operations import AddItems, KeepBoth, SupersedeItems
 from .item_rows import ItemRow, remedy_of_keyed
 from .items import Items
+from .ttl import purge
 from .versions import end_with
 
 __all__ = [
@@ -146,6 +147,7 @@ def with_pin_of(items: Items, row: ItemRow, before: ItemRow) -> ItemRow:
 def keep_both(items: Items, scope: Scope, operation: KeepBoth) -> None:
     """Note that two items are both true (see `KeepBoth`)."""
     with items.database.writing(scope):
+        purge(items.database, scope)  # the text of an expired memory is free
         first, second = operation.memory_id, operation.other_id
         if first == second:
             raise invalid("other_id", second, "it is the same memory", "Name two memories.")

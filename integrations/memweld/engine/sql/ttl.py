@@ -11,7 +11,7 @@ from ...errors import MemweldError
 from ...scope import Scope
 from ..fork import BackgroundThread, RenewedLock
 from . import owners
-from .database import Connection, Database
+from .database import Connection, Database, now
 from .dialect import UNLIMITED
 from .mem0_entities import unlink
 
@@ -30,11 +30,6 @@ _logger = logging.getLogger(__name__)
 _ROWS = 100  # deleted along with a write
 _USERS = 20  # purged in the background at a time
 _BACKGROUND_SECONDS = 60.0
-
-
-def now() -> float:
-    """The current time as the tables store it: seconds since 1970."""
-    return time.time()
 
 
 def to_datetime(seconds: float | None) -> datetime | None:
@@ -56,10 +51,10 @@ def purge(database: Database, scope: Scope) -> int:
     """Delete the expired values and items of a scope; how many."""
     with database.reading(scope) as connection:
         # Most often there is nothing, and other writers need not wait for this.
-        if not _has_expired(connection):
+        if not _has_expired(connection, database.moment):
             return 0
     with database.writing(scope) as connection:
-        count = _delete_expired(connection, list(owners.contained(connection, scope)), UNLIMITED)
+        count = _delete_expired(connection, list(owners.contained(connection, scope)), UNLIMITED, database.moment)
     if count:
         database.shorten_log()
     return count
@@ -97,7 +92,7 @@ class PurgeSchedule:
         if self._is_due():
             try:
                 with self._database.reading(scope) as connection:
-                    has_expired = _has_expired(connection)
+                    has_expired = _has_expired(connection, self._database.moment)
                 if has_expired:
                     with self._database.writing(scope) as connection:
                         self._purge(connection, scope)
@@ -115,9 +110,9 @@ class PurgeSchedule:
 
     def _purge(self, connection: Connection, scope: Scope) -> None:
         if self._database.dialect.purges_all:
-            _delete_expired(connection, None, _ROWS)
+            _delete_expired(connection, None, _ROWS, self._database.moment)
         elif mine := list(owners.contained(connection, scope)):
-            _delete_expired(connection, mine, _ROWS)
+            _delete_expired(connection, mine, _ROWS, self._database.moment)
 
     def start(self) -> None:
         """Behind a write: begin to purge other users, if it is time."""
@@ -138,29 +133,29 @@ class PurgeSchedule:
                     _logger.warning("What has expired of other users is not deleted yet: %s", error)
 
 
-def _has_expired(connection: Connection) -> bool:
+def _has_expired(connection: Connection, at: float) -> bool:
     """Whether there are expired rows among those that the connection sees."""
     found = " UNION ALL ".join(f"SELECT 1 FROM {table} WHERE expires_at <= ?" for table in ("state", "items"))
-    return connection.execute(f"{found} LIMIT 1", (now(), now())).fetchone() is not None
+    return connection.execute(f"{found} LIMIT 1", (at, at)).fetchone() is not None
 
 
-def _delete_expired(connection: Connection, of: Sequence[int] | None, limit: int) -> int:
+def _delete_expired(connection: Connection, of: Sequence[int] | None, limit: int, at: float) -> int:
     among = "" if of is None else f" AND owner IN ({', '.join('?' * len(of)) or 'NULL'})"
     rows = connection.execute(
-        f"SELECT seq, owner, record FROM state WHERE expires_at <= ?{among} LIMIT ?", (now(), *(of or ()), limit)
+        f"SELECT seq, owner, record FROM state WHERE expires_at <= ?{among} LIMIT ?", (at, *(of or ()), limit)
     ).fetchall()
     if rows:
         connection.executemany("DELETE FROM state WHERE seq = ?", [(row[0],) for row in rows])
         delete_items(connection, [(row[1], row[2]) for row in rows if row[2] is not None])
-    return len(rows) + _delete_expired_items(connection, among, of, limit)
+    return len(rows) + _delete_expired_items(connection, among, of, limit, at)
 
 
-def _delete_expired_items(connection: Connection, among: str, of: Sequence[int] | None, limit: int) -> int:
+def _delete_expired_items(connection: Connection, among: str, of: Sequence[int] | None, limit: int, at: float) -> int:
     """Delete expired items. Their versions and sources have the same end (``versions.end_with``)."""
     rows = connection.execute(
         "SELECT items.owner, items.id, user_id, agent_id FROM items JOIN owners ON owners.id = items.owner "
         f"WHERE items.expires_at <= ?{among.replace('owner', 'items.owner')} LIMIT ?",
-        (now(), *(of or ()), limit),
+        (at, *(of or ()), limit),
     ).fetchall()
     delete_items(connection, [(row[0], row[1]) for row in rows])
     for _, memory_id, user_id, agent_id in rows:

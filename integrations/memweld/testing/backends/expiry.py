@@ -14,12 +14,14 @@ from ...errors import InvalidInputError, MemoryNotFoundError
 from ...tools import TOOLS
 from ...tools.call import run_tool
 from ...validation import utc_now
+from ..embedding import HashEmbedder
 from ..llm import ScriptedExtractor, facts
 from .base import BackendFixtures
 
 __all__ = ["ExpiryTests"]
 
 CODE = "The door code is 4711"
+TEA = "I like tea"
 SOON = 0.5
 
 
@@ -133,6 +135,58 @@ class ExpiryTests(BackendFixtures):
         assert ana.get(new.id).text == CODE
         assert ana.preferences.set("theme", "light").id != theme.id
         assert len(ana.preferences.versions("theme")) == 1
+
+    def test_an_expired_text_is_free_for_what_changes(self, backend: Backend) -> None:
+        """For an update, and for what holds again, before the expired one is deleted."""
+
+        def again(user: str, change: Callable[[Memory, str], Callable[[], object]]) -> list[str]:
+            memory = backend.user(user)
+            (old,) = memory.add(TEA, session_id="monday", infer=False)
+            undo = change(memory, old.id)
+            memory.add(TEA, ttl=SOON, infer=False)
+            time.sleep(SOON + 0.1)
+            undo()
+            return [item.text for item in memory.all()]
+
+        def updated(memory: Memory, memory_id: str) -> Callable[[], object]:
+            memory.update(memory_id, "I like coffee")
+            return lambda: memory.update(memory_id, TEA)
+
+        def superseded(memory: Memory, memory_id: str) -> str:
+            return memory.add("I like coffee", supersedes=memory_id, session_id="friday", infer=False)[0].id
+
+        def kept(memory: Memory, memory_id: str) -> Callable[[], object]:
+            new = superseded(memory, memory_id)
+            return lambda: memory.keep_both(memory_id, new)
+
+        def cleared(memory: Memory, memory_id: str) -> Callable[[], object]:
+            superseded(memory, memory_id)
+            return lambda: memory.history("friday").clear(facts=True)
+
+        def merged(memory: Memory, _: str) -> Callable[[], object]:
+            memory.add("I do like tea!", infer=False)
+            receipt = memory.consolidate(dry_run=False)
+            return lambda: memory.undo(receipt)
+
+        assert again("ana", updated) == [TEA]
+        assert again("bob", kept) == [TEA, "I like coffee"]
+        assert again("cem", cleared) == [TEA]
+        assert again("dora", merged) == [TEA, "I do like tea!"]
+
+    def test_what_expires_before_it_is_stored(self, make: Callable[..., Backend]) -> None:
+        """A slow model, or a slow machine: it takes the place of another all the same, and is over."""
+
+        class Slow(HashEmbedder):
+            def embed_documents(self, texts: list[str]) -> list[list[float]]:
+                time.sleep(0.2 if "hotel" in texts[0] else 0.0)
+                return super().embed_documents(texts)
+
+        ana = make(embedder=Slow()).user("ana")
+        (home,) = ana.add("I live in Porto", infer=False)
+        (stay,) = ana.add("I live in a hotel", ttl=0.1, supersedes=home.id, infer=False)
+        assert stay.expires_at is not None
+        assert ana.preferences.set("place", "hotel", ttl=0.1).text == "place: hotel"
+        assert (ana.all(include_inactive=True), ana.preferences.all()) == ([], {})
 
     def test_what_it_supersedes_expires_with_it(self, ana: Memory) -> None:
         """As a deletion would take that along."""
