@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from ..errors import MemoryNotFoundError
 from ..models import JSON, ChatMessage, ToolCall
 from ..validation import dump_json
 
@@ -117,7 +118,10 @@ def read_tail(history: History, limit: int | None, before: str | None = None) ->
         if not page or requested is None or len(page) < requested or any(message.role == "user" for message in page):
             break
         requested = _PAGE
-        page = history.messages(requested, page[0].id)
+        try:
+            page = history.messages(requested, page[0].id)
+        except MemoryNotFoundError:  # another writer has cleared the session meanwhile
+            break
         messages = [*page, *messages]
     return messages
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import memweld
-from memweld import ChatMessage, ToolCall
-from memweld.memory.transcript import INTERRUPTED, model_window, read_window
+from memweld import ChatMessage, MemoryNotFoundError, ToolCall
+from memweld.memory.transcript import INTERRUPTED, model_window, read_tail, read_window
 
 
 def said(role: str, text: str = "", *calls: str, answers: str | None = None) -> ChatMessage:
@@ -220,3 +220,21 @@ def test_a_session_is_read_back_to_the_user(limit: int) -> None:
         assert limit == 1 or window[-1].text == "Done"
         assert shown(read_window(backend.user("ana").history("none"), limit=limit)) == []
         assert len(read_window(history)) == 2 + 1 + 240 + 1
+
+
+def test_a_session_that_is_cleared_while_it_is_read() -> None:
+    """What was read of it by then stands before the model."""
+    with memweld.connect("sqlite://") as backend:
+        history = backend.user("ana").history("s")
+        history.append([said("user", "Find it"), *(said("assistant", f"step {n}") for n in range(5))])
+        read = history.messages
+
+        def clearing(limit: int | None = None, before: str | None = None) -> list[ChatMessage]:
+            if before is not None:
+                history.clear()
+            return read(limit, before)
+
+        history.messages = clearing
+        assert [message.text for message in read_tail(history, 2)] == ["step 3", "step 4"]
+        with pytest.raises(MemoryNotFoundError):
+            read_tail(history, 2, "gone")
