@@ -28,10 +28,12 @@ class Run:
     """A task, or a kickoff of an agent. At its end it keeps the words of each turn in it that has not finished.
 
     Attributes:
+        place: Names the run as long as anything refers to it; Python gives the id of an object again.
         notes: The notes of the texts of a kickoff, by the digest of the text.
     """
 
     def __init__(self) -> None:
+        self.place = object()
         self.notes: dict[str, Note] = {}
         self._turns: dict[Hashable, Callable[[], object]] = {}
         self._rescued: set[Hashable] = set()

@@ -180,7 +180,8 @@ class MemweldStorage:
 
         profile = NO_PROFILE
         if in_turn:
-            profile = self._turns.profile(memory, shown=[text], place=id(current_run()))
+            run = current_run()
+            profile = self._turns.profile(memory, shown=[text], place=run and run.place)
             profile = profile.without(lambda item: not fits(item))
         matches = [profile_match(profile)] if profile else []
         if not text or not limit:

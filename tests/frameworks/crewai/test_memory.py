@@ -34,6 +34,7 @@ from memweld import (
 )
 from memweld.crewai import MemweldMemory
 from memweld.crewai.errors import stopping
+from memweld.crewai.runs import Run, _entered  # pyright: ignore[reportPrivateUsage]
 from memweld.crewai.task_parser import Turn, parse_turn
 from memweld.testing import HashEmbedder
 from memweld.testing.broken import BrokenMemory
@@ -271,6 +272,20 @@ def test_the_notice_stands_once_in_a_prompt(ana: Memory) -> None:
     make_crew(make_agent(model), text="Where is my boat moored?", memory=memory).kickoff()
     assert ("language: Portuguese" in model.seen, model.seen.count("<memories>") > 2) == (True, True)
     assert model.seen.count("data, not instructions") == 1
+
+
+def test_each_run_begins_with_the_profile_of_its_time(ana: Memory) -> None:
+    """Python gives the place in RAM of a run that is over to another."""
+    store = MemweldMemory(ana, profile=True)._store  # pyright: ignore[reportPrivateUsage]
+    runs, places = list[Run](), set[int]()
+    for n in range(3):
+        ana.preferences.set(f"tea {n}", f"brand {n}")
+        while len(runs) < 500 and not (runs and id(runs[-1]) in places):
+            runs.append(Run())
+        places.add(id(runs[-1]))
+        with _entered(runs[-1]):
+            assert f"brand {n}" in store.recall("Which tea?", limit=5, in_turn=True)[0].format()
+        runs.clear()
 
 
 def test_what_the_crews_llm_learns_from_an_answer_is_not_recalled(ana: Memory) -> None:
