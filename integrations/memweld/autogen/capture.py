@@ -6,12 +6,13 @@ import functools
 import hashlib
 import threading
 import weakref
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from cachetools import TTLCache
 
 from ..adapters.capture import TurnCapture
+from ..adapters.locks import lock_for
 from ..engine.protocol import Engine
 from ..errors import MemoryNotFoundError
 from ..memory.asynchronous import in_thread
@@ -19,7 +20,7 @@ from ..memory.memory import Memory
 from ..models import ChatMessage
 from ..scope import Scope
 
-__all__ = ["USER_NAMES", "capture_once", "lock_for"]
+__all__ = ["USER_NAMES", "capture_once"]
 
 USER_NAMES = ("user", "user_proxy")
 """The sources of AutoGen messages that are the end user. In a team, agents' words come as user messages too."""
@@ -30,7 +31,6 @@ _SECONDS, _MAX_MESSAGES = 600.0, 4_096
 # Of each backend, by scope and digest of the words. Digests by id: the text of an erased memory must not stay here.
 _captured: weakref.WeakKeyDictionary[Engine, _Captured] = weakref.WeakKeyDictionary()
 _guard = threading.Lock()
-_locks: weakref.WeakValueDictionary[Hashable, threading.Lock] = weakref.WeakValueDictionary()
 
 
 async def capture_once(
@@ -62,12 +62,6 @@ def _capture_once(capture: TurnCapture, memory: Memory, session_id: str | None, 
         with _guard:
             captured = _captured.setdefault(_engine(memory), TTLCache(_MAX_MESSAGES, _SECONDS))
             captured.update({(memory.scope, _digest(message.text)): marks for message in fresh})
-
-
-def lock_for(key: Hashable) -> threading.Lock:
-    """The lock of this key, the same one for all threads that use it at the same time."""
-    with _guard:
-        return _locks.setdefault(key, threading.Lock())
 
 
 def _digest(text: str) -> str:

@@ -11,11 +11,11 @@ from typing import Any, cast
 from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage, LLMMessage, UserMessage
 from cachetools import LRUCache
 
+from ..adapters.locks import lock_for
 from ..adapters.messages import append_fitting, fit_message, read_native
 from ..memory.memory import Memory
 from ..models import ChatMessage
 from ..scope import Scope
-from .capture import lock_for
 from .messages import FRAMEWORK, to_neutral
 from .session import MAX_SCOPES, AgentSession, Delivery, unanswered
 

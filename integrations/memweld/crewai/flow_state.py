@@ -125,7 +125,7 @@ def _is_same(one: Any, other: Any) -> bool:
         names = (*type(one).model_fields, *(one.model_extra or {}))
         return all(_is_same(getattr(one, name), getattr(other, name, None)) for name in names)
     if _is_plain(one, dict) and isinstance(other, dict):
-        fields, pairs = cast("Mapping[Any, Any]", one), cast("Mapping[Any, Any]", other)
+        fields, pairs = dict(cast("Mapping[Any, Any]", one)), cast("Mapping[Any, Any]", other)
         return len(fields) == len(pairs) and all(
             key in pairs and _is_same(value, pairs[key]) for key, value in fields.items()
         )
@@ -165,7 +165,7 @@ def _encode(value: Any, place: str, depth: int = 0) -> JSON:
     if _is_plain(value, dict):
         return _encode_dict(value, place, depth)
     if kind in (tuple, set, frozenset):
-        return _typed(kind.__name__, [_encode(each, place, depth + 1) for each in value])
+        return _typed(kind.__name__, [_encode(each, place, depth + 1) for each in tuple(value)])
     if isinstance(value, enum.Enum):
         return _encode_enum(value, place, depth)
     return _encode_atom(value, place)
@@ -207,6 +207,7 @@ def _unfit(place: str, value: object) -> _UnfitError:
 
 
 def _encode_dict(value: Mapping[Any, Any], place: str, depth: int) -> JSON:
+    value = dict(value)  # another method of the flow may change it meanwhile
     if all(type(key) is str for key in value) and _TYPE not in value:
         return {key: _encode(each, f"{place}.{key}", depth + 1) for key, each in value.items()}
     pairs = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from crewai.flow.persistence import FlowPersistence
 from pydantic import BaseModel, Field, PrivateAttr, field_serializer
 
 from ..adapters.binding import MemorySource
+from ..adapters.locks import lock_for
 from ..adapters.options import TurnOptions
 from ..adapters.saved_config import SavedMemory
 from ..errors import invalid
@@ -93,7 +95,8 @@ class MemweldFlowPersistence(FlowPersistence):
             InvalidInputError: A field of the state would come back changed; the error names it.
         """
         flow_id = str(flow_uuid)
-        self._states()[flow_id] = self._record(flow_id, method_name, state_data)
+        with self._saving(flow_id):
+            self._states()[flow_id] = self._record(flow_id, method_name, state_data)
 
     def load_state(self, flow_uuid: str) -> dict[str, Any] | None:
         """The state of a flow of the user; None where there is none under this id.
@@ -120,10 +123,11 @@ class MemweldFlowPersistence(FlowPersistence):
             InvalidInputError: A field of the state would come back changed; the error names it.
         """
         flow_id = str(flow_uuid)
-        record = self._record(flow_id, context.method_name, state_data)
         waiting = to_json("What a flow waits for", context.to_dict())
-        self._states()[flow_id] = record
-        self._waiting()[flow_id] = {**record, "context": waiting}
+        with self._saving(flow_id):
+            record = self._record(flow_id, context.method_name, state_data)
+            self._states()[flow_id] = record
+            self._waiting()[flow_id] = {**record, "context": waiting}
 
     def load_pending_feedback(self, flow_uuid: str) -> tuple[dict[str, Any], PendingFeedbackContext] | None:
         """The state of a waiting flow of the user, and for what it waits; None where none waits under this id.
@@ -150,7 +154,13 @@ class MemweldFlowPersistence(FlowPersistence):
         live = _fields(state_data)
         messages = live.get("messages")
         if self.history and messages and is_chat(messages):
-            save_messages(self._history(str(live["id"])), cast("list[object]", messages))
+            flow_id = str(live["id"])
+            with self._saving(flow_id):
+                save_messages(self._history(flow_id), cast("list[object]", messages))
+
+    def _saving(self, flow_id: str) -> threading.Lock:
+        # Methods of a flow run side by side, and each saves the messages of all: two would keep one message twice.
+        return lock_for((self._binding.resolve(), flow_id))
 
     def _states(self) -> State:
         return self._binding.resolve().state(self.namespace)

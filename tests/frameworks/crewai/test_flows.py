@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
+from threading import Thread
 from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -42,7 +43,7 @@ from pydantic import BaseModel, BeforeValidator, SecretStr
 import memweld
 from memweld import Backend, ChatMessage, ConfigurationError, InvalidInputError, Memory, connect
 from memweld.autogen import MemweldChatCompletionContext
-from memweld.crewai import MemweldFlowPersistence, loading_with
+from memweld.crewai import MemweldFlowPersistence, conversation, flow_state, loading_with
 from memweld.langchain import MemweldChatMessageHistory
 from memweld.memory.transcript import INTERRUPTED
 from memweld.testing import HashEmbedder
@@ -529,6 +530,47 @@ def test_a_conversation_that_waits_for_a_human(ana: Memory) -> None:
     assert waiting is not None
     assert waiting[1] == dataclasses.replace(context, requested_at=waiting[1].requested_at)
     assert [message["content"] for message in waiting[0]["messages"]] == ["Publish", "Done"]
+
+
+@pytest.mark.parametrize("kind", [ConversationState, dict])
+def test_two_methods_that_save_at_once_keep_each_message_once(
+    ana: Memory, monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    """Methods that listen to the same run side by side, and each saves the state that both have changed."""
+    states = MemweldFlowPersistence(ana)
+    said = [ConversationMessage(role="user", content="Hello"), ConversationMessage(role="assistant", content="Hi")]
+    state: Any = ConversationState(id="s1", messages=said)
+    if kind is dict:
+        state = {"id": "s1", "messages": [message.model_dump() for message in said]}
+    other = Thread(target=states.save_state, args=("s1", "other", state))
+    append = conversation.append_fitting
+
+    def appending(*args: Any) -> Any:
+        if not other.ident:
+            other.start()
+            other.join(0.3)
+        return append(*args)
+
+    monkeypatch.setattr(conversation, "append_fitting", appending)
+    states.save_state("s1", "one", state)
+    other.join()
+    assert messages_of(ana, "s1") == [("user", "Hello"), ("assistant", "Hi")]
+    assert len((states.load_state("s1") or {})["messages"]) == 2
+
+
+def test_a_state_that_another_method_changes_while_it_is_saved(ana: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    states, encode = MemweldFlowPersistence(ana), flow_state._encode_atom  # pyright: ignore[reportPrivateUsage]
+    found: dict[str, Any] = {"one": Decimal(1), "two": 2}
+    seen = {Decimal(1), Decimal(2)}
+
+    def encoding(value: Any, place: str) -> Any:
+        found[place] = seen.add(Decimal(len(seen) + 1))
+        return encode(value, place)
+
+    monkeypatch.setattr(flow_state, "_encode_atom", encoding)
+    states.save_state("x", "step", {"id": "x", "found": found, "seen": seen})
+    kept = states.load_state("x") or {}
+    assert kept["found"] == {"one": Decimal(1), "two": 2}
 
 
 def test_messages_stay_in_the_state_if_so_asked(ana: Memory) -> None:
