@@ -164,13 +164,16 @@ class FactExtraction:
             # What others said leads to no source of the user's.
             stated = [text for text in texts if not template.session_id or origins[text].is_kept]
             kept = self._keep_sources(scope, operation, template, stated, origins, has_new=has_new)
-            # The LLM names known facts by their numbers; no other number counts.
             replaced = {
-                row.id: [known[number - 1].id for number in fact.replaces if number <= len(known)]
-                for fact, row in zip(facts, stored, strict=True)
+                row.id: self._named(scope, known, fact.replaces) for fact, row in zip(facts, stored, strict=True)
             }
             rows = [*kept, *(row for row in stored if row.text not in stated)]
             return settle(self._items, scope, operation, rows, replaced)
+
+    def _named(self, scope: Scope, known: Sequence[Hit], numbers: Sequence[int]) -> list[str]:
+        """The known facts that the LLM names by their numbers, of those that still say what it was shown."""
+        named = {known[number - 1].id: known[number - 1].text for number in numbers if number <= len(known)}
+        return [row.id for row in self._items.by_ids(scope, named).values() if row.text == named[row.id]]
 
     def _related(self, scope: Scope, drafts: Sequence[ItemDraft]) -> list[Hit]:
         """The stored facts that fit the drafts best; an LLM that does not see them says them in other words."""

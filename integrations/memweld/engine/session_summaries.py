@@ -45,11 +45,12 @@ def summarize_sessions(
         ]
         if not messages:
             return Summary(problem="the session has no new message")
+        earlier = "".join(row.text for row in former)
         try:
-            text = summarize(messages, earlier="".join(row.text for row in former))
+            text = summarize(messages, earlier=earlier)
         except ExtractionFailedError as error:
             return Summary(problem=" ".join(str(error).split()))
-        return Summary(text=text, messages=len(everything))
+        return Summary(text=text, messages=everything, earlier=earlier)
 
     steps = [step for step in plan.steps if step.kind == "summarize" and step.session_id is not None]
     return {step.session_id or "": summary(step, step.session_id or "") for step in steps}

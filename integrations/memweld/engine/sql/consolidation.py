@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from ...consolidation import ConsolidationReceipt, ConsolidationStep, ItemChange
-from ...models import MemoryItem
+from ...models import ChatMessage, MemoryItem
 from ...scope import Scope, known_timezone
 from ...validation import dump_json, utc_now
 from ..export_data import owner_scope
-from ..operations import Consolidate
+from ..operations import Consolidate, ReadMessages
 from .consolidation_plan import SUMMARIZED, duplicate_key
 from .database import Connection, Database
 from .item_rows import ItemRow, RowTemplate, row_of, text_hash
@@ -20,6 +20,7 @@ from .items import Items
 from .mem0_entities import unlink
 from .occurrences import merged
 from .restore import EmbeddedTexts
+from .sessions import SessionStore
 from .supersession import ended
 from .ttl import purge
 
@@ -48,12 +49,14 @@ class Summary:
     Attributes:
         text: The text; empty where there is none.
         problem: Why there is none.
-        messages: How many messages it is of.
+        messages: The messages of the session that the LLM has seen, now or before.
+        earlier: The summary of the first of them.
     """
 
     text: str = ""
     problem: str = ""
-    messages: int = 0
+    messages: Sequence[ChatMessage] = ()
+    earlier: str = ""
 
 
 class Consolidation:
@@ -215,10 +218,15 @@ class Consolidation:
         digest = text_hash(summary.text)
         if any(row.superseded_by for row in former) or self._items.by_hash(self._scope, digest) is not None:
             raise _SkippedError(_CHANGED)
+        # The session may have been cleared while the LLM answered, or a message or the former summary changed.
+        session = SessionStore(self._database).read(self._scope, ReadMessages(session_id=step.session_id or ""))
+        seen = session[: len(summary.messages)], "".join(row.text for row in former[:1])
+        if seen != (list(summary.messages), summary.earlier):
+            raise _SkippedError(_CHANGED)
         moment = utc_now()
         template = RowTemplate(
             session_id=step.session_id,
-            metadata=dump_json({SUMMARIZED: summary.messages}),
+            metadata=dump_json({SUMMARIZED: len(summary.messages)}),
             extraction="extracted",
             source="agent",
         )

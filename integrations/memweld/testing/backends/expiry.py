@@ -186,6 +186,7 @@ class ExpiryTests(BackendFixtures):
         (stay,) = ana.add("I live in a hotel", ttl=0.1, supersedes=home.id, infer=False)
         assert stay.expires_at is not None
         assert ana.preferences.set("place", "hotel", ttl=0.1).text == "place: hotel"
+        time.sleep(0.2)
         assert (ana.all(include_inactive=True), ana.preferences.all()) == ([], {})
 
     def test_what_it_supersedes_expires_with_it(self, ana: Memory) -> None:

@@ -79,6 +79,19 @@ def test_the_llm_sees_related_facts_and_no_sources(connect: Callable[..., memwel
     assert [item.text for item in ana.all()] == ["Ana's cat is called Miau", "The name of my cat is Miau"]
 
 
+def test_the_llm_replaces_only_what_it_was_shown(connect: Callable[..., memweld.Memory]) -> None:
+    """A memory that says something else by the time of the answer stays."""
+
+    def answer(_: object) -> str:
+        ana.update(known.id, "I drink green tea every day")
+        return '{"facts": [{"text": "The user stopped drinking coffee", "replaces": [1]}]}'
+
+    ana = connect(ScriptedExtractor([answer]))
+    (known,) = ana.add("I drink coffee every day", infer=False)
+    ana.add("I drink coffee every day no more")
+    assert [item.text for item in ana.all()] == ["I drink green tea every day", "The user stopped drinking coffee"]
+
+
 def test_categories_are_metadata(connect: Callable[..., memweld.Memory]) -> None:
     answer = (
         '{"facts": [{"text": "Ana eats no nuts", "category": "Health"}, {"text": "Ana has a cat", "category": "x"}, '

@@ -11,7 +11,7 @@ import pytest
 import memweld
 from memweld import Memory
 from memweld.engine.operations.consolidation import MAX_STEPS
-from memweld.testing import HashEmbedder
+from memweld.testing import HashEmbedder, ScriptedExtractor
 
 PAIRS = MAX_STEPS + 100
 
@@ -79,3 +79,31 @@ def test_a_restored_older_export_does_not_undo_it(ana: Memory) -> None:
     merged = ana.export()
     ana.restore(older)
     assert {**ana.export(), "exported_at": ""} == {**merged, "exported_at": ""}
+
+
+@pytest.mark.parametrize("change", ["clear", "edit"])
+def test_a_session_that_changes_while_it_is_summarised(tmp_path: Path, change: str) -> None:
+    """What the user has taken back is in no summary; what is appended meanwhile does not matter."""
+    talk = [{"role": "user", "content": f"message {number}", "id": f"m{number}"} for number in range(80)]
+
+    def take_back(_: object) -> str:
+        if change == "clear":
+            session.clear(facts=True)
+        else:
+            session.append({"role": "user", "content": "Forget it", "id": "m7"})
+        return '{"summary": "Ana plans a trip."}'
+
+    def go_on(_: object) -> str:
+        session.append(talk[60:])
+        return '{"summary": "Ana booked the trip."}'
+
+    llm = ScriptedExtractor([take_back, go_on])
+    with memweld.connect(f"sqlite:///{tmp_path}/memory.db", embedder=HashEmbedder(), llm=llm) as backend:
+        ana = backend.user("ana")
+        session = ana.history("long")
+        session.append(talk[:40])
+        assert [step.reason for step in ana.consolidate(dry_run=False).skipped] == ["it was changed meanwhile"]
+        assert ana.all() == []
+        session.append(talk[:60])
+        assert [step.kind for step in ana.consolidate(dry_run=False).done] == ["summarize"]
+        assert [item.text for item in ana.all()] == ["Ana booked the trip."]
