@@ -54,6 +54,15 @@ def test_many_servers_at_first_use(url: str) -> None:
     assert run(url, "SELECT version_num FROM memweld.alembic_version") == [(REVISIONS[-1],)]
 
 
+def test_many_schemas_at_first_use(url: str) -> None:
+    """Programs with schemas of their own begin at once, also in one process: each gets the extension and its tables."""
+    places = [f"{url}?schema=app{number}" for number in range(4)]
+    with ThreadPoolExecutor(len(places)) as pool:
+        list(pool.map(lambda place: keep(place, "ana", "fact"), places))
+    for number in range(len(places)):
+        assert run(url, f"SELECT count(*) FROM app{number}.items") == [(1,)]
+
+
 def test_the_known_revisions_are_those_of_the_migrations() -> None:
     script = ScriptDirectory.from_config(alembic_config())
     assert tuple(reversed([step.revision for step in script.walk_revisions()])) == REVISIONS
@@ -150,6 +159,14 @@ def test_a_url_that_is_wrong(url: str, change: Any, message: str) -> None:
         backend.user("ana").all()
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_a_migration_of_no_server() -> None:
+    with (
+        connect("postgresql://postgres@127.0.0.1:1/app") as backend,
+        pytest.raises(BackendUnavailableError, match=r"cannot be reached: .* Check that it runs"),
+    ):
+        backend.admin.migrate()
 
 
 def test_a_wrong_password_is_never_shown(postgres: PostgresServer, url: str) -> None:

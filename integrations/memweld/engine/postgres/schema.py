@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +12,7 @@ import psycopg
 from psycopg import errors, sql
 
 from ...errors import BackendUnavailableError, ConfigurationError
+from ..fork import RenewedLock
 from ..protocol import Migration
 from .connection import RawConnection
 from .url import Address
@@ -31,6 +34,8 @@ REVISIONS = ("0001",)
 
 _OLDEST_SERVER = 140000
 _OLDEST_PGVECTOR = (0, 5)
+# Alembic 1.x keeps what it upgrades in global variables: one database or schema at a time.
+_upgrading = RenewedLock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +155,9 @@ def migrate(address: Address, *, role: str | None = None, signed: bool = False) 
         BackendUnavailableError: A newer memweld wrote it.
         ConfigurationError: The database or the role is not fit for it.
     """
-    from sqlalchemy import create_engine
-    from sqlalchemy.pool import NullPool
-
     from .rls import secure, sign
 
-    engine = create_engine("postgresql+psycopg://", creator=lambda: connect(address), poolclass=NullPool)
-    with engine.begin() as transaction:
+    with _transaction(address) as transaction:
         connection = cast("RawConnection", transaction.connection.dbapi_connection)
         # Scoped to the transaction: a pooler may give the next one another session.
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('memweld'), hashtext(%s::text))", (address.schema,))
@@ -172,6 +173,21 @@ def migrate(address: Address, *, role: str | None = None, signed: bool = False) 
             secure(connection, address, role)
         binding_key = sign(connection) if signed else None
         return Migration(revision=revision_of(connection, address) or "", binding_key=binding_key)
+
+
+@contextlib.contextmanager
+def _transaction(address: Address) -> Generator[Any]:
+    """A transaction of SQLAlchemy, as Alembic wants it; its errors are psycopg's."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.pool import NullPool
+
+    engine = create_engine("postgresql+psycopg://", creator=lambda: connect(address), poolclass=NullPool)
+    try:
+        with engine.begin() as transaction:
+            yield transaction
+    except DBAPIError as error:
+        raise error.orig or error from error
 
 
 def newer(address: Address, found: str) -> BackendUnavailableError:
@@ -190,6 +206,8 @@ def _create_place(connection: RawConnection, address: Address) -> None:
         try:
             with connection.transaction():
                 connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        except errors.UniqueViolation:
+            pass  # another has created it at the same time, perhaps for another schema
         except psycopg.Error as error:
             raise _without_pgvector(connection, address) from error
 
@@ -258,7 +276,8 @@ def _upgrade(connection: Any, address: Address) -> None:
     config = alembic_config()
     config.attributes["connection"] = connection
     config.attributes["schema"] = address.schema
-    command.upgrade(config, "head")
+    with _upgrading:
+        command.upgrade(config, "head")
 
 
 def alembic_config() -> Any:
