@@ -89,7 +89,10 @@ class Batches:
     async def _run(self, place: _Place, calls: Sequence[_Call]) -> None:
         try:
             work = functools.partial(self._answers, place.memory, [call.ops for call in calls])
-            answers = await in_thread(work, lane="quick" if place.only_reads else "write") if calls else []
+            try:
+                answers = await in_thread(work, lane="quick" if place.only_reads else "write") if calls else []
+            except Exception as error:  # noqa: BLE001 - the system has no more threads, or a library panics
+                answers = [error] * len(calls)
             for call, answer in zip(calls, answers, strict=True):
                 if call.answer.done():  # its caller was cancelled
                     continue

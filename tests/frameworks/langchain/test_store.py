@@ -190,6 +190,21 @@ async def test_gathered_calls_are_one_batch(backend: Backend, monkeypatch: pytes
     assert (found["a"], found["d"], "b" in found, len(await other.asearch(TRIPS, limit=100))) == (2, 1, False, 50)
 
 
+async def test_a_librarys_panic_is_the_error_of_each_call(ana: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a cancellation, which would end the run that made the call."""
+
+    class PanicException(BaseException):
+        """As libraries in Rust raise it."""
+
+    def panic(*_: Any) -> Any:
+        raise PanicException
+
+    store = MemweldStore(ana)
+    monkeypatch.setattr(ana._engine, "run", panic)  # pyright: ignore[reportPrivateUsage]
+    answers = await asyncio.gather(*(store.aput(TRIPS, key, {"n": 1}) for key in "ab"), return_exceptions=True)
+    assert [str(answer) for answer in answers] == ["Internal error: PanicException"] * 2
+
+
 async def test_puts_come_in_the_order_of_their_calls(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also those of later ticks, and of very many at once; gets do not wait for them."""
     store = MemweldStore(backend.user("ana"), index=None)
