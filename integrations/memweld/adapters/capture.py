@@ -154,10 +154,11 @@ class TurnCapture:
     async def begin_async(
         self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None, keep: Captured = "turn"
     ) -> None:
-        """`begin` for async code."""
+        """`begin` for async code; a cancelled task carries it to its end."""
         if messages and self._part_to_begin(memory, session_id, keep) is not None:
-            work = functools.partial(self.begin, memory, messages, session_id=session_id, keep=keep)
-            await in_thread(work, lane="quick" if keep == "history" else "write")
+            with anyio.CancelScope(shield=True):
+                work = functools.partial(self.begin, memory, messages, session_id=session_id, keep=keep)
+                await in_thread(work, lane="quick" if keep == "history" else "write")
 
     async def end_async(
         self, memory: Memory, messages: Sequence[ChatMessage], *, session_id: str | None, keep: Captured = "turn"

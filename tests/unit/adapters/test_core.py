@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import anyio
 import pytest
 
 import memweld
@@ -173,6 +174,14 @@ def test_what_the_user_says_is_written_when_the_run_begins(ana: Memory) -> None:
     assert [message.text for message in ana.history("s").messages()] == ["I keep bees"]
     keep.end(ana, TURN, session_id="s")
     assert [message.text for message in ana.history("s").messages()] == ["I keep bees", "Nice"]
+    assert [item.text for item in ana.all()] == ["I keep bees"]
+
+
+async def test_a_run_that_is_cancelled_as_it_begins_keeps_what_the_user_said(ana: Memory) -> None:
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await capture().begin_async(ana, TURN[:1], session_id="s")
+    assert [message.text for message in ana.history("s").messages()] == ["I keep bees"]
     assert [item.text for item in ana.all()] == ["I keep bees"]
 
 
