@@ -160,6 +160,10 @@ class CaptureQueue:
         """How much work is not done."""
         return len(self._pending)
 
+    def has(self, key: Hashable) -> bool:
+        """Whether work of the key is not done."""
+        return key in self._queues
+
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until all work that was submitted before is done.
 

@@ -9,7 +9,7 @@ import io
 import json
 import logging
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -69,6 +69,7 @@ from memweld.autogen.messages import to_autogen, to_neutral
 from memweld.testing import AdapterSuite, BrokenMemory, HashEmbedder, Mode, ToolReply, Turn
 from memweld.testing.adapters import INTERRUPTIONS, Talk
 from memweld.testing.autogen import ScriptedChatCompletionClient, tool_call
+from memweld.testing.llm import ScriptedExtractor, facts
 from memweld.tools import select_tools
 
 
@@ -616,6 +617,30 @@ class TestContext:
         ana.update(ana.all()[0].id, "I sail to Lisbon")
         await helper.run(task="I live in Porto")
         assert sorted(texts(ana)) == ["I live in Porto", "I sail to Lisbon"]
+
+    async def test_said_again_after_a_correction_is_captured_again(self, ana: Memory) -> None:
+        model = ScriptedChatCompletionClient(["Noted"] * 3)
+        helper = agent(model, model_context=MemweldChatCompletionContext(ana, "s"))
+        for place in ("Porto", "Lisbon", "Porto"):
+            await helper.run(task=f"I live in {place}")
+            assert texts(ana) == [f"I live in {place}"]
+
+    @pytest.mark.parametrize("answer", [facts("Ana keeps bees"), "no JSON"])
+    @pytest.mark.parametrize("forget", [Memory.erase, Memory.clear])
+    async def test_said_again_is_extracted_again(self, answer: str, forget: Callable[[Memory], object]) -> None:
+        """In the background, where nothing tells the adapter which memories the words became."""
+        llm = ScriptedExtractor([answer])
+        with memweld.connect("sqlite://", embedder=HashEmbedder(), llm=llm) as backend:
+            ana = backend.user("ana")
+            model = ScriptedChatCompletionClient(["Noted"] * 3)
+            helper = agent(model, model_context=MemweldChatCompletionContext(ana, "s"))
+            for extractions in (1, 1, 2):
+                if extractions == 2:
+                    forget(ana)
+                await helper.run(task="I keep bees")
+                assert ana.flush(20)
+                assert texts(ana) == ["I keep bees" if answer == "no JSON" else "Ana keeps bees"]
+                assert len(llm.prompts) == extractions
 
     async def test_each_backend_captures_the_same_words(self, ana: Memory) -> None:
         memories = [ana]
