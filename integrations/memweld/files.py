@@ -11,6 +11,11 @@ from typing import NamedTuple
 
 from .errors import BackendUnavailableError, ConfigurationError
 
+try:
+    import fcntl
+except ImportError:  # Windows has none.
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = [
     "ProtectedFile",
     "hide_from_others",
@@ -89,15 +94,16 @@ def read_secret(path: str | Path, kind: str) -> bytes:
     return file.content
 
 
-def open_private(path: str | Path, *, append: bool = False) -> int:
+def open_private(path: str | Path, *, append: bool = False, new: bool = False) -> int:
     """Open a file for writing that only its owner can read, from its first byte on.
 
     A file that is there already loses the rights of others. A symbolic link is refused, since another user may have
-    made it. A device or pipe stays as it is.
+    made it. A device or pipe stays as it is. A file that another process is writing whole is waited for.
 
     Args:
         path: The file.
         append: Whether its content stays. Then a pipe is never waited for.
+        new: Whether a file that is there already is refused.
 
     Returns:
         The descriptor.
@@ -110,7 +116,7 @@ def open_private(path: str | Path, *, append: bool = False) -> int:
     try:
         # A pipe without a reader, or a full one, is an error: a server would wait for it with every call.
         appending = os.O_APPEND | getattr(os, "O_NONBLOCK", 0)
-        descriptor = os.open(path, flags | (appending if append else 0), 0o600)
+        descriptor = os.open(path, flags | (appending if append else os.O_EXCL if new else 0), 0o600)
         try:
             status = os.fstat(descriptor)
             if stat.S_ISREG(status.st_mode):
@@ -121,6 +127,9 @@ def open_private(path: str | Path, *, append: bool = False) -> int:
                 if hasattr(os, "fchmod"):
                     os.fchmod(descriptor, 0o600)
                 if not append:
+                    if fcntl is not None:
+                        with contextlib.suppress(OSError):  # A file system without locks.
+                            fcntl.flock(descriptor, fcntl.LOCK_EX)  # Until it is closed.
                     os.ftruncate(descriptor, 0)
         except BaseException:
             os.close(descriptor)

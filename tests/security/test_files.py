@@ -6,6 +6,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,20 @@ def test_a_file_of_another_user_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(BackendUnavailableError, match="another user"):
         open_private(file)
     assert file.read_text() == "theirs"
+
+
+def test_two_writers_of_a_file_do_not_mix(tmp_path: Path) -> None:
+    file = tmp_path / "export.json"
+    first = open_private(file)
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(open_private, file)
+        os.write(first, b"the first, which is longer")
+        assert not second.done()
+        os.close(first)
+        descriptor = second.result(timeout=60)
+    os.write(descriptor, b"the second")
+    os.close(descriptor)
+    assert file.read_bytes() == b"the second"
 
 
 @as_root

@@ -99,13 +99,14 @@ def _apply(memory: Memory, plan: ConsolidationPlan, receipt: Path) -> Consolidat
     """Do a plan. Without its receipt it cannot be undone, so the file comes first."""
     from ..files import open_private
 
-    try:
-        with os.fdopen(open_private(receipt), "w", encoding="utf-8") as file:
+    # Another process may have made its receipt since.
+    with os.fdopen(open_private(receipt, new=True), "w", encoding="utf-8") as file:
+        try:
             result = memory.consolidate(plan=plan)
-            file.write(f"{json.dumps(result.to_dict(), ensure_ascii=False)}\n")
-    except BaseException:
-        receipt.unlink(missing_ok=True)
-        raise
+        except BaseException:
+            receipt.unlink(missing_ok=True)
+            raise
+        file.write(f"{json.dumps(result.to_dict(), ensure_ascii=False)}\n")
     return result
 
 

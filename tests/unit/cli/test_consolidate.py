@@ -76,6 +76,24 @@ def test_a_failed_consolidation_leaves_no_receipt(url: str, tmp_path: Path, monk
     assert not file.exists()
 
 
+def test_a_receipt_of_another_process_stays(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It appears after the look for a file of the name, while this process plans."""
+    plan = Memory.consolidate
+    file = tmp_path / "tidy.json"
+
+    def planning(memory: Memory, **options: Any) -> Any:
+        if "plan" not in options:
+            file.write_text("theirs", encoding="utf-8")
+        return plan(memory, **options)
+
+    monkeypatch.setattr(Memory, "consolidate", planning)
+    before = texts(url)
+    result = run("consolidate", "--apply", "--receipt", str(file), url=url)
+    assert result.exit_code == 1
+    assert "File exists" in result.stderr
+    assert (file.read_text(encoding="utf-8"), texts(url)) == ("theirs", before)
+
+
 def test_the_answer_for_programs_is_a_receipt(url: str, tmp_path: Path) -> None:
     before = texts(url)
     file = tmp_path / "tidy.json"
