@@ -395,6 +395,29 @@ class TestThreadsAndLoops:
                 backend.user("ana").all()
         assert threads() == []
 
+    def test_close_ends_a_session_that_is_being_opened(self, local: Backend) -> None:
+        app, asked, answering = create_server(local).http_app(), threading.Event(), threading.Event()
+
+        async def late(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http" and not answering.is_set():
+                asked.set()
+                await anyio.to_thread.run_sync(answering.wait)
+            await app(scope, receive, send)
+
+        with served(late) as url, ThreadPoolExecutor(2) as pool:
+            backend: Any = memweld.connect(url)
+            waiting = pool.submit(backend.user("ana").all)
+            assert asked.wait(60)
+            connection = backend._engine._opened._connection
+            closing = pool.submit(backend.close)
+            while not connection._ending.is_set():
+                time.sleep(0.01)
+            answering.set()
+            with pytest.raises(BackendUnavailableError, match="closed"):
+                waiting.result(timeout=60)
+            closing.result(timeout=60)
+        assert threads() == []
+
     def test_a_backend_that_is_let_go_leaves_no_thread(self, url: str) -> None:
         backend = memweld.connect(url)
         backend.user("ana").all()

@@ -160,6 +160,8 @@ class Connection:
                     delivery = "final" if failure.delivery == "final" else "unsent"
                     raise UnansweredError(delivery, failure.error, retry_after=failure.retry_after) from failure
                 self._session, self._answered = session, True
+                if self._ending.is_set():  # `_serve` saw no session that it could end.
+                    session.end()
             return self._session
 
     async def _answer(self, request: ClientRequest, kind: type[R], repeatable: bool) -> CallResult[R]:
