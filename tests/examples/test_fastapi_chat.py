@@ -72,10 +72,10 @@ both = pytest.mark.parametrize("path", ["/chat", "/chat/stream"])
 
 @both
 async def test_a_user_is_remembered_and_no_other(client: httpx.AsyncClient, path: str) -> None:
-    await say(client, ANA, "The code of the safe is 4711", path)
-    assert "4711" in await say(client, ANA, "What is the code of the safe?", path, thread="another")
+    await say(client, ANA, "The code of the safe is marigold", path)
+    assert "marigold" in await say(client, ANA, "What is the code of the safe?", path, thread="another")
     for thread in ("main", "another", "third"):
-        assert "4711" not in await say(client, BOB, "What is the code of the safe?", path, thread=thread)
+        assert "marigold" not in await say(client, BOB, "What is the code of the safe?", path, thread=thread)
 
 
 @both
@@ -145,11 +145,11 @@ async def test_many_users_at_once(client: httpx.AsyncClient) -> None:
 
 async def test_a_user_who_is_forgotten_is_forgotten(client: httpx.AsyncClient, backend: Backend) -> None:
     for user in (ANA, BOB):
-        await say(client, user, "The code of the safe is 4711")
+        await say(client, user, "The code of the safe is marigold")
     receipt = (await client.delete("/me", headers=bearer(ANA))).json()
     assert (receipt["items"], receipt["messages"]) == (1, 2)
-    assert "4711" not in await say(client, ANA, "What is the code of the safe?")
-    assert "4711" in await say(client, BOB, "What is the code of the safe?")
+    assert "marigold" not in await say(client, ANA, "What is the code of the safe?")
+    assert "marigold" in await say(client, BOB, "What is the code of the safe?")
 
 
 async def test_the_loop_is_not_blocked(client: httpx.AsyncClient) -> None:

@@ -202,10 +202,10 @@ class TestLines:
 
     def test_many_kinds_of_refusals_take_little_time(self, file: Path) -> None:
         log = AuditLog(file)
-        started = time.monotonic()
+        started = time.process_time()
         for number in range(12_000):
             log.refused("http", "GET /", 401, address=str(number))
-        assert time.monotonic() - started < 10
+        assert time.process_time() - started < 10
         assert len(log._repeats) <= 10_000
         log.close()
 

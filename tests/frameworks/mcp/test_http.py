@@ -93,7 +93,9 @@ class Http:
             accepted = self.post({"jsonrpc": "2.0", "method": "notifications/initialized"})
             assert (accepted.status_code, accepted.content) == (202, b"")
 
-    def request(self, method: str, *, timeout: float = 30, body: bytes = b"", **headers: str) -> httpx.Response:
+    def request(
+        self, method: str, *, timeout: httpx.Timeout | float = 30, body: bytes = b"", **headers: str
+    ) -> httpx.Response:
         with httpx.Client(base_url=self._base, timeout=timeout, verify=False) as client:
             return client.request(method, "/mcp", content=body, headers={**self.headers, **headers})
 
@@ -681,24 +683,22 @@ class TestTheEnd:
         thread.start()
         assert process.stderr is not None
         assert process.stderr.readline() == b"hanging\n"
-        started = time.monotonic()
         code, _ = end(process)
         assert code == 1
-        assert time.monotonic() - started < 10
         thread.join(timeout=20)
         if isinstance(session, Sse):
             session.close()
 
     def test_open_connections_do_not_hold_it_up(self) -> None:
-        process = start("-m", "memweld", "serve", "--url", "sqlite://", "--transport", "sse", "--port", "0")
+        # Calls under way would be waited for.
+        code = "from memweld import cli; from memweld.mcp import http_server; http_server.GRACE_SECONDS = 60; cli.app()"
+        process = start("-c", code, "serve", "--url", "sqlite://", "--transport", "sse", "--port", "0")
         assert process.stderr is not None
         base = process.stderr.readline().decode().split()[-1].removesuffix("/sse")
         sse, http = Sse(base), Http(base)
         with httpx.stream("GET", f"{base}/mcp", headers=http.headers, timeout=30) as stream:
             assert stream.status_code == 200
-            started = time.monotonic()
             assert end(process) == (0, "")
-            assert time.monotonic() - started < 6
             assert stream.read() == b""
         sse.close()
 
@@ -708,7 +708,7 @@ class TestTheEnd:
         http = Http(base)
         spoken = {"messages": [{"role": "user", "content": "x"}], "user_id": "ana"}
         with pytest.raises(httpx.ReadTimeout):
-            http.request("POST", body=call("add_memory", spoken), timeout=0.3)
+            http.request("POST", body=call("add_memory", spoken), timeout=httpx.Timeout(30, read=0.3))
         assert http(b'{"jsonrpc":"2.0","id":8,"method":"ping"}') == b'{"jsonrpc":"2.0","id":8,"result":{}}'
         code, errors = end(process)
         assert code == 0

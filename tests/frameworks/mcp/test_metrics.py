@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,13 +151,14 @@ class Store(EngineAdmin):
     """A store that answers as a test says."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self.answers = threading.Event()
+        self.answers.set()
         self.problem: Exception | None = None
         self.asked = 0
 
     def ping(self) -> None:
         self.asked += 1
-        time.sleep(self.seconds)
+        assert self.answers.wait(60)
         if self.problem is not None:
             raise self.problem
 
@@ -182,7 +184,7 @@ def test_ready_is_more_than_alive(
         if isinstance(problem, Exception):
             store.problem = problem
         else:
-            store.seconds = 1.0
+            store.answers.clear()
             monkeypatch.setattr("memweld.mcp.health._SECONDS", 0.2)
             monkeypatch.setattr("memweld.mcp.metrics._SECONDS", 0.2)
         for path in ("/health", "/health/ready", "/health"):
@@ -191,7 +193,8 @@ def test_ready_is_more_than_alive(
             assert CANARY not in json.dumps(body)
         assert health(url, "/health/live")[0] == 200
         assert scrape(url)["memweld_store_up",] == 0
-        store.seconds, store.problem = 0.0, None
+        store.problem = None
+        store.answers.set()
         monkeypatch.setattr("memweld.mcp.health._SECONDS", 30)
         deadline = time.monotonic() + 60
         while health(url)[0] != 200:
