@@ -132,7 +132,7 @@ def test_a_server_that_is_gone(postgres: PostgresServer, url: str) -> None:
             begun = time.monotonic()
             with pytest.raises(BackendUnavailableError, match="cannot be reached") as caught:
                 backend.user("ana").all()
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < 12, "it does not wait for a connection"
             assert "\n" not in str(caught.value)
         finally:
             postgres.start()
