@@ -18,6 +18,15 @@ from memweld import Backend
 _numbers = itertools.count()
 
 
+def _read_all(folder: Path) -> bytes:
+    """The files of a folder, without those that go meanwhile."""
+    held = b""
+    for path in sorted(folder.iterdir()):
+        with contextlib.suppress(FileNotFoundError):
+            held += path.read_bytes() if path.is_file() else b""
+    return held
+
+
 class Place:
     """An empty memory of its own.
 
@@ -74,7 +83,7 @@ class FilePlace(Place):
 
     def raw(self) -> bytes:
         """The file, its log, its index of the log, a journal."""
-        return b"".join(path.read_bytes() for path in sorted(self.file.parent.iterdir()))
+        return _read_all(self.file.parent)
 
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         import sqlite3
@@ -137,7 +146,7 @@ class PostgresPlace(Place):
         self.query("CHECKPOINT")
         ((oid,),) = self.query("SELECT oid::int FROM pg_database WHERE datname = current_database()")
         folder = self._server.folder / "data" / "base" / str(oid)
-        return b"".join(path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file())
+        return _read_all(folder)
 
     def query(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         import psycopg
