@@ -12,7 +12,7 @@ from typing import Any
 
 import uvicorn
 
-__all__ = ["free_port", "serving"]
+__all__ = ["reserved_port", "serving"]
 
 
 class _Server(uvicorn.Server):
@@ -31,10 +31,20 @@ class _Server(uvicorn.Server):
         await self.lifespan.shutdown()
 
 
-def free_port() -> int:
-    """A loopback port that is free at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
+_SHARES = hasattr(socket, "SO_REUSEPORT")
+
+
+@contextmanager
+def reserved_port() -> Generator[int]:
+    """A loopback port at which nothing listens but `serving`. No other process gets it within the block."""
+    with socket.socket() as bound:
+        if _SHARES:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind(("127.0.0.1", 0))
+        port = int(bound.getsockname()[1])
+        if not _SHARES:
+            bound.close()
+        yield port
 
 
 @contextmanager
@@ -43,7 +53,7 @@ def serving(app: Any, *, port: int = 0, seconds: float = 60, **settings: Any) ->
 
     Args:
         app: An ASGI application.
-        port: The port; 0 for any free one.
+        port: A port of `reserved_port`; 0 for any free one.
         seconds: The time-out for the start, and for the end.
         settings: More uvicorn settings.
 
@@ -54,7 +64,7 @@ def serving(app: Any, *, port: int = 0, seconds: float = 60, **settings: Any) ->
         TimeoutError: The application did not start or end in time.
     """
     settings = {"log_config": None, "ws": "none", "access_log": False, "timeout_graceful_shutdown": 1, **settings}
-    with socket.create_server(("127.0.0.1", port)) as listening:
+    with socket.create_server(("127.0.0.1", port), reuse_port=port != 0 and _SHARES) as listening:
         server = _Server(uvicorn.Config(app, **settings))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

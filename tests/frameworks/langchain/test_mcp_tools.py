@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,7 +34,7 @@ from memweld.langchain import mcp_tools
 from memweld.mcp import create_server
 from memweld.testing import AdapterSuite, Mode, ToolDriver, ToolReply
 from memweld.testing.langchain import ScriptedChatModel, tool_call
-from memweld.testing.serving import free_port
+from memweld.testing.serving import reserved_port
 
 
 def run(agent: Any, mode: Mode = "sync", **kwargs: Any) -> list[BaseMessage]:
@@ -359,8 +360,9 @@ class TestErrors:
             assert (answer.status, "cannot be reached" in answer.text) == ("error", True)
 
     def test_no_server(self) -> None:
-        with pytest.raises(BackendUnavailableError, match=r"The MCP server at .* cannot be reached"):
-            mcp_tools(f"http://127.0.0.1:{free_port()}/mcp")
+        unreached = pytest.raises(BackendUnavailableError, match=r"The MCP server at .* cannot be reached")
+        with reserved_port() as port, unreached:
+            mcp_tools(f"http://127.0.0.1:{port}/mcp")
         with pytest.raises(ConfigurationError, match="cannot be started"):
             mcp_tools("stdio:no-such-command")
         for url in ("ftp://host/mcp", "memory.db", "stdio:", "http://"):
@@ -469,10 +471,9 @@ class TestOneSession:
 class TestRestart:
     @pytest.mark.parametrize("mode", ["sync", "async"])
     def test_over_http(self, backend: Backend, mode: Mode) -> None:
-        port = free_port()
-        with served(create_server(backend).http_app(), port) as url:
-            tools = mcp_tools(url)
-        with tools:
+        with reserved_port() as port, ExitStack() as stack:
+            with served(create_server(backend).http_app(), port) as url:
+                tools = stack.enter_context(mcp_tools(url))
             for number in range(2):
                 with served(create_server(backend).http_app(), port):
                     added = in_agent(tools, "add_memory", said(f"fact {number}"), mode=mode, config=who("ana"))
