@@ -6,6 +6,7 @@ object that was being changed stays half changed. The parent waits for nothing o
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import weakref
@@ -15,6 +16,7 @@ from typing import Any, cast
 
 __all__ = ["BackgroundThread", "RenewedLock", "call_in_child"]
 
+_logger = logging.getLogger("memweld.background")
 _calls: weakref.WeakKeyDictionary[Any, list[Callable[[Any], None]]] = weakref.WeakKeyDictionary()
 
 
@@ -44,6 +46,18 @@ class BackgroundThread(threading.Thread):
 
     def __init__(self, run: Callable[[], object], name: str) -> None:
         super().__init__(target=run, name=f"memweld-{name}", daemon=True)
+
+    def try_start(self) -> bool:
+        """Start it, unless the system has no more threads, or the program ends; whether it runs.
+
+        A write that is stored does not fail because of the work behind it.
+        """
+        try:
+            self.start()
+        except (RuntimeError, MemoryError) as error:
+            _logger.warning("memweld: no thread can be started for work in the background: %s", error)
+            return False
+        return True
 
 
 class RenewedLock:

@@ -130,10 +130,7 @@ class CaptureQueue:
         if self._workers >= min(self._most_workers, len(self._queues)):
             return True
         self._workers += 1
-        try:
-            BackgroundThread(self._run, "background").start()
-        except (RuntimeError, MemoryError) as error:  # the system has no more threads
-            logger.warning("memweld: no thread can be started for work in the background: %s", error)
+        if not BackgroundThread(self._run, "background").try_start():
             if self._workers == 1:
                 return False
             self._workers -= 1

@@ -14,6 +14,7 @@ from typing import Any
 
 from ...errors import MemweldError
 from ...scope import Scope
+from ..fork import BackgroundThread
 from ..sql.candidates import RowFilter
 from ..sql.database import Connection, Database
 from ..sql.schema import earlier_text
@@ -163,7 +164,9 @@ class HnswIndexing:
             if root in self._working:
                 return
             self._working.add(root)
-        threading.Thread(target=self._run, args=(scope, root), name="memweld-hnsw", daemon=True).start()
+        if not BackgroundThread(lambda: self._run(scope, root), "hnsw").try_start():
+            with self._lock:
+                self._working.discard(root)
 
     def _run(self, scope: Scope, root: int) -> None:
         try:

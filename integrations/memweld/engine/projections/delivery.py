@@ -88,8 +88,8 @@ class Deliverer:
         with self._lock:
             if self._thread is None and not self._stopped.is_set():
                 work = functools.partial(_run, weakref.ref(self), self._woken, self._urged, self._stopped)
-                self._thread = BackgroundThread(work, self.outbox.target)
-                self._thread.start()
+                thread = BackgroundThread(work, self.outbox.target)
+                self._thread = thread if thread.try_start() else None
 
     def wake(self) -> None:
         """Look at the outbox now."""
@@ -270,12 +270,13 @@ class Deliverer:
                     self.lease.claim(self._holder, self._lease_seconds)
 
         thread = BackgroundThread(renew, f"{self.outbox.target}-lease")
-        thread.start()
+        is_started = thread.try_start()
         try:
             yield
         finally:
             ended.set()
-            thread.join()
+            if is_started:
+                thread.join()
 
 
 def _run(

@@ -122,7 +122,7 @@ class PurgeSchedule:
             if time.monotonic() - self._purged < _BACKGROUND_SECONDS:
                 return
             self._purged = time.monotonic()
-        BackgroundThread(self._run, "purge").start()
+        BackgroundThread(self._run, "purge").try_start()
 
     def _run(self) -> None:
         with self._purging:

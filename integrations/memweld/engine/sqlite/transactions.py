@@ -154,7 +154,8 @@ class SqliteDatabase(Database):
             if self._is_shortened_soon:
                 return
             self._is_shortened_soon = True
-        BackgroundThread(self._shorten_log, "log").start()
+        if not BackgroundThread(self._shorten_log, "log").try_start():
+            self._is_shortened_soon = False
 
     def _shorten_log(self) -> None:
         for _ in range(_LOG_TRIES):

@@ -238,6 +238,25 @@ def test_what_is_deleted_or_replaced_leaves_the_log(file: Path, backend: memweld
     assert ana.history("i").messages() == [second]
 
 
+def test_a_deletion_needs_no_thread(file: Path, backend: memweld.Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has no more of them, the next deletion has the log cut."""
+    ana = backend.user("ana")
+    item, other = ana.add("CANARY one")[0], ana.add("CANARY two")[0]
+    with monkeypatch.context() as patch:
+
+        def refuse(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        patch.setattr(threading.Thread, "start", refuse)
+        ana.delete(item.id)
+    ana.delete(other.id)
+    deadline = time.monotonic() + 60
+    while any(b"CANARY" in each.read_bytes() for each in (file, file.with_name(f"{file.name}-wal"))):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert ana.all() == []
+
+
 def test_erasures_share_one_rewriting(backend: memweld.Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that wait for their turn at the same time."""
     users = [backend.user(f"user {number}") for number in range(5)]
