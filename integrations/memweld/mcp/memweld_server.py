@@ -88,6 +88,21 @@ class MemweldServer(FastMCP[Any]):
         # Every transport of FastMCP 3.4 hands a session's streams to the low-level server's `run`.
         self._run_session = self._mcp_server.run
         self._mcp_server.run = self._run_validated
+        self._handle_request = self._mcp_server._handle_request  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        self._mcp_server._handle_request = self._handle_cancellable  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+    async def _handle_cancellable(
+        self, message: Any, req: Any, session: Any, lifespan_context: Any, raise_exceptions: bool
+    ) -> None:
+        """Answer a request, unless its client has cancelled it meanwhile.
+
+        A thread at work is not cancelled, and mcp 1.30 ends the whole session if its answer comes afterwards.
+        """
+        try:
+            await self._handle_request(message, req, session, lifespan_context, raise_exceptions)
+        except AssertionError:
+            if not message.cancelled:
+                raise
 
     async def _run_validated(
         self,

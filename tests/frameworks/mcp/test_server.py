@@ -8,16 +8,21 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import anyio
+import anyio.to_thread
 import httpx
+import mcp.types as mt
 import pytest
 from fastmcp import Client, FastMCP
 from fastmcp.exceptions import ToolError
 from mcp.shared.exceptions import McpError
 from mcp.types import CallToolResult, ErrorData, Tool
 from mcp_servers import said, text_of
+from pydantic import AnyUrl
 
 from memweld import Backend, ConfigurationError, InvalidInputError, Memory, MemoryNotFoundError, connect
+from memweld.engine.operations import AddItems, Operation, ReadProfile
 from memweld.mcp import create_app, create_server
+from memweld.scope import Scope
 from memweld.testing import AdapterSuite, HashEmbedder, Mode, ScriptedExtractor, ToolDriver, ToolReply, facts
 from memweld.tools import TOOLS, select_tools
 
@@ -492,6 +497,55 @@ class TestConcurrency:
             with_client(create_server(backend, user_id="ana"), use)
             assert len(backend.user("ana").all()) == 1
         assert all(waited), "the ping was answered while the memory was at work"
+
+    @pytest.mark.parametrize("cancelled", ["tool", "resource", "function"])
+    def test_a_client_that_cancels_a_call_goes_on(self, backend: Backend, cancelled: str) -> None:
+        """In mcp 1.30 an answer to a cancelled request ends the session, with all its other calls."""
+        begun, ending = threading.Event(), threading.Event()
+        plain = backend._engine.run
+
+        def run(scope: Scope, operation: Operation[Any]) -> Any:
+            if isinstance(operation, (AddItems, ReadProfile)):
+                hold()
+            return plain(scope, operation)
+
+        server = create_server(backend, user_id="ana")
+
+        @server.tool
+        def hold() -> str:
+            begun.set()
+            assert ending.wait(60)
+            return "held"
+
+        requests: dict[str, Any] = {
+            "tool": mt.CallToolRequest(
+                params=mt.CallToolRequestParams(name="add_memory", arguments=said("I like tea"))
+            ),
+            "resource": mt.ReadResourceRequest(params=mt.ReadResourceRequestParams(uri=AnyUrl("memory://profile"))),
+            "function": mt.CallToolRequest(params=mt.CallToolRequestParams(name="hold", arguments={})),
+        }
+
+        async def use(client: Client[Any]) -> None:
+            session = client.session
+            request_id = session._request_id
+
+            async def ask() -> None:
+                with pytest.raises(McpError, match="Request cancelled"):
+                    await session.send_request(mt.ClientRequest(requests[cancelled]), mt.EmptyResult)
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(ask)
+                await anyio.to_thread.run_sync(begun.wait, 60)
+                note = mt.CancelledNotification(params=mt.CancelledNotificationParams(requestId=request_id))
+                await session.send_notification(mt.ClientNotification(note))
+                await client.ping()
+                ending.set()
+            for _ in range(20):
+                assert not (await client.call_tool_mcp("get_all_memories", {})).isError
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(backend._engine, "run", run)
+            with_client(server, use)
 
     def test_slow_adds_hold_up_neither_searches_nor_the_key_value_api(self) -> None:
         answered = threading.Event()
