@@ -25,12 +25,12 @@ __all__ = [
     "for_agent",
 ]
 
-# The number of a lease that was overtaken is smaller. Setting the property locks the node until the transaction ends,
-# so that deliveries take turns.
+# The number of a lease that was overtaken is smaller. Setting a property locks the node until the transaction ends, so
+# that deliveries take turns. The number is read behind that: one read before would be of before the wait for the lock.
 FENCE = """
 MERGE (store:MemweldStore {memweld_id: $store})
-ON CREATE SET store.name = 'memweld', store.fence = -1
-WITH store, store.fence AS before
+SET store.name = 'memweld'
+WITH store, coalesce(store.fence, -1) AS before
 SET store.fence = CASE WHEN before <= $fence THEN $fence ELSE before END
 RETURN before
 """
