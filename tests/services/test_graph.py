@@ -635,6 +635,89 @@ class TestFailures:
         client.close()
         assert rows == [{"n": 1, "kind": "edge"}, {"n": 2, "kind": "edge"}]
 
+    def test_one_that_waited_for_its_turn_is_refused(self, neo4j_server: Neo4jServer, ask: Ask) -> None:
+        """A delivery that hangs while a newer one is under way finds what that has left, not what was there before."""
+        from memweld.engine.projections.neo4j.client import GraphClient
+        from memweld.engine.projections.neo4j.projection import project
+        from memweld.engine.projections.neo4j.url import parse_graph_url
+        from memweld.engine.projections.protocol import NewerLeaseError
+
+        client, store = GraphClient(parse_graph_url(neo4j_server.url)), "waiting"
+        client.write(lambda transaction: project(transaction, store, 1, [], []))
+        answers: list[BaseException | None] = []
+
+        def deliver_late() -> None:
+            try:
+                client.write(lambda transaction: project(transaction, store, 1, [], []))
+            except NewerLeaseError as error:
+                answers.append(error)
+            else:
+                answers.append(None)
+
+        late = threading.Thread(target=deliver_late)
+        with (
+            neo4j.GraphDatabase.driver(neo4j_server.url) as driver,
+            driver.session() as session,
+            session.begin_transaction() as newer,
+        ):
+            project(newer, store, 2, [], [])  # pyright: ignore[reportArgumentType]
+            late.start()
+            while not ask("SHOW TRANSACTIONS YIELD status WHERE status STARTS WITH 'Blocked' RETURN status"):
+                assert late.is_alive()
+            newer.commit()
+        late.join(60)
+        client.close()
+        assert [type(each) for each in answers] == [NewerLeaseError]
+        assert ask("MATCH (s:MemweldStore {memweld_id: $store}) RETURN s.fence AS fence", store=store) == [{"fence": 2}]
+
+    def test_closing_lets_a_session_end(self, neo4j_server: Neo4jServer) -> None:
+        """The driver raises anything where another thread uses a connection that it closes."""
+        from memweld.engine.projections.neo4j.client import GraphClient
+        from memweld.engine.projections.neo4j.url import parse_graph_url
+
+        client = GraphClient(parse_graph_url(neo4j_server.url))
+
+        def work(transaction: neo4j.ManagedTransaction) -> list[int]:
+            client.close()
+            return transaction.run("RETURN 1 AS one").value("one")
+
+        assert client.write(work) == [1]
+        assert client._driver is None
+        with pytest.raises(memweld.BackendUnavailableError, match="The backend is closed"):
+            client.read("RETURN 1 AS one", seconds=30)
+
+    def test_an_error_of_ours_stays_what_it_is(self, neo4j_server: Neo4jServer) -> None:
+        """Also one of the file, raised while the graph is written: the graph is not to blame."""
+        from memweld.engine.projections.neo4j.client import GraphClient
+        from memweld.engine.projections.neo4j.url import parse_graph_url
+
+        client = GraphClient(parse_graph_url(neo4j_server.url))
+
+        def fail(_: neo4j.ManagedTransaction) -> None:
+            raise memweld.BackendUnavailableError("the file is full")
+
+        with pytest.raises(memweld.BackendUnavailableError, match=r"^the file is full$"):
+            client.write(fail)
+        client.close()
+
+    def test_a_program_may_end_in_the_middle(self, neo4j_server: Neo4jServer) -> None:
+        code = """
+import sys, threading
+from memweld.engine.projections.neo4j.client import GraphClient
+from memweld.engine.projections.neo4j.url import parse_graph_url
+client, started = GraphClient(parse_graph_url(sys.argv[1])), threading.Event()
+def work(transaction):
+    while True:
+        transaction.run("RETURN 1").consume()
+        started.set()
+threading.Thread(target=client.write, args=(work,), daemon=True).start()
+assert started.wait(60)
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", code, neo4j_server.url], capture_output=True, text=True, timeout=120, check=True
+        )
+        assert done.stderr == ""
+
     def test_threads_of_one_process(self, backend: Backend, ask: Ask, file: Path) -> None:
         errors: list[BaseException] = []
 
@@ -687,6 +770,8 @@ class TestRepair:
             node=f"{store}/memory:999999",
             space=store,
         )
+        for end in ("9" * 20, "theirs"):
+            ask("CREATE (:Memory {memweld_id: $node})", node=f"{store}/memory:{end}")  # of another program
         code, line = self.doctor(file, neo4j_server.url, monkeypatch)
         assert code == 1
         assert "1 missing, 1 outdated, 1 of deleted memories" in line

@@ -60,6 +60,7 @@ class GraphClient:
         self._lock = threading.Lock()
         self._readers = threading.BoundedSemaphore(_MOST_READERS)
         self._driver: Any = None  # its own types are partly unknown
+        self._sessions = 0
         self._finalizer: weakref.finalize[..., GraphClient] | None = None
         self._prepared = False
         self._rest, self._resting_until = 0.0, 0.0
@@ -77,14 +78,20 @@ class GraphClient:
         self._start()
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; with a session at work, its end closes them."""
         with self._lock:
             self._closed = True
+        self._close_unused()
+
+    def _close_unused(self) -> None:
+        # The driver (6.4) raises BufferError and leaves sockets open where another thread uses a connection meanwhile.
+        with self._lock:
+            if not self._closed or self._sessions or self._driver is None:
+                return
             driver, self._driver = self._driver, None
             if self._finalizer is not None:
                 self._finalizer.detach()
-        if driver is not None:
-            driver.close()
+        driver.close()
 
     def write(self, work: Callable[[ManagedTransaction], T]) -> T:
         """Run the work in one transaction.
@@ -168,30 +175,45 @@ class GraphClient:
         from neo4j.exceptions import DriverError, Neo4jError
 
         try:
-            with quiet(), self._opened().session(database=self.address.database, **options) as session:
+            with quiet(), self._taken() as driver, driver.session(database=self.address.database, **options) as session:
                 yield session
+        except MemweldError:
+            raise  # some are OSErrors, too
         except (DriverError, Neo4jError, OSError) as error:
             raise translation(error, self.address) from error
 
-    def _opened(self) -> Any:
+    @contextlib.contextmanager
+    def _taken(self) -> Any:
+        """The driver, which is closed behind this block at the earliest."""
         with self._lock:
-            if self._closed:
-                raise BackendUnavailableError("The backend is closed: connect anew.")
-            if self._driver is None:
-                from neo4j import GraphDatabase
+            driver = self._opened()
+            self._sessions += 1
+        try:
+            yield driver
+        finally:
+            with self._lock:
+                self._sessions -= 1
+            self._close_unused()
 
-                self._driver = cast("Any", GraphDatabase).driver(
-                    self.address.uri,
-                    auth=self.address.auth,
-                    connection_timeout=_CONNECT_SECONDS,
-                    connection_acquisition_timeout=2 * _CONNECT_SECONDS,
-                    max_transaction_retry_time=0.0,  # the outbox tries again, and a search does not wait
-                    liveness_check_timeout=5.0,
-                    notifications_min_severity="OFF",
-                    user_agent="memweld",
-                )
-                self._finalizer = weakref.finalize(self, self._driver.close)
-            return self._driver
+    def _opened(self) -> Any:
+        if self._closed:
+            raise BackendUnavailableError("The backend is closed: connect anew.")
+        if self._driver is None:
+            from neo4j import GraphDatabase
+
+            self._driver = cast("Any", GraphDatabase).driver(
+                self.address.uri,
+                auth=self.address.auth,
+                connection_timeout=_CONNECT_SECONDS,
+                connection_acquisition_timeout=2 * _CONNECT_SECONDS,
+                max_transaction_retry_time=0.0,  # the outbox tries again, and a search does not wait
+                liveness_check_timeout=5.0,
+                notifications_min_severity="OFF",
+                user_agent="memweld",
+            )
+            self._finalizer = weakref.finalize(self, self._driver.close)
+            self._finalizer.atexit = False  # a daemon thread may be using it
+        return self._driver
 
     def _prepare(self, session: Any) -> None:
         if not self._prepared:

@@ -19,6 +19,7 @@ __all__ = ["Consistency"]
 
 _PAGE = 500
 _SECONDS = 30.0
+_DIGITS = 19  # of the greatest ``seq``
 
 
 class Consistency:
@@ -38,7 +39,8 @@ class Consistency:
     def health(self) -> GraphHealth:
         """Compare item by item. Of a graph that does not answer: what waits, since when and why."""
         where = self._client.address.where
-        if self._outbox.store() is None:
+        store = self._outbox.store()
+        if store is None:
             return GraphHealth(where=where, begun=False)
         pending = self._outbox.pending()
         known = GraphHealth(
@@ -49,7 +51,7 @@ class Consistency:
             items=self._outbox.count(),
         )
         try:
-            count, missing, outdated, orphans = self._compare()
+            count, missing, outdated, orphans = self._compare(store)
         except MemweldError as error:
             return dataclasses.replace(known, compared=False, problem=str(error))
         return dataclasses.replace(
@@ -65,16 +67,15 @@ class Consistency:
         """
         if whole or scope is not None:
             return self._outbox.fill(scope)
-        _, missing, outdated, orphans = self._compare()
+        _, missing, outdated, orphans = self._compare(self._store())
         self._outbox.put([*missing, *outdated, *orphans])
         return len(missing) + len(outdated) + len(orphans)
 
-    def _compare(self) -> tuple[int, list[int], list[int], list[int]]:
+    def _compare(self, store: str) -> tuple[int, list[int], list[int], list[int]]:
         """How many items there are; the missing items, the outdated ones, and the orphans, each by its ``seq``.
 
         Changes that are made meanwhile may be counted. The outbox delivers them anyway.
         """
-        store = self._store()
         count, missing, outdated = 0, list[int](), list[int]()
         after = 0
         while page := self._outbox.page(after=after, limit=_PAGE):
@@ -94,7 +95,7 @@ class Consistency:
             place = rows[-1]["node"]
             # A node of another program's making may have any end.
             ends = (str(row["node"]).removeprefix(prefix) for row in rows)
-            items = [int(end) for end in ends if end.isascii() and end.isdecimal()]
+            items = [int(end) for end in ends if end.isascii() and end.isdecimal() and len(end) < _DIGITS]
             stored = self._outbox.exists(items)
             orphans += [item for item in items if item not in stored]
         return count, missing, outdated, orphans
