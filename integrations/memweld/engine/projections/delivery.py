@@ -90,6 +90,8 @@ class Deliverer:
                 work = functools.partial(_run, weakref.ref(self), self._woken, self._urged, self._stopped)
                 thread = BackgroundThread(work, self.outbox.target)
                 self._thread = thread if thread.try_start() else None
+                # The end of the program closes the tables, which were opened before, after this.
+                weakref.finalize(self, self._stopped.set)
 
     def wake(self) -> None:
         """Look at the outbox now."""
@@ -174,6 +176,8 @@ class Deliverer:
             self.lease.overtake(self._holder, error.fence)
             return _CONTENDED_SECONDS
         except MemweldError as error:
+            if self._stopped.is_set():
+                return 0.0  # the target and the tables are being closed: neither fails
             self.is_refused = isinstance(error, ConfigurationError)
             first, longest = _REFUSED_LOGIN_SECONDS if self.is_refused else _RETRY_SECONDS
             wait = min(first * 2**self._failures_in_a_row, longest)
@@ -228,7 +232,9 @@ class Deliverer:
         is_last = len(changes) < self._target.batch
         if not self.lease.done(self._holder, done, seconds=0.0 if is_last else self._lease_seconds):
             # Another process took over, and may have delivered newer states before this one: deliver them once more.
-            self.outbox.put([change.item for change in done])
+            with self.outbox.writing():
+                if self.outbox.is_in_use():  # or the target was detached
+                    self.outbox.put([change.item for change in done])
 
     def _deliver_one_by_one(
         self, fence: int, changes: Sequence[Change], entries: dict[int, Entry], deleted: Sequence[int]
@@ -267,7 +273,7 @@ class Deliverer:
         def renew() -> None:
             while not ended.wait(self._lease_seconds / 3):
                 with contextlib.suppress(MemweldError):
-                    self.lease.claim(self._holder, self._lease_seconds)
+                    self.lease.renew(self._holder, self._lease_seconds)
 
         thread = BackgroundThread(renew, f"{self.outbox.target}-lease")
         is_started = thread.try_start()

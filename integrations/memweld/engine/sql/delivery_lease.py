@@ -103,6 +103,14 @@ class DeliveryLease:
             last = connection.execute("SELECT max(version) FROM outbox WHERE target = ?", (target,)).fetchone()[0]
             return Claim(int(fence), last)
 
+    def renew(self, holder: str, seconds: float) -> None:
+        """Keep the lease for so many seconds, unless another process took it meanwhile, even if that gave it back."""
+        with self._outbox.writing() as connection:
+            connection.execute(
+                "UPDATE outbox_lease SET expires_at = ? WHERE target = ? AND holder = ?",
+                (now() + seconds, self._outbox.target, holder),
+            )
+
     def release(self) -> None:
         """Take the lease from its holder, which is known to be dead or to have ended."""
         with self._outbox.writing() as connection:

@@ -73,7 +73,7 @@ class GraphProjection:
         self._items = Items(database)
         self.client = GraphClient(address)
         ask = None if llm is None or address.finder == "rule" else _make_ask(llm, llm_timeout)
-        target = GraphTarget(self._outbox, self._store, self.client, EntityFinder(database, ask))
+        target = GraphTarget(self._outbox, self.client, EntityFinder(database, ask))
         self._deliverer = Deliverer(self._outbox, target)
         self._queries = GraphQueries(self.client, self._store, self._rows)
         self._consistency = Consistency(self._outbox, self.client, self._store)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 from ...sql.outbox import Entry, Outbox
 from .client import GraphClient
@@ -23,16 +23,14 @@ class GraphTarget:
 
     Args:
         outbox: The changes.
-        store: Gives the name by which the graph knows the database of the memories.
         client: The graph.
         finder: Finds what memories mention.
     """
 
     knows_fences = True
 
-    def __init__(self, outbox: Outbox, store: Callable[[], str], client: GraphClient, finder: EntityFinder) -> None:
+    def __init__(self, outbox: Outbox, client: GraphClient, finder: EntityFinder) -> None:
         self._outbox = outbox
-        self._store = store
         self._client = client
         self._finder = finder
         self._found: dict[tuple[int, str], Mentions] = {}
@@ -51,7 +49,9 @@ class GraphTarget:
             current = self._outbox.entries(list(before))
             removed += [item for item in before if item not in current]
             before = {item: (entry, self._find(entry)) for item, entry in current.items()}
-        store, projected = self._store(), list(before.values())
+        store, projected = self._outbox.store(), list(before.values())
+        if store is None:
+            return ()  # the graph was detached meanwhile
         self._client.write(
             lambda transaction: project(transaction, store, fence, projected, removed, when_new=self._begin_anew)
         )
