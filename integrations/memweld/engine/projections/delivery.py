@@ -89,9 +89,10 @@ class Deliverer:
             if self._thread is None and not self._stopped.is_set():
                 work = functools.partial(_run, weakref.ref(self), self._woken, self._urged, self._stopped)
                 thread = BackgroundThread(work, self.outbox.target)
-                self._thread = thread if thread.try_start() else None
-                # The end of the program closes the tables, which were opened before, after this.
-                weakref.finalize(self, self._stopped.set)
+                if thread.try_start():
+                    self._thread = thread
+                    # The end of the program closes the tables, which were opened before, after this.
+                    weakref.finalize(self, self._stopped.set)
 
     def wake(self) -> None:
         """Look at the outbox now."""
@@ -220,7 +221,7 @@ class Deliverer:
         if claim.unfinished_up_to is not None and not self._target.knows_fences:
             self._repeat_up_to = max(claim.unfinished_up_to, self._repeat_up_to)
 
-    def _finish(self, changes: Sequence[Change], early: set[int]) -> None:
+    def _finish(self, changes: Sequence[Change], early: set[int], *, is_all: bool = True) -> None:
         """Take delivered changes out of the outbox, and put off those that are to be delivered (again) later."""
         done = [change for change in changes if change.item not in early]
         for change in changes:
@@ -230,7 +231,8 @@ class Deliverer:
         repeated = [change for change in done if change.version <= self._repeat_up_to]
         self.outbox.postpone(repeated, seconds=_REPEAT_SECONDS)
         is_last = len(changes) < self._target.batch
-        if not self.lease.done(self._holder, done, seconds=0.0 if is_last else self._lease_seconds):
+        seconds = 0.0 if is_last else self._lease_seconds
+        if not self.lease.done(self._holder, done, seconds=seconds, is_all=is_all):
             # Another process took over, and may have delivered newer states before this one: deliver them once more.
             with self.outbox.writing():
                 if self.outbox.is_in_use():  # or the target was detached
@@ -260,7 +262,7 @@ class Deliverer:
             except RefusedError as error:
                 refused[item] = error
         if refused:
-            self._finish([change for change in changes if change.item in delivered], early)
+            self._finish([change for change in changes if change.item in delivered], early, is_all=False)
             self._refused = [change for change in changes if change.item in refused]
             raise next(iter(refused.values()))
         return early

@@ -124,16 +124,22 @@ class DeliveryLease:
                 (fence + 1, self._outbox.target, holder),
             )
 
-    def done(self, holder: str, changes: Sequence[Change], *, seconds: float) -> bool:
+    def done(self, holder: str, changes: Sequence[Change], *, seconds: float, is_all: bool = True) -> bool:
         """Take out what was delivered, and keep the lease for so many seconds; 0 gives it back.
+
+        Args:
+            holder: The deliverer.
+            changes: What was delivered.
+            seconds: How long no other may take the lease.
+            is_all: Whether the target took all that it was given, so that there is no problem any more.
 
         Returns:
             False if another process took the lease meanwhile. Then nothing is taken out.
         """
+        cleared = "problem = NULL, failing_since = NULL, " if is_all else ""
         with self._outbox.writing() as connection:
             still_held = connection.execute(
-                "UPDATE outbox_lease SET expires_at = ?, problem = NULL, failing_since = NULL, retry_at = 0 "
-                "WHERE target = ? AND holder = ?",
+                f"UPDATE outbox_lease SET expires_at = ?, {cleared}retry_at = 0 WHERE target = ? AND holder = ?",
                 (now() + seconds if seconds else 0, self._outbox.target, holder),
             ).rowcount
             if still_held:

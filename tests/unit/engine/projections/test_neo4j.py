@@ -252,7 +252,9 @@ def test_a_deliverer_delivers_in_order_and_reads_items_late(backend: Backend, ou
     deliverer.stop(5)
 
 
-def test_a_refused_entry_does_not_keep_others_waiting(backend: Backend, outbox: Outbox) -> None:
+def test_a_refused_entry_does_not_keep_others_waiting(
+    backend: Backend, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     outbox.attach()
     ana, target = backend.user("ana"), Recorder()
 
@@ -264,10 +266,21 @@ def test_a_refused_entry_does_not_keep_others_waiting(backend: Backend, outbox: 
     target.act = refuse
     ana.add([{"role": "user", "content": text} for text in ("one", "poison", "two")])
     deliverer = Deliverer(outbox, target)
+    problems: list[str | None] = []
+    failed = deliverer.lease.failed
+
+    def note(*arguments: Any, **options: Any) -> None:
+        problems.append(deliverer.lease.state().problem)
+        failed(*arguments, **options)
+
+    monkeypatch.setattr(deliverer.lease, "failed", note)
     with pytest.raises(memweld.BackendUnavailableError, match="no poison here"):
         deliverer.settle_or_fail(30)
     assert sorted(target.received[:2]) == [(["one"], []), (["two"], [])]
     assert outbox.pending().count == 1
+    deliverer.urge()
+    until(lambda: len(problems) >= 2)
+    assert problems[1] == "no poison here", "to deliver the others is no end of the problem"
     deliverer.stop(5)
 
 
