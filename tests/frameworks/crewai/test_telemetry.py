@@ -53,6 +53,7 @@ print("after:", asked)
 def test_nothing_is_exported_after_it_is_turned_off(when: str) -> None:
     off = ("CREWAI", "OTEL")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(off)}
+    environment["OTEL_BSP_SCHEDULE_DELAY"] = "600000"  # Nothing is sent by the clock while the program looks.
     command = [sys.executable, "-c", PROGRAM, when]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith(("before", "after", "at the end"))]
