@@ -162,11 +162,17 @@ def _message_ids(engine: Engine, scope: Scope, session_id: str) -> set[str]:
     """The ids of the session's messages."""
     found: set[str] = set()
     before: str | None = None
-    while messages := engine.run(scope, ReadMessages(session_id=session_id, limit=_BATCH, before=before)):
+    while True:
+        try:
+            messages = engine.run(scope, ReadMessages(session_id=session_id, limit=_BATCH, before=before))
+        except MemoryNotFoundError:  # It was deleted meanwhile: begin anew.
+            found, before = set(), None
+            continue
+        if not messages:
+            return found
         ids = [message.id or "" for message in messages]
         found.update(ids)
         before = ids[0]
-    return found
 
 
 def _has(engine: Engine, scope: Scope, item: ExportedItem) -> bool:

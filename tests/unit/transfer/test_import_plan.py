@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from memweld import Backend, BackendUnavailableError, connect
-from memweld.engine.operations import Operation, Restore
+from memweld.engine.operations import Operation, ReadMessages, Restore
 from memweld.engine.protocol import Engine
 from memweld.scope import Scope
 from memweld.testing import HashEmbedder
@@ -65,6 +65,25 @@ def test_a_long_session_goes_on_where_it_was(backend: Backend) -> None:
     said = backend.user("ana").history("s").messages()
     assert [message.text for message in said] == [f"message {number}" for number in range(500)]
     assert len({message.id for message in said}) == 500
+
+
+def test_a_session_that_is_cleared_while_it_is_read(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    dump = [{"type": "human", "data": {"content": f"message {number}"}} for number in range(500)]
+    plan = read_langchain(dump, scope=Scope("ana"), session_id="s")
+    plan.store(backend)
+    engine, pages = engine_of(backend), list[Operation[Any]]()
+    plain = engine.run
+
+    def run(scope: Scope, operation: Operation[Any]) -> Any:
+        answer = plain(scope, operation)
+        if isinstance(operation, ReadMessages):
+            pages.append(operation)
+            if len(pages) == 1:
+                backend.user("ana").history("s").clear()
+        return answer
+
+    monkeypatch.setattr(engine, "run", run)
+    assert plan.store(backend) == {"items": 0, "values": 0, "messages": 500}
 
 
 def test_equal_texts_and_changed_rows(backend: Backend) -> None:
