@@ -20,6 +20,7 @@ from .relation_rule import settle_imported
 from .sessions import insert_messages
 from .state import insert_value, new_version, value_at
 from .ttl import delete_items, now, purge
+from .versions import end_with
 
 __all__ = ["EmbeddedTexts", "restore"]
 
@@ -191,7 +192,9 @@ class _Restoration:
                 self._merge_item(item, same)
         elif datetime.fromisoformat(stored.updated_at) < item.updated_at and (same is None or same.id == stored.id):
             self._record_embedder()
-            self._items.rewrite(replace(self._row(item), id=stored.id), *self._embedded.texts[item.text][1:])
+            row = replace(self._row(item), id=stored.id)
+            self._items.rewrite(row, *self._embedded.texts[item.text][1:])
+            self._end_versions(stored, row)
             self._restored.items += 1
 
     def _merge_item(self, item: ExportedItem, same: ItemRow) -> None:
@@ -200,7 +203,13 @@ class _Restoration:
         self._items.supersede_by(self._scope, item.id, same.id)
         merged = self._items.merge(self._row(item), is_dated=True)
         if merged is not None and merged != same:
+            self._end_versions(same, merged)
             self._restored.merged += 1
+
+    def _end_versions(self, before: ItemRow, after: ItemRow) -> None:
+        """Have what a row supersedes expire when it does now."""
+        if before.expires_at != after.expires_at:
+            end_with(self._items, after)
 
     def _insert_item(self, item: ExportedItem) -> str:
         """Store a new row; its id, which is another one where another row of the user has the item's own."""

@@ -220,6 +220,23 @@ class ExpiryTests(BackendFixtures):
                 assert abs((ana.get(memory_id).expires_at or utc_now()) - end) < timedelta(milliseconds=1)
             assert f"I rent the room {number}" in [item.text for item in ana.all(include_inactive=True)]
 
+    def test_a_restored_end_is_that_of_the_versions_too(self, backend: Backend) -> None:
+        """Of a memory that says the same, and of the memory itself in an older state."""
+        ana, other = backend.user("ana"), backend.user("bob")
+        for memory in (ana, other):
+            (item,) = memory.add("The door code is 4710", infer=False)
+            memory.update(item.id, CODE)
+        older = ana.export()
+        (item,) = ana.add(CODE, ttl=3600, infer=False)
+        exported = ana.export()
+        ana.erase()
+        ana.restore(older)
+        ana.restore(exported)
+        renamed = [{**each, "user_id": "bob"} for each in exported["items"] if each["text"] == CODE]
+        other.restore({**exported, "user_id": "bob", "items": renamed})
+        for memory in (ana, other):
+            assert [each.expires_at for each in memory.all(include_inactive=True)] == [item.expires_at] * 2
+
     def test_sources_expire_with_their_facts(self, make: Callable[..., Backend]) -> None:
         """Else the text behind a fact would go on saying it."""
         llm = ScriptedExtractor([facts("The code of the door is 4711"), facts("The code of the door is 4711")])
