@@ -11,6 +11,8 @@ from fastmcp.server.http import StarletteWithLifespan, create_sse_app, create_st
 from mcp.server.streamable_http import EventStore
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from .call_records import CallRecord, RecordRefusals
@@ -113,6 +115,7 @@ def _finish(
     app.router.redirect_slashes = False
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.add_exception_handler(Exception, answer_unexpected)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
     app.add_middleware(JsonErrors)
     if ui:
         app.add_middleware(InspectorEdge)
@@ -122,3 +125,8 @@ def _finish(
     if allowed_origins:
         app.add_middleware(Cors, origins=allowed_origins)
     app.add_middleware(SafeHeaders, header_bytes=limits.header_bytes)
+
+
+def _answer_nobody(_request: Request, _error: Exception) -> Response:
+    """The answer to a client that left before its body was there: nothing has failed."""
+    return Response(status_code=400)

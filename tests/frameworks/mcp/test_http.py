@@ -587,6 +587,33 @@ class TestRoutes:
         with serving(app) as base:
             assert httpx.get(f"{base}/whoami").json() == {"user": "ana"}
 
+    @pytest.mark.parametrize("path", ["/ui/sign-out", "/memory/n/k", "/ui/erase", "/mcp", "/echo"])
+    def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_failure(self, backend: Backend, path: str) -> None:
+        async def echo(request: Request) -> JSONResponse:
+            return JSONResponse(await request.json())
+
+        app = create_app(backend, user_id="ana", extra_routes=lambda _: [Route("/echo", echo, methods=["POST"])])
+        received = [{"type": "http.request", "body": b"{", "more_body": True}]
+
+        async def receive() -> dict[str, Any]:
+            return received.pop() if received else {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            assert message.get("status") != 500
+
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": "PUT" if path.startswith("/memory") else "POST",
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"user=ana" if path == "/ui/erase" else b"",
+            "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 80),
+        }
+        anyio.run(app, scope, receive, send)
+
 
 def takes_connections(base: str) -> bool:
     try:
