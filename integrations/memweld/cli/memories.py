@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,7 +77,7 @@ def add_command(
     content = text_or_stdin(text)
     with connected(url) as backend:
         memory = backend.user(user)
-        before = memory.counts()["items"]
+        latest = memory.all(limit=1, newest_first=True, include_inactive=True)
         items = memory.add(
             [{"role": "user", "content": content}],
             supersedes=supersedes or None,
@@ -86,7 +87,7 @@ def add_command(
             pinned=pinned,
             ttl=ttl,
         )
-        added = min(max(memory.counts()["items"] - before, 0), len(items))
+        added = _added(memory, items, latest)
         # What a known text superseded when it was new is no news.
         superseded = replaced_by(memory, items) if added or supersedes else []
         notes = () if as_json else _notes_on(memory, items, superseded)
@@ -99,6 +100,13 @@ def add_command(
     show("; ".join(parts))
     for note in notes:
         show(note)
+
+
+def _added(memory: Memory, items: Sequence[MemoryItem], latest: Sequence[MemoryItem]) -> int:
+    """How many of the items are stored behind the one that was the latest; others may add and delete meanwhile."""
+    ids, behind = {item.id for item in items}, {item.id for item in latest}
+    newest = memory.all(limit=len(items) + 100, newest_first=True, include_inactive=True)
+    return sum(item.id in ids for item in takewhile(lambda item: item.id not in behind, newest))
 
 
 def _notes_on(memory: Memory, items: Sequence[MemoryItem], superseded: Sequence[MemoryItem]) -> list[str]:

@@ -77,6 +77,22 @@ def test_what_is_stored_is_said_though_others_are_gone_meanwhile(url: str, monke
     assert stored["superseded"] == []
 
 
+def test_what_others_add_and_delete_meanwhile_does_not_count(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (old,) = answer("add", "I keep bees")["memories"]
+    plain, others = Memory.add, list[Callable[[Memory], object]]()
+
+    def add(self: Memory, *arguments: Any, **options: Any) -> list[MemoryItem]:
+        with connect(url) as backend:
+            others.pop()(backend.user("ana"))
+        return plain(self, *arguments, **options)
+
+    monkeypatch.setattr(Memory, "add", add)
+    others.append(lambda ana: plain(ana, "I like tea"))
+    assert done("add", "I keep bees") == "1 known already: nothing was added twice\n"
+    others.append(lambda ana: ana.delete(old["id"]))
+    assert done("add", "I paint") == "Added 1 memory for user ana\n"
+
+
 def test_a_memory_is_true_for_a_time() -> None:
     done("add", "I live in Porto", "--created-at", "2024-01-10")
     done("add", "I moved to Lisbon", "--created-at", "2025-03-01")
