@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -249,6 +250,24 @@ def test_policies_that_come_into_force_meanwhile(bare: Place) -> None:
             backend.user("ana").erase()
         with pytest.raises(ConfigurationError):
             list(copy(backend, memweld.connect("sqlite://"), everybody=True))
+
+
+def test_policies_come_into_force_behind_an_open_write(bare: Place) -> None:
+    """It locks its tables in another order: the migration waits for it with none of them locked."""
+    with connect(bare.owner) as backend, ThreadPoolExecutor(1) as thread:
+        backend.user("ana").history("s").append("hello")
+        with backend._engine._database.writing(Scope("ana")) as connection:  # type: ignore[attr-defined]
+            connection.execute("SELECT count(*) FROM messages")
+            migration = thread.submit(migrated, bare.owner, "--role", "member")
+            deadline = time.monotonic() + 60
+            while run(bare.superuser, "SELECT count(*) FROM pg_locks WHERE NOT granted") == [(0,)]:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            for table in ("sessions", "items", "owners", "meta"):
+                connection.execute(f"SELECT count(*) FROM {table}")
+        migration.result(60)
+    with connect(bare.unkeyed) as backend:
+        assert len(backend.user("ana").history("s").messages()) == 1
 
 
 def test_a_copy_of_everybody_needs_to_see_everybody(place: Place) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import threading
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
@@ -15,7 +16,7 @@ from typing_extensions import LiteralString
 
 from ..sql.database import Cursor
 
-__all__ = ["PostgresConnection", "RawConnection", "UserLock", "adapt"]
+__all__ = ["PostgresConnection", "RawConnection", "UserLock", "adapt", "lock_number"]
 
 RawConnection = psycopg.Connection[tuple[Any, ...]]
 
@@ -35,6 +36,12 @@ class _VectorLoader(Loader):
 
     def load(self, data: Buffer) -> bytes:
         return np.frombuffer(bytes(data)[_HEADER:], dtype=">f4").astype("<f4").tobytes()
+
+
+def lock_number(*names: str) -> int:
+    """The advisory lock of a name: 64 bits, so that two users hardly ever share one (and then merely wait)."""
+    digest = hashlib.blake2b("\0".join(names).encode(), digest_size=8, person=b"memweld").digest()
+    return int.from_bytes(digest, "big", signed=True)
 
 
 def adapt(connection: RawConnection, vector_type: int) -> None:

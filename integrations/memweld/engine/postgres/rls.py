@@ -10,7 +10,7 @@ from psycopg import sql
 from typing_extensions import LiteralString
 
 from ...errors import ConfigurationError
-from .connection import RawConnection
+from .connection import RawConnection, lock_number
 from .url import Address
 
 __all__ = ["TABLES", "proof", "secure", "sign"]
@@ -67,9 +67,16 @@ def secure(connection: RawConnection, address: Address, role: str | None) -> Non
             sql.SQL("GRANT EXECUTE ON FUNCTION {}.ended(double precision, bigint) TO {}").format(home, name),
         ):
             connection.execute(grant)
-    for table, rights in TABLES.items():
+    enabled = connection.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(%s) AND relrowsecurity", (address.schema,)
+    ).fetchall()
+    if new := [table for table in TABLES if (table,) not in enabled]:
+        # After the open writers, which lock tables in another order. Readers begin with `meta` and `owners`, too.
+        connection.execute("SELECT pg_catalog.pg_advisory_xact_lock(%s)", (lock_number(address.schema, "writers"),))
+    for table in new:
         place = sql.Identifier(address.schema, table)
         connection.execute(sql.SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY").format(place))
+    for table, rights in TABLES.items():
         if role is not None and rights:
             _grant(connection, address.schema, table, rights.split(", "), role)
 

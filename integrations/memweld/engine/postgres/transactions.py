@@ -10,7 +10,6 @@ writers wait in a circle.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import weakref
 from collections.abc import Iterable, Mapping
@@ -29,7 +28,7 @@ from ..protocol import HealthCheck, Migration
 from ..sql.database import Connection, Database, Root
 from ..sql.dialect import Dialect
 from .conditions import metadata_fit, occurrences_fit
-from .connection import PostgresConnection, RawConnection, UserLock
+from .connection import PostgresConnection, RawConnection, UserLock, lock_number
 from .errors import translated, translation
 from .health import examine
 from .hnsw import HnswIndexing, HnswSearch
@@ -59,12 +58,6 @@ _DIALECT = Dialect(
     purges_all=False,
     swaps_at_once=False,
 )
-
-
-def lock_number(*names: str) -> int:
-    """The advisory lock of a name: 64 bits, so that two users hardly ever share one (and then merely wait)."""
-    digest = hashlib.blake2b("\0".join(names).encode(), digest_size=8, person=b"memweld").digest()
-    return int.from_bytes(digest, "big", signed=True)
 
 
 class PostgresDatabase(Database):
