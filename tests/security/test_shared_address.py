@@ -43,7 +43,7 @@ class TestUsers:
 
     @contextmanager
     def served(self, **limits: Any) -> Iterator[int]:
-        chosen = replace(QUICK, body_seconds=9, idle_seconds=9, header_seconds=9, **limits)
+        chosen = replace(QUICK, body_seconds=30, idle_seconds=30, header_seconds=30, **limits)
         with connect("sqlite://") as backend:
             server = create_server(backend, limits=chosen, auth=StaticTokenVerifier(TOKENS))
             with running(server) as port:
