@@ -25,7 +25,7 @@ import pytest
 __all__ = ["Neo4jServer", "PostgresServer", "ServerMissingError"]
 
 _HERE = Path(__file__).parent
-_START_SECONDS = 90.0
+_START_SECONDS = 300.0
 _ATTEMPTS = 5
 
 
@@ -251,6 +251,7 @@ class Neo4jServer(_Server):
             "server.http.enabled=false\n"
             "server.https.enabled=false\n"
             f"dbms.security.auth_enabled={str(auth).lower()}\n"
+            "dbms.security.auth_lock_time=10m\n"
             "server.memory.pagecache.size=64m\n"
             "dbms.usage_report.enabled=false\n"
         )

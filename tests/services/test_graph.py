@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 import memweld
 from memweld import Backend, Memory
 from memweld.cli import app
-from memweld.engine.projections.neo4j import queries
+from memweld.engine.projections.neo4j import graph as graph_module
 from memweld.engine.sql.delivery_lease import DeliveryLease
 from memweld.engine.sql.outbox import Outbox
 from memweld.engine.sqlite.transactions import SqliteDatabase
@@ -30,11 +30,11 @@ from memweld.testing import HashEmbedder
 from memweld.testing.serving import serving
 from memweld.tools import TOOLS
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.services, pytest.mark.timeout(1200)]
 
 # The lease of a process that was killed ends after nine seconds, and a server that was down is tried again after 15 at
 # most; but one that has just started on a busy machine takes seconds for each of its first batches.
-KILLED_SECONDS = 150
+KILLED_SECONDS = 400
 
 Connect = Callable[..., Backend]
 Ask = Callable[..., list[dict[str, Any]]]
@@ -85,7 +85,7 @@ def settled(*memories: Memory) -> bool:
     return all(memory.settle_graph(60) for memory in memories)
 
 
-def told(backend: Backend, seconds: float = 60) -> bool:
+def told(backend: Backend, seconds: float = 200) -> bool:
     """Whether nothing waits any more and both agree, once the server is back."""
     deadline = time.monotonic() + seconds
     standing = None
@@ -202,12 +202,7 @@ class TestProjection:
         assert TOOLS["delete_all_memories"](ana, {}).text == "Deleted 1 memories for user ana"
         assert ask("MATCH (m:Memory {id: $id}) RETURN m", id=two.id) == []
 
-    def test_an_agents_scores_do_not_tell_what_others_mention(
-        self, backend: Backend, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        # A search that gets no answer in time does without the graph, as it may on a busy machine.
-        monkeypatch.setattr(queries, "_BOOST_SECONDS", 30.0)
-        monkeypatch.setattr(queries, "_RELATED_SECONDS", 60.0)
+    def test_an_agents_scores_do_not_tell_what_others_mention(self, backend: Backend) -> None:
         ana, agent = backend.user("ana"), backend.user("ana", agent_id="r")
         for text in ("Clara lives in Porto", "Clara met Bob", "Bob plays chess"):
             agent.add(text)
@@ -398,12 +393,7 @@ class TestReading:
         assert settled(ana)
         with memweld.connect(f"sqlite:///{file}", embedder=HashEmbedder()) as plain:
             before = {hit.id: hit.score for hit in plain.user("ana").search("where is clara employed", limit=10)}
-        after = before
-        for _ in range(30):  # a server that is slow for a moment is not waited for
-            after = {hit.id: hit.score for hit in ana.search("where is clara employed", limit=10)}
-            if after != before:
-                break
-            time.sleep(1)
+        after = {hit.id: hit.score for hit in ana.search("where is clara employed", limit=10)}
         assert after.keys() == before.keys()
         assert all(before[each] <= after[each] <= before[each] + 0.2 for each in before)
         assert after[rockets.id] > before[rockets.id]
@@ -425,7 +415,7 @@ class TestReading:
 
         async def scenario() -> None:
             await ana.aio.add("Clara lives in Porto")
-            assert await ana.aio.settle_graph(30)
+            assert await ana.aio.settle_graph(60)
             assert [each.path for each in await ana.aio.related("Clara")] == [("Clara",)]
 
         asyncio.run(scenario())
@@ -440,7 +430,7 @@ class TestReading:
         ):
             ana = remote.user("ana")
             (item,) = ana.add("Clara lives in Porto")
-            assert ana.settle_graph(30)
+            assert ana.settle_graph(60)
             (found,) = ana.related("Clara")
             assert (found.id, found.entities, found.path) == (item.id, ("Clara",), ("Clara",))
             answer = TOOLS["delete_memory"](ana, {"memory_id": item.id})
@@ -539,10 +529,10 @@ class TestFailures:
             assert time.monotonic() - began >= 12
             began = time.monotonic()
             assert not ana.settle_graph()
-            assert time.monotonic() - began < 4
+            assert time.monotonic() - began < graph_module._SETTLE_SECONDS
         finally:
             neo4j_server.start()
-        assert other.user("ana").settle_graph(30), "who waits takes over from one who rests"
+        assert other.user("ana").settle_graph(60), "who waits takes over from one who rests"
         assert backend.admin.repair_graph() == 0
         assert ana.settle_graph()
 
@@ -906,11 +896,13 @@ def test_a_forked_child_has_a_graph_of_its_own(backend: Backend) -> None:
     code = """
 import os, sys, memweld, warnings
 warnings.simplefilter("ignore", DeprecationWarning)
+from memweld.engine.projections.neo4j import queries
 from memweld.testing import HashEmbedder
+queries._RELATED_SECONDS = 60.0
 backend = memweld.connect(sys.argv[1], graph=sys.argv[2], embedder=HashEmbedder())
 ana = backend.user("ana")
 ana.add("Parent met Dora")
-assert ana.settle_graph(30)
+assert ana.settle_graph(60)
 for _ in range(20):
     if os.fork() == 0:
         try:
@@ -918,7 +910,7 @@ for _ in range(20):
         except memweld.BackendUnavailableError as error:
             # The thread that delivers read the file just when the process forked.
             os._exit(2 if "when this process was forked" in str(error) else 1)
-        done = ana.settle_graph(30) and len(ana.related("Egon")) == 1
+        done = ana.settle_graph(60) and len(ana.related("Egon")) == 1
         os._exit(0 if done else 1)
     ended = os.waitstatus_to_exitcode(os.wait()[1])
     if ended != 2:
@@ -926,12 +918,12 @@ for _ in range(20):
 assert ended == 0
 assert len(ana.related("Dora")) == 1
 ana.add("Parent met Fritz")
-assert ana.settle_graph(30)
+assert ana.settle_graph(60)
 backend.close()
 """
     graph = backend._engine.projection.client.address.uri  # pyright: ignore[reportAttributeAccessIssue]
     done = subprocess.run(
-        [sys.executable, "-c", code, backend.url, graph], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code, backend.url, graph], capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr
     assert told(backend)
@@ -1030,6 +1022,7 @@ class TestPostgres:
         backend = shared()
         ana = backend.user("ana")
         ana.add("Clara lives in Porto")
+        assert settled(ana)
         role = f"app_{time.monotonic_ns()}"
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"CREATE ROLE {role} LOGIN".encode())

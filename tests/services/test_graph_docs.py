@@ -14,7 +14,7 @@ from servers import Neo4jServer
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "graph.md"
 CYPHER = re.compile(r"^```cypher\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.services, pytest.mark.timeout(1200)]
 
 
 def test_the_page(

@@ -12,7 +12,7 @@ from servers import Neo4jServer
 import memweld
 from memweld.testing import HashEmbedder
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.services, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_a_login_that_is_refused(server: Neo4jServer, tmp_path: Path) -> None:
             driver.execute_query("ALTER CURRENT USER SET PASSWORD FROM 'neo4j' TO 'long enough'", database_="system")
         url = fresh.url.replace("://", "://neo4j:long%20enough@")
         with memweld.connect(f"sqlite:///{tmp_path}/memory.db", graph=url, embedder=HashEmbedder()) as backend:
-            assert backend.user("ana").settle_graph(30)
+            assert backend.user("ana").settle_graph(60)
             assert len(backend.user("ana").related("Clara")) == 1
     finally:
         fresh.remove()

@@ -16,7 +16,7 @@ from memweld.testing.backends.scopes import ScopeTests
 from memweld.testing.backends.state import StateTests
 from memweld.testing.backends.whole import WholeTests
 
-pytestmark = [pytest.mark.services, pytest.mark.slow]
+pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 class TestFileWithGraph(BackendSuite):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from memweld.testing import HashEmbedder
 from memweld.testing.backends.restore import fill, same_export
 from memweld.transfer import copy
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
@@ -62,22 +61,29 @@ def test_killed_and_run_again(database: str, tmp_path: Path) -> None:
     with connect(target) as made:
         made.admin.purge_expired()
     command = [sys.executable, "-m", "memweld", "copy", source, target, "--all"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    for _ in range(3_000):
-        # It stands still meanwhile, or it would end on a busy machine before it is looked at.
-        process.send_signal(signal.SIGSTOP)
-        if process.poll() is not None or held(database):
-            break
-        process.send_signal(signal.SIGCONT)
-        time.sleep(0.05)
-    process.kill()
-    process.communicate()
-    assert process.returncode != 0, "the kill must hit a copy under way"
-    partly = held(database)
-    assert 0 < partly < count
+    with psycopg.connect(database, autocommit=True) as gate:
+        gate.execute("SELECT pg_advisory_lock(4711)")
+        gate.execute(
+            "CREATE FUNCTION killed.wait() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NEW; END $$"
+        )
+        gate.execute(
+            "CREATE TRIGGER wait BEFORE INSERT ON killed.items FOR EACH ROW WHEN (NEW.id = 'id-1500') "
+            "EXECUTE FUNCTION killed.wait()"
+        )
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        waits = "FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted"
+        while not gate.execute(f"SELECT pid {waits}".encode()).fetchall():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.kill()
+        process.communicate()
+        partly = held(database)
+        gate.execute(f"SELECT pg_terminate_backend(pid) {waits}".encode())
+        gate.execute("DROP FUNCTION killed.wait() CASCADE")
     # A page of 500 is restored in transactions of 200.
-    assert partly % 500 in (0, 200, 400)
-    again = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert partly == 1_500
+    again = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert again.returncode == 0, again.stderr
     assert f"new or changed: {count - partly} items" in again.stdout
     with connect(target) as new:

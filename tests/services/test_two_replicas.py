@@ -19,7 +19,7 @@ import pytest
 
 from memweld import MemweldError, connect
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 HEADERS = {"accept": "application/json, text/event-stream"}
 CLIENTS = 4
@@ -51,7 +51,7 @@ class Replica:
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """Send the signal; the exit code, and what it wrote to stderr besides its address."""
         self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=30)
+        _, errors = self.process.communicate(timeout=120)
         return self.process.returncode, errors
 
 
@@ -150,7 +150,7 @@ def call(address: str, tool: str, **arguments: Any) -> httpx.Response:
     """Call a tool, without a session and over a connection of its own."""
     params = {"name": tool, "arguments": {"user_id": "ana", **arguments}}
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-    return httpx.post(f"{address}/mcp", json=message, headers=HEADERS, timeout=30)
+    return httpx.post(f"{address}/mcp", json=message, headers=HEADERS, timeout=120)
 
 
 class Load:
@@ -187,13 +187,13 @@ class Load:
 
         def wait(calls: int) -> None:
             for _ in range(calls):
-                assert self._done.acquire(timeout=60)
+                assert self._done.acquire(timeout=300)
 
         with ThreadPoolExecutor(CLIENTS) as clients:
             running = [clients.submit(self._client) for _ in range(CLIENTS)]
             meanwhile(wait)
             for client in running:
-                client.result(timeout=90)
+                client.result(timeout=600)
 
 
 def bare(proxy: Proxy) -> Callable[[str], str]:
