@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from ..consolidation import ConsolidationPlan, ConsolidationReceipt
-from ..errors import ConfigurationError
+from ..errors import BackendUnavailableError, ConfigurationError
 from ..models import EraseReceipt, MemoryItem, Source, ValueWrite
 from ..scope import Scope
 from ..validation import utc_now
@@ -105,6 +105,7 @@ class SqlEngine:
             "mem0_store": mem0,
         }
         self._loaded: Facts | None = None
+        self._ended = False
         self.cursors = Cursors(database)
         self.item_operations = ItemOperations(database, self.items, self.values, self.cursors)
         self._loading = RenewedLock()
@@ -152,6 +153,8 @@ class SqlEngine:
     def facts(self) -> Facts:
         """Items with their vectors; the first use loads the embedder."""
         with self._loading:
+            if self._ended:
+                raise BackendUnavailableError(f"{self._database.where} is closed; connect again.")
             if self._loaded is None:
                 from .facts import Facts
 
@@ -168,9 +171,10 @@ class SqlEngine:
         """Whether `facts` was used."""
         return self._loaded is not None
 
-    def release_facts(self) -> Facts | None:
-        """Give `facts` out of hand; the next use loads them anew. None if they were not loaded."""
+    def release_facts(self, *, is_end: bool = False) -> Facts | None:
+        """Give `facts` out of hand; None if they were not loaded. The next use loads them anew, or finds all closed."""
         with self._loading:
+            self._ended = is_end
             loaded, self._loaded = self._loaded, None
         return loaded
 

@@ -492,6 +492,27 @@ def test_another_process_is_told_who_has_the_store(
     assert "in use by another process, and only one at a time may have it open: run `memweld serve`" in done.stdout
 
 
+def test_a_search_during_the_end_opens_no_store(
+    connect: Callable[..., Backend], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It would stay open, and its folder locked for other processes."""
+    from memweld.engine.projections.mem0_store import store_registry
+
+    backend = connect()
+    backend.user("ana").add("I love tea")
+    inner: Any = backend._engine.inner  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+    close = inner.close
+
+    def search_and_close() -> None:
+        with pytest.raises(BackendUnavailableError, match="is closed"):
+            backend.user("ana").search("tea")
+        close()
+
+    monkeypatch.setattr(inner, "close", search_and_close)
+    backend.close()
+    assert not [key for key in store_registry._open if str(tmp_path) in key[1]]
+
+
 def error_in_child(memory: Memory) -> str:
     """The error of a search in the child of a fork."""
     reading, writing = os.pipe()

@@ -141,6 +141,6 @@ class StoreProjection:
 
     def close(self) -> None:
         """End the delivery, and give the store back."""
-        facts = self._engine.release_facts()
+        facts = self._engine.release_facts(is_end=True)
         if facts is not None and facts.projection is not None:
             facts.projection.close()
