@@ -172,6 +172,7 @@ class TestProjection:
         assert settled(ana)
         ana.update(item.id, "Clara lives in Faro")
         state.delete("k")
+        backend._engine.inner.values.purging.seconds = float("inf")  # pyright: ignore[reportAttributeAccessIssue]
         state.set("short", 1, text="A guest named Egon", ttl=0.01)
         time.sleep(0.05)
         assert backend.admin.purge_expired() == 1

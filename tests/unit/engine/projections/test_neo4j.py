@@ -127,6 +127,7 @@ def test_every_change_of_an_item_waits_whoever_makes_it(backend: Backend, outbox
     state.set("k", 1, text="K is one", ttl=60)
     expiring = next(each for each in ana.all() if each.kind == "record")
     short = place(outbox, expiring.id)
+    backend._engine.values.purging.seconds = float("inf")  # pyright: ignore[reportAttributeAccessIssue]
     state.set("k", 1, text="K is one", ttl=0.05)
     time.sleep(0.1)
     assert outbox.entries([short]) == {}, "what has expired is told to nobody"
