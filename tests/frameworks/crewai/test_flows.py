@@ -42,6 +42,7 @@ from pydantic import BaseModel, BeforeValidator, SecretStr
 
 import memweld
 from memweld import Backend, ChatMessage, ConfigurationError, InvalidInputError, Memory, connect
+from memweld.adapters.messages import append_fitting
 from memweld.autogen import MemweldChatCompletionContext
 from memweld.crewai import MemweldFlowPersistence, conversation, flow_state, loading_with
 from memweld.langchain import MemweldChatMessageHistory
@@ -543,7 +544,7 @@ def test_two_methods_that_save_at_once_keep_each_message_once(
     if kind is dict:
         state = {"id": "s1", "messages": [message.model_dump() for message in said]}
     other = Thread(target=states.save_state, args=("s1", "other", state))
-    append = conversation.append_fitting
+    append = append_fitting
 
     def appending(*args: Any) -> Any:
         if not other.ident:
