@@ -40,7 +40,8 @@ class DraftWriter:
     def check_epoch(self, scope: Scope, operation: AddItems) -> None:
         """Make sure, in the writing transaction, that the scope has not been erased.
 
-        The epoch of the operation tells whether it was erased since `GetEpoch` gave that number.
+        The epoch of the operation tells whether it was erased since `GetEpoch` gave that number. Texts that expired
+        since the call began are stored all the same (see `Database.go_back`).
         """
         epoch = operation.epoch
         if operation.expires_at is not None:
